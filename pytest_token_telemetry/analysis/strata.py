@@ -1,0 +1,109 @@
+"""The judged samples by category, by complexity and by number of deliverables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_token_telemetry.analysis.metrics import waste
+from pytest_token_telemetry.sample import UNKNOWN
+from pytest_token_telemetry.values import BUCKETS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_token_telemetry.analysis.populations import Judged
+    from pytest_token_telemetry.sample import Integers, NameColumn, Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """The figures of one category, complexity or bucket: diagnostics, never gates."""
+
+    name: str | None
+    """``None``: the samples that do not say."""
+    attempts: int
+    successes: int
+    truncated: int
+    risk: int
+    """Judged for underestimation."""
+    underestimated: int
+    waste_p50: float | None
+    waste_p90: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """Every stratum that holds a sample, the largest first; buckets in their order."""
+
+    category: tuple[Stratum, ...]
+    complexity: tuple[Stratum, ...]
+    deliverables: tuple[Stratum, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Which category, complexity and bucket each sample is in: codes into the names, `UNKNOWN` for none."""
+
+    category: tuple[Integers, tuple[str, ...]]
+    complexity: tuple[Integers, tuple[str, ...]]
+    deliverables: tuple[Integers, tuple[str, ...]]
+
+
+def labels(samples: Samples, aliases: Mapping[str, str]) -> Labels:
+    """The strata of each sample. Names are folded to lower case, and categories through ``aliases``."""
+    counts = samples.deliverable_count
+    buckets = np.searchsorted(list(BUCKETS.values()), counts, side="right").astype(np.int64) - 1
+    return Labels(
+        category=_folded(samples.category, aliases),
+        complexity=_folded(samples.complexity, {}),
+        deliverables=(np.where(counts > 0, buckets, UNKNOWN), tuple(BUCKETS)),
+    )
+
+
+def strata(samples: Samples, judged: Judged, labels: Labels) -> Strata:
+    """The figures of every stratum."""
+
+    def of(label: tuple[Integers, tuple[str, ...]]) -> list[Stratum]:
+        codes, names = label
+        found = (
+            _stratum(samples, judged, codes, code, None if code == UNKNOWN else names[code])
+            for code in np.unique(codes).tolist()
+        )
+        return [each for each in found if each.attempts or each.risk or each.successes]
+
+    def by_size(stratum: Stratum) -> tuple[int, int, str]:
+        return -stratum.attempts, -stratum.risk, stratum.name or ""
+
+    return Strata(
+        category=tuple(sorted(of(labels.category), key=by_size)),
+        complexity=tuple(sorted(of(labels.complexity), key=by_size)),
+        deliverables=tuple(of(labels.deliverables)),
+    )
+
+
+def _stratum(samples: Samples, judged: Judged, codes: Integers, code: int, name: str | None) -> Stratum:
+    rows = codes == code
+    ratios = waste(samples, rows & judged.with_ratio)
+    return Stratum(
+        name=name,
+        attempts=int(np.count_nonzero(rows & judged.attempts)),
+        successes=int(np.count_nonzero(rows & (samples.success == 1))),
+        truncated=int(np.count_nonzero(rows & judged.truncated)),
+        risk=int(np.count_nonzero(rows & judged.at_risk)),
+        underestimated=int(np.count_nonzero(rows & judged.underestimated)),
+        waste_p50=ratios.p50,
+        waste_p90=ratios.p90,
+    )
+
+
+def _folded(column: NameColumn, aliases: Mapping[str, str]) -> tuple[Integers, tuple[str, ...]]:
+    lower = [name.lower() for name in column.names]
+    folded = [aliases.get(name, name) for name in lower]
+    names = tuple(dict.fromkeys(folded))
+    positions = {name: code for code, name in enumerate(names)}
+    # The last entry is where UNKNOWN, which is -1, points.
+    table = np.array([*(positions[name] for name in folded), UNKNOWN], dtype=np.int64)
+    return table[column.codes], names

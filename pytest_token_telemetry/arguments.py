@@ -1,0 +1,106 @@
+"""The command line as it was typed: ids of checks, options without effect, and the form that moves pytest's rootdir."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_token_telemetry.settings import flag
+from pytest_token_telemetry.verdict import CHECK_IDS, ROOT, node_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PICKED = pytest.StashKey[tuple[str, ...]]()
+"""The ids of ours, or beginnings of some, that stood on the command line. None: all checks."""
+
+_CONFIG_FILES = {
+    "pytest.toml": "",
+    ".pytest.toml": "",
+    "pytest.ini": "",
+    ".pytest.ini": "",
+    "pyproject.toml": "[tool.pytest",
+    "tox.ini": "[pytest]",
+    "setup.cfg": "[tool:pytest]",
+}
+"""Where pytest looks for its settings in a directory, in its order, and what the file must hold to count."""
+
+
+class TokenTelemetryWarning(pytest.PytestWarning):
+    """Something about the call is probably not as it was meant."""
+
+
+def take_ids(config: pytest.Config) -> None:
+    """Take ``token-telemetry`` and ids below it off the arguments, before pytest looks for files of that name.
+
+    Raises:
+        pytest.UsageError: an id names no check.
+    """
+    own = [argument for argument in config.args if _is_own(config, argument)]
+    ids = [node_id(check) for check in CHECK_IDS]
+    for argument in own:
+        if not any(f"{each}::".startswith(f"{argument}::") for each in ids):
+            raise pytest.UsageError(f"{argument}: there is no such check (they are {', '.join(ids)})")
+    config.stash[PICKED] = tuple(own)
+    config.args[:] = [argument for argument in config.args if argument not in own]
+
+
+def refuse_idle(config: pytest.Config) -> None:
+    """Refuse what was typed for the gate where there is nothing to judge.
+
+    Options from ``addopts`` may stand there for the runs that do name a directory.
+
+    Raises:
+        pytest.UsageError: naming the argument.
+    """
+    typed = [str(argument).partition("=")[0] for argument in config.invocation_params.args]
+    for argument in typed:
+        if argument.startswith("--token-telemetry-") or _is_own(config, argument):
+            raise pytest.UsageError(f"{argument}: there is nothing to judge (add {flag('dir')}=DIR)")
+
+
+def warn_if_rootdir_moved(config: pytest.Config) -> None:
+    """Warn if the space form made pytest take the log directory for a test path, and read other settings for it.
+
+    pytest looks for its settings before it knows the plugins' options: to it, the word after ``--token-telemetry-dir``
+    is a path like any other.
+    """
+    typed = [str(argument) for argument in config.invocation_params.args]
+    if flag("dir") not in typed or config.args_source is config.ArgsSource.ARGS:
+        return
+    if config.getoption("inifilename", None) or config.getoption("rootdir", None):
+        return
+    here = config.invocation_params.dir
+    expected = _config_file(here)
+    if expected is None and config.inipath is None and config.rootpath in (here, *here.parents):
+        return
+    if expected == config.inipath:
+        return
+    directory = typed[typed.index(flag("dir")) + 1]
+    config.issue_config_time_warning(
+        TokenTelemetryWarning(
+            f"'{flag('dir')} {directory}' made pytest look for its settings in {directory}: rootdir is"
+            f" {config.rootpath}, settings come from {config.inipath or 'nowhere'}, not from {expected or here}"
+            f" (write {flag('dir')}={directory})"
+        ),
+        stacklevel=2,
+    )
+
+
+def _config_file(directory: Path) -> Path | None:
+    """The file that pytest reads its settings from if it starts in ``directory`` without paths."""
+    for each in (directory, *directory.parents):
+        for name, mark in _CONFIG_FILES.items():
+            path = each / name
+            if path.is_file() and mark in path.read_text(encoding="utf-8", errors="replace"):
+                return path
+    for each in (directory, *directory.parents):
+        if (path := each / "pyproject.toml").is_file():
+            return path
+    return None
+
+
+def _is_own(config: pytest.Config, argument: str) -> bool:
+    root = argument.split("::")[0]
+    return root == ROOT and not (config.invocation_params.dir / root).exists()

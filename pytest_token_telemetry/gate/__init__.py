@@ -1,0 +1,129 @@
+"""Judge what was read by the settings: figures and targets into checks, checks into the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_token_telemetry.analysis.metrics import worst
+from pytest_token_telemetry.analysis.populations import judged
+from pytest_token_telemetry.gate.checks import readiness_checks, tier_checks
+from pytest_token_telemetry.gate.findings import Findings, find
+from pytest_token_telemetry.gate.words import advice, headline, notes
+from pytest_token_telemetry.sample import UNKNOWN
+from pytest_token_telemetry.verdict import (
+    CHECK_IDS,
+    WASTE,
+    Check,
+    Conclusion,
+    Counts,
+    Sources,
+    Verdict,
+    WorstSample,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pytest_token_telemetry.settings import Settings
+    from pytest_token_telemetry.sources.reading import Reading
+
+WORST_SHOWN = 5
+
+
+def judge(reading: Reading, settings: Settings, selected: Collection[str] = CHECK_IDS) -> Verdict:
+    """The verdict on ``reading``.
+
+    Args:
+        reading: samples, and what else the sources hold.
+        settings: targets and requirements.
+        selected: ids of the checks that take part. Tier 1 is judged on ready data only, even if the readiness checks
+            do not take part, and without all readiness and Tier 1 checks no verdict is a PASS.
+    """
+    findings = find(reading, settings)
+    checks = [*readiness_checks(findings)]
+    ready = all(check.outcome == "pass" for check in checks)
+    checks += tier_checks(findings, ready=ready)
+    kept = [check for check in checks if check.id in selected]
+    deselected = tuple(check.id for check in checks if check.id not in selected)
+    if not ready:
+        kept = _unready(kept, settings.not_ready)
+    conclusion = _conclusion(kept, deselected, ready=ready)
+    return Verdict(
+        conclusion=conclusion,
+        fails=any(check.outcome == "fail" for check in kept),
+        headline=headline(conclusion, findings, kept, deselected),
+        advice=tuple(advice(conclusion, findings, deselected)),
+        notes=tuple(notes(findings, deselected)),
+        population=settings.population,
+        counts=_counts(findings),
+        checks=tuple(kept),
+        deselected=deselected,
+        metrics=findings.metrics,
+        strata=findings.strata,
+        worst=tuple(_worst(findings)),
+        sources=Sources(reading.files, reading.unreadable, reading.unusable, reading.outside, reading.special),
+        settings=settings.texts,
+    )
+
+
+def _unready(kept: list[Check], policy: str) -> list[Check]:
+    """The checks as they end when the data is not ready.
+
+    If the checks that say so do not take part, those that could not be judged for it fail in their place: data that is
+    not ready never ends in success because of a selection.
+    """
+    if policy == "skip":
+        return [replace(check, outcome="skip") if check.outcome == "fail" else check for check in kept]
+    if any(check.outcome == "fail" for check in kept):
+        return kept
+    return [replace(check, outcome="fail") if check.outcome == "skip" else check for check in kept]
+
+
+def _conclusion(kept: list[Check], deselected: tuple[str, ...], *, ready: bool) -> Conclusion:
+    outcomes = {check.outcome for check in kept}
+    if not ready and outcomes & {"fail", "skip"}:
+        return "not-ready"
+    if "fail" in outcomes:
+        return "tune"
+    if set(deselected) - {WASTE}:
+        return "inconclusive"
+    return "pass"
+
+
+def _counts(findings: Findings) -> Counts:
+    reading, samples = findings.reading, findings.reading.samples
+    at_risk = judged(samples, "risk", findings.settings.under_multiplier).at_risk
+    return Counts(
+        samples=len(samples),
+        attempts=findings.readiness.attempts,
+        successes=int(np.count_nonzero(samples.success == 1)),
+        risk=int(np.count_nonzero(at_risk)),
+        legacy=findings.legacy,
+        no_ratio=findings.no_ratio,
+        duplicates=reading.duplicates,
+        unusable=findings.unusable,
+        files=len(reading.files),
+        unreadable_files=len(reading.unreadable),
+        runs=len(samples.run.names),
+        tasks=len(samples.task_id.names),
+    )
+
+
+def _worst(findings: Findings) -> list[WorstSample]:
+    samples, files = findings.reading.samples, findings.reading.files
+    codes, names = findings.labels.category
+    return [
+        WorstSample(
+            source=f"{files[samples.file[row]].path}:{samples.line[row]}",
+            task_id=samples.task_id.name(row),
+            category=None if codes[row] == UNKNOWN else names[codes[row]],
+            predicted_output_tokens=int(samples.predicted_output_tokens[row]),
+            output_tokens=int(samples.output_tokens[row]),
+            truncated=None if samples.truncated[row] == UNKNOWN else bool(samples.truncated[row]),
+            ratio=ratio,
+        )
+        for row, ratio in worst(samples, findings.judged, WORST_SHOWN)
+    ]

@@ -1,0 +1,76 @@
+"""The checks as pytest items: collected without any file, reported like any test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_token_telemetry.arguments import PICKED
+from pytest_token_telemetry.verdict import CHECK_IDS, ROOT, Verdict, node_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+VERDICT = pytest.StashKey[Verdict]()
+"""Where the items find the verdict, once it is there."""
+
+
+class CheckFailed(Exception):  # noqa: N818 - it is an outcome, not an error
+    """A check is not met. Its text is all there is to say."""
+
+
+class GateCollector(pytest.Collector):
+    """The root of all checks. It stands for no file."""
+
+    def collect(self) -> Iterator[TierCollector]:
+        """One collector a tier."""
+        for tier in dict.fromkeys(check.split("::")[0] for check in CHECK_IDS):
+            yield TierCollector.from_parent(self, name=tier)
+
+
+class TierCollector(pytest.Collector):
+    """The checks of readiness, or of one tier."""
+
+    def collect(self) -> Iterator[CheckItem]:
+        """The tier's checks, as far as they were asked for."""
+        picked = self.config.stash[PICKED]
+        for check in CHECK_IDS:
+            tier, name = check.split("::")
+            wanted = not picked or any(f"{node_id(check)}::".startswith(f"{each}::") for each in picked)
+            if tier == self.name and wanted:
+                yield CheckItem.from_parent(self, name=name, check=check)
+
+
+class CheckItem(pytest.Item):
+    """One check."""
+
+    def __init__(self, *, check: str, **parts: object) -> None:
+        super().__init__(**parts)  # type: ignore[arg-type] # pytest's own, passed on by from_parent
+        self.check = check
+
+    def runtest(self) -> None:
+        """Report the check's outcome, which was decided before."""
+        check = next(each for each in self.config.stash[VERDICT].checks if each.id == self.check)
+        if check.outcome == "fail":
+            raise CheckFailed(check.message)
+        if check.outcome == "skip":
+            pytest.skip(check.message)
+
+    def repr_failure(  # type: ignore[override] # a plain text is one of the forms that pytest takes
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
+    ) -> object:
+        """The check's message alone: where it was raised says nothing."""
+        if isinstance(excinfo.value, CheckFailed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)  # type: ignore[arg-type]
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where the check is and what it is called. The line must be a number: pytest adds to it."""
+        return self.path, 0, node_id(self.check)
+
+
+def root_collector(session: pytest.Session) -> GateCollector:
+    """The collector of all checks."""
+    return GateCollector.from_parent(session, name=ROOT, nodeid=ROOT)

@@ -1,0 +1,68 @@
+"""Write the reports that were asked for: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.settings import flag
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_token_telemetry.settings import Settings
+    from pytest_token_telemetry.verdict import Verdict
+
+
+def write_reports(verdict: Verdict, settings: Settings) -> list[str]:
+    """Write every report of ``settings``, and return one sentence for each that could not be written."""
+    errors = []
+    for name, text in _texts(verdict, settings):
+        path: Path = getattr(settings, name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _append(path, text) if name == "markdown_append" else _replace(path, text)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            errors.append(f"{flag(name)}: {settings.texts[name]!r} could not be written: {reason}")
+    return errors
+
+
+def _texts(verdict: Verdict, settings: Settings) -> list[tuple[str, str]]:
+    texts = []
+    if settings.json:
+        from pytest_token_telemetry.reporters import json
+
+        texts.append(("json", json.render(verdict)))
+    if settings.junit:
+        from pytest_token_telemetry.reporters import junit
+
+        texts.append(("junit", junit.render(verdict, settings.junit_family)))
+    if settings.markdown or settings.markdown_append:
+        from pytest_token_telemetry.reporters import markdown
+
+        summary = markdown.render(verdict)
+        texts += [(name, summary) for name in ("markdown", "markdown_append") if getattr(settings, name)]
+    return texts
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write beside ``path``, then rename: a reader sees the old file or the new one."""
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")  # a device or a pipe; a directory says that it is one
+        return
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _append(path: Path, text: str) -> None:
+    """One write to the end, as other steps append to the same file."""
+    with path.open("ab", buffering=0) as file:
+        file.write(text.encode())

@@ -1,0 +1,180 @@
+"""The verdict as GitHub markdown: what a reviewer reads in five seconds, then the details, folded.
+
+Names and paths come from logs that anybody may have written. They stand in HTML ``<code>`` in HTML tables only, escaped
+and on one line: there GitHub makes no mention, reference, link or emoji of them, and no pipe or back-tick ends a cell.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from pytest_token_telemetry import __version__
+from pytest_token_telemetry.wording import inert, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_token_telemetry.analysis.strata import Stratum
+    from pytest_token_telemetry.verdict import Verdict, WorstSample
+
+STRATA_SHOWN = 20
+"""Strata of a kind in the table."""
+
+FILES_SHOWN = 50
+"""Files in the table."""
+
+_SYMBOLS = {"pass": "✅", "tune": "❌", "not-ready": "❌", "inconclusive": "⚪"}
+_TITLES = {
+    "pass": "no tuning needed",
+    "tune": "tuning needed",
+    "not-ready": "not ready",
+    "inconclusive": "inconclusive",
+}
+_ALERTS = {"tune": "CAUTION", "not-ready": "WARNING", "inconclusive": "NOTE"}
+_OUTCOMES = {"pass": "✅ pass", "fail": "❌ fail", "skip": "⚪ skipped", "warn": "⚠️ warning"}
+
+
+def render(verdict: Verdict) -> str:
+    """``verdict`` as markdown, well below the 65,536 characters of a comment."""
+    blocks = [
+        f"## {_SYMBOLS[verdict.conclusion]} Token telemetry: {_TITLES[verdict.conclusion]}",
+        _lead(verdict),
+        "\n".join(f"- {_own(step)}" for step in verdict.advice),
+        _checks(verdict),
+        "\n".join(f"- {_own(note)}" for note in verdict.notes),
+        _folded("Most output for its prediction", _worst(verdict.worst)) if verdict.worst else "",
+        _folded("By category, complexity and number of deliverables", _strata(verdict)),
+        _folded("Sources", _sources(verdict)),
+        _folded("Settings", _settings(verdict)),
+        f"<sub>{_counts(verdict)} · pytest-token-telemetry {__version__}</sub>",
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _lead(verdict: Verdict) -> str:
+    headline = f"**{_own(verdict.headline)}**"
+    alert = _ALERTS.get(verdict.conclusion)
+    return f"> [!{alert}]\n> {headline}" if alert else headline
+
+
+def _checks(verdict: Verdict) -> str:
+    rows = [(_OUTCOMES[check.outcome], check.id.replace("::", " "), _own(check.message)) for check in verdict.checks]
+    if not rows:
+        return ""
+    return tabulate(rows, ("Outcome", "Check", "Figure"), tablefmt="github", disable_numparse=True)
+
+
+def _worst(samples: Iterable[WorstSample]) -> str:
+    return _table(
+        ("output / prediction", "predicted", "output", "cut off", "category", "task", "where"),
+        (
+            (
+                "none" if sample.ratio is None else f"{sample.ratio:.2f}",
+                f"{sample.predicted_output_tokens:,}",
+                f"{sample.output_tokens:,}",
+                {True: "yes", False: "no", None: "not said"}[sample.truncated],
+                _code(sample.category),
+                _code(sample.task_id),
+                _code(sample.source),
+            )
+            for sample in samples
+        ),
+    )
+
+
+def _strata(verdict: Verdict) -> str:
+    return "\n".join(
+        _stratum_table(kind, strata)
+        for kind, strata in (
+            ("category", verdict.strata.category),
+            ("complexity", verdict.strata.complexity),
+            ("deliverables", verdict.strata.deliverables),
+        )
+        if strata
+    )
+
+
+def _stratum_table(kind: str, strata: Sequence[Stratum]) -> str:
+    return _table(
+        (kind, "attempts", "successful", "truncated", "judged", "underestimated", "waste P50", "waste P90"),
+        (
+            (
+                _code(stratum.name),
+                f"{stratum.attempts:,}",
+                f"{stratum.successes:,}",
+                f"{stratum.truncated:,}",
+                f"{stratum.risk:,}",
+                f"{stratum.underestimated:,}",
+                "" if stratum.waste_p50 is None else f"{stratum.waste_p50:.2f}",
+                "" if stratum.waste_p90 is None else f"{stratum.waste_p90:.2f}",
+            )
+            for stratum in strata[:STRATA_SHOWN]
+        ),
+        len(strata) - STRATA_SHOWN,
+    )
+
+
+def _sources(verdict: Verdict) -> str:
+    sources = verdict.sources
+    by_samples = sorted(sources.files, key=lambda file: -file.samples)
+    tables = [
+        _table(
+            ("file", "samples"),
+            ((_code(file.path), f"{file.samples:,}") for file in by_samples[:FILES_SHOWN]),
+            len(by_samples) - FILES_SHOWN,
+        )
+    ]
+    if sources.unreadable:
+        rows = [(_code(path), _own(reason)) for path, reason in sources.unreadable.items()]
+        tables.append(_table(("could not be read", "because"), rows[:FILES_SHOWN], len(rows) - FILES_SHOWN))
+    if sources.unusable:
+        tables.append(
+            _table(
+                ("unusable because", "lines", "such as"),
+                (
+                    (_own(reason), f"{lines.count:,}", " ".join(_code(place) for place in lines.places))
+                    for reason, lines in sources.unusable.items()
+                ),
+            )
+        )
+    return "\n".join(tables)
+
+
+def _settings(verdict: Verdict) -> str:
+    return _table(
+        ("setting", "in force"),
+        (
+            (_code(name), " ".join(_code(each) for each in ([value] if isinstance(value, str) else value)))
+            for name, value in verdict.settings.items()
+        ),
+    )
+
+
+def _counts(verdict: Verdict) -> str:
+    counts = verdict.counts
+    return f"{verdict.population} population · {plural(counts.samples, 'sample')} in {plural(counts.files, 'file')}"
+
+
+def _folded(summary: str, body: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>" if body else ""
+
+
+def _table(header: Iterable[str], rows: Iterable[Sequence[str]], more: int = 0) -> str:
+    """An HTML table without a blank line, which would end it. Its cells are HTML already."""
+    lines = [f"<tr>{''.join(f'<th>{cell}</th>' for cell in header)}</tr>"]
+    lines += (f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    if more > 0:
+        lines.append(f"<tr><td>and {more:,} more</td></tr>")
+    return "<table>\n" + "\n".join(lines) + "\n</table>"
+
+
+def _code(untrusted: str | None) -> str:
+    return "not said" if untrusted is None else f"<code>{html.escape(inert(untrusted)) or '&nbsp;'}</code>"
+
+
+def _own(text: str) -> str:
+    """Our own words, and settings within them."""
+    return html.escape(text, quote=False).replace("|", "&#124;")

@@ -1,0 +1,156 @@
+"""The verdict in the terminal: one screen, the verdict and the next step first."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.wording import inert
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Self
+
+    import pytest
+
+    from pytest_token_telemetry.analysis.strata import Stratum
+    from pytest_token_telemetry.verdict import Verdict, WorstSample
+
+_COLOURS = {"pass": "green", "fail": "red", "skip": "yellow", "warn": "yellow"}
+_CONCLUSION_COLOURS = {"pass": "green", "tune": "red", "not-ready": "red", "inconclusive": "yellow"}
+
+LINES = 25
+"""What a screen holds, the heading included."""
+
+Line = tuple[str, dict[str, bool]]
+"""A line and how to mark it."""
+
+
+def show(terminal: pytest.TerminalReporter, verdict: Verdict | None, errors: list[str]) -> None:
+    """Write the verdict, then what went wrong in writing it elsewhere."""
+    verbosity = terminal.config.get_verbosity()
+    if verbosity < 0:
+        lines = [brief(verdict)]
+    else:
+        terminal.section("token telemetry")
+        lines = screen(verdict, terminal._tw.fullwidth, verbose=verbosity > 0)
+    for text, marks in lines:
+        terminal.write_line(text, **marks)
+    for error in errors:
+        terminal.write_line(f"ERROR: {error}", red=True, bold=True)
+
+
+NOT_JUDGED = "not judged: the session ended before the checks, or all of them were deselected"
+
+
+def brief(verdict: Verdict | None) -> Line:
+    """All in one line, for ``-q``."""
+    if verdict is None:
+        return f"token telemetry {NOT_JUDGED}", {"yellow": True}
+    return f"token telemetry: {verdict.title}: {verdict.headline}", {_CONCLUSION_COLOURS[verdict.conclusion]: True}
+
+
+def screen(verdict: Verdict | None, width: int, *, verbose: bool) -> list[Line]:
+    """The verdict on one screen, `LINES` with the heading; all there is to say with ``verbose``."""
+    if verdict is None:
+        return [(NOT_JUDGED, {"yellow": True})]
+    colour = _CONCLUSION_COLOURS[verdict.conclusion]
+    lines = _wrapped(f"{verdict.title}: {verdict.headline}", width, 2, {colour: True, "bold": True})
+    for step in verdict.advice:
+        lines += _wrapped(f"-> {step}", width, 4, {"bold": True})
+    for check in verdict.checks:
+        first, *more = _wrapped(f"{check.outcome} {check.id}: {check.message}", width, 3, {})
+        lines += [(first[0], {_COLOURS[check.outcome]: True}), *more]
+    rest = [line for note in verdict.notes for line in _wrapped(f"note: {note}", width, 4, {})]
+    if verdict.worst:
+        rest += [("most output for its prediction:", {}), *((_worst(sample, width), {}) for sample in verdict.worst)]
+    if verbose:
+        return [*lines, *rest, *_details(verdict, width)]
+    room = LINES - 1 - len(lines)
+    if len(rest) > room:
+        rest = [*rest[: max(room - 1, 0)], ("... more with -v", {})]
+    return lines + rest
+
+
+def _worst(sample: WorstSample, width: int) -> str:
+    """Figures first, then the place, of which the end says most, then the task in what room is left."""
+    ratio = "no ratio" if sample.ratio is None else f"{sample.ratio:.2f}x"
+    cut_off = " cut off" if sample.truncated else ""
+    figures = f"{ratio:>8}  {sample.predicted_output_tokens} -> {sample.output_tokens}{cut_off}"
+    room = max(width - len(figures) - 5, 20)
+    place = inert(sample.source, len(sample.source) * 6)
+    if len(place) > room * 2 // 3:
+        place = f"…{place[-(room * 2 // 3 - 1) :]}"
+    task = inert(sample.task_id, room - len(place)) if sample.task_id else ""
+    return f"{figures}  {place}  {task}".rstrip()
+
+
+def _wrapped(text: str, width: int, most: int, marks: dict[str, bool]) -> list[Line]:
+    """``text`` on at most ``most`` lines of less than ``width`` columns, those after the first indented."""
+    lines = textwrap.wrap(text, width - 1, subsequent_indent="     ", max_lines=most, placeholder=" ...")
+    return [(line, marks) for line in lines]
+
+
+def _details(verdict: Verdict, width: int) -> Iterator[Line]:
+    for title, strata in (
+        ("category", verdict.strata.category),
+        ("complexity", verdict.strata.complexity),
+        ("deliverables", verdict.strata.deliverables),
+    ):
+        yield "", {}
+        yield (
+            f"{'attempts':>8} {'success':>8} {'trunc.':>7} {'judged':>7} {'under.':>7} {'P50':>8} {'P90':>8}  {title}",
+            {},
+        )
+        for stratum in strata:
+            yield _stratum(stratum), {}
+    sources = verdict.sources
+    yield "", {}
+    yield f"{'samples':>8}  file", {}
+    for file in sources.files:
+        yield f"{file.samples:>8}  {inert(file.path, width - 11)}", {}
+    for path, reason in sources.unreadable.items():
+        yield f"{'unread':>8}  {inert(path, 200)}: {reason}", {"red": True}
+    for reason, lines in sources.unusable.items():
+        yield (
+            f"{lines.count:>8}  unusable because {reason}: {', '.join(inert(place, 200) for place in lines.places)}",
+            {},
+        )
+
+
+def _stratum(stratum: Stratum) -> str:
+    p50, p90 = ("" if value is None else f"{value:.2f}x" for value in (stratum.waste_p50, stratum.waste_p90))
+    name = "(not said)" if stratum.name is None else inert(stratum.name, 40)
+    return (
+        f"{stratum.attempts:>8} {stratum.successes:>8} {stratum.truncated:>7} {stratum.risk:>7}"
+        f" {stratum.underestimated:>7} {p50:>8} {p90:>8}  {name}"
+    )
+
+
+class ScanProgress:
+    """One line that counts files and bytes while a long scan runs: on a terminal only, and gone when it ends."""
+
+    _BEGIN = 1.0
+    """Seconds before the first line."""
+    _BETWEEN = 0.2
+    """Seconds between two."""
+
+    def __init__(self, terminal: pytest.TerminalReporter | None, clock: Callable[[], float]) -> None:
+        self._terminal = terminal if terminal is not None and terminal.isatty else None
+        self._clock = clock
+        self._next = clock() + self._BEGIN
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._terminal is not None and self._shown:
+            self._terminal.rewrite("", erase=True)
+
+    def __call__(self, files: int, size: int) -> None:
+        """Say how far the scan is."""
+        if self._terminal is not None and self._clock() >= self._next:
+            self._next = self._clock() + self._BETWEEN
+            self._shown = True
+            self._terminal.rewrite(f"reading token telemetry: {files} files, {size / 1e6:.0f} MB", erase=True)

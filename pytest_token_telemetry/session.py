@@ -1,0 +1,151 @@
+"""The gate in one pytest session: its checks are collected with the tests, judged after the last test, and told."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_token_telemetry.items import VERDICT, CheckItem, root_collector
+from pytest_token_telemetry.settings import OUTPUTS
+from pytest_token_telemetry.verdict import CHECK_IDS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytest_token_telemetry.settings import Settings
+    from pytest_token_telemetry.verdict import Verdict
+
+_RERUNNERS = ("rerunfailures", "flaky")
+"""Plugins that run a failed item again. The verdict does not change by asking twice."""
+
+
+class GateSession:
+    """Hooks of the gate. Registered on the main or controller process only, and only if there is something to judge."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self._config = config
+        self._settings = settings
+        self._items: list[CheckItem] = []
+        self._aborted = False
+        self._write_errors: list[str] = []
+
+    @property
+    def _verdict(self) -> Verdict | None:
+        return self._config.stash.get(VERDICT, None)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Let the session collect the checks too, as if they were one more file."""
+        report = yield
+        if isinstance(collector, pytest.Session) and report.passed:
+            report.result.append(root_collector(collector))
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self) -> None:
+        """Remember that the session is broken: then nothing can be judged."""
+        self._aborted = True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Run the tests first, then the checks. An exception (``-x``, Ctrl-C) passes by, and nothing is judged."""
+        option = self._config.option
+        if not option.collectonly:
+            self._remove_old_reports()
+        on_controller = self._config.pluginmanager.hasplugin("dsession")
+        if not on_controller:
+            self._items = [item for item in session.items if isinstance(item, CheckItem)]
+            session.items[:] = [item for item in session.items if not isinstance(item, CheckItem)]
+        result = yield
+        if option.collectonly or getattr(option, "setuponly", False) or getattr(option, "setupplan", False):
+            return result
+        if self._aborted:
+            session.testsfailed += 1
+            return result
+        if on_controller:
+            self._collect_on_controller(session)
+        self._items.sort(key=lambda item: CHECK_IDS.index(item.check))  # whatever another plugin made of the order
+        if self._items or self._is_report_wanted():
+            self._config.stash[VERDICT] = self._judge()
+        self._run_items(session)
+        return result
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the reports, and leave no way to exit 0 with a check that was not judged."""
+        if self._config.option.collectonly:
+            return
+        verdict = self._verdict
+        if verdict is not None:
+            from pytest_token_telemetry.reporters.files import write_reports
+
+            self._write_errors = write_reports(verdict, self._settings)
+        if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            if self._write_errors:
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            elif self._aborted:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self._write_errors and not self._config.pluginmanager.hasplugin("terminalreporter"):
+            sys.stderr.write("".join(f"ERROR: {error}\n" for error in self._write_errors))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show the verdict."""
+        from pytest_token_telemetry.reporters.terminal import show
+
+        if self._config.option.collectonly:
+            return
+        show(terminalreporter, self._verdict, self._write_errors)
+
+    def _collect_on_controller(self, session: pytest.Session) -> None:
+        """Under xdist the workers collect the tests; the checks are collected here, and selected as tests are."""
+        items: list[pytest.Item] = list(session.genitems(root_collector(session)))
+        self._config.hook.pytest_collection_modifyitems(session=session, config=self._config, items=items)
+        self._items = [item for item in items if isinstance(item, CheckItem)]
+        session.testscollected += len(self._items)
+
+    def _judge(self) -> Verdict:
+        from pytest_token_telemetry.gate import judge
+        from pytest_token_telemetry.reporters.terminal import ScanProgress
+        from pytest_token_telemetry.sources.reading import Directory, read_directories
+
+        directories = [
+            Directory(path, _shown(text))
+            for path, text in zip(self._settings.dir, self._settings.texts["dir"], strict=True)
+        ]
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        with ScanProgress(terminal, time.monotonic) as progress:
+            reading = read_directories(directories, self._settings.pattern, progress=progress)
+        return judge(reading, self._settings, {item.check for item in self._items})
+
+    def _run_items(self, session: pytest.Session) -> None:
+        plugins = self._config.pluginmanager
+        run = plugins.subset_hook_caller(
+            "pytest_runtest_protocol", [plugin for name in _RERUNNERS if (plugin := plugins.get_plugin(name))]
+        )
+        for item, following in zip_longest(self._items, self._items[1:]):
+            run(item=item, nextitem=following)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+
+    def _is_report_wanted(self) -> bool:
+        return any(getattr(self._settings, name) is not None for name in OUTPUTS)
+
+    def _remove_old_reports(self) -> None:
+        """An earlier session's report must not be taken for this one's, if this one ends before its own."""
+        for name in OUTPUTS:
+            path = getattr(self._settings, name)
+            if path is not None and name != "markdown_append" and path.is_file():
+                with contextlib.suppress(OSError):  # then writing fails too, and says so
+                    path.unlink()
+
+
+def _shown(text: str) -> str:
+    return text.rstrip("/") or text

@@ -1,0 +1,292 @@
+"""Every setting once: its name, how it is read, its default and its help.
+
+Command line, ini file, report and documentation are made from the fields of `Settings`: a field ``max_truncation`` is
+``--token-telemetry-max-truncation`` on the command line and ``token_telemetry_max_truncation`` in an ini file. The
+command line wins over the ini file, and the ini file over the default.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from pytest_token_telemetry import values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from fractions import Fraction
+
+    from pytest_token_telemetry.analysis.populations import Population
+
+DEFAULT_ALIASES = (
+    ("impl", "implementation"),
+    ("implement", "implementation"),
+    ("implement_feature", "implementation"),
+    ("feature", "implementation"),
+    ("test", "tests"),
+    ("testing", "tests"),
+    ("doc", "docs"),
+    ("documentation", "docs"),
+)
+"""Spellings that real systems use for the three categories of the specification."""
+
+OUTPUTS = ("json", "junit", "markdown", "markdown_append")
+"""The settings that name a file to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How one setting is written: by users, in help texts and in the documentation."""
+
+    read: Callable[[str], Any]
+    default: str | tuple[str, ...] | None
+    """As a user would write it. A tuple: the setting may be given several times."""
+    metavar: str
+    help: str
+    is_path: bool = False
+
+    @property
+    def repeatable(self) -> bool:
+        """True if the setting may be given several times."""
+        return isinstance(self.default, tuple)
+
+
+def _setting(
+    read: Callable[[str], Any],
+    default: str | tuple[str, ...] | None,
+    metavar: str,
+    help: str,
+    *,
+    is_path: bool = False,
+) -> Any:  # noqa: ANN401 - like dataclasses.field, it stands for any type
+    return field(metadata={"option": Option(read, default, metavar, help, is_path)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings in force, read and checked. Paths are absolute."""
+
+    dir: tuple[Path, ...] = _setting(
+        values.path, (), "DIR", "Judge the run logs below DIR (repeatable). Write it with '='.", is_path=True
+    )
+    pattern: tuple[str, ...] = _setting(
+        values.glob,
+        ("*.log",),
+        "GLOB",
+        "Read the files whose name matches GLOB, or whose path below DIR does if GLOB has a '/' (repeatable).",
+    )
+    population: Population = _setting(
+        values.one_of("risk", "success", "all"),
+        "risk",
+        "NAME",
+        "Which samples are judged: risk (successful or truncated), or the origin's success or all.",
+    )
+    min_samples: int = _setting(values.count(1), "20", "N", "Readiness: how many successful samples are needed.")
+    require_categories: tuple[str, ...] = _setting(
+        values.names,
+        "implementation,tests,docs",
+        "NAMES",
+        "Readiness: the categories that need a successful sample each.",
+    )
+    require_complexities: tuple[str, ...] = _setting(
+        values.names,
+        "low,medium,high",
+        "NAMES",
+        "Readiness: the complexities that need a successful sample each.",
+    )
+    require_deliverables: tuple[str, ...] = _setting(
+        values.buckets,
+        "1,2-5,6+",
+        "BUCKETS",
+        "Readiness: the deliverable buckets that need a successful sample each.",
+    )
+    alias: Mapping[str, str] = _setting(
+        values.alias,
+        (),
+        "SPELLING=CATEGORY",
+        "Fold a spelling of a category into another (repeatable; added to the built-in ones).",
+    )
+    max_unusable: int | None = _setting(
+        values.count(0),
+        None,
+        "N",
+        "Readiness: how many telemetry lines may be unusable. Without it there is no limit.",
+    )
+    not_ready: str = _setting(
+        values.one_of("fail", "skip"), "fail", "fail|skip", "What a readiness check does that is not met."
+    )
+    max_underestimation: Fraction = _setting(
+        values.rate, "5%", "RATE", "Tier 1: the highest underestimation rate, as 5% or 0.05."
+    )
+    max_truncation: Fraction = _setting(
+        values.rate, "2%", "RATE", "Tier 1: the highest truncation rate, as 2% or 0.02."
+    )
+    under_multiplier: Fraction = _setting(
+        values.multiplier,
+        "1.0",
+        "M",
+        "A sample is underestimated if its output exceeds M times its prediction.",
+    )
+    max_waste_p90: Fraction = _setting(
+        values.ratio, "3", "RATIO", "Tier 2: 90 % of the predictions should stay below RATIO times the output."
+    )
+    tier2: str = _setting(
+        values.one_of("warn", "fail"), "warn", "warn|fail", "What the Tier 2 check does when it is exceeded."
+    )
+    json: Path | None = _setting(
+        values.path, None, "PATH", "Write the report as JSON, for other programs.", is_path=True
+    )
+    junit: Path | None = _setting(
+        values.path, None, "PATH", "Write the checks as JUnit XML, for CI servers.", is_path=True
+    )
+    junit_family: str = _setting(
+        values.one_of("xunit1", "xunit2"),
+        "xunit1",
+        "xunit1|xunit2",
+        "JUnit dialect: xunit1 has file and line, xunit2 is valid against Jenkins' schema.",
+    )
+    markdown: Path | None = _setting(
+        values.path, None, "PATH", "Write the summary as markdown, for reviewers.", is_path=True
+    )
+    markdown_append: Path | None = _setting(
+        values.path,
+        None,
+        "PATH",
+        "Append the same summary to PATH, as $GITHUB_STEP_SUMMARY wants it.",
+        is_path=True,
+    )
+    texts: Mapping[str, str | list[str]]
+    """Each setting in force as its user wrote it."""
+
+    @classmethod
+    def load(cls, config: pytest.Config) -> Settings:
+        """Read every setting from the command line, else the ini file, else its default.
+
+        Raises:
+            pytest.UsageError: a value is malformed, out of range or contradicts another.
+        """
+        texts: dict[str, str | list[str]] = {}
+        read = {name: _read(config, name, option, texts) for name, option in options()}
+        read["alias"] = _fold(read["alias"])
+        read["require_categories"] = tuple(
+            dict.fromkeys(read["alias"].get(name, name) for name in read["require_categories"])
+        )
+        settings = cls(texts=texts, **read)
+        _refuse_missing_directories(settings)
+        _refuse_shared_outputs(config, settings)
+        return settings
+
+
+def options() -> Iterator[tuple[str, Option]]:
+    """Every setting's name and `Option`, in the order of the documentation."""
+    for each in fields(Settings):
+        if "option" in each.metadata:
+            yield each.name, each.metadata["option"]
+
+
+def flag(name: str) -> str:
+    """The setting's command line option."""
+    return f"--token-telemetry-{name.replace('_', '-')}"
+
+
+def ini_key(name: str) -> str:
+    """The setting's key in an ini file."""
+    return f"token_telemetry_{name}"
+
+
+def add_to(parser: pytest.Parser) -> None:
+    """Offer every setting on the command line and in ini files."""
+    group = parser.getgroup("token-telemetry", "gate on the telemetry of a token estimator")
+    for name, option in options():
+        group.addoption(
+            flag(name),
+            action="append" if option.repeatable else "store",
+            default=None,
+            metavar=option.metavar,
+            help=option.help.replace("%", "%%"),
+        )
+        kind: Literal["linelist", "string"] = "linelist" if option.repeatable else "string"
+        parser.addini(ini_key(name), option.help, type=kind, default=None)
+
+
+def is_wanted(config: pytest.Config) -> bool:
+    """True if the command line or the ini file names something to judge."""
+    return bool(config.getoption(ini_key("dir"), None) or config.getini(ini_key("dir")))
+
+
+def _read(config: pytest.Config, name: str, option: Option, texts: dict[str, str | list[str]]) -> Any:  # noqa: ANN401
+    written, label, base = _written(config, name, option)
+    if written is None:
+        return None
+    texts[name] = list(written) if option.repeatable else written[0]
+    try:
+        read = [option.read(text) for text in written]
+    except ValueError as error:
+        raise pytest.UsageError(f"{label}: {error}") from None
+    if option.is_path:
+        read = [Path(os.path.normpath(base / value)) for value in read]
+    return tuple(read) if option.repeatable else read[0]
+
+
+def _written(config: pytest.Config, name: str, option: Option) -> tuple[tuple[str, ...] | None, str, Path]:
+    """The texts in force, what to call their place, and the directory that relative paths start from."""
+    invocation = config.invocation_params.dir
+    typed = config.getoption(ini_key(name), None)
+    if typed is not None:
+        return tuple(typed) if option.repeatable else (typed,), flag(name), invocation
+    kept = config.getini(ini_key(name))
+    if kept:
+        ini = config.inipath
+        label = f"{ini_key(name)} in {ini.name}" if ini else ini_key(name)
+        return tuple(kept) if option.repeatable else (str(kept),), label, ini.parent if ini else invocation
+    if option.default is None or isinstance(option.default, tuple):
+        return option.default, flag(name), invocation
+    return (option.default,), flag(name), invocation
+
+
+def _fold(aliases: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """The built-in aliases and the user's in one table that needs one look-up.
+
+    Raises:
+        pytest.UsageError: a spelling has two meanings, or is folded into one that is folded itself.
+    """
+    own: dict[str, str] = {}
+    for spelling, category in aliases:
+        if own.setdefault(spelling, category) != category:
+            raise pytest.UsageError(f"{flag('alias')}: {spelling!r} is given two meanings")
+    table = {**dict(DEFAULT_ALIASES), **own}
+    table = {spelling: category for spelling, category in table.items() if spelling != category}
+    for spelling, category in own.items():
+        if category in table:
+            raise pytest.UsageError(
+                f"{flag('alias')}: '{spelling}={category}' ends in {category!r}, which is itself folded into"
+                f" {table[category]!r} (write '{spelling}={table[category]}')"
+            )
+    return table
+
+
+def _refuse_missing_directories(settings: Settings) -> None:
+    for text, directory in zip(settings.texts["dir"], settings.dir, strict=True):
+        if not directory.is_dir():
+            what = "is a file, not a directory" if directory.is_file() else "does not exist"
+            raise pytest.UsageError(f"{flag('dir')}: {text!r} {what} (name a directory of run logs)")
+
+
+def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
+    taken: dict[str, str] = {}
+    pytest_junit = config.getoption("xmlpath", None)
+    if pytest_junit:
+        expanded = os.path.expandvars(os.path.expanduser(pytest_junit))  # noqa: PTH111 - as pytest reads it
+        taken[os.path.realpath(config.invocation_params.dir / expanded)] = "--junitxml"
+    for name in OUTPUTS:
+        path = getattr(settings, name)
+        if path is None:
+            continue
+        real = os.path.realpath(path)
+        if real in taken:
+            raise pytest.UsageError(f"{flag(name)}: {taken[real]} writes to the same file (name another)")
+        taken[real] = flag(name)

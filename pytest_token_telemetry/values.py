@@ -1,0 +1,121 @@
+"""What a user wrote for a setting, read into a value or refused with one sentence.
+
+Every reader takes the text as written and raises ``ValueError`` with the rest of a sentence that begins with the
+setting's name. Rates and limits become exact fractions, because ``7 / 100 * 100 <= 7.0`` is false in floating point.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from fractions import Fraction
+
+_DECIMAL = re.compile(r"\d+(?:\.\d+)?|\.\d+", re.ASCII)
+
+BUCKETS = {"1": 1, "2-5": 2, "6+": 6}
+"""The deliverable buckets, in order, each with its least count. A count of 0 is unknown and belongs to none."""
+
+
+def _decimal(text: str) -> Fraction | None:
+    from fractions import Fraction
+
+    return Fraction(text) if _DECIMAL.fullmatch(text) else None
+
+
+def rate(text: str) -> Fraction:
+    """``5%`` or ``0.05``: a rate from 0 to 1."""
+    body, percent = text.strip(), False
+    if body.endswith("%"):
+        body, percent = body[:-1].rstrip(), True
+    number = _decimal(body)
+    if number is None:
+        raise ValueError(f"{text!r} is not a rate (write 0.025 or 2.5%)")
+    value = number / 100 if percent else number
+    if value > 1:
+        raise ValueError(f"{text!r} is more than 100% (write 0.05 or 5%)")
+    return value
+
+
+def ratio(text: str) -> Fraction:
+    """``3`` or ``3x``: a limit above 0."""
+    number = _decimal(text.strip().removesuffix("x").rstrip())
+    if number is None or number == 0:
+        raise ValueError(f"{text!r} is not a ratio above 0 (write 3 or 3x)")
+    return number
+
+
+def multiplier(text: str) -> Fraction:
+    """``1.1``: above 0, at most 10, with at most six decimals, so that products stay exact in 64 bits."""
+    number = _decimal(text.strip())
+    if number is None or not 0 < number <= 10:
+        raise ValueError(f"{text!r} is not a multiplier above 0 and up to 10 (write 1.1)")
+    if 10**6 % number.denominator:
+        raise ValueError(f"{text!r} has more than six decimals (write 1.1)")
+    return number
+
+
+def count(at_least: int) -> Callable[[str], int]:
+    """A reader of whole numbers that are not below ``at_least``."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text.strip(), re.ASCII) or int(text) < at_least:
+            raise ValueError(f"{text!r} is not a whole number from {at_least} to 999999999")
+        return int(text)
+
+    return read
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A reader that takes one of ``choices``."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``implementation,tests,docs``: distinct names in lower case; nothing means none."""
+    found = [name.strip().lower() for name in text.split(",")] if text.strip() else []
+    if "" in found:
+        raise ValueError(f"{text!r} has an empty name (write a,b,c)")
+    if len(set(found)) < len(found):
+        raise ValueError(f"{text!r} names one twice")
+    return tuple(found)
+
+
+def buckets(text: str) -> tuple[str, ...]:
+    """``1,2-5,6+``: some of the deliverable buckets; nothing means none."""
+    found = names(text)
+    for name in found:
+        if name not in BUCKETS:
+            raise ValueError(f"{name!r} is not a deliverable bucket (they are {', '.join(BUCKETS)})")
+    return found
+
+
+def alias(text: str) -> tuple[str, str]:
+    """``documentation=docs``: a spelling and the category that it is folded into, both in lower case."""
+    spelling, equals, category = (part.strip().lower() for part in text.partition("="))
+    if not (spelling and equals and category) or "=" in category:
+        raise ValueError(f"{text!r} is not an alias (write documentation=docs)")
+    return spelling, category
+
+
+def glob(text: str) -> str:
+    """``*.log`` (a file's name) or ``logs/*.txt`` (its path below the directory)."""
+    pattern = text.strip()
+    if not pattern or pattern.startswith("/"):
+        raise ValueError(f"{text!r} is not a pattern for paths below the directory (write *.log)")
+    return pattern
+
+
+def path(text: str) -> str:
+    """A path, not yet resolved."""
+    if not text.strip() or "\0" in text:
+        raise ValueError(f"{text!r} is not a path")
+    return text
