@@ -37,7 +37,7 @@ _POPULATIONS = {
 }
 """What the underestimation and the truncation rate are shares of, in words."""
 
-_NOT_JUDGED = "not judged: the data is not ready"
+_NOT_JUDGED = "not judged, data not ready"
 
 
 def readiness_checks(findings: Findings) -> list[Check]:

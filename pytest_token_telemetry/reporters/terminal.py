@@ -87,8 +87,9 @@ def _worst(sample: WorstSample, width: int) -> str:
 
 def _wrapped(text: str, width: int, most: int, marks: dict[str, bool]) -> list[Line]:
     """``text`` on at most ``most`` lines of less than ``width`` columns, those after the first indented."""
-    lines = textwrap.wrap(text, width - 1, subsequent_indent="     ", max_lines=most, placeholder=" ...")
-    return [(line, marks) for line in lines]
+    whole = text.replace(" %", "\0%")  # a figure stays with its percent sign
+    lines = textwrap.wrap(whole, width - 1, subsequent_indent="     ", max_lines=most, placeholder=" ...")
+    return [(line.replace("\0", " "), marks) for line in lines]
 
 
 def _details(verdict: Verdict, width: int) -> Iterator[Line]:

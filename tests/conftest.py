@@ -1,0 +1,21 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np  # noqa: F401 - numpy can be imported once a process, and pytester forgets what a test imported
+import pytest
+
+pytest_plugins = ["pytester"]
+
+SHARED = Path(__file__).parent.parent.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def real_logs() -> Path:
+    """The origin's real run logs, where they are at hand."""
+    logs = SHARED / "data" / "autopack_logs"
+    if not logs.is_dir():
+        pytest.skip("the origin's real logs are not at hand")
+    return logs
