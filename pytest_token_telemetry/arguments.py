@@ -73,9 +73,7 @@ def warn_if_rootdir_moved(config: pytest.Config) -> None:
         return
     here = config.invocation_params.dir
     expected = _config_file(here)
-    if expected is None and config.inipath is None and config.rootpath in (here, *here.parents):
-        return
-    if expected == config.inipath:
+    if expected == config.inipath and (expected or config.rootpath == _root_without_config(here)):
         return
     directory = typed[typed.index(flag("dir")) + 1]
     config.issue_config_time_warning(
@@ -99,6 +97,11 @@ def _config_file(directory: Path) -> Path | None:
         if (path := each / "pyproject.toml").is_file():
             return path
     return None
+
+
+def _root_without_config(directory: Path) -> Path:
+    """The rootdir of pytest if it starts in ``directory`` without paths and finds no settings."""
+    return next((each for each in (directory, *directory.parents) if (each / "setup.py").is_file()), directory)
 
 
 def _is_own(config: pytest.Config, argument: str) -> bool:

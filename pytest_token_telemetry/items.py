@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+MARKER = "token_telemetry"
+"""Every check has it: ``-m "not token_telemetry"`` leaves the gate out."""
+
 VERDICT = pytest.StashKey[Verdict]()
 """Where the items find the verdict, once it is there."""
 
@@ -49,6 +52,7 @@ class CheckItem(pytest.Item):
     def __init__(self, *, check: str, **parts: object) -> None:
         super().__init__(**parts)  # type: ignore[arg-type] # pytest's own, passed on by from_parent
         self.check = check
+        self.add_marker(MARKER)
 
     def runtest(self) -> None:
         """Report the check's outcome, which was decided before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.wording import inert
@@ -32,7 +33,7 @@ def show(terminal: pytest.TerminalReporter, verdict: Verdict | None, errors: lis
     if verbosity < 0:
         lines = [brief(verdict)]
     else:
-        terminal.section("token telemetry")
+        terminal.write_sep("=", "token telemetry")
         lines = screen(verdict, terminal._tw.fullwidth, verbose=verbosity > 0)
     for text, marks in lines:
         terminal.write_line(text, **marks)
@@ -51,25 +52,39 @@ def brief(verdict: Verdict | None) -> Line:
 
 
 def screen(verdict: Verdict | None, width: int, *, verbose: bool) -> list[Line]:
-    """The verdict on one screen, `LINES` with the heading; all there is to say with ``verbose``."""
+    """The verdict on one screen of 80 columns, `LINES` with the heading; all there is to say with ``verbose``."""
     if verdict is None:
         return [(NOT_JUDGED, {"yellow": True})]
-    colour = _CONCLUSION_COLOURS[verdict.conclusion]
-    lines = _wrapped(f"{verdict.title}: {verdict.headline}", width, 2, {colour: True, "bold": True})
-    for step in verdict.advice:
-        lines += _wrapped(f"-> {step}", width, 4, {"bold": True})
-    for check in verdict.checks:
-        first, *more = _wrapped(f"{check.outcome} {check.id}: {check.message}", width, 3, {})
-        lines += [(first[0], {_COLOURS[check.outcome]: True}), *more]
-    rest = [line for note in verdict.notes for line in _wrapped(f"note: {note}", width, 4, {})]
-    if verdict.worst:
-        rest += [("most output for its prediction:", {}), *((_worst(sample, width), {}) for sample in verdict.worst)]
     if verbose:
-        return [*lines, *rest, *_details(verdict, width)]
-    room = LINES - 1 - len(lines)
+        return [*_judgement(verdict, width, None), *_remarks(verdict, width, None), *_details(verdict, width)]
+    rest = _remarks(verdict, width, 4)
+    for most in (3, 2, 1):
+        lines = _judgement(verdict, width, most)
+        room = LINES - 1 - len(lines)
+        if room > 0:
+            break
     if len(rest) > room:
         rest = [*rest[: max(room - 1, 0)], ("... more with -v", {})]
     return lines + rest
+
+
+def _judgement(verdict: Verdict, width: int, most: int | None) -> list[Line]:
+    """What must be seen, each part on at most ``most`` lines: the headline, the next steps, the checks."""
+    colour = _CONCLUSION_COLOURS[verdict.conclusion]
+    lines = _wrapped(f"{verdict.title}: {verdict.headline}", width, most, {colour: True, "bold": True})
+    for step in verdict.advice:
+        lines += _wrapped(f"-> {step}", width, most, {"bold": True})
+    for check in verdict.checks:
+        first, *more = _wrapped(f"{check.outcome} {check.id}: {check.message}", width, most, {})
+        lines += [(first[0], {_COLOURS[check.outcome]: True}), *more]
+    return lines
+
+
+def _remarks(verdict: Verdict, width: int, most: int | None) -> list[Line]:
+    lines = [line for note in verdict.notes for line in _wrapped(f"note: {note}", width, most, {})]
+    if verdict.worst:
+        lines += [("most output for its prediction:", {}), *((_worst(sample, width), {}) for sample in verdict.worst)]
+    return lines
 
 
 def _worst(sample: WorstSample, width: int) -> str:
@@ -78,14 +93,27 @@ def _worst(sample: WorstSample, width: int) -> str:
     cut_off = " cut off" if sample.truncated else ""
     figures = f"{ratio:>8}  {sample.predicted_output_tokens} -> {sample.output_tokens}{cut_off}"
     room = max(width - len(figures) - 5, 20)
-    place = inert(sample.source, len(sample.source) * 6)
-    if len(place) > room * 2 // 3:
-        place = f"…{place[-(room * 2 // 3 - 1) :]}"
-    task = inert(sample.task_id, room - len(place)) if sample.task_id else ""
+    place = _cut(inert(sample.source, len(sample.source) * 10)[::-1], room * 2 // 3)[::-1]
+    task = _cut(inert(sample.task_id), room - _columns(place)) if sample.task_id else ""
     return f"{figures}  {place}  {task}".rstrip()
 
 
-def _wrapped(text: str, width: int, most: int, marks: dict[str, bool]) -> list[Line]:
+def _columns(text: str) -> int:
+    """How wide ``text`` is: Chinese, Japanese and Korean letters and emoji take two columns."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _cut(text: str, width: int) -> str:
+    """The beginning of ``text`` that fits into ``width`` columns."""
+    if _columns(text) <= width:
+        return text
+    end, room = 0, width - 1
+    while (room := room - _columns(text[end])) >= 0:
+        end += 1
+    return f"{text[:end]}…"
+
+
+def _wrapped(text: str, width: int, most: int | None, marks: dict[str, bool]) -> list[Line]:
     """``text`` on at most ``most`` lines of less than ``width`` columns, those after the first indented."""
     whole = text.replace(" %", "\0%")  # a figure stays with its percent sign
     lines = textwrap.wrap(whole, width - 1, subsequent_indent="     ", max_lines=most, placeholder=" ...")

@@ -1,0 +1,85 @@
+"""Run pytest with the gate on, and read what it left."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lines import cut_off, ready_lines, stamp, v2, write
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run of pytest with the gate on."""
+
+    exit: int
+    text: str
+    outcomes: dict[str, int]
+    report: dict[str, Any] | None
+
+    @property
+    def checks(self) -> dict[str, str]:
+        assert self.report is not None
+        return {check["id"]: check["outcome"] for check in self.report["checks"]}
+
+
+_SUMMARY = re.compile(r"^(=.* |)\d+ \w+.* in [\d.]+s", re.MULTILINE)
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def _quick_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the plugin that would import all of Hypothesis in every run."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Run:
+    """Run pytest in the test's directory on the logs below ``runs``, and read the JSON report."""
+
+    def run_with(*arguments: str, directory: str | None = "runs", process: bool = False) -> Outcome:
+        report = pytester.path / "report.json"
+        report.unlink(missing_ok=True)
+        gate = [f"--token-telemetry-dir={directory}", "--token-telemetry-json=report.json"] if directory else []
+        runner = pytester.runpytest_subprocess if process else pytester.runpytest_inprocess
+        result = runner("-p", "no:randomly", "-p", "no:cacheprovider", *gate, *arguments)
+        return Outcome(
+            int(result.ret),
+            f"{result.stdout}\n{result.stderr}",
+            result.parseoutcomes() if _SUMMARY.search(str(result.stdout)) else {},
+            json.loads(report.read_text()) if report.exists() else None,
+        )
+
+    return run_with
+
+
+@pytest.fixture
+def passing(pytester: pytest.Pytester) -> Path:
+    """Logs that end in PASS."""
+    return write(pytester.path / "runs", ready_lines(60))
+
+
+@pytest.fixture
+def tuning(pytester: pytest.Pytester) -> Path:
+    """Logs that end in TUNE: 6 of 60 calls were cut off, in docs."""
+    cut = [cut_off(time=stamp(1000 + i), category="docs") for i in range(6)]
+    return write(pytester.path / "runs", ready_lines(54) + cut)
+
+
+@pytest.fixture
+def unready(pytester: pytest.Pytester) -> Path:
+    """Logs that end in NOT READY: 5 successful samples, none in docs or tests."""
+    return write(pytester.path / "runs", [v2(time=stamp(i)) for i in range(5)])
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> None:
+    """A test suite of three passing tests."""
+    pytester.makepyfile(test_suite="def test_one(): pass\ndef test_two(): pass\ndef test_samples(): pass\n")

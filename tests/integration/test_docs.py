@@ -1,0 +1,46 @@
+"""What the documentation shows is what the plugin does."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pytest_token_telemetry import __version__
+from pytest_token_telemetry.settings import flag, ini_key, options
+from scripts import docs
+
+
+@pytest.mark.parametrize("name", docs.PAGES)
+def test_the_generated_parts_of_a_page_are_true(name: str) -> None:
+    page = (docs.ROOT / name).read_text(encoding="utf-8")
+    assert "<!-- generated: " in page
+    assert docs.generated(page) == page
+
+
+@pytest.mark.parametrize("name", [name for name, _ in options()])
+def test_every_setting_is_documented(name: str) -> None:
+    table = (docs.ROOT / "docs" / "options.md").read_text(encoding="utf-8")
+    assert f"`{flag(name)}=" in table
+    assert f"`{ini_key(name)}`" in table
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in (docs.ROOT / "docs").glob("*.md"))])
+def test_a_page_names_only_settings_and_files_that_exist(page: str) -> None:
+    text = (docs.ROOT / page).read_text(encoding="utf-8")
+    known = {flag(name) for name, _ in options()} | {ini_key(name) for name, _ in options()}
+    named = set(re.findall(r"--token-telemetry-[a-z0-9-]+|\btoken_telemetry_[a-z0-9_]+", text))
+    assert named <= known
+    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", text):
+        assert ((docs.ROOT / page).parent / target).exists(), target
+
+
+def test_the_readme_has_the_two_commands_that_are_run() -> None:
+    readme = (docs.ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"^python -m pip install", readme, re.MULTILINE)) == 2
+
+
+def test_the_version_has_one_source() -> None:
+    from importlib.metadata import version
+
+    assert version("pytest-token-telemetry") == __version__

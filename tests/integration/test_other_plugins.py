@@ -1,0 +1,161 @@
+"""The same verdict, once, whatever other plugins do with tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_token_telemetry.verdict import CHECK_IDS
+from tests.integration.conftest import Run
+
+LAYOUTS = {
+    "without xdist": ["-p", "no:xdist"],
+    "xdist unused": ["-n", "0"],
+    "two workers": ["-n", "2"],
+    "every test on every worker": ["-n", "2", "--dist=each"],
+    "by group": ["-n", "2", "--dist=loadgroup"],
+    "by scope": ["-n", "2", "--dist=loadscope"],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_checks_run_once_in_any_process_layout(run: Run, tuning: object, suite: None, layout: list[str]) -> None:
+    result = run(*layout, process=True)
+    runs_each_test = 2 if "--dist=each" in layout else 1
+    assert result.outcomes == {"passed": 6 + 3 * runs_each_test, "failed": 2}
+    assert result.exit == 1
+    assert result.report["verdict"] == "tune"
+
+
+def test_the_gate_runs_alone_on_workers_without_tests(run: Run, passing: object) -> None:
+    result = run("-n", "2", process=True)
+    assert result.outcomes == {"passed": 8}
+    assert result.exit == 0
+
+
+def test_nothing_but_files_and_the_exit_code_is_left_without_a_terminal(run: Run, tuning: object, suite: None) -> None:
+    result = run("-n", "2", "-p", "no:terminal", "--junitxml=pytest.xml", process=True)
+    assert result.exit == 1
+    assert result.report["verdict"] == "tune"
+    assert 'tests="11"' in Path("pytest.xml").read_text()
+
+
+def test_the_bare_name_runs_the_gate_alone_under_xdist(run: Run, passing: object, suite: None) -> None:
+    assert run("token-telemetry", "-n", "2", process=True).outcomes == {"passed": 8}
+
+
+def test_an_id_and_a_test_can_be_picked_under_xdist(run: Run, passing: object, suite: None) -> None:
+    result = run("-n", "2", "token-telemetry::tier1", "test_suite.py::test_one", process=True)
+    assert result.outcomes == {"passed": 3}
+
+
+@pytest.mark.parametrize("selection", [["-k", "truncation"], ["--deselect", "token-telemetry::readiness"]])
+def test_checks_are_selected_under_xdist(run: Run, tuning: object, suite: None, selection: list[str]) -> None:
+    result = run("-n", "2", *selection, process=True)
+    assert result.exit == 1
+    kept = 1 if "-k" in selection else 3
+    assert len(result.report["checks"]) == kept
+    assert len(result.report["deselected"]) == len(CHECK_IDS) - kept
+
+
+def test_collect_only_lists_the_checks_under_xdist(run: Run, tuning: object, suite: None) -> None:
+    result = run("-n", "2", "--co", "-q", process=True)
+    assert result.exit == 0
+    assert "token-telemetry::tier1::truncation" in result.text
+    assert result.report is None
+
+
+def test_an_earlier_failure_with_x_under_xdist_leaves_nothing_judged(
+    run: Run, passing: object, pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile("def test_broken(): assert False")
+    result = run("-n", "2", "-x", process=True)
+    assert result.exit == 2
+    assert result.report is None
+
+
+def test_a_killed_worker_fails_the_session_and_the_logs_are_judged(
+    run: Run, passing: object, pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(
+        "import os, signal\ndef test_killed(): os.kill(os.getpid(), signal.SIGKILL)\ndef test_fine(): pass"
+    )
+    result = run("-n", "2", process=True)
+    assert result.exit == 1
+    assert result.report["verdict"] == "pass"
+
+
+def test_a_workers_internal_error_never_ends_in_success(run: Run, passing: object, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_makereport(item, call):
+            report = yield
+            report.cannot_travel = object()
+            return report
+        """
+    )
+    pytester.makepyfile("def test_one(): pass")
+    result = run("-n", "1", process=True)
+    assert result.exit in (1, 3)
+    assert result.report is None
+
+
+def test_pytest_junit_shows_the_checks_under_xdist(run: Run, tuning: object, suite: None) -> None:
+    from lxml import etree
+
+    run("-n", "2", "--junitxml=pytest.xml", process=True)
+    cases = etree.parse("pytest.xml").xpath("//testcase[starts-with(@classname, 'token-telemetry.')]")
+    assert len(cases) == len(CHECK_IDS)
+    assert len([case for case in cases if case.find("failure") is not None]) == 2
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_checks_keep_their_order_and_come_last_under_randomly(
+    pytester: pytest.Pytester, passing: object, suite: None, seed: str
+) -> None:
+    arguments = ["-p", "no:cacheprovider", f"--randomly-seed={seed}", "-v", "--token-telemetry-dir=runs"]
+    result = pytester.runpytest_subprocess(*arguments)
+    passed = [line.split(" PASSED")[0] for line in result.outlines if " PASSED" in line]
+    assert passed[3:] == [f"token-telemetry::{check}" for check in CHECK_IDS]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--reruns", "2"], ["--force-reruns", "2"], ["--reruns", "1", "--reruns-mode=append"]]
+)
+def test_a_failed_check_is_not_asked_twice(run: Run, tuning: object, suite: None, arguments: list[str]) -> None:
+    result = run(*arguments, process=True)
+    if "unrecognized arguments" in result.text:
+        pytest.skip("this version of pytest-rerunfailures does not have the option")
+    assert result.outcomes == {"passed": 9, "failed": 2}
+
+
+def test_coverage_is_measured_as_without_the_gate(run: Run, passing: object, suite: None) -> None:
+    result = run("--cov=.", "--cov-report=term", process=True)
+    assert result.exit == 0
+    assert result.outcomes == {"passed": 11}
+    assert "TOTAL" in result.text
+
+
+@pytest.mark.parametrize("mark", ["skip(reason='all')", "xfail(reason='all')"])
+def test_a_conftest_that_marks_everything_hides_no_failure(
+    run: Run, tuning: object, pytester: pytest.Pytester, mark: str
+) -> None:
+    pytester.makeconftest(
+        f"""
+        import pytest
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.{mark})
+        """
+    )
+    result = run()
+    assert "failed" not in result.outcomes
+    assert result.exit == 1
+    assert result.report["verdict"] == "tune"
+
+
+def test_the_plugin_can_be_left_out_by_its_name(run: Run, passing: object, suite: None) -> None:
+    assert run("-p", "no:token_telemetry", directory=None).outcomes == {"passed": 3}

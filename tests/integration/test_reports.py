@@ -1,0 +1,112 @@
+"""The files: one verdict in every form, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from tests.integration.conftest import Run
+from tests.lines import ready_lines, write
+
+ALL = [
+    "--token-telemetry-markdown=out/summary.md",
+    "--token-telemetry-markdown-append=out/steps.md",
+    "--token-telemetry-junit=out/junit.xml",
+]
+
+
+@pytest.mark.parametrize("logs", ["passing", "tuning", "unready"])
+def test_every_form_tells_the_same(run: Run, logs: str, request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue(logs)
+    result = run(*ALL)
+    markdown = Path("out/summary.md").read_text()
+    cases = {
+        f"{case.get('classname').removeprefix('token-telemetry.')}::{case.get('name')}": case
+        for case in etree.parse("out/junit.xml").iter("testcase")
+    }
+    tags = {"fail": "failure", "skip": "skipped"}
+    for check in result.report["checks"]:
+        assert cases[check["id"]].find(tags.get(check["outcome"], "system-out")) is not None
+    assert result.report["headline"] in markdown
+    assert Path("out/steps.md").read_text() == markdown
+    assert result.exit == (0 if result.report["verdict"] == "pass" else 1)
+    assert " ".join(result.report["headline"].split()) in " ".join(result.text.split())
+
+
+def test_an_appended_summary_keeps_what_was_there(run: Run, passing: object) -> None:
+    Path("steps.md").write_text("# Earlier step\n")
+    run("--token-telemetry-markdown-append=steps.md")
+    assert Path("steps.md").read_text().startswith("# Earlier step\n## ")
+
+
+@pytest.mark.parametrize("option", ["json", "junit", "markdown", "markdown-append"])
+def test_a_path_that_cannot_be_written_is_an_error_after_the_verdict(run: Run, passing: object, option: str) -> None:
+    Path("occupied").write_text("")
+    result = run(f"--token-telemetry-{option}=occupied/file", "--token-telemetry-dir=runs", directory=None)
+    assert result.exit == 4
+    verdict = result.text.index("PASS: No tuning needed")
+    error = result.text.index(f"ERROR: --token-telemetry-{option}: 'occupied/file' could not be written")
+    assert verdict < error
+
+
+def test_a_path_that_cannot_be_written_leaves_a_failure_a_failure(run: Run, tuning: object) -> None:
+    Path("occupied").write_text("")
+    result = run("--token-telemetry-markdown=occupied/file")
+    assert result.exit == 1
+    assert "could not be written" in result.text
+
+
+def test_a_path_that_cannot_be_written_is_said_without_a_terminal_too(run: Run, passing: object) -> None:
+    Path("occupied").write_text("")
+    result = run("-p", "no:terminal", "--token-telemetry-markdown=occupied/file", process=True)
+    assert result.exit == 4
+    assert "ERROR: --token-telemetry-markdown: 'occupied/file' could not be written" in result.text
+
+
+def test_a_directory_is_no_report(run: Run, passing: object) -> None:
+    Path("folder").mkdir()
+    result = run("--token-telemetry-markdown=folder")
+    assert result.exit == 4
+    assert "'folder' could not be written" in result.text
+
+
+def test_an_earlier_report_does_not_outlive_a_session_that_judges_nothing(
+    run: Run, passing: object, pytester: pytest.Pytester
+) -> None:
+    run(*ALL)
+    pytester.makepyfile("def test_broken(): assert False")
+    result = run("-x", *ALL)
+    assert result.exit == 1
+    assert [path.name for path in Path("out").iterdir()] == ["steps.md"]
+
+
+def test_the_report_has_the_keys_of_its_schema(run: Run, unready: object) -> None:
+    report = run().report
+    assert report["schema"] == "token-telemetry-report/1"
+    assert report["counts"]["unusable"] == {"total": 0, "reasons": {}}
+    check = next(each for each in report["checks"] if each["id"] == "tier1::truncation")
+    assert {key: check[key] for key in ("events", "n", "value", "target", "proven")} == {
+        "events": 0,
+        "n": 5,
+        "value": 0.0,
+        "target": 0.02,
+        "proven": False,
+    }
+    assert check["bounds"]["upper"] == pytest.approx(0.450720, abs=1e-6)  # 1 - 0.05 ** (1 / 5)
+    assert check["samples_to_prove"] == 149
+    assert report["settings"]["max_truncation"] == "2%"
+    assert report["sources"] == [{"path": "runs/run-1/agent.log", "samples": 5}]
+
+
+def test_hostile_names_stay_inert_in_every_report(run: Run, pytester: pytest.Pytester) -> None:
+    hostile = "</code><script>alert(1)</script>|@everyone\x1b[31m::error::`"
+    lines = [line.replace("category=docs", f"category={hostile}") for line in ready_lines()]
+    write(pytester.path / "runs", lines)
+    result = run("-v", *ALL)
+    assert "\x1b[31m::error" not in result.text
+    assert "<script>" not in Path("out/summary.md").read_text()
+    etree.parse("out/junit.xml")
+    assert json.dumps(result.report)

@@ -1,0 +1,261 @@
+"""Every setting from the command line and from ini files; what cannot be meant is refused with one sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_token_telemetry.settings import flag, ini_key, options
+from tests.integration.conftest import Run
+from tests.lines import cut_off, ready_lines, stamp, v2, write
+
+GOOD = {
+    "dir": "runs",
+    "pattern": "*.txt",
+    "population": "success",
+    "min_samples": "7",
+    "require_categories": "docs",
+    "require_complexities": "high",
+    "require_deliverables": "6+",
+    "alias": "manual=docs",
+    "max_unusable": "3",
+    "not_ready": "skip",
+    "max_underestimation": "7.5%",
+    "max_truncation": "0.03",
+    "under_multiplier": "1.1",
+    "max_waste_p90": "4x",
+    "tier2": "fail",
+    "json": "out/report.json",
+    "junit": "out/junit.xml",
+    "junit_family": "xunit2",
+    "markdown": "out/summary.md",
+    "markdown_append": "out/steps.md",
+}
+"""A value that is not the default, for every setting."""
+
+
+def settings_in_force(pytester: pytest.Pytester, *arguments: str) -> dict[str, object]:
+    pytester.makeconftest(
+        """
+        import json
+        from pytest_token_telemetry.settings import Settings
+        def pytest_unconfigure(config):
+            settings = Settings.load(config)
+            with open("settings.json", "w") as file:
+                json.dump({"texts": settings.texts, "dir": [str(path) for path in settings.dir],
+                           "json": str(settings.json)}, file)
+        """
+    )
+    import json
+
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "--co", *arguments)
+    assert result.ret in (0, 5), result.stdout.str()
+    loaded: dict[str, object] = json.loads((pytester.path / "settings.json").read_text())
+    return loaded
+
+
+def as_written(name: str) -> object:
+    repeatable = dict(options())[name].repeatable
+    return [GOOD[name]] if repeatable else GOOD[name]
+
+
+def test_the_table_above_names_every_setting() -> None:
+    assert list(GOOD) == [name for name, _ in options()]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_setting_is_read_from_the_command_line(pytester: pytest.Pytester, name: str) -> None:
+    pytester.mkdir("runs")
+    pytester.mkdir("other")
+    first = [] if name == "dir" else ["--token-telemetry-dir=other"]
+    loaded = settings_in_force(pytester, *first, f"{flag(name)}={GOOD[name]}")
+    assert loaded["texts"][name] == as_written(name)
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("file", ["pytest.ini", "pyproject.toml"])
+def test_a_setting_is_read_from_an_ini_file(pytester: pytest.Pytester, name: str, file: str) -> None:
+    pytester.mkdir("runs")
+    if file == "pytest.ini":
+        text = f"[pytest]\n{ini_key(name)} = {GOOD[name]}\n"
+    else:
+        value = f'["{GOOD[name]}"]' if dict(options())[name].repeatable else f'"{GOOD[name]}"'
+        text = f"[tool.pytest.ini_options]\n{ini_key(name)} = {value}\n"
+    (pytester.path / file).write_text(text)
+    arguments = [] if name == "dir" else ["--token-telemetry-dir=runs"]
+    assert settings_in_force(pytester, *arguments)["texts"][name] == as_written(name)
+
+
+def test_a_setting_is_read_from_a_native_toml_table(pytester: pytest.Pytester) -> None:
+    if int(pytest.__version__.split(".")[0]) < 9:
+        pytest.skip("pytest reads [tool.pytest] from version 9 on")
+    pytester.mkdir("runs")
+    pytester.makepyprojecttoml('[tool.pytest]\ntoken_telemetry_dir = ["runs"]\ntoken_telemetry_max_truncation = "1%"\n')
+    assert settings_in_force(pytester)["texts"]["max_truncation"] == "1%"
+
+
+def test_the_command_line_wins_over_the_ini_file(pytester: pytest.Pytester) -> None:
+    pytester.mkdir("typed")
+    pytester.makeini("[pytest]\ntoken_telemetry_dir = kept\ntoken_telemetry_max_truncation = 1%\n")
+    texts = settings_in_force(pytester, "--token-telemetry-dir=typed", "--token-telemetry-max-truncation=3%")["texts"]
+    assert (texts["dir"], texts["max_truncation"]) == (["typed"], "3%")
+
+
+def test_relative_paths_start_where_they_are_written(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.mkdir("runs")
+    pytester.makeini("[pytest]\ntoken_telemetry_dir = runs\n")
+    below = pytester.mkdir("below")
+    monkeypatch.chdir(below)
+    pytester.makeconftest("")
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "--token-telemetry-json=report.json")
+    assert result.ret == 1
+    assert (below / "report.json").exists()
+
+
+REFUSED = {
+    "dir": ("nowhere", "'nowhere' does not exist"),
+    "pattern": ("", "'' is not a pattern"),
+    "population": ("most", "'most' is not one of risk, success, all"),
+    "min_samples": ("0", "'0' is not a whole number from 1"),
+    "require_categories": ("a,,b", "'a,,b' has an empty name"),
+    "require_complexities": ("low,low", "'low,low' names one twice"),
+    "require_deliverables": ("3", "'3' is not a deliverable bucket"),
+    "alias": ("docs", "'docs' is not an alias (write documentation=docs)"),
+    "max_unusable": ("-1", "'-1' is not a whole number from 0"),
+    "not_ready": ("pass", "'pass' is not one of fail, skip"),
+    "max_underestimation": ("120%", "'120%' is more than 100%"),
+    "max_truncation": ("2,5", "'2,5' is not a rate (write 0.025 or 2.5%)"),
+    "under_multiplier": ("0", "'0' is not a multiplier above 0"),
+    "max_waste_p90": ("nan", "'nan' is not a ratio above 0"),
+    "tier2": ("pass", "'pass' is not one of warn, fail"),
+    "junit_family": ("legacy", "'legacy' is not one of xunit1, xunit2"),
+    "json": ("", "'' is not a path"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_value_that_cannot_be_meant_is_refused_in_one_line(
+    run: Run, pytester: pytest.Pytester, passing: object, name: str
+) -> None:
+    value, sentence = REFUSED[name]
+    arguments = [] if name == "dir" else ["--token-telemetry-dir=runs"]
+    result = run(*arguments, f"{flag(name)}={value}", directory=None)
+    assert result.exit == 4
+    errors = [line for line in result.text.splitlines() if line.startswith("ERROR")]
+    assert len(errors) == 1
+    assert errors[0].startswith(f"ERROR: {flag(name)}: {sentence}")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1%", "1e-2", "", "five", "0x1", "\u0665%"])
+def test_a_rate_is_a_plain_decimal_number(run: Run, passing: object, value: str) -> None:
+    assert run(f"--token-telemetry-max-truncation={value}").exit == 4
+
+
+def test_a_value_in_an_ini_file_is_refused_by_its_key(run: Run, passing: object, pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\ntoken_telemetry_max_truncation = 2,5\n")
+    result = run()
+    assert result.exit == 4
+    assert "ERROR: token_telemetry_max_truncation in tox.ini: '2,5' is not a rate" in result.text
+
+
+def test_a_file_is_no_directory(run: Run, pytester: pytest.Pytester) -> None:
+    (pytester.path / "runs").write_text("")
+    result = run()
+    assert result.exit == 4
+    assert "'runs' is a file, not a directory" in result.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--token-telemetry-markdown=report.json"], "--token-telemetry-json writes to the same file"),
+        (["--token-telemetry-junit=x.xml", "--junitxml=x.xml"], "--junitxml writes to the same file"),
+        (["--token-telemetry-junit=./x.xml", "--junitxml=a/../x.xml"], "--junitxml writes to the same file"),
+        (["--token-telemetry-alias=a=b", "--token-telemetry-alias=a=c"], "'a' is given two meanings"),
+        (["--token-telemetry-alias=a=testing"], "is itself folded into 'tests' (write 'a=tests')"),
+    ],
+)
+def test_contradictions_are_refused(run: Run, passing: object, arguments: list[str], sentence: str) -> None:
+    result = run(*arguments)
+    assert result.exit == 4
+    assert sentence in result.text
+
+
+def test_an_error_is_the_same_under_xdist(run: Run, passing: object) -> None:
+    result = run("-n", "2", "--token-telemetry-max-truncation=2,5", process=True)
+    assert result.exit == 4
+    assert "'2,5' is not a rate" in result.text
+
+
+@pytest.mark.parametrize(
+    "argument", ["--token-telemetry-json=report.json", "token-telemetry", "token-telemetry::tier1"]
+)
+def test_what_can_have_no_effect_is_refused(run: Run, suite: None, argument: str) -> None:
+    result = run(argument, directory=None)
+    assert result.exit == 4
+    assert f"{argument.partition('=')[0]}: there is nothing to judge (add --token-telemetry-dir=DIR)" in result.text
+
+
+def test_limits_decide_exactly(run: Run, pytester: pytest.Pytester) -> None:
+    lines = ready_lines(93) + [cut_off(time=stamp(5000 + i)) for i in range(7)]  # 7 of 100: 7/100*100 > 7.0 in floats
+    write(pytester.path / "runs", lines)
+    at_limit = run("--token-telemetry-max-truncation=7%", "--token-telemetry-max-underestimation=0.07")
+    assert at_limit.report["verdict"] == "pass"
+    assert run("--token-telemetry-max-truncation=6.99%").checks["tier1::truncation"] == "fail"
+
+
+def test_zero_is_a_limit(run: Run, tuning: object, passing: object) -> None:
+    assert run("--token-telemetry-max-truncation=0").exit == 0
+
+
+def test_an_alias_folds_a_category(run: Run, pytester: pytest.Pytester) -> None:
+    lines = [line.replace("category=docs", "category=Manual") for line in ready_lines()]
+    write(pytester.path / "runs", lines)
+    assert run().checks["readiness::categories"] == "fail"
+    assert run("--token-telemetry-alias=manual=docs").checks["readiness::categories"] == "pass"
+
+
+def test_built_in_aliases_fold_what_real_systems_write(run: Run, pytester: pytest.Pytester) -> None:
+    spelled = {"implementation": "IMPLEMENT_FEATURE", "tests": "testing", "docs": "documentation"}
+    lines = ready_lines()
+    for name, spelling in spelled.items():
+        lines = [line.replace(f"category={name} ", f"category={spelling} ") for line in lines]
+    write(pytester.path / "runs", lines)
+    result = run()
+    assert result.checks["readiness::categories"] == "pass"
+    assert {each["name"] for each in result.report["strata"]["category"]} == set(spelled)
+
+
+def test_a_required_category_may_be_spelled_by_its_alias(run: Run, passing: object) -> None:
+    result = run("--token-telemetry-require-categories=documentation,testing")
+    assert result.checks["readiness::categories"] == "pass"
+
+
+def test_patterns_choose_the_files(run: Run, pytester: pytest.Pytester) -> None:
+    write(pytester.path / "runs", ready_lines(), "agent.txt")
+    assert run().checks["readiness::sources"] == "fail"
+    assert run("--token-telemetry-pattern=*.txt").exit == 0
+
+
+def test_several_directories_are_read_together(run: Run, pytester: pytest.Pytester) -> None:
+    lines = ready_lines()
+    write(pytester.path / "runs", lines[:13])
+    write(pytester.path / "more", lines[13:])
+    assert run().exit == 1
+    assert run("--token-telemetry-dir=more").exit == 0
+
+
+def test_unusable_lines_can_gate(run: Run, pytester: pytest.Pytester) -> None:
+    write(pytester.path / "runs", [*ready_lines(), v2(output="None"), v2(output="many")])
+    assert run("--token-telemetry-max-unusable=2").exit == 0
+    result = run("--token-telemetry-max-unusable=1")
+    assert result.exit == 1
+    assert result.checks["readiness::sources"] == "fail"
+    assert "2 telemetry lines could not be used (limit 1)" in result.text
+
+
+def test_the_multiplier_leaves_room_above_the_prediction(run: Run, pytester: pytest.Pytester) -> None:
+    write(pytester.path / "runs", ready_lines(predicted=1000, output=1100))
+    assert run().checks["tier1::underestimation"] == "fail"
+    assert run("--token-telemetry-under-multiplier=1.1").checks["tier1::underestimation"] == "pass"

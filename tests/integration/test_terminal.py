@@ -1,0 +1,111 @@
+"""What people see: one screen, one line with ``-q``, all with ``-v``, and how far a long scan is."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Run
+from tests.lines import ready_lines, write
+
+
+def section(text: str) -> list[str]:
+    """The lines of the plugin's section, with its heading."""
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if " token telemetry =" in line)
+    end = next((i for i in range(start + 1, len(lines)) if lines[i].startswith("====")), len(lines))
+    return lines[start:end]
+
+
+@pytest.mark.parametrize("logs", ["passing", "tuning", "unready"])
+def test_the_verdict_fits_one_screen_and_begins_with_what_to_do(
+    run: Run, logs: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    request.getfixturevalue(logs)
+    lines = section(run().text)
+    assert len(lines) <= 25
+    assert max(map(len, lines)) <= 80
+    assert lines[1].startswith({"passing": "PASS:", "tuning": "TUNE:", "unready": "NOT READY:"}[logs])
+    assert any(line.startswith("-> ") for line in lines[2:5])
+
+
+def test_q_leaves_one_line(run: Run, tuning: object) -> None:
+    (told,) = [line for line in run("-q", "--tb=no", "--no-summary").text.splitlines() if "token telemetry" in line]
+    assert told.startswith("token telemetry: TUNE: Tuning needed: underestimation and truncation above target (10.0 %")
+
+
+def test_v_adds_strata_and_sources(run: Run, tuning: object) -> None:
+    lines = section(run("-v").text)
+    assert any(line.split()[-1:] == ["docs"] for line in lines)
+    assert any("60  runs/run-1/agent.log" in line for line in lines)
+
+
+def test_the_worst_samples_are_named_with_their_place(run: Run, tuning: object) -> None:
+    assert "8.19x  1000 -> 8192 cut off  runs/run-1/agent.log:55" in run().text
+
+
+def test_unusable_lines_are_counted_with_their_reason(run: Run, pytester: pytest.Pytester) -> None:
+    lines = [*ready_lines(), "[TokenEstimationV2] predicted_output=5 actual_total=50 success=True"]
+    write(pytester.path / "runs", lines)
+    result = run("-v")
+    assert "1 telemetry line could not be used: 1 because actual_total counts input and output together" in " ".join(
+        result.text.split()
+    )
+    assert "runs/run-1/agent.log:28" in result.text
+
+
+def watch(command: list[str], directory: Path) -> str:
+    """What ``command`` writes to a terminal."""
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(command, cwd=directory, stdout=terminal, stderr=terminal, stdin=terminal)
+    os.close(terminal)
+    written = b""
+    while True:
+        try:
+            block = os.read(controller, 65536)
+        except OSError:  # how Linux says that the other end is closed
+            break
+        if not block:
+            break
+        written += block
+    process.wait()
+    os.close(controller)
+    return written.decode()
+
+
+@pytest.fixture
+def slow_scan(pytester: pytest.Pytester) -> list[str]:
+    """A command that reads for longer than a progress line waits."""
+    write(pytester.path / "runs", ready_lines())
+    for i in range(8):
+        write(pytester.path / "runs", ["nothing to see"], f"run-1/{i}.log")
+    pytester.makeconftest(
+        """
+        import time
+        from pytest_token_telemetry.sources import scan
+        real = scan.os.read
+        class SlowDisk:
+            @staticmethod
+            def read(descriptor, size):
+                time.sleep(0.1)
+                return real(descriptor, size)
+        scan.os = SlowDisk
+        """
+    )
+    return [sys.executable, "-m", "pytest", "-p", "no:randomly", "--token-telemetry-dir=runs"]
+
+
+def test_a_long_scan_counts_files_on_a_terminal(slow_scan: list[str], pytester: pytest.Pytester) -> None:
+    assert "reading token telemetry: " in watch(slow_scan, pytester.path)
+
+
+def test_a_long_scan_is_silent_elsewhere(slow_scan: list[str], pytester: pytest.Pytester) -> None:
+    result = subprocess.run(slow_scan, cwd=pytester.path, capture_output=True, text=True, check=False)
+    assert "PASS" in result.stdout
+    assert "reading token telemetry" not in result.stdout
