@@ -34,6 +34,7 @@ class GateSession:
         self._items: list[CheckItem] = []
         self._aborted = False
         self._write_errors: list[str] = []
+        self._not_judged = "the session ended before the checks"
 
     @property
     def _verdict(self) -> Verdict | None:
@@ -57,15 +58,14 @@ class GateSession:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the tests first, then the checks. An exception (``-x``, Ctrl-C) passes by, and nothing is judged."""
-        option = self._config.option
-        if not option.collectonly:
+        if not self._runs_nothing():
             self._remove_old_reports()
         on_controller = self._config.pluginmanager.hasplugin("dsession")
         if not on_controller:
             self._items = [item for item in session.items if isinstance(item, CheckItem)]
             session.items[:] = [item for item in session.items if not isinstance(item, CheckItem)]
         result = yield
-        if option.collectonly or getattr(option, "setuponly", False) or getattr(option, "setupplan", False):
+        if self._runs_nothing():
             return result
         if self._aborted:
             session.testsfailed += 1
@@ -75,12 +75,14 @@ class GateSession:
         self._items.sort(key=lambda item: CHECK_IDS.index(item.check))  # whatever another plugin made of the order
         if self._items or self._is_report_wanted():
             self._config.stash[VERDICT] = self._judge()
-        self._run_items(session)
+            self._run_items(session)
+        else:
+            self._not_judged = f"{len(CHECK_IDS)} of {len(CHECK_IDS)} checks deselected"
         return result
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the reports, and leave no way to exit 0 with a check that was not judged."""
-        if self._config.option.collectonly:
+        if self._runs_nothing():
             return
         verdict = self._verdict
         if verdict is not None:
@@ -99,9 +101,12 @@ class GateSession:
         """Show the verdict."""
         from pytest_token_telemetry.reporters.terminal import show
 
-        if self._config.option.collectonly:
-            return
-        show(terminalreporter, self._verdict, self._write_errors)
+        if not self._runs_nothing():
+            show(terminalreporter, self._verdict or self._not_judged, self._write_errors)
+
+    def _runs_nothing(self) -> bool:
+        option = self._config.option
+        return any(getattr(option, name, False) for name in ("collectonly", "setuponly", "setupplan"))
 
     def _collect_on_controller(self, session: pytest.Session) -> None:
         """Under xdist the workers collect the tests; the checks are collected here, and selected as tests are."""

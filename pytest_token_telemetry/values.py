@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from fractions import Fraction
 
-_DECIMAL = re.compile(r"\d+(?:\.\d+)?|\.\d+", re.ASCII)
+_DECIMAL = re.compile(r"\d{1,9}(?:\.\d{1,15})?|\.\d{1,15}", re.ASCII)
+"""Few enough digits that every value can be shown exactly."""
+
+_NAME = re.compile(r"\w[\w .+/-]*")
+"""A name that may stand in any report as it is: nothing in it is markup anywhere."""
 
 BUCKETS = {"1": 1, "2-5": 2, "6+": 6}
 """The deliverable buckets, in order, each with its least count. A count of 0 is unknown and belongs to none."""
@@ -36,6 +40,8 @@ def rate(text: str) -> Fraction:
     value = number / 100 if percent else number
     if value > 1:
         raise ValueError(f"{text!r} is more than 100% (write 0.05 or 5%)")
+    if value == 1 and not percent:
+        raise ValueError(f"{text!r} can be meant as 1% or as 100% (write one of them)")
     return value
 
 
@@ -81,21 +87,29 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 def names(text: str) -> tuple[str, ...]:
     """``implementation,tests,docs``: distinct names in lower case; nothing means none."""
+    found = _distinct(text)
+    for name in found:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not a plain name (write letters, digits, blanks and any of _ . + / -)")
+    return found
+
+
+def buckets(text: str) -> tuple[str, ...]:
+    """``1,2-5,6+``: some of the deliverable buckets; nothing means none."""
+    found = _distinct(text)
+    for name in found:
+        if name not in BUCKETS:
+            raise ValueError(f"{name!r} is not a deliverable bucket (they are {', '.join(BUCKETS)})")
+    return found
+
+
+def _distinct(text: str) -> tuple[str, ...]:
     found = [name.strip().lower() for name in text.split(",")] if text.strip() else []
     if "" in found:
         raise ValueError(f"{text!r} has an empty name (write a,b,c)")
     if len(set(found)) < len(found):
         raise ValueError(f"{text!r} names one twice")
     return tuple(found)
-
-
-def buckets(text: str) -> tuple[str, ...]:
-    """``1,2-5,6+``: some of the deliverable buckets; nothing means none."""
-    found = names(text)
-    for name in found:
-        if name not in BUCKETS:
-            raise ValueError(f"{name!r} is not a deliverable bucket (they are {', '.join(BUCKETS)})")
-    return found
 
 
 def alias(text: str) -> tuple[str, str]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import unicodedata
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from fractions import Fraction
 
 LONGEST_SHOWN = 120
 """Characters of an untrusted text that are shown."""
+
+MOST_DIGITS = 17
+"""Decimals of a figure that are shown: they tell any two floating point numbers apart."""
 
 
 def plural(n: int, noun: str) -> str:
@@ -25,27 +28,30 @@ def listing(names: Iterable[str], last: str = "and") -> str:
     return f"{', '.join(most)} {last} {final}" if most else final
 
 
-def percent(value: float, target: Fraction | None = None) -> str:
-    """``5.0 %``, with as many digits as it takes not to stand on the wrong side of ``target``."""
-    for digits in range(1, 9):
-        text = f"{value * 100:.{digits}f}"
-        if target is None or (Decimal(text) <= _decimal(target * 100)) == (value <= target):
+def percent(value: Fraction | float, target: Fraction | None = None) -> str:
+    """``5.0 %``, with as many digits as it takes not to stand on the wrong side of ``target``.
+
+    A rate must come as a fraction: the floating point number for 1/20 is more than 5 %.
+    """
+    for digits in range(1, MOST_DIGITS + 1):
+        text = _rounded(Fraction(value) * 100, digits)
+        if target is None or (Fraction(text) <= target * 100) == (value <= target):
             break
     return f"{text} %"
 
 
 def times(value: float, target: Fraction | None = None) -> str:
     """``1.63x``, with as many digits as it takes not to stand on the wrong side of ``target``."""
-    for digits in range(2, 9):
-        text = f"{value:.{digits}f}"
-        if target is None or (Decimal(text) < _decimal(target)) == (value < target):
+    for digits in range(2, MOST_DIGITS + 1):
+        text = _rounded(Fraction(value), digits)
+        if target is None or (Fraction(text) < target) == (value < float(target)):
             break
     return f"{text}x"
 
 
 def exact(target: Fraction) -> str:
     """``5`` or ``2.5``: a setting's own number, without trailing zeros."""
-    return f"{_decimal(target).normalize():f}"
+    return f"{(Decimal(target.numerator) / Decimal(target.denominator)).normalize():f}"
 
 
 def inert(text: str, longest: int = LONGEST_SHOWN) -> str:
@@ -57,5 +63,6 @@ def inert(text: str, longest: int = LONGEST_SHOWN) -> str:
     return shown if len(shown) <= longest and len(text) <= longest else f"{shown[: longest - 1]}…"
 
 
-def _decimal(value: Fraction) -> Decimal:
-    return Decimal(value.numerator) / Decimal(value.denominator)
+def _rounded(value: Fraction, digits: int) -> str:
+    whole, decimals = divmod(round(value * 10**digits), 10**digits)
+    return f"{whole}.{decimals:0{digits}}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_token_telemetry.analysis.populations import Judged
-    from pytest_token_telemetry.sample import Floats, Mask, Samples
+    from pytest_token_telemetry.sample import Floats, Integers, Mask, Samples
 
 QUANTILE_METHOD = "hyndman-fan-6"
 """Hyndman and Fan, The American Statistician 50 (1996) 361-365, definition 6; the origin's, clamped to the range."""
@@ -86,9 +86,9 @@ def metrics(samples: Samples, judged: Judged) -> Metrics:
     )
 
 
-def waste(samples: Samples, mask: Mask) -> Waste:
-    """The waste ratio of the samples in ``mask``, whose predictions and outputs are above 0."""
-    ratios = samples.predicted_output_tokens[mask] / samples.output_tokens[mask]
+def waste(samples: Samples, rows: Mask | Integers) -> Waste:
+    """The waste ratio of ``rows`` (a mask or their numbers), whose predictions and outputs are above 0."""
+    ratios = samples.predicted_output_tokens[rows] / samples.output_tokens[rows]
     if not len(ratios):
         return Waste(0, None, None, None)
     p50, p90 = np.quantile(ratios, (0.5, 0.9), method="weibull")

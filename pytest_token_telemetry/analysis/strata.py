@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_token_telemetry.analysis.metrics import waste
+from pytest_token_telemetry.analysis.populations import successful
 from pytest_token_telemetry.sample import UNKNOWN
 from pytest_token_telemetry.values import BUCKETS
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_token_telemetry.analysis.populations import Judged
-    from pytest_token_telemetry.sample import Integers, NameColumn, Samples
+    from pytest_token_telemetry.sample import Integers, Mask, NameColumn, Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,15 @@ def labels(samples: Samples, aliases: Mapping[str, str]) -> Labels:
 
 def strata(samples: Samples, judged: Judged, labels: Labels) -> Strata:
     """The figures of every stratum."""
+    succeeded = successful(samples)
 
     def of(label: tuple[Integers, tuple[str, ...]]) -> list[Stratum]:
         codes, names = label
+        order = np.argsort(codes, kind="stable")
+        present, starts = np.unique(codes[order], return_index=True)
         found = (
-            _stratum(samples, judged, codes, code, None if code == UNKNOWN else names[code])
-            for code in np.unique(codes).tolist()
+            _stratum(samples, judged, succeeded, rows, None if code == UNKNOWN else names[code])
+            for code, rows in zip(present.tolist(), np.split(order, starts)[1:], strict=True)
         )
         return [each for each in found if each.attempts or each.risk or each.successes]
 
@@ -84,16 +88,16 @@ def strata(samples: Samples, judged: Judged, labels: Labels) -> Strata:
     )
 
 
-def _stratum(samples: Samples, judged: Judged, codes: Integers, code: int, name: str | None) -> Stratum:
-    rows = codes == code
-    ratios = waste(samples, rows & judged.with_ratio)
+def _stratum(samples: Samples, judged: Judged, succeeded: Mask, rows: Integers, name: str | None) -> Stratum:
+    """The figures of ``rows``, by number: with a mask each, a log of many names would take quadratic time."""
+    ratios = waste(samples, rows[judged.with_ratio[rows]])
     return Stratum(
         name=name,
-        attempts=int(np.count_nonzero(rows & judged.attempts)),
-        successes=int(np.count_nonzero(rows & (samples.success == 1))),
-        truncated=int(np.count_nonzero(rows & judged.truncated)),
-        risk=int(np.count_nonzero(rows & judged.at_risk)),
-        underestimated=int(np.count_nonzero(rows & judged.underestimated)),
+        attempts=int(np.count_nonzero(judged.attempts[rows])),
+        successes=int(np.count_nonzero(succeeded[rows])),
+        truncated=int(np.count_nonzero(judged.truncated[rows])),
+        risk=int(np.count_nonzero(judged.at_risk[rows])),
+        underestimated=int(np.count_nonzero(judged.underestimated[rows])),
         waste_p50=ratios.p50,
         waste_p90=ratios.p90,
     )

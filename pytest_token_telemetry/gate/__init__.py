@@ -99,7 +99,7 @@ def _counts(findings: Findings) -> Counts:
     return Counts(
         samples=len(samples),
         attempts=findings.readiness.attempts,
-        successes=int(np.count_nonzero(samples.success == 1)),
+        successes=findings.readiness.successes,
         risk=int(np.count_nonzero(at_risk)),
         legacy=findings.legacy,
         no_ratio=findings.no_ratio,

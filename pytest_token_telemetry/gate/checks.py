@@ -48,7 +48,7 @@ def readiness_checks(findings: Findings) -> list[Check]:
         _samples_check(findings),
         _coverage_check(CATEGORIES, found.categories, "in {}"),
         _coverage_check(COMPLEXITIES, found.complexities, "of complexity {}"),
-        _coverage_check(DELIVERABLES, found.deliverables, "with {} deliverables"),
+        _coverage_check(DELIVERABLES, found.deliverables, "with deliverables {}"),
     ]
 
 
@@ -56,7 +56,7 @@ def _sources_check(findings: Findings) -> Check:
     reading, limit = findings.reading, findings.settings.max_unusable
     read, unreadable = len(reading.files), len(reading.unreadable)
     unusable = findings.unusable
-    figure = CountFigure(read, max(read + unreadable, 1), max(unreadable, not read))
+    figure = CountFigure(read, max(read + unreadable, 1), max(unreadable, int(not read)))
     if unreadable:
         return Check(SOURCES, "fail", f"{unreadable} of {read + unreadable} paths could not be read", figure)
     if not read:
@@ -89,8 +89,8 @@ def _coverage_check(id: str, coverage: Coverage, where: str) -> Check:
         return Check(id, "fail", f"no successful sample {where.format(listing(coverage.missing, 'or'))}", figure)
     if not present:
         return Check(id, "pass", "nothing is required", figure)
-    counts = listing(f"{coverage.present[value]} {where.format(value)}" for value in present)
-    return Check(id, "pass", f"successful samples: {counts}", figure)
+    counts = listing(f"{value} ({coverage.present[value]})" for value in present)
+    return Check(id, "pass", f"successful samples {where.format(counts)}", figure)
 
 
 def tier_checks(findings: Findings, *, ready: bool) -> list[Check]:
@@ -115,21 +115,22 @@ def _rate_check(
     limit = f"(target <= {exact(target * 100)} %)"
     if share.value is None:
         figure = RateFigure(0, 0, None, float(target), None, proven=False, samples_to_prove=None)
-        return Check(id, "fail" if ready else "skip", f"no data: 0 {population} {limit}", figure)
-    within = Fraction(share.events, share.n) <= target
+        return Check(id, "fail" if ready else "skip", f"no data: nothing in {population} {limit}", figure)
+    rate = Fraction(share.events, share.n)
+    within = rate <= target
     proof = bounds(share.events, share.n)
     proven = proof.upper <= target if within else proof.lower > target
     needed = samples_to_prove(share.events, float(target)) if within and not proven else None
     figure = RateFigure(
         share.events, share.n, share.value, float(target), proof, proven=proven, samples_to_prove=needed
     )
-    rate = f"{share.events}/{share.n} = {percent(share.value, target)} of {population} {limit}"
+    words = f"{share.events}/{share.n} = {percent(rate, target)} of {population} {limit}"
     evidence = _proof_in_words(figure, proof, target, within=within)
     if not ready:
-        return Check(id, "skip", f"{rate}, {evidence}; {_NOT_JUDGED}", figure)
+        return Check(id, "skip", f"{words}, {evidence}; {_NOT_JUDGED}", figure)
     if within:
-        return Check(id, "pass", f"{rate} PASS, {evidence}", figure)
-    return Check(id, "fail", f"{rate} FAIL, {evidence}", figure)
+        return Check(id, "pass", f"{words} PASS, {evidence}", figure)
+    return Check(id, "fail", f"{words} FAIL, {evidence}", figure)
 
 
 def _proof_in_words(figure: RateFigure, proof: Bounds, target: Fraction, *, within: bool) -> str:
@@ -156,7 +157,7 @@ def _waste_check(findings: Findings, *, ready: bool) -> Check:
     figure = RatioFigure(waste.n, waste.p90, float(target))
     if waste.p90 is None:
         return Check(WASTE, "warn" if ready else "skip", f"no data: no ratio {limit}", figure)
-    within = Fraction(waste.p90) < target
+    within = waste.p90 < float(target)  # 29/10 is not below 2.9, though as a floating point number it is
     excess: Outcome = "fail" if settings.tier2 == "fail" else "warn"
     outcome: Outcome = ("pass" if within else excess) if ready else "skip"
     word = {"pass": " PASS", "fail": " FAIL", "warn": " above target", "skip": f"; {_NOT_JUDGED}"}[outcome]

@@ -40,7 +40,7 @@ def _rate_in_words(findings: Findings) -> str:
     figures, settings = findings.metrics, findings.settings
 
     def rate(share: Share, target: Fraction) -> str:
-        return "no data" if share.value is None else percent(share.value, target)
+        return percent(Fraction(share.events, share.n), target) if share.n else "no data"
 
     under = rate(figures.underestimation, settings.max_underestimation)
     cut = rate(figures.truncation, settings.max_truncation)
@@ -65,10 +65,10 @@ def _what_to_collect(findings: Findings) -> list[str]:
     steps = []
     if reading.unreadable:
         steps.append("Make every file readable: what could not be read was not judged.")
-    if not reading.files:
+    elif not reading.files:
         steps.append("Check the directory and the pattern: no file matches, so there is nothing to judge.")
-    elif not len(reading.samples):
-        steps.append("Check that the system logs [TokenEstimationV2] lines: the files hold none.")
+    if reading.files and not len(reading.samples):
+        steps.append("Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used.")
     if settings.max_unusable is not None and findings.unusable > settings.max_unusable:
         steps.append("Repair what writes the unusable lines, or raise the limit.")
     missing = settings.min_samples - found.successes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.settings import flag
@@ -49,13 +49,13 @@ def _texts(verdict: Verdict, settings: Settings) -> list[tuple[str, str]]:
 def _replace(path: Path, text: str) -> None:
     """Write beside ``path``, then rename: a reader sees the old file or the new one."""
     if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")  # a device or a pipe; a directory says that it is one
+        path.write_bytes(_encoded(text))  # a device or a pipe; a directory says that it is one
         return
     target = path.resolve()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with temporary.open("xb") as file:
+            file.write(_encoded(text))
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -65,4 +65,9 @@ def _replace(path: Path, text: str) -> None:
 def _append(path: Path, text: str) -> None:
     """One write to the end, as other steps append to the same file."""
     with path.open("ab", buffering=0) as file:
-        file.write(text.encode())
+        file.write(_encoded(text))
+
+
+def _encoded(text: str) -> bytes:
+    """In UTF-8. Bytes of the command line that are none became surrogates; they are shown as JSON escapes them."""
+    return text.encode("utf-8", "backslashreplace")

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.strata import Stratum
     from pytest_token_telemetry.verdict import Verdict, WorstSample
 
-STRATA_SHOWN = 20
-"""Strata of a kind in the table."""
+LONGEST = 60_000
+"""Characters. GitHub takes 65,536 in a comment, and whoever posts it adds some."""
 
-FILES_SHOWN = 50
-"""Files in the table."""
+ROWS_SHOWN = (50, 20, 10, 5, 2)
+"""Rows of a table: as many as fit into `LONGEST`."""
+
+STRATA_SHOWN = 20
+"""Strata of a kind at most."""
 
 _SYMBOLS = {"pass": "✅", "tune": "❌", "not-ready": "❌", "inconclusive": "⚪"}
 _TITLES = {
@@ -38,17 +41,25 @@ _OUTCOMES = {"pass": "✅ pass", "fail": "❌ fail", "skip": "⚪ skipped", "war
 
 
 def render(verdict: Verdict) -> str:
-    """``verdict`` as markdown, well below the 65,536 characters of a comment."""
+    """``verdict`` as markdown, below the 65,536 characters of a comment."""
+    for rows in ROWS_SHOWN:
+        text = _document(verdict, rows)
+        if len(text) <= LONGEST:
+            break
+    return text
+
+
+def _document(verdict: Verdict, rows: int) -> str:
     blocks = [
         f"## {_SYMBOLS[verdict.conclusion]} Token telemetry: {_TITLES[verdict.conclusion]}",
         _lead(verdict),
         "\n".join(f"- {_own(step)}" for step in verdict.advice),
         _checks(verdict),
         "\n".join(f"- {_own(note)}" for note in verdict.notes),
-        _folded("Most output for its prediction", _worst(verdict.worst)) if verdict.worst else "",
-        _folded("By category, complexity and number of deliverables", _strata(verdict)),
-        _folded("Sources", _sources(verdict)),
-        _folded("Settings", _settings(verdict)),
+        _folded("Most output for its prediction", _worst(verdict.worst[:rows])) if verdict.worst else "",
+        _folded("By category, complexity and number of deliverables", _strata(verdict, min(rows, STRATA_SHOWN))),
+        _folded("Sources", _sources(verdict, rows)),
+        _folded("Settings", _settings(verdict, rows)),
         f"<sub>{_counts(verdict)} · pytest-token-telemetry {__version__}</sub>",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -85,9 +96,9 @@ def _worst(samples: Iterable[WorstSample]) -> str:
     )
 
 
-def _strata(verdict: Verdict) -> str:
+def _strata(verdict: Verdict, most: int) -> str:
     return "\n".join(
-        _stratum_table(kind, strata)
+        _stratum_table(kind, strata, most)
         for kind, strata in (
             ("category", verdict.strata.category),
             ("complexity", verdict.strata.complexity),
@@ -97,7 +108,7 @@ def _strata(verdict: Verdict) -> str:
     )
 
 
-def _stratum_table(kind: str, strata: Sequence[Stratum]) -> str:
+def _stratum_table(kind: str, strata: Sequence[Stratum], most: int) -> str:
     return _table(
         (kind, "attempts", "successful", "truncated", "judged", "underestimated", "waste P50", "waste P90"),
         (
@@ -111,46 +122,58 @@ def _stratum_table(kind: str, strata: Sequence[Stratum]) -> str:
                 "" if stratum.waste_p50 is None else f"{stratum.waste_p50:.2f}",
                 "" if stratum.waste_p90 is None else f"{stratum.waste_p90:.2f}",
             )
-            for stratum in strata[:STRATA_SHOWN]
+            for stratum in strata[:most]
         ),
-        len(strata) - STRATA_SHOWN,
+        len(strata) - most,
     )
 
 
-def _sources(verdict: Verdict) -> str:
+def _sources(verdict: Verdict, most: int) -> str:
     sources = verdict.sources
     by_samples = sorted(sources.files, key=lambda file: -file.samples)
     tables = [
         _table(
             ("file", "samples"),
-            ((_code(file.path), f"{file.samples:,}") for file in by_samples[:FILES_SHOWN]),
-            len(by_samples) - FILES_SHOWN,
+            ((_code(file.path), f"{file.samples:,}") for file in by_samples[:most]),
+            len(by_samples) - most,
         )
     ]
     if sources.unreadable:
-        rows = [(_code(path), _own(reason)) for path, reason in sources.unreadable.items()]
-        tables.append(_table(("could not be read", "because"), rows[:FILES_SHOWN], len(rows) - FILES_SHOWN))
+        unreadable = list(sources.unreadable.items())
+        tables.append(
+            _table(
+                ("could not be read", "because"),
+                ((_code(path), _own(reason)) for path, reason in unreadable[:most]),
+                len(unreadable) - most,
+            )
+        )
     if sources.unusable:
+        unusable = list(sources.unusable.items())
         tables.append(
             _table(
                 ("unusable because", "lines", "such as"),
                 (
                     (_own(reason), f"{lines.count:,}", " ".join(_code(place) for place in lines.places))
-                    for reason, lines in sources.unusable.items()
+                    for reason, lines in unusable[:most]
                 ),
+                len(unusable) - most,
             )
         )
     return "\n".join(tables)
 
 
-def _settings(verdict: Verdict) -> str:
+def _settings(verdict: Verdict, most: int) -> str:
     return _table(
         ("setting", "in force"),
-        (
-            (_code(name), " ".join(_code(each) for each in ([value] if isinstance(value, str) else value)))
-            for name, value in verdict.settings.items()
-        ),
+        ((_code(name), _setting(value, most)) for name, value in verdict.settings.items()),
     )
+
+
+def _setting(value: str | list[str], most: int) -> str:
+    if isinstance(value, str):
+        return _code(value)
+    more = f" and {len(value) - most:,} more" if len(value) > most else ""
+    return " ".join(_code(each) for each in value[:most]) + more
 
 
 def _counts(verdict: Verdict) -> str:

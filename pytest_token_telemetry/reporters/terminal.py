@@ -27,8 +27,8 @@ Line = tuple[str, dict[str, bool]]
 """A line and how to mark it."""
 
 
-def show(terminal: pytest.TerminalReporter, verdict: Verdict | None, errors: list[str]) -> None:
-    """Write the verdict, then what went wrong in writing it elsewhere."""
+def show(terminal: pytest.TerminalReporter, verdict: Verdict | str, errors: list[str]) -> None:
+    """Write the verdict, or why there is none, then what went wrong in writing it elsewhere."""
     verbosity = terminal.config.get_verbosity()
     if verbosity < 0:
         lines = [brief(verdict)]
@@ -41,20 +41,17 @@ def show(terminal: pytest.TerminalReporter, verdict: Verdict | None, errors: lis
         terminal.write_line(f"ERROR: {error}", red=True, bold=True)
 
 
-NOT_JUDGED = "not judged: the session ended before the checks, or all of them were deselected"
-
-
-def brief(verdict: Verdict | None) -> Line:
+def brief(verdict: Verdict | str) -> Line:
     """All in one line, for ``-q``."""
-    if verdict is None:
-        return f"token telemetry {NOT_JUDGED}", {"yellow": True}
+    if isinstance(verdict, str):
+        return f"token telemetry: not judged: {verdict}", {"yellow": True}
     return f"token telemetry: {verdict.title}: {verdict.headline}", {_CONCLUSION_COLOURS[verdict.conclusion]: True}
 
 
-def screen(verdict: Verdict | None, width: int, *, verbose: bool) -> list[Line]:
+def screen(verdict: Verdict | str, width: int, *, verbose: bool) -> list[Line]:
     """The verdict on one screen of 80 columns, `LINES` with the heading; all there is to say with ``verbose``."""
-    if verdict is None:
-        return [(NOT_JUDGED, {"yellow": True})]
+    if isinstance(verdict, str):
+        return [(f"not judged: {verdict}", {"yellow": True})]
     if verbose:
         return [*_judgement(verdict, width, None), *_remarks(verdict, width, None), *_details(verdict, width)]
     rest = _remarks(verdict, width, 4)

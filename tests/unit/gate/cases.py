@@ -1,0 +1,90 @@
+"""Samples, readings and settings made by hand, for all tests that need something to judge."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+from pytest_token_telemetry.gate import judge
+from pytest_token_telemetry.sample import Sample, SampleColumns, Samples
+from pytest_token_telemetry.settings import DEFAULT_ALIASES, Settings, options
+from pytest_token_telemetry.sources.reading import File, Reading
+from pytest_token_telemetry.verdict import Check, Verdict
+from tests.lines import MIX
+
+
+def settings(**written: str | list[str] | None) -> Settings:
+    """The default settings, except what is ``written``, in a user's words."""
+    texts: dict[str, str | list[str]] = {}
+    read: dict[str, Any] = {}
+    for name, option in options():
+        text = written.pop(name, option.default)
+        if text is None:
+            read[name] = None
+        elif isinstance(text, str):
+            texts[name], read[name] = text, option.read(text)
+        else:
+            texts[name], read[name] = list(text), tuple(option.read(each) for each in text)
+        if option.is_path and text:
+            read[name] = tuple(map(Path, read[name])) if option.repeatable else Path(read[name])
+    assert not written
+    texts["dir"] = texts["dir"] or ["logs"]
+    read["alias"] = {**dict(DEFAULT_ALIASES), **dict(read["alias"])}
+    return Settings(texts=texts, **read)
+
+
+def call(predicted: int = 1000, output: int = 900, **fields: Any) -> Sample:
+    """A successful call that was predicted well."""
+    known = {
+        "budget_tokens": 8192,
+        "truncated": False,
+        "success": True,
+        "category": "implementation",
+        "complexity": "low",
+        "deliverable_count": 3,
+    }
+    return Sample(predicted_output_tokens=predicted, output_tokens=output, **{**known, **fields})
+
+
+def cut_off(predicted: int = 1000, output: int = 8192, **fields: Any) -> Sample:
+    """A call that the cap cut off, and that failed for it."""
+    return call(predicted, output, **{"truncated": True, "success": False, **fields})
+
+
+def ready(n: int = 27, predicted: int = 1000, output: int = 900, **fields: Any) -> list[Sample]:
+    """``n`` successful calls of every kind that readiness asks for."""
+    return [
+        call(
+            predicted, output, **{"category": category, "complexity": complexity, "deliverable_count": count, **fields}
+        )
+        for category, complexity, count in itertools.islice(itertools.cycle(MIX), n)
+    ]
+
+
+def columns(samples: list[Sample]) -> Samples:
+    """``samples`` as the lines 1, 2, 3... of one file."""
+    made = SampleColumns()
+    for line, sample in enumerate(samples, start=1):
+        made.add(sample, 0, line)
+    return made.build()
+
+
+def reading(samples: list[Sample], **found: Any) -> Reading:
+    """``samples`` as they would come from one file, and what else was ``found``."""
+    return Reading(samples=columns(samples), **{"files": (File("logs/run-1/agent.log", len(samples)),), **found})
+
+
+def verdict(samples: list[Sample], found: dict[str, Any] | None = None, **written: str | list[str]) -> Verdict:
+    """The verdict on ``samples`` and on what else was ``found``, under the ``written`` settings."""
+    return judge(reading(samples, **(found or {})), settings(**written))
+
+
+def check(verdict: Verdict, id: str) -> Check:
+    """The check of ``verdict`` with this id."""
+    return next(each for each in verdict.checks if each.id == id)
+
+
+def outcomes(verdict: Verdict) -> dict[str, str]:
+    """How each check ended."""
+    return {each.id: each.outcome for each in verdict.checks}

@@ -1,0 +1,63 @@
+"""The origin's published baseline of five failed calls: valid data, and nothing to tune by."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.gate.cases import call, check, verdict
+
+ROWS = [(448, 124, 113.3), (448, 129, 110.6), (448, 124, 113.3), (822, 129, 145.7), (373, 117, 104.5)]
+COMPLEXITIES = ["low", "medium", "medium", "high", "low"]
+BASELINE = [
+    call(predicted, output, smape=smape, success=False, truncated=False, category="impl", complexity=complexity)
+    for (predicted, output, smape), complexity in zip(ROWS, COMPLEXITIES, strict=True)
+]
+
+
+@pytest.fixture(params=["risk", "success", "all"])
+def baseline(request):
+    return verdict(BASELINE, population=request.param)
+
+
+def test_the_baseline_is_not_ready(baseline):
+    assert (baseline.title, baseline.fails) == ("NOT READY", True)
+    assert baseline.headline == "Not enough representative data: collect more, do not tune."
+
+
+def test_the_baseline_needs_collecting(baseline):
+    assert baseline.advice[0] == "Collect 20 more successful samples."
+    assert all(step.startswith("Collect ") for step in baseline.advice)
+
+
+def test_the_baseline_has_no_success(baseline):
+    assert baseline.metrics.success.value == 0.0
+    assert (baseline.counts.samples, baseline.counts.successes) == (5, 0)
+
+
+def test_all_of_the_baseline_has_the_published_error():
+    # (113.3 + 110.6 + 113.3 + 145.7 + 104.5) / 5
+    smape = verdict(BASELINE, population="all").metrics.smape
+    assert smape.mean == pytest.approx(117.48)
+    assert f"{smape.mean:.1f}" == "117.5"
+    assert (smape.n, smape.median, smape.min, smape.max) == (5, 113.3, 104.5, 145.7)
+
+
+def test_the_errors_are_those_of_the_counts():
+    unlogged = [
+        call(each.predicted_output_tokens, each.output_tokens, success=False, truncated=False) for each in BASELINE
+    ]
+    assert verdict(unlogged, population="all").metrics.smape.mean == pytest.approx(117.48, abs=0.05)
+
+
+def test_all_of_the_baseline_has_the_published_rates():
+    found = verdict(BASELINE, population="all")
+    under, cut = check(found, "tier1::underestimation"), check(found, "tier1::truncation")
+    assert under.message.startswith("0/5 = 0.0 % of all samples (target <= 5 %)")
+    assert cut.message.startswith("0/5 = 0.0 % of all V2 samples (target <= 2 %)")
+    assert (under.outcome, cut.outcome) == ("skip", "skip")
+
+
+def test_failed_calls_are_not_at_risk():
+    assert check(verdict(BASELINE), "tier1::underestimation").message == (
+        "no data: nothing in the risk population (target <= 5 %)"
+    )

@@ -1,0 +1,180 @@
+"""Each readiness check, and what its failing means."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_token_telemetry.sources.reading import File, UnusableLines
+from pytest_token_telemetry.verdict import CHECK_IDS, CountFigure, CoverageFigure
+from tests.unit.gate.cases import call, check, cut_off, outcomes, ready, verdict
+
+TIERS = ("tier1::underestimation", "tier1::truncation", "tier2::waste-p90")
+
+
+def test_ready_data_passes_every_check():
+    found = verdict(ready(60))
+    assert outcomes(found) == dict.fromkeys(CHECK_IDS, "pass")
+    assert (found.conclusion, found.fails, found.title) == ("pass", False, "PASS")
+
+
+WITHOUT = {
+    "readiness::samples": ready(19),
+    "readiness::categories": ready(27, category="other"),
+    "readiness::complexities": ready(27, complexity="low"),
+    "readiness::deliverables": ready(27, deliverable_count=None),
+}
+
+
+@pytest.mark.parametrize("failing", WITHOUT)
+def test_each_readiness_check_fails_alone_and_nothing_is_judged(failing):
+    found = verdict(WITHOUT[failing])
+    readiness = {check_id: outcome for check_id, outcome in outcomes(found).items() if check_id not in TIERS}
+    assert [check_id for check_id, outcome in readiness.items() if outcome != "pass"] == [failing]
+    assert [outcomes(found)[each] for each in TIERS] == ["skip", "skip", "skip"]
+    assert (found.conclusion, found.fails, found.title) == ("not-ready", True, "NOT READY")
+
+
+@pytest.mark.parametrize("failing", WITHOUT)
+def test_not_ready_may_skip_instead_of_failing(failing):
+    found = verdict(WITHOUT[failing], not_ready="skip")
+    assert outcomes(found)[failing] == "skip"
+    assert "fail" not in outcomes(found).values()
+    assert (found.conclusion, found.fails) == ("not-ready", False)
+
+
+NOTHING_READ = {"files": ()}
+ONE_UNREADABLE = {"unreadable": {"logs/secret.log": "Permission denied"}}
+ALL_UNREADABLE = {**NOTHING_READ, **ONE_UNREADABLE}
+THREE_UNUSABLE = {
+    "unusable": {
+        "actual_output is missing": UnusableLines(2, ["logs/a.log:1", "logs/a.log:2"]),
+        "success is missing": UnusableLines(1, ["logs/a.log:3"]),
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "message", "figure"),
+    [
+        (ONE_UNREADABLE, "1 of 2 paths could not be read", CountFigure(1, 2, 1)),
+        (ALL_UNREADABLE, "1 of 1 paths could not be read", CountFigure(0, 1, 1)),
+        (NOTHING_READ, "no file matches", CountFigure(0, 1, 1)),
+    ],
+)
+def test_sources_must_exist_and_be_readable(found, message, figure):
+    judged = verdict([], found)
+    sources = check(judged, "readiness::sources")
+    assert (sources.outcome, sources.message, sources.figure) == ("fail", message, figure)
+    assert judged.conclusion == "not-ready"
+
+
+def test_a_missing_source_is_counted_in_whole_numbers():
+    assert type(check(verdict([], NOTHING_READ), "readiness::sources").figure.missing) is int
+
+
+def test_an_unreadable_file_fails_data_that_is_ready_otherwise():
+    found = verdict(ready(60), ONE_UNREADABLE)
+    assert [check_id for check_id, outcome in outcomes(found).items() if outcome == "fail"] == ["readiness::sources"]
+    assert found.fails
+
+
+@pytest.mark.parametrize(
+    ("limit", "outcome", "message"),
+    [
+        (None, "pass", "1 file read"),
+        ("3", "pass", "1 file read"),
+        ("2", "fail", "3 telemetry lines could not be used (limit 2)"),
+        ("0", "fail", "3 telemetry lines could not be used (limit 0)"),
+    ],
+)
+def test_unusable_lines_fail_above_their_limit_only(limit, outcome, message):
+    sources = check(verdict(ready(), THREE_UNUSABLE, max_unusable=limit), "readiness::sources")
+    assert (sources.outcome, sources.message) == (outcome, message)
+
+
+def test_no_unusable_line_is_within_a_limit_of_none():
+    assert check(verdict(ready(), max_unusable="0"), "readiness::sources").outcome == "pass"
+
+
+def test_files_are_counted():
+    files = tuple(File(f"logs/{n}.log", 0) for n in range(3))
+    assert check(verdict([], {"files": files}), "readiness::sources").message == "3 files read"
+
+
+def test_too_few_successes_say_how_many_are_missing():
+    samples = check(verdict(ready(19)), "readiness::samples")
+    assert (samples.message, samples.figure) == ("19 of 20 successful samples", CountFigure(19, 20, 1))
+
+
+def test_enough_successes_say_how_many_were_needed():
+    samples = check(verdict(ready(20)), "readiness::samples")
+    assert (samples.message, samples.figure) == ("20 successful samples (20 needed)", CountFigure(20, 20, 0))
+
+
+def test_failed_calls_do_not_count_as_samples():
+    found = verdict([*ready(19), *[call(success=False)] * 50])
+    assert check(found, "readiness::samples").message == "19 of 20 successful samples"
+
+
+def test_a_success_without_output_does_not_count_as_a_sample():
+    assert check(verdict([*ready(19), call(output=0)]), "readiness::samples").outcome == "fail"
+
+
+def test_samples_that_do_not_say_whether_they_succeeded_are_told():
+    found = check(verdict([*ready(19), call(success=None)]), "readiness::samples")
+    assert found.message == "19 of 20 successful samples (1 sample did not say)"
+
+
+def test_successes_that_do_not_say_whether_they_were_cut_off_are_not_enough():
+    found = verdict(ready(27, truncated=None))
+    samples = check(found, "readiness::samples")
+    assert samples.message == "only 0 of 20 samples say whether they were truncated"
+    assert (samples.outcome, samples.figure) == ("fail", CountFigure(0, 20, 20))
+    assert found.conclusion == "not-ready"
+
+
+@pytest.mark.parametrize(("needed", "outcome"), [("1", "pass"), ("27", "pass"), ("28", "fail")])
+def test_how_many_samples_are_needed_can_be_set(needed, outcome):
+    assert check(verdict(ready(27), min_samples=needed), "readiness::samples").outcome == outcome
+
+
+def test_a_missing_category_is_named():
+    rows = [each for each in ready(81) if each.category != "docs"]
+    categories = check(verdict(rows), "readiness::categories")
+    assert categories.message == "no successful sample in docs"
+    assert categories.figure == CoverageFigure(
+        ("implementation", "tests"), ("implementation", "tests", "docs"), ("docs",)
+    )
+
+
+def test_several_missing_values_are_listed():
+    found = verdict(ready(27, complexity="low", category="tests", deliverable_count=3))
+    assert check(found, "readiness::categories").message == "no successful sample in implementation or docs"
+    assert check(found, "readiness::complexities").message == "no successful sample of complexity medium or high"
+    assert check(found, "readiness::deliverables").message == "no successful sample with deliverables 1 or 6+"
+
+
+def test_what_is_there_is_counted():
+    message = check(verdict(ready(27)), "readiness::categories").message
+    assert message == "successful samples in implementation (9), tests (9) and docs (9)"
+
+
+def test_a_category_that_only_cut_off_calls_have_is_missing():
+    rows = [each for each in ready(81) if each.category != "docs"]
+    assert check(verdict([*rows, cut_off(category="docs")]), "readiness::categories").outcome == "fail"
+
+
+@pytest.mark.parametrize("name", ["require_categories", "require_complexities", "require_deliverables"])
+def test_nothing_may_be_required(name):
+    found = verdict(ready(27, category="x", complexity="x", deliverable_count=None), **{name: ""})
+    required = {
+        "require_categories": "readiness::categories",
+        "require_complexities": "readiness::complexities",
+        "require_deliverables": "readiness::deliverables",
+    }[name]
+    assert (check(found, required).outcome, check(found, required).message) == ("pass", "nothing is required")
+
+
+def test_other_categories_can_be_required():
+    found = verdict(ready(27, category="refactoring"), require_categories="Refactoring")
+    assert check(found, "readiness::categories").message == "successful samples in refactoring (27)"

@@ -1,0 +1,216 @@
+"""Risk and cost against their targets, and what each figure proves."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+from scipy.stats import beta
+
+from pytest_token_telemetry.analysis.metrics import Share
+from pytest_token_telemetry.gate.checks import _rate_check
+from pytest_token_telemetry.verdict import RateFigure, RatioFigure
+from tests.unit.gate.cases import call, check, cut_off, outcomes, ready, verdict
+
+UNDER, CUT, WASTE = "tier1::underestimation", "tier1::truncation", "tier2::waste-p90"
+
+
+def under(events, n):
+    """``n`` successes of every kind, of which ``events`` exceeded their prediction."""
+    return [*ready(n - events), *[call(1000, 1200)] * events]
+
+
+@pytest.mark.parametrize(
+    ("events", "n", "target", "outcome"),
+    [
+        (1, 20, "5%", "pass"),
+        (1, 20, "0.05", "pass"),
+        (2, 20, "5%", "fail"),
+        (7, 100, "7%", "pass"),  # 7 / 100 * 100 is 7.000000000000001
+        (7, 100, "6.999999%", "fail"),
+        (0, 20, "0", "pass"),
+        (1, 300, "0", "fail"),
+        (29, 100, "29%", "pass"),
+        (57, 100, "57%", "pass"),
+        (300, 300, "100%", "pass"),
+    ],
+)
+def test_rates_are_compared_exactly(events, n, target, outcome):
+    rows = [*ready(n - events), *[call(1000, 1200)] * events] if events < n else ready(n, 1000, 1200)
+    found = verdict(rows, max_underestimation=target, require_categories="")
+    assert check(found, UNDER).outcome == outcome
+    assert found.conclusion == {"pass": "pass", "fail": "tune"}[outcome]
+
+
+@pytest.mark.parametrize(("output", "outcome"), [(115, "pass"), (116, "fail")])
+def test_the_multiplier_is_compared_exactly(output, outcome):
+    found = verdict(ready(27, 100, output), under_multiplier="1.15")
+    assert check(found, UNDER).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("events", "n", "outcome", "message"),
+    [
+        (
+            1,
+            20,
+            "pass",
+            "1/20 = 5.0 % of the risk population (target <= 5 %) PASS, unproven: true rate may be up to 21.6 % (95 %);"
+            " 93 samples with 1 event would prove it",
+        ),
+        (
+            0,
+            59,
+            "pass",
+            "0/59 = 0.0 % of the risk population (target <= 5 %) PASS, proven: true rate at most 5.0 % (95 %)",
+        ),
+        (
+            3,
+            20,
+            "fail",
+            # scipy: beta.ppf(0.05, 3, 18) = 0.0421
+            "3/20 = 15.0 % of the risk population (target <= 5 %) FAIL, unproven: true rate may be as low as 4.2 %"
+            " (95 %)",
+        ),
+        (
+            4,
+            20,
+            "fail",
+            "4/20 = 20.0 % of the risk population (target <= 5 %) FAIL, proven: true rate at least 7.1 % (95 %)",
+        ),
+    ],
+)
+def test_a_rate_is_told_with_what_it_proves(events, n, outcome, message):
+    found = check(verdict(under(events, n), min_samples="1", require_categories="", require_complexities=""), UNDER)
+    assert (found.outcome, found.message) == (outcome, message)
+
+
+def test_a_rate_of_zero_cannot_be_proven():
+    found = check(verdict(ready(60), max_truncation="0"), CUT)
+    assert found.message == (
+        "0/60 = 0.0 % of attempts (target <= 0 %) PASS, unproven: true rate may be up to 4.9 % (95 %)"
+    )
+    assert (found.figure.proven, found.figure.samples_to_prove) == (False, None)
+
+
+def test_a_rate_figure_has_all_that_reports_need():
+    # scipy: beta.ppf(0.05, 1, 20) and beta.ppf(0.95, 2, 19)
+    found = check(verdict(under(1, 20)), UNDER).figure
+    assert (found.events, found.n, found.value, found.target) == (1, 20, 0.05, 0.05)
+    assert (found.proven, found.samples_to_prove) == (False, 93)
+    assert (found.bounds.confidence, found.bounds.lower, found.bounds.upper) == (
+        0.95,
+        pytest.approx(beta.ppf(0.05, 1, 20)),
+        pytest.approx(beta.ppf(0.95, 2, 19)),
+    )
+
+
+def test_a_rate_that_is_exceeded_has_no_number_of_samples_to_prove_it():
+    assert check(verdict(under(2, 20)), UNDER).figure.samples_to_prove is None
+
+
+def test_one_truncation_in_twenty_exceeds_the_target():
+    found = verdict([*ready(19), cut_off()], min_samples="19")
+    assert outcomes(found)[CUT] == "fail"
+    assert check(found, CUT).message.startswith("1/20 = 5.0 % of attempts (target <= 2 %) FAIL")
+
+
+@pytest.mark.parametrize(
+    ("population", "of_underestimation", "of_truncation"),
+    [
+        ("risk", "0/27 = 0.0 % of the risk population ", "0/27 = 0.0 % of attempts "),
+        ("success", "0/27 = 0.0 % of successful samples ", "0/27 = 0.0 % of successful samples "),
+        ("all", "0/27 = 0.0 % of all samples ", "0/27 = 0.0 % of all V2 samples "),
+    ],
+)
+def test_a_rate_names_its_population(population, of_underestimation, of_truncation):
+    found = verdict(ready(27), population=population)
+    assert check(found, UNDER).message.startswith(of_underestimation)
+    assert check(found, CUT).message.startswith(of_truncation)
+    assert found.population == population
+
+
+def test_skipped_tiers_show_their_figures():
+    found = verdict(ready(10, 1000, 1200))
+    assert [check(found, each).outcome for each in (UNDER, CUT, WASTE)] == ["skip"] * 3
+    assert check(found, UNDER).message.startswith("10/10 = 100.0 % of the risk population (target <= 5 %), proven:")
+    for each in (UNDER, CUT, WASTE):
+        assert check(found, each).message.endswith("; not judged, data not ready")
+    # 1000 / 1200
+    assert check(found, WASTE).message == (
+        "P90 = 0.83x of the risk population, n = 10 (target < 3x); not judged, data not ready"
+    )
+
+
+def test_without_samples_there_is_no_rate():
+    found = verdict([])
+    assert check(found, UNDER).figure == RateFigure(0, 0, None, 0.05, None, proven=False, samples_to_prove=None)
+    assert check(found, UNDER).message == "no data: nothing in the risk population (target <= 5 %)"
+    assert check(found, WASTE).figure == RatioFigure(0, None, 3.0)
+    assert check(found, WASTE).message == "no data: no ratio (target < 3x)"
+
+
+@pytest.mark.parametrize(
+    ("tier2", "outcome", "conclusion", "word"),
+    [("warn", "warn", "pass", "above target"), ("fail", "fail", "tune", "FAIL")],
+)
+def test_waste_warns_unless_it_is_told_to_fail(tier2, outcome, conclusion, word):
+    found = verdict(ready(27, 5000, 1000), tier2=tier2)
+    assert check(found, WASTE).message == f"P90 = 5.00x of the risk population, n = 27 (target < 3x) {word}"
+    assert (check(found, WASTE).outcome, found.conclusion, found.fails) == (outcome, conclusion, outcome == "fail")
+
+
+@pytest.mark.parametrize(
+    ("predicted", "output", "target", "outcome", "shown"),
+    [
+        (2999, 1000, "3", "pass", "2.999x"),
+        (3000, 1000, "3", "warn", "3.00x"),
+        (29, 10, "2.9", "warn", "2.90x"),  # in floating point 2.9 is below 29/10
+        (29, 10, "2.91", "pass", "2.90x"),
+        (11, 10, "1.1", "warn", "1.10x"),
+        (299_999, 100_000, "3x", "pass", "2.99999x"),
+    ],
+)
+def test_waste_must_stay_below_its_target(predicted, output, target, outcome, shown):
+    found = check(verdict(ready(27, predicted, output), max_waste_p90=target), WASTE)
+    assert found.outcome == outcome
+    assert found.message.startswith(f"P90 = {shown} of ")
+
+
+def test_without_any_ratio_waste_cannot_be_judged():
+    found = verdict(ready(27, predicted=0), max_underestimation="100%", tier2="fail")
+    assert (check(found, WASTE).outcome, found.conclusion) == ("warn", "pass")
+
+
+def test_truncated_runs_that_failed_hide_nothing_in_the_risk_population_but_all_in_successes():
+    rows = [*ready(67), *[cut_off(category=category) for category in ("docs", "tests", "docs", "docs")] * 2]
+    honest = verdict(rows)
+    assert (honest.title, check(honest, CUT).message.partition(" of ")[0]) == ("TUNE", "8/75 = 10.7 %")
+    blind = verdict(rows, population="success")
+    assert (blind.title, check(blind, CUT).message.partition(" of ")[0]) == ("PASS", "0/67 = 0.0 %")
+    assert [check(blind, each).outcome for each in (UNDER, CUT)] == ["pass", "pass"]
+
+
+_RATE = re.compile(r"(\d+)/(\d+) = (\d+\.\d+) % ")
+
+
+@limits(deadline=None, max_examples=200)
+@given(
+    st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    st.one_of(st.decimals(0, 100, places=3), st.none()),
+)
+def test_no_percentage_is_shown_on_the_wrong_side_of_its_target(counts, percent):
+    events, n = counts
+    # or else the very rate, as far as fifteen digits can say it
+    target = Fraction(f"{events / n:.15f}") if percent is None else Fraction(str(percent)) / 100
+    found = _rate_check(UNDER, Share(events, n), "samples", target, ready=True)
+    match = _RATE.match(found.message)
+    assert match is not None
+    shown = Fraction(match[3]) / 100
+    assert found.outcome == ("pass" if Fraction(events, n) <= target else "fail")
+    assert (shown <= target) == (found.outcome == "pass")
+    assert abs(shown - Fraction(events, n)) <= Fraction(1, 2000)

@@ -1,0 +1,194 @@
+"""The verdict in sentences."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pytest_token_telemetry.gate import judge
+from pytest_token_telemetry.sources.reading import UnusableLines
+from tests.unit.gate.cases import call, cut_off, reading, ready, settings, verdict
+
+
+def test_a_pass_says_that_nothing_needs_tuning():
+    found = verdict(ready(60))
+    assert found.headline == "No tuning needed: 0.0 % underestimated, 0.0 % truncated."
+    assert found.advice == ("Nothing to tune: go on collecting, and watch for drift.",)
+
+
+def test_a_rate_at_its_target_is_shown_as_the_target():
+    found = verdict([*ready(19), call(1000, 1200)])
+    assert found.headline == "No tuning needed: 5.0 % underestimated, 0.0 % truncated."
+
+
+def test_tuning_names_what_is_exceeded_and_where():
+    rows = [*ready(60), *[call(1000, 1200, category="docs")] * 6, *[cut_off(category="tests")] * 2]
+    found = verdict(rows)
+    # underestimated: 6 + 2 of 68; truncated: 2 of 68; of the 60, 24 are implementation, 18 tests and 18 docs
+    assert found.headline == (
+        "Tuning needed: underestimation and truncation above target (11.8 % underestimated, 2.9 % truncated)."
+    )
+    assert found.advice == (
+        "Raise the predictions where runs were underestimated: docs 6 of 24, tests 2 of 20.",
+        "Raise the budget (max_tokens) where runs were cut off: tests 2 of 20.",
+    )
+
+
+def test_only_what_is_exceeded_is_named():
+    found = verdict([*ready(60), *[call(1000, 1200, category="docs")] * 6])
+    assert found.headline.startswith("Tuning needed: underestimation above target (")
+    assert len(found.advice) == 1
+
+
+def test_waste_alone_is_lowered():
+    found = verdict(ready(60, 5000, 1000), tier2="fail")
+    assert found.headline == "Tuning needed: waste above target (0.0 % underestimated, 0.0 % truncated)."
+    assert found.advice == ("Lower the predictions where waste is high, as far as Tier 1 stays within its targets.",)
+
+
+def test_three_categories_are_named_and_the_rest_is_others():
+    rows = [*ready(60), *(call(1, 9, category=name) for name in "aabbbccccd")]
+    assert verdict(rows).advice == (
+        "Raise the predictions where runs were underestimated: c 4 of 4, b 3 of 3, a 2 of 2, and others.",
+    )
+
+
+def test_not_ready_says_what_to_collect():
+    found = verdict(ready(9, category="implementation", complexity="low", deliverable_count=3))
+    assert found.headline == "Not enough representative data: collect more, do not tune."
+    assert found.advice == (
+        "Collect 11 more successful samples.",
+        "Collect at least one successful sample in tests, in docs, of medium complexity, of high complexity,"
+        " with 1 deliverable and with 6+ deliverables.",
+    )
+
+
+def test_one_missing_sample_is_one():
+    assert verdict(ready(19)).advice == ("Collect 1 more successful sample.",)
+
+
+def test_samples_that_do_not_say_whether_they_were_cut_off_are_to_be_logged():
+    assert verdict(ready(27, truncated=None)).advice == (
+        "Log 'truncated' with every sample: too few say whether they were cut off.",
+    )
+
+
+def advice_on(found, samples=(), **written):
+    return verdict(list(samples), found, **written).advice
+
+
+def test_no_matching_file_is_looked_for_first():
+    assert advice_on({"files": ()})[0] == (
+        "Check the directory and the pattern: no file matches, so there is nothing to judge."
+    )
+
+
+def test_files_without_a_sample_are_looked_into_first():
+    assert advice_on({})[0] == (
+        "Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used."
+    )
+
+
+def test_unreadable_files_are_made_readable():
+    advice = advice_on({"unreadable": {"logs/x.log": "Permission denied"}}, ready(27))
+    assert advice == ("Make every file readable: what could not be read was not judged.",)
+
+
+def test_files_that_match_but_cannot_be_read_are_not_said_to_be_missing():
+    advice = advice_on({"files": (), "unreadable": {"logs/x.log": "Permission denied"}})
+    assert advice[0] == "Make every file readable: what could not be read was not judged."
+    assert not any("no file matches" in step for step in advice)
+
+
+def test_too_many_unusable_lines_are_repaired():
+    unusable = {"unusable": {"success is missing": UnusableLines(2, ["logs/a.log:1"])}}
+    assert advice_on(unusable, ready(27), max_unusable="1") == (
+        "Repair what writes the unusable lines, or raise the limit.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "found", "note"),
+    [
+        (ready(27), {"duplicates": 1}, "1 duplicate left out: the same line in another place."),
+        (ready(27), {"duplicates": 2}, "2 duplicates left out: the same line in another place."),
+        ([*ready(27), call(0, 5), call(5, 0)], {}, "2 samples with a prediction or an output of 0, set apart."),
+        (
+            [*ready(27), call(legacy=True, success=None, truncated=None)],
+            {},
+            "1 legacy sample (V1 lines) listed, not judged.",
+        ),
+        (ready(27), {"outside": ("logs/a", "logs/b")}, "2 links out of the directory not followed."),
+        (ready(27), {"special": ("logs/a.log",)}, "1 path not opened: pipes, sockets or devices."),
+        (
+            ready(27),
+            {"unusable": {"a is missing": UnusableLines(2), "b is too large": UnusableLines(1)}},
+            "3 telemetry lines could not be used: 2 because a is missing; 1 because b is too large.",
+        ),
+    ],
+)
+def test_what_changes_how_figures_read_is_noted(samples, found, note):
+    assert verdict(samples, found).notes == (note,)
+
+
+def test_the_origins_default_judges_legacy_samples():
+    rows = [*ready(27), call(legacy=True, success=None, truncated=None)]
+    assert verdict(rows, population="all").notes == ("1 legacy sample (V1 lines) judged.",)
+
+
+def test_nothing_remarkable_is_not_noted():
+    assert verdict(ready(27)).notes == ()
+
+
+HOSTILE = [
+    "@everyone",
+    "<script>alert(1)</script>",
+    "[click](http://evil)",
+    "http://evil",
+    "evil/repo#1",
+    "`code`",
+    "a|b",
+    "**bold**",
+    "::error::x",
+    "line\nbreak",
+    "\x1b[31mred",
+    "\u202eleft",
+    "x" * 33,
+    "",
+    "1st",
+    "a.b",
+    "$(reboot)",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("count", [5, 60], ids=["not ready", "tune"])
+def test_names_from_the_logs_stand_in_no_sentence_unless_they_are_plain_words(name, count):
+    rows = [
+        *ready(count),
+        *[call(1, 100, category=name, complexity=name, model=name, task_id=name, run=name, finish_reason_raw=name)] * 9,
+        *[cut_off(category=name, task_id=name)] * 9,
+    ]
+    odd = {
+        "unusable": {"x": UnusableLines(1, [name])},
+        "unreadable": {name: "y"},
+        "outside": (name,),
+        "special": (name,),
+    }
+    for found in (verdict(rows), verdict(rows, odd), judge(reading(rows), settings(), ("tier1::truncation",))):
+        sentences = [found.headline, *found.advice, *found.notes, *(each.message for each in found.checks)]
+        assert len(sentences) > 2
+        if name.strip():
+            assert not any(name in sentence for sentence in sentences)
+        assert all(re.fullmatch(r"[\w .,:;()\[\]%/<=+'-]+", sentence, re.ASCII) for sentence in sentences)
+
+
+def test_a_hostile_category_is_another_category():
+    rows = [*ready(60), *[call(1, 9, category="@everyone")] * 9]
+    assert verdict(rows).advice == ("Raise the predictions where runs were underestimated: another category 9 of 9.",)
+
+
+def test_samples_without_a_category_are_another_category():
+    rows = [*ready(60), *[call(1, 9, category=None)] * 9]
+    assert verdict(rows).advice[0].endswith(": another category 9 of 9.")

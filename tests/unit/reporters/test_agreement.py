@@ -1,0 +1,91 @@
+"""Whoever tells it, the verdict is the same."""
+
+from __future__ import annotations
+
+import json
+
+import cmarkgfm
+import lxml.html
+from cmarkgfm.cmark import Options
+from hypothesis import given
+from hypothesis import settings as limits
+from lxml import etree
+
+from pytest_token_telemetry.reporters import json as report
+from pytest_token_telemetry.reporters import junit, markdown, terminal
+from tests.unit.reporters.verdicts import verdicts
+
+SHOWN = {"✅ pass": "pass", "❌ fail": "fail", "⚪ skipped": "skip", "⚠️ warning": "warn"}
+
+
+def in_json(found):
+    return {check["id"]: check["outcome"] for check in json.loads(report.render(found))["checks"]}
+
+
+def in_terminal(found, *, verbose):
+    outcomes = {}
+    for text, _ in terminal.screen(found, 80, verbose=verbose):
+        outcome, _, rest = text.partition(" ")
+        if outcome in ("pass", "fail", "skip", "warn") and "::" in rest:
+            outcomes[rest.partition(": ")[0]] = outcome
+    return outcomes
+
+
+def in_junit(found, family):
+    kinds = {"failure": "fail", "skipped": "skip"}
+    return {
+        f"{case.get('classname').partition('.')[2]}::{case.get('name')}": next(
+            (kinds[each.tag] for each in case if each.tag in kinds), "pass"
+        )
+        for case in etree.fromstring(junit.render(found, family).encode()).iter("testcase")
+    }
+
+
+def in_markdown(found):
+    html = cmarkgfm.github_flavored_markdown_to_html(markdown.render(found), Options.CMARK_OPT_UNSAFE)
+    document = lxml.html.fragment_fromstring(html, create_parent="div")
+    rows = [[cell.text_content() for cell in row] for row in document.findall("table/tbody/tr")]
+    return {name.replace(" ", "::"): SHOWN[symbol] for symbol, name, _ in rows}
+
+
+@limits(deadline=None, max_examples=150)
+@given(verdicts())
+def test_every_report_tells_the_same_outcome_of_every_check(found):
+    expected = {check.id: check.outcome for check in found.checks}
+    assert in_json(found) == expected
+    assert in_terminal(found, verbose=False) == expected
+    assert in_terminal(found, verbose=True) == expected
+    assert in_markdown(found) == expected
+    for family in ("xunit1", "xunit2"):
+        assert in_junit(found, family) == {
+            id: "pass" if outcome == "warn" else outcome for id, outcome in expected.items()
+        }
+
+
+@limits(deadline=None, max_examples=100)
+@given(verdicts())
+def test_every_report_tells_the_same_conclusion(found):
+    titles = {
+        "pass": "no tuning needed",
+        "tune": "tuning needed",
+        "not-ready": "not ready",
+        "inconclusive": "inconclusive",
+    }
+    assert json.loads(report.render(found))["verdict"] == found.conclusion
+    assert markdown.render(found).partition("\n")[0].endswith(f" Token telemetry: {titles[found.conclusion]}")
+    assert terminal.screen(found, 80, verbose=False)[0][0].startswith(f"{found.title}: ")
+    suite = etree.fromstring(junit.render(found, "xunit1").encode())
+    assert suite.find(".//property[@name='verdict']").get("value") == found.conclusion
+    assert found.fails == (int(suite.get("failures")) > 0)
+
+
+@limits(deadline=None, max_examples=100)
+@given(verdicts())
+def test_a_conclusion_follows_from_its_checks(found):
+    outcomes = {check.outcome for check in found.checks}
+    if found.conclusion in ("pass", "inconclusive"):
+        assert not outcomes & {"fail", "skip"}
+    if found.conclusion == "tune":
+        assert "fail" in outcomes
+    if found.conclusion == "not-ready":
+        assert outcomes & {"fail", "skip"}

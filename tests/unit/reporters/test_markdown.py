@@ -1,0 +1,215 @@
+"""The verdict as GitHub renders it."""
+
+from __future__ import annotations
+
+import cmarkgfm
+import lxml.html
+import pytest
+from cmarkgfm.cmark import Options
+from hypothesis import given
+from hypothesis import settings as limits
+
+from pytest_token_telemetry.gate import judge
+from pytest_token_telemetry.reporters.markdown import render
+from pytest_token_telemetry.sources.reading import File, UnusableLines
+from tests.unit.gate.cases import call, cut_off, reading, ready, settings, verdict
+from tests.unit.reporters.verdicts import HOSTILE, MARK, verdicts
+
+OWN_ELEMENTS = {
+    "div",
+    "h2",
+    "blockquote",
+    "p",
+    "strong",
+    "ul",
+    "li",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "details",
+    "summary",
+    "code",
+    "sub",
+}
+
+
+def page(found):
+    """The document as GitHub's own parser makes it of the markdown, with all the HTML in it."""
+    rendered = cmarkgfm.github_flavored_markdown_to_html(render(found), Options.CMARK_OPT_UNSAFE)
+    return lxml.html.fragment_fromstring(rendered, create_parent="div")
+
+
+def table(document, first_header):
+    """The rows of the table whose first column has this header, as texts."""
+    for each in document.iter("table"):
+        rows = [[cell.text_content() for cell in row if cell.tag in ("th", "td")] for row in each.iter("tr")]
+        if rows[0][0] == first_header:
+            return rows
+    raise AssertionError(first_header)
+
+
+@pytest.mark.parametrize(
+    ("found", "heading", "alert"),
+    [
+        (verdict(ready(27)), "✅ Token telemetry: no tuning needed", None),
+        (verdict([*ready(27), cut_off()]), "❌ Token telemetry: tuning needed", "[!CAUTION]"),
+        (verdict([]), "❌ Token telemetry: not ready", "[!WARNING]"),
+    ],
+    ids=["pass", "tune", "not ready"],
+)
+def test_the_verdict_comes_first(found, heading, alert):
+    document = page(found)
+    assert document[0].tag == "h2"
+    assert document[0].text_content() == heading
+    assert document[1].tag == ("blockquote" if alert else "p")
+    assert document[1].find(".//strong").text_content() == found.headline
+    if alert:
+        assert render(found).split("\n\n")[1].startswith(f"> {alert}\n> **")
+
+
+def test_what_to_do_is_a_list():
+    found = verdict([])
+    assert [each.text_content().strip() for each in page(found).find("ul")] == list(found.advice)
+
+
+def test_every_check_has_a_row():
+    found = verdict([*ready(60, 5000, 1000), *[cut_off()] * 9])
+    symbols = {"pass": "✅ pass", "fail": "❌ fail", "skip": "⚪ skipped", "warn": "⚠️ warning"}
+    assert table(page(found), "Outcome")[1:] == [
+        [symbols[check.outcome], check.id.replace("::", " "), check.message] for check in found.checks
+    ]
+
+
+def test_a_pipe_in_a_setting_ends_no_cell():
+    assert ["pattern", "a|b"] in table(page(verdict([], pattern=("a|b",))), "setting")
+
+
+def test_no_check_has_no_table():
+    document = page(judge(reading([]), settings(), ()))
+    with pytest.raises(AssertionError):
+        table(document, "Outcome")
+
+
+def test_the_worst_samples_have_a_table():
+    rows = [*ready(27), cut_off(0, 9, task_id="phase-1", category="docs"), call(471, 5267, category=None)]
+    assert table(page(verdict(rows)), "output / prediction")[1:3] == [
+        ["none", "0", "9", "yes", "docs", "phase-1", "logs/run-1/agent.log:28"],
+        ["11.18", "471", "5,267", "no", "not said", "not said", "logs/run-1/agent.log:29"],
+    ]
+
+
+def test_strata_have_tables():
+    document = page(verdict([*ready(27), call(category=None)]))
+    assert table(document, "category")[1] == ["docs", "9", "9", "0", "9", "0", "1.11", "1.11"]
+    assert [row[0] for row in table(document, "category")[1:]] == ["docs", "implementation", "tests", "not said"]
+    assert [row[0] for row in table(document, "deliverables")[1:]] == ["1", "2-5", "6+"]
+
+
+def test_sources_have_tables():
+    found = verdict(
+        ready(27),
+        {
+            "files": (File("logs/a.log", 7), File("logs/b.log", 20)),
+            "unreadable": {"logs/c.log": "Permission denied"},
+            "unusable": {"success is missing": UnusableLines(3, ["logs/a.log:7", "logs/a.log:9"])},
+        },
+    )
+    document = page(found)
+    assert table(document, "file")[1:] == [["logs/b.log", "20"], ["logs/a.log", "7"]]
+    assert table(document, "could not be read")[1:] == [["logs/c.log", "Permission denied"]]
+    assert table(document, "unusable because")[1:] == [["success is missing", "3", "logs/a.log:7 logs/a.log:9"]]
+
+
+def test_settings_have_a_table():
+    rows = dict(table(page(verdict([], alias=["a=docs", "b=tests"])), "setting")[1:])
+    assert (rows["max_truncation"], rows["alias"], rows["population"]) == ("2%", "a=docs b=tests", "risk")
+
+
+def test_the_last_line_says_what_was_judged():
+    assert (
+        page(verdict(ready(27)))
+        .findall(".//sub")[-1]
+        .text_content()
+        .startswith("risk population · 27 samples in 1 file · pytest-token-telemetry ")
+    )
+
+
+def assert_nothing_escapes(found):
+    document = page(found)
+    for each in document.iter():
+        assert each.tag in OWN_ELEMENTS
+        assert not each.attrib
+        if each.tag != "code" and not any(above.tag == "code" for above in each.iterancestors()):
+            assert MARK not in (each.text or "")
+        assert MARK not in (each.tail or "")
+    for each in document.iter("table"):
+        header, *rows = [[cell for cell in row if cell.tag in ("th", "td")] for row in each.iter("tr")]
+        assert all(
+            len(row) == len(header) or (len(row) == 1 and row[0].text_content().endswith(" more")) for row in rows
+        )
+    for each in document.iter("code"):
+        assert not len(each)
+        assert "\n" not in each.text_content()
+        assert len(each.text_content()) <= 120
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_name_becomes_markup_a_link_or_a_cell(text):
+    name = f"{MARK}{text}"
+    rows = [*ready(27), *[cut_off(category=name, complexity=name, task_id=name)] * 9]
+    assert_nothing_escapes(
+        verdict(
+            rows,
+            {
+                "files": (File(name, len(rows)),),
+                "unreadable": {name: "Permission denied"},
+                "unusable": {"success is missing": UnusableLines(1, [name])},
+            },
+            dir=[name.replace("\0", "")],
+        )
+    )
+
+
+@limits(deadline=None, max_examples=150)
+@given(verdicts())
+def test_no_text_of_the_logs_becomes_markup_a_link_or_a_cell(found):
+    assert_nothing_escapes(found)
+    assert len(render(found)) < 65_536
+
+
+def test_an_empty_name_is_an_empty_code():
+    assert table(page(verdict([call(category="")])), "category")[1][0] == "\xa0"
+
+
+LONG = {"plain": "x" * 200, "quotes": '"' * 200, "controls": "\x01" * 200, "wide": "値" * 200}
+
+
+@pytest.mark.parametrize("letters", LONG)
+def test_thousands_of_names_stay_within_a_comment(letters):
+    names = [f"{n}{LONG[letters]}" for n in range(3000)]
+    rows = [cut_off(category=name, complexity=name, task_id=name) for name in names]
+    found = verdict(
+        rows,
+        {
+            "files": tuple(File(name, 1) for name in names),
+            "unreadable": dict.fromkeys(names, "Permission denied"),
+            "unusable": {f"field {n} is missing": UnusableLines(3, names[:3]) for n in range(30)},
+        },
+        alias=[f"{n}{'x' * 200}=docs" for n in range(3000)],
+        pattern=[name.replace("/", "") for name in names],
+    )
+    assert len(render(found)) < 65_536
+    assert_nothing_escapes(found)
+    assert table(page(found), "file")[-1][0].endswith(" more")
+
+
+def test_what_is_left_out_is_counted():
+    rows = [cut_off(category=f"c{n:03}") for n in range(25)]
+    found = verdict(rows, {"files": tuple(File(f"logs/{n}.log", 1) for n in range(70))})
+    document = page(found)
+    assert len(table(document, "category")) == 1 + 20 + 1
+    assert table(document, "category")[-1] == ["and 5 more"]
+    assert table(document, "file")[-1] == ["and 20 more"]

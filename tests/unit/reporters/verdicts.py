@@ -1,0 +1,89 @@
+"""Verdicts of all kinds, with the worst texts that logs may hold."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from pytest_token_telemetry.gate import judge
+from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.sources.reading import File, UnusableLines
+from pytest_token_telemetry.verdict import CHECK_IDS, Verdict
+from tests.unit.gate.cases import reading, ready, settings
+
+MARK = "ZQX"
+"""Stands in every untrusted text, so that it can be found again."""
+
+HOSTILE = [
+    "a|b|c",
+    "`x` ``y`` ```z",
+    "</code><script>alert(1)</script>",
+    "</td></tr></table></details><h1>x",
+    "<!-- <img src=x onerror=alert(1)> -->",
+    "@octocat and @org/team",
+    "#1 GH-1 octocat/repo#1",
+    "https://evil.example www.evil.example a@b.example",
+    "[x](http://evil.example) ![x](http://evil.example)",
+    "**bold** _em_ ~~del~~ :tada:",
+    "a\n\nb\r\n# heading\n| x | y |",
+    "\x1b[31mred\x1b[0m \x07 \x00",
+    "\u202eright to left\u2066 \u200b\ufeff",
+    "&lt;b&gt; &#64;octocat &amp;",
+    "::error file=x::y",
+    "値が大きい 🚀 한국어",
+    "e\u0301\u0301\u0301",
+    "\"quoted\" 'single'",
+    "C:\\temp\\x $(id) ${HOME} {{ x }}",
+    "x" * 5000,
+    '"' * 500,
+    "値" * 500,
+    "   ",
+]
+
+names = st.sampled_from(HOSTILE).map(lambda text: f"{MARK}{text}") | st.text(max_size=30).map(
+    lambda text: f"{MARK}{text}"
+)
+optional_names = st.none() | names | st.sampled_from(["docs", "tests", "implementation"])
+counts = st.integers(-5, 20_000) | st.sampled_from([0, 1, 10**9])
+
+samples = st.builds(
+    Sample,
+    predicted_output_tokens=counts,
+    output_tokens=counts.map(abs),
+    truncated=st.sampled_from([True, False, None]),
+    success=st.sampled_from([True, False, None]),
+    legacy=st.sampled_from([False, False, False, True]),
+    category=optional_names,
+    complexity=optional_names,
+    deliverable_count=st.none() | st.integers(1, 9),
+    task_id=optional_names,
+    smape=st.none() | st.floats(0, 10**9),
+)
+
+
+@st.composite
+def verdicts(draw: st.DrawFn) -> Verdict:
+    """Any verdict, on data that is ready or not."""
+    made = draw(st.lists(samples, max_size=12)) + ready(draw(st.sampled_from([0, 5, 27, 60])))
+    path = draw(names)
+    unusable = {
+        f"reason {n} is missing": UnusableLines(n + 1, draw(st.lists(names, max_size=3)))
+        for n in range(draw(st.integers(0, 4)))
+    }
+    found = reading(
+        made,
+        files=(File(path, len(made)),) if made or draw(st.booleans()) else (),
+        duplicates=draw(st.integers(0, 2)),
+        unusable=unusable,
+        unreadable=draw(st.dictionaries(names, st.just("Permission denied"), max_size=2)),
+        outside=tuple(draw(st.lists(names, max_size=2))),
+        special=tuple(draw(st.lists(names, max_size=2))),
+    )
+    written = settings(
+        dir=[draw(names).replace("\0", "")],
+        population=draw(st.sampled_from(["risk", "success", "all"])),
+        tier2=draw(st.sampled_from(["warn", "fail"])),
+        not_ready=draw(st.sampled_from(["fail", "skip"])),
+        max_unusable=draw(st.sampled_from([None, "0", "3"])),
+    )
+    selected = draw(st.just(set(CHECK_IDS)) | st.sets(st.sampled_from(CHECK_IDS)))
+    return judge(found, written, selected)

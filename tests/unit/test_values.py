@@ -1,0 +1,265 @@
+"""What users write for a setting: read, or refused with a sentence."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+
+from pytest_token_telemetry import values
+
+NOT_NUMBERS = [
+    "",
+    " ",
+    "nan",
+    "NaN",
+    "inf",
+    "-inf",
+    "infinity",
+    "five",
+    "1e-2",
+    "2,5",
+    "1/20",
+    "+5",
+    "-5",
+    "-0",
+    "5.",
+    ".",
+    "0x5",
+    "1_000",
+    "5 5",
+    "\u0665",
+    "\uff15",
+    "½",
+    "²",
+    "5\0",
+    "9" * 5000,
+    "0." + "0" * 5000 + "1",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5%", Fraction(1, 20)),
+        ("0.05", Fraction(1, 20)),
+        (" 5 % ", Fraction(1, 20)),
+        ("2.5%", Fraction(1, 40)),
+        (".5", Fraction(1, 2)),
+        ("0", Fraction(0)),
+        ("0%", Fraction(0)),
+        ("100%", Fraction(1)),
+        ("0.07", Fraction(7, 100)),
+        ("33.333333333333333%", Fraction(33333333333333333, 10**17)),
+    ],
+)
+def test_a_rate_is_read_exactly(text, value):
+    assert values.rate(text) == value
+
+
+@pytest.mark.parametrize("text", ["1", "1.0", "1.00"])
+def test_a_bare_one_is_ambiguous(text):
+    with pytest.raises(ValueError, match="can be meant as 1% or as 100%"):
+        values.rate(text)
+
+
+@pytest.mark.parametrize("text", ["@team", "[a](b)", "a|b", "<b>", "a\x1bb", "`a`", "*a*", "#1"])
+def test_a_name_is_a_plain_word(text):
+    with pytest.raises(ValueError, match="is not a plain name"):
+        values.names(text)
+
+
+@pytest.mark.parametrize("text", [*NOT_NUMBERS, "%", "5%%", "%5", "nan%", "5x", "5 percent", "5\uff05"])
+def test_what_is_no_rate_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a rate \(write 0\.025 or 2\.5%\)$") as refusal:
+        values.rate(text)
+    assert str(refusal.value).startswith(repr(text))
+
+
+@pytest.mark.parametrize("text", ["1.01", "5", "100.1%", "101%", "999999999"])
+def test_a_rate_above_one_is_refused(text):
+    with pytest.raises(ValueError, match=r"^'[\d.%]+' is more than 100% \(write 0\.05 or 5%\)$"):
+        values.rate(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("3", 3), ("3x", 3), ("3 x", 3), (" 2.5x ", Fraction(5, 2)), (".1", Fraction(1, 10))]
+)
+def test_a_ratio_is_read_exactly(text, value):
+    assert values.ratio(text) == value
+
+
+@pytest.mark.parametrize("text", [*NOT_NUMBERS, "0", "0.0", "0x", "x", "3xx", "x3", "3X", "3%"])
+def test_what_is_no_ratio_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a ratio above 0 \(write 3 or 3x\)$"):
+        values.ratio(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1.1", Fraction(11, 10)),
+        ("1", 1),
+        ("10", 10),
+        ("0.000001", Fraction(1, 10**6)),
+        ("1.1000000", Fraction(11, 10)),
+        (" 1.15 ", Fraction(23, 20)),
+    ],
+)
+def test_a_multiplier_is_read_exactly(text, value):
+    assert values.multiplier(text) == value
+
+
+@pytest.mark.parametrize("text", [*NOT_NUMBERS, "0", "0.000", "10.000001", "11", "1.1x", "110%"])
+def test_what_is_no_multiplier_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a multiplier above 0 and up to 10 \(write 1\.1\)$"):
+        values.multiplier(text)
+
+
+@pytest.mark.parametrize("text", ["1.1234567", "0.0000001"])
+def test_a_multiplier_of_too_many_decimals_is_refused(text):
+    with pytest.raises(ValueError, match=r" has more than six decimals \(write 1\.1\)$"):
+        values.multiplier(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "value"),
+    [("20", 1, 20), (" 20 ", 1, 20), ("0", 0, 0), ("007", 1, 7), ("999999999", 1, 999999999)],
+)
+def test_a_count_is_read(text, least, value):
+    assert values.count(least)(text) == value
+
+
+@pytest.mark.parametrize("text", [*NOT_NUMBERS, "0", "1.0", "1000000000", "5%"])
+def test_what_is_no_count_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a whole number from 1 to 999999999$"):
+        values.count(1)(text)
+
+
+def test_a_choice_is_taken_as_it_is():
+    assert values.one_of("warn", "fail")("fail") == "fail"
+
+
+@pytest.mark.parametrize("text", ["", "Fail", " fail", "warn|fail", "none"])
+def test_another_choice_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not one of warn, fail$"):
+        values.one_of("warn", "fail")(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("implementation,tests,docs", ("implementation", "tests", "docs")),
+        (" Docs , TESTS ", ("docs", "tests")),
+        ("one", ("one",)),
+        ("", ()),
+        ("  ", ()),
+    ],
+)
+def test_names_are_read_in_lower_case(text, value):
+    assert values.names(text) == value
+
+
+@pytest.mark.parametrize("text", [",", "a,", ",a", "a,,b", "a, ,b"])
+def test_an_empty_name_is_refused(text):
+    with pytest.raises(ValueError, match=r" has an empty name \(write a,b,c\)$"):
+        values.names(text)
+
+
+@pytest.mark.parametrize("text", ["a,a", "docs,tests,Docs", "a , a"])
+def test_a_name_given_twice_is_refused(text):
+    with pytest.raises(ValueError, match=r" names one twice$"):
+        values.names(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1,2-5,6+", ("1", "2-5", "6+")), (" 6+ ", ("6+",)), ("", ())])
+def test_buckets_are_read(text, value):
+    assert values.buckets(text) == value
+
+
+@pytest.mark.parametrize("text", ["2", "1,2,3", "6", "2\u20135", "1-5", "many"])
+def test_another_bucket_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a deliverable bucket \(they are 1, 2-5, 6\+\)$"):
+        values.buckets(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("documentation=docs", ("documentation", "docs")), (" Doc = DOCS ", ("doc", "docs"))]
+)
+def test_an_alias_is_read_in_lower_case(text, value):
+    assert values.alias(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "=", "a", "a=", "=b", " = ", "a=b=c", "a==b"])
+def test_what_is_no_alias_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not an alias \(write documentation=docs\)$"):
+        values.alias(text)
+
+
+@pytest.mark.parametrize("text", ["*.log", "logs/*.txt", "a b.log", "**/*.log"])
+def test_a_pattern_is_taken(text):
+    assert values.glob(f" {text} ") == text
+
+
+@pytest.mark.parametrize("text", ["", "  ", "/", "/var/log/*.log", " /x"])
+def test_what_is_no_pattern_below_the_directory_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a pattern for paths below the directory \(write \*\.log\)$"):
+        values.glob(text)
+
+
+@pytest.mark.parametrize("text", ["a", "a b", " a ", "./a", "a\nb"])
+def test_a_path_is_taken_as_it_is(text):
+    assert values.path(text) == text
+
+
+@pytest.mark.parametrize("text", ["", " ", "a\0b"])
+def test_what_is_no_path_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a path$"):
+        values.path(text)
+
+
+READERS = [
+    values.rate,
+    values.ratio,
+    values.multiplier,
+    values.count(0),
+    values.one_of("a", "b"),
+    values.names,
+    values.buckets,
+    values.alias,
+    values.glob,
+    values.path,
+]
+
+
+@pytest.mark.parametrize("read", READERS)
+@limits(deadline=None)
+@given(text=st.text(max_size=20) | st.from_regex(r"[-+.\d%x_e, =]{1,12}"))
+def test_any_text_is_read_or_refused_in_one_sentence(read, text):
+    refusal = ""
+    try:
+        value = read(text)
+    except ValueError as error:
+        refusal = str(error)
+    assert re.match("['\"]", refusal) if refusal else value is not None
+    assert "\n" not in refusal
+
+
+@limits(deadline=None)
+@given(st.fractions(0, 1, max_denominator=10**9))
+def test_no_fraction_is_a_rate_unless_it_is_written_in_decimals(value):
+    written = f"{value.numerator}/{value.denominator}"
+    with pytest.raises(ValueError, match="is not a rate"):
+        values.rate(written)
+
+
+@limits(deadline=None)
+@given(st.integers(0, 10**15 - 1))
+def test_a_rate_is_the_same_with_and_without_its_percent_sign(units):
+    digits = f"{units:016}"
+    plain = f"{digits[0]}.{digits[1:]}"
+    assert values.rate(plain) == Fraction(units, 10**15)
