@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from itertools import zip_longest
@@ -121,7 +122,7 @@ class GateSession:
         from pytest_token_telemetry.sources.reading import Directory, read_directories
 
         directories = [
-            Directory(path, _shown(text))
+            Directory(path, os.path.normpath(text))
             for path, text in zip(self._settings.dir, self._settings.texts["dir"], strict=True)
         ]
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -154,7 +155,3 @@ class GateSession:
             if path is not None and name != "markdown_append" and path.is_file():
                 with contextlib.suppress(OSError):  # then writing fails too, and says so
                     path.unlink()
-
-
-def _shown(text: str) -> str:
-    return text.rstrip("/") or text

@@ -33,18 +33,21 @@ MOST_FEATURES = 32
 """Features that are kept of one line."""
 
 _TIMESTAMP = re.compile(
-    r"(?<![=\d])(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)?"
+    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
 )
+_NEXT_LINE = re.compile(rf"(?<![=_:/.@-])(?<!=[\"'])(?:{_TIMESTAMP.pattern})", re.ASCII)
+"""A timestamp that is no part of a value, as in ``started=2026-01-02T03:04:05`` or ``task_id=nightly-2026-01-...``."""
 _COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_WORD = re.compile(r"([A-Za-z_][\w.]*)=(\S+)")
+_WORD = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*+)=\"?([^\s\"]*)")
+"""A key begins and ends where a word does: else the time to search a long word would be quadratic."""
 _LEGACY = re.compile(
     r"\s*Predicted:\s*(\d+)\s+output tokens,\s*Actual:\s*(\d+)\s+output tokens(?:,\s*Error:\s*(\d+(?:\.\d+)?)%)?"
 )
 _COUNT = re.compile(r"-?\d+", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)%?", re.ASCII)
-_USED = re.compile(r"(\d{1,10})/(\d{1,10})", re.ASCII)
-_CLOSING = "\"',;}]"
-"""What may stand behind a line's last value where the line itself is quoted, as in JSON."""
+_USED = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
+_CLOSING = "',;}]\\"
+"""What else may stand behind a line's last value where the line itself is quoted, as in JSON."""
 
 _FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -53,6 +56,7 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "length": "length",
     "max_tokens": "length",
     "max_output_tokens": "length",
+    "max_tokens_exceeded": "length",
     "tool_use": "tool_call",
     "tool_calls": "tool_call",
     "tool_call": "tool_call",
@@ -144,7 +148,7 @@ def _text(raw: bytes) -> str:
 
 def _own_part(after: str, ended: bool) -> tuple[str, bool]:
     """The part of ``after`` that is this record's: a timestamp begins another that was glued to it."""
-    glued = _TIMESTAMP.search(after)
+    glued = _NEXT_LINE.search(after)
     if glued is None:
         return after, ended
     return after[: glued.start()].removesuffix("["), False
@@ -161,7 +165,7 @@ def _words(after: str, ended: bool) -> dict[str, str]:
     unbroken = True
     key, last_end = "", 0
     for match in _WORD.finditer(after):
-        unbroken = unbroken and (not words or not after[last_end : match.start()].strip())
+        unbroken = unbroken and (not words or not after[last_end : match.start()].replace('"', " ").strip())
         last_end = match.end()
         key, value = match[1], match[2].rstrip(_CLOSING) or match[2]
         if key in _KNOWN:
@@ -170,14 +174,14 @@ def _words(after: str, ended: bool) -> dict[str, str]:
         elif unbroken and features < MOST_FEATURES:
             features += key not in words
             words.setdefault(key, value)
-    if key in _NUMBERS and not ended and not after[last_end:].strip():
+    if key in _NUMBERS and not ended and last_end == len(after):
         raise _RecordError("the line is cut off")
     return words
 
 
 def _estimation(after: str, ended: bool) -> Sample | None:
     words = _words(after, ended)
-    if not words:
+    if not words and "Predicted:" not in after:
         return None
     if "actual_output" not in words and "actual_total" in words:
         raise _RecordError("actual_total counts input and output together: there is no output count")
@@ -186,7 +190,7 @@ def _estimation(after: str, ended: bool) -> Sample | None:
     if output < 0:
         raise _RecordError("actual_output is negative")
     raw_reason = _name(words.get("stop_reason"))
-    reason = _FINISH_REASONS.get(raw_reason.lower(), "unknown") if raw_reason else None
+    reason = _finish_reason(raw_reason) if raw_reason else None
     deliverables = _optional_count(words, "deliverables")
     return Sample(
         predicted_output_tokens=predicted,
@@ -203,7 +207,7 @@ def _estimation(after: str, ended: bool) -> Sample | None:
         task_id=_name(words.get("task_id") or words.get("phase")),
         model=_name(words.get("model")),
         smape=_percent(words.get("smape")),
-        features={key: value[:LONGEST_NAME] for key, value in words.items() if key not in _KNOWN},
+        features={key[:LONGEST_NAME]: value[:LONGEST_NAME] for key, value in words.items() if key not in _KNOWN},
     )
 
 
@@ -217,13 +221,13 @@ def _legacy(after: str) -> Sample | None:
     return Sample(
         predicted_output_tokens=_count(counts, "Predicted"),
         output_tokens=_count(counts, "Actual"),
-        smape=float(match[3]) if match[3] else None,
+        smape=_percent(match[3]),
         legacy=True,
     )
 
 
 def _budget(after: str) -> Budget | None:
-    words = dict(_WORD.findall(after))
+    words = {key: value.rstrip(_CLOSING) for key, value in _WORD.findall(after)}
     used = _USED.fullmatch(words.get("output", ""))
     task = _name(words.get("phase"))
     if used is None or task is None:
@@ -231,9 +235,14 @@ def _budget(after: str) -> Budget | None:
     return Budget(task, int(used[1]), int(used[2]))
 
 
+def _finish_reason(raw: str) -> FinishReason:
+    """What providers and their libraries call it: ``max_tokens``, ``MAX_TOKENS``, ``FinishReason.MAX_TOKENS``."""
+    return _FINISH_REASONS.get(raw.lower().rpartition(".")[2].replace("-", "_"), "unknown")
+
+
 def _truncated(stated: bool | None, reason: FinishReason | None) -> bool | None:
     """True if either says so: a reason that a gateway lost, or a flag nobody sets, must not hide a cut-off answer."""
-    if stated or reason == "length":
+    if stated or reason in ("length", "context"):
         return True
     if stated is None and reason not in (None, "unknown", "error"):
         return False
@@ -242,7 +251,7 @@ def _truncated(stated: bool | None, reason: FinishReason | None) -> bool | None:
 
 def _count(words: dict[str, str], key: str) -> int:
     value = words.get(key)
-    if value is None:
+    if not value:
         raise _RecordError(f"{key} is missing")
     if not _COUNT.fullmatch(value):
         raise _RecordError(f"{key} is not a whole number")
@@ -260,7 +269,7 @@ def _optional_count(words: dict[str, str], key: str) -> int | None:
 
 def _flag(words: dict[str, str], key: str) -> bool | None:
     value = words.get(key)
-    if value is None:
+    if not value:
         raise _RecordError(f"{key} is missing")
     try:
         return {"true": True, "false": False, "none": None, "null": None}[value.lower()]
@@ -269,7 +278,7 @@ def _flag(words: dict[str, str], key: str) -> bool | None:
 
 
 def _name(value: str | None) -> str | None:
-    return None if value is None or value.lower() in ("none", "null") else value[:LONGEST_NAME]
+    return None if not value or value.lower() in ("none", "null") else value[:LONGEST_NAME]
 
 
 def _percent(value: str | None) -> float | None:

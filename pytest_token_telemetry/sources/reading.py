@@ -49,7 +49,7 @@ class File:
     """A file that was read."""
 
     path: str
-    """As shown: with '/', and with what cannot be printed escaped."""
+    """As shown, with '/'. It may hold any character: a reporter makes it inert."""
     samples: int
 
 
@@ -206,15 +206,15 @@ class _Reader:
         rows: dict[str | None, int] = {}
         if identity is not None:
             rows = self._copies.setdefault(blake2b(identity.encode(), digest_size=16).digest(), rows)
-        if rows and (sample.task_id is None or sample.task_id in rows):
-            self.duplicates += 1
-        elif sample.task_id is not None and None in rows:
-            row = rows[sample.task_id] = rows.pop(None)
-            self.columns.complete(row, task_id=sample.task_id, max_tokens=sample.max_tokens)
-            self.duplicates += 1
-        else:
-            rows[sample.task_id] = self.columns.add(sample, len(self.files) - 1, line)
+        task = sample.task_id
+        if not rows or (task is not None and rows.keys().isdisjoint((task, None))):
+            rows[task] = self.columns.add(sample, len(self.files) - 1, line)
             self.counts[-1] += 1
+            return
+        self.duplicates += 1
+        if task is not None:
+            row = rows[task] = rows.pop(task if task in rows else None)
+            self.columns.complete(row, task_id=task, max_tokens=sample.max_tokens)
 
 
 _READ_ONLY = (

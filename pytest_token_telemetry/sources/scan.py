@@ -66,14 +66,15 @@ class Scanner:
         """The records in the open file ``descriptor``, in their order.
 
         Raises:
-            OSError: the file cannot be read.
+            OSError: the file cannot be read, or mixes encodings in a way that would lose records.
         """
         text = b""
         lines = 1  # the line that text[counted] stands on
         counted = 0
         searched = 0  # no undecided tag begins before text[searched]
         previous = 0  # where the text after the previous tag begins
-        blocks = _text_blocks(self._read(descriptor))
+        source = _Text(self._read(descriptor), self._tag, self._longest)
+        blocks = source.blocks()
         at_end = False
         while not at_end:
             block = next(blocks, None)
@@ -106,6 +107,8 @@ class Scanner:
                 searched = previous = begin
             else:
                 searched = max(searched, len(text) - self._longest + 1)
+        if source.mixed:
+            raise OSError(None, "text of another encoding was appended to its UTF-16 or UTF-32 text")
 
     def _read(self, descriptor: int) -> Iterator[bytes]:
         while block := os.read(descriptor, self._block):
@@ -114,22 +117,35 @@ class Scanner:
             yield block
 
 
-def _text_blocks(blocks: Iterator[bytes]) -> Iterator[bytes]:
+class _Text:
     """A file's text as UTF-8: wide encodings decoded, and NUL bytes left out.
 
     Without its NUL bytes, the ASCII part of UTF-16 text that has no byte order mark (an append to a file of another
     encoding) reads as plain ASCII.
     """
-    first = b""
-    for block in blocks:
-        first += block
-        if len(first) >= 4:
-            break
-    encoding = next((name for mark, name in _WIDE_MARKS if first.startswith(mark)), None)
-    if encoding is None:
-        for block in chain((first,), blocks):
-            yield block.replace(b"\0", b"") if b"\0" in block else block
-        return
-    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-    for block in chain((first,), blocks, (b"",)):
-        yield decoder.decode(block, final=not block).encode("utf-8", "replace").replace(b"\0", b"")
+
+    def __init__(self, raw: Iterator[bytes], tag: re.Pattern[bytes], longest: int) -> None:
+        self._raw = raw
+        self._tag = tag
+        self._longest = longest
+        self.mixed = False
+        """True once tags stood as plain bytes in a wide encoding's text, where decoding loses them."""
+
+    def blocks(self) -> Iterator[bytes]:
+        """The text, in blocks of any size."""
+        first = b""
+        for block in self._raw:
+            first += block
+            if len(first) >= 4:
+                break
+        encoding = next((name for mark, name in _WIDE_MARKS if first.startswith(mark)), None)
+        if encoding is None:
+            for block in chain((first,), self._raw):
+                yield block.replace(b"\0", b"") if b"\0" in block else block
+            return
+        decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+        plain = b""
+        for block in chain((first,), self._raw, (b"",)):
+            plain = plain[1 - self._longest :] + block
+            self.mixed = self.mixed or self._tag.search(plain) is not None
+            yield decoder.decode(block, final=not block).encode("utf-8", "replace").replace(b"\0", b"")

@@ -1,0 +1,658 @@
+"""What whole trees of logs add up to."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_token_telemetry.sources import reading as reading_module
+from pytest_token_telemetry.sources import scan
+from pytest_token_telemetry.sources.reading import Directory, File, Reading, UnusableLines, read_directories
+from tests.lines import stamp, v2, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TIME = "2026-01-02 03:04:05,678"
+
+
+def read(*directories: Path, patterns: tuple[str, ...] = ("*.log",), **options: Any) -> Reading:
+    """What is below ``directories``, each shown by its name."""
+    return read_directories([Directory(path, path.name) for path in directories], patterns, **options)
+
+
+def read_lines(directory: Path, *lines: str) -> Reading:
+    return read(write(directory, list(lines)))
+
+
+def budget(phase: str, output: int, cap: int = 16384, time: str = TIME) -> str:
+    return f"{time} - a - INFO - [TOKEN_BUDGET] phase={phase} complexity=low input=1 output={output}/{cap} total=2"
+
+
+def rows(reading: Reading) -> list[dict[str, Any]]:
+    """The samples, one dictionary each; what nobody said is left out."""
+    samples = reading.samples
+    found = []
+    for row in range(len(samples)):
+        values: dict[str, Any] = {"place": f"{reading.files[samples.file[row]].path}:{samples.line[row]}"}
+        for name in ("predicted_output_tokens", "output_tokens", "max_tokens", "truncated", "success", "legacy"):
+            values[name] = int(getattr(samples, name)[row])
+        for name in ("task_id", "run", "category", "model"):
+            values[name] = getattr(samples, name).name(row)
+        values["time"] = str(samples.time[row])
+        values |= samples.features.get(row, {})
+        found.append({name: value for name, value in values.items() if value not in (None, -1, "NaT")})
+    return found
+
+
+def joined(reading: Reading) -> list[tuple[str | None, int | None]]:
+    """Task and cap of each sample."""
+    return [(row.get("task_id"), row.get("max_tokens")) for row in rows(reading)]
+
+
+def summary(reading: Reading) -> dict[str, Any]:
+    """All of a reading, as something that can be compared."""
+    others = {field.name: getattr(reading, field.name) for field in dataclasses.fields(reading)}
+    return {**others, "samples": rows(reading)}
+
+
+# Counting ---------------------------------------------------------------------------------------------------------
+
+
+def test_samples_are_counted_by_file_and_run(tmp_path: Path) -> None:
+    write(tmp_path, [v2(time=stamp(0))], "top.log")
+    write(tmp_path, [v2(time=stamp(1)), "nothing", v2(time=stamp(2))], "run-1/deep/er/a.log")
+    write(tmp_path, ["nothing"], "run-2/b.log")
+    found = read_directories([Directory(tmp_path, "logs")], ["*.log"])
+    assert found.files == (File("logs/run-1/deep/er/a.log", 2), File("logs/run-2/b.log", 0), File("logs/top.log", 1))
+    assert [(row["place"], row["run"]) for row in rows(found)] == [
+        ("logs/run-1/deep/er/a.log:1", "logs/run-1"),
+        ("logs/run-1/deep/er/a.log:3", "logs/run-1"),
+        ("logs/top.log:1", "logs"),
+    ]
+
+
+def test_no_file_is_no_error(tmp_path: Path) -> None:
+    found = read(tmp_path)
+    assert (len(found.samples), found.files, found.unreadable) == (0, (), {})
+
+
+def test_unusable_lines_are_counted_with_their_reason_and_first_three_places(tmp_path: Path) -> None:
+    write(tmp_path, [v2(None), *[v2(output=-1)] * 2], "a.log")
+    write(tmp_path, ["", *[v2(output=-1)] * 5], "b.log")
+    (tmp_path / "c.log").write_text("[TokenEstimationV2] predicted_output=10", encoding="utf-8")
+    found = read_directories([Directory(tmp_path, "logs")], ["*.log"])
+    assert found.unusable == {
+        "actual_output is negative": UnusableLines(7, ["logs/a.log:2", "logs/a.log:3", "logs/b.log:2"]),
+        "predicted_output is not a whole number": UnusableLines(1, ["logs/a.log:1"]),
+        "the line is cut off": UnusableLines(1, ["logs/c.log:1"]),
+    }
+    assert len(found.samples) == 0
+
+
+def test_prose_is_neither_a_sample_nor_unusable(tmp_path: Path) -> None:
+    found = read_lines(
+        tmp_path, "=== Check logs above for [TokenEstimation] line ===", "[TOKEN_BUDGET] used 5/6 tokens"
+    )
+    assert (len(found.samples), found.unusable) == (0, {})
+
+
+def test_the_real_logs_add_up_to_what_was_counted_by_hand(real_logs: Path) -> None:
+    found = read_directories([Directory(real_logs, "logs")], ["*.log"])
+    legacy = found.samples.legacy
+    assert (len(legacy), legacy.sum()) == (40, 6)
+    assert (len(found.files), found.duplicates, found.unusable, found.unreadable) == (13, 0, {}, {})
+    assert ((found.samples.success == 1) & ~legacy).sum() == 17
+    assert (found.samples.truncated == 1).sum() == 6
+    row = rows(found)[0]
+    assert row["place"].startswith("logs/build129-p3-batch.log:")
+    assert (row["task_id"], row["max_tokens"]) == ("build129-p3-w1.9-documentation-low-5files", 16384)
+    assert (row["output_tokens"], row["time"]) == (16384, "2025-12-24T15:51:25.000000")
+
+
+# Budget records ---------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_record_gives_the_sample_below_it_its_task_and_its_cap(tmp_path: Path) -> None:
+    assert joined(read_lines(tmp_path, budget("phase-7", 900), v2(output=900))) == [("phase-7", 16384)]
+
+
+def test_what_the_line_says_itself_goes_before(tmp_path: Path) -> None:
+    found = read_lines(tmp_path, budget("phase-7", 900), v2(output=900, more=" task_id=own max_tokens=4096"))
+    assert joined(found) == [("own", 4096)]
+
+
+@pytest.mark.parametrize("line", [budget("phase-7", 901), budget("phase-7", 900).replace("phase=", "name=")])
+def test_another_output_count_or_no_task_is_not_joined(tmp_path: Path, line: str) -> None:
+    assert joined(read_lines(tmp_path, line, v2(output=900))) == [(None, None)]
+
+
+def test_a_budget_record_below_the_sample_is_not_joined(tmp_path: Path) -> None:
+    assert joined(read_lines(tmp_path, v2(output=900), budget("phase-7", 900))) == [(None, None)]
+
+
+def test_a_budget_record_of_another_file_is_not_joined(tmp_path: Path) -> None:
+    write(tmp_path, [budget("phase-7", 900)], "a.log")
+    write(tmp_path, [v2(output=900)], "b.log")
+    assert joined(read(tmp_path)) == [(None, None)]
+
+
+@pytest.mark.parametrize(("distance", "expected"), [(200, ("phase-7", 16384)), (201, (None, None))])
+def test_a_budget_record_reaches_two_hundred_lines(
+    tmp_path: Path, distance: int, expected: tuple[str | None, int | None]
+) -> None:
+    assert joined(read_lines(tmp_path, budget("phase-7", 900), *[""] * (distance - 1), v2(output=900))) == [expected]
+
+
+def test_each_budget_record_is_used_once(tmp_path: Path) -> None:
+    found = read_lines(tmp_path, budget("p", 900), v2(output=900, time=stamp(1)), v2(output=900, time=stamp(2)))
+    assert joined(found) == [("p", 16384), (None, None)]
+
+
+def test_calls_side_by_side_are_told_apart_by_their_output(tmp_path: Path) -> None:
+    found = read_lines(tmp_path, budget("p", 1, 100), budget("q", 2, 200), v2(output=1), v2(output=2))
+    assert joined(found) == [("p", 100), ("q", 200)]
+
+
+def test_a_legacy_line_takes_no_budget_record(tmp_path: Path) -> None:
+    legacy = "[TokenEstimation] Predicted: 300 output tokens, Actual: 900 output tokens"
+    found = read_lines(tmp_path, budget("p", 900), legacy, v2(output=900))
+    assert joined(found) == [(None, None), ("p", 16384)]
+
+
+def test_a_flood_of_budget_records_leaves_the_last_ones(tmp_path: Path) -> None:
+    """As many as real calls run side by side; the rest is forgotten, not searched for each sample."""
+    lines = [budget(f"p{n}", n) for n in range(100)]
+    found = read_lines(tmp_path, *lines, *[v2(output=n, time=stamp(n)) for n in range(100)])
+    assert [task for task, _ in joined(found)] == [None] * 36 + [f"p{n}" for n in range(36, 100)]
+
+
+# Duplicates -------------------------------------------------------------------------------------------------------
+
+
+def write_files(directory: Path, *contents: list[str]) -> Path:
+    for n, lines in enumerate(contents):
+        write(directory, lines, f"{n}.log")
+    return directory
+
+
+def test_a_line_copied_into_another_file_is_one_sample_and_one_duplicate(tmp_path: Path) -> None:
+    found = read(write_files(tmp_path, [v2()], ["before", f"a.log:{v2()}\r"], [v2()]))
+    assert [row["place"] for row in rows(found)] == [f"{tmp_path.name}/0.log:1"]
+    assert found.duplicates == 2
+    assert [file.samples for file in found.files] == [1, 0, 0]
+
+
+def test_a_line_written_twice_by_two_handlers_is_one_sample(tmp_path: Path) -> None:
+    found = read_lines(tmp_path, budget("p", 900), budget("p", 900), v2(output=900), v2(output=900))
+    assert (joined(found), found.duplicates) == ([("p", 16384)], 1)
+
+
+def test_lines_without_a_timestamp_are_never_merged(tmp_path: Path) -> None:
+    found = read(write_files(tmp_path, [v2(time=None)] * 2, [v2(time=None)]))
+    assert (len(found.samples), found.duplicates) == (3, 0)
+
+
+def test_a_timestamp_that_is_no_date_still_tells_copies(tmp_path: Path) -> None:
+    found = read(write_files(tmp_path, [v2(time="9999-99-99 99:99:99")], [v2(time="9999-99-99 99:99:99")]))
+    assert (len(found.samples), found.duplicates) == (1, 1)
+
+
+def test_lines_glued_without_a_timestamp_of_their_own_are_never_merged(tmp_path: Path) -> None:
+    found = read(write_files(tmp_path, [v2() + " " + v2(time=None)], [v2() + " " + v2(time=None)]))
+    assert (len(found.samples), found.duplicates) == (3, 1)
+
+
+def test_a_copy_glued_to_its_next_line_is_a_copy(tmp_path: Path) -> None:
+    first, second = v2(time=stamp(1)), v2(time=stamp(2))
+    found = read(write_files(tmp_path, [first, second], [first + second]))
+    assert (len(found.samples), found.duplicates) == (2, 2)
+
+
+def test_the_same_line_of_two_tasks_is_two_samples(tmp_path: Path) -> None:
+    """Calls cut off at the same cap in the same second look alike."""
+    found = read_lines(tmp_path, budget("p", 900), v2(output=900), budget("q", 900), v2(output=900))
+    assert (joined(found), found.duplicates) == ([("p", 16384), ("q", 16384)], 0)
+
+
+COPIES = {
+    "p": [budget("p", 900), v2(output=900)],
+    "q": [budget("q", 900), v2(output=900)],
+    "unknown": [v2(output=900)],
+    "unknown too": ["nothing", v2(output=900)],
+}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(COPIES)), ids=" ".join)
+def test_copies_that_do_not_know_their_task_merge_in_any_order(tmp_path: Path, order: tuple[str, ...]) -> None:
+    found = read(write_files(tmp_path, *(COPIES[name] for name in order)))
+    assert sorted(joined(found)) == [("p", 16384), ("q", 16384)]
+    assert found.duplicates == 2
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["p", "unknown"])), ids=" ".join)
+def test_a_pair_of_copies_merges_in_either_order(tmp_path: Path, order: tuple[str, ...]) -> None:
+    found = read(write_files(tmp_path, *(COPIES[name] for name in order)))
+    assert (joined(found), found.duplicates) == ([("p", 16384)], 1)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_copy_that_knows_the_cap_tells_it_in_either_order(tmp_path: Path, backwards: bool) -> None:
+    line = v2(output=900, more=" task_id=p")
+    copies = [[budget("p", 900), line], [line]]
+    found = read(write_files(tmp_path, *(reversed(copies) if backwards else copies)))
+    assert (joined(found), found.duplicates) == ([("p", 16384)], 1)
+
+
+# Bytes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_the_same_log_in_another_encoding_is_a_copy(tmp_path: Path, encoding: str) -> None:
+    line = v2(category="größe")
+    (tmp_path / "a.log").write_bytes(f"{line}\n".encode())
+    (tmp_path / "b.log").write_bytes(f"{line}\r\n".encode(encoding))
+    found = read(tmp_path)
+    assert (len(found.samples), found.duplicates) == (1, 1)
+    assert rows(found)[0]["category"] == "größe"
+
+
+def test_wide_text_appended_to_a_log_is_read(tmp_path: Path) -> None:
+    """As a shell does that redirects into a file which another program began."""
+    log = tmp_path / "a.log"
+    log.write_bytes(f"{v2(time=stamp(1))}\n".encode() + f"{v2(time=stamp(2))}\r\n".encode("utf-16-le"))
+    found = read(tmp_path)
+    assert [(row["place"][-2:], row["model"]) for row in rows(found)] == [
+        (":1", "claude-sonnet-4-5"),
+        (":2", "claude-sonnet-4-5"),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_plain_text_appended_to_wide_text_is_never_lost_in_silence(tmp_path: Path, encoding: str) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(f"{v2(time=stamp(1))}\n".encode(encoding) + f"{v2(time=stamp(2))}\n".encode())
+    found = read(tmp_path)
+    assert len(found.samples) == 1
+    assert "another encoding was appended" in next(iter(found.unreadable.values()))
+
+
+def test_noise_around_records_does_no_harm(tmp_path: Path) -> None:
+    noise = bytes(range(256)) * 50
+    (tmp_path / "a.log").write_bytes(noise + b"\n" + v2().encode() + b"\n" + noise)
+    assert len(read(tmp_path).samples) == 1
+
+
+def test_a_long_word_behind_a_tag_is_searched_once(tmp_path: Path) -> None:
+    """Searching each again from each of its letters took minutes for this file."""
+    word = "a" * (scan.RECORD_LIMIT - 1)
+    found = read_lines(tmp_path, *[f"[TOKEN_BUDGET] {word}", f"[TokenEstimation] {'a.' * (len(word) // 2)}"] * 50, v2())
+    assert (len(found.samples), found.unusable) == (1, {})
+
+
+# Files ------------------------------------------------------------------------------------------------------------
+
+
+def test_several_patterns_are_one_reading(tmp_path: Path) -> None:
+    for n, name in enumerate(("a.log", "b.txt", "c/d.out", "e.csv")):
+        write(tmp_path, [v2(time=stamp(n))], name)
+    found = read(tmp_path, patterns=("*.log", "*.txt", "c/*"))
+    assert [file.path.rpartition("/")[2] for file in found.files] == ["a.log", "b.txt", "d.out"]
+
+
+def test_a_file_with_several_names_is_read_once(tmp_path: Path) -> None:
+    write(tmp_path, [v2(time=None)], "b.log")
+    os.link(tmp_path / "b.log", tmp_path / "c.log")
+    (tmp_path / "a.log").symlink_to("b.log")
+    found = read(tmp_path)
+    assert found.files == (File(f"{tmp_path.name}/a.log", 1),)
+    assert found.duplicates == 0
+
+
+def test_directories_that_overlap_are_read_once(tmp_path: Path) -> None:
+    write(tmp_path, [v2(time=None)], "run-1/a.log")
+    (tmp_path / "link").symlink_to("run-1")
+    directories = [tmp_path, tmp_path / "run-1", tmp_path / "link", tmp_path]
+    for order in itertools.permutations(directories):
+        found = read_directories([Directory(path, f"logs/{path.relative_to(tmp_path)}") for path in order], ["*.log"])
+        assert len(found.samples) == len(found.files) == 1
+
+
+def test_a_directory_given_through_a_link_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "real", [v2()])
+    (tmp_path / "link").symlink_to("real")
+    assert len(read(tmp_path / "link").samples) == 1
+
+
+def test_links_out_of_the_directory_are_told(tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere", [v2()], "a.log")
+    logs = write(tmp_path / "logs", [])
+    (logs / "a.log").symlink_to("../elsewhere/a.log")
+    (logs / "directory").symlink_to("../elsewhere")
+    found = read(logs)
+    assert found.outside == ("logs/a.log", "logs/directory")
+    assert (len(found.samples), found.unreadable) == (0, {})
+
+
+def test_what_can_not_be_found_is_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "gone.log").symlink_to("nowhere")
+    found = read_directories([Directory(tmp_path, "logs"), Directory(tmp_path / "missing", "missing")], ["*.log"])
+    assert found.unreadable == {"logs/gone.log": "the link leads to nothing", "missing": "No such file or directory"}
+
+
+def within(seconds: float, work: Callable[[], Reading]) -> Reading:
+    """The result of ``work``, which may hang if it is broken."""
+    results: list[Reading] = []
+    thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert results, "it hangs, or failed"
+    return results[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_and_sockets_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, [v2()], "a.log")
+    os.mkfifo(tmp_path / "pipe.log")
+    monkeypatch.chdir(tmp_path)  # the whole path may be too long for a socket
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket.log")
+        found = within(60, lambda: read_directories([Directory(tmp_path, "logs")], ["*.log"]))
+    assert found.special == ("logs/pipe.log", "logs/socket.log")
+    assert (found.unreadable, len(found.samples)) == ({}, 1)
+
+
+def _make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _make_link_outside(path: Path) -> None:
+    path.symlink_to(write(path.parent.parent / "elsewhere", [v2()], "a.log") / "a.log")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("make", [_make_pipe, _make_link_outside, Path.mkdir, lambda path: None])
+def test_a_file_replaced_while_others_are_read_is_unreadable(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    logs = write_files(tmp_path / "logs", ["nothing"], [v2()])
+
+    def replace(files: int, size: int) -> None:
+        if files == 1:
+            (logs / "1.log").unlink(missing_ok=True)
+            if not os.path.lexists(logs / "1.log"):
+                make(logs / "1.log")
+
+    found = within(60, lambda: read(logs, progress=replace))
+    assert set(found.unreadable) == {"logs/1.log"}
+    assert len(found.samples) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"\xff\xfe.log", r"logs/\udcff\udcfe.log"),
+        ("größe😀.log".encode(), "logs/größe😀.log"),
+        (b"a\nb.log", "logs/a\nb.log"),
+    ],
+)
+def test_any_name_can_be_read_and_shown(tmp_path: Path, name: bytes, shown: str) -> None:
+    try:
+        descriptor = os.open(os.fsencode(tmp_path) + b"/" + name, os.O_CREAT | os.O_WRONLY)
+    except OSError:
+        pytest.skip("this file system refuses the name")
+    os.write(descriptor, f"{v2()}\n{v2(None)}\n".encode())
+    os.close(descriptor)
+    found = read_directories([Directory(tmp_path, "logs")], ["*.log"])
+    assert found.files == (File(shown, 1),)
+    [lines] = found.unusable.values()
+    assert lines.places == [f"{shown}:2"]
+
+
+READ_AND_TELL = """
+import json, sys
+from pathlib import Path
+from pytest_token_telemetry.sources.reading import Directory, read_directories
+found = read_directories([Directory(Path(sys.argv[1]), "logs")], ["*.log"])
+print(json.dumps([len(found.samples), found.unreadable]))
+"""
+
+
+def test_what_may_not_be_read_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", READ_AND_TELL, str(tmp_path)]
+    if sys.platform == "win32":
+        pytest.skip("needs file modes")
+    if os.geteuid() == 0:
+        if not (setpriv := shutil.which("setpriv")):
+            pytest.skip("root may read anything, and there is no setpriv to give that up")
+        rights = "-dac_override,-dac_read_search"
+        command = [setpriv, f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
+    write(tmp_path, [v2(time=stamp(1))], "a.log")
+    write(tmp_path, [v2(time=stamp(2))], "b.log").joinpath("b.log").chmod(0)
+    write(tmp_path, [v2(time=stamp(3))], "closed/c.log").joinpath("closed").chmod(0)
+    try:
+        told = subprocess.run(command, capture_output=True, text=True)
+    finally:
+        (tmp_path / "closed").chmod(0o700)
+    if told.returncode and "setpriv" in told.stderr:
+        pytest.skip("root may read anything, and setpriv can not give that up here")
+    assert told.stderr == ""
+    assert json.loads(told.stdout) == [
+        1,
+        {"logs/b.log": "Permission denied", "logs/closed": "Permission denied"},
+    ]
+
+
+def test_progress_tells_files_and_bytes_so_far(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(b"x" * 25)
+    (tmp_path / "b.log").write_bytes(b"x" * 5)
+    told: list[tuple[int, int]] = []
+    read(tmp_path, block=10, progress=lambda files, size: told.append((files, size)))
+    assert told == [(1, 10), (1, 20), (1, 25), (2, 30)]
+
+
+# For any logs -----------------------------------------------------------------------------------------------------
+
+FLAGS = st.sampled_from(["True", "False", "None", "true"])
+COUNTS = st.sampled_from(["0", "1", "900", "16384", "1000000000"])
+WORDS = st.fixed_dictionaries(
+    {"success": FLAGS, "truncated": FLAGS},
+    optional={
+        "predicted_output": COUNTS | st.sampled_from(["None", "x", "1000000001", "-7"]),
+        "actual_output": COUNTS | st.sampled_from(["None", "1.5", "1000000001", "-7"]),
+        "actual_total": COUNTS,
+        "category": st.sampled_from(["docs", "tests", "None"]),
+        "task_id": st.sampled_from(["p", "r", "None"]),
+        "retries": st.sampled_from(["1", "2"]),
+    },
+)
+PREFIXES = ["", "2026-01-02 03:04:05 ", "2026-01-02 03:04:05,678 - a - INFO - ", "[2026-01-02 03:04:06] INFO: "]
+
+
+@st.composite
+def v2_lines(draw: st.DrawFn) -> str:
+    """A line of the present version: good, or with one of its counts missing or nonsense."""
+    words = draw(WORDS.flatmap(lambda words: st.permutations([f"{key}={value}" for key, value in words.items()])))
+    return f"{draw(st.sampled_from(PREFIXES))}[TokenEstimationV2] {' '.join(words)}"
+
+
+GOOD = "[TokenEstimationV2] predicted_output=900 actual_output=900 success=True truncated=False"
+V2_LINES = v2_lines() | st.sampled_from([f"{prefix}{GOOD}" for prefix in PREFIXES])
+OTHER_LINES = st.sampled_from(
+    [
+        "",
+        "nothing to see",
+        "key=value predicted_output=5",
+        "2026-01-02 03:04:05 [TokenEstimation] Predicted: 300 output tokens, Actual: 900 output tokens, Error: 5.0%",
+        "[TokenEstimation] Predicted: 300 output tokens, Actual: 900 output tokens",
+        "[TokenEstimation] Predicted: None output tokens, Actual: 900 output tokens, Error: 5.0%",
+        "see the [TokenEstimation] and",
+        "no [TokenEstimationV2] here",
+        "[TOKEN_BUDGET] phase=p complexity=low input=1 output=900/16384 total=2",
+        "[TOKEN_BUDGET] phase=q complexity=low input=1 output=900/16384 total=2",
+        "[TOKEN_BUDGET] phase=p output=16384/16384",
+        "[TOKEN_BUDGET] used 16384/16384 tokens",
+    ]
+)
+LOGS = st.lists(V2_LINES | OTHER_LINES, max_size=12)
+
+
+def is_count(word: str | None) -> bool:
+    return word is not None and word.lstrip("-").isdecimal() and abs(int(word)) <= 10**9
+
+
+class SlowReader:
+    """The counting rules once more: a text in memory, line by line, word by word."""
+
+    def __init__(self, reach: int) -> None:
+        self.reach = reach
+        self.unusable = 0
+        self.loose: list[tuple[Any, ...]] = []
+        self.groups: dict[str, list[tuple[Any, ...]]] = {}
+
+    def read(self, text: str) -> None:
+        budgets: dict[int, tuple[str, str, int]] = {}
+        for number, line in enumerate(text.split("\n")):
+            if "[TOKEN_BUDGET]" in line:
+                words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+                if "phase" in words:
+                    used, _, cap = words["output"].partition("/")
+                    budgets[number] = (words["phase"], used, int(cap))
+            elif "[TokenEstimation]" in line and "Predicted:" in line:
+                words = dict(itertools.pairwise(line.split()))
+                predicted, output = words["Predicted:"], words["Actual:"]
+                self.keep(line, (predicted, output, None, None, "legacy") if is_count(predicted) else None)
+            elif "[TokenEstimationV2]" in line and "=" in line:
+                words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+                predicted, output = words.get("predicted_output"), words.get("actual_output")
+                if not (is_count(predicted) and is_count(output)) or int(str(output)) < 0:
+                    self.unusable += 1
+                    continue
+                task, cap = words.get("task_id"), None
+                task = None if task == "None" else task
+                for at in range(number - 1, max(-1, number - self.reach - 1), -1):
+                    if at in budgets and budgets[at][1] == output:
+                        phase, _, cap = budgets.pop(at)
+                        task = task or phase
+                        break
+                self.keep(line, (predicted, output, task, cap, words["success"].lower()))
+
+    def keep(self, line: str, sample: tuple[Any, ...] | None) -> None:
+        if sample is None:
+            self.unusable += 1
+        elif "2026" in line:
+            self.groups.setdefault(line[line.index("2026") :], []).append(sample)
+        else:
+            self.loose.append(sample)
+
+    def result(self) -> tuple[Counter[tuple[Any, ...]], int, int]:
+        """Samples, duplicates and unusable lines."""
+        samples, duplicates = Counter(self.loose), 0
+        for copies in self.groups.values():
+            caps = dict(sorted(((copy[2], copy[3]) for copy in copies), key=lambda pair: pair[1] or 0))
+            if len(caps) > 1:
+                caps.pop(None, None)
+            duplicates += len(copies) - len(caps)
+            predicted, output, _, _, kind = copies[0]
+            samples.update((predicted, output, task, cap, kind) for task, cap in caps.items())
+        return samples, duplicates, self.unusable
+
+
+def figures(found: Reading) -> tuple[Counter[tuple[Any, ...]], int, int]:
+    flags = {1: "true", 0: "false", None: "none"}
+    samples = Counter(
+        (
+            str(row["predicted_output_tokens"]) if "predicted_output_tokens" in row else "-1",
+            str(row["output_tokens"]),
+            row.get("task_id"),
+            row.get("max_tokens"),
+            "legacy" if row["legacy"] else flags[row.get("success")],
+        )
+        for row in rows(found)
+    )
+    return samples, found.duplicates, sum(lines.count for lines in found.unusable.values())
+
+
+def write_logs(directory: Path, logs: dict[str, list[str]]) -> Path:
+    for name, lines in logs.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return directory
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(LOGS, min_size=1, max_size=3), st.integers(1, 6))
+def test_counts_are_those_of_a_slow_reader(logs: list[list[str]], reach: int) -> None:
+    slow = SlowReader(reach)
+    for lines in logs:
+        slow.read("\n".join(lines))
+    with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading_module, "BUDGET_REACH", reach)
+        tree = write_logs(Path(directory), {f"{n}.log": lines for n, lines in enumerate(logs)})
+        assert figures(read(tree)) == slow.result()
+
+
+NAMES = ["a.log", "b/a.log", "b/c/d.log", "e/a.log", "f.log"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(LOGS, min_size=5, max_size=5), st.permutations(NAMES), st.permutations(["", "b", "e", "b/c"]))
+def test_neither_creation_nor_the_order_of_directories_shows(
+    logs: list[list[str]], creation: list[str], directories: list[str]
+) -> None:
+    contents = dict(zip(NAMES, logs, strict=True))
+    results = []
+    for names, order in ((NAMES, ["", "b", "b/c", "e"]), (creation, directories)):
+        with tempfile.TemporaryDirectory() as directory:
+            tree = write_logs(Path(directory), {name: contents[name] for name in names})
+            found = read_directories([Directory(tree / below, f"x/{below}") for below in order], ["*.log"])
+            results.append(summary(found))
+    assert results[0] == results[1]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(LOGS, min_size=3, max_size=3), st.permutations(range(3)))
+def test_counts_do_not_depend_on_which_file_is_read_first(logs: list[list[str]], order: list[int]) -> None:
+    results = []
+    for numbers in (range(3), order):
+        with tempfile.TemporaryDirectory() as directory:
+            tree = write_logs(Path(directory), {f"{n}.log": logs[number] for n, number in enumerate(numbers)})
+            results.append(figures(read(tree)))
+    assert results[0] == results[1]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.lists(V2_LINES | OTHER_LINES | st.text(max_size=9), max_size=6), min_size=1, max_size=2),
+    st.sampled_from(["\n", "\r\n", " ", ""]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"]),
+    st.integers(1, 500),
+)
+def test_the_size_of_blocks_does_not_show(logs: list[list[str]], glue: str, encoding: str, block: int) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        for n, lines in enumerate(logs):
+            Path(directory, f"{n}.log").write_bytes(glue.join(lines).encode(encoding, "replace"))
+        results = [summary(read(Path(directory), block=size)) for size in (block, 1 << 20)]
+    assert results[0] == results[1]
+
+
+def test_no_reason_repeats_what_a_log_says(tmp_path: Path) -> None:
+    lines = [v2(**{key: "seCret"}) for key in ("predicted", "output", "success", "truncated")]
+    found = read_lines(tmp_path, *lines, "[TokenEstimation] Predicted: seCret")
+    assert len(found.unusable) == 5
+    assert not re.search("seCret", str(found.unusable))

@@ -1,0 +1,251 @@
+"""Which records are found in which bytes, however they are read."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import tempfile
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_token_telemetry.sources import scan
+from pytest_token_telemetry.sources.autopack import BUDGET, TAGS, V1, V2
+from pytest_token_telemetry.sources.scan import BLOCK, Fragment, Scanner
+from tests.lines import v2
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def fragments(data: bytes, block: int = BLOCK) -> list[Fragment]:
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        return list(Scanner(TAGS, block).fragments(file.fileno()))
+
+
+def outcome(data: bytes, block: int) -> tuple[list[Fragment], str]:
+    """The records of a file, and what was wrong with it."""
+    found = []
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        try:
+            for fragment in Scanner(TAGS, block).fragments(file.fileno()):
+                found.append(fragment)  # noqa: PERF402 - what was found before an error counts
+        except OSError as error:
+            return found, str(error.strerror)
+    return found, ""
+
+
+def test_an_empty_file_holds_nothing() -> None:
+    assert fragments(b"") == []
+
+
+def test_a_record_has_what_stands_before_and_after_its_tag_on_its_line() -> None:
+    assert fragments(b"one\ntwo [TOKEN_BUDGET] three\nfour") == [Fragment(2, BUDGET, b"two ", b" three", True)]
+
+
+def test_a_record_without_a_line_end_has_not_ended() -> None:
+    assert fragments(b"[TOKEN_BUDGET] three") == [Fragment(1, BUDGET, b"", b" three", False)]
+
+
+def test_a_record_ends_where_the_next_tag_of_its_line_begins() -> None:
+    assert fragments(b"a[TokenEstimationV2]b[TokenEstimation]c[TOKEN_BUDGET]d\n") == [
+        Fragment(1, V2, b"a", b"b", False),
+        Fragment(1, V1, b"b", b"c", False),
+        Fragment(1, BUDGET, b"c", b"d", True),
+    ]
+
+
+def test_what_is_cut_short_of_a_tag_is_none() -> None:
+    assert fragments(b"[TokenEstimation[TokenEstimationV2[TOKEN_BUDGET") == []
+
+
+@pytest.mark.parametrize("size", [scan.RECORD_LIMIT - 1, scan.RECORD_LIMIT, scan.RECORD_LIMIT + 1])
+def test_a_record_is_cut_at_its_limit(size: int) -> None:
+    [found] = fragments(V2 + b"x" * size + b"\n")
+    assert found.after == b"x" * min(size, 16384)
+    assert found.ended is (size < 16384)
+
+
+def test_the_text_before_a_tag_is_cut_to_its_nearest_part() -> None:
+    [found] = fragments(b"far" + b"x" * 1020 + b"near" + V2 + b"\n")
+    assert found.before == b"x" * 1020 + b"near"
+
+
+def test_lines_are_counted_by_their_line_feeds_alone() -> None:
+    data = b"\r\r\x0b\x0c\x1c\x85\xe2\x80\xa8\r\n\n" + V2 + b"\r\n" * 3 + V1 + b"\n"
+    assert [found.line for found in fragments(data, 5)] == [3, 6]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be-sig", "utf-32", "utf-32-be-sig"])
+@pytest.mark.parametrize("block", [1, 2, 3, 5, BLOCK])
+def test_text_is_read_whatever_its_encoding(encoding: str, block: int) -> None:
+    text = "grün\n2026 [TokenEstimationV2] category=größe😀\r\nend\n"
+    if encoding.endswith("-be-sig"):
+        data = f"\ufeff{text}".encode(encoding.removesuffix("-sig"))
+    else:
+        data = text.encode(encoding)
+    assert fragments(data, block) == [Fragment(2, V2, b"2026 ", " category=größe😀\r".encode(), True)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_wide_text_without_a_mark_is_read_where_it_is_ascii(encoding: str) -> None:
+    data = b"plain\n" + "[TokenEstimationV2] a=b\r\n".encode(encoding) + b"[TOKEN_BUDGET] c=d\n"
+    assert fragments(data, 7) == [
+        Fragment(2, V2, b"", b" a=b\r", True),
+        Fragment(3, BUDGET, b"", b" c=d", True),
+    ]
+
+
+@pytest.mark.parametrize("end", [b"\xd8", b"\x00\xd8", b"\x41"])
+def test_wide_text_that_ends_within_a_character_is_read_up_to_there(end: bytes) -> None:
+    [found] = fragments(codecs.BOM_UTF16_LE + "[TokenEstimationV2] a=b".encode("utf-16-le") + end)
+    assert found.after == " a=b\ufffd".encode()
+
+
+def test_nul_bytes_are_left_out() -> None:
+    assert fragments(b"\0[Tok\0\0enEstimation]\0 a\0=b\n\0") == [Fragment(1, V1, b"", b" a=b", True)]
+
+
+def test_each_read_is_told() -> None:
+    sizes: list[int] = []
+    with tempfile.TemporaryFile() as file:
+        file.write(b"x" * 25)
+        file.seek(0)
+        assert list(Scanner(TAGS, 10, sizes.append).fragments(file.fileno())) == []
+    assert sizes == [10, 10, 5]
+
+
+@pytest.mark.parametrize("filler", [b"x", b"\0", b"["], ids=["text", "hole", "brackets"])
+def test_a_line_of_100_megabytes_is_read_in_little_memory(tmp_path: Path, filler: bytes) -> None:
+    """One record stands at its start, one in its middle, one at its end."""
+    path = tmp_path / "long.log"
+    half = 50 << 20
+    chunk = filler * (1 << 20)
+    with path.open("wb") as file:
+        for n in range(2):
+            file.write(f" {v2(output=n)} ".encode())
+            if filler == b"\0":
+                file.seek(half, os.SEEK_CUR)
+            else:
+                for _ in range(0, half, len(chunk)):
+                    file.write(chunk)
+        file.write(f" {v2(output=2)}\n".encode())
+    descriptor = os.open(path, os.O_RDONLY)
+    tracemalloc.start()
+    try:
+        found = list(Scanner(TAGS).fragments(descriptor))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        os.close(descriptor)
+        path.unlink()
+    assert [(record.line, record.after.split()[1]) for record in found] == [
+        (1, b"actual_output=0"),
+        (1, b"actual_output=1"),
+        (1, b"actual_output=2"),
+    ]
+    assert [record.ended for record in found] == [False, False, True]
+    assert peak < 8 << 20
+
+
+RECORD = v2(more=" task_id=größe").encode()
+PIECES = st.one_of(
+    st.sampled_from(
+        [
+            RECORD,
+            RECORD + b"\n",
+            RECORD[:-30],
+            b"[TokenEstimation] Predicted: 300 output tokens, Actual: 128 output tokens, Error: 57.3%\n",
+            b"[TOKEN_BUDGET] phase=p output=900/16384 total=1\n",
+            V2,
+            V1,
+            BUDGET,
+            b"[TokenEstimation",
+            b"V2]",
+            b"[",
+            b"\n",
+            b"\r\n",
+            b"\0",
+            b"\x1b[32m",
+            b"\xff\xfe",
+            b"\xef\xbb\xbf",
+            b"2026-01-02 03:04:05,678 - ",
+            "[TokenEstimationV2] a=b\r\n".encode("utf-16-le"),
+        ]
+    ),
+    st.binary(max_size=12),
+    st.integers(1, 90).map(lambda n: b"x" * n),
+)
+MARKS = st.sampled_from(
+    [b"", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE]
+)
+WIDE = {
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+}
+
+
+@st.composite
+def contents(draw: st.DrawFn) -> bytes:
+    """A file: records, mutilated and glued ones, noise, in some encoding."""
+    text = b"".join(draw(st.lists(PIECES, max_size=12)))
+    mark = draw(MARKS)
+    if mark in WIDE and draw(st.booleans()):
+        text = text.decode("utf-8", "replace").encode(WIDE[mark])
+    return mark + text
+
+
+@settings(deadline=None, max_examples=200)
+@given(contents(), st.data())
+def test_blocks_do_not_show(data: bytes, choice: st.DataObject) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scan, "RECORD_LIMIT", choice.draw(st.integers(1, 300), "limit of a record"))
+        patch.setattr(scan, "LOOK_BACK", choice.draw(st.integers(1, 60), "look back"))
+        block = choice.draw(st.integers(1, len(data) + 2), "block")
+        assert outcome(data, block) == outcome(data, len(data) + 1)
+
+
+def slowly(text: bytes, limit: int, look_back: int) -> list[Fragment]:
+    """What `Scanner` documents, by looking at each byte of a text in memory."""
+    tags = [(at, tag) for at in range(len(text)) for tag in TAGS if text[at : at + len(tag)] == tag]
+    found = []
+    for n, (start, tag) in enumerate(tags):
+        line = text[:start].split(b"\n")
+        before = line[-1].rsplit(tags[n - 1][1], 1)[-1] if n else line[-1]
+        rest = text[start + len(tag) : tags[n + 1][0] if n + 1 < len(tags) else None]
+        after = rest.split(b"\n")[0]
+        ended = b"\n" in rest and len(after) < limit
+        found.append(Fragment(len(line), tag, before[-look_back:], after[:limit], ended))
+    return found
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(PIECES, max_size=12).map(b"".join), st.integers(1, 300), st.integers(1, 60), st.integers(1, 400))
+def test_records_are_those_of_a_slow_search(text: bytes, limit: int, look_back: int, block: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scan, "RECORD_LIMIT", limit)
+        patch.setattr(scan, "LOOK_BACK", look_back)
+        # "text" keeps the beginning from being a mark of wide text
+        assert fragments(b"text" + text, block) == slowly(b"text" + text.replace(b"\0", b""), limit, look_back)
+
+
+@pytest.mark.parametrize("limit", [1, 5, 18, 19, 40])
+def test_tags_in_a_row_are_those_of_a_slow_search_in_blocks_of_any_size(
+    monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(scan, "RECORD_LIMIT", limit)
+    monkeypatch.setattr(scan, "LOOK_BACK", 60)
+    text = b"text" + (b"\n" + V2 + V1 + b"=" * 7 + BUDGET) * 4
+    expected = slowly(text, limit, 60)
+    assert [found.line for found in expected] == [2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
+    for block in range(1, len(text) + 2):
+        assert fragments(text, block) == expected
