@@ -119,8 +119,8 @@ def _smape(samples: Samples, mask: Mask) -> Smape:
         len(errors),
         float(errors.mean()),
         float(np.median(errors)),
-        float(errors.min()),
-        float(errors.max()),
+        float(np.min(errors)),
+        float(np.max(errors)),
     )
 
 
