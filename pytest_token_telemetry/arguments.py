@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PICKED = pytest.StashKey[tuple[str, ...]]()
-"""The ids of ours, or beginnings of some, that stood on the command line. None: all checks."""
+"""The ids of ours, or beginnings of some, that stood on the command line. If there are none, all checks run."""
 
 _CONFIG_FILES = {
     "pytest.toml": "",
@@ -54,10 +54,13 @@ def refuse_idle(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: naming the argument.
     """
+    if config.getoption("help", False) or config.getoption("version", False):
+        return
     typed = [str(argument).partition("=")[0] for argument in config.invocation_params.args]
-    for argument in typed:
-        if argument.startswith("--token-telemetry-") or _is_own(config, argument):
-            raise pytest.UsageError(f"{argument}: there is nothing to judge (add {flag('dir')}=DIR)")
+    options = [argument for argument in typed if argument.startswith("--token-telemetry-")]
+    ids = [argument for argument in config.args if _is_own(config, argument)]
+    for argument in options + ids:
+        raise pytest.UsageError(f"{argument}: there is nothing to judge (add {flag('dir')}=DIR)")
 
 
 def warn_if_rootdir_moved(config: pytest.Config) -> None:
@@ -67,7 +70,7 @@ def warn_if_rootdir_moved(config: pytest.Config) -> None:
     is a path like any other.
     """
     typed = [str(argument) for argument in config.invocation_params.args]
-    if flag("dir") not in typed or config.args_source is config.ArgsSource.ARGS:
+    if flag("dir") not in typed or (config.args_source is config.ArgsSource.ARGS and config.args):
         return
     if config.getoption("inifilename", None) or config.getoption("rootdir", None):
         return
@@ -76,14 +79,15 @@ def warn_if_rootdir_moved(config: pytest.Config) -> None:
     if expected == config.inipath and (expected or config.rootpath == _root_without_config(here)):
         return
     directory = typed[typed.index(flag("dir")) + 1]
-    config.issue_config_time_warning(
-        TokenTelemetryWarning(
-            f"'{flag('dir')} {directory}' made pytest look for its settings in {directory}: rootdir is"
-            f" {config.rootpath}, settings come from {config.inipath or 'nowhere'}, not from {expected or here}"
-            f" (write {flag('dir')}={directory})"
-        ),
-        stacklevel=2,
+    settings = "" if expected == config.inipath else f", and settings come from {config.inipath}, not from {expected}"
+    warning = TokenTelemetryWarning(
+        f"'{flag('dir')} {directory}' made pytest look for its settings in {directory}: rootdir is"
+        f" {config.rootpath}{settings} (write {flag('dir')}={directory})"
     )
+    try:
+        config.issue_config_time_warning(warning, stacklevel=2)
+    except TokenTelemetryWarning:  # where warnings are errors
+        raise pytest.UsageError(str(warning)) from None
 
 
 def _config_file(directory: Path) -> Path | None:
@@ -106,4 +110,4 @@ def _root_without_config(directory: Path) -> Path:
 
 def _is_own(config: pytest.Config, argument: str) -> bool:
     root = argument.split("::")[0]
-    return root == ROOT and not (config.invocation_params.dir / root).exists()
+    return root == ROOT and ("::" in argument or not (config.invocation_params.dir / root).exists())

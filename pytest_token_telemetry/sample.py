@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -108,6 +108,17 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.output_tokens)
+
+    def take(self, rows: Integers) -> Samples:
+        """The samples in ``rows``, in that order."""
+        taken = {each.name: getattr(self, each.name) for each in fields(self)}
+        taken = {
+            name: NameColumn(column.codes[rows], column.names) if isinstance(column, NameColumn) else column[rows]
+            for name, column in taken.items()
+            if name != "features"
+        }
+        features = {new: self.features[old] for new, old in enumerate(rows.tolist()) if old in self.features}
+        return Samples(**taken, features=features)
 
 
 class SampleColumns:

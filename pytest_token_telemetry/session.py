@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
@@ -25,6 +24,13 @@ _RERUNNERS = ("rerunfailures", "flaky")
 """Plugins that run a failed item again. The verdict does not change by asking twice."""
 
 
+_RUN_NOTHING = (
+    *("collectonly", "setuponly", "setupplan"),
+    *("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow"),
+)
+"""pytest's options that run no test."""
+
+
 class GateSession:
     """Hooks of the gate. Registered on the main or controller process only, and only if there is something to judge."""
 
@@ -36,6 +42,8 @@ class GateSession:
         self._aborted = False
         self._write_errors: list[str] = []
         self._not_judged = "the session ended before the checks"
+        if not self._runs_nothing():
+            self._remove_old_reports()
 
     @property
     def _verdict(self) -> Verdict | None:
@@ -59,8 +67,6 @@ class GateSession:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the tests first, then the checks. An exception (``-x``, Ctrl-C) passes by, and nothing is judged."""
-        if not self._runs_nothing():
-            self._remove_old_reports()
         on_controller = self._config.pluginmanager.hasplugin("dsession")
         if not on_controller:
             self._items = [item for item in session.items if isinstance(item, CheckItem)]
@@ -106,8 +112,7 @@ class GateSession:
             show(terminalreporter, self._verdict or self._not_judged, self._write_errors)
 
     def _runs_nothing(self) -> bool:
-        option = self._config.option
-        return any(getattr(option, name, False) for name in ("collectonly", "setuponly", "setupplan"))
+        return any(getattr(self._config.option, name, False) for name in _RUN_NOTHING)
 
     def _collect_on_controller(self, session: pytest.Session) -> None:
         """Under xdist the workers collect the tests; the checks are collected here, and selected as tests are."""
@@ -150,8 +155,9 @@ class GateSession:
 
     def _remove_old_reports(self) -> None:
         """An earlier session's report must not be taken for this one's, if this one ends before its own."""
+        from pytest_token_telemetry.reporters.files import remove_report
+
         for name in OUTPUTS:
             path = getattr(self._settings, name)
-            if path is not None and name != "markdown_append" and path.is_file():
-                with contextlib.suppress(OSError):  # then writing fails too, and says so
-                    path.unlink()
+            if path is not None and name != "markdown_append":
+                remove_report(path)

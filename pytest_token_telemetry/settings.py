@@ -10,16 +10,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
 
 from pytest_token_telemetry import values
+from pytest_token_telemetry.values import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from fractions import Fraction
 
+    from pytest_token_telemetry.analysis.evidence import Certainty
     from pytest_token_telemetry.analysis.populations import Population
 
 DEFAULT_ALIASES = (
@@ -34,7 +36,7 @@ DEFAULT_ALIASES = (
 )
 """Spellings that real systems use for the three categories of the specification."""
 
-OUTPUTS = ("json", "junit", "markdown", "markdown_append")
+OUTPUTS = ("json", "junit", "markdown", "markdown_append", "tuning")
 """The settings that name a file to write."""
 
 
@@ -48,6 +50,16 @@ class Option:
     metavar: str
     help: str
     is_path: bool = False
+
+    @property
+    def may_be_empty(self) -> bool:
+        """True if an empty text is a value: no names."""
+        return self.read in (values.names, values.buckets)
+
+    @property
+    def is_switch(self) -> bool:
+        """True if the option stands for itself on the command line, without a value."""
+        return self.read is values.switch
 
     @property
     def repeatable(self) -> bool:
@@ -83,7 +95,7 @@ class Settings:
         values.one_of("risk", "success", "all"),
         "risk",
         "NAME",
-        "Which samples are judged: risk (successful or truncated), or the origin's success or all.",
+        "Which samples are judged: risk (successful or truncated), or those of the V3 analyzer: success or all.",
     )
     min_samples: int = _setting(values.count(1), "20", "N", "Readiness: how many successful samples are needed.")
     require_categories: tuple[str, ...] = _setting(
@@ -117,7 +129,7 @@ class Settings:
         "Readiness: how many telemetry lines may be unusable. Without it there is no limit.",
     )
     not_ready: str = _setting(
-        values.one_of("fail", "skip"), "fail", "fail|skip", "What a readiness check does that is not met."
+        values.one_of("fail", "skip"), "fail", "fail|skip", "What a readiness check does when it is not met."
     )
     max_underestimation: Fraction = _setting(
         values.rate, "5%", "RATE", "Tier 1: the highest underestimation rate, as 5% or 0.05."
@@ -130,6 +142,27 @@ class Settings:
         "1.0",
         "M",
         "A sample is underestimated if its output exceeds M times its prediction.",
+    )
+    confidence: Fraction | None = _setting(
+        values.confidence,
+        None,
+        "C",
+        "Tier 1: pass or fail only what is proven with confidence C, as 0.95. Without it, the rate itself decides.",
+    )
+    inconclusive: str = _setting(
+        values.one_of("warn", "fail"),
+        "warn",
+        "warn|fail",
+        "What a Tier 1 check does that --token-telemetry-confidence leaves open.",
+    )
+    sequential: bool = _setting(
+        values.switch,
+        "false",
+        "",
+        "Prove with --token-telemetry-confidence at every look at a file that grows, not just at one.",
+    )
+    one_per_task: bool = _setting(
+        values.switch, "false", "", "Judge one sample a task, the last attempt, where samples name their task."
     )
     max_waste_p90: Fraction = _setting(
         values.ratio, "3", "RATIO", "Tier 2: 90 % of the predictions should stay below RATIO times the output."
@@ -159,6 +192,9 @@ class Settings:
         "Append the same summary to PATH, as $GITHUB_STEP_SUMMARY wants it.",
         is_path=True,
     )
+    tuning: Path | None = _setting(
+        values.path, None, "PATH", "Write the tuning advice as JSON, whatever the verdict.", is_path=True
+    )
     texts: Mapping[str, str | list[str]]
     """Each setting in force as its user wrote it."""
 
@@ -169,16 +205,30 @@ class Settings:
         Raises:
             pytest.UsageError: a value is malformed, out of range or contradicts another.
         """
-        texts: dict[str, str | list[str]] = {}
-        read = {name: _read(config, name, option, texts) for name, option in options()}
-        read["alias"] = _fold(read["alias"])
+        written = {name: _written(config, name, option) for name, option in options()}
+        read = {name: _read(written[name], option) for name, option in options()}
+        texts = {
+            name: list(written[name].texts or ()) if option.repeatable else (written[name].texts or ("",))[0]
+            for name, option in options()
+            if written[name].texts is not None
+        }
+        read["alias"] = _fold(read["alias"], written["alias"].label)
         read["require_categories"] = tuple(
             dict.fromkeys(read["alias"].get(name, name) for name in read["require_categories"])
         )
         settings = cls(texts=texts, **read)
-        _refuse_missing_directories(settings)
+        _refuse_missing_directories(settings, written["dir"].label)
         _refuse_shared_outputs(config, settings)
+        if settings.sequential and settings.confidence is None:
+            raise pytest.UsageError(f"{flag('sequential')} needs a confidence (add {flag('confidence')}=0.95)")
         return settings
+
+    @property
+    def certainty(self) -> Certainty:
+        """How sure a proof must be: as set, and for mere information 95 %."""
+        from pytest_token_telemetry.analysis.evidence import CONFIDENCE, Certainty
+
+        return Certainty(CONFIDENCE if self.confidence is None else float(self.confidence), self.sequential)
 
 
 def options() -> Iterator[tuple[str, Option]]:
@@ -202,14 +252,15 @@ def add_to(parser: pytest.Parser) -> None:
     """Offer every setting on the command line and in ini files."""
     group = parser.getgroup("token-telemetry", "gate on the telemetry of a token estimator")
     for name, option in options():
-        group.addoption(
-            flag(name),
-            action="append" if option.repeatable else "store",
-            default=None,
-            metavar=option.metavar,
-            help=option.help.replace("%", "%%"),
+        help = option.help.replace("%", "%%")
+        if option.is_switch:
+            group.addoption(flag(name), action="store_const", const="true", default=None, help=help)
+        else:
+            action = "append" if option.repeatable else "store"
+            group.addoption(flag(name), action=action, default=None, metavar=option.metavar, help=help)
+        kind: Literal["linelist", "bool", "string"] = (
+            "linelist" if option.repeatable else "bool" if option.is_switch else "string"
         )
-        kind: Literal["linelist", "string"] = "linelist" if option.repeatable else "string"
         parser.addini(ini_key(name), option.help, type=kind, default=None)
 
 
@@ -218,37 +269,49 @@ def is_wanted(config: pytest.Config) -> bool:
     return bool(config.getoption(ini_key("dir"), None) or config.getini(ini_key("dir")))
 
 
-def _read(config: pytest.Config, name: str, option: Option, texts: dict[str, str | list[str]]) -> Any:  # noqa: ANN401
-    written, label, base = _written(config, name, option)
-    if written is None:
-        return None
-    texts[name] = list(written) if option.repeatable else written[0]
-    try:
-        read = [option.read(text) for text in written]
-    except ValueError as error:
-        raise pytest.UsageError(f"{label}: {error}") from None
-    if option.is_path:
-        read = [Path(os.path.normpath(base / value)) for value in read]
-    return tuple(read) if option.repeatable else read[0]
+class _Written(NamedTuple):
+    """A setting as its user wrote it."""
+
+    texts: tuple[str, ...] | None
+    """``None``: it is not set."""
+    label: str
+    """What to call the place where it stands."""
+    base: Path
+    """Where relative paths start."""
 
 
-def _written(config: pytest.Config, name: str, option: Option) -> tuple[tuple[str, ...] | None, str, Path]:
-    """The texts in force, what to call their place, and the directory that relative paths start from."""
+def _written(config: pytest.Config, name: str, option: Option) -> _Written:
+    """The setting in force: from the command line, else the ini file, else its default."""
     invocation = config.invocation_params.dir
     typed = config.getoption(ini_key(name), None)
     if typed is not None:
-        return tuple(typed) if option.repeatable else (typed,), flag(name), invocation
+        texts = tuple(typed) if option.repeatable else (typed,)
+        is_off = option.is_path and not option.repeatable and not typed
+        return _Written(None if is_off else texts, flag(name), invocation)
     kept = config.getini(ini_key(name))
-    if kept:
+    if kept or (kept == "" and option.may_be_empty):
         ini = config.inipath
-        label = f"{ini_key(name)} in {ini.name}" if ini else ini_key(name)
-        return tuple(kept) if option.repeatable else (str(kept),), label, ini.parent if ini else invocation
-    if option.default is None or isinstance(option.default, tuple):
-        return option.default, flag(name), invocation
-    return (option.default,), flag(name), invocation
+        texts = tuple(kept) if option.repeatable else ("true" if kept is True else str(kept),)
+        return _Written(
+            texts, f"{ini_key(name)} in {ini.name}" if ini else ini_key(name), ini.parent if ini else invocation
+        )
+    default = (option.default,) if isinstance(option.default, str) else option.default
+    return _Written(default, flag(name), invocation)
 
 
-def _fold(aliases: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+def _read(written: _Written, option: Option) -> Any:  # noqa: ANN401 - each option has a type of its own
+    if written.texts is None:
+        return None
+    try:
+        read = [option.read(text) for text in written.texts]
+    except ValueError as error:
+        raise pytest.UsageError(f"{written.label}: {error}") from None
+    if option.is_path:
+        read = [Path(os.path.normpath(written.base / value)) for value in read]
+    return tuple(read) if option.repeatable else read[0]
+
+
+def _fold(aliases: tuple[tuple[str, str], ...], label: str) -> Mapping[str, str]:
     """The built-in aliases and the user's in one table that needs one look-up.
 
     Raises:
@@ -257,23 +320,23 @@ def _fold(aliases: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     own: dict[str, str] = {}
     for spelling, category in aliases:
         if own.setdefault(spelling, category) != category:
-            raise pytest.UsageError(f"{flag('alias')}: {spelling!r} is given two meanings")
+            raise pytest.UsageError(f"{label}: {spelling!r} is given two meanings")
     table = {**dict(DEFAULT_ALIASES), **own}
     table = {spelling: category for spelling, category in table.items() if spelling != category}
     for spelling, category in own.items():
-        if category in table:
+        if spelling != category and category in table:
             raise pytest.UsageError(
-                f"{flag('alias')}: '{spelling}={category}' ends in {category!r}, which is itself folded into"
-                f" {table[category]!r} (write '{spelling}={table[category]}')"
+                f"{label}: '{spelling}={category}' ends in {category!r}, which is itself folded into"
+                f" {table[category]!r} (to keep {category!r}, add '{category}={category}')"
             )
     return table
 
 
-def _refuse_missing_directories(settings: Settings) -> None:
+def _refuse_missing_directories(settings: Settings, label: str) -> None:
     for text, directory in zip(settings.texts["dir"], settings.dir, strict=True):
         if not directory.is_dir():
             what = "is a file, not a directory" if directory.is_file() else "does not exist"
-            raise pytest.UsageError(f"{flag('dir')}: {text!r} {what} (name a directory of run logs)")
+            raise pytest.UsageError(f"{label}: {text!r} {what} (name a directory of run logs)")
 
 
 def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
@@ -290,3 +353,14 @@ def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
         if real in taken:
             raise pytest.UsageError(f"{flag(name)}: {taken[real]} writes to the same file (name another)")
         taken[real] = flag(name)
+        if _would_be_read(Path(real), settings):
+            raise pytest.UsageError(
+                f"{flag(name)}: {settings.texts[name]!r} would be read as a log (name a file that no pattern matches)"
+            )
+
+
+def _would_be_read(path: Path, settings: Settings) -> bool:
+    return any(
+        path.is_relative_to(real) and matches(path.relative_to(real).as_posix(), settings.pattern)
+        for real in map(Path, map(os.path.realpath, settings.dir))
+    )

@@ -7,10 +7,11 @@ setting's name. Rates and limits become exact fractions, because ``7 / 100 * 100
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from fractions import Fraction
 
 _DECIMAL = re.compile(r"\d{1,9}(?:\.\d{1,15})?|\.\d{1,15}", re.ASCII)
@@ -51,6 +52,25 @@ def ratio(text: str) -> Fraction:
     if number is None or number == 0:
         raise ValueError(f"{text!r} is not a ratio above 0 (write 3 or 3x)")
     return number
+
+
+def confidence(text: str) -> Fraction:
+    """``0.95`` or ``95%``: from 0.5 up to but not including 1."""
+    try:
+        value = rate(text)
+    except ValueError:
+        value = None
+    if value is None or value < 0.5 or float(value) >= 1.0:
+        raise ValueError(f"{text!r} is not a confidence from 0.5 to below 1 (write 0.95 or 95%)")
+    return value
+
+
+def switch(text: str) -> bool:
+    """``true`` or ``false``."""
+    try:
+        return {"true": True, "false": False}[text.strip().lower()]
+    except KeyError:
+        raise ValueError(f"{text!r} is neither true nor false") from None
 
 
 def multiplier(text: str) -> Fraction:
@@ -126,6 +146,12 @@ def glob(text: str) -> str:
     if not pattern or pattern.startswith("/"):
         raise ValueError(f"{text!r} is not a pattern for paths below the directory (write *.log)")
     return pattern
+
+
+def matches(path: str, patterns: Iterable[str]) -> bool:
+    """True if ``path``, relative with '/', matches one of ``patterns``: by its name, unless a pattern has a '/'."""
+    name = path.rpartition("/")[2]
+    return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)
 
 
 def path(text: str) -> str:

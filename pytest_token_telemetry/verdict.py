@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.analysis.evidence import Bounds
     from pytest_token_telemetry.analysis.metrics import Metrics
+    from pytest_token_telemetry.analysis.planning import PlannedRun, Thinnest
     from pytest_token_telemetry.analysis.strata import Strata
+    from pytest_token_telemetry.analysis.tuning import Tuning
     from pytest_token_telemetry.sources.reading import File, UnusableLines
 
 ROOT = "token-telemetry"
@@ -57,18 +59,28 @@ class RateFigure:
     target: float
     bounds: Bounds | None
     proven: bool
-    """True if the bounds leave no doubt on which side of the target the true rate is."""
+    """True if there is no doubt, at the stated confidence, on which side of the target the true rate is."""
     samples_to_prove: int | None
-    """How many samples with as many events would prove a rate that is within its target and unproven."""
+    """How many samples with as many events would prove an unproven rate to be within its target."""
+    uncertain: int = 0
+    """Events that may be none: calls that were cut off before their prediction was reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class RatioFigure:
-    """A ratio against its target."""
+    """A ratio's P90 against its target, and what the calls at or above the target prove about it."""
 
     n: int
     value: float | None
     target: float
+    upper_limit: bool = False
+    """True if the value rests on calls that were cut off, whose real ratio is lower."""
+    events: int = 0
+    """Calls at or above the target: at most every tenth may be."""
+    bounds: Bounds | None = None
+    """On the share of such calls."""
+    proven: bool = False
+    samples_to_prove: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,8 @@ class Check:
     message: str
     """One line that says all, in our own words: safe to show anywhere."""
     figure: Figure
+    inconclusive: bool = False
+    """True if it is neither passed nor failed, because a proof was asked for and there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +140,8 @@ class Counts:
 class WorstSample:
     """A sample with much output for its prediction. All its texts are untrusted."""
 
-    source: str
+    file: str
+    line: int
     task_id: str | None
     category: str | None
     predicted_output_tokens: int
@@ -134,6 +149,11 @@ class WorstSample:
     truncated: bool | None
     ratio: float | None
     """Output over prediction; ``None`` if the prediction is not above 0."""
+
+    @property
+    def source(self) -> str:
+        """Where it stands."""
+        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +165,31 @@ class Sources:
     unusable: Mapping[str, UnusableLines]
     outside: tuple[str, ...]
     special: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProofPlan:
+    """How many samples would prove a Tier 1 target."""
+
+    id: str
+    n: int
+    events: int
+    without_more_events: int | None
+    """In all, if no event comes with them. ``None``: nothing proves a target of 0, or one so little above it."""
+    at_present_rate: int | None
+    """In all, if events come as often as until now. ``None``: at this rate nothing does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to collect."""
+
+    runs: tuple[PlannedRun, ...]
+    """Successful samples that would make the data ready."""
+    thinnest: Thinnest
+    proofs: tuple[ProofPlan, ...]
+    sentences: tuple[str, ...]
+    """All of it in words, in the order of use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +213,9 @@ class Verdict:
     """The ids of those that were."""
     metrics: Metrics
     strata: Strata
+    plan: Plan
+    tuning: Tuning | None
+    """Advice, if the verdict is TUNE or it was asked for."""
     worst: tuple[WorstSample, ...]
     sources: Sources
     settings: Mapping[str, str | list[str]]

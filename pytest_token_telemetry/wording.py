@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ def times(value: float, target: Fraction | None = None) -> str:
         if target is None or (Fraction(text) < target) == (value < float(target)):
             break
     return f"{text}x"
+
+
+def upwards(multiplier: float) -> str:
+    """``1.13`` for 1.121: a multiplier that is rounded down does not do what is promised."""
+    return f"{ceil(Fraction(str(multiplier)) * 100) / 100:.2f}"
 
 
 def exact(target: Fraction) -> str:

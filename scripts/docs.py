@@ -9,13 +9,19 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.settings import Option, flag, ini_key, options
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 ROOT = Path(__file__).parent.parent
 
-PAGES = ("README.md", "docs/getting-started.md", "docs/options.md")
+PAGES = ("README.md", "docs/getting-started.md", "docs/options.md", "docs/tuning.md")
 
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
@@ -42,8 +48,7 @@ def generated(page: str) -> str:
 
     def part(match: re.Match[str]) -> str:
         begin, name, end = match.groups()
-        body = option_table() if name == "options" else example(name)
-        return f"{begin}{body}\n{end}"
+        return f"{begin}{_PARTS[name]()}\n{end}"
 
     return _PART.sub(part, page)
 
@@ -53,7 +58,7 @@ def option_table() -> str:
     lines = ["| option | ini key | default | meaning |", "|:--|:--|:--|:--|"]
     for name, option in options():
         cells = (
-            f"`{flag(name)}={option.metavar}`",
+            f"`{flag(name)}`" if option.is_switch else f"`{flag(name)}={option.metavar}`",
             f"`{ini_key(name)}`",
             _default(option),
             option.help,
@@ -69,8 +74,27 @@ def _default(option: Option) -> str:
 
 
 def example(name: str) -> str:
-    """What the gate says of the example tree ``name``, from a real run, at 80 columns."""
+    """What the gate says of the example tree ``name``."""
     command = f"python -m pytest token-telemetry --token-telemetry-dir=examples/{name}"
+    return _console(command, _section(command))
+
+
+def tuning_example() -> str:
+    """The tuning advice on the example that is not ready."""
+    command = "python -m pytest token-telemetry -v --token-telemetry-dir=examples/not-ready"
+    with tempfile.TemporaryDirectory() as directory:
+        lines = _section(f"{command} --token-telemetry-tuning={directory}/tuning.json")
+    begin = next(i for i, line in enumerate(lines) if line.startswith("judged trunc."))
+    end = next(i for i, line in enumerate(lines) if line.endswith("  file"))
+    return _console(f"{command} --token-telemetry-tuning=tuning.json", ["...", *lines[begin : end - 1], "..."])
+
+
+def _console(command: str, lines: list[str]) -> str:
+    return "\n".join(("```console", f"$ {command}", *lines, "```"))
+
+
+def _section(command: str) -> list[str]:
+    """What the gate says in a real run of ``command``, at 80 columns."""
     quiet = ["-p", "no:randomly", "-p", "no:cacheprovider"]
     run = subprocess.run(
         [sys.executable, *command.split()[1:], *quiet],
@@ -84,7 +108,15 @@ def example(name: str) -> str:
     lines = run.stdout.splitlines()
     begin = next(i for i, line in enumerate(lines) if " token telemetry =" in line)
     end = next(i for i in range(begin + 1, len(lines)) if lines[i].startswith("==="))
-    return "\n".join(("```console", f"$ {command}", *lines[begin:end], "```"))
+    return lines[begin:end]
+
+
+_PARTS: dict[str, Callable[[], str]] = {
+    "options": option_table,
+    "passes": partial(example, "passes"),
+    "not-ready": partial(example, "not-ready"),
+    "tuning": tuning_example,
+}
 
 
 if __name__ == "__main__":

@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, lgamma, log, log1p
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.analysis.sequential import log_evidence_above, log_evidence_within
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CONFIDENCE = 0.95
 """Of each bound by itself."""
+
+MOST_SAMPLES = 10**7
+"""A plan for more samples than that is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +31,104 @@ class Bounds:
     upper: float
 
 
+@dataclass(frozen=True, slots=True)
+class Certainty:
+    """How sure a proof must be."""
+
+    confidence: float = CONFIDENCE
+    """From 0.5 up to but not including 1."""
+    sequential: bool = False
+    """True if a proof must hold at every look at a file that grows, not just at one."""
+
+    def proves_within(self, events: int, n: int, target: float) -> bool:
+        """True if ``events`` among ``n`` samples prove that the true rate is at most ``target``."""
+        if target <= 0.0 or n == 0:
+            return False
+        if target >= 1.0:
+            return True
+        if self.sequential:
+            return log_evidence_within(events, n, target) >= -log(1.0 - self.confidence)
+        return events < n * target and _at_most(events, n, target) <= 1.0 - self.confidence
+
+    def proves_above(self, events: int, n: int, target: float) -> bool:
+        """True if ``events`` among ``n`` samples prove that the true rate is above ``target``."""
+        if events == 0 or target >= 1.0:
+            return False
+        if _is_nothing(target):
+            return True  # it happened
+        if self.sequential:
+            return log_evidence_above(events, n, target) >= -log(1.0 - self.confidence)
+        return events > n * target and _at_most(n - events, n, 1.0 - target) < 1.0 - self.confidence
+
+    def samples_to_prove(self, events: int, target: float) -> int | None:
+        """The least number of samples that, with ``events`` among them, prove a rate within ``target``.
+
+        ``None`` if `MOST_SAMPLES` would not do: nothing proves a rate of 0.
+        """
+        if target <= 0.0:
+            return None
+        enough = max(events, 1)
+        while not self.proves_within(events, enough, target):
+            if enough >= MOST_SAMPLES:
+                return None
+            enough = min(enough * 2, MOST_SAMPLES)
+        too_few = max(events, enough // 2) - 1
+        while enough - too_few > 1:
+            middle = (enough + too_few) // 2
+            if self.proves_within(events, middle, target):
+                enough = middle
+            else:
+                too_few = middle
+        return enough
+
+    def samples_to_prove_at_rate(self, events: int, n: int, target: float) -> int | None:
+        """The least number, give or take an event, that proves it if events come at the rate of ``events`` in ``n``.
+
+        ``None`` if that rate is not below ``target``, or so close to it that `MOST_SAMPLES` prove nothing.
+        """
+        if events == 0:
+            return self.samples_to_prove(0, target)
+        if target <= 0.0 or events >= n * target:
+            return None
+
+        def needed(expected: int) -> int | None:
+            """The least number that proves it with ``expected`` events, if no more of them come by then."""
+            samples = self.samples_to_prove(expected, target)
+            return None if samples is None or samples * events > expected * n else samples
+
+        too_few, enough = 0, 1
+        while needed(enough) is None:
+            too_few, enough = enough, enough * 2
+            if enough * n > MOST_SAMPLES * events:
+                return None
+        while enough - too_few > 1:
+            middle = (enough + too_few) // 2
+            too_few, enough = (too_few, middle) if needed(middle) is not None else (middle, enough)
+        return max(needed(enough) or 0, too_few * n // events + 1)
+
+
+def p_value_above(events: int, n: int, target: float) -> float:
+    """The probability of ``events`` or more among ``n`` if the true rate is ``target``, or 1 below it."""
+    if events == 0 or events <= n * target:
+        return 1.0
+    return 0.0 if _is_nothing(target) else _at_most(n - events, n, 1.0 - target)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """``p_values`` adjusted so that taking all below 5 % for real is wrong in at most 5 % of all cases.
+
+    Holm, Scandinavian Journal of Statistics 6 (1979) 65-70.
+    """
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
 def bounds(events: int, n: int, confidence: float = CONFIDENCE) -> Bounds:
-    """The bounds that ``events`` among ``n`` independent samples give.
+    """The bounds that ``events`` among ``n`` independent samples give at one look.
 
     Args:
         events: from 0 to ``n``.
@@ -33,30 +138,9 @@ def bounds(events: int, n: int, confidence: float = CONFIDENCE) -> Bounds:
     return Bounds(confidence, 1.0 - _upper(n - events, n, confidence), _upper(events, n, confidence))
 
 
-def samples_to_prove(events: int, target: float, confidence: float = CONFIDENCE) -> int | None:
-    """The least number of samples, with ``events`` among them, whose upper bound is within ``target``.
-
-    ``None`` if no number would do: nothing proves a rate of 0.
-    """
-    if target <= 0.0:
-        return None
-    enough = max(events, 1)
-    if target >= 1.0:
-        return enough
-    while not _proves(events, enough, target, confidence):
-        enough *= 2
-    too_few = enough // 2
-    while enough - too_few > 1:
-        middle = (enough + too_few) // 2
-        if middle >= events and _proves(events, middle, target, confidence):
-            enough = middle
-        else:
-            too_few = middle
-    return enough
-
-
-def _proves(events: int, n: int, rate: float, confidence: float) -> bool:
-    return events < n * rate and _at_most(events, n, rate) <= 1.0 - confidence
+def _is_nothing(target: float) -> bool:
+    """True if ``target`` is 0, or so little above it that its complement is 1 in floating point."""
+    return 1.0 - target >= 1.0
 
 
 def _upper(events: int, n: int, confidence: float) -> float:

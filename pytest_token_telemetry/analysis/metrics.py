@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor, inf, isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from pytest_token_telemetry.analysis.populations import successful
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,6 +41,8 @@ class Waste:
     p50: float | None
     p90: float | None
     mean: float | None
+    upper_limit: bool = False
+    """True if the P90 rests on calls that were cut off: their real waste is lower, and so may the P90 be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Metrics:
     """All figures of the judged samples."""
 
     underestimation: Share
+    uncertain: int
+    """Of the underestimated: cut off before the prediction was reached."""
     truncation: Share
     success: Share
     """Among the samples that say whether they succeeded."""
@@ -77,8 +84,9 @@ def metrics(samples: Samples, judged: Judged) -> Metrics:
     """The figures of those ``samples`` that are ``judged``."""
     return Metrics(
         underestimation=Share(_count(judged.underestimated), _count(judged.at_risk)),
+        uncertain=_count(judged.uncertain),
         truncation=Share(_count(judged.truncated), _count(judged.attempts)),
-        success=Share(_count(samples.success == 1), _count(samples.success >= 0)),
+        success=Share(_count(successful(samples)), _count(samples.success >= 0)),
         waste=waste(samples, judged.with_ratio),
         smape=_smape(samples, judged.with_smape),
         predicted_output_tokens=_tokens(samples.predicted_output_tokens[judged.at_risk]),
@@ -91,8 +99,34 @@ def waste(samples: Samples, rows: Mask | Integers) -> Waste:
     ratios = samples.predicted_output_tokens[rows] / samples.output_tokens[rows]
     if not len(ratios):
         return Waste(0, None, None, None)
-    p50, p90 = np.quantile(ratios, (0.5, 0.9), method="weibull")
-    return Waste(len(ratios), float(p50), float(p90), float(ratios.mean()))
+    ascending = np.sort(ratios)
+    p50, p90 = quantile(ascending, 0.5), quantile(ascending, 0.9)
+    rests_on = ascending[np.searchsorted(ascending, p90, side="right") - 1]
+    upper_limit = bool((ratios[samples.truncated[rows] == 1] >= rests_on).any())
+    return Waste(len(ratios), p50, p90, float(ratios.mean()), upper_limit)
+
+
+def quantile(ascending: Floats, share: float) -> float:
+    """The value that ``share`` of the ``ascending`` ones stay below, by `QUANTILE_METHOD`.
+
+    Written here because numpy's makes NaN of an endless value, and is slow for a few values.
+    """
+    position = share * (len(ascending) + 1)
+    if position <= 1:
+        return float(ascending[0])
+    if position >= len(ascending):
+        return float(ascending[-1])
+    below = floor(position)
+    low, high = float(ascending[below - 1]), float(ascending[below])
+    part = position - below
+    return low if part == 0 else low + part * (high - low) if isfinite(high) else inf
+
+
+def wasteful(samples: Samples, judged: Judged, limit: float) -> Share:
+    """The judged samples whose waste ratio reaches ``limit``."""
+    rows = judged.with_ratio
+    ratios = samples.predicted_output_tokens[rows] / samples.output_tokens[rows]
+    return Share(int(np.count_nonzero(ratios >= limit)), len(ratios))
 
 
 def worst(samples: Samples, judged: Judged, most: int) -> list[tuple[int, float | None]]:

@@ -31,6 +31,8 @@ class Judged:
     """What the underestimation rate is a share of."""
     underestimated: Mask
     """Within ``at_risk``."""
+    uncertain: Mask
+    """Within ``underestimated``: cut off before the prediction was reached, so that nobody knows."""
     attempts: Mask
     """What the truncation rate is a share of."""
     truncated: Mask
@@ -65,6 +67,7 @@ def judged(samples: Samples, population: Population, multiplier: Fraction) -> Ju
     return Judged(
         at_risk=at_risk,
         underestimated=underestimated,
+        uncertain=underestimated & ~exceeds,
         attempts=attempts,
         truncated=attempts & cut_off,
         with_ratio=at_risk & (predicted > 0) & (output > 0),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_token_telemetry.analysis.evidence import holm, p_value_above
 from pytest_token_telemetry.analysis.metrics import waste
 from pytest_token_telemetry.analysis.populations import successful
 from pytest_token_telemetry.sample import UNKNOWN
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.analysis.populations import Judged
     from pytest_token_telemetry.sample import Integers, Mask, NameColumn, Samples
+
+
+_SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,13 @@ class Stratum:
     underestimated: int
     waste_p50: float | None
     waste_p90: float | None
+    underestimation_p: float | None = None
+    """How likely as many underestimated calls would be at a rate on target, adjusted for all strata (Holm)."""
+    truncation_p: float | None = None
+    """The same for truncated calls."""
+    underestimation_proven: bool = False
+    """True if the rate is above its target with 95 % confidence, all strata looked at together."""
+    truncation_proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,31 @@ def strata(samples: Samples, judged: Judged, labels: Labels) -> Strata:
         complexity=tuple(sorted(of(labels.complexity), key=by_size)),
         deliverables=tuple(of(labels.deliverables)),
     )
+
+
+def with_evidence(strata: Strata, max_underestimation: float, max_truncation: float) -> Strata:
+    """``strata`` with what their rates prove against the targets, adjusted for looking at all of them at once."""
+    every = (*strata.category, *strata.complexity, *strata.deliverables)
+    adjusted = holm(
+        [p_value_above(each.underestimated, each.risk, max_underestimation) for each in every]
+        + [p_value_above(each.truncated, each.attempts, max_truncation) for each in every]
+    )
+    marked = iter(
+        [
+            replace(
+                each,
+                underestimation_p=under,
+                truncation_p=cut,
+                underestimation_proven=under <= _SIGNIFICANT,
+                truncation_proven=cut <= _SIGNIFICANT,
+            )
+            for each, under, cut in zip(every, adjusted, adjusted[len(every) :], strict=False)
+        ]
+    )
+    category, complexity, deliverables = (
+        tuple(islice(marked, len(group))) for group in (strata.category, strata.complexity, strata.deliverables)
+    )
+    return Strata(category, complexity, deliverables)
 
 
 def _stratum(samples: Samples, judged: Judged, succeeded: Mask, rows: Integers, name: str | None) -> Stratum:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_token_telemetry.analysis.metrics import worst
+from pytest_token_telemetry.analysis.planning import planned_runs, thinnest
 from pytest_token_telemetry.analysis.populations import judged
+from pytest_token_telemetry.analysis.tuning import tune
 from pytest_token_telemetry.gate.checks import readiness_checks, tier_checks
 from pytest_token_telemetry.gate.findings import Findings, find
-from pytest_token_telemetry.gate.words import advice, headline, notes
+from pytest_token_telemetry.gate.words import advice, headline, notes, plan_in_words
 from pytest_token_telemetry.sample import UNKNOWN
 from pytest_token_telemetry.verdict import (
     CHECK_IDS,
@@ -19,6 +21,9 @@ from pytest_token_telemetry.verdict import (
     Check,
     Conclusion,
     Counts,
+    Plan,
+    ProofPlan,
+    RateFigure,
     Sources,
     Verdict,
     WorstSample,
@@ -44,18 +49,29 @@ def judge(reading: Reading, settings: Settings, selected: Collection[str] = CHEC
     """
     findings = find(reading, settings)
     checks = [*readiness_checks(findings)]
-    ready = all(check.outcome == "pass" for check in checks)
+    unready = [check for check in checks if check.outcome != "pass"]
+    ready = not unready
     checks += tier_checks(findings, ready=ready)
     kept = [check for check in checks if check.id in selected]
     deselected = tuple(check.id for check in checks if check.id not in selected)
     if not ready:
-        kept = _unready(kept, settings.not_ready)
+        kept = _unready(kept, settings.not_ready, unready[0].message)
     conclusion = _conclusion(kept, deselected, ready=ready)
+    plan = _plan(findings, checks)
+    tuning = None
+    if conclusion == "tune" or settings.tuning is not None:
+        tuning = tune(
+            findings.samples,
+            findings.judged,
+            findings.labels,
+            under_multiplier=settings.under_multiplier,
+            max_waste_p90=settings.max_waste_p90,
+        )
     return Verdict(
         conclusion=conclusion,
         fails=any(check.outcome == "fail" for check in kept),
-        headline=headline(conclusion, findings, kept, deselected),
-        advice=tuple(advice(conclusion, findings, deselected)),
+        headline=headline(conclusion, findings, kept, deselected, [check.id for check in unready]),
+        advice=tuple(advice(conclusion, findings, kept, deselected, plan, tuning)),
         notes=tuple(notes(findings, deselected)),
         population=settings.population,
         counts=_counts(findings),
@@ -63,13 +79,15 @@ def judge(reading: Reading, settings: Settings, selected: Collection[str] = CHEC
         deselected=deselected,
         metrics=findings.metrics,
         strata=findings.strata,
+        plan=plan,
+        tuning=tuning,
         worst=tuple(_worst(findings)),
         sources=Sources(reading.files, reading.unreadable, reading.unusable, reading.outside, reading.special),
         settings=settings.texts,
     )
 
 
-def _unready(kept: list[Check], policy: str) -> list[Check]:
+def _unready(kept: list[Check], policy: str, why: str) -> list[Check]:
     """The checks as they end when the data is not ready.
 
     If the checks that say so do not take part, those that could not be judged for it fail in their place: data that is
@@ -79,25 +97,50 @@ def _unready(kept: list[Check], policy: str) -> list[Check]:
         return [replace(check, outcome="skip") if check.outcome == "fail" else check for check in kept]
     if any(check.outcome == "fail" for check in kept):
         return kept
-    return [replace(check, outcome="fail") if check.outcome == "skip" else check for check in kept]
+    return [
+        replace(check, outcome="fail", message=f"{why}: {check.message}") if check.outcome == "skip" else check
+        for check in kept
+    ]
 
 
 def _conclusion(kept: list[Check], deselected: tuple[str, ...], *, ready: bool) -> Conclusion:
     outcomes = {check.outcome for check in kept}
     if not ready and outcomes & {"fail", "skip"}:
         return "not-ready"
-    if "fail" in outcomes:
+    if any(check.outcome == "fail" and not check.inconclusive for check in kept):
         return "tune"
+    if any(check.inconclusive for check in kept):
+        return "inconclusive"
     if set(deselected) - {WASTE}:
         return "inconclusive"
     return "pass"
 
 
+def _plan(findings: Findings, checks: list[Check]) -> Plan:
+    certainty = findings.settings.certainty
+    proofs = tuple(
+        ProofPlan(
+            id=check.id,
+            n=figure.n,
+            events=figure.events,
+            without_more_events=certainty.samples_to_prove(figure.events, figure.target),
+            at_present_rate=certainty.samples_to_prove_at_rate(figure.events, figure.n, figure.target)
+            if figure.n
+            else None,
+        )
+        for check in checks
+        if isinstance(figure := check.figure, RateFigure)
+    )
+    runs = planned_runs(findings.readiness, findings.settings.min_samples)
+    thin = thinnest(findings.readiness)
+    return Plan(runs=runs, thinnest=thin, proofs=proofs, sentences=tuple(plan_in_words(runs, thin, proofs)))
+
+
 def _counts(findings: Findings) -> Counts:
-    reading, samples = findings.reading, findings.reading.samples
+    reading, samples = findings.reading, findings.samples
     at_risk = judged(samples, "risk", findings.settings.under_multiplier).at_risk
     return Counts(
-        samples=len(samples),
+        samples=len(reading.samples),
         attempts=findings.readiness.attempts,
         successes=findings.readiness.successes,
         risk=int(np.count_nonzero(at_risk)),
@@ -108,16 +151,17 @@ def _counts(findings: Findings) -> Counts:
         files=len(reading.files),
         unreadable_files=len(reading.unreadable),
         runs=len(samples.run.names),
-        tasks=len(samples.task_id.names),
+        tasks=findings.tasks,
     )
 
 
 def _worst(findings: Findings) -> list[WorstSample]:
-    samples, files = findings.reading.samples, findings.reading.files
+    samples, files = findings.samples, findings.reading.files
     codes, names = findings.labels.category
     return [
         WorstSample(
-            source=f"{files[samples.file[row]].path}:{samples.line[row]}",
+            file=files[samples.file[row]].path,
+            line=int(samples.line[row]),
             task_id=samples.task_id.name(row),
             category=None if codes[row] == UNKNOWN else names[codes[row]],
             predicted_output_tokens=int(samples.predicted_output_tokens[row]),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.analysis.evidence import bounds, samples_to_prove
+from pytest_token_telemetry.analysis.evidence import bounds
+from pytest_token_telemetry.analysis.metrics import wasteful
 from pytest_token_telemetry.verdict import (
     CATEGORIES,
     COMPLEXITIES,
@@ -25,10 +26,11 @@ from pytest_token_telemetry.verdict import (
 from pytest_token_telemetry.wording import exact, listing, percent, plural, times
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.analysis.evidence import Bounds
+    from pytest_token_telemetry.analysis.evidence import Certainty
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.analysis.readiness import Coverage
     from pytest_token_telemetry.gate.findings import Findings
+    from pytest_token_telemetry.settings import Settings
 
 _POPULATIONS = {
     "risk": ("the risk population", "attempts"),
@@ -63,8 +65,11 @@ def _sources_check(findings: Findings) -> Check:
         return Check(SOURCES, "fail", "no file matches", figure)
     if limit is not None and unusable > limit:
         message = f"{plural(unusable, 'telemetry line')} could not be used (limit {limit})"
-        return Check(SOURCES, "fail", message, figure)
-    return Check(SOURCES, "pass", f"{plural(read, 'file')} read", figure)
+        return Check(SOURCES, "fail", message, CountFigure(unusable, limit, unusable - limit))
+    message = f"{plural(read, 'file')} read"
+    if findings.with_task:
+        message += f", {plural(findings.with_task, 'sample')} of {plural(findings.tasks, 'task')}"
+    return Check(SOURCES, "pass", message, figure)
 
 
 def _samples_check(findings: Findings) -> Check:
@@ -89,78 +94,130 @@ def _coverage_check(id: str, coverage: Coverage, where: str) -> Check:
         return Check(id, "fail", f"no successful sample {where.format(listing(coverage.missing, 'or'))}", figure)
     if not present:
         return Check(id, "pass", "nothing is required", figure)
-    counts = listing(f"{value} ({coverage.present[value]})" for value in present)
-    return Check(id, "pass", f"successful samples {where.format(counts)}", figure)
+    counts = ", ".join(f"{value}: {coverage.present[value]}" for value in present)
+    return Check(id, "pass", f"{counts} successful", figure)
 
 
 def tier_checks(findings: Findings, *, ready: bool) -> list[Check]:
     """Risk and cost against their targets; skipped, but with their figures, if the data is not ``ready``."""
     settings, figures = findings.settings, findings.metrics
     at_risk, attempts = _POPULATIONS[settings.population]
+    rate_check = _Rate(settings, ready=ready).check
     return [
-        _rate_check(UNDERESTIMATION, figures.underestimation, at_risk, settings.max_underestimation, ready=ready),
-        _rate_check(TRUNCATION, figures.truncation, attempts, settings.max_truncation, ready=ready),
+        rate_check(UNDERESTIMATION, figures.underestimation, at_risk, settings.max_underestimation, figures.uncertain),
+        rate_check(TRUNCATION, figures.truncation, attempts, settings.max_truncation),
         _waste_check(findings, ready=ready),
     ]
 
 
-def _rate_check(
-    id: str,
-    share: Share,
-    population: str,
-    target: Fraction,
-    *,
-    ready: bool,
-) -> Check:
-    limit = f"(target <= {exact(target * 100)} %)"
-    if share.value is None:
-        figure = RateFigure(0, 0, None, float(target), None, proven=False, samples_to_prove=None)
-        return Check(id, "fail" if ready else "skip", f"no data: nothing in {population} {limit}", figure)
-    rate = Fraction(share.events, share.n)
-    within = rate <= target
-    proof = bounds(share.events, share.n)
-    proven = proof.upper <= target if within else proof.lower > target
-    needed = samples_to_prove(share.events, float(target)) if within and not proven else None
-    figure = RateFigure(
-        share.events, share.n, share.value, float(target), proof, proven=proven, samples_to_prove=needed
-    )
-    words = f"{share.events}/{share.n} = {percent(rate, target)} of {population} {limit}"
-    evidence = _proof_in_words(figure, proof, target, within=within)
-    if not ready:
-        return Check(id, "skip", f"{words}, {evidence}; {_NOT_JUDGED}", figure)
-    if within:
-        return Check(id, "pass", f"{words} PASS, {evidence}", figure)
-    return Check(id, "fail", f"{words} FAIL, {evidence}", figure)
+class _Rate:
+    """How a Tier 1 rate becomes a check: by its own value, or by what it proves if a confidence is set."""
+
+    def __init__(self, settings: Settings, *, ready: bool) -> None:
+        self._certainty = settings.certainty
+        self._certified = settings.confidence is not None
+        self._open: Outcome = "fail" if settings.inconclusive == "fail" else "skip"
+        self._ready = ready
+
+    def check(self, id: str, share: Share, population: str, target: Fraction, uncertain: int = 0) -> Check:
+        limit = f"(target <= {exact(target * 100)} %)"
+        if share.value is None:
+            figure = RateFigure(0, 0, None, float(target), None, proven=False, samples_to_prove=None)
+            return Check(id, "fail" if self._ready else "skip", f"no data: nothing in {population} {limit}", figure)
+        figure = self._figure(share, target, uncertain)
+        rate = f"{share.events}/{share.n} = {percent(Fraction(share.events, share.n), target)} of {population} {limit}"
+        evidence = _evidence(figure, self._certainty, target) + _uncertainty(figure)
+        if not self._ready:
+            return Check(id, "skip", f"{rate}, {evidence}; {_NOT_JUDGED}", figure)
+        if self._certified and not figure.proven:
+            return Check(id, self._open, f"{rate} INCONCLUSIVE, {evidence}", figure, inconclusive=True)
+        if _is_within(figure, target):
+            return Check(id, "pass", f"{rate} PASS, {evidence}", figure)
+        return Check(id, "fail", f"{rate} FAIL, {evidence}", figure)
+
+    def _figure(self, share: Share, target: Fraction, uncertain: int) -> RateFigure:
+        within = Fraction(share.events, share.n) <= target
+        prove = self._certainty.proves_within if within else self._certainty.proves_above
+        proven = prove(share.events, share.n, float(target))
+        open_ = not proven and (within or self._certified)
+        return RateFigure(
+            share.events,
+            share.n,
+            share.value,
+            float(target),
+            bounds(share.events, share.n, self._certainty.confidence),
+            proven=proven,
+            samples_to_prove=self._certainty.samples_to_prove(share.events, float(target)) if open_ else None,
+            uncertain=uncertain,
+        )
 
 
-def _proof_in_words(figure: RateFigure, proof: Bounds, target: Fraction, *, within: bool) -> str:
-    sure = f"({exact(Fraction(str(proof.confidence)) * 100)} %)"
-    if within:
-        upper = percent(proof.upper, target)
-        if figure.proven:
-            return f"proven: true rate at most {upper} {sure}"
-        words = f"unproven: true rate may be up to {upper} {sure}"
-        if figure.samples_to_prove is not None:
-            needed, events = plural(figure.samples_to_prove, "sample"), plural(figure.events, "event")
-            words += f"; {needed} with {events} would prove it"
-        return words
-    lower = percent(proof.lower, target)
-    if figure.proven:
-        return f"proven: true rate at least {lower} {sure}"
-    return f"unproven: true rate may be as low as {lower} {sure}"
+def _is_within(figure: RateFigure, target: Fraction) -> bool:
+    return Fraction(figure.events, figure.n) <= target
+
+
+def _evidence(figure: RateFigure, certainty: Certainty, target: Fraction) -> str:
+    """What a rate proves, in words."""
+    assert figure.bounds is not None  # noqa: S101 - only a rate without samples has none
+    sure = f"{exact(Fraction(str(certainty.confidence)) * 100)} %"
+    upper, lower = percent(figure.bounds.upper, target), percent(figure.bounds.lower, target)
+    if certainty.sequential:
+        words = f"{'proven' if figure.proven else 'unproven'} ({sure}, at every look)"
+    elif _is_within(figure, target):
+        words = f"proven: true rate at most {upper}" if figure.proven else f"unproven: true rate may be up to {upper}"
+        words += f" ({sure})"
+    else:
+        words = (
+            f"proven: true rate at least {lower}" if figure.proven else f"unproven: true rate may be as low as {lower}"
+        )
+        words += f" ({sure})"
+    claim = "it" if _is_within(figure, target) else "the target met"
+    return words + _more_needed(figure.samples_to_prove, figure.events, claim)
+
+
+def _more_needed(samples: int | None, events: int, claim: str = "it") -> str:
+    if samples is None:
+        return ""
+    return f"; {plural(samples, 'sample')} with {plural(events, 'event')} would prove {claim}"
+
+
+def _uncertainty(figure: RateFigure) -> str:
+    if not figure.uncertain:
+        return ""
+    cut = "1 was" if figure.uncertain == 1 else f"{figure.uncertain} were"
+    return f"; {figure.events - figure.uncertain} to {figure.events}, as {cut} cut off below the prediction"
 
 
 def _waste_check(findings: Findings, *, ready: bool) -> Check:
-    settings, waste = findings.settings, findings.metrics.waste
+    settings, waste, certainty = findings.settings, findings.metrics.waste, findings.settings.certainty
     target = settings.max_waste_p90
     limit = f"(target < {exact(target)}x)"
-    figure = RatioFigure(waste.n, waste.p90, float(target))
     if waste.p90 is None:
+        figure = RatioFigure(0, None, float(target))
         return Check(WASTE, "warn" if ready else "skip", f"no data: no ratio {limit}", figure)
     within = waste.p90 < float(target)  # 29/10 is not below 2.9, though as a floating point number it is
+    above = wasteful(findings.samples, findings.judged, float(target))
+    prove = certainty.proves_within if within else certainty.proves_above
+    proven = prove(above.events, above.n, _TENTH)
+    figure = RatioFigure(
+        n=waste.n,
+        value=waste.p90,
+        target=float(target),
+        upper_limit=waste.upper_limit,
+        events=above.events,
+        bounds=bounds(above.events, above.n, certainty.confidence),
+        proven=proven,
+        samples_to_prove=certainty.samples_to_prove(above.events, _TENTH) if within and not proven else None,
+    )
     excess: Outcome = "fail" if settings.tier2 == "fail" else "warn"
     outcome: Outcome = ("pass" if within else excess) if ready else "skip"
-    word = {"pass": " PASS", "fail": " FAIL", "warn": " above target", "skip": f"; {_NOT_JUDGED}"}[outcome]
+    word = {"pass": " PASS", "fail": " FAIL", "warn": " above target", "skip": ""}[outcome]
     at_risk, _ = _POPULATIONS[settings.population]
-    message = f"P90 = {times(waste.p90, target)} of {at_risk}, n = {waste.n} {limit}{word}"
-    return Check(WASTE, outcome, message, figure)
+    size = f"{times(waste.p90, target)}{' (upper limit)' if waste.upper_limit else ''}"
+    proof = f"{'proven' if proven else 'unproven'}: {above.events} of {above.n} at {exact(target)}x or more"
+    message = f"P90 = {size} of {at_risk} {limit}{word}, {proof}{_more_needed(figure.samples_to_prove, above.events)}"
+    return Check(WASTE, outcome, message if ready else f"{message}; {_NOT_JUDGED}", figure)
+
+
+_TENTH = 0.1
+"""The share of calls that a P90 leaves above itself."""

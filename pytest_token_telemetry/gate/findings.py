@@ -10,9 +10,11 @@ import numpy as np
 from pytest_token_telemetry.analysis.metrics import Metrics, metrics
 from pytest_token_telemetry.analysis.populations import Judged, judged
 from pytest_token_telemetry.analysis.readiness import Readiness, readiness
-from pytest_token_telemetry.analysis.strata import Labels, Strata, labels, strata
+from pytest_token_telemetry.analysis.strata import Labels, Strata, labels, strata, with_evidence
+from pytest_token_telemetry.analysis.tasks import distinct_tasks, one_per_task
 
 if TYPE_CHECKING:
+    from pytest_token_telemetry.sample import Samples
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.reading import Reading
 
@@ -22,6 +24,8 @@ class Findings:
     """What was read, and its figures."""
 
     reading: Reading
+    samples: Samples
+    """Those that take part: all, or one a task."""
     settings: Settings
     judged: Judged
     labels: Labels
@@ -30,6 +34,12 @@ class Findings:
     strata: Strata
     no_ratio: int
     """Samples whose prediction or output is not above 0."""
+    over_budget: int
+    """Samples whose output exceeds their budget although nothing cut them off."""
+    with_task: int
+    """Samples that name their task."""
+    tasks: int
+    """The distinct tasks that they name."""
 
     @property
     def unusable(self) -> int:
@@ -39,16 +49,19 @@ class Findings:
     @property
     def legacy(self) -> int:
         """V1 samples."""
-        return int(np.count_nonzero(self.reading.samples.legacy))
+        return int(np.count_nonzero(self.samples.legacy))
 
 
 def find(reading: Reading, settings: Settings) -> Findings:
     """The figures of ``reading`` under ``settings``."""
-    samples = reading.samples
+    samples = one_per_task(reading.samples) if settings.one_per_task else reading.samples
+    with_task, tasks = distinct_tasks(reading.samples)
+    over_budget = (samples.budget_tokens >= 0) & (samples.output_tokens > samples.budget_tokens)
     population = judged(samples, settings.population, settings.under_multiplier)
     labelled = labels(samples, settings.alias)
     return Findings(
         reading=reading,
+        samples=samples,
         settings=settings,
         judged=population,
         labels=labelled,
@@ -60,6 +73,11 @@ def find(reading: Reading, settings: Settings) -> Findings:
             complexities=settings.require_complexities,
             deliverables=settings.require_deliverables,
         ),
-        strata=strata(samples, population, labelled),
+        strata=with_evidence(
+            strata(samples, population, labelled), float(settings.max_underestimation), float(settings.max_truncation)
+        ),
         no_ratio=int(np.count_nonzero((samples.predicted_output_tokens <= 0) | (samples.output_tokens == 0))),
+        over_budget=int(np.count_nonzero(over_budget & (samples.truncated == 0))),
+        with_task=with_task,
+        tasks=tasks,
     )

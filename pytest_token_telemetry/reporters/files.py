@@ -28,6 +28,22 @@ def write_reports(verdict: Verdict, settings: Settings) -> list[str]:
     return errors
 
 
+def remove_report(path: Path) -> None:
+    """Remove the file at ``path`` if it is a report of ours; anything else stays until it is written over."""
+    try:
+        if path.is_file():
+            with path.open("rb") as file:
+                head = file.read(200)
+            if any(mark in head for mark in _MARKS):
+                path.unlink()
+    except OSError:
+        return  # then writing fails too, and says so
+
+
+_MARKS = (b'"schema": "token-telemetry-', b'<testsuites name="token-telemetry"', b" Token telemetry: ")
+"""What our reports begin with."""
+
+
 def _texts(verdict: Verdict, settings: Settings) -> list[tuple[str, str]]:
     texts = []
     if settings.json:
@@ -43,6 +59,10 @@ def _texts(verdict: Verdict, settings: Settings) -> list[tuple[str, str]]:
 
         summary = markdown.render(verdict)
         texts += [(name, summary) for name in ("markdown", "markdown_append") if getattr(settings, name)]
+    if settings.tuning and verdict.tuning is not None:
+        from pytest_token_telemetry.reporters import tuning
+
+        texts.append(("tuning", tuning.render(verdict.tuning)))
     return texts
 
 

@@ -1,4 +1,4 @@
-"""The report file: the one interface between the gate and other programs. Its schema is in ``docs/report.md``."""
+"""The report file: the one interface between the gate and other programs. Its schema is in ``docs/reports.md``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.analysis.metrics import QUANTILE_METHOD
+from pytest_token_telemetry.reporters import tuning
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.verdict import Verdict
+    from pytest_token_telemetry.verdict import Verdict, WorstSample
 
 SCHEMA = "token-telemetry-report/1"
 
@@ -35,7 +36,13 @@ def render(verdict: Verdict) -> str:
         "population": verdict.population,
         "counts": counts,
         "checks": [
-            {"id": check.id, "outcome": check.outcome, "message": check.message, **asdict(check.figure)}
+            {
+                "id": check.id,
+                "outcome": check.outcome,
+                "inconclusive": check.inconclusive,
+                "message": check.message,
+                **asdict(check.figure),
+            }
             for check in verdict.checks
         ],
         "deselected": verdict.deselected,
@@ -47,7 +54,9 @@ def render(verdict: Verdict) -> str:
             "output_tokens": asdict(metrics.output_tokens),
         },
         "strata": asdict(verdict.strata),
-        "worst": [asdict(sample) for sample in verdict.worst],
+        "plan": asdict(verdict.plan),
+        "tuning": None if verdict.tuning is None else tuning.document(verdict.tuning),
+        "worst": [_worst(sample) for sample in verdict.worst],
         "sources": [asdict(file) for file in verdict.sources.files],
         "not_read": {
             "unreadable": [{"path": path, "reason": why} for path, why in verdict.sources.unreadable.items()],
@@ -57,3 +66,9 @@ def render(verdict: Verdict) -> str:
         "settings": verdict.settings,
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _worst(sample: WorstSample) -> dict[str, object]:
+    fields = asdict(sample)
+    del fields["file"], fields["line"]
+    return {"source": sample.source, **fields}

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 from junit_xml import TestCase, TestSuite
 
-from pytest_token_telemetry.verdict import ROOT
+from pytest_token_telemetry.verdict import ROOT, UNDERESTIMATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,10 +71,9 @@ def _case(check: Check, verdict: Verdict) -> TestCase:
 
 
 def _place(check: Check, verdict: Verdict) -> tuple[str, int]:
-    """Where to look: the worst sample for a rate, the first directory for readiness."""
-    if verdict.worst and not check.id.startswith("readiness"):
-        file, _, line = verdict.worst[0].source.rpartition(":")
-        return file, int(line)
+    """Where to look: the worst sample for underestimation, the first directory for all else."""
+    if verdict.worst and check.id == UNDERESTIMATION:
+        return verdict.worst[0].file, verdict.worst[0].line
     return verdict.settings["dir"][0], 1
 
 

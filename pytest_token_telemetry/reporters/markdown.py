@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from pytest_token_telemetry import __version__
-from pytest_token_telemetry.wording import inert, plural
+from pytest_token_telemetry.reporters import tuning_words
+from pytest_token_telemetry.wording import inert, percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_token_telemetry.analysis.strata import Stratum
+    from pytest_token_telemetry.analysis.tuning import Tuning
     from pytest_token_telemetry.verdict import Verdict, WorstSample
 
 LONGEST = 60_000
@@ -58,6 +60,8 @@ def _document(verdict: Verdict, rows: int) -> str:
         "\n".join(f"- {_own(note)}" for note in verdict.notes),
         _folded("Most output for its prediction", _worst(verdict.worst[:rows])) if verdict.worst else "",
         _folded("By category, complexity and number of deliverables", _strata(verdict, min(rows, STRATA_SHOWN))),
+        _folded("Tuning advice", _tuning(verdict.tuning, rows)) if verdict.tuning is not None else "",
+        _folded("What to collect", "\n".join(f"- {_own(sentence)}" for sentence in verdict.plan.sentences)),
         _folded("Sources", _sources(verdict, rows)),
         _folded("Settings", _settings(verdict, rows)),
         f"<sub>{_counts(verdict)} · pytest-token-telemetry {__version__}</sub>",
@@ -116,9 +120,9 @@ def _stratum_table(kind: str, strata: Sequence[Stratum], most: int) -> str:
                 _code(stratum.name),
                 f"{stratum.attempts:,}",
                 f"{stratum.successes:,}",
-                f"{stratum.truncated:,}",
+                _marked(stratum.truncated, proven=stratum.truncation_proven),
                 f"{stratum.risk:,}",
-                f"{stratum.underestimated:,}",
+                _marked(stratum.underestimated, proven=stratum.underestimation_proven),
                 "" if stratum.waste_p50 is None else f"{stratum.waste_p50:.2f}",
                 "" if stratum.waste_p90 is None else f"{stratum.waste_p90:.2f}",
             )
@@ -126,6 +130,59 @@ def _stratum_table(kind: str, strata: Sequence[Stratum], most: int) -> str:
         ),
         len(strata) - most,
     )
+
+
+def _marked(events: int, *, proven: bool) -> str:
+    """In bold and with a word where the rate is proven to be above its target."""
+    return f"<b>{events:,} (proven)</b>" if proven else f"{events:,}"
+
+
+def _tuning(tuning: Tuning, most: int) -> str:
+    advice = [*tuning.categories, *tuning.cells]
+    tables = [
+        _table(
+            (
+                "category",
+                "judged",
+                "truncated",
+                "underestimated",
+                "multiply by",
+                "then underestimated",
+                "waste P50",
+                "waste P90",
+                "waste P90 at best",
+            ),
+            (
+                (
+                    _code(each.name) + (f" {_code(each.complexity)}" if each.complexity else ""),
+                    f"{each.n:,}",
+                    f"{each.truncated:,}",
+                    f"{each.underestimated:,}",
+                    tuning_words.multiplier(each),
+                    tuning_words.expectation(each),
+                    _own(tuning_words.waste(each.waste_p50)),
+                    _own(tuning_words.waste(each.waste_p90)),
+                    tuning_words.spread_floor(each),
+                )
+                for each in advice[:most]
+            ),
+            len(advice) - most,
+        ),
+        _table(
+            ("suggested max_tokens", "judged", *(f"at {percent(cap.risk)} risk" for cap in tuning.max_tokens[0].caps)),
+            (
+                (_code(each.name), f"{each.n:,}", *(tuning_words.cap(cap) for cap in each.caps))
+                for each in tuning.max_tokens[:most]
+            ),
+            len(tuning.max_tokens) - most,
+        )
+        if tuning.max_tokens
+        else "",
+    ]
+    tables.append(f"<p>{tuning_words.LEGEND}</p>")
+    if tuning.forward is not None:
+        tables.append(f"<p>{_own(tuning_words.forward(tuning.forward))}</p>")
+    return "\n".join(filter(None, tables))
 
 
 def _sources(verdict: Verdict, most: int) -> str:

@@ -6,15 +6,17 @@ import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.wording import inert
+from pytest_token_telemetry.reporters import tuning_words
+from pytest_token_telemetry.wording import inert, percent, times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
     import pytest
 
     from pytest_token_telemetry.analysis.strata import Stratum
+    from pytest_token_telemetry.analysis.tuning import Tuning
     from pytest_token_telemetry.verdict import Verdict, WorstSample
 
 _COLOURS = {"pass": "green", "fail": "red", "skip": "yellow", "warn": "yellow"}
@@ -22,6 +24,8 @@ _CONCLUSION_COLOURS = {"pass": "green", "tune": "red", "not-ready": "red", "inco
 
 LINES = 25
 """What a screen holds, the heading included."""
+
+_WORST = "most output for its prediction:"
 
 Line = tuple[str, dict[str, bool]]
 """A line and how to mark it."""
@@ -61,7 +65,10 @@ def screen(verdict: Verdict | str, width: int, *, verbose: bool) -> list[Line]:
         if room > 0:
             break
     if len(rest) > room:
-        rest = [*rest[: max(room - 1, 0)], ("... more with -v", {})]
+        rest = rest[: max(room - 1, 0)]
+        if rest and rest[-1][0] == _WORST:
+            rest.pop()  # a title of nothing
+        rest.append(("... more with -v", {}))
     return lines + rest
 
 
@@ -78,15 +85,23 @@ def _judgement(verdict: Verdict, width: int, most: int | None) -> list[Line]:
 
 
 def _remarks(verdict: Verdict, width: int, most: int | None) -> list[Line]:
-    lines = [line for note in verdict.notes for line in _wrapped(f"note: {note}", width, most, {})]
+    unreadable = list(verdict.sources.unreadable.items())[:3]
+    lines = [(_unreadable(path, reason, width), {"red": True}) for path, reason in unreadable]
+    lines += [line for note in verdict.notes for line in _wrapped(f"note: {note}", width, most, {})]
     if verdict.worst:
-        lines += [("most output for its prediction:", {}), *((_worst(sample, width), {}) for sample in verdict.worst)]
+        lines += [(_WORST, {}), *((_worst(sample, width), {}) for sample in verdict.worst)]
     return lines
+
+
+def _unreadable(path: str, reason: str, width: int) -> str:
+    """In one line, with the end of the path, which says most."""
+    room = max(width - len("could not be read: : ") - len(reason) - 1, 20)
+    return f"could not be read: {_cut(inert(path, len(path) * 10)[::-1], room)[::-1]}: {reason}"
 
 
 def _worst(sample: WorstSample, width: int) -> str:
     """Figures first, then the place, of which the end says most, then the task in what room is left."""
-    ratio = "no ratio" if sample.ratio is None else f"{sample.ratio:.2f}x"
+    ratio = "no ratio" if sample.ratio is None else times(sample.ratio)
     cut_off = " cut off" if sample.truncated else ""
     figures = f"{ratio:>8}  {sample.predicted_output_tokens} -> {sample.output_tokens}{cut_off}"
     room = max(width - len(figures) - 5, 20)
@@ -130,6 +145,13 @@ def _details(verdict: Verdict, width: int) -> Iterator[Line]:
         )
         for stratum in strata:
             yield _stratum(stratum), {}
+    yield "* above its target, proven with all strata looked at together (Holm, 95 %)", {}
+    yield "", {}
+    for sentence in verdict.plan.sentences:
+        yield from _wrapped(sentence, width, None, {})
+    if verdict.tuning is not None:
+        yield "", {}
+        yield from ((line, {}) for line in _tuning(verdict.tuning))
     sources = verdict.sources
     yield "", {}
     yield f"{'samples':>8}  file", {}
@@ -145,12 +167,46 @@ def _details(verdict: Verdict, width: int) -> Iterator[Line]:
 
 
 def _stratum(stratum: Stratum) -> str:
-    p50, p90 = ("" if value is None else f"{value:.2f}x" for value in (stratum.waste_p50, stratum.waste_p90))
-    name = "(not said)" if stratum.name is None else inert(stratum.name, 40)
+    p50, p90 = ("" if value is None else times(value) for value in (stratum.waste_p50, stratum.waste_p90))
+    truncated = f"{stratum.truncated}{'*' if stratum.truncation_proven else ''}"
+    under = f"{stratum.underestimated}{'*' if stratum.underestimation_proven else ''}"
     return (
-        f"{stratum.attempts:>8} {stratum.successes:>8} {stratum.truncated:>7} {stratum.risk:>7}"
-        f" {stratum.underestimated:>7} {p50:>8} {p90:>8}  {name}"
+        f"{stratum.attempts:>8} {stratum.successes:>8} {truncated:>7} {stratum.risk:>7}"
+        f" {under:>7} {p50:>8} {p90:>8}  {_name(stratum.name)}"
     )
+
+
+def _tuning(tuning: Tuning) -> Iterator[str]:
+    head = ("judged", "trunc.", "under.", "multiply by", "then underest.", "waste P90", "at best")
+    widths = (6, 6, 6, 11, 19, 16, 7)
+    yield f"{_row(head, widths)}  category"
+    for advice in (*tuning.categories, *tuning.cells):
+        cells = (
+            str(advice.n),
+            str(advice.truncated),
+            str(advice.underestimated),
+            tuning_words.multiplier(advice),
+            tuning_words.expectation(advice),
+            tuning_words.waste(advice.waste_p90),
+            tuning_words.spread_floor(advice),
+        )
+        within = f", {_name(advice.complexity)}" if advice.complexity else ""
+        yield f"{_row(cells, widths)}  {_name(advice.name)}{within}"
+    yield tuning_words.LEGEND
+    for caps in tuning.max_tokens[:1]:
+        yield f"{'judged':>6} {_row([f'cap, {percent(cap.risk)} risk' for cap in caps.caps], (17,) * 3)}  category"
+    for caps in tuning.max_tokens:
+        yield f"{caps.n:>6} {_row(map(tuning_words.cap, caps.caps), (17,) * 3)}  {_name(caps.name)}"
+    if tuning.forward is not None:
+        yield tuning_words.forward(tuning.forward)
+
+
+def _row(cells: Iterable[str], widths: Iterable[int]) -> str:
+    return " ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+
+
+def _name(untrusted: str | None) -> str:
+    return "(not said)" if untrusted is None else inert(untrusted, 40)
 
 
 class ScanProgress:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.values import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +53,7 @@ def walk(root: Path, patterns: Iterable[str]) -> Found:
                         pending.append(path)
                     elif entry.is_symlink():
                         _follow(entry.path, path, patterns, real_root, found)
-                    elif _matches(path, patterns):
+                    elif matches(path, patterns):
                         if entry.is_file(follow_symlinks=False):
                             found.files[path] = entry.path
                         else:
@@ -68,7 +69,7 @@ def _follow(link: str, path: str, patterns: tuple[str, ...], real_root: str, fou
     if os.path.isdir(target):  # noqa: PTH112
         if not inside:
             found.outside.append(path)
-    elif not _matches(path, patterns):
+    elif not matches(path, patterns):
         return
     elif not inside:
         found.outside.append(path)
@@ -78,8 +79,3 @@ def _follow(link: str, path: str, patterns: tuple[str, ...], real_root: str, fou
         found.special.append(path)
     else:
         found.unreadable[path] = "the link leads to nothing"
-
-
-def _matches(path: str, patterns: tuple[str, ...]) -> bool:
-    name = path.rpartition("/")[2]
-    return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)

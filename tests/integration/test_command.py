@@ -26,7 +26,8 @@ def test_risky_logs_fail_with_the_figure_in_the_summary(run: Run, tuning: object
     assert result.exit == 1
     assert result.outcomes == {"passed": 6, "failed": 2}
     assert result.report["verdict"] == "tune"
-    assert "FAILED token-telemetry::tier1::truncation - 6/60 = 10.0 % of attempts" in result.text
+    assert "FAILED token-telemetry::tier1::truncation" in result.text
+    assert "6/60 = 10.0 % of attempts (target <= 2 %) FAIL" in result.text
 
 
 def test_unready_logs_fail_and_skip_the_risk_checks_with_their_figures(run: Run, unready: object) -> None:
@@ -151,6 +152,7 @@ def test_a_directory_called_token_telemetry_stays_a_directory(
     folder = pytester.mkdir("token-telemetry")
     (folder / "test_inside.py").write_text("def test_inside(): pass")
     assert run("token-telemetry").outcomes == {"passed": 9}
+    assert run("token-telemetry::tier1").outcomes == {"passed": 2}
 
 
 def test_an_earlier_failure_with_x_leaves_nothing_judged(run: Run, passing: object, pytester: pytest.Pytester) -> None:
@@ -279,6 +281,8 @@ def test_tier_2_warns_by_default_and_fails_on_request(run: Run, pytester: pytest
     write(pytester.path / "runs", ready_lines(30, predicted=9000))
     warned = run()
     assert (warned.exit, warned.checks["tier2::waste-p90"]) == (0, "warn")
+    assert "waste above its target" in warned.report["headline"]
+    assert "lower predictions" in warned.report["advice"][0]
     failed = run("--token-telemetry-tier2=fail")
     assert (failed.exit, failed.checks["tier2::waste-p90"]) == (1, "fail")
 

@@ -83,6 +83,31 @@ def test_an_earlier_report_does_not_outlive_a_session_that_judges_nothing(
     assert [path.name for path in Path("out").iterdir()] == ["steps.md"]
 
 
+def test_an_earlier_report_does_not_outlive_a_session_that_cannot_begin(run: Run, passing: object) -> None:
+    run(*ALL)
+    gate = ["--token-telemetry-dir=runs", *ALL]
+    assert run("nothing_of_this_name.py", *gate, directory=None).exit == 4
+    assert [path.name for path in Path("out").iterdir()] == ["steps.md"]
+
+
+def test_a_file_that_is_no_report_stays_until_it_is_written_over(
+    run: Run, passing: object, pytester: pytest.Pytester
+) -> None:
+    Path("notes.md").write_text("# Notes\n")
+    pytester.makepyfile("def test_broken(): assert False")
+    run("-x", "--token-telemetry-markdown=notes.md")
+    assert Path("notes.md").read_text() == "# Notes\n"
+
+
+def test_a_report_never_takes_the_place_of_a_log(run: Run, passing: Path) -> None:
+    log = passing / "run-1" / "agent.log"
+    before = log.read_bytes()
+    result = run("--token-telemetry-markdown=runs/run-1/agent.log")
+    assert result.exit == 4
+    assert "'runs/run-1/agent.log' would be read as a log" in result.text
+    assert log.read_bytes() == before
+
+
 def test_the_report_has_the_keys_of_its_schema(run: Run, unready: object) -> None:
     report = run().report
     assert report["schema"] == "token-telemetry-report/1"

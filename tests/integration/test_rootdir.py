@@ -61,6 +61,21 @@ def test_the_space_form_warns_without_any_settings_file_too(pytester: pytest.Pyt
     result.stdout.fnmatch_lines([f"*(write --token-telemetry-dir={outside})*"])
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_the_gate_alone_warns_too(pytester: pytest.Pytester, outside: Path, form: str) -> None:
+    pytester.makeini("[pytest]\ntoken_telemetry_min_samples = 100\n")
+    result = gate(pytester, form, outside, "token-telemetry")
+    warned = "made pytest look for its settings" in result.stdout.str()
+    assert warned is (form == "space")
+
+
+def test_where_warnings_are_errors_it_is_a_usage_error(pytester: pytest.Pytester, outside: Path) -> None:
+    pytester.makepyprojecttoml("[tool.pytest.ini_options]\n")
+    result = gate(pytester, "space", outside, "-W", "error")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: '--token-telemetry-dir *made pytest look for its settings*"])
+
+
 def test_named_settings_files_are_no_accident(pytester: pytest.Pytester, outside: Path) -> None:
     pytester.makeini("[pytest]\n")
     result = gate(pytester, "space", outside, "-c", "tox.ini")

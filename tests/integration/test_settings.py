@@ -22,6 +22,10 @@ GOOD = {
     "max_underestimation": "7.5%",
     "max_truncation": "0.03",
     "under_multiplier": "1.1",
+    "confidence": "0.9",
+    "inconclusive": "fail",
+    "sequential": "true",
+    "one_per_task": "true",
     "max_waste_p90": "4x",
     "tier2": "fail",
     "json": "out/report.json",
@@ -29,6 +33,7 @@ GOOD = {
     "junit_family": "xunit2",
     "markdown": "out/summary.md",
     "markdown_append": "out/steps.md",
+    "tuning": "out/tuning.json",
 }
 """A value that is not the default, for every setting."""
 
@@ -67,7 +72,10 @@ def test_a_setting_is_read_from_the_command_line(pytester: pytest.Pytester, name
     pytester.mkdir("runs")
     pytester.mkdir("other")
     first = [] if name == "dir" else ["--token-telemetry-dir=other"]
-    loaded = settings_in_force(pytester, *first, f"{flag(name)}={GOOD[name]}")
+    if name == "sequential":
+        first.append("--token-telemetry-confidence=0.9")
+    typed = flag(name) if dict(options())[name].is_switch else f"{flag(name)}={GOOD[name]}"
+    loaded = settings_in_force(pytester, *first, typed)
     assert loaded["texts"][name] == as_written(name)
 
 
@@ -81,7 +89,9 @@ def test_a_setting_is_read_from_an_ini_file(pytester: pytest.Pytester, name: str
         value = f'["{GOOD[name]}"]' if dict(options())[name].repeatable else f'"{GOOD[name]}"'
         text = f"[tool.pytest.ini_options]\n{ini_key(name)} = {value}\n"
     (pytester.path / file).write_text(text)
-    arguments = [] if name == "dir" else ["--token-telemetry-dir=runs"]
+    arguments = [] if name == "dir" else ["--token-telemetry-dir=runs", "--token-telemetry-confidence=0.8"]
+    if name in ("dir", "confidence"):
+        arguments = arguments[:-1]
     assert settings_in_force(pytester, *arguments)["texts"][name] == as_written(name)
 
 
@@ -128,9 +138,11 @@ REFUSED = {
     "max_truncation": ("2,5", "'2,5' is not a rate (write 0.025 or 2.5%)"),
     "under_multiplier": ("0", "'0' is not a multiplier above 0"),
     "max_waste_p90": ("nan", "'nan' is not a ratio above 0"),
+    "confidence": ("1", "'1' is not a confidence from 0.5 to below 1 (write 0.95 or 95%)"),
+    "inconclusive": ("pass", "'pass' is not one of warn, fail"),
+    "tuning": ("runs/advice.log", "'runs/advice.log' would be read as a log (name a file that no pattern matches)"),
     "tier2": ("pass", "'pass' is not one of warn, fail"),
     "junit_family": ("legacy", "'legacy' is not one of xunit1, xunit2"),
-    "json": ("", "'' is not a path"),
 }
 
 
@@ -166,6 +178,38 @@ def test_a_file_is_no_directory(run: Run, pytester: pytest.Pytester) -> None:
     assert "'runs' is a file, not a directory" in result.text
 
 
+def test_a_missing_directory_is_blamed_on_the_ini_file_that_names_it(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\ntoken_telemetry_dir = nowhere\n")
+    result = run(directory=None)
+    assert result.exit == 4
+    assert "ERROR: token_telemetry_dir in tox.ini: 'nowhere' does not exist" in result.text
+
+
+@pytest.mark.parametrize("option", ["json", "markdown-append"])
+def test_an_empty_path_means_no_file(run: Run, passing: object, pytester: pytest.Pytester, option: str) -> None:
+    pytester.makeini(f"[pytest]\ntoken_telemetry_{option.replace('-', '_')} = kept.out\n")
+    assert run("--token-telemetry-dir=runs", f"--token-telemetry-{option}=", directory=None).exit == 0
+    assert not (pytester.path / "kept.out").exists()
+
+
+@pytest.mark.parametrize("how", ["command line", "ini file"])
+def test_nothing_can_be_required(run: Run, pytester: pytest.Pytester, how: str) -> None:
+    write(pytester.path / "runs", ready_lines(27, category="anything"))
+    if how == "ini file":
+        pytester.makeini("[pytest]\ntoken_telemetry_require_categories =\n")
+        assert run().exit == 0
+    else:
+        assert run("--token-telemetry-require-categories=").exit == 0
+
+
+def test_an_alias_can_be_taken_back(run: Run, pytester: pytest.Pytester) -> None:
+    write(pytester.path / "runs", ready_lines())
+    turned = ["--token-telemetry-alias=docs=documentation", "--token-telemetry-alias=documentation=documentation"]
+    result = run(*turned, "--token-telemetry-require-categories=documentation")
+    assert result.exit == 0
+    assert "documentation" in {each["name"] for each in result.report["strata"]["category"]}
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -173,7 +217,12 @@ def test_a_file_is_no_directory(run: Run, pytester: pytest.Pytester) -> None:
         (["--token-telemetry-junit=x.xml", "--junitxml=x.xml"], "--junitxml writes to the same file"),
         (["--token-telemetry-junit=./x.xml", "--junitxml=a/../x.xml"], "--junitxml writes to the same file"),
         (["--token-telemetry-alias=a=b", "--token-telemetry-alias=a=c"], "'a' is given two meanings"),
-        (["--token-telemetry-alias=a=testing"], "is itself folded into 'tests' (write 'a=tests')"),
+        (["--token-telemetry-sequential"], "--token-telemetry-sequential needs a confidence"),
+        (["--token-telemetry-tuning=report.json"], "--token-telemetry-json writes to the same file"),
+        (
+            ["--token-telemetry-alias=a=testing"],
+            "is itself folded into 'tests' (to keep 'testing', add 'testing=testing')",
+        ),
     ],
 )
 def test_contradictions_are_refused(run: Run, passing: object, arguments: list[str], sentence: str) -> None:
@@ -195,6 +244,30 @@ def test_what_can_have_no_effect_is_refused(run: Run, suite: None, argument: str
     result = run(argument, directory=None)
     assert result.exit == 4
     assert f"{argument.partition('=')[0]}: there is nothing to judge (add --token-telemetry-dir=DIR)" in result.text
+
+
+@pytest.mark.parametrize(("value", "held"), [("true", True), ("false", False)])
+def test_a_switch_in_an_ini_file_is_true_or_false(pytester: pytest.Pytester, value: str, held: bool) -> None:
+    pytester.mkdir("runs")
+    pytester.makeini(f"[pytest]\ntoken_telemetry_dir = runs\ntoken_telemetry_one_per_task = {value}\n")
+    assert settings_in_force(pytester)["texts"]["one_per_task"] == ("true" if held else "false")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help", "--token-telemetry-dir=runs"],
+        ["token-telemetry", "--help"],
+        ["-k", "token-telemetry", "--co"],
+        ["--deselect", "token-telemetry"],
+    ],
+)
+def test_what_only_looks_like_an_argument_of_the_gate_is_none(
+    pytester: pytest.Pytester, suite: None, arguments: list[str]
+) -> None:
+    result = pytester.runpytest_inprocess("-p", "no:randomly", *arguments)
+    assert result.ret in (0, 5)
+    assert "there is nothing to judge" not in result.stderr.str()
 
 
 def test_limits_decide_exactly(run: Run, pytester: pytest.Pytester) -> None:

@@ -93,6 +93,34 @@ def test_a_ratio_is_read_exactly(text, value):
     assert values.ratio(text) == value
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0.95", "0.95"), ("95%", "0.95"), (" 80 % ", "0.8"), ("0.5", "0.5"), ("50%", "0.5"), ("0.999999", "0.999999")],
+)
+def test_a_confidence_is_read_exactly(text, value):
+    assert values.confidence(text) == Fraction(value)
+
+
+@pytest.mark.parametrize(
+    "text", [*NOT_NUMBERS, "0", "0.49", "49.9%", "1", "100%", "1.0", "95", "2", "99.999999999999999%"]
+)
+def test_what_is_no_confidence_is_refused(text):
+    # the last is below one, but no floating point number tells
+    with pytest.raises(ValueError, match=r" is not a confidence from 0.5 to below 1 \(write 0.95 or 95%\)$"):
+        values.confidence(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False), (" True ", True), ("FALSE", False)])
+def test_a_switch_is_read(text, value):
+    assert values.switch(text) is value
+
+
+@pytest.mark.parametrize("text", ["", "yes", "no", "1", "0", "on", "truee"])
+def test_what_is_no_switch_is_refused(text):
+    with pytest.raises(ValueError, match=r" is neither true nor false$"):
+        values.switch(text)
+
+
 @pytest.mark.parametrize("text", [*NOT_NUMBERS, "0", "0.0", "0x", "x", "3xx", "x3", "3X", "3%"])
 def test_what_is_no_ratio_is_refused(text):
     with pytest.raises(ValueError, match=r" is not a ratio above 0 \(write 3 or 3x\)$"):
@@ -224,6 +252,8 @@ def test_what_is_no_path_is_refused(text):
 
 READERS = [
     values.rate,
+    values.confidence,
+    values.switch,
     values.ratio,
     values.multiplier,
     values.count(0),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.wording import exact, inert, listing, percent, plural, times
+from pytest_token_telemetry.wording import exact, inert, listing, percent, plural, times, upwards
 
 
 @pytest.mark.parametrize(("n", "words"), [(0, "0 samples"), (1, "1 sample"), (2, "2 samples")])
@@ -84,6 +84,26 @@ def test_a_ratio_has_the_digits_it_needs(value, target, words):
 def test_a_ratio_stands_on_its_side_of_the_target(value, target):
     shown = Fraction(times(value, target).removesuffix("x"))
     assert (shown < target) == (value < float(target))
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "words"),
+    [
+        (1.12, "1.12"),  # 1.12 * 100 is 112.00000000000001
+        (1.120001, "1.13"),
+        (0.29, "0.29"),
+        (2.0, "2.00"),
+        (1e-9, "0.01"),
+        (1e9, "1000000000.00"),
+    ],
+)
+def test_a_multiplier_is_rounded_upwards(multiplier, words):
+    assert upwards(multiplier) == words
+
+
+@given(st.floats(1e-9, 1e9))
+def test_a_shown_multiplier_is_never_below_the_real_one(multiplier):
+    assert Fraction(str(multiplier)) <= Fraction(upwards(multiplier)) < Fraction(str(multiplier)) + Fraction(1, 100)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from scipy.stats import beta, binom
 
-from pytest_token_telemetry.analysis.evidence import bounds, samples_to_prove
+from pytest_token_telemetry.analysis.evidence import MOST_SAMPLES, Certainty, bounds, holm, p_value_above
+
+NINETY_FIVE = Certainty()
 
 
 @pytest.mark.parametrize(
@@ -87,34 +89,34 @@ def test_without_an_event_the_upper_bound_has_a_closed_form(n):
     ],
 )
 def test_samples_to_prove_are_those_of_the_published_table(target, needed):
-    assert [samples_to_prove(events, target) for events in range(6)] == needed
+    assert [NINETY_FIVE.samples_to_prove(events, target) for events in range(6)] == needed
 
 
 @pytest.mark.parametrize(("target", "needed"), [(0.05, 32), (0.02, 80)])
 def test_less_confidence_needs_fewer_samples(target, needed):
-    assert samples_to_prove(0, target, 0.80) == needed
+    assert Certainty(0.80).samples_to_prove(0, target) == needed
 
 
 @pytest.mark.parametrize("events", [0, 1, 5])
 def test_nothing_proves_a_rate_of_zero(events):
-    assert samples_to_prove(events, 0.0) is None
+    assert NINETY_FIVE.samples_to_prove(events, 0.0) is None
 
 
 @pytest.mark.parametrize(("events", "needed"), [(0, 1), (1, 1), (7, 7)])
 def test_a_rate_of_one_needs_no_proof(events, needed):
-    assert samples_to_prove(events, 1.0) == needed
+    assert NINETY_FIVE.samples_to_prove(events, 1.0) == needed
 
 
 @pytest.mark.parametrize("target", [0.1, 0.01, 0.001, 1e-6, 0.9, 0.96])
 def test_clean_samples_to_prove_have_a_closed_form(target):
     # (1 - target) ** n <= 0.05
-    assert samples_to_prove(0, target) == math.ceil(math.log(0.05) / math.log1p(-target))
+    assert NINETY_FIVE.samples_to_prove(0, target) == math.ceil(math.log(0.05) / math.log1p(-target))
 
 
 @limits(deadline=None, max_examples=150)
 @given(st.integers(0, 60), st.floats(0.001, 0.99), st.sampled_from([0.5, 0.8, 0.95, 0.99]))
 def test_samples_to_prove_are_enough_and_one_less_is_not(events, target, confidence):
-    needed = samples_to_prove(events, target, confidence)
+    needed = Certainty(confidence).samples_to_prove(events, target)
     assert needed is not None
     assert binom.cdf(events, needed, target) <= (1 - confidence) * (1 + 1e-9)
     if needed - 1 > events:
@@ -138,3 +140,153 @@ def test_samples_to_prove_are_enough_and_one_less_is_not(events, target, confide
 def test_proof_begins_where_the_published_table_says(events, n, proves):
     found = bounds(events, n)
     assert ("pass" if found.upper <= 0.05 else "fail" if found.lower > 0.05 else None) == proves
+    assert NINETY_FIVE.proves_within(events, n, 0.05) is (proves == "pass")
+    assert NINETY_FIVE.proves_above(events, n, 0.05) is (proves == "fail")
+
+
+@pytest.mark.parametrize(("n", "least"), [(20, 4), (50, 6), (100, 10), (200, 16)])
+def test_an_underestimation_rate_is_proven_too_high_from_the_published_count(n, least):
+    assert NINETY_FIVE.proves_above(least, n, 0.05)
+    assert not NINETY_FIVE.proves_above(least - 1, n, 0.05)
+
+
+@pytest.mark.parametrize(("n", "least"), [(20, 3), (50, 4), (100, 6), (200, 8)])
+def test_a_truncation_rate_is_proven_too_high_from_the_published_count(n, least):
+    assert NINETY_FIVE.proves_above(least, n, 0.02)
+    assert not NINETY_FIVE.proves_above(least - 1, n, 0.02)
+
+
+@limits(deadline=None, max_examples=300)
+@given(
+    st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    st.floats(0.001, 0.999),
+    st.sampled_from([0.5, 0.8, 0.95, 0.999999]),
+)
+def test_what_is_proven_is_what_the_bounds_say(counts, target, confidence):
+    events, n = counts
+    certainty = Certainty(confidence)
+    lower, upper = exact_bounds(events, n, confidence)
+    if abs(upper - target) > 1e-9:
+        assert certainty.proves_within(events, n, target) is (upper <= target)
+    if abs(lower - target) > 1e-9:
+        assert certainty.proves_above(events, n, target) is (lower > target)
+
+
+@pytest.mark.parametrize("certainty", [Certainty(), Certainty(0.5), Certainty(sequential=True)])
+@pytest.mark.parametrize("target", [0.0, 1e-17, 1e-15, 0.05, 0.5, 1.0])
+def test_no_samples_prove_nothing(certainty, target):
+    assert not certainty.proves_within(0, 0, target)
+    assert not certainty.proves_above(0, 0, target)
+
+
+@pytest.mark.parametrize("certainty", [Certainty(), Certainty(sequential=True)])
+@pytest.mark.parametrize("target", [0.0, 1e-17])
+def test_one_event_proves_that_it_does_not_never_happen(certainty, target):
+    assert certainty.proves_above(1, 100, target)
+    assert not certainty.proves_above(0, 100, target)
+    assert not certainty.proves_within(0, 100, target)
+
+
+@pytest.mark.parametrize("certainty", [Certainty(), Certainty(sequential=True)])
+def test_a_target_of_one_is_always_met(certainty):
+    assert certainty.proves_within(5, 5, 1.0)
+    assert not certainty.proves_above(5, 5, 1.0)
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+@pytest.mark.parametrize("target", [1e-17, 1e-12, 1e-8])
+@pytest.mark.parametrize("events", [0, 1, 1000])
+def test_a_number_of_samples_that_nobody_collects_is_none(events, target, sequential):
+    # log(0.05) / log(1 - 1e-8) is three hundred millions
+    certainty = Certainty(sequential=sequential)
+    assert certainty.samples_to_prove(events, target) is None
+    assert certainty.samples_to_prove_at_rate(events, 10**13, target) is None
+
+
+def test_the_most_samples_are_still_a_number():
+    target = -math.log(0.05) / MOST_SAMPLES * 1.000001
+    assert NINETY_FIVE.samples_to_prove(0, target) == math.ceil(math.log(0.05) / math.log1p(-target))
+
+
+def fewest_at_rate(events, n, target, most):
+    """By trying: the least number that proves it with as many events as the rate brings."""
+    for samples in range(1, most):
+        expected = math.ceil(samples * events / n)
+        if expected < samples * target and binom.cdf(expected, samples, target) <= 0.05:
+            return samples
+    return None
+
+
+@pytest.mark.parametrize(
+    ("events", "n", "target"),
+    [
+        *((0, 20, 0.05), (1, 30, 0.05), (1, 40, 0.05), (1, 100, 0.05), (2, 100, 0.05), (3, 100, 0.05), (3, 77, 0.05)),
+        *((1, 20, 0.10), (3, 45, 0.10), (5, 60, 0.10), (7, 100, 0.10), (1, 100, 0.02), (3, 20, 0.20), (12, 100, 0.20)),
+    ],
+)
+def test_samples_to_prove_at_the_present_rate_are_the_fewest(events, n, target):
+    assert NINETY_FIVE.samples_to_prove_at_rate(events, n, target) == fewest_at_rate(events, n, target, 5000)
+
+
+@limits(deadline=None, max_examples=100)
+@given(
+    st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    st.sampled_from([0.02, 0.05, 0.1, 0.3]),
+    st.booleans(),
+)
+def test_samples_at_the_present_rate_prove_it(counts, target, sequential):
+    events, n = counts
+    certainty = Certainty(sequential=sequential)
+    needed = certainty.samples_to_prove_at_rate(events, n, target)
+    if needed is not None:
+        assert certainty.proves_within(-(-needed * events // n), needed, target)
+    else:
+        # the alternatives at every look are half the target at most: above some 0.7 of it none is likelier
+        assert events >= (0.6 if sequential else 0.9) * target * n
+
+
+@pytest.mark.parametrize(("events", "n", "target"), [(1, 20, 0.05), (2, 20, 0.05), (7, 100, 0.07), (1, 20, 0.0)])
+def test_at_a_rate_on_target_no_number_of_samples_proves_it(events, n, target):
+    assert NINETY_FIVE.samples_to_prove_at_rate(events, n, target) is None
+
+
+@pytest.mark.parametrize("n", [1, 2, 20, 100, 1000, 10**5, 10**7])
+@pytest.mark.parametrize("target", [0.001, 0.02, 0.05, 0.5, 0.99])
+def test_a_p_value_is_the_upper_tail_of_the_binomial_distribution(n, target):
+    for events in sorted({0, 1, 2, round(n * target), round(n * target * 1.01) + 1, min(2 * round(n * target), n), n}):
+        if n * target < events <= n:
+            assert p_value_above(events, n, target) == pytest.approx(
+                binom.sf(events - 1, n, target), rel=1e-6, abs=1e-9
+            )
+
+
+@pytest.mark.parametrize(
+    ("events", "n", "target"), [(0, 0, 0.05), (0, 9, 0.0), (1, 20, 0.05), (5, 5, 1.0), (0, 9, 1.0)]
+)
+def test_what_is_within_its_target_has_no_evidence_against_it(events, n, target):
+    assert p_value_above(events, n, target) == 1.0
+
+
+@pytest.mark.parametrize("target", [0.0, 1e-17])
+def test_what_must_never_happen_is_disproven_by_one_event(target):
+    assert p_value_above(1, 10**6, target) == 0.0
+
+
+def test_p_values_are_adjusted_as_published():
+    assert holm([0.001, 0.012, 0.02, 0.04, 0.30]) == pytest.approx([0.005, 0.048, 0.06, 0.08, 0.30])
+
+
+def test_the_order_of_p_values_does_not_matter():
+    assert holm([0.30, 0.02, 0.001, 0.04, 0.012]) == pytest.approx([0.30, 0.06, 0.005, 0.08, 0.048])
+
+
+def test_no_p_values_stay_none():
+    assert holm([]) == []
+
+
+@limits(deadline=None, max_examples=100)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_adjusted_p_values_agree_with_statsmodels(p_values):
+    multitest = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels is not at hand")
+    _, expected, _, _ = multitest.multipletests(p_values, method="holm")
+    assert holm(p_values) == pytest.approx(expected.tolist(), abs=1e-9)

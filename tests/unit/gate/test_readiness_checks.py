@@ -156,7 +156,7 @@ def test_several_missing_values_are_listed():
 
 def test_what_is_there_is_counted():
     message = check(verdict(ready(27)), "readiness::categories").message
-    assert message == "successful samples in implementation (9), tests (9) and docs (9)"
+    assert message == "implementation: 9, tests: 9, docs: 9 successful"
 
 
 def test_a_category_that_only_cut_off_calls_have_is_missing():
@@ -177,4 +177,4 @@ def test_nothing_may_be_required(name):
 
 def test_other_categories_can_be_required():
     found = verdict(ready(27, category="refactoring"), require_categories="Refactoring")
-    assert check(found, "readiness::categories").message == "successful samples in refactoring (27)"
+    assert check(found, "readiness::categories").message == "refactoring: 27 successful"

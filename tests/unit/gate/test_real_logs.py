@@ -92,5 +92,6 @@ def test_the_logs_are_not_ready(judged, population):
 def test_what_to_collect_is_said(judged):
     assert judged()["advice"] == [
         "Collect 3 more successful samples.",
-        "Collect at least one successful sample in tests, in docs, with 1 deliverable and with 6+ deliverables.",
+        "These would do: 2 in tests of high complexity with 1 deliverable and 1 in docs of high complexity with 6+"
+        " deliverables.",
     ]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from pytest_token_telemetry.analysis.metrics import Share
-from pytest_token_telemetry.gate.checks import _rate_check
+from pytest_token_telemetry.gate.checks import _Rate
 from pytest_token_telemetry.verdict import RateFigure, RatioFigure
-from tests.unit.gate.cases import call, check, cut_off, outcomes, ready, verdict
+from tests.unit.gate.cases import call, check, cut_off, outcomes, ready, settings, verdict
 
 UNDER, CUT, WASTE = "tier1::underestimation", "tier1::truncation", "tier2::waste-p90"
 
@@ -142,7 +142,8 @@ def test_skipped_tiers_show_their_figures():
         assert check(found, each).message.endswith("; not judged, data not ready")
     # 1000 / 1200
     assert check(found, WASTE).message == (
-        "P90 = 0.83x of the risk population, n = 10 (target < 3x); not judged, data not ready"
+        "P90 = 0.83x of the risk population (target < 3x), unproven: 0 of 10 at 3x or more; 29 samples with 0 events"
+        " would prove it; not judged, data not ready"
     )
 
 
@@ -160,7 +161,9 @@ def test_without_samples_there_is_no_rate():
 )
 def test_waste_warns_unless_it_is_told_to_fail(tier2, outcome, conclusion, word):
     found = verdict(ready(27, 5000, 1000), tier2=tier2)
-    assert check(found, WASTE).message == f"P90 = 5.00x of the risk population, n = 27 (target < 3x) {word}"
+    assert check(found, WASTE).message == (
+        f"P90 = 5.00x of the risk population (target < 3x) {word}, proven: 27 of 27 at 3x or more"
+    )
     assert (check(found, WASTE).outcome, found.conclusion, found.fails) == (outcome, conclusion, outcome == "fail")
 
 
@@ -207,10 +210,107 @@ def test_no_percentage_is_shown_on_the_wrong_side_of_its_target(counts, percent)
     events, n = counts
     # or else the very rate, as far as fifteen digits can say it
     target = Fraction(f"{events / n:.15f}") if percent is None else Fraction(str(percent)) / 100
-    found = _rate_check(UNDER, Share(events, n), "samples", target, ready=True)
+    found = _Rate(settings(), ready=True).check(UNDER, Share(events, n), "samples", target)
     match = _RATE.match(found.message)
     assert match is not None
     shown = Fraction(match[3]) / 100
     assert found.outcome == ("pass" if Fraction(events, n) <= target else "fail")
     assert (shown <= target) == (found.outcome == "pass")
     assert abs(shown - Fraction(events, n)) <= Fraction(1, 2000)
+
+
+def test_samples_to_prove_are_told_with_what_they_would_prove():
+    found = check(verdict(under(3, 20), min_samples="1", require_categories="", confidence="0.95"), UNDER)
+    # statistics tables: three events need 153 samples
+    assert found.message == (
+        "3/20 = 15.0 % of the risk population (target <= 5 %) INCONCLUSIVE, unproven: true rate may be as low as 4.2 %"
+        " (95 %); 153 samples with 3 events would prove the target met"
+    )
+
+
+FIVE_ROWS = [
+    call(100, 90),
+    call(100, 120),
+    cut_off(100, 150),
+    cut_off(100, 100),
+    call(100, 10, success=False),
+]
+
+
+def test_calls_cut_off_below_their_prediction_make_the_rate_an_interval():
+    # 120 and 150 exceed their prediction for sure; the call cut off at 100 of 100 may have
+    found = check(verdict(FIVE_ROWS), UNDER)
+    assert (found.figure.events, found.figure.n, found.figure.uncertain) == (3, 4, 1)
+    assert "; 2 to 3, as 1 was cut off below the prediction" in found.message
+
+
+@pytest.mark.parametrize(("cut", "outcome"), [(2, "pass"), (3, "fail")])
+def test_the_upper_end_of_the_interval_is_gated(cut, outcome):
+    found = check(verdict([*ready(40 - cut), *[cut_off(1000, 900)] * cut]), UNDER)
+    assert (found.outcome, found.figure.uncertain) == (outcome, cut)
+    assert f"; 0 to {cut}, as {cut} were cut off below the prediction" in found.message
+
+
+def test_calls_cut_off_above_their_prediction_are_certain():
+    found = check(verdict([*ready(19), cut_off(1000, 1001)], min_samples="1"), UNDER)
+    assert found.figure.uncertain == 0
+    assert "cut off" not in found.message
+
+
+@pytest.mark.parametrize("population", ["success", "all"])
+def test_the_origins_populations_know_no_interval(population):
+    found = check(verdict([*ready(27), cut_off(1000, 900)], population=population), UNDER)
+    assert found.figure.uncertain == 0
+
+
+def waste_of(ratios, truncated=0):
+    """The waste check of successes with these ``ratios``, of which the last are cut off."""
+    rows = [call(round(ratio * 1000), 1000) for ratio in ratios[: len(ratios) - truncated]]
+    rows += [cut_off(round(ratio * 1000), 1000) for ratio in ratios[len(ratios) - truncated :]]
+    return check(verdict(rows, require_categories="", require_complexities="", require_deliverables=""), WASTE)
+
+
+TWENTY = [1.05, 1.1, 1.15, 1.2, 1.25, 1.3, 1.35, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0, 2.2, 2.4, 2.6, 2.8, 3.5, 5.0]
+
+
+def test_waste_has_the_evidence_of_a_rate():
+    figure = waste_of(TWENTY).figure
+    # numpy and R give 3.43 by definition 6; two of twenty reach 3: statsmodels' upper bound is .282619
+    assert (figure.value, figure.events, figure.n, figure.proven) == (pytest.approx(3.43), 2, 20, False)
+    assert figure.bounds.upper == pytest.approx(0.282619, abs=5e-7)
+
+
+@pytest.mark.parametrize(("n", "proven"), [(20, False), (28, False), (29, True), (60, True)])
+def test_waste_needs_twenty_nine_clean_samples_to_be_proven(n, proven):
+    # 0.9 ** 29 = 0.0471; 0.9 ** 28 = 0.0523
+    found = waste_of([1.5] * n)
+    assert found.figure.proven is proven
+    assert found.figure.samples_to_prove == (None if proven else 29)
+    assert ("; 29 samples with 0 events would prove it" in found.message) is not proven
+
+
+@pytest.mark.parametrize(("above", "proven"), [(5, False), (6, True)])
+def test_waste_is_proven_high_by_the_lower_bound(above, proven):
+    # scipy: binom.sf(4, 27, .1) = 0.1370; binom.sf(5, 27, .1) = 0.0472
+    found = waste_of([1.5] * (27 - above) + [4.0] * above)
+    assert (found.outcome, found.figure.proven) == ("warn", proven)
+    assert f"{'proven' if proven else 'unproven'}: {above} of 27 at 3x or more" in found.message
+
+
+@pytest.mark.parametrize(
+    ("ratios", "truncated", "limit"),
+    [
+        # P90 of 9 is the largest; cut off calls there make it an upper limit, elsewhere they do not matter
+        ([1.0] * 8 + [2.0], 1, True),
+        ([1.0] * 7 + [2.0, 0.5], 1, False),
+        # with 20 it lies between the 18th and the 19th, and rests on both
+        ([1.0] * 16 + [2.4, 2.5, 2.6, 2.0], 1, False),
+        ([1.0] * 17 + [2.5, 2.6, 2.0], 1, True),
+        ([1.0] * 17 + [2.5, 2.6, 2.4], 1, True),
+        ([1.0] * 18 + [2.5, 2.6], 1, True),
+    ],
+)
+def test_waste_that_rests_on_cut_off_calls_is_an_upper_limit(ratios, truncated, limit):
+    found = waste_of(ratios, truncated)
+    assert found.figure.upper_limit is limit
+    assert ("x (upper limit) of " in found.message) is limit

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pytest_token_telemetry.gate import judge
-from pytest_token_telemetry.sources.reading import UnusableLines
+from pytest_token_telemetry.sources.reading import File, UnusableLines
 from tests.unit.gate.cases import call, cut_off, reading, ready, settings, verdict
 
 
@@ -26,31 +26,63 @@ def test_tuning_names_what_is_exceeded_and_where():
     rows = [*ready(60), *[call(1000, 1200, category="docs")] * 6, *[cut_off(category="tests")] * 2]
     found = verdict(rows)
     # underestimated: 6 + 2 of 68; truncated: 2 of 68; of the 60, 24 are implementation, 18 tests and 18 docs
-    assert found.headline == (
-        "Tuning needed: underestimation and truncation above target (11.8 % underestimated, 2.9 % truncated)."
-    )
+    assert found.headline == ("Tuning needed: 11.8 % underestimated, 2.9 % truncated.")
     assert found.advice == (
-        "Raise the predictions where runs were underestimated: docs 6 of 24, tests 2 of 20.",
-        "Raise the budget (max_tokens) where runs were cut off: tests 2 of 20.",
+        # of 24 docs, the 24th smallest ratio counts: 1.2; in tests, 2 of 20 were cut off
+        "Multiply the predictions in docs by 1.20 (24 samples).",
+        "Raise the budget (max_tokens) where runs were cut off: tests 2 of 20. Then tune again.",
     )
 
 
 def test_only_what_is_exceeded_is_named():
     found = verdict([*ready(60), *[call(1000, 1200, category="docs")] * 6])
-    assert found.headline.startswith("Tuning needed: underestimation above target (")
+    assert found.headline == "Tuning needed: 9.1 % underestimated."  # 6 of 66
     assert len(found.advice) == 1
 
 
 def test_waste_alone_is_lowered():
     found = verdict(ready(60, 5000, 1000), tier2="fail")
-    assert found.headline == "Tuning needed: waste above target (0.0 % underestimated, 0.0 % truncated)."
+    assert found.headline == "Tuning needed: waste above its target."
     assert found.advice == ("Lower the predictions where waste is high, as far as Tier 1 stays within its targets.",)
 
 
 def test_three_categories_are_named_and_the_rest_is_others():
     rows = [*ready(60), *(call(1, 9, category=name) for name in "aabbbccccd")]
     assert verdict(rows).advice == (
-        "Raise the predictions where runs were underestimated: c 4 of 4, b 3 of 3, a 2 of 2, and others.",
+        # the categories that were predicted well and c and b, of three samples at least, lend their spread: none
+        "Multiply the predictions in c by 9.00 (4 samples, borrowed from the others), b by 9.00 (3 samples, borrowed"
+        " from the others).",
+        "Collect samples to tune on: a (2 of 19), d (1 of 19).",
+    )
+
+
+def test_three_categories_are_multiplied_and_the_rest_is_others():
+    rows = [*ready(60), *(call(1, 9, category=name) for name in "abcd" * 5)]
+    assert verdict(rows).advice == (
+        "Multiply the predictions in a by 9.00 (5 samples, borrowed from the others), b by 9.00 (5 samples, borrowed"
+        " from the others), c by 9.00 (5 samples, borrowed from the others) and others.",
+    )
+
+
+def test_a_multiplier_is_rounded_up_and_a_plain_one_stays():
+    # 1.12 * 100 is 112.00000000000001
+    for output, shown in ((1120, "1.12"), (1121, "1.13"), (2000, "2.00")):
+        rows = [*ready(60), *[call(1000, output, category="docs")] * 6]
+        assert verdict(rows).advice == (f"Multiply the predictions in docs by {shown} (24 samples).",)
+
+
+def test_predictions_of_nothing_cannot_be_multiplied():
+    assert verdict(ready(60, predicted=0)).advice == (
+        "Raise the predictions where runs were underestimated: implementation 24 of 24, docs 18 of 18, tests 18 of 18.",
+    )
+
+
+def test_a_spread_that_no_multiplier_meets_is_said():
+    # half take a tenth of their prediction, half ten times it: 95 % within costs the P10 a factor of 100
+    rows = [*ready(40), *[call(1000, output, category="docs") for output in (100, 10_000) * 20]]
+    assert verdict(rows).advice[-1] == (
+        "No single multiplier meets both risk and cost in docs: the estimator lacks information there (split the"
+        " category or add a feature)."
     )
 
 
@@ -59,13 +91,36 @@ def test_not_ready_says_what_to_collect():
     assert found.headline == "Not enough representative data: collect more, do not tune."
     assert found.advice == (
         "Collect 11 more successful samples.",
-        "Collect at least one successful sample in tests, in docs, of medium complexity, of high complexity,"
-        " with 1 deliverable and with 6+ deliverables.",
+        "These would do: 6 in tests of medium complexity with 1 deliverable and 5 in docs of high complexity with 6+"
+        " deliverables.",
     )
 
 
 def test_one_missing_sample_is_one():
-    assert verdict(ready(19)).advice == ("Collect 1 more successful sample.",)
+    # of 19, docs, medium and high complexity and 2-5 and 6+ deliverables have one less than the others
+    assert verdict(ready(19)).advice == (
+        "Collect 1 more successful sample.",
+        "These would do: 1 in docs of medium complexity with 2-5 deliverables.",
+    )
+
+
+def test_missing_kinds_are_collected_even_if_there_are_samples_enough():
+    rows = [each for each in ready(81) if each.category != "docs" and each.deliverable_count != 1]
+    assert verdict(rows).advice == (
+        "Collect 1 more successful sample.",
+        "These would do: 1 in docs of low complexity with 1 deliverable.",
+    )
+
+
+def test_where_nothing_is_required_any_kind_will_do():
+    found = verdict(ready(5), require_categories="", require_complexities="", require_deliverables="")
+    assert found.advice == ("Collect 15 more successful samples.", "These would do: 15 of any kind.")
+
+
+def test_four_kinds_are_named_and_the_rest_is_others():
+    found = verdict([], {"files": (File("a.log", 0),)}, require_categories="a,b,c,d,e,f", min_samples="6")
+    assert found.advice[-1].startswith("These would do: 1 in a of low complexity with 1 deliverable, 1 in b ")
+    assert found.advice[-1].endswith(" and 2 of other kinds.")
 
 
 def test_samples_that_do_not_say_whether_they_were_cut_off_are_to_be_logged():
@@ -186,9 +241,11 @@ def test_names_from_the_logs_stand_in_no_sentence_unless_they_are_plain_words(na
 
 def test_a_hostile_category_is_another_category():
     rows = [*ready(60), *[call(1, 9, category="@everyone")] * 9]
-    assert verdict(rows).advice == ("Raise the predictions where runs were underestimated: another category 9 of 9.",)
+    assert verdict(rows).advice == (
+        "Multiply the predictions in another category by 9.00 (9 samples, borrowed from the others).",
+    )
 
 
 def test_samples_without_a_category_are_another_category():
     rows = [*ready(60), *[call(1, 9, category=None)] * 9]
-    assert verdict(rows).advice[0].endswith(": another category 9 of 9.")
+    assert verdict(rows).advice[0].startswith("Multiply the predictions in another category by 9.00 (")

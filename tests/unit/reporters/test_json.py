@@ -142,7 +142,14 @@ def test_the_conclusion_is_the_verdicts(rows, conclusion):
 def test_no_data_is_null():
     found = report(verdict([]))
     assert found["metrics"]["success_rate"] is None
-    assert found["metrics"]["waste"] == {"n": 0, "p50": None, "p90": None, "mean": None, "method": "hyndman-fan-6"}
+    assert found["metrics"]["waste"] == {
+        "n": 0,
+        "p50": None,
+        "p90": None,
+        "mean": None,
+        "method": "hyndman-fan-6",
+        "upper_limit": False,
+    }
     checks = {check["id"]: check for check in found["checks"]}
     assert (checks["tier1::truncation"]["value"], checks["tier1::truncation"]["bounds"]) == (None, None)
     assert checks["readiness::sources"]["missing"] == 0

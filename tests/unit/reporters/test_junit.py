@@ -118,16 +118,25 @@ def test_a_skipped_check_says_why():
 def test_a_warning_is_a_pass():
     case = cases(TUNE)["tier2::waste-p90"]
     assert [each.tag for each in case] == ["system-out"]
-    assert case[0].text.endswith("above target")
+    assert case[0].text.endswith("above target, proven: 60 of 69 at 3x or more")
+
+
+def test_an_open_check_is_skipped_with_its_figure_or_fails():
+    rows = ready(60)
+    for policy, kind in (("warn", "skipped"), ("fail", "failure")):
+        found = verdict(rows, confidence="0.95", inconclusive=policy)
+        (told,) = cases(found)["tier1::truncation"].findall(kind)
+        assert told.get("message").startswith("0/60 = 0.0 % of attempts (target <= 2 %) INCONCLUSIVE, unproven: ")
 
 
 def test_the_first_family_names_file_and_line():
     found = cases(TUNE)
     # the worst sample is the first that was cut off: 8192 for 1000, after 60 others
-    assert (found["tier1::truncation"].get("file"), found["tier1::truncation"].get("line")) == (
+    assert (found["tier1::underestimation"].get("file"), found["tier1::underestimation"].get("line")) == (
         "logs/run-1/agent.log",
         "61",
     )
+    assert (found["tier1::truncation"].get("file"), found["tier1::truncation"].get("line")) == ("logs", "1")
     assert (found["readiness::samples"].get("file"), found["readiness::samples"].get("line")) == ("logs", "1")
 
 
@@ -137,7 +146,7 @@ def test_without_a_sample_every_case_is_about_the_directory():
 
 def test_a_colon_in_a_path_is_no_line():
     found = verdict([call()], {"files": (File("C:/logs/a.log", 1),)})
-    assert cases(found)["tier1::truncation"].get("file") == "C:/logs/a.log"
+    assert cases(found)["tier1::underestimation"].get("file") == "C:/logs/a.log"
 
 
 def test_the_second_family_has_no_file_and_line():

@@ -32,6 +32,7 @@ OWN_ELEMENTS = {
     "details",
     "summary",
     "code",
+    "b",
     "sub",
 }
 

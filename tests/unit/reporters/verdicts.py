@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from hypothesis import strategies as st
 
 from pytest_token_telemetry.gate import judge
@@ -57,6 +59,7 @@ samples = st.builds(
     deliverable_count=st.none() | st.integers(1, 9),
     task_id=optional_names,
     smape=st.none() | st.floats(0, 10**9),
+    time=st.none() | st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 9)),
 )
 
 
@@ -84,6 +87,12 @@ def verdicts(draw: st.DrawFn) -> Verdict:
         tier2=draw(st.sampled_from(["warn", "fail"])),
         not_ready=draw(st.sampled_from(["fail", "skip"])),
         max_unusable=draw(st.sampled_from([None, "0", "3"])),
+        confidence=(confidence := draw(st.sampled_from([None, None, "0.95", "0.5", "99.9999%"]))),
+        inconclusive=draw(st.sampled_from(["warn", "fail"])),
+        sequential=draw(st.sampled_from(["false", "true"])) if confidence else "false",
+        one_per_task=draw(st.sampled_from(["false", "true"])),
+        max_truncation=draw(st.sampled_from(["2%", "0%", "40%"])),
+        tuning=draw(st.sampled_from([None, "tuning.json"])),
     )
     selected = draw(st.just(set(CHECK_IDS)) | st.sets(st.sampled_from(CHECK_IDS)))
     return judge(found, written, selected)
