@@ -101,7 +101,7 @@ def waste(samples: Samples, rows: Mask | Integers) -> Waste:
         return Waste(0, None, None, None)
     ascending = np.sort(ratios)
     p50, p90 = quantile(ascending, 0.5), quantile(ascending, 0.9)
-    rests_on = ascending[np.searchsorted(ascending, p90, side="right") - 1]
+    rests_on = ascending[int(np.searchsorted(ascending, p90, side="right")) - 1]
     upper_limit = bool((ratios[samples.truncated[rows] == 1] >= rests_on).any())
     return Waste(len(ratios), p50, p90, float(ratios.mean()), upper_limit)
 
