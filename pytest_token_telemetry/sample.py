@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+
+from pytest_token_telemetry.recording.record import MOST_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,17 +16,17 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pytest_token_telemetry.recording.record import FinishReason
+
     Integers: TypeAlias = npt.NDArray[np.int64]
     Floats: TypeAlias = npt.NDArray[np.float64]
     Mask: TypeAlias = npt.NDArray[np.bool_]
 
-MAX_TOKENS_COUNTED = 10**9
-"""A larger count is taken for a defect. It also keeps ``tokens * multiplier`` exact in 64 bits."""
+MAX_TOKENS_COUNTED = MOST_TOKENS
+"""The limit also keeps ``tokens * multiplier`` exact in 64 bits."""
 
 UNKNOWN = -1
 """How a column says that a count, a flag or a name is not known."""
-
-FinishReason = Literal["stop", "length", "tool_call", "content_filter", "error", "context", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

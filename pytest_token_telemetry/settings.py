@@ -87,7 +87,7 @@ class Settings:
     )
     pattern: tuple[str, ...] = _setting(
         values.glob,
-        ("*.log",),
+        ("*.log", "*.jsonl"),
         "GLOB",
         "Read the files whose name matches GLOB, or whose path below DIR does if GLOB has a '/' (repeatable).",
     )

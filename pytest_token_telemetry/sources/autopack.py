@@ -12,11 +12,13 @@ the text around them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.sample import MAX_TOKENS_COUNTED, FinishReason, Sample
+from pytest_token_telemetry.recording.record import LONGEST_TEXT, finish_reason, is_truncated
+from pytest_token_telemetry.sample import MAX_TOKENS_COUNTED, Sample
+from pytest_token_telemetry.sources.records import MOST_FEATURES, Budget, Read, RecordError, Unusable
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.scan import Fragment
@@ -25,12 +27,6 @@ V2 = b"[TokenEstimationV2]"
 V1 = b"[TokenEstimation]"
 BUDGET = b"[TOKEN_BUDGET]"
 TAGS = (V2, V1, BUDGET)
-
-LONGEST_NAME = 256
-"""Characters of a name or feature that are kept."""
-
-MOST_FEATURES = 32
-"""Features that are kept of one line."""
 
 _TIMESTAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
@@ -48,26 +44,6 @@ _PERCENT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)%?", re.ASCII)
 _USED = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
 _CLOSING = "',;}]\\"
 """What else may stand behind a line's last value where the line itself is quoted, as in JSON."""
-
-_FINISH_REASONS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "max_tokens_exceeded": "length",
-    "tool_use": "tool_call",
-    "tool_calls": "tool_call",
-    "tool_call": "tool_call",
-    "function_call": "tool_call",
-    "content_filter": "content_filter",
-    "refusal": "content_filter",
-    "safety": "content_filter",
-    "error": "error",
-    "model_length": "context",
-    "model_context_window_exceeded": "context",
-}
 
 _KNOWN = frozenset(
     {
@@ -94,35 +70,6 @@ _NUMBERS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A record that is a sample."""
-
-    sample: Sample
-    identity: str | None
-    """The line from its timestamp on: the same in every copy. ``None`` without a timestamp."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unusable:
-    """A record that should be a sample and cannot be."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """A ``[TOKEN_BUDGET]`` record: which task used how many output tokens under which cap."""
-
-    task_id: str
-    output_tokens: int
-    max_tokens: int
-
-
-class _RecordError(Exception):
-    """Why a record cannot be used, in our own words: never the record's."""
-
-
 def parse(fragment: Fragment) -> Read | Unusable | Budget | None:
     """What ``fragment`` says; ``None`` if it only mentions a tag."""
     before = _text(fragment.before)
@@ -131,7 +78,7 @@ def parse(fragment: Fragment) -> Read | Unusable | Budget | None:
         return _budget(after)
     try:
         sample = _legacy(after) if fragment.tag == V1 else _estimation(after, ended)
-    except _RecordError as error:
+    except RecordError as error:
         return Unusable(str(error))
     if sample is None:
         return None
@@ -158,7 +105,7 @@ def _words(after: str, ended: bool) -> dict[str, str]:
     """The ``key=value`` words of a record: the known ones anywhere, others as long as nothing else is between.
 
     Raises:
-        _RecordError: the record is cut off, or gives one field two values.
+        RecordError: the record is cut off, or gives one field two values.
     """
     words: dict[str, str] = {}
     features = 0
@@ -170,12 +117,12 @@ def _words(after: str, ended: bool) -> dict[str, str]:
         key, value = match[1], match[2].rstrip(_CLOSING) or match[2]
         if key in _KNOWN:
             if words.setdefault(key, value) != value:
-                raise _RecordError(f"{key} is given twice, with different values")
+                raise RecordError(f"{key} is given twice, with different values")
         elif unbroken and features < MOST_FEATURES:
             features += key not in words
             words.setdefault(key, value)
     if key in _NUMBERS and not ended and last_end == len(after):
-        raise _RecordError("the line is cut off")
+        raise RecordError("the line is cut off")
     return words
 
 
@@ -184,22 +131,23 @@ def _estimation(after: str, ended: bool) -> Sample | None:
     if not words and "Predicted:" not in after:
         return None
     if "actual_output" not in words and "actual_total" in words:
-        raise _RecordError("actual_total counts input and output together: there is no output count")
+        raise RecordError("actual_total counts input and output together: there is no output count")
     predicted = _count(words, "predicted_output")
     output = _count(words, "actual_output")
     if output < 0:
-        raise _RecordError("actual_output is negative")
+        raise RecordError("actual_output is negative")
     raw_reason = _name(words.get("stop_reason"))
-    reason = _finish_reason(raw_reason) if raw_reason else None
+    reason = finish_reason(raw_reason) if raw_reason else None
+    cap = _optional_count(words, "actual_max_tokens") or _optional_count(words, "max_tokens")
     deliverables = _optional_count(words, "deliverables")
     return Sample(
         predicted_output_tokens=predicted,
         output_tokens=output,
         budget_tokens=_optional_count(words, "selected_budget"),
-        max_tokens=_optional_count(words, "actual_max_tokens") or _optional_count(words, "max_tokens"),
+        max_tokens=cap,
         finish_reason=reason,
         finish_reason_raw=raw_reason,
-        truncated=_truncated(_flag(words, "truncated"), reason),
+        truncated=is_truncated(_flag(words, "truncated"), reason, output, cap),
         success=_flag(words, "success"),
         category=_name(words.get("category")),
         complexity=_name(words.get("complexity")),
@@ -207,7 +155,7 @@ def _estimation(after: str, ended: bool) -> Sample | None:
         task_id=_name(words.get("task_id") or words.get("phase")),
         model=_name(words.get("model")),
         smape=_percent(words.get("smape")),
-        features={key[:LONGEST_NAME]: value[:LONGEST_NAME] for key, value in words.items() if key not in _KNOWN},
+        features={key[:LONGEST_TEXT]: value[:LONGEST_TEXT] for key, value in words.items() if key not in _KNOWN},
     )
 
 
@@ -215,7 +163,7 @@ def _legacy(after: str) -> Sample | None:
     match = _LEGACY.match(after)
     if match is None:
         if "Predicted:" in after or _WORD.search(after):
-            raise _RecordError("the legacy line is not 'Predicted: N output tokens, Actual: M output tokens'")
+            raise RecordError("the legacy line is not 'Predicted: N output tokens, Actual: M output tokens'")
         return None
     counts = {"Predicted": match[1], "Actual": match[2]}
     return Sample(
@@ -235,28 +183,14 @@ def _budget(after: str) -> Budget | None:
     return Budget(task, int(used[1]), int(used[2]))
 
 
-def _finish_reason(raw: str) -> FinishReason:
-    """What providers and their libraries call it: ``max_tokens``, ``MAX_TOKENS``, ``FinishReason.MAX_TOKENS``."""
-    return _FINISH_REASONS.get(raw.lower().rpartition(".")[2].replace("-", "_"), "unknown")
-
-
-def _truncated(stated: bool | None, reason: FinishReason | None) -> bool | None:
-    """True if either says so: a reason that a gateway lost, or a flag nobody sets, must not hide a cut-off answer."""
-    if stated or reason in ("length", "context"):
-        return True
-    if stated is None and reason not in (None, "unknown", "error"):
-        return False
-    return stated
-
-
 def _count(words: dict[str, str], key: str) -> int:
     value = words.get(key)
     if not value:
-        raise _RecordError(f"{key} is missing")
+        raise RecordError(f"{key} is missing")
     if not _COUNT.fullmatch(value):
-        raise _RecordError(f"{key} is not a whole number")
+        raise RecordError(f"{key} is not a whole number")
     if len(value) > 11 or abs(int(value)) > MAX_TOKENS_COUNTED:
-        raise _RecordError(f"{key} is too large")
+        raise RecordError(f"{key} is too large")
     return int(value)
 
 
@@ -270,15 +204,15 @@ def _optional_count(words: dict[str, str], key: str) -> int | None:
 def _flag(words: dict[str, str], key: str) -> bool | None:
     value = words.get(key)
     if not value:
-        raise _RecordError(f"{key} is missing")
+        raise RecordError(f"{key} is missing")
     try:
         return {"true": True, "false": False, "none": None, "null": None}[value.lower()]
     except KeyError:
-        raise _RecordError(f"{key} is not True, False or None") from None
+        raise RecordError(f"{key} is not True, False or None") from None
 
 
 def _name(value: str | None) -> str | None:
-    return None if not value or value.lower() in ("none", "null") else value[:LONGEST_NAME]
+    return None if not value or value.lower() in ("none", "null") else value[:LONGEST_TEXT]
 
 
 def _percent(value: str | None) -> float | None:

@@ -10,7 +10,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sample import SampleColumns, Samples
-from pytest_token_telemetry.sources.autopack import TAGS, Budget, Read, Unusable, parse
+from pytest_token_telemetry.sources import autopack, native
+from pytest_token_telemetry.sources.records import Budget, Read, Unusable
 from pytest_token_telemetry.sources.scan import BLOCK, Scanner
 from pytest_token_telemetry.sources.walk import walk
 
@@ -149,7 +150,7 @@ class _Reader:
         self.unreadable = unreadable
         self._size = 0
         self._progress = progress
-        self._scanner = Scanner(TAGS, block, self._count_bytes)
+        self._scanner = Scanner((*autopack.TAGS, native.TAG), block, self._count_bytes)
         self._seen_files: set[tuple[int, int]] = set()
         self._copies: dict[bytes, dict[str | None, int]] = {}
 
@@ -185,7 +186,7 @@ class _Reader:
             self._progress(len(self.files), self._size)
 
     def _take(self, fragment: Fragment, budgets: _Budgets, candidate: _Candidate) -> None:
-        match parse(fragment):
+        match native.parse(fragment) if fragment.tag == native.TAG else autopack.parse(fragment):
             case Budget() as budget:
                 budgets.add(budget, fragment.line)
             case Unusable(reason):

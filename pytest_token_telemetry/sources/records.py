@@ -1,0 +1,41 @@
+"""What a record in a file can turn out to be, in any format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_token_telemetry.sample import Sample
+
+MOST_FEATURES = 32
+"""Features that are kept of one record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A record that is a sample."""
+
+    sample: Sample
+    identity: str | None
+    """The line from its timestamp on: the same in every copy. ``None`` without a timestamp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A record that should be a sample and cannot be."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A ``[TOKEN_BUDGET]`` record: which task used how many output tokens under which cap."""
+
+    task_id: str
+    output_tokens: int
+    max_tokens: int
+
+
+class RecordError(Exception):
+    """Why a record cannot be used, in our own words: never the record's."""
