@@ -159,7 +159,7 @@ def _is_within(figure: RateFigure, target: Fraction) -> bool:
 def _evidence(figure: RateFigure, certainty: Certainty, target: Fraction) -> str:
     """What a rate proves, in words."""
     assert figure.bounds is not None  # noqa: S101 - only a rate without samples has none
-    sure = f"{exact(Fraction(str(certainty.confidence)) * 100)} %"
+    sure = _sure(certainty)
     upper, lower = percent(figure.bounds.upper, target), percent(figure.bounds.lower, target)
     if certainty.sequential:
         words = f"{'proven' if figure.proven else 'unproven'} ({sure}, at every look)"
@@ -173,6 +173,10 @@ def _evidence(figure: RateFigure, certainty: Certainty, target: Fraction) -> str
         words += f" ({sure})"
     claim = "it" if _is_within(figure, target) else "the target met"
     return words + _more_needed(figure.samples_to_prove, figure.events, claim)
+
+
+def _sure(certainty: Certainty) -> str:
+    return f"{exact(Fraction(str(certainty.confidence)) * 100)} %"
 
 
 def _more_needed(samples: int | None, events: int, claim: str = "it") -> str:
@@ -199,13 +203,14 @@ def _waste_check(findings: Findings, *, ready: bool) -> Check:
     above = wasteful(findings.samples, findings.judged, float(target))
     prove = certainty.proves_within if within else certainty.proves_above
     proven = prove(above.events, above.n, _TENTH)
+    proof = bounds(above.events, above.n, certainty.confidence)
     figure = RatioFigure(
         n=waste.n,
         value=waste.p90,
         target=float(target),
         upper_limit=waste.upper_limit,
         events=above.events,
-        bounds=bounds(above.events, above.n, certainty.confidence),
+        bounds=proof,
         proven=proven,
         samples_to_prove=certainty.samples_to_prove(above.events, _TENTH) if within and not proven else None,
     )
@@ -214,8 +219,11 @@ def _waste_check(findings: Findings, *, ready: bool) -> Check:
     word = {"pass": " PASS", "fail": " FAIL", "warn": " above target", "skip": ""}[outcome]
     at_risk, _ = _POPULATIONS[settings.population]
     size = f"{times(waste.p90, target)}{' (upper limit)' if waste.upper_limit else ''}"
-    proof = f"{'proven' if proven else 'unproven'}: {above.events} of {above.n} at {exact(target)}x or more"
-    message = f"P90 = {size} of {at_risk} {limit}{word}, {proof}{_more_needed(figure.samples_to_prove, above.events)}"
+    share = Fraction(1, 10)
+    bound = f"at most {percent(proof.upper, share)}" if within else f"at least {percent(proof.lower, share)}"
+    words = f"{'proven' if proven else 'unproven'}: {above.events} of {above.n} at {exact(target)}x or more"
+    evidence = f"{words}, truly {bound} ({_sure(certainty)}){_more_needed(figure.samples_to_prove, above.events)}"
+    message = f"P90 = {size} of {at_risk} {limit}{word}, {evidence}"
     return Check(WASTE, outcome, message if ready else f"{message}; {_NOT_JUDGED}", figure)
 
 

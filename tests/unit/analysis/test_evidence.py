@@ -290,3 +290,16 @@ def test_adjusted_p_values_agree_with_statsmodels(p_values):
     multitest = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels is not at hand")
     _, expected, _, _ = multitest.multipletests(p_values, method="holm")
     assert holm(p_values) == pytest.approx(expected.tolist(), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "n", "rank"),
+    [
+        *((0.8, n, rank) for n, rank in ((31, None), (32, 32), (59, 58), (100, 98), (200, 194))),
+        *((0.95, n, rank) for n, rank in ((58, None), (59, 59), (93, 92), (100, 99), (200, 196))),
+    ],
+)
+def test_a_rank_that_is_probably_approximately_correct_follows_from_the_same_bound(confidence, n, rank):
+    """The smallest rank whose exceedance is proven within 5 %."""
+    proven = [k for k in range(1, n + 1) if Certainty(confidence).proves_within(n - k, n, 0.05)]
+    assert (min(proven) if proven else None) == rank

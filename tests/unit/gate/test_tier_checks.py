@@ -140,9 +140,10 @@ def test_skipped_tiers_show_their_figures():
     assert check(found, UNDER).message.startswith("10/10 = 100.0 % of the risk population (target <= 5 %), proven:")
     for each in (UNDER, CUT, WASTE):
         assert check(found, each).message.endswith("; not judged, data not ready")
-    # 1000 / 1200
+    # 1000 / 1200, and 1 - 0.05 ** (1 / 10)
     assert check(found, WASTE).message == (
-        "P90 = 0.83x of the risk population (target < 3x), unproven: 0 of 10 at 3x or more; 29 samples with 0 events"
+        "P90 = 0.83x of the risk population (target < 3x), unproven: 0 of 10 at 3x or more, truly at most 25.9 %"
+        " (95 %); 29 samples with 0 events"
         " would prove it; not judged, data not ready"
     )
 
@@ -161,8 +162,10 @@ def test_without_samples_there_is_no_rate():
 )
 def test_waste_warns_unless_it_is_told_to_fail(tier2, outcome, conclusion, word):
     found = verdict(ready(27, 5000, 1000), tier2=tier2)
+    # 0.05 ** (1 / 27) = 0.8950
     assert check(found, WASTE).message == (
-        f"P90 = 5.00x of the risk population (target < 3x) {word}, proven: 27 of 27 at 3x or more"
+        f"P90 = 5.00x of the risk population (target < 3x) {word}, proven: 27 of 27 at 3x or more, truly at least"
+        " 89.5 % (95 %)"
     )
     assert (check(found, WASTE).outcome, found.conclusion, found.fails) == (outcome, conclusion, outcome == "fail")
 
