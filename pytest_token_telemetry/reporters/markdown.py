@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.analysis.strata import Stratum
     from pytest_token_telemetry.analysis.tuning import Tuning
-    from pytest_token_telemetry.verdict import Verdict, WorstSample
+    from pytest_token_telemetry.verdict import Check, Verdict, WorstSample
 
 LONGEST = 60_000
 """Characters. GitHub takes 65,536 in a comment, and whoever posts it adds some."""
@@ -76,10 +76,16 @@ def _lead(verdict: Verdict) -> str:
 
 
 def _checks(verdict: Verdict) -> str:
-    rows = [(_OUTCOMES[check.outcome], check.id.replace("::", " "), _own(check.message)) for check in verdict.checks]
+    rows = [(_outcome(check), check.id.replace("::", " "), _own(check.message)) for check in verdict.checks]
     if not rows:
         return ""
     return tabulate(rows, ("Outcome", "Check", "Figure"), tablefmt="github", disable_numparse=True)
+
+
+def _outcome(check: Check) -> str:
+    if check.inconclusive:
+        return "❌ inconclusive" if check.outcome == "fail" else "⚪ inconclusive"
+    return _OUTCOMES[check.outcome]
 
 
 def _worst(samples: Iterable[WorstSample]) -> str:

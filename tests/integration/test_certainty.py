@@ -40,7 +40,9 @@ def test_an_open_check_is_a_skip_with_its_figure_everywhere(run: Run, pytester: 
     assert result.report["advice"] == ["Collect 49 more samples to prove truncation, if no event comes with them."]
     skipped = etree.parse("junit.xml").find(".//testcase[@name='truncation']/skipped")
     assert "0/100 = 0.0 % of attempts (target <= 2 %) INCONCLUSIVE" in skipped.get("message")
-    assert "inconclusive" in Path("summary.md").read_text().splitlines()[0]
+    summary = Path("summary.md").read_text()
+    assert "inconclusive" in summary.splitlines()[0]
+    assert "⚪ inconclusive | tier1 truncation" in " ".join(summary.split())
     assert "INCONCLUSIVE: Truncation is not proven either way" in result.text
 
 
@@ -50,6 +52,12 @@ def test_an_open_check_can_fail(run: Run, pytester: pytest.Pytester) -> None:
     assert result.exit == 1
     assert result.report["verdict"] == "inconclusive"
     assert result.checks["tier1::truncation"] == "fail"
+
+
+def test_an_open_check_that_fails_says_so_to_reviewers(run: Run, pytester: pytest.Pytester) -> None:
+    logs(pytester, 100, 1)
+    run(PROOF, "--token-telemetry-inconclusive=fail", "--token-telemetry-markdown=summary.md")
+    assert "❌ inconclusive | tier1 truncation" in " ".join(Path("summary.md").read_text().split())
 
 
 def test_a_proof_at_every_look_takes_more_samples(run: Run, pytester: pytest.Pytester) -> None:

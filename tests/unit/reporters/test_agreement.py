@@ -15,7 +15,14 @@ from pytest_token_telemetry.reporters import json as report
 from pytest_token_telemetry.reporters import junit, markdown, terminal
 from tests.unit.reporters.verdicts import verdicts
 
-SHOWN = {"✅ pass": "pass", "❌ fail": "fail", "⚪ skipped": "skip", "⚠️ warning": "warn"}
+SHOWN = {
+    "✅ pass": "pass",
+    "❌ fail": "fail",
+    "❌ inconclusive": "fail",
+    "⚪ skipped": "skip",
+    "⚪ inconclusive": "skip",
+    "⚠️ warning": "warn",
+}
 
 
 def in_json(found):
