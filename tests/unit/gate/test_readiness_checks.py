@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.verdict import CHECK_IDS, CountFigure, CoverageFigure
 from tests.unit.gate.cases import call, check, cut_off, outcomes, ready, verdict
@@ -90,6 +91,27 @@ def test_an_unreadable_file_fails_data_that_is_ready_otherwise():
 def test_unusable_lines_fail_above_their_limit_only(limit, outcome, message):
     sources = check(verdict(ready(), THREE_UNUSABLE, max_unusable=limit), "readiness::sources")
     assert (sources.outcome, sources.message) == (outcome, message)
+
+
+def test_unusable_lines_above_their_limit_are_the_figure():
+    sources = check(verdict(ready(), THREE_UNUSABLE, max_unusable="2"), "readiness::sources")
+    assert sources.figure == CountFigure(3, 2, 1)
+
+
+@pytest.mark.parametrize("unreadable", [ONE_UNREADABLE, {}])
+def test_the_headline_blames_the_logs_where_nothing_else_is_missing(unreadable):
+    unusable = {"max_unusable": "2"}
+    found = verdict(ready(60), {**THREE_UNUSABLE, **unreadable}, **unusable)
+    assert found.headline == "The logs cannot all be used: mend that first, do not tune."
+    too_few = verdict(ready(10), {**THREE_UNUSABLE, **unreadable}, **unusable)
+    assert too_few.headline == "Not enough representative data: collect more, do not tune."
+
+
+def test_a_success_without_an_output_counts_as_one_nowhere():
+    found = verdict([*ready(27), call(output=0)])
+    assert found.counts.successes == 27
+    assert found.metrics.success == Share(27, 28)
+    assert sum(stratum.successes for stratum in found.strata.category) == 27
 
 
 def test_no_unusable_line_is_within_a_limit_of_none():
