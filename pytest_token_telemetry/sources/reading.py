@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from pytest_token_telemetry.recording.record import is_truncated
 from pytest_token_telemetry.sample import SampleColumns, Samples
 from pytest_token_telemetry.sources import autopack, native
 from pytest_token_telemetry.sources.records import Budget, Read, Unusable
@@ -243,9 +244,11 @@ class _Budgets:
                 break
             if budget.output_tokens == sample.output_tokens and not sample.legacy:
                 self._waiting.remove((at, budget))
+                cap = sample.max_tokens or budget.max_tokens
                 return replace(
                     sample,
                     task_id=sample.task_id or budget.task_id,
-                    max_tokens=sample.max_tokens or budget.max_tokens,
+                    max_tokens=cap,
+                    truncated=is_truncated(sample.truncated, sample.finish_reason, sample.output_tokens, cap),
                 )
         return sample

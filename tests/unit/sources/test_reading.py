@@ -656,3 +656,12 @@ def test_no_reason_repeats_what_a_log_says(tmp_path: Path) -> None:
     found = read_lines(tmp_path, *lines, "[TokenEstimation] Predicted: seCret")
     assert len(found.unusable) == 5
     assert not re.search("seCret", str(found.unusable))
+
+
+@pytest.mark.parametrize(("stated", "used", "expected"), [("None", 900, 1), ("None", 901, -1), ("False", 900, 0)])
+def test_an_output_that_reached_the_cap_of_its_budget_line_was_cut_off(
+    tmp_path: Path, stated: str, used: int, expected: int
+) -> None:
+    budget = f"[TOKEN_BUDGET] phase=p output=900/{used}"
+    (tmp_path / "a.log").write_text(f"{budget}\n{v2(output=900, reason=None, truncated=stated)}\n")
+    assert read(tmp_path).samples.truncated.tolist() == [expected]
