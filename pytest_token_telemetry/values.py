@@ -87,9 +87,10 @@ def count(at_least: int) -> Callable[[str], int]:
     """A reader of whole numbers that are not below ``at_least``."""
 
     def read(text: str) -> int:
-        if not re.fullmatch(r"\d{1,9}", text.strip(), re.ASCII) or int(text) < at_least:
+        digits = text.strip()
+        if not re.fullmatch(r"\d{1,9}", digits, re.ASCII) or int(digits) < at_least:
             raise ValueError(f"{text!r} is not a whole number from {at_least} to 999999999")
-        return int(text)
+        return int(digits)
 
     return read
 

@@ -293,3 +293,8 @@ def test_a_rate_is_the_same_with_and_without_its_percent_sign(units):
     digits = f"{units:016}"
     plain = f"{digits[0]}.{digits[1:]}"
     assert values.rate(plain) == Fraction(units, 10**15)
+
+
+@pytest.mark.parametrize("text", ["7", " 7 ", "7\x1f", "\u20037"])
+def test_white_space_around_a_count_is_no_part_of_it(text):
+    assert values.count(1)(text) == 7
