@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_token_telemetry.analysis.populations import Judged
-    from pytest_token_telemetry.sample import Floats, Integers, Mask, Samples
+    from pytest_token_telemetry.columns import Floats, Integers, Mask, Samples
 
 QUANTILE_METHOD = "hyndman-fan-6"
 """Hyndman and Fan, The American Statistician 50 (1996) 361-365, definition 6; the origin's, clamped to the range."""

@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from pytest_token_telemetry.sample import Mask, Samples
+    from pytest_token_telemetry.columns import Mask, Samples
 
 Population = Literal["risk", "success", "all"]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_token_telemetry.analysis.populations import successful
-from pytest_token_telemetry.sample import UNKNOWN
+from pytest_token_telemetry.columns import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_token_telemetry.analysis.strata import Labels
-    from pytest_token_telemetry.sample import Integers, Samples
+    from pytest_token_telemetry.columns import Integers, Samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ import numpy as np
 from pytest_token_telemetry.analysis.evidence import holm, p_value_above
 from pytest_token_telemetry.analysis.metrics import waste
 from pytest_token_telemetry.analysis.populations import successful
-from pytest_token_telemetry.sample import UNKNOWN
+from pytest_token_telemetry.columns import UNKNOWN
 from pytest_token_telemetry.values import BUCKETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_token_telemetry.analysis.populations import Judged
-    from pytest_token_telemetry.sample import Integers, Mask, NameColumn, Samples
+    from pytest_token_telemetry.columns import Integers, Mask, NameColumn, Samples
 
 
 _SIGNIFICANT = 0.05

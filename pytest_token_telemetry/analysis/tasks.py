@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_token_telemetry.sample import UNKNOWN
+from pytest_token_telemetry.columns import UNKNOWN
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.sample import Samples
+    from pytest_token_telemetry.columns import Samples
 
 
 def one_per_task(samples: Samples) -> Samples:

@@ -20,14 +20,14 @@ import numpy as np
 
 from pytest_token_telemetry.analysis.evidence import Bounds, bounds
 from pytest_token_telemetry.analysis.metrics import Share, quantile, waste
-from pytest_token_telemetry.sample import UNKNOWN
+from pytest_token_telemetry.columns import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_token_telemetry.analysis.populations import Judged
     from pytest_token_telemetry.analysis.strata import Labels
-    from pytest_token_telemetry.sample import Floats, Integers, Mask, Samples
+    from pytest_token_telemetry.columns import Floats, Integers, Mask, Samples
 
 Basis = Literal["category", "borrowed", "collect", "raise-cap"]
 

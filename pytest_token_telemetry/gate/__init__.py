@@ -11,10 +11,10 @@ from pytest_token_telemetry.analysis.metrics import worst
 from pytest_token_telemetry.analysis.planning import planned_runs, thinnest
 from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.tuning import tune
+from pytest_token_telemetry.columns import UNKNOWN
 from pytest_token_telemetry.gate.checks import readiness_checks, tier_checks
 from pytest_token_telemetry.gate.findings import Findings, find
 from pytest_token_telemetry.gate.words import advice, headline, notes, plan_in_words
-from pytest_token_telemetry.sample import UNKNOWN
 from pytest_token_telemetry.verdict import (
     CHECK_IDS,
     WASTE,

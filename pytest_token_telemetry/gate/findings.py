@@ -14,7 +14,7 @@ from pytest_token_telemetry.analysis.strata import Labels, Strata, labels, strat
 from pytest_token_telemetry.analysis.tasks import distinct_tasks, one_per_task
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.sample import Samples
+    from pytest_token_telemetry.columns import Samples
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.reading import Reading
 

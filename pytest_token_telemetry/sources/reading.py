@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from pytest_token_telemetry.columns import SampleColumns, Samples
 from pytest_token_telemetry.recording.record import is_truncated
-from pytest_token_telemetry.sample import SampleColumns, Samples
 from pytest_token_telemetry.sources import autopack, native
 from pytest_token_telemetry.sources.records import Budget, Read, Unusable
 from pytest_token_telemetry.sources.scan import BLOCK, Scanner

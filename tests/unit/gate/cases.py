@@ -6,8 +6,9 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+from pytest_token_telemetry.columns import SampleColumns, Samples
 from pytest_token_telemetry.gate import judge
-from pytest_token_telemetry.sample import Sample, SampleColumns, Samples
+from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.settings import DEFAULT_ALIASES, Settings, options
 from pytest_token_telemetry.sources.reading import File, Reading
 from pytest_token_telemetry.verdict import Check, Verdict

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.sample import MAX_TOKENS_COUNTED, UNKNOWN, Sample, SampleColumns, columns_of
+from pytest_token_telemetry.columns import UNKNOWN, SampleColumns, columns_of
+from pytest_token_telemetry.sample import MAX_TOKENS_COUNTED, Sample
 
 FULL = Sample(
     predicted_output_tokens=448,
