@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_token_telemetry.recording.fixture import TokenTelemetry
     from pytest_token_telemetry.recording.writer import TokenTelemetryHandler, TokenTelemetryWriter
 
 __version__ = "0.1.0"
 
-__all__ = ["TokenTelemetryHandler", "TokenTelemetryWriter", "__version__"]
+__all__ = ["TokenTelemetry", "TokenTelemetryHandler", "TokenTelemetryWriter", "__version__"]
+
+_HOMES = {"TokenTelemetry": "fixture", "TokenTelemetryHandler": "writer", "TokenTelemetryWriter": "writer"}
 
 
 def __getattr__(name: str) -> object:
     """Import what programs use of the package when they use it: pytest imports the package at every start."""
-    if name in ("TokenTelemetryHandler", "TokenTelemetryWriter"):
-        from pytest_token_telemetry.recording import writer
+    if name in _HOMES:
+        from importlib import import_module
 
-        return getattr(writer, name)
+        return getattr(import_module(f"{__name__}.recording.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

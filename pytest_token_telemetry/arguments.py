@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_token_telemetry.settings import flag
+from pytest_token_telemetry.settings import GATE, RECORDING, flag
 from pytest_token_telemetry.verdict import CHECK_IDS, ROOT, node_id
 
 if TYPE_CHECKING:
@@ -57,10 +57,13 @@ def refuse_idle(config: pytest.Config) -> None:
     if config.getoption("help", False) or config.getoption("version", False):
         return
     typed = [str(argument).partition("=")[0] for argument in config.invocation_params.args]
-    options = [argument for argument in typed if argument.startswith("--token-telemetry-")]
+    useful = [flag(name) for name in RECORDING]
+    options = [argument for argument in typed if argument.startswith(f"{flag(GATE)}-") and argument not in useful]
     ids = [argument for argument in config.args if _is_own(config, argument)]
     for argument in options + ids:
-        raise pytest.UsageError(f"{argument}: there is nothing to judge (add {flag('dir')}=DIR)")
+        raise pytest.UsageError(
+            f"{argument}: there is nothing to judge (add {flag('dir')}=DIR, or {flag(GATE)} for what tests record)"
+        )
 
 
 def warn_if_rootdir_moved(config: pytest.Config) -> None:

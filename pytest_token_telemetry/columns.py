@@ -36,6 +36,11 @@ class NameColumn:
         code = int(self.codes[row])
         return None if code == UNKNOWN else self.names[code]
 
+    def is_name(self, name: str) -> Mask:
+        """The rows that have ``name``."""
+        mask: Mask = self.codes == (self.names.index(name) if name in self.names else UNKNOWN - 1)
+        return mask
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
@@ -61,6 +66,7 @@ class Samples:
     model: NameColumn
     finish_reason: NameColumn
     finish_reason_raw: NameColumn
+    truncation_source: NameColumn
     time: npt.NDArray[np.datetime64]
     features: Mapping[int, Mapping[str, str]]
     """The features of those rows that have any."""
@@ -89,7 +95,10 @@ class SampleColumns:
 
     _COUNTS = ("predicted_output_tokens", "output_tokens", "budget_tokens", "max_tokens", "deliverable_count")
     _FLAGS = ("truncated", "success")
-    _NAMES = ("category", "complexity", "task_id", "run", "model", "finish_reason", "finish_reason_raw")
+    _NAMES = (
+        *("category", "complexity", "task_id", "run", "model"),
+        *("finish_reason", "finish_reason_raw", "truncation_source"),
+    )
 
     def __init__(self) -> None:
         self._integers = {

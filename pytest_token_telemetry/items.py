@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MARKER = "token_telemetry"
-"""Every check has it: ``-m "not token_telemetry"`` leaves the gate out."""
+MARKER = "token_telemetry_gate"
+"""Every check has it: ``-m "not token_telemetry_gate"`` leaves the gate out."""
 
 VERDICT = pytest.StashKey[Verdict]()
 """Where the items find the verdict, once it is there."""

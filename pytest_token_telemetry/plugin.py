@@ -1,16 +1,28 @@
-"""What pytest loads: options in, hooks on.
+"""What pytest loads: options, fixture and marker in, hooks on.
 
-With nothing to judge it registers nothing, prints nothing and imports nothing but pytest and the standard library.
+With nothing to judge and nothing recorded it prints nothing, creates nothing, and imports nothing but pytest and the
+standard library.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_token_telemetry import arguments, settings
+from pytest_token_telemetry.recording.arrivals import Arrivals
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Generator
+
+    from pytest_token_telemetry.recording.fixture import TokenTelemetry
+
+MARKER = "token_telemetry"
+"""Defaults, and limits, for what a test records."""
+
+RUNNING = pytest.StashKey[pytest.Item]()
+"""The test that is running, or ran last."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,15 +31,47 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Switch the gate on where there is something to judge."""
+    """Switch the gate on where there is something to judge, and the recording where it was asked for."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(category, complexity, deliverable_count, ..., max_underestimation, max_truncation): defaults for the"
+        " model calls that the test records, and limits that fail it.",
+    )
     is_worker = hasattr(config, "workerinput")
-    if not settings.is_wanted(config):
-        if not is_worker:
-            arguments.refuse_idle(config)
-        return
-    arguments.take_ids(config)
+    wanted = settings.is_wanted(config)
+    if wanted:
+        arguments.take_ids(config)
+    elif not is_worker:
+        arguments.refuse_idle(config)
     if not is_worker:
-        from pytest_token_telemetry.session import GateSession
+        arrivals = Arrivals(config)
+        config.pluginmanager.register(arrivals, "token-telemetry-arrivals")
+        if wanted:
+            from pytest_token_telemetry.session import GateSession
 
-        arguments.warn_if_rootdir_moved(config)
-        config.pluginmanager.register(GateSession(config, settings.Settings.load(config)), "token-telemetry-gate")
+            arguments.warn_if_rootdir_moved(config)
+            gate = GateSession(config, settings.Settings.load(config), arrivals)
+            config.pluginmanager.register(gate, "token-telemetry-gate")
+    if settings.is_recording(config):
+        from pytest_token_telemetry.recording import hooks
+
+        hooks.start(config)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Remember which test runs, and read the marker of those that have one."""
+    item.config.stash[RUNNING] = item
+    if item.get_closest_marker(MARKER) is not None:
+        from pytest_token_telemetry.recording import hooks
+
+        hooks.start(item.config)
+    return (yield)
+
+
+@pytest.fixture(scope="session")
+def token_telemetry(pytestconfig: pytest.Config) -> TokenTelemetry:
+    """Records the model calls that a test makes: ``token_telemetry.observe(response, predicted_output_tokens=900)``."""
+    from pytest_token_telemetry.recording import hooks
+
+    return hooks.start(pytestconfig).fixture

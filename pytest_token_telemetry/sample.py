@@ -33,6 +33,8 @@ class Sample:
     finish_reason_raw: str | None = None
     """The provider's own word for why the output ended."""
     truncated: bool | None = None
+    truncation_source: str | None = None
+    """What says that it was cut off, where that is known: ``reason``, ``cap`` or ``reported``."""
     success: bool | None = None
     category: str | None = None
     complexity: str | None = None

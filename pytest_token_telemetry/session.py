@@ -17,7 +17,9 @@ from pytest_token_telemetry.verdict import CHECK_IDS
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from pytest_token_telemetry.recording.arrivals import Arrivals
     from pytest_token_telemetry.settings import Settings
+    from pytest_token_telemetry.sources.recorded import Recorded
     from pytest_token_telemetry.verdict import Verdict
 
 _RERUNNERS = ("rerunfailures", "flaky")
@@ -34,10 +36,11 @@ _RUN_NOTHING = (
 class GateSession:
     """Hooks of the gate. Registered on the main or controller process only, and only if there is something to judge."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, arrivals: Arrivals) -> None:
         config.addinivalue_line("markers", f"{MARKER}: the checks of the token telemetry gate (set by the plugin).")
         self._config = config
         self._settings = settings
+        self._arrivals = arrivals
         self._items: list[CheckItem] = []
         self._aborted = False
         self._write_errors: list[str] = []
@@ -131,9 +134,17 @@ class GateSession:
             for path, text in zip(self._settings.dir, self._settings.texts["dir"], strict=True)
         ]
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        recorded = self._recorded() if self._settings.gate else None
         with ScanProgress(terminal, time.monotonic) as progress:
-            reading = read_directories(directories, self._settings.pattern, progress=progress)
+            reading = read_directories(directories, self._settings.pattern, recorded=recorded, progress=progress)
         return judge(reading, self._settings, {item.check for item in self._items})
+
+    def _recorded(self) -> Recorded:
+        """What the tests recorded, with what was recorded in this process after the last of them."""
+        from pytest_token_telemetry.recording import hooks
+
+        self._arrivals.add_rest("after the tests", hooks.start(self._config).tape.rest())
+        return self._arrivals.recorded()
 
     def _run_items(self, session: pytest.Session) -> None:
         failed_before = session.testsfailed

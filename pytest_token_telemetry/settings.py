@@ -36,6 +36,12 @@ DEFAULT_ALIASES = (
 )
 """Spellings that real systems use for the three categories of the specification."""
 
+GATE = "gate"
+"""The setting whose option is ``--token-telemetry`` itself."""
+
+RECORDING = ("record", "capture_logs", "capture_level")
+"""The settings that have an effect where nothing is judged."""
+
 OUTPUTS = ("json", "junit", "markdown", "markdown_append", "tuning")
 """The settings that name a file to write."""
 
@@ -82,6 +88,12 @@ def _setting(
 class Settings:
     """The settings in force, read and checked. Paths are absolute."""
 
+    gate: bool = _setting(
+        values.switch,
+        "false",
+        "",
+        "Judge what the tests record, alone or together with --token-telemetry-dir.",
+    )
     dir: tuple[Path, ...] = _setting(
         values.path, (), "DIR", "Judge the run logs below DIR (repeatable). Write it with '='.", is_path=True
     )
@@ -195,6 +207,22 @@ class Settings:
     tuning: Path | None = _setting(
         values.path, None, "PATH", "Write the tuning advice as JSON, whatever the verdict.", is_path=True
     )
+    record: Path | None = _setting(
+        values.path,
+        None,
+        "PATH",
+        "Append every call that a test records to PATH, one line of JSON each; name it *.jsonl to read it back.",
+        is_path=True,
+    )
+    capture_logs: bool | None = _setting(
+        values.switch,
+        None,
+        "",
+        "Record the telemetry lines that the tests log or print. Without it: where what tests record is judged.",
+    )
+    capture_level: int = _setting(
+        values.log_level, "INFO", "LEVEL", "Lower the root logger to LEVEL for each test whose log lines are recorded."
+    )
     texts: Mapping[str, str | list[str]]
     """Each setting in force as its user wrote it."""
 
@@ -240,11 +268,15 @@ def options() -> Iterator[tuple[str, Option]]:
 
 def flag(name: str) -> str:
     """The setting's command line option."""
+    if name == GATE:
+        return "--token-telemetry"
     return f"--token-telemetry-{name.replace('_', '-')}"
 
 
 def ini_key(name: str) -> str:
     """The setting's key in an ini file."""
+    if name == GATE:
+        return "token_telemetry"
     return f"token_telemetry_{name}"
 
 
@@ -264,9 +296,29 @@ def add_to(parser: pytest.Parser) -> None:
         parser.addini(ini_key(name), option.help, type=kind, default=None)
 
 
+def is_on(config: pytest.Config, name: str) -> bool:
+    """True if the command line or the ini file sets a path, or turns a switch on."""
+    return bool(config.getoption(ini_key(name), None) or config.getini(ini_key(name)))
+
+
 def is_wanted(config: pytest.Config) -> bool:
-    """True if the command line or the ini file names something to judge."""
-    return bool(config.getoption(ini_key("dir"), None) or config.getini(ini_key("dir")))
+    """True if there is something to judge."""
+    return is_on(config, "dir") or is_on(config, GATE)
+
+
+def is_recording(config: pytest.Config) -> bool:
+    """True if what tests record was asked for, whether or not a test uses the fixture."""
+    return any(is_on(config, name) for name in (GATE, "record", "capture_logs"))
+
+
+def read_one(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - each option has a type of its own
+    """One setting alone.
+
+    Raises:
+        pytest.UsageError: its value is malformed or out of range.
+    """
+    option = dict(options())[name]
+    return _read(_written(config, name, option), option)
 
 
 class _Written(NamedTuple):
@@ -289,9 +341,9 @@ def _written(config: pytest.Config, name: str, option: Option) -> _Written:
         is_off = option.is_path and not option.repeatable and not typed
         return _Written(None if is_off else texts, flag(name), invocation)
     kept = config.getini(ini_key(name))
-    if kept or (kept == "" and option.may_be_empty):
+    if kept or kept is False or (kept == "" and option.may_be_empty):
         ini = config.inipath
-        texts = tuple(kept) if option.repeatable else ("true" if kept is True else str(kept),)
+        texts = tuple(kept) if option.repeatable else (str(kept).lower() if option.is_switch else str(kept),)
         return _Written(
             texts, f"{ini_key(name)} in {ini.name}" if ini else ini_key(name), ini.parent if ini else invocation
         )
@@ -345,6 +397,8 @@ def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
     if pytest_junit:
         expanded = os.path.expandvars(os.path.expanduser(pytest_junit))  # noqa: PTH111 - as pytest reads it
         taken[os.path.realpath(config.invocation_params.dir / expanded)] = "--junitxml"
+    if settings.record is not None:
+        taken[os.path.realpath(settings.record)] = flag("record")
     for name in OUTPUTS:
         path = getattr(settings, name)
         if path is None:

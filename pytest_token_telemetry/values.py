@@ -155,6 +155,19 @@ def matches(path: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)
 
 
+def log_level(text: str) -> int:
+    """``INFO`` or ``20``."""
+    import logging
+
+    name = text.strip().upper()
+    levels = logging.getLevelNamesMapping()
+    if name in levels:
+        return levels[name]
+    if re.fullmatch(r"\d{1,3}", name, re.ASCII):
+        return int(name)
+    raise ValueError(f"{text!r} is not a log level (write INFO or 20)")
+
+
 def path(text: str) -> str:
     """A path, not yet resolved."""
     if not text.strip() or "\0" in text:

@@ -131,6 +131,8 @@ class Counts:
     duplicates: int
     unusable: int
     files: int
+    tests: int
+    """That recorded."""
     unreadable_files: int
     runs: int
     tasks: int
@@ -141,7 +143,9 @@ class WorstSample:
     """A sample with much output for its prediction. All its texts are untrusted."""
 
     file: str
+    """Or the test's node id."""
     line: int
+    """Or which of the test's samples it is."""
     task_id: str | None
     category: str | None
     predicted_output_tokens: int
@@ -149,11 +153,12 @@ class WorstSample:
     truncated: bool | None
     ratio: float | None
     """Output over prediction; ``None`` if the prediction is not above 0."""
+    kind: Literal["file", "test"] = "file"
 
     @property
     def source(self) -> str:
-        """Where it stands."""
-        return f"{self.file}:{self.line}"
+        """Where it stands, or which sample of which test it is."""
+        return f"{self.file}:{self.line}" if self.kind == "file" else f"{self.file} #{self.line}"
 
 
 @dataclass(frozen=True, slots=True)

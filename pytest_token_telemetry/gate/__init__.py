@@ -148,7 +148,8 @@ def _counts(findings: Findings) -> Counts:
         no_ratio=findings.no_ratio,
         duplicates=reading.duplicates,
         unusable=findings.unusable,
-        files=len(reading.files),
+        files=reading.count("file"),
+        tests=reading.count("test"),
         unreadable_files=len(reading.unreadable),
         runs=len(samples.run.names),
         tasks=findings.tasks,
@@ -162,6 +163,7 @@ def _worst(findings: Findings) -> list[WorstSample]:
         WorstSample(
             file=files[samples.file[row]].path,
             line=int(samples.line[row]),
+            kind=files[samples.file[row]].kind,
             task_id=samples.task_id.name(row),
             category=None if codes[row] == UNKNOWN else names[codes[row]],
             predicted_output_tokens=int(samples.predicted_output_tokens[row]),

@@ -56,17 +56,27 @@ def readiness_checks(findings: Findings) -> list[Check]:
 
 def _sources_check(findings: Findings) -> Check:
     reading, limit = findings.reading, findings.settings.max_unusable
-    read, unreadable = len(reading.files), len(reading.unreadable)
+    files, tests, unreadable = reading.count("file"), reading.count("test"), len(reading.unreadable)
+    read = files + tests
     unusable = findings.unusable
-    figure = CountFigure(read, max(read + unreadable, 1), max(unreadable, int(not read)))
+    empty = [
+        *(["no file matches"] if findings.settings.dir and not files else []),
+        *(["no test recorded a sample"] if reading.recorded is not None and not tests else []),
+    ]
+    figure = CountFigure(read, max(read + unreadable, 1), max(unreadable, len(empty)))
     if unreadable:
-        return Check(SOURCES, "fail", f"{unreadable} of {read + unreadable} paths could not be read", figure)
-    if not read:
-        return Check(SOURCES, "fail", "no file matches", figure)
+        what = "paths" if reading.recorded is None else "files and tests"
+        return Check(SOURCES, "fail", f"{unreadable} of {read + unreadable} {what} could not be read", figure)
+    if empty:
+        return Check(SOURCES, "fail", listing(empty), figure)
     if limit is not None and unusable > limit:
         message = f"{plural(unusable, 'telemetry line')} could not be used (limit {limit})"
         return Check(SOURCES, "fail", message, CountFigure(unusable, limit, unusable - limit))
-    message = f"{plural(read, 'file')} read"
+    read_or_recorded = (
+        f"{plural(files, 'file')} read" if files else "",
+        f"{plural(tests, 'test')} recorded" if tests else "",
+    )
+    message = listing(filter(None, read_or_recorded))
     if findings.with_task:
         message += f", {plural(findings.with_task, 'sample')} of {plural(findings.tasks, 'task')}"
     return Check(SOURCES, "pass", message, figure)

@@ -36,6 +36,8 @@ class Findings:
     """Samples whose prediction or output is not above 0."""
     over_budget: int
     """Samples whose output exceeds their budget although nothing cut them off."""
+    by_cap: int
+    """Truncated samples of which only the cap tells it."""
     with_task: int
     """Samples that name their task."""
     tasks: int
@@ -78,6 +80,7 @@ def find(reading: Reading, settings: Settings) -> Findings:
         ),
         no_ratio=int(np.count_nonzero((samples.predicted_output_tokens <= 0) | (samples.output_tokens == 0))),
         over_budget=int(np.count_nonzero(over_budget & (samples.truncated == 0))),
+        by_cap=int(np.count_nonzero((samples.truncated == 1) & samples.truncation_source.is_name("cap"))),
         with_task=with_task,
         tasks=tasks,
     )

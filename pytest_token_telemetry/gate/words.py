@@ -131,12 +131,19 @@ def _what_to_run(deselected: tuple[str, ...]) -> list[str]:
 
 def _what_to_collect(findings: Findings, plan: Plan) -> list[str]:
     found, settings, reading = findings.readiness, findings.settings, findings.reading
+    lost = reading.recorded.lost if reading.recorded is not None else {}
     steps = []
-    if reading.unreadable:
+    if len(reading.unreadable) > len(lost):
         steps.append("Make every file readable: what could not be read was not judged.")
-    elif not reading.files:
-        return ["Check the directory and the pattern: no file matches, so there is nothing to judge."]
-    if reading.files and not len(reading.samples):
+    elif settings.dir and not reading.count("file"):
+        steps.append("Check the directory and the pattern: no file matches.")
+    if lost:
+        steps.append("Run the tests again: a worker died, and what it recorded last is lost.")
+    elif reading.recorded is not None and not reading.count("test"):
+        steps.append("Let tests record their model calls, with the token_telemetry fixture or in log lines: none did.")
+    if not reading.files:
+        return steps
+    if reading.count("file") and not len(reading.samples):
         steps.append("Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used.")
     if settings.max_unusable is not None and findings.unusable > settings.max_unusable:
         steps.append("Repair what writes the unusable lines, or raise the limit.")
@@ -280,12 +287,13 @@ def notes(findings: Findings, deselected: tuple[str, ...]) -> list[str]:
         reasons = "; ".join(f"{lines.count} because {reason}" for reason, lines in reading.unusable.items())
         found.append(f"{plural(unusable, 'telemetry line')} could not be used: {reasons}.")
     if reading.duplicates:
-        found.append(f"{plural(reading.duplicates, 'duplicate')} left out: the same line in another place.")
+        found.append(f"{plural(reading.duplicates, 'duplicate')} left out: the same call in another place.")
     if findings.no_ratio:
         found.append(f"{plural(findings.no_ratio, 'sample')} with a prediction or an output of 0, set apart.")
     if legacy:
         fate = "judged" if findings.settings.population == "all" else "listed, not judged"
         found.append(f"{plural(legacy, 'legacy sample')} (V1 lines) {fate}.")
+    found += _recording(findings)
     found += _dependence(findings)
     if findings.over_budget:
         over = plural(findings.over_budget, "sample")
@@ -294,6 +302,19 @@ def notes(findings: Findings, deselected: tuple[str, ...]) -> list[str]:
         found.append(f"{plural(len(reading.outside), 'link')} out of the directory not followed.")
     if reading.special:
         found.append(f"{plural(len(reading.special), 'path')} not opened: pipes, sockets or devices.")
+    return found
+
+
+def _recording(findings: Findings) -> list[str]:
+    """What tests did not record, and what they recorded more than once."""
+    recorded = findings.reading.recorded
+    found = []
+    if findings.by_cap:
+        found.append(f"{plural(findings.by_cap, 'truncation')} known by the cap alone: the reason did not say so.")
+    if recorded is not None and recorded.deselected:
+        found.append(f"{plural(recorded.deselected, 'test')} deselected: what they would record is not judged.")
+    if recorded is not None and recorded.copies > 1:
+        found.append(f"Each test ran on {recorded.copies} workers (--dist=each): its samples count once a run.")
     return found
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from enum import Enum
+from math import isfinite
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SCHEMA = "token-telemetry/1"
+
+HEAD = f'{{"schema":"{SCHEMA}"'
+"""How every line begins."""
 
 FinishReason = Literal["stop", "length", "tool_call", "content_filter", "error", "context", "unknown"]
 
@@ -20,6 +24,10 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "end_turn": "stop",
     "stop_sequence": "stop",
+    "complete": "stop",
+    "completed": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
     "length": "length",
     "max_tokens": "length",
     "max_output_tokens": "length",
@@ -29,9 +37,34 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "tool_call": "tool_call",
     "function_call": "tool_call",
     "content_filter": "content_filter",
+    "content_filtered": "content_filter",
     "refusal": "content_filter",
     "safety": "content_filter",
+    "sensitive": "content_filter",
+    "error_toxic": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "recitation": "content_filter",
+    "language": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "model_armor": "content_filter",
+    "escalation": "content_filter",
+    "jailbreak": "content_filter",
+    "image_safety": "content_filter",
+    "image_prohibited_content": "content_filter",
+    "image_recitation": "content_filter",
     "error": "error",
+    "failed": "error",
+    "cancelled": "error",
+    "network_error": "error",
+    "insufficient_system_resource": "error",
+    "malformed_function_call": "error",
+    "malformed_tool_use": "error",
+    "malformed_response": "error",
+    "malformed_model_output": "error",
+    "missing_thought_signature": "error",
+    "unexpected_tool_call": "error",
     "context": "context",
     "model_length": "context",
     "model_context_window_exceeded": "context",
@@ -44,9 +77,21 @@ MOST_TOKENS = 10**9
 LONGEST_TEXT = 256
 """Characters of a name or feature. Prompts and answers do not belong into telemetry."""
 
+MOST_FEATURES = 32
+"""Features of one call."""
+
+LONGEST_LINE = 1 << 14
+"""Bytes of a line: no reader has to look further."""
+
+TRUNCATION_SOURCES = ("reason", "cap", "reported")
+"""What can say that an output was cut off: the finish reason, the cap that it reached, or who recorded it."""
+
 _COUNTS = ("predicted_output_tokens", "output_tokens", "budget_tokens", "max_tokens", "deliverable_count")
-_FLAGS = ("success", "truncated")
+_FLAGS = ("success", "truncated", "legacy")
 _TEXTS = ("category", "complexity", "task_id", "model", "id")
+
+FIELDS = frozenset({*_COUNTS, *_FLAGS, *_TEXTS, "time", "finish_reason", "truncation_source"})
+"""All that a line can say of a call, besides the features of its own."""
 
 
 def finish_reason(raw: str) -> FinishReason:
@@ -89,12 +134,13 @@ def line(
         time: a ``datetime`` with a time zone; now, if there is none.
         finish_reason: the provider's own word for why the output ended.
         features: what the estimator predicted from, as plain values; never the prompt.
-        fields: ``budget_tokens``, ``max_tokens``, ``deliverable_count`` (whole numbers), ``success``, ``truncated``
-            (true or false), ``category``, ``complexity``, ``task_id``, ``model``, ``id`` (texts). ``None``: not known.
+        fields: ``budget_tokens``, ``max_tokens``, ``deliverable_count`` (whole numbers), ``success``, ``truncated``,
+            ``legacy`` (true or false), ``truncation_source`` (one of `TRUNCATION_SOURCES`), ``category``,
+            ``complexity``, ``task_id``, ``model``, ``id`` (texts). ``None``: not known.
 
     Raises:
         TypeError: a value is of a kind that the field cannot hold, or there is no such field.
-        ValueError: a value is out of range.
+        ValueError: a value is out of range, or the line would be too long.
     """
     counts = {"predicted_output_tokens": predicted_output_tokens, "output_tokens": output_tokens}
     record: dict[str, Plain | dict[str, Plain]] = {"schema": SCHEMA, "time": _time(time)}
@@ -106,6 +152,8 @@ def line(
             record[name] = _count(name, plain)
         elif name in _FLAGS:
             record[name] = _flag(name, plain)
+        elif name == "truncation_source":
+            record[name] = _one_of(name, plain, TRUNCATION_SOURCES)
         elif name in _TEXTS:
             record[name] = _text(name, plain)
         else:
@@ -116,11 +164,33 @@ def line(
         record["finish_reason"] = _reason(text)
         record["finish_reason_raw"] = text
     if features:
+        if len(features) > MOST_FEATURES:
+            raise ValueError(f"features: {len(features)} are too many (up to {MOST_FEATURES})")
         record["features"] = {_text("features", name): _feature(name, value) for name, value in features.items()}
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    for tag, escaped in _ESCAPES:
+        text = f"{HEAD}{text[len(HEAD) :].replace(tag, escaped)}"
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) > LONGEST_LINE:
+        raise ValueError(f"the call takes more than {LONGEST_LINE} bytes (record fewer or shorter features)")
+    return encoded.decode()
 
 
 _reason = finish_reason
+
+_ESCAPES = (("[T", "\\u005bT"), (f'"{SCHEMA}"', json.dumps(SCHEMA).replace("/", "\\/")))
+"""What a reader would take for the tag of a record, within a text of ours, and how JSON can write it otherwise."""
+
+
+def count(name: str, value: object) -> int | None:
+    """``value`` as the plain whole number that the field ``name`` takes, or ``None``.
+
+    Raises:
+        TypeError: it is no whole number.
+        ValueError: it is out of range.
+    """
+    plain = _plain(name, value)
+    return None if plain is None else _count(name, plain)
 
 
 def _plain(name: str, value: object) -> Plain:
@@ -160,8 +230,16 @@ def _text(name: str, value: Plain) -> str:
     return value
 
 
+def _one_of(name: str, value: Plain, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ValueError(f"{name}: {value!r} is not one of {', '.join(choices)}")
+    return str(value)
+
+
 def _feature(name: str, value: object) -> Plain:
     plain = _plain(f"features[{name!r}]", value)
+    if isinstance(plain, float) and not isfinite(plain):
+        raise ValueError(f"features[{name!r}]: {plain} is not a number that JSON can hold")
     return _text(f"features[{name!r}]", plain) if isinstance(plain, str) else plain
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.recording import record
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
 ATTRIBUTE = "token_telemetry"
 """The key of ``extra`` that the handler looks for."""
+
+_HEAD = record.HEAD.encode()
 
 
 class TokenTelemetryWriter:
@@ -26,18 +28,34 @@ class TokenTelemetryWriter:
         """A writer to ``path``, which should end in ``.jsonl``. Missing directories are made."""
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._end_last_line()
 
     def write(self, *, predicted_output_tokens: object, output_tokens: object, **fields: object) -> None:
         """Append one call: see `pytest_token_telemetry.recording.record.line` for its fields and what it refuses."""
         features = fields.pop("features", None)
-        text = record.line(
-            predicted_output_tokens=predicted_output_tokens,
-            output_tokens=output_tokens,
-            features=features,  # type: ignore[arg-type] # checked there
-            **fields,
+        self.append(
+            record.line(
+                predicted_output_tokens=predicted_output_tokens,
+                output_tokens=output_tokens,
+                features=features,  # type: ignore[arg-type] # checked there
+                **fields,
+            )
         )
+
+    def append(self, line: str) -> None:
+        """Append a ``line`` of `pytest_token_telemetry.recording.record.line`."""
         with self.path.open("ab", buffering=0) as file:
-            file.write(f"{text}\n".encode())
+            file.write(f"{line}\n".encode())
+
+    def _end_last_line(self) -> None:
+        """End a line that was cut off, so that it takes no other with it, and so that it is still seen to be one."""
+        with self.path.open("a+b", buffering=0) as file:
+            file.seek(-min(file.tell(), len(_HEAD)), os.SEEK_CUR)
+            tail = file.read()
+            if tail and not tail.endswith(b"\n"):
+                begin = tail.rpartition(b"\n")[2]
+                in_head = begin != _HEAD and _HEAD.startswith(begin)
+                file.write(b" " + _HEAD + b"\n" if in_head else b"\n")
 
 
 class TokenTelemetryHandler(logging.Handler):

@@ -70,5 +70,5 @@ def render(verdict: Verdict) -> str:
 
 def _worst(sample: WorstSample) -> dict[str, object]:
     fields = asdict(sample)
-    del fields["file"], fields["line"]
+    del fields["file"], fields["line"], fields["kind"]
     return {"source": sample.source, **fields}

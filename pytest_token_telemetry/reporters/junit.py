@@ -71,10 +71,12 @@ def _case(check: Check, verdict: Verdict) -> TestCase:
 
 
 def _place(check: Check, verdict: Verdict) -> tuple[str, int]:
-    """Where to look: the worst sample for underestimation, the first directory for all else."""
+    """Where to look: the worst sample for underestimation, the first directory or test for all else."""
     if verdict.worst and check.id == UNDERESTIMATION:
-        return verdict.worst[0].file, verdict.worst[0].line
-    return verdict.settings["dir"][0], 1
+        worst = verdict.worst[0]
+        return (worst.file, worst.line) if worst.kind == "file" else (worst.file.split("::")[0], 1)
+    places = [*verdict.settings["dir"], *(file.path.split("::")[0] for file in verdict.sources.files)]
+    return next(iter(places), "."), 1
 
 
 def _properties(verdict: Verdict) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.reporters import tuning_words
-from pytest_token_telemetry.wording import inert, percent, plural
+from pytest_token_telemetry.wording import inert, listing, percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -196,7 +196,7 @@ def _sources(verdict: Verdict, most: int) -> str:
     by_samples = sorted(sources.files, key=lambda file: -file.samples)
     tables = [
         _table(
-            ("file", "samples"),
+            ("file or test" if verdict.counts.tests else "file", "samples"),
             ((_code(file.path), f"{file.samples:,}") for file in by_samples[:most]),
             len(by_samples) - most,
         )
@@ -241,7 +241,12 @@ def _setting(value: str | list[str], most: int) -> str:
 
 def _counts(verdict: Verdict) -> str:
     counts = verdict.counts
-    return f"{verdict.population} population · {plural(counts.samples, 'sample')} in {plural(counts.files, 'file')}"
+    places = [
+        plural(counts.files, "file") if counts.files or not counts.tests else "",
+        plural(counts.tests, "test") if counts.tests else "",
+    ]
+    where = listing(filter(None, places))
+    return f"{verdict.population} population · {plural(counts.samples, 'sample')} in {where}"
 
 
 def _folded(summary: str, body: str) -> str:

@@ -154,7 +154,7 @@ def _details(verdict: Verdict, width: int) -> Iterator[Line]:
         yield from ((line, {}) for line in _tuning(verdict.tuning))
     sources = verdict.sources
     yield "", {}
-    yield f"{'samples':>8}  file", {}
+    yield f"{'samples':>8}  {'file or test' if verdict.counts.tests else 'file'}", {}
     for file in sources.files:
         yield f"{file.samples:>8}  {inert(file.path, width - 11)}", {}
     for path, reason in sources.unreadable.items():

@@ -16,9 +16,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.recording.record import LONGEST_TEXT, finish_reason, is_truncated
+from pytest_token_telemetry.recording.record import LONGEST_TEXT, MOST_FEATURES, finish_reason, is_truncated
 from pytest_token_telemetry.sample import MAX_TOKENS_COUNTED, Sample
-from pytest_token_telemetry.sources.records import MOST_FEATURES, Budget, Read, RecordError, Unusable
+from pytest_token_telemetry.sources.records import Budget, Read, RecordError, Unusable
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.scan import Fragment

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pytest_token_telemetry.recording.record import LONGEST_TEXT, SCHEMA, finish_reason, is_truncated
+from pytest_token_telemetry.recording.record import LONGEST_TEXT, MOST_FEATURES, SCHEMA, finish_reason, is_truncated
 from pytest_token_telemetry.sample import MAX_TOKENS_COUNTED, Sample
-from pytest_token_telemetry.sources.records import MOST_FEATURES, Read, RecordError, Unusable
+from pytest_token_telemetry.sources.records import Read, RecordError, Unusable
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.scan import Fragment
@@ -62,17 +62,22 @@ def _read(record: dict[str, Any]) -> Read:
         complexity=_text(record, "complexity"),
         deliverable_count=_positive(record, "deliverable_count"),
         task_id=_text(record, "task_id"),
+        truncation_source=_text(record, "truncation_source"),
         time=_time(record),
         model=_text(record, "model"),
+        legacy=_flag(record, "legacy") or False,
         features=_features(record.get("features")),
     )
-    return Read(sample, _identity(record))
+    return Read(sample, _identity(record, sample))
 
 
-def _identity(record: dict[str, Any]) -> str | None:
-    """The call's own id, or else the whole line if it has a time: the same in every copy."""
+def _identity(record: dict[str, Any], sample: Sample) -> str | None:
+    """The call's own id with its counts, or else the whole line if it has a time: the same in every copy.
+
+    Servers that stand in for a provider may give every call the same id: other counts are another call.
+    """
     if isinstance(record.get("id"), str):
-        return f"id {record['id']}"
+        return f"id {sample.predicted_output_tokens} {sample.output_tokens} {record['id']}"
     return json.dumps(record, sort_keys=True) if isinstance(record.get("time"), str) else None
 
 

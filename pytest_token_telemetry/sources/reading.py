@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import deque
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pytest_token_telemetry.columns import SampleColumns, Samples
-from pytest_token_telemetry.recording.record import is_truncated
-from pytest_token_telemetry.sources import autopack, native
+from pytest_token_telemetry.sources import native
+from pytest_token_telemetry.sources.budgets import Budgets
+from pytest_token_telemetry.sources.formats import parse, telemetry_scanner
+from pytest_token_telemetry.sources.recorded import KnownCalls, Span
 from pytest_token_telemetry.sources.records import Budget, Read, Unusable
-from pytest_token_telemetry.sources.scan import BLOCK, Scanner
+from pytest_token_telemetry.sources.scan import BLOCK
 from pytest_token_telemetry.sources.walk import walk
 
 if TYPE_CHECKING:
@@ -21,13 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_token_telemetry.sample import Sample
+    from pytest_token_telemetry.sources.recorded import Phase, Recorded
     from pytest_token_telemetry.sources.scan import Fragment
-
-BUDGET_REACH = 200
-"""Lines from a ``[TOKEN_BUDGET]`` record to the sample that it belongs to. Real logs have up to 39."""
-
-_PENDING_BUDGETS = 64
-"""Budget records that are remembered at a time: more calls than that do not run side by side in one file."""
 
 PLACES_SHOWN = 3
 """How many places of each kind of unusable line are kept."""
@@ -48,11 +44,12 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that was read."""
+    """A file that was read, or a test that recorded."""
 
     path: str
-    """As shown, with '/'. It may hold any character: a reporter makes it inert."""
+    """As shown, with '/', or the test's node id. It may hold any character: a reporter makes it inert."""
     samples: int
+    kind: Literal["file", "test"] = "file"
 
 
 @dataclass(slots=True)
@@ -66,11 +63,13 @@ class UnusableLines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """All that some directories hold."""
+    """All that some directories hold and some tests recorded."""
 
     samples: Samples
     files: tuple[File, ...]
-    """The files that were read, in the order of their paths."""
+    """The tests that recorded, in the order in which they ran, then the files that were read, by their paths."""
+    recorded: Recorded | None = None
+    """What tests recorded, if that was asked for."""
     duplicates: int = 0
     """Copies of a sample that were left out."""
     unusable: dict[str, UnusableLines] = field(default_factory=dict)
@@ -82,21 +81,27 @@ class Reading:
     special: tuple[str, ...] = ()
     """Pipes, sockets and devices, not opened."""
 
+    def count(self, kind: Literal["file", "test"]) -> int:
+        """How many files were read, or how many tests recorded."""
+        return sum(file.kind == kind for file in self.files)
+
 
 def read_directories(
     directories: Sequence[Directory],
     patterns: Iterable[str],
     *,
+    recorded: Recorded | None = None,
     block: int = BLOCK,
     progress: Callable[[int, int], None] | None = None,
 ) -> Reading:
-    """Read the files below ``directories`` that match one of ``patterns``.
+    """Read the files below ``directories`` that match one of ``patterns``, and what tests recorded.
 
     The result is the same in whatever order the file system lists them and for any ``block`` size.
 
     Args:
         directories: where to look.
         patterns: see `walk`.
+        recorded: what tests recorded. A line of a file that tells of one of their calls is no other sample.
         block: bytes to read at a time.
         progress: called now and then with the number of files and of bytes so far.
     """
@@ -114,11 +119,14 @@ def read_directories(
         outside |= {directory.show(path) for path in found.outside}
         special |= {directory.show(path) for path in found.special}
     reader = _Reader(block, progress, unreadable)
+    if recorded is not None:
+        reader.take(recorded)
     for candidate in sorted(candidates):
         reader.read(candidate)
     return Reading(
         samples=reader.columns.build(),
-        files=tuple(File(path, count) for path, count in zip(reader.files, reader.counts, strict=True)),
+        files=tuple(map(File, reader.files, reader.counts, reader.kinds)),
+        recorded=recorded,
         duplicates=reader.duplicates,
         unusable=dict(sorted(reader.unusable.items())),
         unreadable=dict(sorted(reader.unreadable.items())),
@@ -146,14 +154,60 @@ class _Reader:
         self.columns = SampleColumns()
         self.files: list[str] = []
         self.counts: list[int] = []
+        self.kinds: list[Literal["file", "test"]] = []
         self.duplicates = 0
         self.unusable: dict[str, UnusableLines] = {}
         self.unreadable = unreadable
         self._size = 0
         self._progress = progress
-        self._scanner = Scanner((*autopack.TAGS, native.TAG), block, self._count_bytes)
+        self._scanner = telemetry_scanner(block, self._count_bytes)
         self._seen_files: set[tuple[int, int]] = set()
         self._copies: dict[bytes, dict[str | None, int]] = {}
+        self._known = KnownCalls()
+        self._phases: dict[int, Phase] = {}
+        self._session = Span(0, 0)
+
+    def take(self, recorded: Recorded) -> None:
+        """Take what tests recorded, before any file is read."""
+        self._session = recorded.span
+        self.unreadable |= recorded.lost
+        numbers: dict[str, int] = {}
+        for phase in recorded.phases:
+            number = numbers.get(phase.test)
+            if number is None:
+                number = numbers[phase.test] = self._begin(phase.test, "test")
+            self.duplicates += phase.repeated
+            for reason, count in phase.unusable.items():
+                self._complain(reason, phase.test, count)
+            for line in phase.lines:
+                self._take_recorded(line, phase, number)
+
+    def _take_recorded(self, line: str, phase: Phase, number: int) -> None:
+        """Take one recorded call. What a test records twice happened twice, even with the same id."""
+        for fragment in self._scanner.fragments_of(iter((f"{line}\n".encode(),))):
+            match native.parse(fragment):
+                case Read(sample, identity):
+                    self.counts[number] += 1
+                    row = self.columns.add(sample, number, self.counts[number])
+                    self._known.add(sample, row)
+                    self._phases[row] = phase
+                    if identity is not None:
+                        self._copies.setdefault(_digest(identity), {}).setdefault(sample.task_id, row)
+                case Unusable(reason):
+                    self._complain(reason, phase.test)
+
+    def _begin(self, name: str, kind: Literal["file", "test"]) -> int:
+        """Begin with a file or a test, and return its number."""
+        self.files.append(name)
+        self.counts.append(0)
+        self.kinds.append(kind)
+        return len(self.files) - 1
+
+    def _complain(self, reason: str, place: str, count: int = 1) -> None:
+        lines = self.unusable.setdefault(reason, UnusableLines())
+        lines.count += count
+        if len(lines.places) < PLACES_SHOWN:
+            lines.places.append(place)
 
     def read(self, candidate: _Candidate) -> None:
         """Read one file, unless it was read under another name."""
@@ -171,9 +225,8 @@ class _Reader:
             if (status.st_dev, status.st_ino) in self._seen_files:
                 return
             self._seen_files.add((status.st_dev, status.st_ino))
-            self.files.append(shown)
-            self.counts.append(0)
-            budgets = _Budgets()
+            self._begin(shown, "file")
+            budgets = Budgets()
             for fragment in self._scanner.fragments(descriptor):
                 self._take(fragment, budgets, candidate)
         except OSError as error:
@@ -186,15 +239,12 @@ class _Reader:
         if self._progress is not None:
             self._progress(len(self.files), self._size)
 
-    def _take(self, fragment: Fragment, budgets: _Budgets, candidate: _Candidate) -> None:
-        match native.parse(fragment) if fragment.tag == native.TAG else autopack.parse(fragment):
+    def _take(self, fragment: Fragment, budgets: Budgets, candidate: _Candidate) -> None:
+        match parse(fragment):
             case Budget() as budget:
                 budgets.add(budget, fragment.line)
             case Unusable(reason):
-                lines = self.unusable.setdefault(reason, UnusableLines())
-                lines.count += 1
-                if len(lines.places) < PLACES_SHOWN:
-                    lines.places.append(f"{candidate.shown}:{fragment.line}")
+                self._complain(reason, f"{candidate.shown}:{fragment.line}")
             case Read(sample, identity):
                 sample = replace(budgets.join(sample, fragment.line), run=candidate.run)
                 self._add(sample, identity, fragment.line)
@@ -207,8 +257,13 @@ class _Reader:
         """
         rows: dict[str | None, int] = {}
         if identity is not None:
-            rows = self._copies.setdefault(blake2b(identity.encode(), digest_size=16).digest(), rows)
+            rows = self._copies.setdefault(_digest(identity), rows)
         task = sample.task_id
+        recorded = None if rows else self._recorded(sample)
+        if recorded is not None:
+            rows[task] = recorded
+            self.duplicates += 1
+            return
         if not rows or (task is not None and rows.keys().isdisjoint((task, None))):
             rows[task] = self.columns.add(sample, len(self.files) - 1, line)
             self.counts[-1] += 1
@@ -218,6 +273,16 @@ class _Reader:
             row = rows[task] = rows.pop(task if task in rows else None)
             self.columns.complete(row, task_id=task, max_tokens=sample.max_tokens)
 
+    def _recorded(self, sample: Sample) -> int | None:
+        """The row of the recorded call that ``sample``, from a file, tells of once more."""
+        if not self._session.covers(sample.time):
+            return None
+        return self._known.claim(sample, lambda row: self._phases[row].span.covers(sample.time))
+
+
+def _digest(identity: str) -> bytes:
+    return blake2b(identity.encode(), digest_size=16).digest()
+
 
 _READ_ONLY = (
     os.O_RDONLY
@@ -226,29 +291,3 @@ _READ_ONLY = (
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_BINARY", 0)
 )
-
-
-class _Budgets:
-    """The ``[TOKEN_BUDGET]`` records of one file that no sample has claimed yet."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[tuple[int, Budget]] = deque(maxlen=_PENDING_BUDGETS)
-
-    def add(self, budget: Budget, line: int) -> None:
-        self._waiting.append((line, budget))
-
-    def join(self, sample: Sample, line: int) -> Sample:
-        """``sample`` with the task and cap of the nearest record above it that has the same output count."""
-        for at, budget in reversed(self._waiting):
-            if line - at > BUDGET_REACH:
-                break
-            if budget.output_tokens == sample.output_tokens and not sample.legacy:
-                self._waiting.remove((at, budget))
-                cap = sample.max_tokens or budget.max_tokens
-                return replace(
-                    sample,
-                    task_id=sample.task_id or budget.task_id,
-                    max_tokens=cap,
-                    truncated=is_truncated(sample.truncated, sample.finish_reason, sample.output_tokens, cap),
-                )
-        return sample

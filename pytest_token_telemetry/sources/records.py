@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
 
-MOST_FEATURES = 32
-"""Features that are kept of one record."""
-
 
 @dataclass(frozen=True, slots=True)
 class Read:

@@ -25,6 +25,9 @@ RECORD_LIMIT = 1 << 14
 LOOK_BACK = 1 << 10
 """Bytes before a tag, on the same line, in which its timestamp is looked for."""
 
+_LEAST_HEAD = 3
+"""Bytes of a head that are taken for one: a text may well end in a brace."""
+
 _WIDE_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -51,12 +54,21 @@ class Fragment:
 class Scanner:
     """Finds the records that begin with one of some tags."""
 
-    def __init__(self, tags: Iterable[bytes], block: int = BLOCK, on_read: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        tags: Iterable[bytes],
+        block: int = BLOCK,
+        on_read: Callable[[int], None] | None = None,
+        head: bytes = b"",
+    ) -> None:
         """A scanner for records that begin with one of ``tags``, of which none is the beginning of another.
 
-        It reads ``block`` bytes at a time, and calls ``on_read`` with the number of bytes each time.
+        It reads ``block`` bytes at a time, and calls ``on_read`` with the number of bytes each time. ``head`` is how
+        lines of a format of ours begin, up to and with their tag: a last line that is cut off within it is a record.
         """
         tags = tuple(tags)
+        self._head = head
+        self._tag_of_head = next((tag for tag in tags if head.endswith(tag)), b"")
         self._tag = re.compile(b"|".join(map(re.escape, tags)))
         self._longest = max(map(len, tags))
         self._block = block
@@ -68,12 +80,20 @@ class Scanner:
         Raises:
             OSError: the file cannot be read, or mixes encodings in a way that would lose records.
         """
+        return self.fragments_of(self._read(descriptor))
+
+    def fragments_of(self, raw: Iterator[bytes]) -> Iterator[Fragment]:
+        """The records in ``raw``, a text that comes in blocks, in their order.
+
+        Raises:
+            OSError: the text mixes encodings in a way that would lose records.
+        """
         text = b""
         lines = 1  # the line that text[counted] stands on
         counted = 0
         searched = 0  # no undecided tag begins before text[searched]
         previous = 0  # where the text after the previous tag begins
-        source = _Text(self._read(descriptor), self._tag, self._longest)
+        source = _Text(raw, self._tag, self._longest)
         blocks = source.blocks()
         at_end = False
         while not at_end:
@@ -107,6 +127,9 @@ class Scanner:
                 searched = previous = begin
             else:
                 searched = max(searched, len(text) - self._longest + 1)
+        last = text[text.rfind(b"\n") + 1 :]
+        if len(last) >= _LEAST_HEAD and len(last) < len(self._head) and self._head.startswith(last):
+            yield Fragment(lines + text.count(b"\n", counted), self._tag_of_head, last, b"", ended=False)
         if source.mixed:
             raise OSError(None, "text of another encoding was appended to its UTF-16 or UTF-32 text")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_token_telemetry.settings import flag, ini_key, options
+from pytest_token_telemetry.settings import flag, ini_key, options, read_one
 from tests.integration.conftest import Run
 from tests.lines import cut_off, ready_lines, stamp, v2, write
 
 GOOD = {
+    "gate": "true",
     "dir": "runs",
     "pattern": "*.txt",
     "population": "success",
@@ -34,6 +35,9 @@ GOOD = {
     "markdown": "out/summary.md",
     "markdown_append": "out/steps.md",
     "tuning": "out/tuning.json",
+    "record": "out/samples.jsonl",
+    "capture_logs": "true",
+    "capture_level": "DEBUG",
 }
 """A value that is not the default, for every setting."""
 
@@ -238,12 +242,27 @@ def test_an_error_is_the_same_under_xdist(run: Run, passing: object) -> None:
 
 
 @pytest.mark.parametrize(
+    "argument",
+    ["--token-telemetry-record=x.jsonl", "--token-telemetry-capture-logs", "--token-telemetry-capture-level=DEBUG"],
+)
+def test_what_records_needs_nothing_to_judge(run: Run, suite: None, argument: str) -> None:
+    assert run(argument, directory=None).exit == 0
+
+
+@pytest.mark.parametrize(("kept", "read"), [("true", True), ("false", False), (None, None)])
+def test_a_switch_may_be_left_open(pytester: pytest.Pytester, kept: str | None, read: bool | None) -> None:
+    ini = f"[pytest]\ntoken_telemetry_capture_logs = {kept}\n" if kept else "[pytest]\n"
+    config = pytester.parseconfigure("-c", str(pytester.makeini(ini)))
+    assert read_one(config, "capture_logs") is read
+
+
+@pytest.mark.parametrize(
     "argument", ["--token-telemetry-json=report.json", "token-telemetry", "token-telemetry::tier1"]
 )
 def test_what_can_have_no_effect_is_refused(run: Run, suite: None, argument: str) -> None:
     result = run(argument, directory=None)
     assert result.exit == 4
-    assert f"{argument.partition('=')[0]}: there is nothing to judge (add --token-telemetry-dir=DIR)" in result.text
+    assert f"{argument.partition('=')[0]}: there is nothing to judge (add --token-telemetry-dir=DIR, or" in result.text
 
 
 @pytest.mark.parametrize(("value", "held"), [("true", True), ("false", False)])

@@ -21,6 +21,7 @@ FULL = Sample(
     finish_reason="length",
     finish_reason_raw="max_tokens",
     truncated=True,
+    truncation_source="reason",
     success=False,
     category="docs",
     complexity="low",

@@ -30,7 +30,8 @@ def settings(**written: str | list[str] | None) -> Settings:
         if option.is_path and text:
             read[name] = tuple(map(Path, read[name])) if option.repeatable else Path(read[name])
     assert not written
-    texts["dir"] = texts["dir"] or ["logs"]
+    if not read["gate"]:
+        texts["dir"], read["dir"] = texts["dir"] or ["logs"], read["dir"] or (Path("logs"),)
     read["alias"] = {**dict(DEFAULT_ALIASES), **dict(read["alias"])}
     return Settings(texts=texts, **read)
 

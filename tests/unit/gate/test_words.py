@@ -8,6 +8,7 @@ import pytest
 
 from pytest_token_telemetry.gate import judge
 from pytest_token_telemetry.sources.reading import File, UnusableLines
+from pytest_token_telemetry.sources.recorded import Recorded
 from tests.unit.gate.cases import call, cut_off, reading, ready, settings, verdict
 
 
@@ -134,9 +135,19 @@ def advice_on(found, samples=(), **written):
 
 
 def test_no_matching_file_is_looked_for_first():
-    assert advice_on({"files": ()})[0] == (
-        "Check the directory and the pattern: no file matches, so there is nothing to judge."
+    assert advice_on({"files": ()}) == ("Check the directory and the pattern: no file matches.",)
+
+
+def test_tests_that_record_nothing_are_looked_into_first():
+    assert advice_on({"files": (), "recorded": Recorded()}, gate="true") == (
+        "Let tests record their model calls, with the token_telemetry fixture or in log lines: none did.",
     )
+
+
+def test_what_a_dead_worker_took_with_it_is_recorded_again():
+    lost = {"tests/test_a.py::test_b": "worker gw1 died while it ran"}
+    found = {"files": (), "unreadable": lost, "recorded": Recorded(lost=lost)}
+    assert advice_on(found, gate="true") == ("Run the tests again: a worker died, and what it recorded last is lost.",)
 
 
 def test_files_without_a_sample_are_looked_into_first():
@@ -166,8 +177,19 @@ def test_too_many_unusable_lines_are_repaired():
 @pytest.mark.parametrize(
     ("samples", "found", "note"),
     [
-        (ready(27), {"duplicates": 1}, "1 duplicate left out: the same line in another place."),
-        (ready(27), {"duplicates": 2}, "2 duplicates left out: the same line in another place."),
+        (ready(27), {"duplicates": 1}, "1 duplicate left out: the same call in another place."),
+        (ready(27), {"recorded": Recorded(deselected=3)}, "3 tests deselected: what they would record is not judged."),
+        (
+            ready(27),
+            {"recorded": Recorded(copies=2)},
+            "Each test ran on 2 workers (--dist=each): its samples count once a run.",
+        ),
+        (
+            [*ready(27), cut_off(truncation_source="cap"), cut_off(truncation_source="reason")],
+            {},
+            "1 truncation known by the cap alone: the reason did not say so.",
+        ),
+        (ready(27), {"duplicates": 2}, "2 duplicates left out: the same call in another place."),
         ([*ready(27), call(0, 5), call(5, 0)], {}, "2 samples with a prediction or an output of 0, set apart."),
         (
             [*ready(27), call(legacy=True, success=None, truncated=None)],

@@ -70,7 +70,8 @@ def test_features_become_plain_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "ours"), [("max_tokens", "length"), ("end_turn", "stop"), ("MAX_TOKENS", "length"), ("eos", "unknown")]
+    ("raw", "ours"),
+    [("max_tokens", "length"), ("end_turn", "stop"), ("MAX_TOKENS", "length"), ("eos", "stop"), ("bored", "unknown")],
 )
 def test_a_finish_reason_is_kept_in_both_vocabularies(raw: str, ours: str) -> None:
     record = written(finish_reason=raw)
@@ -117,6 +118,8 @@ def test_lines_are_valid_by_the_schema_that_is_shipped() -> None:
         deliverable_count=3,
         success=True,
         truncated=False,
+        truncation_source="cap",
+        legacy=False,
         category="a",
         complexity="b",
         task_id="c",

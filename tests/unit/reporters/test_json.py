@@ -100,6 +100,7 @@ def test_counts_count():
         "duplicates": 4,
         "unusable": {"total": 3, "reasons": {"success is missing": {"count": 3, "places": ["logs/a.log:7"]}}},
         "files": 2,
+        "tests": 0,
         "unreadable_files": 1,
         "runs": 2,
         "tasks": 2,

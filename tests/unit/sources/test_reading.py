@@ -21,8 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.sources import reading as reading_module
-from pytest_token_telemetry.sources import scan
+from pytest_token_telemetry.sources import budgets, scan
 from pytest_token_telemetry.sources.reading import Directory, File, Reading, UnusableLines, read_directories
 from tests.lines import stamp, v2, write
 
@@ -602,7 +601,7 @@ def test_counts_are_those_of_a_slow_reader(logs: list[list[str]], reach: int) ->
     for lines in logs:
         slow.read("\n".join(lines))
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading_module, "BUDGET_REACH", reach)
+        patch.setattr(budgets, "BUDGET_REACH", reach)
         tree = write_logs(Path(directory), {f"{n}.log": lines for n, lines in enumerate(logs)})
         assert figures(read(tree)) == slow.result()
 

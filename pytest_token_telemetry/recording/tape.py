@@ -1,0 +1,80 @@
+"""What the tests of one process record, from one report to the next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.recording.arrivals import Cut
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
+
+
+class Tape:
+    """Takes lines in, and is cut at the end of each phase of a test, so that a report can carry the piece away."""
+
+    def __init__(self, writer: TokenTelemetryWriter | None) -> None:
+        """A tape whose lines are also appended to the file of ``writer``, each as it comes."""
+        self._writer = writer
+        self._cut = _nothing()
+        self._attached: list[tuple[pytest.TestReport, Cut]] = []
+        self.test: list[str] = []
+        """The lines of the test that is running."""
+
+    def begin_test(self) -> None:
+        """Begin with a test, or with another attempt at it.
+
+        A piece whose report was made but never told (some plugins that run tests again do that) is taken back.
+        """
+        self.test = []
+        for _, cut in self._attached:
+            self._take_back(cut)
+        self._attached = []
+
+    def add(self, line: str) -> None:
+        """Take in a line of `pytest_token_telemetry.recording.record.line`."""
+        self.test.append(line)
+        self._cut["lines"].append(line)
+        if self._writer is not None:
+            self._writer.append(line)
+
+    def add_unusable(self, reason: str) -> None:
+        """Count a record of a call that cannot be used."""
+        self._cut["unusable"][reason] = self._cut["unusable"].get(reason, 0) + 1
+
+    def add_repeated(self) -> None:
+        """Count a record of a call that was recorded already."""
+        self._cut["repeated"] += 1
+
+    def attach(self, report: pytest.TestReport, attribute: str) -> None:
+        """Cut the tape, and let ``report`` carry the piece, if there is anything on it."""
+        cut = self.cut()
+        if cut is not None:
+            setattr(report, attribute, cut)
+            self._attached.append((report, cut))
+
+    def told(self, report: pytest.TestReport) -> None:
+        """The ``report`` is on its way."""
+        self._attached = [each for each in self._attached if each[0] is not report]
+
+    def cut(self) -> Cut | None:
+        """All since the last cut; ``None`` if there is nothing."""
+        cut, self._cut = self._cut, _nothing()
+        return cut if any(cut.values()) else None
+
+    def rest(self) -> Cut | None:
+        """All that no report has carried away."""
+        self.begin_test()
+        return self.cut()
+
+    def _take_back(self, cut: Cut) -> None:
+        self._cut["lines"][:0] = cut["lines"]
+        self._cut["unusable"] = dict(Counter(self._cut["unusable"]) + Counter(cut["unusable"]))
+        self._cut["repeated"] += cut["repeated"]
+
+
+def _nothing() -> Cut:
+    return Cut(lines=[], unusable={}, repeated=0)

@@ -1,0 +1,108 @@
+"""What tests recorded, as it reached the process that judges, and which other records are of the same calls."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from pytest_token_telemetry.sample import Sample
+
+_TOLERANCE = 1.0
+"""Seconds. Log lines tell full seconds, and are written a moment before or after the call is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A span of time, in seconds since the epoch."""
+
+    began: float
+    ended: float
+
+    def covers(self, time: datetime | None) -> bool:
+        """True if a line with ``time``, in UTC or by the local clock, may have been written then."""
+        if time is None:
+            return True
+        for moment in (
+            time.replace(tzinfo=UTC),
+            time,
+            time.replace(fold=1),
+        ):  # a local clock shows an hour twice a year
+            try:
+                seconds = moment.timestamp()
+            except (ValueError, OverflowError, OSError):  # no clock shows that
+                continue
+            if self.began - _TOLERANCE <= seconds <= self.ended + _TOLERANCE:
+                return True
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What one phase of one test recorded: its setup, its call or its teardown. Reruns have phases of their own."""
+
+    test: str
+    """Its node id. Untrusted."""
+    span: Span
+    lines: tuple[str, ...] = ()
+    """``token-telemetry/1``."""
+    unusable: Mapping[str, int] = field(default_factory=dict)
+    """How many records of calls could not be used, by reason."""
+    repeated: int = 0
+    """Records that were left out, because they tell of a call that was recorded already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What the tests of a session recorded."""
+
+    phases: tuple[Phase, ...] = ()
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Tests, or workers, of which something may be missing, each with the reason. The names are untrusted."""
+    deselected: int = 0
+    """Tests that did not run."""
+    copies: int = 1
+    """How many workers ran each test."""
+
+    @property
+    def span(self) -> Span:
+        """From the first phase to the last."""
+        spans = [phase.span for phase in self.phases]
+        return Span(min((each.began for each in spans), default=0), max((each.ended for each in spans), default=0))
+
+
+def repeats(later: Sample, earlier: Sample) -> bool:
+    """True if ``later`` can be another record of the call ``earlier``: counts are equal and nothing contradicts.
+
+    A record that says that its call was cut off is never left out for one that does not say so.
+    """
+    if later.truncated and not earlier.truncated:
+        return False
+    facts = ("predicted_output_tokens", "output_tokens", "truncated", "success", "budget_tokens", "deliverable_count")
+    pairs = [(getattr(later, name), getattr(earlier, name)) for name in facts]
+    return all(one is None or other is None or one == other for one, other in pairs)
+
+
+class KnownCalls:
+    """Calls that were recorded, each of which another source may tell of once more."""
+
+    def __init__(self) -> None:
+        self._calls: dict[tuple[int, int], list[tuple[Sample, int]]] = defaultdict(list)
+
+    def add(self, sample: Sample, number: int = 0) -> None:
+        """Remember a call, under a ``number`` of the caller's."""
+        self._calls[sample.predicted_output_tokens, sample.output_tokens].append((sample, number))
+
+    def claim(self, sample: Sample, may_be: Callable[[int], bool] = lambda _: True) -> int | None:
+        """The number of the first call that ``sample`` repeats and that it ``may_be``. It can be claimed only once."""
+        calls = self._calls.get((sample.predicted_output_tokens, sample.output_tokens), [])
+        for at, (known, number) in enumerate(calls):
+            if repeats(sample, known) and may_be(number):
+                del calls[at]
+                return number
+        return None
