@@ -7,12 +7,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_token_telemetry.recording.fixture import TokenTelemetry
     from pytest_token_telemetry.recording.writer import TokenTelemetryHandler, TokenTelemetryWriter
+    from pytest_token_telemetry.replay.request import CannotReplay, Request
 
 __version__ = "0.1.0"
 
-__all__ = ["TokenTelemetry", "TokenTelemetryHandler", "TokenTelemetryWriter", "__version__"]
+__all__ = [
+    "CannotReplay",
+    "Request",
+    "TokenTelemetry",
+    "TokenTelemetryHandler",
+    "TokenTelemetryWriter",
+    "__version__",
+]
 
-_HOMES = {"TokenTelemetry": "fixture", "TokenTelemetryHandler": "writer", "TokenTelemetryWriter": "writer"}
+_HOMES = {
+    "CannotReplay": "replay.request",
+    "Request": "replay.request",
+    "TokenTelemetry": "recording.fixture",
+    "TokenTelemetryHandler": "recording.writer",
+    "TokenTelemetryWriter": "recording.writer",
+}
 
 
 def __getattr__(name: str) -> object:
@@ -20,5 +34,5 @@ def __getattr__(name: str) -> object:
     if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f"{__name__}.recording.{_HOMES[name]}"), name)
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

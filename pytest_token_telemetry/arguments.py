@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_token_telemetry.settings import GATE, RECORDING, flag
-from pytest_token_telemetry.verdict import CHECK_IDS, ROOT, node_id
+from pytest_token_telemetry.verdict import ALL_CHECK_IDS, ROOT, node_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def take_ids(config: pytest.Config) -> None:
         pytest.UsageError: an id names no check.
     """
     own = [argument for argument in config.args if _is_own(config, argument)]
-    ids = [node_id(check) for check in CHECK_IDS]
+    ids = [node_id(check) for check in ALL_CHECK_IDS]
     for argument in own:
         if not any(f"{each}::".startswith(f"{argument}::") for each in ids):
             raise pytest.UsageError(f"{argument}: there is no such check (they are {', '.join(ids)})")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_token_telemetry.arguments import PICKED
-from pytest_token_telemetry.verdict import CHECK_IDS, ROOT, Verdict, node_id
+from pytest_token_telemetry.verdict import ROOT, Verdict, node_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,10 @@ VERDICT = pytest.StashKey[Verdict]()
 """Where the items find the verdict, once it is there."""
 
 
+CHECKS = pytest.StashKey[tuple[str, ...]]()
+"""The ids of the session's checks."""
+
+
 class CheckFailed(Exception):  # noqa: N818 - it is an outcome, not an error
     """A check is not met. Its text is all there is to say."""
 
@@ -29,7 +33,7 @@ class GateCollector(pytest.Collector):
 
     def collect(self) -> Iterator[TierCollector]:
         """One collector a tier."""
-        for tier in dict.fromkeys(check.split("::")[0] for check in CHECK_IDS):
+        for tier in dict.fromkeys(check.split("::")[0] for check in self.config.stash[CHECKS]):
             yield TierCollector.from_parent(self, name=tier)
 
 
@@ -39,7 +43,7 @@ class TierCollector(pytest.Collector):
     def collect(self) -> Iterator[CheckItem]:
         """The tier's checks, as far as they were asked for."""
         picked = self.config.stash[PICKED]
-        for check in CHECK_IDS:
+        for check in self.config.stash[CHECKS]:
             tier, name = check.split("::")
             wanted = not picked or any(f"{node_id(check)}::".startswith(f"{each}::") for each in picked)
             if tier == self.name and wanted:

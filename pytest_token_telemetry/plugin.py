@@ -30,6 +30,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     settings.add_to(parser)
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Offer the hooks."""
+    from pytest_token_telemetry import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Switch the gate on where there is something to judge, and the recording where it was asked for."""
     config.addinivalue_line(

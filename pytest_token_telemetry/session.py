@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_token_telemetry.items import MARKER, VERDICT, CheckItem, root_collector
+from pytest_token_telemetry.items import CHECKS, MARKER, VERDICT, CheckItem, root_collector
+from pytest_token_telemetry.past import PastOfSession
 from pytest_token_telemetry.settings import OUTPUTS
-from pytest_token_telemetry.verdict import CHECK_IDS
+from pytest_token_telemetry.verdict import check_ids
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -41,6 +42,9 @@ class GateSession:
         self._config = config
         self._settings = settings
         self._arrivals = arrivals
+        self._past = PastOfSession(config, settings)
+        self._checks = check_ids(replay=self._past.replays, drift=settings.baseline is not None)
+        config.stash[CHECKS] = self._checks
         self._items: list[CheckItem] = []
         self._aborted = False
         self._write_errors: list[str] = []
@@ -82,12 +86,12 @@ class GateSession:
             return result
         if on_controller:
             self._collect_on_controller(session)
-        self._items.sort(key=lambda item: CHECK_IDS.index(item.check))  # whatever another plugin made of the order
+        self._items.sort(key=lambda item: self._checks.index(item.check))  # whatever another plugin made of the order
         if self._items or self._is_report_wanted():
             self._config.stash[VERDICT] = self._judge()
             self._run_items(session)
         else:
-            self._not_judged = f"{len(CHECK_IDS)} of {len(CHECK_IDS)} checks deselected"
+            self._not_judged = f"{len(self._checks)} of {len(self._checks)} checks deselected"
         return result
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -98,7 +102,7 @@ class GateSession:
         if verdict is not None:
             from pytest_token_telemetry.reporters.files import write_reports
 
-            self._write_errors = write_reports(verdict, self._settings)
+            self._write_errors = write_reports(verdict, self._settings) + self._past.keep(verdict)
         if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             if self._write_errors:
                 session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -137,7 +141,10 @@ class GateSession:
         recorded = self._recorded() if self._settings.gate else None
         with ScanProgress(terminal, time.monotonic) as progress:
             reading = read_directories(directories, self._settings.pattern, recorded=recorded, progress=progress)
-        return judge(reading, self._settings, {item.check for item in self._items})
+        past = self._past.past(reading.samples)
+        verdict = judge(reading, self._settings, {item.check for item in self._items}, past)
+        self._past.reading = reading
+        return verdict
 
     def _recorded(self) -> Recorded:
         """What the tests recorded, with what was recorded in this process after the last of them."""

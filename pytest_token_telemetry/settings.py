@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.analysis.evidence import Certainty
     from pytest_token_telemetry.analysis.populations import Population
+    from pytest_token_telemetry.replay.locate import Location
 
 DEFAULT_ALIASES = (
     ("impl", "implementation"),
@@ -43,7 +44,7 @@ RECORDING = ("record", "capture_logs", "capture_level")
 """The settings that have an effect where nothing is judged."""
 
 OUTPUTS = ("json", "junit", "markdown", "markdown_append", "tuning")
-"""The settings that name a file to write."""
+"""The settings that name a report to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,43 @@ class Settings:
     tier2: str = _setting(
         values.one_of("warn", "fail"), "warn", "warn|fail", "What the Tier 2 check does when it is exceeded."
     )
+    estimator: Location | None = _setting(
+        values.estimator,
+        None,
+        "MODULE:CALLABLE",
+        "Judge what this estimator predicts for the recorded calls, instead of what was predicted then.",
+    )
+    base_estimator: Location | None = _setting(
+        values.estimator,
+        None,
+        "PATH::MODULE:CALLABLE",
+        "Compare --token-telemetry-estimator with this one, such as that of main, run in a process of its own.",
+    )
+    estimator_errors: str = _setting(
+        values.one_of("fail", "skip"),
+        "fail",
+        "fail|skip",
+        "What answers that are no prediction do: fail, or leave their calls out.",
+    )
+    min_replayed: Fraction = _setting(
+        values.rate, "90%", "RATE", "Readiness: the least share of the recorded calls that the estimator can replay."
+    )
+    baseline: Path | None = _setting(
+        values.path, None, "PATH", "Compare the calls that are not in the baseline at PATH with it.", is_path=True
+    )
+    save_baseline: Path | None = _setting(
+        values.path, None, "PATH", "Write what was judged as a baseline to PATH, to be kept in git.", is_path=True
+    )
+    drift: str = _setting(
+        values.one_of("warn", "fail"), "warn", "warn|fail", "What a drift check does that sees the calls get worse."
+    )
+    history: Path | None = _setting(
+        values.path,
+        None,
+        "PATH",
+        "Append the verdict to PATH, a line a session, and show the last ten.",
+        is_path=True,
+    )
     json: Path | None = _setting(
         values.path, None, "PATH", "Write the report as JSON, for other programs.", is_path=True
     )
@@ -247,6 +285,8 @@ class Settings:
         settings = cls(texts=texts, **read)
         _refuse_missing_directories(settings, written["dir"].label)
         _refuse_shared_outputs(config, settings)
+        if settings.base_estimator is not None and settings.estimator is None:
+            raise pytest.UsageError(f"{flag('base_estimator')} needs one to compare with (add {flag('estimator')})")
         if settings.sequential and settings.confidence is None:
             raise pytest.UsageError(f"{flag('sequential')} needs a confidence (add {flag('confidence')}=0.95)")
         return settings
@@ -358,6 +398,8 @@ def _read(written: _Written, option: Option) -> Any:  # noqa: ANN401 - each opti
         read = [option.read(text) for text in written.texts]
     except ValueError as error:
         raise pytest.UsageError(f"{written.label}: {error}") from None
+    if option.read is values.estimator:
+        read = [location.below(written.base) for location in read]
     if option.is_path:
         read = [Path(os.path.normpath(written.base / value)) for value in read]
     return tuple(read) if option.repeatable else read[0]
@@ -397,8 +439,9 @@ def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
     if pytest_junit:
         expanded = os.path.expandvars(os.path.expanduser(pytest_junit))  # noqa: PTH111 - as pytest reads it
         taken[os.path.realpath(config.invocation_params.dir / expanded)] = "--junitxml"
-    if settings.record is not None:
-        taken[os.path.realpath(settings.record)] = flag("record")
+    for name in ("record", "save_baseline", "history"):
+        if (path := getattr(settings, name)) is not None:
+            taken[os.path.realpath(path)] = flag(name)
     for name in OUTPUTS:
         path = getattr(settings, name)
         if path is None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from fractions import Fraction
 
+    from pytest_token_telemetry.replay.locate import Location
+
 _DECIMAL = re.compile(r"\d{1,9}(?:\.\d{1,15})?|\.\d{1,15}", re.ASCII)
 """Few enough digits that every value can be shown exactly."""
 
@@ -153,6 +155,13 @@ def matches(path: str, patterns: Iterable[str]) -> bool:
     """True if ``path``, relative with '/', matches one of ``patterns``: by its name, unless a pattern has a '/'."""
     name = path.rpartition("/")[2]
     return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)
+
+
+def estimator(text: str) -> Location:
+    """``package.module:callable``, or ``path/to/checkout::package.module:callable``."""
+    from pytest_token_telemetry.replay.locate import location
+
+    return location(text)
 
 
 def log_level(text: str) -> int:

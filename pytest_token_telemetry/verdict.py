@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytest_token_telemetry.analysis.drift import Drift
     from pytest_token_telemetry.analysis.evidence import Bounds
-    from pytest_token_telemetry.analysis.metrics import Metrics
+    from pytest_token_telemetry.analysis.metrics import Metrics, Share
+    from pytest_token_telemetry.analysis.paired import Paired, PredictionRatio
     from pytest_token_telemetry.analysis.planning import PlannedRun, Thinnest
     from pytest_token_telemetry.analysis.strata import Strata
     from pytest_token_telemetry.analysis.tuning import Tuning
@@ -27,6 +29,12 @@ UNDERESTIMATION = "tier1::underestimation"
 TRUNCATION = "tier1::truncation"
 WASTE = "tier2::waste-p90"
 
+REPLAY = "readiness::replay"
+DRIFT_OF_UNDERESTIMATION = "drift::underestimation"
+DRIFT_OF_TRUNCATION = "drift::truncation"
+DRIFT_OF_RATIO = "drift::ratio"
+DRIFT = (DRIFT_OF_UNDERESTIMATION, DRIFT_OF_TRUNCATION, DRIFT_OF_RATIO)
+
 CHECK_IDS = (
     SOURCES,
     SAMPLES,
@@ -37,7 +45,16 @@ CHECK_IDS = (
     TRUNCATION,
     WASTE,
 )
-"""Every check, in the order in which they run and are shown."""
+"""The checks of every session, in the order in which they run and are shown."""
+
+ALL_CHECK_IDS = (*CHECK_IDS[:5], REPLAY, *CHECK_IDS[5:], *DRIFT)
+"""With those that take part only if an estimator is replayed or a baseline is named."""
+
+
+def check_ids(*, replay: bool, drift: bool) -> tuple[str, ...]:
+    """The checks of a session that replays an estimator, or compares with a baseline, or both or neither."""
+    left_out = {*(() if replay else (REPLAY,)), *(() if drift else DRIFT)}
+    return tuple(check for check in ALL_CHECK_IDS if check not in left_out)
 
 
 def node_id(check: str) -> str:
@@ -47,6 +64,11 @@ def node_id(check: str) -> str:
 
 Outcome = Literal["pass", "fail", "skip", "warn"]
 Conclusion = Literal["pass", "tune", "not-ready", "inconclusive"]
+
+
+def source_of(file: str, line: int, kind: Literal["file", "test"]) -> str:
+    """Where a sample stands, or which sample of which test it is."""
+    return f"{file}:{line}" if kind == "file" else f"{file} #{line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +123,17 @@ class CoverageFigure:
     missing: tuple[str, ...]
 
 
-Figure = RateFigure | RatioFigure | CountFigure | CoverageFigure
+@dataclass(frozen=True, slots=True)
+class DriftFigure:
+    """How likely as much change is by chance."""
+
+    p: float | None
+    adjusted_p: float | None
+    """Adjusted for the other drift checks (Holm)."""
+    finding: Literal["drift", "steady", "too-few", "no-baseline"]
+
+
+Figure = RateFigure | RatioFigure | CountFigure | CoverageFigure | DriftFigure
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +190,7 @@ class WorstSample:
     @property
     def source(self) -> str:
         """Where it stands, or which sample of which test it is."""
-        return f"{self.file}:{self.line}" if self.kind == "file" else f"{self.file} #{self.line}"
+        return source_of(self.file, self.line, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +229,125 @@ class Plan:
     """All of it in words, in the order of use."""
 
 
+@dataclass(frozen=True, slots=True)
+class EstimatorFigures:
+    """What one estimator's predictions come to."""
+
+    underestimation: Share
+    truncation: Share
+    waste_p50: float | None
+    waste_p90: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WrongAnswer:
+    """An answer of the estimator that is no prediction. Both texts are untrusted."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSample:
+    """A sample for which two estimators differ much. Its texts are untrusted."""
+
+    source: str
+    category: str | None
+    base_predicted: int
+    head_predicted: int
+    output_tokens: int
+    change: Literal["newly underestimated", "newly safe"] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseComparison:
+    """The estimator beside the one that it is to replace, on the calls that both can replay."""
+
+    estimator: str
+    calls: int
+    base: EstimatorFigures
+    head: EstimatorFigures
+    underestimated: Paired
+    difference: float | None
+    """Of the two rates; above 0, the new estimator is worse."""
+    bounds: Bounds | None
+    """On that difference."""
+    p: float
+    """How likely as uneven a change is if both underestimate as often (McNemar's exact test, mid-p)."""
+    predictions: PredictionRatio
+    changed: tuple[ChangedSample, ...]
+    """Those that changed most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayReport:
+    """What an estimator would have predicted for the recorded calls."""
+
+    estimator: str
+    calls: int
+    replayed: int
+    cannot: int
+    """Calls that the estimator said it cannot replay."""
+    wrong: int
+    """Answers that were no prediction."""
+    errors: tuple[WrongAnswer, ...]
+    """The first of those."""
+    recorded: EstimatorFigures
+    """Of the same calls with the predictions of their time."""
+    figures: EstimatorFigures
+    """With the estimator's."""
+    with_budget: int
+    """Calls for which the estimator picked a budget."""
+    would_truncate: int
+    """Of those: the output would not have fitted into it."""
+    unknown: int
+    """Of those: the call was cut off, and would have had more room."""
+    base: BaseComparison | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftReport:
+    """New calls against the baseline."""
+
+    missing: str | None
+    """Why there is no comparison."""
+    baseline_samples: int
+    new_samples: int
+    drift: Drift | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastVerdict:
+    """An earlier session, as the history keeps it."""
+
+    time: str
+    verdict: str
+    samples: int
+    underestimation: float | None
+    truncation: float | None
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Untrusted:
+    """A text that is not ours: each reporter makes it inert."""
+
+    text: str | None
+
+
+Cell = str | Untrusted
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the report that is there only if it was asked for: sentences, then a table."""
+
+    title: str
+    sentences: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Cell, ...], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What the gate found, and all that reports need to show it."""
@@ -221,6 +372,12 @@ class Verdict:
     plan: Plan
     tuning: Tuning | None
     """Advice, if the verdict is TUNE or it was asked for."""
+    replay: ReplayReport | None = None
+    drift: DriftReport | None = None
+    history: tuple[PastVerdict, ...] | None = None
+    """Earlier sessions, the oldest first."""
+    sections: tuple[Section, ...] = ()
+    """The three above in words."""
     worst: tuple[WorstSample, ...]
     sources: Sources
     settings: Mapping[str, str | list[str]]

@@ -41,6 +41,11 @@ def percent(value: Fraction | float, target: Fraction | None = None) -> str:
     return f"{text} %"
 
 
+def chance(p: float) -> str:
+    """``p = 0.012``, or ``p < 0.001``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def times(value: float, target: Fraction | None = None) -> str:
     """``1.63x``, with as many digits as it takes not to stand on the wrong side of ``target``."""
     for digits in range(2, MOST_DIGITS + 1):

@@ -13,10 +13,15 @@ from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.tuning import tune
 from pytest_token_telemetry.columns import UNKNOWN
 from pytest_token_telemetry.gate.checks import readiness_checks, tier_checks
+from pytest_token_telemetry.gate.drifting import drift_checks, drift_report
 from pytest_token_telemetry.gate.findings import Findings, find
+from pytest_token_telemetry.gate.past import Past
+from pytest_token_telemetry.gate.replaying import replay_check, replay_report
+from pytest_token_telemetry.gate.sections import sections
 from pytest_token_telemetry.gate.words import advice, headline, notes, plan_in_words
 from pytest_token_telemetry.verdict import (
-    CHECK_IDS,
+    ALL_CHECK_IDS,
+    DRIFT,
     WASTE,
     Check,
     Conclusion,
@@ -38,7 +43,9 @@ if TYPE_CHECKING:
 WORST_SHOWN = 5
 
 
-def judge(reading: Reading, settings: Settings, selected: Collection[str] = CHECK_IDS) -> Verdict:
+def judge(
+    reading: Reading, settings: Settings, selected: Collection[str] = ALL_CHECK_IDS, past: Past | None = None
+) -> Verdict:
     """The verdict on ``reading``.
 
     Args:
@@ -46,12 +53,20 @@ def judge(reading: Reading, settings: Settings, selected: Collection[str] = CHEC
         settings: targets and requirements.
         selected: ids of the checks that take part. Tier 1 is judged on ready data only, even if the readiness checks
             do not take part, and without all readiness and Tier 1 checks no verdict is a PASS.
+        past: what the samples are held against: an estimator's answers, a baseline, earlier verdicts.
     """
-    findings = find(reading, settings)
+    past = past or Past()
+    findings = find(reading, settings, past.replay)
+    replay = replay_report(findings)
+    drift = drift_report(reading, settings, past)
     checks = [*readiness_checks(findings)]
+    if replay is not None:
+        checks.append(replay_check(replay, settings))
     unready = [check for check in checks if check.outcome != "pass"]
     ready = not unready
     checks += tier_checks(findings, ready=ready)
+    if drift is not None:
+        checks += drift_checks(drift, settings, ready=ready)
     kept = [check for check in checks if check.id in selected]
     deselected = tuple(check.id for check in checks if check.id not in selected)
     if not ready:
@@ -71,7 +86,7 @@ def judge(reading: Reading, settings: Settings, selected: Collection[str] = CHEC
         conclusion=conclusion,
         fails=any(check.outcome == "fail" for check in kept),
         headline=headline(conclusion, findings, kept, deselected, [check.id for check in unready]),
-        advice=tuple(advice(conclusion, findings, kept, deselected, plan, tuning)),
+        advice=tuple(advice(conclusion, findings, kept, deselected, [check.id for check in unready], plan, tuning)),
         notes=tuple(notes(findings, deselected)),
         population=settings.population,
         counts=_counts(findings),
@@ -81,6 +96,10 @@ def judge(reading: Reading, settings: Settings, selected: Collection[str] = CHEC
         strata=findings.strata,
         plan=plan,
         tuning=tuning,
+        replay=replay,
+        drift=drift,
+        history=past.history,
+        sections=tuple(sections(replay, drift, past.history)),
         worst=tuple(_worst(findings)),
         sources=Sources(reading.files, reading.unreadable, reading.unusable, reading.outside, reading.special),
         settings=settings.texts,
@@ -111,7 +130,7 @@ def _conclusion(kept: list[Check], deselected: tuple[str, ...], *, ready: bool) 
         return "tune"
     if any(check.inconclusive for check in kept):
         return "inconclusive"
-    if set(deselected) - {WASTE}:
+    if set(deselected) - {WASTE, *DRIFT}:
         return "inconclusive"
     return "pass"
 

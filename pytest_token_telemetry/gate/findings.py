@@ -10,11 +10,14 @@ import numpy as np
 from pytest_token_telemetry.analysis.metrics import Metrics, metrics
 from pytest_token_telemetry.analysis.populations import Judged, judged
 from pytest_token_telemetry.analysis.readiness import Readiness, readiness
+from pytest_token_telemetry.analysis.replayed import CutOffs, askable, cut_offs, with_estimates, without_unknown
 from pytest_token_telemetry.analysis.strata import Labels, Strata, labels, strata, with_evidence
-from pytest_token_telemetry.analysis.tasks import distinct_tasks, one_per_task
+from pytest_token_telemetry.analysis.tasks import distinct_tasks, rows_of_one_per_task
+from pytest_token_telemetry.columns import UNKNOWN
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.columns import Samples
+    from pytest_token_telemetry.columns import Integers, Samples
+    from pytest_token_telemetry.replay.run import Replay
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.reading import Reading
 
@@ -38,6 +41,8 @@ class Findings:
     """Samples whose output exceeds their budget although nothing cut them off."""
     by_cap: int
     """Truncated samples of which only the cap tells it."""
+    replayed: Replayed | None
+    """What was replayed, if an estimator is judged."""
     with_task: int
     """Samples that name their task."""
     tasks: int
@@ -54,12 +59,37 @@ class Findings:
         return int(np.count_nonzero(self.samples.legacy))
 
 
-def find(reading: Reading, settings: Settings) -> Findings:
-    """The figures of ``reading`` under ``settings``."""
-    samples = one_per_task(reading.samples) if settings.one_per_task else reading.samples
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The recorded calls for which the estimator has a prediction, with the predictions of their time."""
+
+    replay: Replay
+    calls: int
+    """All that it was asked about and that would be judged."""
+    rows: Integers
+    """Which of the reading's samples they are."""
+    recorded: Samples
+    cut: CutOffs
+
+
+def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> Findings:
+    """The figures of ``reading``, or of what ``replay`` makes of it, under ``settings``."""
+    rows = rows_of_one_per_task(reading.samples) if settings.one_per_task else np.arange(len(reading.samples))
+    samples = reading.samples.take(rows) if settings.one_per_task else reading.samples
+    replayed = None
+    if replay is not None:
+        replayed = _replayed(samples, rows, replay, judges_legacy=settings.population == "all")
+        samples = with_estimates(
+            replayed.recorded,
+            replay.head.predicted_output_tokens[replayed.rows],
+            replay.head.budget_tokens[replayed.rows],
+            replayed.cut,
+        )
     with_task, tasks = distinct_tasks(reading.samples)
     over_budget = (samples.budget_tokens >= 0) & (samples.output_tokens > samples.budget_tokens)
     population = judged(samples, settings.population, settings.under_multiplier)
+    if replayed is not None:
+        population = without_unknown(population, replayed.cut)
     labelled = labels(samples, settings.alias)
     return Findings(
         reading=reading,
@@ -81,6 +111,22 @@ def find(reading: Reading, settings: Settings) -> Findings:
         no_ratio=int(np.count_nonzero((samples.predicted_output_tokens <= 0) | (samples.output_tokens == 0))),
         over_budget=int(np.count_nonzero(over_budget & (samples.truncated == 0))),
         by_cap=int(np.count_nonzero((samples.truncated == 1) & samples.truncation_source.is_name("cap"))),
+        replayed=replayed,
         with_task=with_task,
         tasks=tasks,
+    )
+
+
+def _replayed(samples: Samples, rows: Integers, replay: Replay, *, judges_legacy: bool) -> Replayed:
+    """Those of ``samples``, which are the ``rows`` of what was read, for which there is a prediction."""
+    asked = askable(samples, judges_legacy=judges_legacy)
+    answered = asked & (replay.head.predicted_output_tokens[rows] != UNKNOWN)
+    recorded = samples.take(np.flatnonzero(answered))
+    kept = rows[answered]
+    return Replayed(
+        replay=replay,
+        calls=int(np.count_nonzero(asked)),
+        rows=kept,
+        recorded=recorded,
+        cut=cut_offs(recorded, replay.head.budget_tokens[kept]),
     )

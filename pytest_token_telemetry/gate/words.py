@@ -7,7 +7,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.verdict import (
-    CHECK_IDS,
+    DRIFT_OF_RATIO,
+    DRIFT_OF_TRUNCATION,
+    DRIFT_OF_UNDERESTIMATION,
+    REPLAY,
     SOURCES,
     TRUNCATION,
     UNDERESTIMATION,
@@ -17,6 +20,7 @@ from pytest_token_telemetry.verdict import (
     Plan,
     ProofPlan,
     RateFigure,
+    check_ids,
 )
 from pytest_token_telemetry.wording import listing, percent, plural, upwards
 
@@ -31,6 +35,12 @@ if TYPE_CHECKING:
 
 _SUBJECTS = {UNDERESTIMATION: "underestimation", TRUNCATION: "truncation", WASTE: "waste"}
 
+_DRIFTED = {
+    DRIFT_OF_UNDERESTIMATION: "more underestimated than in the baseline",
+    DRIFT_OF_TRUNCATION: "more truncated than in the baseline",
+    DRIFT_OF_RATIO: "output moved against the predictions since the baseline",
+}
+
 _OWN_WORD = re.compile(r"[a-z][a-z_-]{0,31}")
 """A category that may stand in a sentence of ours: no mention, reference, link or markup can be made of it."""
 
@@ -44,6 +54,8 @@ def headline(
 ) -> str:
     """One plain sentence. ``unready`` are the readiness checks that are not met, deselected or not."""
     if conclusion == "not-ready":
+        if REPLAY in unready:
+            return "The estimator cannot be judged: it does not replay enough of the recorded calls."
         if set(unready) == {SOURCES} and findings.reading.files:
             return "The logs cannot all be used: mend that first, do not tune."
         return "Not enough representative data: collect more, do not tune."
@@ -55,11 +67,11 @@ def headline(
                 return f"{subject.capitalize()} is not proven either way: {_rate_in_words(findings)}."
             case [_, *_]:
                 return f"Nothing is proven either way: {_rate_in_words(findings)}."
-        return f"No verdict: what was checked passes, but {_of_all(deselected)} were deselected."
+        return f"No verdict: what was checked passes, but {_of_all(deselected, findings)} were deselected."
     if conclusion == "pass":
         waste = ", waste above its target" if _warns_of_waste(kept) else ""
         return f"No tuning needed: {_rate_in_words(findings)}{waste}."
-    above = {**_rates(findings), WASTE: "waste above its target"}
+    above = {**_rates(findings), WASTE: "waste above its target", **_DRIFTED}
     return f"Tuning needed: {', '.join(above[id] for id in _exceeded(kept))}."
 
 
@@ -89,17 +101,18 @@ def advice(
     findings: Findings,
     kept: list[Check],
     deselected: tuple[str, ...],
+    unready: Collection[str],
     plan: Plan,
     tuning: Tuning | None,
 ) -> list[str]:
-    """What to do next, one sentence each."""
+    """What to do next, one sentence each. ``unready`` are the readiness checks that are not met."""
     match conclusion:
         case "not-ready":
-            return _what_to_collect(findings, plan)
+            return _what_to_collect(findings, plan, unready)
         case "tune":
             return _what_to_tune(findings, kept, tuning)
         case "inconclusive":
-            return [*_what_to_prove(kept), *_what_to_run(deselected)]
+            return [*_what_to_prove(kept), *_what_to_run(deselected, findings)]
         case "pass" if _warns_of_waste(kept):
             return ["Risk is within its targets. To save cost, lower predictions where waste is high."]
         case "pass":
@@ -125,11 +138,11 @@ def _what_to_prove(kept: list[Check]) -> list[str]:
     return steps
 
 
-def _what_to_run(deselected: tuple[str, ...]) -> list[str]:
-    return [f"Run all checks for a verdict: {_of_all(deselected)} were deselected."] if deselected else []
+def _what_to_run(deselected: tuple[str, ...], findings: Findings) -> list[str]:
+    return [f"Run all checks for a verdict: {_of_all(deselected, findings)} were deselected."] if deselected else []
 
 
-def _what_to_collect(findings: Findings, plan: Plan) -> list[str]:
+def _what_to_collect(findings: Findings, plan: Plan, unready: Collection[str]) -> list[str]:
     found, settings, reading = findings.readiness, findings.settings, findings.reading
     lost = reading.recorded.lost if reading.recorded is not None else {}
     steps = []
@@ -143,6 +156,8 @@ def _what_to_collect(findings: Findings, plan: Plan) -> list[str]:
         steps.append("Let tests record their model calls, with the token_telemetry fixture or in log lines: none did.")
     if not reading.files:
         return steps
+    if REPLAY in unready:
+        return [*steps, "Let the estimator answer for the recorded calls, or say CannotReplay: -v shows what it did."]
     if reading.count("file") and not len(reading.samples):
         steps.append("Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used.")
     if settings.max_unusable is not None and findings.unusable > settings.max_unusable:
@@ -219,6 +234,8 @@ def _what_to_tune(findings: Findings, kept: list[Check], tuning: Tuning | None) 
     if TRUNCATION in failed:
         where = _most(findings.strata.category, lambda each: (each.truncated, each.attempts))
         steps.append(f"Raise the budget (max_tokens) where runs were cut off: {where}. Then tune again.")
+    if set(failed) & set(_DRIFTED):
+        steps.append("Find out what changed since the baseline, in the work or in the model, before tuning to it.")
     if WASTE in failed and not steps:
         steps.append("Lower the predictions where waste is high, as far as Tier 1 stays within its targets.")
     return steps
@@ -282,7 +299,7 @@ def notes(findings: Findings, deselected: tuple[str, ...]) -> list[str]:
     unusable, legacy = findings.unusable, findings.legacy
     found = []
     if deselected:
-        found.append(f"{_of_all(deselected)} deselected: {', '.join(deselected)}.")
+        found.append(f"{_of_all(deselected, findings)} deselected: {', '.join(deselected)}.")
     if unusable:
         reasons = "; ".join(f"{lines.count} because {reason}" for reason, lines in reading.unusable.items())
         found.append(f"{plural(unusable, 'telemetry line')} could not be used: {reasons}.")
@@ -332,5 +349,6 @@ def _dependence(findings: Findings) -> list[str]:
     ]
 
 
-def _of_all(deselected: tuple[str, ...]) -> str:
-    return f"{len(deselected)} of {len(CHECK_IDS)} checks"
+def _of_all(deselected: tuple[str, ...], findings: Findings) -> str:
+    checks = check_ids(replay=findings.replayed is not None, drift=findings.settings.baseline is not None)
+    return f"{len(deselected)} of {len(checks)} checks"

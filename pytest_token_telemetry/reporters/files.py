@@ -21,7 +21,7 @@ def write_reports(verdict: Verdict, settings: Settings) -> list[str]:
         path: Path = getattr(settings, name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _append(path, text) if name == "markdown_append" else _replace(path, text)
+            _append(path, text) if name == "markdown_append" else replace_file(path, text)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             errors.append(f"{flag(name)}: {settings.texts[name]!r} could not be written: {reason}")
@@ -66,7 +66,7 @@ def _texts(verdict: Verdict, settings: Settings) -> list[tuple[str, str]]:
     return texts
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
     """Write beside ``path``, then rename: a reader sees the old file or the new one."""
     if path.exists() and not path.is_file():
         path.write_bytes(_encoded(text))  # a device or a pipe; a directory says that it is one

@@ -56,6 +56,9 @@ def render(verdict: Verdict) -> str:
         "strata": asdict(verdict.strata),
         "plan": asdict(verdict.plan),
         "tuning": None if verdict.tuning is None else tuning.document(verdict.tuning),
+        "estimator": None if verdict.replay is None else asdict(verdict.replay),
+        "drift": None if verdict.drift is None else asdict(verdict.drift),
+        "history": None if verdict.history is None else [asdict(each) for each in verdict.history],
         "worst": [_worst(sample) for sample in verdict.worst],
         "sources": [asdict(file) for file in verdict.sources.files],
         "not_read": {

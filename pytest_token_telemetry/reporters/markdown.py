@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.reporters import tuning_words
+from pytest_token_telemetry.verdict import Untrusted
 from pytest_token_telemetry.wording import inert, listing, percent, plural
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.analysis.strata import Stratum
     from pytest_token_telemetry.analysis.tuning import Tuning
-    from pytest_token_telemetry.verdict import Check, Verdict, WorstSample
+    from pytest_token_telemetry.verdict import Cell, Check, Section, Verdict, WorstSample
 
 LONGEST = 60_000
 """Characters. GitHub takes 65,536 in a comment, and whoever posts it adds some."""
@@ -58,6 +59,7 @@ def _document(verdict: Verdict, rows: int) -> str:
         "\n".join(f"- {_own(step)}" for step in verdict.advice),
         _checks(verdict),
         "\n".join(f"- {_own(note)}" for note in verdict.notes),
+        *(_section(section, rows) for section in verdict.sections),
         _folded("Most output for its prediction", _worst(verdict.worst[:rows])) if verdict.worst else "",
         _folded("By category, complexity and number of deliverables", _strata(verdict, min(rows, STRATA_SHOWN))),
         _folded("Tuning advice", _tuning(verdict.tuning, rows)) if verdict.tuning is not None else "",
@@ -86,6 +88,24 @@ def _outcome(check: Check) -> str:
     if check.inconclusive:
         return "❌ inconclusive" if check.outcome == "fail" else "⚪ inconclusive"
     return _OUTCOMES[check.outcome]
+
+
+def _section(section: Section, most: int) -> str:
+    """A part that was asked for: its sentences in sight, its table folded."""
+    sentences = "\n".join(f"- {_own(sentence)}" for sentence in section.sentences)
+    if not section.columns:
+        return f"**{section.title}**\n\n{sentences}"
+    table = _table(
+        tuple(map(_own, section.columns)),
+        (tuple(map(_cell, row)) for row in section.rows[:most]),
+        len(section.rows) - most,
+    )
+    folded = _folded(section.title, table)
+    return f"{sentences}\n\n{folded}" if sentences else folded
+
+
+def _cell(cell: Cell) -> str:
+    return _code(cell.text) if isinstance(cell, Untrusted) else _own(cell)
 
 
 def _worst(samples: Iterable[WorstSample]) -> str:

@@ -7,6 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.reporters import tuning_words
+from pytest_token_telemetry.verdict import Untrusted
 from pytest_token_telemetry.wording import inert, percent, times
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.analysis.strata import Stratum
     from pytest_token_telemetry.analysis.tuning import Tuning
-    from pytest_token_telemetry.verdict import Verdict, WorstSample
+    from pytest_token_telemetry.verdict import Cell, Section, Verdict, WorstSample
 
 _COLOURS = {"pass": "green", "fail": "red", "skip": "yellow", "warn": "yellow"}
 _CONCLUSION_COLOURS = {"pass": "green", "tune": "red", "not-ready": "red", "inconclusive": "yellow"}
@@ -87,6 +88,8 @@ def _judgement(verdict: Verdict, width: int, most: int | None) -> list[Line]:
 def _remarks(verdict: Verdict, width: int, most: int | None) -> list[Line]:
     unreadable = list(verdict.sources.unreadable.items())[:3]
     lines = [(_unreadable(path, reason, width), {"red": True}) for path, reason in unreadable]
+    for section in verdict.sections:
+        lines += [line for text in section.sentences for line in _wrapped(f"{section.title}: {text}", width, most, {})]
     lines += [line for note in verdict.notes for line in _wrapped(f"note: {note}", width, most, {})]
     if verdict.worst:
         lines += [(_WORST, {}), *((_worst(sample, width), {}) for sample in verdict.worst)]
@@ -149,6 +152,9 @@ def _details(verdict: Verdict, width: int) -> Iterator[Line]:
     yield "", {}
     for sentence in verdict.plan.sentences:
         yield from _wrapped(sentence, width, None, {})
+    for section in verdict.sections:
+        yield "", {}
+        yield from ((line, {}) for line in _table(section))
     if verdict.tuning is not None:
         yield "", {}
         yield from ((line, {}) for line in _tuning(verdict.tuning))
@@ -164,6 +170,22 @@ def _details(verdict: Verdict, width: int) -> Iterator[Line]:
             f"{lines.count:>8}  unusable because {reason}: {', '.join(inert(place, 200) for place in lines.places)}",
             {},
         )
+
+
+def _table(section: Section) -> Iterator[str]:
+    """A section's title and its table: our own figures to the right, what is untrusted to the left."""
+    yield section.title
+    rows = [[_cell(cell) for cell in row] for row in section.rows]
+    cells = [list(section.columns), *rows]
+    widths = [max(_columns(row[column]) for row in cells) for column in range(len(section.columns))]
+    for row in cells if section.columns else []:
+        yield "  ".join(
+            f"{' ' * (width - _columns(cell))}{cell}" for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+
+
+def _cell(cell: Cell) -> str:
+    return _name(cell.text) if isinstance(cell, Untrusted) else cell
 
 
 def _stratum(stratum: Stratum) -> str:

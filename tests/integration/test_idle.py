@@ -45,7 +45,16 @@ def test_an_unrelated_project_imports_nothing_heavy_and_nothing_of_the_gate(
     own = {name for name in modules if name.startswith("pytest_token_telemetry.")}
     assert own == {
         f"pytest_token_telemetry.{name}"
-        for name in ("plugin", "settings", "values", "arguments", "verdict", "recording", "recording.arrivals")
+        for name in (
+            "plugin",
+            "settings",
+            "values",
+            "arguments",
+            "verdict",
+            "recording",
+            "recording.arrivals",
+            "hookspecs",
+        )
     }
 
 

@@ -29,6 +29,14 @@ GOOD = {
     "one_per_task": "true",
     "max_waste_p90": "4x",
     "tier2": "fail",
+    "estimator": "json:loads",
+    "base_estimator": "json:dumps",
+    "estimator_errors": "skip",
+    "min_replayed": "80%",
+    "baseline": "out/baseline.json",
+    "save_baseline": "out/new-baseline.json",
+    "drift": "fail",
+    "history": "out/history.jsonl",
     "json": "out/report.json",
     "junit": "out/junit.xml",
     "junit_family": "xunit2",
@@ -78,6 +86,8 @@ def test_a_setting_is_read_from_the_command_line(pytester: pytest.Pytester, name
     first = [] if name == "dir" else ["--token-telemetry-dir=other"]
     if name == "sequential":
         first.append("--token-telemetry-confidence=0.9")
+    if name == "base_estimator":
+        first.append("--token-telemetry-estimator=json:loads")
     typed = flag(name) if dict(options())[name].is_switch else f"{flag(name)}={GOOD[name]}"
     loaded = settings_in_force(pytester, *first, typed)
     assert loaded["texts"][name] == as_written(name)
@@ -96,6 +106,8 @@ def test_a_setting_is_read_from_an_ini_file(pytester: pytest.Pytester, name: str
     arguments = [] if name == "dir" else ["--token-telemetry-dir=runs", "--token-telemetry-confidence=0.8"]
     if name in ("dir", "confidence"):
         arguments = arguments[:-1]
+    if name == "base_estimator":
+        arguments.append("--token-telemetry-estimator=json:loads")
     assert settings_in_force(pytester, *arguments)["texts"][name] == as_written(name)
 
 

@@ -1,0 +1,55 @@
+"""Recorded calls as they would have been with another estimator's predictions and budgets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_token_telemetry.columns import UNKNOWN
+
+if TYPE_CHECKING:
+    from pytest_token_telemetry.analysis.populations import Judged
+    from pytest_token_telemetry.columns import Integers, Mask, Samples
+
+
+@dataclass(frozen=True, slots=True)
+class CutOffs:
+    """What other budgets would have done, as masks over the samples."""
+
+    with_budget: Mask
+    """The estimator picked a budget."""
+    would: Mask
+    """The output would not have fitted into it."""
+    unknown: Mask
+    """It would have had more room than the call that was cut off: nobody knows whether enough."""
+
+
+def askable(samples: Samples, *, judges_legacy: bool) -> Mask:
+    """The samples that an estimator is asked about: legacy ones say too little, and count in one population only."""
+    return np.ones(len(samples), dtype=np.bool_) if judges_legacy else ~samples.legacy
+
+
+def cut_offs(samples: Samples, budgets: Integers) -> CutOffs:
+    """What ``budgets``, `UNKNOWN` where there is none, would have cut off of ``samples``."""
+    with_budget = budgets != UNKNOWN
+    output, was_cut_off = samples.output_tokens, samples.truncated == 1
+    would = with_budget & ((output > budgets) | ((output == budgets) & was_cut_off))
+    return CutOffs(with_budget, would, with_budget & was_cut_off & (output < budgets))
+
+
+def with_estimates(samples: Samples, predicted: Integers, budgets: Integers, cut: CutOffs) -> Samples:
+    """``samples`` with other predictions and, where there are any, other budgets, and what these cut off."""
+    return replace(
+        samples,
+        predicted_output_tokens=predicted,
+        budget_tokens=np.where(cut.with_budget, budgets, samples.budget_tokens),
+        truncated=np.where(cut.would, 1, samples.truncated),
+        smape=np.full(len(samples), np.nan),
+    )
+
+
+def without_unknown(judged: Judged, cut: CutOffs) -> Judged:
+    """``judged``, with a truncation rate over the calls of which it is known whether they would have been cut off."""
+    return replace(judged, attempts=judged.attempts & ~cut.unknown, truncated=judged.truncated & ~cut.unknown)

@@ -1,0 +1,178 @@
+"""The parts of the report that are there only if they were asked for: replay, drift, history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.verdict import Cell, EstimatorFigures, Section, Untrusted
+from pytest_token_telemetry.wording import chance, percent, plural, times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_token_telemetry.analysis.drift import RateDrift
+    from pytest_token_telemetry.analysis.metrics import Share
+    from pytest_token_telemetry.verdict import BaseComparison, DriftReport, PastVerdict, ReplayReport
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def sections(
+    replay: ReplayReport | None, drift: DriftReport | None, history: tuple[PastVerdict, ...] | None
+) -> Iterator[Section]:
+    """One for each of them that is there."""
+    if replay is not None:
+        yield _replay(replay)
+        if replay.errors:
+            yield Section(
+                "Answers that are no prediction",
+                columns=("call", "what the estimator did"),
+                rows=tuple((Untrusted(error.source), Untrusted(error.reason)) for error in replay.errors),
+            )
+        if replay.base is not None:
+            yield _base(replay.base)
+            if replay.base.changed:
+                yield _changed(replay.base)
+    if drift is not None:
+        yield _drift(drift)
+    if history is not None:
+        yield _history(history)
+
+
+def _replay(report: ReplayReport) -> Section:
+    sentences = [
+        f"The verdict is on the estimator's predictions for {report.replayed} of"
+        f" {plural(report.calls, 'recorded call')}, not on those of the time."
+    ]
+    if report.with_budget:
+        sentences.append(
+            f"With its budgets, {report.would_truncate} of {plural(report.with_budget, 'call')} would have been"
+            f" truncated; of {report.unknown} that were cut off and would have had more room, nobody knows."
+        )
+    return Section(
+        "Replayed estimator",
+        tuple(sentences),
+        _FIGURES,
+        (_row("recorded", report.recorded), _row("replayed", report.figures)),
+    )
+
+
+def _base(base: BaseComparison) -> Section:
+    counts = base.underestimated
+    sentences = [
+        f"On the {plural(base.calls, 'call')} that both can replay, {counts.newly_underestimated} newly underestimated"
+        f" and {counts.newly_safe} newly safe ({chance(base.p)}, McNemar's exact test)."
+    ]
+    if base.difference is not None and base.bounds is not None:
+        sentences.append(
+            f"The underestimation rate changes by {_points(base.difference)}, truly between"
+            f" {_points(base.bounds.lower)} and {_points(base.bounds.upper)} ({percent(base.bounds.confidence)} each)."
+        )
+    ratio = base.predictions
+    if ratio.p50 is not None:
+        sentences.append(
+            f"{ratio.raised} predictions are higher and {ratio.lowered} lower; the median is {times(ratio.p50)} base's."
+        )
+    return Section("Base against head", tuple(sentences), _FIGURES, (_row("base", base.base), _row("head", base.head)))
+
+
+def _changed(base: BaseComparison) -> Section:
+    return Section(
+        "Predictions that changed most",
+        columns=("base", "head", "output", "change", "category", "call"),
+        rows=tuple(
+            (
+                f"{each.base_predicted:,}",
+                f"{each.head_predicted:,}",
+                f"{each.output_tokens:,}",
+                each.change or "none",
+                Untrusted(each.category),
+                Untrusted(each.source),
+            )
+            for each in base.changed
+        ),
+    )
+
+
+def _drift(report: DriftReport) -> Section:
+    if report.drift is None:
+        return Section("Drift", (f"Not compared: {report.missing}.",))
+    found = report.drift
+    strata = zip(found.underestimation.strata, found.truncation.strata, strict=True)
+    return Section(
+        "Drift",
+        (
+            f"{plural(report.new_samples, 'new call')} against {report.baseline_samples} in the baseline, compared"
+            " within categories: a change of the mix alone is no drift.",
+            *_mix(found.underestimation),
+        ),
+        ("underestimated, baseline", "new", "truncated, baseline", "new", "share of calls", "category"),
+        tuple(
+            (
+                _share(under.base),
+                _share(under.head),
+                _share(cut.base),
+                _share(cut.head),
+                f"{percent(under.base_mix)} -> {percent(under.head_mix)}",
+                Untrusted(under.name),
+            )
+            for under, cut in strata
+        ),
+    )
+
+
+def _mix(found: RateDrift) -> tuple[str, ...]:
+    if found.mix_shift is None or found.standardised is None or not found.head.n:
+        return ()
+    return (
+        f"{percent(found.mix_shift)} of the calls moved to other categories; with the baseline's mix, the new"
+        f" underestimation rate of {percent(found.head.events / found.head.n)} would be {percent(found.standardised)}.",
+    )
+
+
+def _history(past: tuple[PastVerdict, ...]) -> Section:
+    if not past:
+        return Section("History", ("This is the first session of the history.",))
+    under = _sparkline([each.underestimation for each in past])
+    cut = _sparkline([each.truncation for each in past])
+    return Section(
+        "History",
+        (f"The last {plural(len(past), 'session')}: underestimation {under}, truncation {cut}.",),
+        ("verdict", "samples", "underestimation", "truncation", "when", "commit"),
+        tuple(
+            (
+                each.verdict,
+                f"{each.samples:,}",
+                "none" if each.underestimation is None else percent(each.underestimation),
+                "none" if each.truncation is None else percent(each.truncation),
+                Untrusted(each.time),
+                Untrusted(each.commit and each.commit[:12]),
+            )
+            for each in past
+        ),
+    )
+
+
+def _sparkline(values: list[float | None]) -> str:
+    """One bar a value, from 0 to the highest; a dot where there is none."""
+    highest = max((value for value in values if value is not None), default=0.0)
+    steps = len(_BARS) - 1
+    return "".join(
+        "·" if value is None else _BARS[round(value / highest * steps) if highest else 0] for value in values
+    )
+
+
+_FIGURES = ("", "underestimated", "truncated", "waste P50", "waste P90")
+
+
+def _row(name: str, figures: EstimatorFigures) -> tuple[Cell, ...]:
+    waste = ("none" if value is None else times(value) for value in (figures.waste_p50, figures.waste_p90))
+    return (name, _share(figures.underestimation), _share(figures.truncation), *waste)
+
+
+def _share(share: Share) -> str:
+    return f"{share.events}/{share.n} = {percent(share.events / share.n)}" if share.n else "none"
+
+
+def _points(difference: float) -> str:
+    return f"{'+' if difference >= 0 else '-'}{percent(abs(difference)).removesuffix(' %')} points"

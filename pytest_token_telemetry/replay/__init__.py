@@ -1,0 +1,1 @@
+"""What another estimator would have predicted for the calls that were recorded."""

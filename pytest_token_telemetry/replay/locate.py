@@ -1,0 +1,79 @@
+"""Where an estimator is: ``package.module:callable``, or ``path/to/checkout::package.module:callable``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Which callable of which module, and from which directory the module is imported."""
+
+    module: str
+    name: str
+    """With dots, if it is an attribute of an attribute."""
+    directory: Path | None = None
+    """``None``: wherever Python finds the module."""
+
+    def __str__(self) -> str:
+        spec = f"{self.module}:{self.name}"
+        return spec if self.directory is None else f"{self.directory}::{spec}"
+
+    def below(self, base: Path) -> Location:
+        """The same, with a relative directory below ``base``."""
+        return self if self.directory is None else replace(self, directory=base / self.directory)
+
+    def load(self, here: Path | None = None) -> Callable[..., object]:
+        """Import the callable. Without a directory of its own, its module may also lie in ``here``.
+
+        Raises:
+            LookupError: with one sentence, if the module cannot be imported or has no such callable.
+        """
+        if self.directory is not None:
+            if not self.directory.is_dir():
+                raise LookupError(f"'{self.directory}' is no directory")
+            sys.path.insert(0, str(self.directory))
+        elif here is not None and str(here) not in sys.path:
+            sys.path.append(str(here))
+        try:
+            found: object = importlib.import_module(self.module)
+        except BaseException as error:  # whatever the module raises while it is imported
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise LookupError(f"{self.module!r} cannot be imported: {type(error).__name__}: {error}") from error
+        if self.directory is not None and not _is_below(found, self.directory):
+            raise LookupError(f"{self.module!r} is not in '{self.directory}', but was found elsewhere")
+        for part in self.name.split("."):
+            if not hasattr(found, part):
+                raise LookupError(f"{self.module!r} has no {self.name!r}")
+            found = getattr(found, part)
+        if not callable(found):
+            raise LookupError(f"{self.module}:{self.name} is {type(found).__name__}, which cannot be called")
+        return found
+
+
+def _is_below(module: object, directory: Path) -> bool:
+    """True if ``module`` was read from below ``directory``: the base must not be the head by mistake."""
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).resolve().is_relative_to(directory.resolve())
+
+
+def location(text: str) -> Location:
+    """The `Location` that ``text`` names.
+
+    Raises:
+        ValueError: with the rest of a sentence that begins with the setting's name.
+    """
+    directory, separator, spec = text.strip().rpartition("::")
+    module, colon, name = spec.partition(":")
+    words = [*module.split("."), *name.split(".")]
+    if not colon or not all(word.isidentifier() for word in words) or (separator and not directory):
+        raise ValueError(f"{text!r} is not an estimator (write package.module:callable, or path::module:callable)")
+    return Location(module, name, Path(directory) if separator else None)

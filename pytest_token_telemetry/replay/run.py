@@ -1,0 +1,131 @@
+"""Ask an estimator about every recorded call: in this process, or in one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_token_telemetry.columns import UNKNOWN
+from pytest_token_telemetry.replay.answer import Answer, ask
+from pytest_token_telemetry.replay.request import OUTCOMES, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from pytest_token_telemetry.columns import Integers, Samples
+    from pytest_token_telemetry.replay.locate import Location
+
+ERRORS_KEPT = 10
+"""Wrong answers that are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The estimator that is judged, what it answered, and the same of the one that it is compared with."""
+
+    estimator: str
+    head: Estimates
+    base_estimator: str | None = None
+    base: Estimates | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimates:
+    """What an estimator answered, as columns of one entry a sample, asked about or not."""
+
+    predicted_output_tokens: Integers
+    """`UNKNOWN` where there is no prediction."""
+    budget_tokens: Integers
+    """`UNKNOWN` where the estimator picked none."""
+    cannot: int
+    """How many calls it said that it cannot replay."""
+    wrong: int
+    """How many answers were no prediction."""
+    errors: tuple[tuple[int, str], ...]
+    """The first of those: the sample's row and what went wrong. It may quote the estimator's own words."""
+
+
+def requests(samples: Samples, rows: Integers) -> Iterator[Request]:
+    """One for each of the ``samples`` in ``rows``, in that order."""
+    for row in rows.tolist():
+        count = int(samples.deliverable_count[row])
+        features = samples.features.get(row, {})
+        yield Request(
+            predicted_output_tokens=int(samples.predicted_output_tokens[row]),
+            category=samples.category.name(row),
+            complexity=samples.complexity.name(row),
+            deliverable_count=None if count == UNKNOWN else count,
+            task_id=samples.task_id.name(row),
+            model=samples.model.name(row),
+            features={name: value for name, value in features.items() if name.lower() not in OUTCOMES},
+        )
+
+
+def replay(samples: Samples, rows: Integers, estimator: Callable[[Request], object]) -> Estimates:
+    """What ``estimator`` predicts for those of ``samples`` that are in ``rows``."""
+    return _estimates((ask(estimator, request) for request in requests(samples, rows)), rows, len(samples))
+
+
+def replay_apart(samples: Samples, rows: Integers, where: Location, here: Path) -> Estimates:
+    """What the estimator at ``where`` predicts for them, asked in a process of its own that begins in ``here``.
+
+    Raises:
+        LookupError: with one sentence, if it cannot be loaded or its process ends early.
+    """
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as questions:
+        questions.writelines(json.dumps(asdict(request)) + "\n" for request in requests(samples, rows))
+        questions.seek(0)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-m", "pytest_token_telemetry.replay.worker", str(where)]
+        run = subprocess.run(  # noqa: S603 - the interpreter that runs this, with arguments of ours
+            command,
+            stdin=questions,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            cwd=here,
+            check=False,
+        )
+    lines = run.stdout.splitlines()
+    refused = json.loads(lines[0])["refused"] if lines else None
+    if refused is not None:
+        raise LookupError(str(refused))
+    if run.returncode != 0 or len(lines) != len(rows) + 1:
+        raise LookupError(
+            f"its process ended with {run.returncode} after {max(len(lines) - 1, 0)} of {len(rows)} answers"
+        )
+    return _estimates((Answer(**json.loads(line)) for line in lines[1:]), rows, len(samples))
+
+
+def _estimates(answers: Iterable[Answer], rows: Integers, samples: int) -> Estimates:
+    """The ``answers`` for ``rows`` as columns of ``samples`` entries."""
+    predicted = np.full(samples, UNKNOWN, dtype=np.int64)
+    budgets = np.full(samples, UNKNOWN, dtype=np.int64)
+    cannot = wrong = 0
+    errors: list[tuple[int, str]] = []
+    for row, answer in zip(rows.tolist(), answers, strict=True):
+        if answer.predicted_output_tokens is not None:
+            predicted[row] = answer.predicted_output_tokens
+        if answer.budget_tokens is not None:
+            budgets[row] = answer.budget_tokens
+        cannot += answer.cannot
+        if answer.error is not None:
+            wrong += 1
+            if len(errors) < ERRORS_KEPT:
+                errors.append((row, answer.error))
+    return Estimates(
+        predicted_output_tokens=predicted,
+        budget_tokens=budgets,
+        cannot=cannot,
+        wrong=wrong,
+        errors=tuple(errors),
+    )
