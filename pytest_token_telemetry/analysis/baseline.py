@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_token_telemetry.analysis.drift import Summary, log_ratios
+from pytest_token_telemetry.analysis.drift import Summary
 from pytest_token_telemetry.analysis.metrics import QUANTILE_METHOD, Share
+from pytest_token_telemetry.analysis.stratified import log_ratios
 from pytest_token_telemetry.columns import UNKNOWN
 
 if TYPE_CHECKING:

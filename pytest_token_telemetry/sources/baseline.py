@@ -10,8 +10,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pytest_token_telemetry.analysis.baseline import MARK_BYTES, Baseline, Terms
-from pytest_token_telemetry.analysis.drift import LogRatios, Summary
+from pytest_token_telemetry.analysis.drift import Summary
 from pytest_token_telemetry.analysis.metrics import Share
+from pytest_token_telemetry.analysis.stratified import LogRatios
 
 if TYPE_CHECKING:
     from pathlib import Path
