@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_token_telemetry.settings import GATE, RECORDING, flag
-from pytest_token_telemetry.verdict import ALL_CHECK_IDS, ROOT, node_id
+from pytest_token_telemetry.verdict import ALL_CHECK_IDS, REPLAY, ROOT, node_id
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 PICKED = pytest.StashKey[tuple[str, ...]]()
@@ -40,10 +41,27 @@ def take_ids(config: pytest.Config) -> None:
     own = [argument for argument in config.args if _is_own(config, argument)]
     ids = [node_id(check) for check in ALL_CHECK_IDS]
     for argument in own:
-        if not any(f"{each}::".startswith(f"{argument}::") for each in ids):
+        if not any(picks(argument, check) for check in ALL_CHECK_IDS):
             raise pytest.UsageError(f"{argument}: there is no such check (they are {', '.join(ids)})")
     config.stash[PICKED] = tuple(own)
     config.args[:] = [argument for argument in config.args if argument not in own]
+
+
+def picks(argument: str, check: str) -> bool:
+    """True if ``argument`` is the id of ``check``, or the beginning of it."""
+    return f"{node_id(check)}::".startswith(f"{argument}::")
+
+
+def refuse_absent(config: pytest.Config, checks: Collection[str]) -> None:
+    """Refuse the ids of checks that are not among those of the session.
+
+    Raises:
+        pytest.UsageError: naming the id.
+    """
+    for argument in config.stash[PICKED]:
+        if not any(picks(argument, check) for check in checks):
+            needed = flag("estimator" if picks(argument, REPLAY) else "baseline")
+            raise pytest.UsageError(f"{argument}: there is no such check in this session (add {needed})")
 
 
 def refuse_idle(config: pytest.Config) -> None:

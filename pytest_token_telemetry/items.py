@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_token_telemetry.arguments import PICKED
+from pytest_token_telemetry.arguments import PICKED, picks
 from pytest_token_telemetry.verdict import ROOT, Verdict, node_id
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class TierCollector(pytest.Collector):
         picked = self.config.stash[PICKED]
         for check in self.config.stash[CHECKS]:
             tier, name = check.split("::")
-            wanted = not picked or any(f"{node_id(check)}::".startswith(f"{each}::") for each in picked)
+            wanted = not picked or any(picks(each, check) for each in picked)
             if tier == self.name and wanted:
                 yield CheckItem.from_parent(self, name=name, check=check)
 

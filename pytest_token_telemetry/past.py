@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,7 +34,10 @@ class PastOfSession:
         """
         self._config = config
         self._settings = settings
+        self._search = tuple(sys.path)
+        """Where the base estimator's process looks for modules: not where the estimator was found."""
         self._estimator = self._load(settings.estimator)
+        self._refuse_missing_base(settings.base_estimator)
         self._baseline: Baseline | None = None
         self._history: tuple[PastVerdict, ...] | None = None
         self.reading: Reading | None = None
@@ -60,46 +64,56 @@ class PastOfSession:
         return Past(replay=replay, baseline=self._baseline, history=self._history)
 
     def keep(self, verdict: Verdict) -> list[str]:
-        """Write the baseline and the line of the history that were asked for; one sentence for each that failed."""
+        """Write the baseline and the line of the history that were asked for; one sentence for each that failed.
+
+        Data that is not ready makes no baseline: what it says of the calls is chance.
+        """
         from pytest_token_telemetry.reporters import baseline, history
 
         errors = []
-        if self._settings.save_baseline is not None and self.reading is not None:
+        if self._settings.save_baseline is not None and self.reading is not None and verdict.ready:
             errors += baseline.write(self.reading, self._settings, self._settings.save_baseline)
         if self._settings.history is not None:
             errors += history.append(verdict, self._settings.history)
         return errors
 
     def _load(self, where: Location | None) -> Callable[..., object] | None:
-        if where is None:
-            return None
         try:
-            return where.load(self._config.invocation_params.dir)
+            return None if where is None else where.load()
         except LookupError as error:
             raise pytest.UsageError(f"{flag('estimator')}: {error}") from None
 
-    def _replay(self, samples: Samples) -> Replay:
-        import numpy as np
+    def _refuse_missing_base(self, where: Location | None) -> None:
+        """It is imported after the tests: a wrong path is said before them."""
+        if where is not None and not self.replays:
+            raise pytest.UsageError(f"{flag('base_estimator')} needs one to compare with (add {flag('estimator')})")
+        try:
+            if where is not None:
+                where.refuse_missing_directory()
+        except LookupError as error:
+            raise pytest.UsageError(f"{flag('base_estimator')}: {error}") from None
 
-        from pytest_token_telemetry.analysis.replayed import askable
+    def _replay(self, samples: Samples) -> Replay:
+        from pytest_token_telemetry.analysis.replayed import rows_to_ask
         from pytest_token_telemetry.replay.run import Replay, replay
 
         def ask_hook(request: object) -> object:
             return self._config.hook.pytest_token_telemetry_estimate(request=request)
 
-        rows = np.flatnonzero(askable(samples, judges_legacy=self._settings.population == "all"))
+        settings = self._settings
+        rows = rows_to_ask(samples, judges_legacy=settings.population == "all", one_per_task=settings.one_per_task)
         head = replay(samples, rows, self._estimator or ask_hook)
-        base = self._settings.base_estimator
-        name = str(self._settings.texts.get("estimator", "pytest_token_telemetry_estimate"))
-        if base is None:
+        name = str(settings.texts.get("estimator", "pytest_token_telemetry_estimate"))
+        if settings.base_estimator is None:
             return Replay(name, head)
-        return Replay(name, head, str(self._settings.texts["base_estimator"]), self._replay_base(samples, rows, base))
+        base = self._replay_base(samples, rows, settings.base_estimator)
+        return Replay(name, head, str(settings.texts["base_estimator"]), base)
 
     def _replay_base(self, samples: Samples, rows: Integers, base: Location) -> Estimates:
         from pytest_token_telemetry.replay.run import replay_apart
 
         try:
-            return replay_apart(samples, rows, base, self._config.invocation_params.dir)
+            return replay_apart(samples, rows, base, self._config.invocation_params.dir, self._search)
         except LookupError as error:
             raise pytest.UsageError(f"{flag('base_estimator')}: {error}") from None
 
@@ -115,7 +129,8 @@ class PastOfSession:
             raise pytest.UsageError(f"{name} {error} (write it anew with {flag('save_baseline')})") from None
         if found is None:
             return None
-        different = differences(found.terms, terms(settings.population, settings.under_multiplier, settings.alias))
+        now = terms(settings.population, settings.under_multiplier, settings.alias, one_per_task=settings.one_per_task)
+        different = differences(found.terms, now)
         if different:
             raise pytest.UsageError(f"{name} was made {different} (write it anew with {flag('save_baseline')})")
         return found

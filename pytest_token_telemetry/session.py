@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_token_telemetry.arguments import refuse_absent
 from pytest_token_telemetry.items import CHECKS, MARKER, VERDICT, CheckItem, root_collector
 from pytest_token_telemetry.past import PastOfSession
 from pytest_token_telemetry.settings import OUTPUTS
-from pytest_token_telemetry.verdict import check_ids
+from pytest_token_telemetry.verdict import REPLAY, check_ids
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -43,8 +44,7 @@ class GateSession:
         self._settings = settings
         self._arrivals = arrivals
         self._past = PastOfSession(config, settings)
-        self._checks = check_ids(replay=self._past.replays, drift=settings.baseline is not None)
-        config.stash[CHECKS] = self._checks
+        self._checks: tuple[str, ...] = ()
         self._items: list[CheckItem] = []
         self._aborted = False
         self._write_errors: list[str] = []
@@ -55,6 +55,13 @@ class GateSession:
     @property
     def _verdict(self) -> Verdict | None:
         return self._config.stash.get(VERDICT, None)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Say which checks there are. Whoever answers for an estimator is registered by now."""
+        self._checks = check_ids(replay=self._past.replays, drift=self._settings.baseline is not None)
+        self._config.stash[CHECKS] = self._checks
+        refuse_absent(self._config, self._checks)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(
@@ -74,6 +81,11 @@ class GateSession:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the tests first, then the checks. An exception (``-x``, Ctrl-C) passes by, and nothing is judged."""
+        if self._past.replays and REPLAY not in self._checks:
+            raise pytest.UsageError(
+                "pytest_token_telemetry_estimate is answered too late, in the conftest.py of a directory of tests (move"
+                " it to that of the root directory)"
+            )
         on_controller = self._config.pluginmanager.hasplugin("dsession")
         if not on_controller:
             self._items = [item for item in session.items if isinstance(item, CheckItem)]
@@ -141,7 +153,11 @@ class GateSession:
         recorded = self._recorded() if self._settings.gate else None
         with ScanProgress(terminal, time.monotonic) as progress:
             reading = read_directories(directories, self._settings.pattern, recorded=recorded, progress=progress)
-        past = self._past.past(reading.samples)
+        try:
+            past = self._past.past(reading.samples)
+        except pytest.UsageError as error:
+            self._not_judged = str(error)
+            raise
         verdict = judge(reading, self._settings, {item.check for item in self._items}, past)
         self._past.reading = reading
         return verdict

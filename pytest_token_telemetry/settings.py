@@ -285,8 +285,6 @@ class Settings:
         settings = cls(texts=texts, **read)
         _refuse_missing_directories(settings, written["dir"].label)
         _refuse_shared_outputs(config, settings)
-        if settings.base_estimator is not None and settings.estimator is None:
-            raise pytest.UsageError(f"{flag('base_estimator')} needs one to compare with (add {flag('estimator')})")
         if settings.sequential and settings.confidence is None:
             raise pytest.UsageError(f"{flag('sequential')} needs a confidence (add {flag('confidence')}=0.95)")
         return settings
@@ -439,16 +437,18 @@ def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
     if pytest_junit:
         expanded = os.path.expandvars(os.path.expanduser(pytest_junit))  # noqa: PTH111 - as pytest reads it
         taken[os.path.realpath(config.invocation_params.dir / expanded)] = "--junitxml"
-    for name in ("record", "save_baseline", "history"):
-        if (path := getattr(settings, name)) is not None:
-            taken[os.path.realpath(path)] = flag(name)
-    for name in OUTPUTS:
+    if settings.record is not None:
+        taken[os.path.realpath(settings.record)] = flag("record")
+    baseline = None if settings.baseline is None else os.path.realpath(settings.baseline)
+    for name in ("save_baseline", "history", *OUTPUTS):
         path = getattr(settings, name)
         if path is None:
             continue
         real = os.path.realpath(path)
         if real in taken:
             raise pytest.UsageError(f"{flag(name)}: {taken[real]} writes to the same file (name another)")
+        if real == baseline and name != "save_baseline":
+            raise pytest.UsageError(f"{flag(name)}: {flag('baseline')} reads the same file (name another)")
         taken[real] = flag(name)
         if _would_be_read(Path(real), settings):
             raise pytest.UsageError(

@@ -265,6 +265,12 @@ class BaseComparison:
 
     estimator: str
     calls: int
+    cannot: int
+    """Calls that the base said it cannot replay."""
+    wrong: int
+    """Answers of the base that were no prediction."""
+    errors: tuple[WrongAnswer, ...]
+    """The first of those."""
     base: EstimatorFigures
     head: EstimatorFigures
     underestimated: Paired
@@ -276,7 +282,7 @@ class BaseComparison:
     """How likely as uneven a change is if both underestimate as often (McNemar's exact test, mid-p)."""
     predictions: PredictionRatio
     changed: tuple[ChangedSample, ...]
-    """Those that changed most."""
+    """Those that changed most: first those that are newly underestimated or newly safe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,6 +361,8 @@ class Verdict:
     conclusion: Conclusion
     fails: bool
     """True if it fails the session."""
+    ready: bool
+    """True if every readiness check is met, deselected or not."""
     headline: str
     """One plain sentence."""
     advice: tuple[str, ...]

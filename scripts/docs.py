@@ -5,8 +5,11 @@ A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end of N
 
 from __future__ import annotations
 
+import difflib
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,7 +24,26 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 
-PAGES = ("README.md", "docs/getting-started.md", "docs/options.md", "docs/tuning.md")
+PAGES = (
+    "README.md",
+    "docs/getting-started.md",
+    "docs/options.md",
+    "docs/tuning.md",
+    "docs/estimator-changes.md",
+    "docs/baseline.md",
+)
+
+GATE = "python -m pytest token-telemetry"
+PASSES = "--token-telemetry-dir=examples/passes"
+CHANGE = (
+    f"{GATE} -v {PASSES} --token-telemetry-estimator=examples/estimator::replay:replay"
+    " --token-telemetry-base-estimator=examples/estimator/main::replay:replay"
+)
+TOO_LOW, ENOUGH = "(1100, 342)", "(1600, 342)"
+"""The coefficients of docs of high complexity in the example, and those that mend it."""
+
+WIDTH = 120
+"""Of a command that is shown on one line."""
 
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
@@ -75,40 +97,139 @@ def _default(option: Option) -> str:
 
 def example(name: str) -> str:
     """What the gate says of the example tree ``name``."""
-    command = f"python -m pytest token-telemetry --token-telemetry-dir=examples/{name}"
+    command = f"{GATE} --token-telemetry-dir=examples/{name}"
     return _console(command, _section(command))
 
 
 def tuning_example() -> str:
     """The tuning advice on the example that is not ready."""
-    command = "python -m pytest token-telemetry -v --token-telemetry-dir=examples/not-ready"
+    command = f"{GATE} -v --token-telemetry-dir=examples/not-ready"
     with tempfile.TemporaryDirectory() as directory:
         lines = _section(f"{command} --token-telemetry-tuning={directory}/tuning.json")
-    begin = next(i for i, line in enumerate(lines) if line.startswith("judged trunc."))
-    end = next(i for i, line in enumerate(lines) if line.endswith("  file"))
-    return _console(f"{command} --token-telemetry-tuning=tuning.json", ["...", *lines[begin : end - 1], "..."])
+    return _console(f"{command} --token-telemetry-tuning=tuning.json", _excerpt(lines, ("judged trunc.", "$")))
+
+
+def estimator_difference() -> str:
+    """What the change of the example's estimator is."""
+    old, new = (
+        (ROOT / "examples" / "estimator" / path).read_text(encoding="utf-8").splitlines()
+        for path in ("main/estimator.py", "estimator.py")
+    )
+    lines = list(difflib.unified_diff(old, new, lineterm="", n=0))[2:]
+    return "\n".join(("```diff", *(line for line in lines if not line.startswith("@@")), "```"))
+
+
+def estimator_change() -> str:
+    """What the gate says of that change."""
+    return _console(
+        CHANGE,
+        _excerpt(
+            _section(CHANGE),
+            ("=", "pass readiness::sources"),
+            ("pass readiness::replay", "most output"),
+            (".*  complexity$", "$"),
+            ("Base against head$", "judged trunc."),
+        ),
+    )
+
+
+def estimator_mended() -> str:
+    """What the gate says of the change if its fault is mended."""
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copytree(ROOT / "examples", Path(directory) / "examples")
+        module = Path(directory) / "examples" / "estimator" / "estimator.py"
+        module.write_text(module.read_text(encoding="utf-8").replace(TOO_LOW, ENOUGH), encoding="utf-8")
+        lines = _section(CHANGE, Path(directory))
+    return _console(
+        CHANGE, _excerpt(lines, ("=", "pass readiness::sources"), ("Base against head:", "Base against head: The"))
+    )
+
+
+def baseline_file() -> str:
+    """The baseline of the example that passes, its long lists cut."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "baseline.json"
+        _pytest(f"{GATE} {PASSES} --token-telemetry-save-baseline={path}", ROOT)
+        text = path.read_text(encoding="utf-8").rstrip("\n")
+    text = re.sub(r"\[(-?\d+(?:, -?\d+){2}), [^]]*\]", r"[\1, ...]", text)
+    text = re.sub(r'("alias": \{[^,]*), [^}]*\}', r"\1, ...}", text)
+    text = re.sub(r'("marks": ".{22}).*"', r'\1..."', text)
+    return f"```json\n{text}\n```"
+
+
+def drift_example(run: str) -> str:
+    """What the drift checks say of one of the runs that ``examples/drift.py`` writes."""
+    save = f"{GATE} --token-telemetry-dir=runs/before --token-telemetry-save-baseline=baseline.json"
+    compare = f"{GATE} -v --token-telemetry-dir=runs/{run} --token-telemetry-baseline=baseline.json"
+    with tempfile.TemporaryDirectory() as directory:
+        script = [sys.executable, str(ROOT / "examples" / "drift.py"), "runs"]
+        subprocess.run(script, cwd=directory, check=True)
+        _pytest(save, Path(directory))
+        lines = _section(compare, Path(directory))
+    return _console(
+        compare,
+        _excerpt(
+            lines,
+            ("=", "->"),
+            (r"\w+ tier1::under", r"\w+ tier1::trunc"),
+            (r"\w+ drift::under", "most output"),
+            ("Drift$", "$"),
+        ),
+    )
+
+
+def history_example() -> str:
+    """What the report shows of ten sessions in which more and more calls were underestimated."""
+    command = f"{GATE} -v {PASSES} --token-telemetry-history="
+    session = {"schema": "token-telemetry-history/1", "time": "2026-01-05T09:00:00Z", "verdict": "pass", "samples": 100}
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "history.jsonl"
+        for events in (1, 0, 1, 1, 2, 1, 2, 3, 3, 4):
+            line = json.dumps({**session, "underestimation": [events, 100], "truncation": [0, 100]})
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+        lines = _section(f"{command}{path}")
+    return _console(f"{command}history.jsonl", _excerpt(lines, ("History:", "most output")))
+
+
+def _excerpt(lines: list[str], *parts: tuple[str, str]) -> list[str]:
+    """Parts of ``lines``: from where the first pattern matches to before where the second does. Dots stand between."""
+    kept, at = [], 0
+    for first, end in parts:
+        begin = next(i for i in range(at, len(lines)) if re.match(first, lines[i]))
+        at = next(i for i in range(begin + 1, len(lines)) if re.match(end, lines[i]))
+        kept += [*(["..."] if begin else []), *lines[begin:at]]
+        while not kept[-1]:
+            kept.pop()
+    return [*kept, "..."]
 
 
 def _console(command: str, lines: list[str]) -> str:
-    return "\n".join(("```console", f"$ {command}", *lines, "```"))
+    """``command`` and what it prints; a long one has its options on lines of their own."""
+    shown = command if len(command) <= WIDTH else command.replace(" --", " \\\n    --")
+    return "\n".join(("```console", f"$ {shown}", *lines, "```"))
 
 
-def _section(command: str) -> list[str]:
-    """What the gate says in a real run of ``command``, at 80 columns."""
+def _section(command: str, directory: Path = ROOT) -> list[str]:
+    """What the gate says in a real run of ``command`` in ``directory``, at 80 columns."""
+    lines = _pytest(command, directory).splitlines()
+    begin = next(i for i, line in enumerate(lines) if " token telemetry =" in line)
+    end = next(i for i in range(begin + 1, len(lines)) if lines[i].startswith("==="))
+    return lines[begin:end]
+
+
+def _pytest(command: str, directory: Path) -> str:
+    """What a real run of ``command`` prints, at 80 columns."""
     quiet = ["-p", "no:randomly", "-p", "no:cacheprovider"]
-    run = subprocess.run(
+    return subprocess.run(
         [sys.executable, *command.split()[1:], *quiet],
-        cwd=ROOT,
+        cwd=directory,
         env={**os.environ, "COLUMNS": "80", "PYTEST_ADDOPTS": "", "PY_COLORS": "0"},
         capture_output=True,
         text=True,
         encoding="utf-8",
         check=False,
-    )
-    lines = run.stdout.splitlines()
-    begin = next(i for i, line in enumerate(lines) if " token telemetry =" in line)
-    end = next(i for i in range(begin + 1, len(lines)) if lines[i].startswith("==="))
-    return lines[begin:end]
+    ).stdout
 
 
 _PARTS: dict[str, Callable[[], str]] = {
@@ -116,6 +237,13 @@ _PARTS: dict[str, Callable[[], str]] = {
     "passes": partial(example, "passes"),
     "not-ready": partial(example, "not-ready"),
     "tuning": tuning_example,
+    "estimator-difference": estimator_difference,
+    "estimator-change": estimator_change,
+    "estimator-mended": estimator_mended,
+    "baseline-file": baseline_file,
+    "drift-mix": partial(drift_example, "mix"),
+    "drift-longer": partial(drift_example, "longer"),
+    "history": history_example,
 }
 
 

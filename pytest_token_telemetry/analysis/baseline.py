@@ -13,6 +13,7 @@ from pytest_token_telemetry.analysis.drift import Summary
 from pytest_token_telemetry.analysis.metrics import QUANTILE_METHOD, Share
 from pytest_token_telemetry.analysis.stratified import log_ratios
 from pytest_token_telemetry.columns import UNKNOWN
+from pytest_token_telemetry.wording import exact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,8 @@ class Terms:
     under_multiplier: str
     quantile_method: str
     alias: Mapping[str, str]
+    one_per_task: bool = False
+    """True if one sample a task was judged: then a baseline of all of them has another mix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ class Baseline:
     marks: tuple[bytes, ...]
     """One a sample, ascending: what was judged already is not new."""
     newest: str | None
-    """When the newest sample was made (RFC 3339, by its log's clock)."""
+    """When the newest sample was made, by its log's clock: ISO 8601, without a time zone."""
 
     @property
     def samples(self) -> int:
@@ -54,13 +57,16 @@ class Baseline:
         return len(self.marks)
 
 
-def terms(population: Population, under_multiplier: Fraction, alias: Mapping[str, str]) -> Terms:
+def terms(
+    population: Population, under_multiplier: Fraction, alias: Mapping[str, str], *, one_per_task: bool = False
+) -> Terms:
     """The `Terms` of settings."""
     return Terms(
         population=population,
-        under_multiplier=str(under_multiplier),
+        under_multiplier=exact(under_multiplier),
         quantile_method=QUANTILE_METHOD,
         alias=dict(sorted(alias.items())),
+        one_per_task=one_per_task,
     )
 
 
@@ -77,16 +83,15 @@ def baseline(samples: Samples, judged: Judged, labels: Labels, on: Terms) -> Bas
 
 def summaries(samples: Samples, judged: Judged, labels: Labels, rows: Integers) -> dict[str | None, Summary]:
     """Those of the ``samples`` in ``rows``, by category."""
-    inside = np.zeros(len(samples), dtype=np.bool_)
-    inside[rows] = True
     codes, names = labels.category
+    rows = rows[np.argsort(codes[rows], kind="stable")]
+    present, starts = np.unique(codes[rows], return_index=True)
     found: dict[str | None, Summary] = {}
-    for code in np.unique(codes[inside]).tolist():
-        here = inside & (codes == code)
-        ratios = here & judged.with_ratio
+    for code, here in zip(present.tolist(), np.split(rows, starts)[1:], strict=True):
+        ratios = here[judged.with_ratio[here]]
         found[None if code == UNKNOWN else names[code]] = Summary(
-            Share(int(np.count_nonzero(here & judged.underestimated)), int(np.count_nonzero(here & judged.at_risk))),
-            Share(int(np.count_nonzero(here & judged.truncated)), int(np.count_nonzero(here & judged.attempts))),
+            Share(int(np.count_nonzero(judged.underestimated[here])), int(np.count_nonzero(judged.at_risk[here]))),
+            Share(int(np.count_nonzero(judged.truncated[here])), int(np.count_nonzero(judged.attempts[here]))),
             log_ratios(samples.output_tokens[ratios], samples.predicted_output_tokens[ratios]),
         )
     return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_token_telemetry.analysis.tasks import rows_of_one_per_task
 from pytest_token_telemetry.columns import UNKNOWN
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ def askable(samples: Samples, *, judges_legacy: bool) -> Mask:
     return np.ones(len(samples), dtype=np.bool_) if judges_legacy else ~samples.legacy
 
 
+def rows_to_ask(samples: Samples, *, judges_legacy: bool, one_per_task: bool) -> Integers:
+    """The rows of those of the `askable` that take part."""
+    rows = np.flatnonzero(askable(samples, judges_legacy=judges_legacy))
+    return np.intersect1d(rows, rows_of_one_per_task(samples)) if one_per_task else rows
+
+
 def cut_offs(samples: Samples, budgets: Integers) -> CutOffs:
     """What ``budgets``, `UNKNOWN` where there is none, would have cut off of ``samples``."""
     with_budget = budgets != UNKNOWN
@@ -40,13 +47,16 @@ def cut_offs(samples: Samples, budgets: Integers) -> CutOffs:
 
 
 def with_estimates(samples: Samples, predicted: Integers, budgets: Integers, cut: CutOffs) -> Samples:
-    """``samples`` with other predictions and, where there are any, other budgets, and what these cut off."""
+    """``samples`` with other predictions and, where there are any, other budgets, and what these cut off.
+
+    The logged error stays where the prediction does.
+    """
     return replace(
         samples,
         predicted_output_tokens=predicted,
         budget_tokens=np.where(cut.with_budget, budgets, samples.budget_tokens),
         truncated=np.where(cut.would, 1, samples.truncated),
-        smape=np.full(len(samples), np.nan),
+        smape=np.where(predicted == samples.predicted_output_tokens, samples.smape, np.nan),
     )
 
 

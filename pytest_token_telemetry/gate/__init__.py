@@ -85,9 +85,10 @@ def judge(
     return Verdict(
         conclusion=conclusion,
         fails=any(check.outcome == "fail" for check in kept),
+        ready=ready,
         headline=headline(conclusion, findings, kept, deselected, [check.id for check in unready]),
         advice=tuple(advice(conclusion, findings, kept, deselected, [check.id for check in unready], plan, tuning)),
-        notes=tuple(notes(findings, deselected)),
+        notes=tuple(notes(findings, deselected, ready=ready)),
         population=settings.population,
         counts=_counts(findings),
         checks=tuple(kept),

@@ -43,6 +43,8 @@ class Findings:
     """Truncated samples of which only the cap tells it."""
     replayed: Replayed | None
     """What was replayed, if an estimator is judged."""
+    legacy: int
+    """V1 samples."""
     with_task: int
     """Samples that name their task."""
     tasks: int
@@ -52,11 +54,6 @@ class Findings:
     def unusable(self) -> int:
         """Telemetry lines that could not be used."""
         return sum(lines.count for lines in self.reading.unusable.values())
-
-    @property
-    def legacy(self) -> int:
-        """V1 samples."""
-        return int(np.count_nonzero(self.samples.legacy))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +67,15 @@ class Replayed:
     """Which of the reading's samples they are."""
     recorded: Samples
     cut: CutOffs
+    listed: Samples
+    """Legacy samples that it was not asked about: they are not judged."""
 
 
 def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> Findings:
     """The figures of ``reading``, or of what ``replay`` makes of it, under ``settings``."""
     rows = rows_of_one_per_task(reading.samples) if settings.one_per_task else np.arange(len(reading.samples))
     samples = reading.samples.take(rows) if settings.one_per_task else reading.samples
+    legacy = int(np.count_nonzero(samples.legacy))
     replayed = None
     if replay is not None:
         replayed = _replayed(samples, rows, replay, judges_legacy=settings.population == "all")
@@ -108,10 +108,11 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         strata=with_evidence(
             strata(samples, population, labelled), float(settings.max_underestimation), float(settings.max_truncation)
         ),
-        no_ratio=int(np.count_nonzero((samples.predicted_output_tokens <= 0) | (samples.output_tokens == 0))),
+        no_ratio=_no_ratio(samples) + (_no_ratio(replayed.listed) if replayed is not None else 0),
         over_budget=int(np.count_nonzero(over_budget & (samples.truncated == 0))),
         by_cap=int(np.count_nonzero((samples.truncated == 1) & samples.truncation_source.is_name("cap"))),
         replayed=replayed,
+        legacy=legacy,
         with_task=with_task,
         tasks=tasks,
     )
@@ -129,4 +130,9 @@ def _replayed(samples: Samples, rows: Integers, replay: Replay, *, judges_legacy
         rows=kept,
         recorded=recorded,
         cut=cut_offs(recorded, replay.head.budget_tokens[kept]),
+        listed=samples.take(np.flatnonzero(~asked)),
     )
+
+
+def _no_ratio(samples: Samples) -> int:
+    return int(np.count_nonzero((samples.predicted_output_tokens <= 0) | (samples.output_tokens == 0)))

@@ -50,10 +50,7 @@ def replay_report(findings: Findings) -> ReplayReport | None:
         replayed=len(replayed.rows),
         cannot=replay.head.cannot,
         wrong=replay.head.wrong,
-        errors=tuple(
-            WrongAnswer(_place(findings.reading, findings.reading.samples, row), reason)
-            for row, reason in replay.head.errors
-        ),
+        errors=_errors(findings.reading, replay.head),
         recorded=_figures(metrics(replayed.recorded, recorded)),
         figures=_figures(findings.metrics),
         with_budget=int(np.count_nonzero(replayed.cut.with_budget)),
@@ -67,11 +64,14 @@ def replay_report(findings: Findings) -> ReplayReport | None:
 
 def replay_check(report: ReplayReport, settings: Settings) -> Check:
     """Whether the estimator answers for enough of the recorded calls to be judged by them."""
+    if not report.calls:
+        return Check(REPLAY, "fail", "there is no recorded call to replay", CountFigure(0, 1, 1))
     needed = ceil(settings.min_replayed * report.calls)
     figure = CountFigure(report.replayed, needed, max(needed - report.replayed, 0))
     said = f"{report.replayed} of {plural(report.calls, 'call')} replayed"
     if report.wrong and settings.estimator_errors == "fail":
-        return Check(REPLAY, "fail", f"{said}: {plural(report.wrong, 'answer')} of the estimator no prediction", figure)
+        verb = "is" if report.wrong == 1 else "are"
+        return Check(REPLAY, "fail", f"{said}: {plural(report.wrong, 'answer')} {verb} no prediction", figure)
     details = [
         *([f"{report.cannot} that it cannot replay"] if report.cannot else []),
         *([f"{plural(report.wrong, 'wrong answer')} left out"] if report.wrong else []),
@@ -93,9 +93,23 @@ def _comparison(findings: Findings, estimator: str, base: Estimates) -> BaseComp
     at_risk = old_judged.at_risk | new_judged.at_risk
     counts = paired(old_judged.underestimated[at_risk], new_judged.underestimated[at_risk])
     old_predicted, new_predicted = old.predicted_output_tokens, new.predicted_output_tokens
+    changed = (
+        ChangedSample(
+            source=_place(findings.reading, recorded, row),
+            category=recorded.category.name(row),
+            base_predicted=int(old_predicted[row]),
+            head_predicted=int(new_predicted[row]),
+            output_tokens=int(recorded.output_tokens[row]),
+            change=_change(bool(old_judged.underestimated[row]), bool(new_judged.underestimated[row])),
+        )
+        for row, _ in most_changed(old_predicted, new_predicted, len(rows))
+    )
     return BaseComparison(
         estimator=estimator,
         calls=len(rows),
+        cannot=base.cannot,
+        wrong=base.wrong,
+        errors=_errors(findings.reading, base),
         base=_figures(metrics(old, old_judged)),
         head=_figures(metrics(new, new_judged)),
         underestimated=counts,
@@ -103,18 +117,15 @@ def _comparison(findings: Findings, estimator: str, base: Estimates) -> BaseComp
         bounds=difference_bounds(counts),
         p=mid_p(counts),
         predictions=prediction_ratio(old_predicted, new_predicted),
-        changed=tuple(
-            ChangedSample(
-                source=_place(findings.reading, recorded, row),
-                category=recorded.category.name(row),
-                base_predicted=int(old_predicted[row]),
-                head_predicted=int(new_predicted[row]),
-                output_tokens=int(recorded.output_tokens[row]),
-                change=_change(bool(old_judged.underestimated[row]), bool(new_judged.underestimated[row])),
-            )
-            for row, _ in most_changed(old_predicted, new_predicted, CHANGED_SHOWN)
-        ),
+        changed=tuple(sorted(changed, key=lambda each: _CHANGES.index(each.change))[:CHANGED_SHOWN]),
     )
+
+
+_CHANGES = ("newly underestimated", "newly safe", None)
+
+
+def _errors(reading: Reading, estimates: Estimates) -> tuple[WrongAnswer, ...]:
+    return tuple(WrongAnswer(_place(reading, reading.samples, row), reason) for row, reason in estimates.errors)
 
 
 def _with(recorded: Samples, estimates: Estimates, rows: Integers, settings: Settings) -> tuple[Samples, Judged]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.verdict import Cell, EstimatorFigures, Section, Untrusted
-from pytest_token_telemetry.wording import chance, percent, plural, times
+from pytest_token_telemetry.wording import chance, exact, percent, plural, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_token_telemetry.analysis.drift import RateDrift
+    from pytest_token_telemetry.analysis.drift import RateDrift, StratumRates
     from pytest_token_telemetry.analysis.metrics import Share
-    from pytest_token_telemetry.verdict import BaseComparison, DriftReport, PastVerdict, ReplayReport
+    from pytest_token_telemetry.verdict import BaseComparison, DriftReport, PastVerdict, ReplayReport, WrongAnswer
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -24,13 +25,11 @@ def sections(
     if replay is not None:
         yield _replay(replay)
         if replay.errors:
-            yield Section(
-                "Answers that are no prediction",
-                columns=("call", "what the estimator did"),
-                rows=tuple((Untrusted(error.source), Untrusted(error.reason)) for error in replay.errors),
-            )
+            yield _wrong("Answers that are no prediction", replay.errors)
         if replay.base is not None:
             yield _base(replay.base)
+            if replay.base.errors:
+                yield _wrong("Answers of base that are no prediction", replay.base.errors)
             if replay.base.changed:
                 yield _changed(replay.base)
     if drift is not None:
@@ -45,9 +44,11 @@ def _replay(report: ReplayReport) -> Section:
         f" {plural(report.calls, 'recorded call')}, not on those of the time."
     ]
     if report.with_budget:
+        were = "was" if report.unknown == 1 else "were"
+        open_ = f"; of {report.unknown} that {were} cut off and would have had more room, nobody knows"
         sentences.append(
             f"With its budgets, {report.would_truncate} of {plural(report.with_budget, 'call')} would have been"
-            f" truncated; of {report.unknown} that were cut off and would have had more room, nobody knows."
+            f" truncated{open_ if report.unknown else ''}."
         )
     return Section(
         "Replayed estimator",
@@ -59,21 +60,37 @@ def _replay(report: ReplayReport) -> Section:
 
 def _base(base: BaseComparison) -> Section:
     counts = base.underestimated
-    sentences = [
+    sentences = []
+    if base.wrong or base.cannot:
+        missing = f"Base has no prediction for {plural(base.cannot + base.wrong, 'call')}"
+        sentences.append(f"{missing}: {plural(base.wrong, 'answer')} of another kind." if base.wrong else f"{missing}.")
+    if not base.calls:
+        return Section("Base against head", (*sentences, "Not compared: there is no call that both can replay."))
+    sentences.append(
         f"On the {plural(base.calls, 'call')} that both can replay, {counts.newly_underestimated} newly underestimated"
         f" and {counts.newly_safe} newly safe ({chance(base.p)}, McNemar's exact test)."
-    ]
+    )
     if base.difference is not None and base.bounds is not None:
+        sure = exact(Fraction(str(base.bounds.confidence)) * 100)
         sentences.append(
             f"The underestimation rate changes by {_points(base.difference)}, truly between"
-            f" {_points(base.bounds.lower)} and {_points(base.bounds.upper)} ({percent(base.bounds.confidence)} each)."
+            f" {_points(base.bounds.lower)} and {_points(base.bounds.upper)} ({sure} % each)."
         )
     ratio = base.predictions
     if ratio.p50 is not None:
         sentences.append(
-            f"{ratio.raised} predictions are higher and {ratio.lowered} lower; the median is {times(ratio.p50)} base's."
+            f"{plural(ratio.raised, 'prediction')} raised and {ratio.lowered} lowered; in the middle they are"
+            f" {times(ratio.p50)} those of base."
         )
     return Section("Base against head", tuple(sentences), _FIGURES, (_row("base", base.base), _row("head", base.head)))
+
+
+def _wrong(title: str, errors: tuple[WrongAnswer, ...]) -> Section:
+    return Section(
+        title,
+        columns=("call", "what the estimator did"),
+        rows=tuple((Untrusted(error.source), Untrusted(error.reason)) for error in errors),
+    )
 
 
 def _changed(base: BaseComparison) -> Section:
@@ -98,7 +115,9 @@ def _drift(report: DriftReport) -> Section:
     if report.drift is None:
         return Section("Drift", (f"Not compared: {report.missing}.",))
     found = report.drift
-    strata = zip(found.underestimation.strata, found.truncation.strata, strict=True)
+    under = {each.name: each for each in found.underestimation.strata}
+    cut = {each.name: each for each in found.truncation.strata}  # a category can have figures of one rate only
+    names = sorted({*under, *cut}, key=lambda name: (name is not None, name or ""))
     return Section(
         "Drift",
         (
@@ -108,17 +127,18 @@ def _drift(report: DriftReport) -> Section:
         ),
         ("underestimated, baseline", "new", "truncated, baseline", "new", "share of calls", "category"),
         tuple(
-            (
-                _share(under.base),
-                _share(under.head),
-                _share(cut.base),
-                _share(cut.head),
-                f"{percent(under.base_mix)} -> {percent(under.head_mix)}",
-                Untrusted(under.name),
-            )
-            for under, cut in strata
+            (*_sides(under.get(name)), *_sides(cut.get(name)), _mixes(under.get(name)), Untrusted(name))
+            for name in names
         ),
     )
+
+
+def _sides(stratum: StratumRates | None) -> tuple[str, str]:
+    return ("none", "none") if stratum is None else (_share(stratum.base), _share(stratum.head))
+
+
+def _mixes(stratum: StratumRates | None) -> str:
+    return "none" if stratum is None else f"{percent(stratum.base_mix)} -> {percent(stratum.head_mix)}"
 
 
 def _mix(found: RateDrift) -> tuple[str, ...]:
@@ -135,9 +155,12 @@ def _history(past: tuple[PastVerdict, ...]) -> Section:
         return Section("History", ("This is the first session of the history.",))
     under = _sparkline([each.underestimation for each in past])
     cut = _sparkline([each.truncation for each in past])
+    sessions = "session" if len(past) == 1 else plural(len(past), "session")
     return Section(
         "History",
-        (f"The last {plural(len(past), 'session')}: underestimation {under}, truncation {cut}.",),
+        (
+            f"The last {'session' if len(past) == 1 else f'{len(past)} sessions'}: underestimation {under}, truncation {cut}.",
+        ),
         ("verdict", "samples", "underestimation", "truncation", "when", "commit"),
         tuple(
             (

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.verdict import (
+    DRIFT,
     DRIFT_OF_RATIO,
     DRIFT_OF_TRUNCATION,
     DRIFT_OF_UNDERESTIMATION,
@@ -54,8 +55,8 @@ def headline(
 ) -> str:
     """One plain sentence. ``unready`` are the readiness checks that are not met, deselected or not."""
     if conclusion == "not-ready":
-        if REPLAY in unready:
-            return "The estimator cannot be judged: it does not replay enough of the recorded calls."
+        if _blames_estimator(findings, unready):
+            return f"The estimator cannot be judged: {_what_it_lacks(findings)}."
         if set(unready) == {SOURCES} and findings.reading.files:
             return "The logs cannot all be used: mend that first, do not tune."
         return "Not enough representative data: collect more, do not tune."
@@ -70,9 +71,22 @@ def headline(
         return f"No verdict: what was checked passes, but {_of_all(deselected, findings)} were deselected."
     if conclusion == "pass":
         waste = ", waste above its target" if _warns_of_waste(kept) else ""
-        return f"No tuning needed: {_rate_in_words(findings)}{waste}."
+        drift = ", drift since the baseline" if _warns_of_drift(kept) else ""
+        return f"No tuning needed: {_rate_in_words(findings)}{waste}{drift}."
     above = {**_rates(findings), WASTE: "waste above its target", **_DRIFTED}
     return f"Tuning needed: {', '.join(above[id] for id in _exceeded(kept))}."
+
+
+def _blames_estimator(findings: Findings, unready: Collection[str]) -> bool:
+    """True if there are calls to replay, and the estimator does not."""
+    return REPLAY in unready and findings.replayed is not None and findings.replayed.calls > 0
+
+
+def _what_it_lacks(findings: Findings) -> str:
+    assert findings.replayed is not None  # noqa: S101 - asked for only then
+    if findings.replayed.replay.head.wrong and findings.settings.estimator_errors == "fail":
+        return "not all of its answers are predictions"
+    return "it does not replay enough of the recorded calls"
 
 
 def _exceeded(kept: list[Check]) -> list[str]:
@@ -113,14 +127,26 @@ def advice(
             return _what_to_tune(findings, kept, tuning)
         case "inconclusive":
             return [*_what_to_prove(kept), *_what_to_run(deselected, findings)]
-        case "pass" if _warns_of_waste(kept):
-            return ["Risk is within its targets. To save cost, lower predictions where waste is high."]
         case "pass":
-            return ["Nothing to tune: go on collecting, and watch for drift."]
+            return [
+                *(
+                    ["Risk is within its targets. To save cost, lower predictions where waste is high."]
+                    if _warns_of_waste(kept)
+                    else []
+                ),
+                *([_WHAT_CHANGED] if _warns_of_drift(kept) else []),
+            ] or ["Nothing to tune: go on collecting, and watch for drift."]
+
+
+_WHAT_CHANGED = "Find out what changed since the baseline, in the work or in the model, before tuning to it."
 
 
 def _warns_of_waste(kept: list[Check]) -> bool:
     return any(check.id == WASTE and check.outcome == "warn" for check in kept)
+
+
+def _warns_of_drift(kept: list[Check]) -> bool:
+    return any(check.id in DRIFT and check.outcome == "warn" for check in kept)
 
 
 def _what_to_prove(kept: list[Check]) -> list[str]:
@@ -156,7 +182,7 @@ def _what_to_collect(findings: Findings, plan: Plan, unready: Collection[str]) -
         steps.append("Let tests record their model calls, with the token_telemetry fixture or in log lines: none did.")
     if not reading.files:
         return steps
-    if REPLAY in unready:
+    if _blames_estimator(findings, unready):
         return [*steps, "Let the estimator answer for the recorded calls, or say CannotReplay: -v shows what it did."]
     if reading.count("file") and not len(reading.samples):
         steps.append("Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used.")
@@ -234,10 +260,10 @@ def _what_to_tune(findings: Findings, kept: list[Check], tuning: Tuning | None) 
     if TRUNCATION in failed:
         where = _most(findings.strata.category, lambda each: (each.truncated, each.attempts))
         steps.append(f"Raise the budget (max_tokens) where runs were cut off: {where}. Then tune again.")
-    if set(failed) & set(_DRIFTED):
-        steps.append("Find out what changed since the baseline, in the work or in the model, before tuning to it.")
     if WASTE in failed and not steps:
         steps.append("Lower the predictions where waste is high, as far as Tier 1 stays within its targets.")
+    if set(failed) & set(DRIFT):
+        steps.append(_WHAT_CHANGED)
     return steps
 
 
@@ -293,13 +319,15 @@ def _most(categories: tuple[Stratum, ...], figure: Callable[[Stratum], tuple[int
     return ", ".join(shown) + (" and others" if len(hit) > _SHOWN else "")
 
 
-def notes(findings: Findings, deselected: tuple[str, ...]) -> list[str]:
+def notes(findings: Findings, deselected: tuple[str, ...], *, ready: bool) -> list[str]:
     """What a reader must know to read the figures rightly, one sentence each."""
     reading = findings.reading
     unusable, legacy = findings.unusable, findings.legacy
     found = []
     if deselected:
         found.append(f"{_of_all(deselected, findings)} deselected: {', '.join(deselected)}.")
+    if findings.settings.save_baseline is not None and not ready:
+        found.append("No baseline was saved: the data is not ready, and nothing should be compared with it.")
     if unusable:
         reasons = "; ".join(f"{lines.count} because {reason}" for reason, lines in reading.unusable.items())
         found.append(f"{plural(unusable, 'telemetry line')} could not be used: {reasons}.")

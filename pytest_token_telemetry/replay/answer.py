@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.recording.record import MOST_TOKENS
 from pytest_token_telemetry.replay.request import CannotReplay
+from pytest_token_telemetry.wording import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,14 +33,25 @@ class Answer:
 
 
 def ask(estimator: Callable[[Request], object], request: Request) -> Answer:
-    """What ``estimator`` answers to ``request``. Whatever it does, this does not raise."""
+    """What ``estimator`` answers to ``request``. Whatever it does, this raises nothing but Ctrl-C."""
     try:
-        answer = estimator(request)
+        return read(estimator(request))
     except CannotReplay:
         return Answer(cannot=True)
-    except Exception as error:  # the estimator is the user's: what it raises is a finding
-        return Answer(error=f"{type(error).__name__}: {error}"[:LONGEST_REASON])
-    return read(answer)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # what the user's estimator raises is a finding: sys.exit must not end the session
+        return Answer(error=raised(error))
+
+
+def raised(error: BaseException) -> str:
+    """``ValueError: what it says``, on one line."""
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # its own text is the user's code too
+        said = ""
+    name = type(error).__name__
+    return f"{name}: {said}"[:LONGEST_REASON] if said else name
 
 
 def read(answer: object) -> Answer:
@@ -47,11 +59,13 @@ def read(answer: object) -> Answer:
     try:
         if isinstance(answer, tuple | list):
             if len(answer) != 2:
-                return Answer(error=f"{len(answer)} values instead of a prediction, or a prediction and a budget")
-            return Answer(_tokens("prediction", answer[0]), _tokens("budget", answer[1]))
+                said = f"{plural(len(answer), 'value')} instead of a prediction, or a prediction and a budget"
+                return Answer(error=said)
+            budget = None if answer[1] is None else _tokens("budget", answer[1])
+            return Answer(_tokens("prediction", answer[0]), budget)
         return Answer(_tokens("prediction", answer))
     except ValueError as error:
-        return Answer(error=str(error))
+        return Answer(error=str(error)[:LONGEST_REASON])
 
 
 def _tokens(what: str, value: object) -> int:
@@ -64,10 +78,15 @@ def _tokens(what: str, value: object) -> int:
         value = item()  # numbers of other libraries
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"the {what} is {type(value).__name__}, not a number")
-    if not isfinite(value):
+    if isinstance(value, float) and not isfinite(value):
         raise ValueError(f"the {what} is {value}")
     if value < 0:
-        raise ValueError(f"the {what} is negative: {value}")
+        raise ValueError(f"the {what} is negative{_shown(value)}")
     if value > MOST_TOKENS:
-        raise ValueError(f"the {what} is too large: {value}")
+        raise ValueError(f"the {what} is too large{_shown(value)}")
     return floor(value)
+
+
+def _shown(value: float) -> str:
+    """Unless it has so many digits that Python does not write them."""
+    return f": {value}" if abs(value) < 10**100 else ""

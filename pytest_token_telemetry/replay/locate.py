@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_token_telemetry.replay.answer import raised
+from pytest_token_telemetry.wording import inert
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,39 +24,52 @@ class Location:
     """With dots, if it is an attribute of an attribute."""
     directory: Path | None = None
     """``None``: wherever Python finds the module."""
+    home: Path | None = None
+    """Where else the module may lie, if there is no directory."""
 
     def __str__(self) -> str:
         spec = f"{self.module}:{self.name}"
         return spec if self.directory is None else f"{self.directory}::{spec}"
 
     def below(self, base: Path) -> Location:
-        """The same, with a relative directory below ``base``."""
-        return self if self.directory is None else replace(self, directory=base / self.directory)
+        """The same, written in ``base``: a relative directory is below it, and a module may lie in it."""
+        return replace(self, home=base) if self.directory is None else replace(self, directory=base / self.directory)
 
-    def load(self, here: Path | None = None) -> Callable[..., object]:
-        """Import the callable. Without a directory of its own, its module may also lie in ``here``.
+    def refuse_missing_directory(self) -> None:
+        """See whether there is the directory, if one is named.
+
+        Raises:
+            LookupError: there is none.
+        """
+        if self.directory is not None and not self.directory.is_dir():
+            raise LookupError(f"'{self.directory}' is no directory")
+
+    def load(self) -> Callable[..., object]:
+        """Import the callable.
 
         Raises:
             LookupError: with one sentence, if the module cannot be imported or has no such callable.
         """
+        self.refuse_missing_directory()
         if self.directory is not None:
-            if not self.directory.is_dir():
-                raise LookupError(f"'{self.directory}' is no directory")
             sys.path.insert(0, str(self.directory))
-        elif here is not None and str(here) not in sys.path:
-            sys.path.append(str(here))
+        elif self.home is not None and str(self.home) not in sys.path:
+            sys.path.append(str(self.home))
         try:
             found: object = importlib.import_module(self.module)
+        except KeyboardInterrupt:
+            raise
         except BaseException as error:  # whatever the module raises while it is imported
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            raise LookupError(f"{self.module!r} cannot be imported: {type(error).__name__}: {error}") from error
+            raise LookupError(f"{self.module!r} cannot be imported: {inert(raised(error), 300)}") from error
         if self.directory is not None and not _is_below(found, self.directory):
             raise LookupError(f"{self.module!r} is not in '{self.directory}', but was found elsewhere")
-        for part in self.name.split("."):
-            if not hasattr(found, part):
-                raise LookupError(f"{self.module!r} has no {self.name!r}")
-            found = getattr(found, part)
+        try:
+            for part in self.name.split("."):
+                found = getattr(found, part)
+        except AttributeError:
+            raise LookupError(f"{self.module!r} has no {self.name!r}") from None
+        except Exception as error:  # a module can have a __getattr__ of its own
+            raise LookupError(f"{self.module}:{self.name} cannot be had: {inert(raised(error), 300)}") from error
         if not callable(found):
             raise LookupError(f"{self.module}:{self.name} is {type(found).__name__}, which cannot be called")
         return found

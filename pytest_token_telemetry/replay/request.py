@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,12 +11,24 @@ if TYPE_CHECKING:
 
 OUTCOMES = frozenset(
     {
-        *("output_tokens", "actual_output", "actual_output_tokens", "completion_tokens", "reasoning_tokens", "output"),
-        *("actual_total", "actual_tokens", "total", "total_tokens", "utilization", "smape", "error", "waste_ratio"),
-        *("success", "truncated", "truncation_source", "finish_reason", "finish_reason_raw", "stop_reason"),
+        *("output", "output_tokens", "output_token_count", "total_output_tokens", "total", "total_tokens"),
+        *("actual", "actual_output", "actual_output_tokens", "actual_tokens", "actual_total", "used_tokens"),
+        *("completion_tokens", "generated_tokens", "reasoning_tokens", "thinking_tokens", "candidates_token_count"),
+        *("thoughts_token_count", "eval_count", "utilization", "smape", "error", "ratio", "waste", "waste_ratio"),
+        *("success", "succeeded", "successful", "failed", "outcome", "result", "status"),
+        *("truncated", "truncation", "truncation_source", "is_truncated", "was_truncated", "cut_off"),
+        *("finish_reason", "finish_reasons", "finish_reason_raw", "stop_reason", "stop_reasons", "done_reason"),
     }
 )
 """Features with these names tell how a call ended: an estimator that reads them predicts what it was told."""
+
+_FOLDED = frozenset(name.replace("_", "") for name in OUTCOMES)
+
+
+@lru_cache(maxsize=4096)
+def tells_outcome(feature: str) -> bool:
+    """True if ``feature`` is one of `OUTCOMES`, however it is spelled: ``outputTokens``, ``usage.output-tokens``."""
+    return "".join(filter(str.isalnum, feature.strip(".").rpartition(".")[2])).lower() in _FOLDED
 
 
 class CannotReplay(Exception):  # noqa: N818 - it is an answer, not an error

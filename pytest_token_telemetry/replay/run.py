@@ -14,10 +14,10 @@ import numpy as np
 
 from pytest_token_telemetry.columns import UNKNOWN
 from pytest_token_telemetry.replay.answer import Answer, ask
-from pytest_token_telemetry.replay.request import OUTCOMES, Request
+from pytest_token_telemetry.replay.request import Request, tells_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pytest_token_telemetry.columns import Integers, Samples
@@ -65,7 +65,7 @@ def requests(samples: Samples, rows: Integers) -> Iterator[Request]:
             deliverable_count=None if count == UNKNOWN else count,
             task_id=samples.task_id.name(row),
             model=samples.model.name(row),
-            features={name: value for name, value in features.items() if name.lower() not in OUTCOMES},
+            features={name: value for name, value in features.items() if not tells_outcome(name)},
         )
 
 
@@ -74,8 +74,15 @@ def replay(samples: Samples, rows: Integers, estimator: Callable[[Request], obje
     return _estimates((ask(estimator, request) for request in requests(samples, rows)), rows, len(samples))
 
 
-def replay_apart(samples: Samples, rows: Integers, where: Location, here: Path) -> Estimates:
-    """What the estimator at ``where`` predicts for them, asked in a process of its own that begins in ``here``.
+def replay_apart(samples: Samples, rows: Integers, where: Location, here: Path, search: Sequence[str]) -> Estimates:
+    """What the estimator at ``where`` predicts for them, asked in a process of its own.
+
+    Args:
+        samples: calls.
+        rows: which of them.
+        where: the estimator.
+        here: where the process begins.
+        search: the directories in which it looks for modules.
 
     Raises:
         LookupError: with one sentence, if it cannot be loaded or its process ends early.
@@ -83,8 +90,10 @@ def replay_apart(samples: Samples, rows: Integers, where: Location, here: Path) 
     with tempfile.TemporaryFile("w+", encoding="utf-8") as questions:
         questions.writelines(json.dumps(asdict(request)) + "\n" for request in requests(samples, rows))
         questions.seek(0)
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        command = [sys.executable, "-m", "pytest_token_telemetry.replay.worker", str(where)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, search))}
+        home = str(where.home or here)
+        # -P: a module of the user's that is named as one of Python's own must not take its place.
+        command = [sys.executable, "-P", "-m", "pytest_token_telemetry.replay.worker", str(where), home]
         run = subprocess.run(  # noqa: S603 - the interpreter that runs this, with arguments of ours
             command,
             stdin=questions,
@@ -96,14 +105,17 @@ def replay_apart(samples: Samples, rows: Integers, where: Location, here: Path) 
             check=False,
         )
     lines = run.stdout.splitlines()
-    refused = json.loads(lines[0])["refused"] if lines else None
-    if refused is not None:
-        raise LookupError(str(refused))
-    if run.returncode != 0 or len(lines) != len(rows) + 1:
-        raise LookupError(
-            f"its process ended with {run.returncode} after {max(len(lines) - 1, 0)} of {len(rows)} answers"
-        )
-    return _estimates((Answer(**json.loads(line)) for line in lines[1:]), rows, len(samples))
+    try:
+        refused = json.loads(lines[0])["refused"] if lines else None
+        if refused is not None:
+            raise LookupError(str(refused))
+        if run.returncode != 0 or len(lines) != len(rows) + 1:
+            raise LookupError(
+                f"its process ended with {run.returncode} after {max(len(lines) - 1, 0)} of {len(rows)} answers"
+            )
+        return _estimates((Answer(**json.loads(line)) for line in lines[1:]), rows, len(samples))
+    except (ValueError, TypeError, KeyError):
+        raise LookupError("its process wrote something else than its answers") from None
 
 
 def _estimates(answers: Iterable[Answer], rows: Integers, samples: int) -> Estimates:

@@ -10,18 +10,24 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from pytest_token_telemetry.replay.answer import ask
 from pytest_token_telemetry.replay.locate import location
 from pytest_token_telemetry.replay.request import Request
 
 
-def main(spec: str) -> int:
-    """Answer the requests on standard input until it ends. What the estimator prints goes to standard error."""
+def main(spec: str, home: str) -> int:
+    """Answer the requests on standard input until it ends. What the estimator prints goes to standard error.
+
+    Args:
+        spec: where the estimator is.
+        home: where a module without a directory may lie.
+    """
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
-        estimator = location(spec).load()
+        estimator = location(spec).below(Path(home)).load()
     except LookupError as error:
         answers.write(json.dumps({"refused": str(error)}) + "\n")
         return 1
@@ -33,4 +39,4 @@ def main(spec: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -27,7 +27,7 @@ def write(reading: Reading, settings: Settings, path: Path) -> list[str]:
     """Write what was judged to ``path``; one sentence if that fails."""
     samples = one_per_task(reading.samples) if settings.one_per_task else reading.samples
     population = judged(samples, settings.population, settings.under_multiplier)
-    on = terms(settings.population, settings.under_multiplier, settings.alias)
+    on = terms(settings.population, settings.under_multiplier, settings.alias, one_per_task=settings.one_per_task)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, render(baseline(samples, population, labels(samples, settings.alias), on)))
@@ -53,7 +53,7 @@ def render(kept: Baseline) -> str:
     ]
     parts = (
         f'"schema": {_compact(SCHEMA)}',
-        f'"terms": {_compact(asdict(kept.terms))}',
+        f'"terms": {_compact(dict(sorted(asdict(kept.terms).items())))}',
         f'"newest": {_compact(kept.newest)}',
         f'"samples": {kept.samples}',
         '"strata": [' + ",".join(f"\n    {line}" for line in lines) + ("\n  ]" if lines else "]"),
@@ -63,4 +63,4 @@ def render(kept: Baseline) -> str:
 
 
 def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=True, sort_keys=True)
+    return json.dumps(value, ensure_ascii=True)

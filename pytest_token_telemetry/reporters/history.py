@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from pytest_token_telemetry.settings import flag
-from pytest_token_telemetry.sources.history import SCHEMA
+from pytest_token_telemetry.sources.history import SCHEMA, is_cut_off
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,15 +24,27 @@ def append(verdict: Verdict, path: Path) -> list[str]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                if file.read() != b"\n":
-                    file.write(b"\n")  # after a line that was cut off
+            _end_last_line(file)
             file.write(render(verdict).encode())
     except OSError as error:
         reason = error.strerror or type(error).__name__
         return [f"{flag('history')}: {verdict.settings['history']!r} could not be written: {reason}"]
     return []
+
+
+def _end_last_line(file: BinaryIO) -> None:
+    """Take a last line away that was cut off, as the session that wrote it was killed; end any other."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - _LONGEST_LINE, 0))
+    last = file.read().rpartition(b"\n")[2]
+    if is_cut_off(last) and len(last) < _LONGEST_LINE:
+        file.truncate(size - len(last))
+    elif last:
+        file.write(b"\n")
+
+
+_LONGEST_LINE = 1 << 16
+"""Bytes that no line of ours comes near."""
 
 
 def render(verdict: Verdict) -> str:

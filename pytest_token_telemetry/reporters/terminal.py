@@ -153,8 +153,9 @@ def _details(verdict: Verdict, width: int) -> Iterator[Line]:
     for sentence in verdict.plan.sentences:
         yield from _wrapped(sentence, width, None, {})
     for section in verdict.sections:
-        yield "", {}
-        yield from ((line, {}) for line in _table(section))
+        if section.columns:
+            yield "", {}
+            yield from ((line, {}) for line in _table(section))
     if verdict.tuning is not None:
         yield "", {}
         yield from ((line, {}) for line in _tuning(verdict.tuning))
@@ -178,7 +179,7 @@ def _table(section: Section) -> Iterator[str]:
     rows = [[_cell(cell) for cell in row] for row in section.rows]
     cells = [list(section.columns), *rows]
     widths = [max(_columns(row[column]) for row in cells) for column in range(len(section.columns))]
-    for row in cells if section.columns else []:
+    for row in cells:
         yield "  ".join(
             f"{' ' * (width - _columns(cell))}{cell}" for cell, width in zip(row, widths, strict=True)
         ).rstrip()

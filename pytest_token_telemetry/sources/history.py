@@ -16,6 +16,9 @@ SCHEMA = "token-telemetry-history/1"
 SHOWN = 10
 """Sessions that reports show."""
 
+_HEAD = f'{{"schema": "{SCHEMA}"'.encode()
+"""How every line begins."""
+
 _VERDICTS = ("pass", "tune", "not-ready", "inconclusive")
 
 
@@ -38,7 +41,7 @@ def read(path: Path) -> tuple[PastVerdict, ...]:
                 found = _session(line)
                 if found is not None:
                     past.append(found)
-                elif line.strip() and line.endswith(b"\n"):
+                elif line.strip() and not is_cut_off(line):
                     raise HistoryError(f"has no session in line {number} (name another file)")
     except FileNotFoundError:
         return ()
@@ -47,25 +50,43 @@ def read(path: Path) -> tuple[PastVerdict, ...]:
     return tuple(past)
 
 
+def is_cut_off(line: bytes) -> bool:
+    """True if ``line`` is the beginning of a session, without its end."""
+    begins = line.startswith(_HEAD) or _HEAD.startswith(line)
+    return begins and not line.endswith(b"\n") and _session(line) is None
+
+
 def _session(line: bytes) -> PastVerdict | None:
     try:
         record: dict[str, Any] = json.loads(line)
         if record["schema"] != SCHEMA or record["verdict"] not in _VERDICTS:
             return None
         return PastVerdict(
-            time=str(record["time"])[:32],
+            time=_text(record["time"])[:32],
             verdict=record["verdict"],
-            samples=int(record["samples"]),
+            samples=_count(record["samples"]),
             underestimation=_rate(record["underestimation"]),
             truncation=_rate(record["truncation"]),
-            commit=None if record.get("commit") is None else str(record["commit"])[:64],
+            commit=None if record.get("commit") is None else _text(record["commit"])[:64],
         )
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def _rate(pair: list[int]) -> float | None:
-    events, n = (int(each) for each in pair)
-    if not 0 <= events <= n:
+def _rate(pair: list[object]) -> float | None:
+    events, n = map(_count, pair)
+    if events > n:
         raise ValueError("there are more events than samples")
     return events / n if n else None
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**12:
+        raise ValueError("it is no count")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("it is no text")
+    return value

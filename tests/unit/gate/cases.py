@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pytest_token_telemetry.analysis.baseline import Baseline, baseline, terms
+from pytest_token_telemetry.analysis.populations import judged
+from pytest_token_telemetry.analysis.replayed import rows_to_ask
+from pytest_token_telemetry.analysis.strata import labels
 from pytest_token_telemetry.columns import SampleColumns, Samples
 from pytest_token_telemetry.gate import judge
+from pytest_token_telemetry.gate.past import Past
+from pytest_token_telemetry.replay.request import Request
+from pytest_token_telemetry.replay.run import Replay, replay
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.settings import DEFAULT_ALIASES, Settings, options
 from pytest_token_telemetry.sources.reading import File, Reading
@@ -80,6 +88,41 @@ def reading(samples: list[Sample], **found: Any) -> Reading:
 def verdict(samples: list[Sample], found: dict[str, Any] | None = None, **written: str | list[str]) -> Verdict:
     """The verdict on ``samples`` and on what else was ``found``, under the ``written`` settings."""
     return judge(reading(samples, **(found or {})), settings(**written))
+
+
+Estimator = Callable[[Request], object]
+
+
+def replay_of(samples: Samples, settings: Settings, estimator: Estimator, base: Estimator | None = None) -> Replay:
+    """What ``estimator`` and ``base`` answer for ``samples`` under ``settings``."""
+    rows = rows_to_ask(samples, judges_legacy=settings.population == "all", one_per_task=settings.one_per_task)
+    head = replay(samples, rows, estimator)
+    return (
+        Replay("new:predict", head)
+        if base is None
+        else Replay("new:predict", head, "old:predict", replay(samples, rows, base))
+    )
+
+
+def replayed(
+    samples: list[Sample], estimator: Estimator, base: Estimator | None = None, **written: str | list[str]
+) -> Verdict:
+    """The verdict on what ``estimator`` predicts for ``samples``."""
+    read, under = reading(samples), settings(**written)
+    return judge(read, under, past=Past(replay=replay_of(read.samples, under, estimator, base)))
+
+
+def baseline_of(samples: list[Sample], **written: str | list[str]) -> Baseline:
+    """The baseline of ``samples`` under the ``written`` settings."""
+    made, under = columns(samples), settings(**written)
+    population = judged(made, under.population, under.under_multiplier)
+    on = terms(under.population, under.under_multiplier, under.alias, one_per_task=under.one_per_task)
+    return baseline(made, population, labels(made, under.alias), on)
+
+
+def compared(samples: list[Sample], known: Baseline | None, **written: str | list[str]) -> Verdict:
+    """The verdict on ``samples``, which are compared with the baseline ``known``; ``None`` if there is none yet."""
+    return judge(reading(samples), settings(baseline="baseline.json", **written), past=Past(baseline=known))
 
 
 def check(verdict: Verdict, id: str) -> Check:

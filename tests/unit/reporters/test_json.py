@@ -9,11 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as limits
 
-from pytest_token_telemetry import __version__
+from pytest_token_telemetry import CannotReplay, __version__
+from pytest_token_telemetry.gate import judge
+from pytest_token_telemetry.gate.past import Past
 from pytest_token_telemetry.reporters.json import render
 from pytest_token_telemetry.settings import options
 from pytest_token_telemetry.sources.reading import File, UnusableLines
-from tests.unit.gate.cases import call, cut_off, ready, verdict
+from pytest_token_telemetry.verdict import PastVerdict
+from tests.unit.gate.cases import (
+    baseline_of,
+    call,
+    compared,
+    cut_off,
+    reading,
+    ready,
+    replayed,
+    settings,
+    verdict,
+)
 from tests.unit.reporters.verdicts import verdicts
 
 
@@ -159,6 +172,91 @@ def test_no_data_is_null():
 def test_a_missing_source_is_a_number():
     checks = {check["id"]: check for check in report(verdict([], {"files": ()}))["checks"]}
     assert '"missing": 1' in json.dumps(checks["readiness::sources"])
+
+
+def test_what_was_not_asked_for_is_null():
+    found = report(verdict(ready(27)))
+    assert (found["estimator"], found["drift"], found["history"]) == (None, None, None)
+
+
+def test_a_replay_is_told_whole():
+    def estimator(request):
+        if request.category == "tests":
+            raise CannotReplay
+        return (1100, 800) if request.category == "docs" else "many"
+
+    found = report(replayed(ready(60), estimator, lambda request: 1000, estimator_errors="skip"))["estimator"]
+    assert keys(found) == {
+        *("estimator", "calls", "replayed", "cannot", "wrong", "errors", "recorded", "figures"),
+        *("with_budget", "would_truncate", "unknown", "base"),
+    }
+    # of 60, 24 are implementation, 18 tests and 18 docs
+    counts = ("calls", "replayed", "cannot", "wrong", "with_budget", "would_truncate", "unknown")
+    assert [found[each] for each in counts] == [60, 18, 18, 24, 18, 18, 0]
+    assert found["errors"][0] == {
+        "source": "logs/run-1/agent.log:1",
+        "reason": "the prediction is str, not a number",
+    }
+    assert found["recorded"] == {
+        "underestimation": {"events": 0, "n": 18},
+        "truncation": {"events": 0, "n": 18},
+        "waste_p50": 1000 / 900,
+        "waste_p90": 1000 / 900,
+    }
+    assert found["figures"]["truncation"] == {"events": 18, "n": 18}
+    base = found["base"]
+    assert keys(base) == {
+        *("estimator", "calls", "base", "head", "underestimated", "difference", "bounds", "p", "predictions"),
+        *("cannot", "wrong", "errors", "changed"),
+    }
+    assert base["underestimated"] == {"newly_underestimated": 18, "newly_safe": 0, "both": 0, "neither": 0}
+    assert keys(base["bounds"]) == {"confidence", "lower", "upper"}
+    assert keys(base["predictions"]) == {"n", "raised", "lowered", "min", "p10", "p50", "p90", "max"}
+    assert base["changed"][0] == {
+        "source": "logs/run-1/agent.log:19",  # docs are the last nine of 27
+        "category": "docs",
+        "base_predicted": 1000,
+        "head_predicted": 1100,
+        "output_tokens": 900,
+        "change": "newly underestimated",
+    }
+
+
+def test_a_comparison_with_a_baseline_is_told_whole():
+    found = report(compared(ready(60), baseline_of(ready(60, 1000, 500))))
+    drift = found["drift"]
+    assert (drift["missing"], drift["baseline_samples"], drift["new_samples"]) == (None, 60, 60)
+    assert keys(drift["drift"]) == {"underestimation", "truncation", "ratio"}
+    assert drift["drift"]["ratio"]["shift"] == pytest.approx(1.8, rel=0.01)  # 0.9 / 0.5, kept to one percent
+    check = next(each for each in found["checks"] if each["id"] == "drift::ratio")
+    assert keys(check) >= {"p", "adjusted_p", "finding"}
+    assert (check["outcome"], check["finding"]) == ("warn", "drift")
+
+
+def test_a_missing_baseline_is_told():
+    found = report(compared(ready(27), None))
+    assert found["drift"] == {
+        "missing": "there is no baseline yet (--token-telemetry-save-baseline writes one)",
+        "baseline_samples": 0,
+        "new_samples": 0,
+        "drift": None,
+    }
+    checks = {each["id"]: each for each in found["checks"]}
+    assert (checks["drift::ratio"]["outcome"], checks["drift::ratio"]["finding"]) == ("skip", "no-baseline")
+
+
+def test_a_history_is_told_the_oldest_first():
+    history = (PastVerdict("2026-01-01T00:00:00Z", "tune", 60, 0.1, None, "abc"), PastVerdict("", "pass", 1, None, 0.0))
+    found = report(judge(reading(ready(27)), settings(), past=Past(history=history)))
+    assert found["history"][0] == {
+        "time": "2026-01-01T00:00:00Z",
+        "verdict": "tune",
+        "samples": 60,
+        "underestimation": 0.1,
+        "truncation": None,
+        "commit": "abc",
+    }
+    assert [each["verdict"] for each in found["history"]] == ["tune", "pass"]
 
 
 def test_names_come_through_whole():

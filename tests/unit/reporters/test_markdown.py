@@ -12,8 +12,8 @@ from hypothesis import settings as limits
 from pytest_token_telemetry.gate import judge
 from pytest_token_telemetry.reporters.markdown import render
 from pytest_token_telemetry.sources.reading import File, UnusableLines
-from tests.unit.gate.cases import call, cut_off, reading, ready, settings, verdict
-from tests.unit.reporters.verdicts import HOSTILE, MARK, verdicts
+from tests.unit.gate.cases import baseline_of, call, compared, cut_off, reading, ready, replayed, settings, verdict
+from tests.unit.reporters.verdicts import HOSTILE, MARK, full, verdicts
 
 OWN_ELEMENTS = {
     "div",
@@ -124,6 +124,32 @@ def test_sources_have_tables():
     assert table(document, "unusable because")[1:] == [["success is missing", "3", "logs/a.log:7 logs/a.log:9"]]
 
 
+def test_what_was_asked_for_is_in_sight_and_its_table_folded():
+    document = page(replayed(ready(60), lambda request: 1100, lambda request: 1000))
+    told = [each.text_content().strip() for each in document.findall("ul/li")]
+    assert "On the 60 calls that both can replay, 0 newly underestimated and 0 newly safe" in " ".join(told)
+    folded = {each.find("summary").text_content(): each for each in document.findall("details")}
+    assert {"Replayed estimator", "Base against head", "Predictions that changed most"} <= set(folded)
+    assert table(folded["Base against head"], "")[1:] == [
+        ["base", "0/60 = 0.0 %", "0/60 = 0.0 %", "1.11x", "1.11x"],
+        ["head", "0/60 = 0.0 %", "0/60 = 0.0 %", "1.22x", "1.22x"],
+    ]
+    assert table(folded["Predictions that changed most"], "base")[1] == (
+        ["1,000", "1,100", "900", "none", "implementation", "logs/run-1/agent.log:1"]
+    )
+
+
+def test_a_missing_baseline_is_said():
+    document = page(compared(ready(60), None))
+    assert "Not compared: there is no baseline yet" in document.text_content()
+
+
+def test_names_in_what_was_asked_for_stay_in_their_cells():
+    assert_nothing_escapes(full())
+    rows = table(page(full()), "call")
+    assert rows[1] == ["ZQX</code>|@octocat\\u001b[31m\\u000a# x:31", "ValueError: ZQX</code>|@octocat\\u001b[31m # x"]
+
+
 def test_settings_have_a_table():
     rows = dict(table(page(verdict([], alias=["a=docs", "b=tests"])), "setting")[1:])
     assert (rows["max_truncation"], rows["alias"], rows["population"]) == ("2%", "a=docs b=tests", "risk")
@@ -205,6 +231,15 @@ def test_thousands_of_names_stay_within_a_comment(letters):
     assert len(render(found)) < 65_536
     assert_nothing_escapes(found)
     assert table(page(found), "file")[-1][0].endswith(" more")
+
+
+@pytest.mark.parametrize("letters", LONG)
+def test_thousands_of_new_categories_stay_within_a_comment(letters):
+    names = [f"{n}{LONG[letters]}" for n in range(3000)]
+    found = compared([call(category=name) for name in names], baseline_of([call(category=name) for name in names[:9]]))
+    assert len(found.drift.drift.underestimation.strata) == 3000
+    assert len(render(found)) < 65_536
+    assert_nothing_escapes(found)
 
 
 def test_what_is_left_out_is_counted():

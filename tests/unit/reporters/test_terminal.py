@@ -12,8 +12,8 @@ from hypothesis import settings as limits
 
 from pytest_token_telemetry.reporters.terminal import ScanProgress, brief, screen, show
 from pytest_token_telemetry.sources.reading import File, UnusableLines
-from tests.unit.gate.cases import call, cut_off, ready, verdict
-from tests.unit.reporters.verdicts import HOSTILE, verdicts
+from tests.unit.gate.cases import call, compared, cut_off, ready, replayed, verdict
+from tests.unit.reporters.verdicts import HOSTILE, full, verdicts
 
 
 def lines_of(found, width=80, *, verbose=False):
@@ -119,6 +119,8 @@ EXTREMES = {
         {**EVERYTHING_WRONG, "unreadable": {}},
         tier2="fail",
     ),
+    "all that can be asked for": full(),
+    "all that can be asked for, and exceeded": full(*[cut_off()] * 9, *[call(1, 10**9)] * 9),
     "long numbers": verdict(
         [*ready(60, 9999, 1), cut_off(1, 10**9)],
         max_underestimation="1.639344262295082%",
@@ -186,6 +188,37 @@ def test_verbose_shows_strata_and_sources():
     assert "       8  logs/b.log" in lines
     assert "  unread  logs/c.log: Permission denied" in lines
     assert "       3  unusable because success is missing: logs/a.log:7, logs/a.log:9" in lines
+
+
+def test_what_was_asked_for_is_told_below_the_checks():
+    # each of the 60 is predicted higher than recorded, with 1100 for 900
+    lines = lines_of(replayed(ready(60), lambda request: 1100))
+    told = lines.index("Replayed estimator: The verdict is on the estimator's predictions for 60 of 60")
+    assert lines[told + 1] == "     recorded calls, not on those of the time."
+    assert told > max(n for n, line in enumerate(lines) if line.startswith("pass "))
+
+
+def test_verbose_shows_the_tables_of_what_was_asked_for():
+    lines = lines_of(replayed(ready(60), lambda request: 1100), verbose=True)
+    at = lines.index("Replayed estimator")
+    assert lines[at + 1 : at + 4] == [
+        "          underestimated     truncated  waste P50  waste P90",
+        "recorded    0/60 = 0.0 %  0/60 = 0.0 %      1.11x      1.11x",
+        "replayed    0/60 = 0.0 %  0/60 = 0.0 %      1.22x      1.22x",
+    ]
+
+
+def test_what_has_no_table_has_no_title_of_one():
+    found = compared(ready(60), None)
+    assert "Drift: Not compared: there is no baseline yet" in " ".join(lines_of(found, verbose=True))
+    assert "Drift" not in lines_of(found, verbose=True)
+
+
+def test_names_in_a_table_are_inert_and_cut():
+    lines = lines_of(full(), verbose=True)
+    rows = [line for line in lines if "ValueError" in line]
+    assert len(rows) == 1
+    assert rows[0].split("  ")[-1] == "ValueError: ZQX</code>|@octocat\\u001b[3…"
 
 
 def worst_line(source="logs/run/agent.log", **fields):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 
 from hypothesis import strategies as st
 
+from pytest_token_telemetry import CannotReplay
 from pytest_token_telemetry.gate import judge
+from pytest_token_telemetry.gate.past import Past
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.reading import File, UnusableLines
-from pytest_token_telemetry.verdict import CHECK_IDS, Verdict
-from tests.unit.gate.cases import reading, ready, settings
+from pytest_token_telemetry.verdict import ALL_CHECK_IDS, PastVerdict, Verdict
+from tests.unit.gate.cases import Estimator, baseline_of, reading, ready, replay_of, settings
 
 MARK = "ZQX"
 """Stands in every untrusted text, so that it can be found again."""
@@ -64,8 +67,60 @@ samples = st.builds(
 
 
 @st.composite
+def estimators(draw: st.DrawFn) -> Estimator:
+    """An estimator that answers all kinds of things, one after the other."""
+    answers = st.integers(0, 20_000) | st.tuples(st.integers(0, 20_000), st.integers(0, 20_000))
+    faults = st.just(CannotReplay()) | st.none() | names.map(ValueError) | st.text(max_size=3)
+    mostly = [draw(answers)] * draw(st.sampled_from([0, 5, 20])) + draw(
+        st.lists(answers | faults, min_size=1, max_size=4)
+    )
+    following = itertools.cycle(mostly)
+
+    def estimator(request: object) -> object:
+        answer = next(following)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return estimator
+
+
+pasts = st.builds(
+    PastVerdict,
+    names.map(lambda text: text[:32]),
+    st.sampled_from(["pass", "tune", "not-ready", "inconclusive"]),
+    st.integers(0, 10**12),
+    st.none() | st.floats(0, 1),
+    st.none() | st.floats(0, 1),
+    st.none() | names.map(lambda text: text[:64]),
+)
+
+
+def full(*more: Sample) -> Verdict:
+    """A verdict with every part that can be asked for, hostile texts in all of them."""
+    name = f"{MARK}</code>|@octocat\x1b[31m\n# x"
+    rows = [*ready(60, category=name), *more]
+    read = reading(rows, files=(File(name, len(rows)),))
+    written = settings(
+        baseline="baseline.json", estimator=f"{name}::new:predict", estimator_errors="skip", require_categories=""
+    )
+    answers = itertools.cycle([*[(1000, 4096)] * 30, ValueError(name)])
+
+    def head(request: object) -> object:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    history = tuple(PastVerdict(f"{MARK}|<b>{n}", "pass", 60 + n, n / 100, None, f"{MARK}`{n}") for n in range(10))
+    replay = replay_of(read.samples, written, head, lambda request: 1100)
+    known = baseline_of(ready(60, 1000, 500, category=name))
+    return judge(read, written, past=Past(replay=replay, baseline=known, history=history))
+
+
+@st.composite
 def verdicts(draw: st.DrawFn) -> Verdict:
-    """Any verdict, on data that is ready or not."""
+    """Any verdict, on data that is ready or not, with a replay, a baseline and a history or without."""
     made = draw(st.lists(samples, max_size=12)) + ready(draw(st.sampled_from([0, 5, 27, 60])))
     path = draw(names)
     unusable = {
@@ -93,6 +148,20 @@ def verdicts(draw: st.DrawFn) -> Verdict:
         one_per_task=draw(st.sampled_from(["false", "true"])),
         max_truncation=draw(st.sampled_from(["2%", "0%", "40%"])),
         tuning=draw(st.sampled_from([None, "tuning.json"])),
+        estimator=f"{draw(names)}::new:predict" if (replays := draw(st.booleans())) else None,
+        estimator_errors=draw(st.sampled_from(["fail", "skip"])),
+        min_replayed=draw(st.sampled_from(["90%", "0%"])),
+        baseline=draw(st.sampled_from([None, None, "baseline.json"])),
+        save_baseline=draw(st.sampled_from([None, "baseline.json"])),
+        drift=draw(st.sampled_from(["warn", "fail"])),
     )
-    selected = draw(st.just(set(CHECK_IDS)) | st.sets(st.sampled_from(CHECK_IDS)))
-    return judge(found, written, selected)
+    known = baseline_of(draw(st.lists(samples, max_size=9)) + ready(draw(st.sampled_from([0, 27, 60])), 1000, 500))
+    past = Past(
+        replay=replay_of(found.samples, written, draw(estimators()), draw(st.none() | estimators()))
+        if replays
+        else None,
+        baseline=known if written.baseline is not None and draw(st.booleans()) else None,
+        history=draw(st.none() | st.lists(pasts, max_size=10).map(tuple)),
+    )
+    selected = draw(st.just(set(ALL_CHECK_IDS)) | st.sets(st.sampled_from(ALL_CHECK_IDS)))
+    return judge(found, written, selected, past)

@@ -1,0 +1,32 @@
+"""Predict the output tokens of a call from a table of coefficients, and pick its budget from the prediction."""
+
+from __future__ import annotations
+
+from math import ceil
+
+COEFFICIENTS = {
+    # category, complexity: (tokens of any call, tokens of each deliverable)
+    ("implementation", "low"): (1750, 252),
+    ("implementation", "medium"): (2450, 420),
+    ("implementation", "high"): (4655, 798),
+    ("tests", "low"): (910, 156),
+    ("tests", "medium"): (1517, 260),
+    ("tests", "high"): (2882, 494),
+    ("docs", "low"): (630, 108),
+    ("docs", "medium"): (1050, 180),
+    ("docs", "high"): (1100, 342),
+}
+SAFETY = 1.2
+ROOM = 1.4
+SMALLEST_BUDGET = 4096
+
+
+def estimate(category: str, complexity: str, deliverables: int) -> int:
+    """Predict the output tokens of a call that is to write ``deliverables`` files."""
+    base, each = COEFFICIENTS[category, complexity]
+    return round((base + each * deliverables) * SAFETY / 10) * 10
+
+
+def select_budget(predicted: int) -> int:
+    """Pick the cap to send with the call: some room above the prediction, in whole kilobytes of tokens."""
+    return max(SMALLEST_BUDGET, ceil(predicted * ROOM / 1024) * 1024)
