@@ -140,8 +140,9 @@ class Capture:
                 if isinstance(said, Unusable):
                     yield _Sighting((fragment.tag + fragment.after).rstrip(), said)
                 else:
-                    time = said.sample.time.replace(tzinfo=UTC) if fragment.tag == native.TAG and said.sample.time else None
-                    yield _Sighting(_key(said.sample), budgets.join(said.sample, fragment.line), time)
+                    time = said.sample.time if fragment.tag == native.TAG else None
+                    sample = budgets.join(said.sample, fragment.line)
+                    yield _Sighting(_key(said.sample), sample, time and time.replace(tzinfo=UTC))
 
 
 class _Handler(logging.Handler):

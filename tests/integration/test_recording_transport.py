@@ -83,11 +83,15 @@ def assert_not_judged(result: Outcome) -> None:
 
 class TestDistribution:
     SUITE = """
+import itertools
+TIMES = itertools.count()
+
 @pytest.fixture(scope="module", autouse=True)
 def agent(token_telemetry, request):
-    call(token_telemetry, f"{request.module.__name__} begins in {os.getpid()}")
+    which = f"{os.getpid()}, time {next(TIMES)}"  # a worker may leave a module and come back to it
+    call(token_telemetry, f"{request.module.__name__} begins in {which}")
     yield
-    call(token_telemetry, f"{request.module.__name__} ends in {os.getpid()}")
+    call(token_telemetry, f"{request.module.__name__} ends in {which}")
 
 @pytest.fixture
 def step(token_telemetry, request, n):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -142,13 +143,23 @@ def test_what_was_taken_back_stays_in_its_order() -> None:
     assert tape.rest() == piece("setup", "call", "teardown", "end")
 
 
+def test_a_copy_of_a_report_may_be_told() -> None:
+    """As pytest makes one for a subtest."""
+    tape = Tape(None)
+    made = report()
+    tape.add("a")
+    tape.attach(made, "piece")
+    tape.told(copy.copy(made))
+    assert tape.rest() is None
+
+
 def test_only_the_report_that_was_told_is_on_its_way() -> None:
+    """What it carries may look like what another carries."""
     tape = Tape(None)
     lost, told = report(), report()
-    tape.add("a")
-    tape.attach(lost, "piece")
-    tape.add("b")
-    tape.attach(told, "piece")
+    for made in (lost, told):
+        tape.add("a")
+        tape.attach(made, "piece")
     tape.told(told)
     tape.told(report())
     assert tape.rest() == piece("a")
@@ -160,6 +171,58 @@ def test_a_piece_that_is_taken_back_is_taken_once() -> None:
     tape.attach(report(), "piece")
     assert tape.rest() == piece("a")
     assert tape.rest() is None
+
+
+class Clock:
+    """Shows the same time until it is set."""
+
+    def __init__(self) -> None:
+        self.shows = 0.0
+
+    def __call__(self) -> float:
+        return self.shows
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("pytest_token_telemetry.recording.tape.time", made)
+    return made
+
+
+def begins(tape: Tape) -> float:
+    cut = tape.cut()
+    assert cut is not None
+    return cut["began"]
+
+
+def test_each_piece_of_a_test_knows_when_the_test_began(clock: Clock) -> None:
+    clock.shows = 10
+    tape = Tape(None)
+    tape.add("before any test")
+    assert begins(tape) == 10
+    clock.shows = 20
+    tape.begin_test()
+    for later in (21, 22):
+        clock.shows = later
+        tape.add("a")
+        assert begins(tape) == 20
+    clock.shows = 30
+    tape.begin_test()
+    tape.add("b")
+    assert begins(tape) == 30
+
+
+def test_what_was_taken_back_began_with_its_own_test(clock: Clock) -> None:
+    tape = Tape(None)
+    for begin in (10, 20, 30):
+        clock.shows = begin
+        tape.begin_test()
+        tape.add("a")
+        tape.attach(report(), "piece")
+    clock.shows = 40
+    tape.begin_test()
+    assert begins(tape) == 10
 
 
 def test_each_line_is_written_at_once(tmp_path: Path) -> None:

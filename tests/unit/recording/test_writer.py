@@ -218,6 +218,8 @@ def test_processes_that_write_at_once_lose_nothing(path: Path) -> None:
     assert [writer.returncode for writer in writers] == [0] * 4
     outputs, unusable = counts(path)
     assert (sorted(outputs), unusable) == (list(range(1000, 2200)), {})
+    whole = [json.loads(each) for each in path.read_bytes().splitlines() if b"output_tokens" in each]
+    assert sorted(each["output_tokens"] for each in whole) == list(range(1000, 2200))
 
 
 def test_an_end_that_two_processes_give_a_line_is_no_record(path: Path) -> None:

@@ -279,9 +279,30 @@ def test_a_line_of_our_own_without_an_id_is_that_call_if_it_was_written_at_once(
         assert counts(read(write(tmp_path, written, "a.jsonl"), phase(call(time=AT)))) == expected
 
 
-def test_a_line_of_our_own_about_another_task_is_another_call(tmp_path: Path) -> None:
-    written = [call(task_id="b")]
-    assert counts(read(write(tmp_path, written, "a.jsonl"), phase(call(task_id="a")))) == (2, 0)
+def test_a_line_of_our_own_may_be_written_before_the_call_is_recorded(tmp_path: Path) -> None:
+    for earlier, expected in ((timedelta(milliseconds=100), (1, 1)), (timedelta(milliseconds=101), (2, 0))):
+        written = [call(time=AT, category="docs")]
+        assert counts(read(write(tmp_path, written, "a.jsonl"), phase(call(time=AT + earlier)))) == expected
+
+
+@pytest.mark.parametrize(("written", "recorded"), [("b", "a"), (None, "a"), ("a", None)])
+def test_a_line_of_our_own_about_another_task_is_another_call(
+    tmp_path: Path, written: str | None, recorded: str | None
+) -> None:
+    lines = [call(task_id=written, category="docs")]
+    assert counts(read(write(tmp_path, lines, "a.jsonl"), phase(call(task_id=recorded)))) == (2, 0)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_line_of_our_own_without_a_time_is_a_call(tmp_path: Path, recorded: bool) -> None:
+    timeless = json.dumps({"schema": "token-telemetry/1", "predicted_output_tokens": 1000, "output_tokens": 900})
+    lines = (call(), timeless) if recorded else (timeless, call())
+    assert counts(read(write(tmp_path, [lines[0]], "a.jsonl"), phase(lines[1]))) == (2, 0)
+
+
+def test_a_log_line_of_a_recorded_call_is_of_any_task(tmp_path: Path) -> None:
+    """The log may name the task by other words."""
+    assert counts(read(write(tmp_path, [v2(time=None, more=" task_id=b")]), phase(call(task_id="a")))) == (1, 1)
 
 
 def test_lines_with_one_id_and_other_counts_are_other_calls(tmp_path: Path) -> None:

@@ -152,14 +152,17 @@ def test_a_record_of_other_counts_is_of_another_call(other: Sample) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "one", "other"), [("success", True, False), ("budget_tokens", 1, 2), ("deliverable_count", 1, 2)]
+    ("name", "one", "other"),
+    [("success", True, False), ("budget_tokens", 1, 2), ("deliverable_count", 1, 2), ("id", "x", "y")],
 )
 def test_a_record_that_contradicts_is_of_another_call(name: str, one: object, other: object) -> None:
     assert not repeats(sample(**{name: one}), sample(**{name: other}))
     assert not repeats(sample(**{name: other}), sample(**{name: one}))
 
 
-@pytest.mark.parametrize(("name", "value"), [("success", False), ("budget_tokens", 1), ("deliverable_count", 1)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("success", False), ("budget_tokens", 1), ("deliverable_count", 1), ("id", "x")]
+)
 def test_a_record_that_says_more_or_less_may_be_of_the_same_call(name: str, value: object) -> None:
     assert repeats(sample(**{name: value}), sample(**{name: value}))
     assert repeats(sample(**{name: value}), sample())
