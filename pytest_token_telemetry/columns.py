@@ -135,6 +135,10 @@ class SampleColumns:
         if max_tokens is not None:
             self._integers["max_tokens"][row] = max_tokens
 
+    def cut_off(self, row: int) -> None:
+        """Say afterwards that ``row`` was cut off."""
+        self._integers["truncated"][row] = True
+
     def build(self) -> Samples:
         """The columns."""
         integers = {name: np.array(column, dtype=np.int64) for name, column in self._integers.items()}

@@ -50,6 +50,12 @@ def pytest_configure(config: pytest.Config) -> None:
         arguments.take_ids(config)
     elif not is_worker:
         arguments.refuse_idle(config)
+    if settings.is_recording(
+        config
+    ):  # first, so that what is recorded to may lie in a directory that is yet to be made
+        from pytest_token_telemetry.recording import hooks
+
+        hooks.start(config)
     if not is_worker:
         arrivals = Arrivals(config)
         config.pluginmanager.register(arrivals, "token-telemetry-arrivals")
@@ -59,10 +65,6 @@ def pytest_configure(config: pytest.Config) -> None:
             arguments.warn_if_rootdir_moved(config)
             gate = GateSession(config, settings.Settings.load(config), arrivals)
             config.pluginmanager.register(gate, "token-telemetry-gate")
-    if settings.is_recording(config):
-        from pytest_token_telemetry.recording import hooks
-
-        hooks.start(config)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -47,6 +47,8 @@ class Sample:
     model: str | None = None
     smape: float | None = None
     """The error in percent as logged: SMAPE, or the relative error on a legacy line."""
+    id: str | None = None
+    """The call's own id."""
     legacy: bool = False
     """A V1 line: prediction and output only."""
     features: Mapping[str, str] = field(default_factory=dict)

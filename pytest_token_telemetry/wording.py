@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 LONGEST_SHOWN = 120
 """Characters of an untrusted text that are shown."""
 
-MOST_DIGITS = 24
-"""Decimals of a figure that are shown: they tell a rate of 10**9 samples from any target, which has 17 at most."""
+MOST_DIGITS = 26
+"""Decimals of a figure that are shown: they tell a share of a billion calls from any target, of 15 decimals at most."""
 
 
 def plural(n: int, noun: str) -> str:

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 
 PAGES = (
     "README.md",
+    "docs/from-your-tests.md",
     "docs/getting-started.md",
     "docs/options.md",
     "docs/tuning.md",
@@ -44,6 +45,9 @@ TOO_LOW, ENOUGH = "(1100, 342)", "(1600, 342)"
 
 WIDTH = 120
 """Of a command that is shown on one line."""
+
+AGENT = "python -m pytest examples/agent --token-telemetry"
+"""How the example agent is run."""
 
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
@@ -204,6 +208,60 @@ def _excerpt(lines: list[str], *parts: tuple[str, str]) -> list[str]:
     return [*kept, "..."]
 
 
+def first_test() -> str:
+    """The complete test file that ``docs/from-your-tests.md`` begins with."""
+    return _in_page(r"```python\n(.*?)```")[0]
+
+
+def first_test_example() -> str:
+    """What the gate says of that file, where there is nothing else."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "test_calls.py").write_text(first_test(), encoding="utf-8")
+        command = "python -m pytest test_calls.py --token-telemetry"
+        return _console(command, _section(command, Path(directory)))
+
+
+def agent_example() -> str:
+    """What the gate says of the example agent."""
+    return _console(AGENT, _section(AGENT))
+
+
+def agent_change() -> tuple[str, str]:
+    """What to change in the example agent, by the page: the text to find in ``agent.py``, and what to write there."""
+    old, new = _in_page(r"change `([^`]+)` to `([^`]+)`")
+    return old, new
+
+
+def copy_changed_agent(directory: Path) -> None:
+    """Put the example agent below ``directory``, with that change."""
+    copy = directory / "examples" / "agent"
+    shutil.copytree(ROOT / "examples" / "agent", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    code = (copy / "agent.py").read_text(encoding="utf-8")
+    old, new = agent_change()
+    if code.count(old) != 1:
+        raise ValueError(f"{old} does not stand in agent.py once")
+    (copy / "agent.py").write_text(code.replace(old, new), encoding="utf-8")
+
+
+def agent_tune_example() -> str:
+    """What the gate says of the example agent after the change: the verdict, and the check that fails."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy_changed_agent(Path(directory))
+        lines = _section(AGENT, Path(directory))
+    begin = next(i for i, line in enumerate(lines) if line.startswith("pass readiness::"))
+    fails = next(i for i, line in enumerate(lines) if line.startswith("fail tier1::"))
+    end = next(i for i in range(fails + 1, len(lines)) if not lines[i].startswith(" "))
+    return _console(AGENT, [*lines[:begin], "...", *lines[fails:end], "..."])
+
+
+def _in_page(pattern: str) -> tuple[str, ...]:
+    """The groups of the first place in ``docs/from-your-tests.md`` that ``pattern`` matches."""
+    found = re.search(pattern, (ROOT / "docs" / "from-your-tests.md").read_text(encoding="utf-8"), re.DOTALL)
+    if found is None:
+        raise ValueError(f"docs/from-your-tests.md has nothing like {pattern}")
+    return found.groups()
+
+
 def _console(command: str, lines: list[str]) -> str:
     """``command`` and what it prints; a long one has its options on lines of their own."""
     shown = command if len(command) <= WIDTH else command.replace(" --", " \\\n    --")
@@ -244,6 +302,9 @@ _PARTS: dict[str, Callable[[], str]] = {
     "drift-mix": partial(drift_example, "mix"),
     "drift-longer": partial(drift_example, "longer"),
     "history": history_example,
+    "first-test": first_test_example,
+    "agent": agent_example,
+    "agent-tune": agent_tune_example,
 }
 
 

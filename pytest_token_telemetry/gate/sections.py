@@ -158,9 +158,7 @@ def _history(past: tuple[PastVerdict, ...]) -> Section:
     sessions = "session" if len(past) == 1 else plural(len(past), "session")
     return Section(
         "History",
-        (
-            f"The last {'session' if len(past) == 1 else f'{len(past)} sessions'}: underestimation {under}, truncation {cut}.",
-        ),
+        (f"The last {sessions}: underestimation {under}, truncation {cut}.",),
         ("verdict", "samples", "underestimation", "truncation", "when", "commit"),
         tuple(
             (

@@ -25,6 +25,8 @@ class Cut(TypedDict):
     """How many records could not be used, by reason."""
     repeated: int
     """Records left out, because they tell of a call that was recorded already."""
+    began: float
+    """When the test began, in seconds since the epoch."""
 
 
 class Rest(TypedDict):
@@ -55,7 +57,7 @@ class Arrivals:
         """Keep what ``report`` carries."""
         cut = getattr(report, ATTRIBUTE, None)
         if cut is not None:
-            self._carried.append(_Carried(report.nodeid, report.start, report.stop, cut))
+            self._carried.append(_Carried(report.nodeid, cut["began"], report.stop, cut))
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Count the tests that do not run. Under xdist the workers do."""
@@ -65,11 +67,12 @@ class Arrivals:
     def pytest_testnodedown(self, node: Any, error: object) -> None:  # noqa: ANN401 - a class of xdist
         """Keep what a worker knew at its end, or that it did not come to its end."""
         worker = f"worker {node.gateway.id}"
-        self._workers.add(worker)
         rest: Rest | None = getattr(node, "workeroutput", {}).get(ATTRIBUTE)
         if error:
             self._lost[worker] = "it died between two tests"
-        elif rest is not None:
+            return
+        self._workers.add(worker)  # not the dead one, which another replaces
+        if rest is not None:
             self._deselected = max(self._deselected, rest["deselected"])
             self.add_rest(worker, rest["cut"])
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.recording import record
 from pytest_token_telemetry.recording.writer import ATTRIBUTE
+from pytest_token_telemetry.sources import native
 from pytest_token_telemetry.sources.budgets import Budgets
 from pytest_token_telemetry.sources.formats import parse, telemetry_scanner
 from pytest_token_telemetry.sources.recorded import KnownCalls
@@ -31,6 +32,8 @@ class _Sighting:
     key: object
     """The same however the line is seen: a formatter may have put something before it and behind it."""
     said: Sample | Unusable
+    time: datetime | None = None
+    """When the call was, where the line tells it with its time zone."""
 
 
 class Capture:
@@ -67,9 +70,9 @@ class Capture:
     def take_logged(self) -> None:
         """Record what was logged since the last time."""
         messages, self._handler.messages = self._handler.messages, []
-        for time, message, fields in messages:
-            if fields is not None:
-                self._take_fields(fields, message)
+        for time, message, line in messages:
+            if line is not None:
+                self._take_fields(line, message)
             self._take("logging", message, datetime.fromtimestamp(time, UTC))
 
     def take_printed(self, stream: str, text: str) -> None:
@@ -77,10 +80,9 @@ class Capture:
         self._take(stream, text, datetime.now(UTC))
 
     def read(self, text: str) -> None:
-        """Record the lines of ``text``, each of which is a call of its own unless the test has recorded it already."""
-        now = datetime.now(UTC)
-        for sighting in self._sightings(text, Budgets()):
-            self._record(sighting, now)
+        """Record the lines of ``text``, which the test may also have printed. Its budget lines are its own."""
+        self._budgets["read"] = Budgets()
+        self._take("read", text, datetime.now(UTC))
 
     def know(self, line: str) -> None:
         """A call that the test has recorded by itself, as its ``line``."""
@@ -102,26 +104,31 @@ class Capture:
                 self._tape.add_repeated()
 
     def _record(self, sighting: _Sighting, now: datetime) -> None:
-        for sample in self.samples(self._unread):
-            self._known.add(sample)
-        self._unread.clear()
         if isinstance(sighting.said, Unusable):
             self._tape.add_unusable(sighting.said.reason)
-        elif self._known.claim(sighting.said) is not None:
+        elif self._is_known(sighting.said):
             self._tape.add_repeated()
         else:
-            self._tape.add(_line(sighting.said, now))
+            self._tape.add(_line(sighting.said, sighting.time or now))
 
-    def _take_fields(self, fields: object, message: str) -> None:
+    def _is_known(self, sample: Sample) -> bool:
+        """True if ``sample`` tells of a call that the test has recorded by itself, each of which is told of once."""
+        for each in self.samples(self._unread):
+            self._known.add(each)
+        self._unread.clear()
+        return self._known.claim(sample) is not None
+
+    def _take_fields(self, line: str, message: str) -> None:
         """Record what was logged with ``extra={"token_telemetry": {...}}``. Its ``message`` may tell it too."""
-        try:
-            line = record.line(**fields)  # type: ignore[arg-type] # refused there
-        except (TypeError, ValueError):
+        if not line:
             self._tape.add_unusable("a logged call has a field that cannot be")
+            return
+        if any(self._is_known(sample) for sample in self.samples([line])):
+            self._tape.add_repeated()
         else:
-            self._record(_Sighting(line, self.samples([line])[0]), datetime.now(UTC))
-            if _may_tell(message):
-                self.know(line)
+            self._tape.add(line)
+        if _may_tell(message):
+            self.know(line)
 
     def _sightings(self, text: str, budgets: Budgets) -> Iterator[_Sighting]:
         raw = text if text.endswith("\n") else f"{text}\n"
@@ -133,7 +140,9 @@ class Capture:
                 if isinstance(said, Unusable):
                     yield _Sighting((fragment.tag + fragment.after).rstrip(), said)
                 else:
-                    yield _Sighting(_key(said.sample), budgets.join(said.sample, fragment.line))
+                    time = said.sample.time if fragment.tag == native.TAG else None
+                    sample = budgets.join(said.sample, fragment.line)
+                    yield _Sighting(_key(said.sample), sample, time and time.replace(tzinfo=UTC))
 
 
 class _Handler(logging.Handler):
@@ -141,7 +150,7 @@ class _Handler(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.messages: list[tuple[float, str, object]] = []
+        self.messages: list[tuple[float, str, str | None]] = []
 
     def emit(self, log_record: logging.LogRecord) -> None:
         fields = getattr(log_record, ATTRIBUTE, None)
@@ -150,7 +159,15 @@ class _Handler(logging.Handler):
         except Exception:  # arguments that do not fit: the program's own handlers tell about it
             message = ""
         if fields is not None or _may_tell(message):
-            self.messages.append((log_record.created, message, fields))
+            self.messages.append((log_record.created, message, None if fields is None else _line_of(fields)))
+
+
+def _line_of(fields: object) -> str:
+    """``fields`` as a line of ours, made at once: a program may use them again. Empty if they cannot be one."""
+    try:
+        return record.line(**fields)  # type: ignore[arg-type] # refused there
+    except Exception:  # logging's own contract: a handler never breaks the program
+        return ""
 
 
 _MARKS = ("[TokenEstimation", "[TOKEN_BUDGET]", record.SCHEMA)
@@ -166,10 +183,12 @@ def _key(sample: Sample) -> tuple[object, ...]:
     return tuple(getattr(sample, each.name) for each in fields_of(sample) if each.name not in ("time", "features"))
 
 
-def _line(sample: Sample, now: datetime) -> str:
-    """``sample`` as a line of ours. Its time is when it was seen: log lines do not tell their time zone."""
-    names = record.FIELDS - {"id", "time", "finish_reason"}
-    fields = {name: getattr(sample, name) for name in names}
+def _line(sample: Sample, time: datetime) -> str:
+    """``sample`` as a line of ours. Log lines do not tell their time zone: their ``time`` is when they were seen."""
+    fields = {name: getattr(sample, name) for name in sorted(record.FIELDS - {"time", "finish_reason"})}
     if not sample.legacy:
         del fields["legacy"]
-    return record.line(time=now, finish_reason=sample.finish_reason_raw, features=sample.features, **fields)
+    try:
+        return record.line(time=time, finish_reason=sample.finish_reason_raw, features=sample.features, **fields)
+    except ValueError:  # JSON may need more room for features than the log did: the call counts without them
+        return record.line(time=time, finish_reason=sample.finish_reason_raw, **fields)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from pytest_token_telemetry.recording import record, responses
 from pytest_token_telemetry.recording.marker import Marker
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.recording.capture import Capture
     from pytest_token_telemetry.recording.tape import Tape
     from pytest_token_telemetry.sample import Sample
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _OTHER_NAMES = {
     "predicted_output": "predicted_output_tokens",
@@ -97,7 +101,7 @@ class TokenTelemetry:
                 "budget_tokens": budget_tokens,
                 "finish_reason": finish_reason,
                 "truncated": truncated,
-                "truncation_source": "reported" if truncated is True else None,
+                "truncation_source": "reported" if _here(record.flag, "truncated", truncated) else None,
                 "success": success,
                 "category": category,
                 "complexity": complexity,
@@ -126,10 +130,10 @@ class TokenTelemetry:
             ValueError: the response is not finished or tells no token count, or a value is out of range.
         """
         __tracebackhide__ = True
-        known = _read(response)
+        known = _here(responses.read, response)
         given = {name: value for name, value in fields.items() if name in record.FIELDS and value is not None}
-        cap = given.get("max_tokens", Marker.of(self._running()).defaults.get("max_tokens", known.max_tokens))
-        cap = _count("max_tokens", cap)
+        defaults = _here(Marker.of, self._running()).defaults
+        cap = _here(record.count, "max_tokens", given.get("max_tokens", defaults.get("max_tokens", known.max_tokens)))
         call = {
             "output_tokens": known.output_tokens,
             "finish_reason": known.finish_reason,
@@ -170,7 +174,13 @@ class TokenTelemetry:
 
         Args:
             population: which samples are judged: ``risk``, ``success`` or ``all``; else as set for the gate.
+
+        Raises:
+            ValueError: there is no such population.
         """
+        __tracebackhide__ = True
+        if population not in (None, "risk", "success", "all"):
+            raise ValueError(f"report: {population!r} is not one of risk, success, all")
         return self._judge(self.samples, population)
 
     def _add(self, fields: dict[str, object], features: dict[str, object]) -> None:
@@ -178,12 +188,9 @@ class TokenTelemetry:
         for name in features:
             if name in _OTHER_NAMES:
                 raise TypeError(f"{name}: there is no such field (write {_OTHER_NAMES[name]})")
-        try:
-            defaults = Marker.of(self._running()).defaults
-            call = {name: defaults.get(name) if value is None else value for name, value in fields.items()}
-            line = record.line(features=features, **call)
-        except (TypeError, ValueError) as error:
-            raise type(error)(*error.args) from None  # from here, so that pytest shows the test's own line
+        defaults = _here(Marker.of, self._running()).defaults
+        unsaid = {name: value for name, value in defaults.items() if fields.get(name) is None}
+        line = _here(record.line, features=features, **{**fields, **unsaid})
         self._tape.add(line)
         self._capture.know(line)
 
@@ -213,40 +220,31 @@ class Call:
         __tracebackhide__ = True
         response = self.response
         if response is None:
-            response = getattr(
-                error, "completion", None
-            )  # of the error that OpenAI's parse() raises for a cut-off call
+            response = getattr(error, "completion", None)  # in what OpenAI's parse() raises for a call that was cut off
         said = self._fields.get("success") if self.success is None else self.success
         fields: dict[str, Any] = {
             **self._fields,
             "success": error is None if said is None or error is not None else said,
-            "output_tokens": self.output_tokens,
+            "output_tokens": self._fields.get("output_tokens") if self.output_tokens is None else self.output_tokens,
         }
         try:
             if response is not None:
                 self._telemetry.observe(response, **fields)
-            elif self.output_tokens is not None:
+            elif fields["output_tokens"] is not None:
                 self._telemetry.record(**fields)
             else:
                 raise ValueError("call: neither response nor output_tokens was set in the block")
-        except (TypeError, ValueError):
+        except Exception:
             if error is None:
                 raise
             self._telemetry._end_without_response()  # the block's own exception goes on
 
 
-def _read(response: object) -> responses.Response:
+def _here(check: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """What ``check`` returns. What it refuses is raised from here, so that pytest shows the test's own line."""
     __tracebackhide__ = True
     try:
-        return responses.read(response)
-    except (TypeError, ValueError) as error:
-        raise type(error)(*error.args) from None
-
-
-def _count(name: str, value: object) -> int | None:
-    __tracebackhide__ = True
-    try:
-        return record.count(name, value)
+        return check(*args, **kwargs)
     except (TypeError, ValueError) as error:
         raise type(error)(*error.args) from None
 
@@ -254,13 +252,13 @@ def _count(name: str, value: object) -> int | None:
 def _truncation(call: dict[str, Any]) -> dict[str, object]:
     """Whether the output of ``call`` was cut off, and what says so; nothing if nobody can tell."""
     __tracebackhide__ = True
-    if call.get("truncated") is not None:
-        return {"truncation_source": "reported" if call["truncated"] is True else None}
-    raw, cap = call["finish_reason"], call["max_tokens"]
-    reason = None if raw is None else record.finish_reason(str(raw))
+    raw, cap, said = call["finish_reason"], call["max_tokens"], call.get("truncated")
+    reason = None if raw is None else record.finish_reason(str(raw.value if isinstance(raw, Enum) else raw))
     if reason in ("length", "context"):
         return {"truncated": True, "truncation_source": "reason"}
-    if cap and (_count("output_tokens", call["output_tokens"]) or 0) >= cap:
+    if said is not None:
+        return {"truncation_source": "reported" if _here(record.flag, "truncated", said) else None}
+    if cap and (_here(record.count, "output_tokens", call["output_tokens"]) or 0) >= cap:
         return {"truncated": True, "truncation_source": "cap"}
     can_tell = reason in ("stop", "tool_call", "content_filter") or (cap is not None and reason != "error")
     return {"truncated": False if can_tell else None}

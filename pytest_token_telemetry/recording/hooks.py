@@ -53,6 +53,7 @@ class RecordingSession:
         self._deselected = 0
         self._marker = Marker()
         self._printed = _Printed()
+        self._is_in_test = False
         self.tape = Tape(_writer(config))
         self._capture = Capture(self.tape)
         self.fixture = TokenTelemetry(self.tape, self._capture, self._running, self._metrics)
@@ -64,7 +65,6 @@ class RecordingSession:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Begin with a test, or with another attempt at it."""
-        __tracebackhide__ = True
         self.tape.begin_test()
         self._capture.begin_test()
         self._marker, refused = _marker(item)
@@ -78,7 +78,11 @@ class RecordingSession:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self) -> Generator[None, object, object]:
         """Catch what the test logs."""
-        return (yield from self._phase())
+        self._is_in_test = True
+        try:
+            return (yield from self._phase())
+        finally:
+            self._is_in_test = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self) -> Generator[None, object, object]:
@@ -92,12 +96,12 @@ class RecordingSession:
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Fail the test on its own limits, and let its report carry what was recorded."""
         report = yield
-        if self._is_capturing:
+        if self._is_capturing and (report.when != "setup" or not report.passed):
+            # What was logged in the setup waits for the call: the test may record that call by itself.
             self._capture.take_logged()
-            for stream in ("stdout", "stderr"):
-                for text in self._printed.new(report, stream):
-                    self._capture.take_printed(stream, text)
-        if report.when == "call" and report.passed and self._marker.has_limits and not hasattr(report, "wasxfail"):
+            self._take_printed(report)
+        is_whole = report.when == "call" and not self._is_in_test  # not of a subtest
+        if is_whole and report.passed and self._marker.has_limits and not hasattr(report, "wasxfail"):
             exceeded = self._exceeded()
             if exceeded:
                 report.outcome = "failed"
@@ -109,6 +113,8 @@ class RecordingSession:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Know that what ``report`` carries is on its way."""
         self.tape.told(report)
+        if self._is_in_test and self._is_capturing:  # it is of a subtest, and alone has what that printed
+            self._take_printed(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -126,6 +132,11 @@ class RecordingSession:
             return (yield)
         with self._capture.logging():
             return (yield)
+
+    def _take_printed(self, report: pytest.TestReport) -> None:
+        for stream in ("stdout", "stderr"):
+            for text in self._printed.new(report, stream):
+                self._capture.take_printed(stream, text)
 
     def _running(self) -> pytest.Item | None:
         from pytest_token_telemetry.plugin import RUNNING
@@ -170,13 +181,12 @@ class _Printed:
         self._told: dict[str, list[str]] = {}
 
     def new(self, report: pytest.TestReport, stream: str) -> list[str]:
-        """What was printed to ``stream`` in the phase that ``report`` is about."""
+        """What was printed to ``stream`` and was in no report before."""
         if report.nodeid != self._test:
             self._test, self._told = report.nodeid, {}
-        wanted = f"Captured {stream} {report.when}"
-        texts = [text for title, text in report.sections if title == wanted]
-        told = self._told.get(wanted, [])
-        self._told[wanted] = texts
+        texts = [text for title, text in report.sections if title.startswith(f"Captured {stream} ")]
+        told = self._told.get(stream, [])
+        self._told[stream] = texts
         return [text for text in texts if not any(text is each for each in told)]
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum
 from math import isfinite
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 SCHEMA = "token-telemetry/1"
 
@@ -163,6 +162,8 @@ def line(
         text = _text("finish_reason", raw)
         record["finish_reason"] = _reason(text)
         record["finish_reason_raw"] = text
+    if features is not None and not isinstance(features, Mapping):
+        raise TypeError(f"features: {type(features).__name__} is no mapping of names to values")
     if features:
         if len(features) > MOST_FEATURES:
             raise ValueError(f"features: {len(features)} are too many (up to {MOST_FEATURES})")
@@ -193,6 +194,16 @@ def count(name: str, value: object) -> int | None:
     return None if plain is None else _count(name, plain)
 
 
+def flag(name: str, value: object) -> bool | None:
+    """``value`` as the plain truth value that the field ``name`` takes, or ``None``.
+
+    Raises:
+        TypeError: it is no truth value.
+    """
+    plain = _plain(name, value)
+    return None if plain is None else _flag(name, plain)
+
+
 def _plain(name: str, value: object) -> Plain:
     """``value`` without its wrapping: enumerations by their value, numbers of other libraries as Python's own."""
     if isinstance(value, Enum):
@@ -200,7 +211,8 @@ def _plain(name: str, value: object) -> Plain:
     if isinstance(value, datetime):
         return value.isoformat()
     if not isinstance(value, (str, int, float, bool, type(None))) and callable(item := getattr(value, "item", None)):
-        value = item()
+        with suppress(Exception):  # an array of many, or a class that calls something else so
+            value = item()
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     raise TypeError(f"{name}: {type(value).__name__} is no number, text, truth value or None")

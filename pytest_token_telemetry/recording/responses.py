@@ -171,8 +171,7 @@ def _response_ends(response: object) -> _Ends:
     status = _word(_get(response, "status"))
     if status in ("queued", "in_progress"):
         return {}
-    reason = _word(_get(_get(response, "incomplete_details"), "reason"))
-    return {0: reason if status == "incomplete" and reason else status}
+    return {0: _word(_get(_get(response, "incomplete_details"), "reason")) or status}
 
 
 def _message_ends(message: object) -> _Ends:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from time import time
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.recording.arrivals import Cut
@@ -19,8 +20,8 @@ class Tape:
     def __init__(self, writer: TokenTelemetryWriter | None) -> None:
         """A tape whose lines are also appended to the file of ``writer``, each as it comes."""
         self._writer = writer
-        self._cut = _nothing()
-        self._attached: list[tuple[pytest.TestReport, Cut]] = []
+        self._cut = _nothing(time())
+        self._attached: list[tuple[str, Cut]] = []
         self.test: list[str] = []
         """The lines of the test that is running."""
 
@@ -30,7 +31,8 @@ class Tape:
         A piece whose report was made but never told (some plugins that run tests again do that) is taken back.
         """
         self.test = []
-        for _, cut in self._attached:
+        self._cut["began"] = time()
+        for _, cut in reversed(self._attached):
             self._take_back(cut)
         self._attached = []
 
@@ -54,16 +56,16 @@ class Tape:
         cut = self.cut()
         if cut is not None:
             setattr(report, attribute, cut)
-            self._attached.append((report, cut))
+            self._attached.append((attribute, cut))
 
     def told(self, report: pytest.TestReport) -> None:
-        """The ``report`` is on its way."""
-        self._attached = [each for each in self._attached if each[0] is not report]
+        """The ``report``, or a copy of it as pytest makes for a subtest, is on its way."""
+        self._attached = [(name, cut) for name, cut in self._attached if getattr(report, name, None) is not cut]
 
     def cut(self) -> Cut | None:
         """All since the last cut; ``None`` if there is nothing."""
-        cut, self._cut = self._cut, _nothing()
-        return cut if any(cut.values()) else None
+        cut, self._cut = self._cut, _nothing(self._cut["began"])
+        return cut if cut["lines"] or cut["unusable"] or cut["repeated"] else None
 
     def rest(self) -> Cut | None:
         """All that no report has carried away."""
@@ -74,7 +76,8 @@ class Tape:
         self._cut["lines"][:0] = cut["lines"]
         self._cut["unusable"] = dict(Counter(self._cut["unusable"]) + Counter(cut["unusable"]))
         self._cut["repeated"] += cut["repeated"]
+        self._cut["began"] = min(self._cut["began"], cut["began"])
 
 
-def _nothing() -> Cut:
-    return Cut(lines=[], unusable={}, repeated=0)
+def _nothing(began: float) -> Cut:
+    return Cut(lines=[], unusable={}, repeated=0, began=began)

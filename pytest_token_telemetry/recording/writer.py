@@ -48,14 +48,16 @@ class TokenTelemetryWriter:
             file.write(f"{line}\n".encode())
 
     def _end_last_line(self) -> None:
-        """End a line that was cut off, so that it takes no other with it, and so that it is still seen to be one."""
+        """End a line that was cut off, so that it takes no other with it, and so that it is still seen to be one.
+
+        Another process may have ended it by now, or be about to: what is appended is no record of itself.
+        """
         with self.path.open("a+b", buffering=0) as file:
             file.seek(-min(file.tell(), len(_HEAD)), os.SEEK_CUR)
             tail = file.read()
             if tail and not tail.endswith(b"\n"):
                 begin = tail.rpartition(b"\n")[2]
-                in_head = begin != _HEAD and _HEAD.startswith(begin)
-                file.write(b" " + _HEAD + b"\n" if in_head else b"\n")
+                file.write((_HEAD[len(begin) :] if _HEAD.startswith(begin) else b"") + b"\n")
 
 
 class TokenTelemetryHandler(logging.Handler):

@@ -6,7 +6,14 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pytest_token_telemetry.recording.record import LONGEST_TEXT, MOST_FEATURES, SCHEMA, finish_reason, is_truncated
+from pytest_token_telemetry.recording.record import (
+    LONGEST_TEXT,
+    MOST_FEATURES,
+    SCHEMA,
+    TRUNCATION_SOURCES,
+    finish_reason,
+    is_truncated,
+)
 from pytest_token_telemetry.sample import MAX_TOKENS_COUNTED, Sample
 from pytest_token_telemetry.sources.records import Read, RecordError, Unusable
 
@@ -49,6 +56,7 @@ def _read(record: dict[str, Any]) -> Read:
     raw = _text(record, "finish_reason_raw") or _text(record, "finish_reason")
     reason = None if raw is None else finish_reason(raw)
     cap = _positive(record, "max_tokens")
+    source = _text(record, "truncation_source")
     sample = Sample(
         predicted_output_tokens=predicted,
         output_tokens=output,
@@ -62,9 +70,10 @@ def _read(record: dict[str, Any]) -> Read:
         complexity=_text(record, "complexity"),
         deliverable_count=_positive(record, "deliverable_count"),
         task_id=_text(record, "task_id"),
-        truncation_source=_text(record, "truncation_source"),
+        truncation_source=source if source in TRUNCATION_SOURCES else None,
         time=_time(record),
         model=_text(record, "model"),
+        id=_text(record, "id") if isinstance(record.get("id"), str) else None,
         legacy=_flag(record, "legacy") or False,
         features=_features(record.get("features")),
     )
@@ -110,7 +119,7 @@ def _text(record: dict[str, Any], key: str) -> str | None:
     value = record.get(key)
     if value is not None and not isinstance(value, str):
         raise RecordError(f"{key} is not a text")
-    return value[:LONGEST_TEXT].encode("utf-8", "replace").decode() if value else None
+    return _writable(value) if value else None
 
 
 def _time(record: dict[str, Any]) -> datetime | None:
@@ -127,4 +136,9 @@ def _features(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
     plain = [(name, each) for name, each in value.items() if isinstance(each, (str, int, float, bool))]
-    return {name[:LONGEST_TEXT]: str(each)[:LONGEST_TEXT] for name, each in plain[:MOST_FEATURES]}
+    return {_writable(name): _writable(str(each)) for name, each in plain[:MOST_FEATURES]}
+
+
+def _writable(text: str) -> str:
+    """``text`` at its longest, in UTF-8: JSON can also write half a character."""
+    return text[:LONGEST_TEXT].encode("utf-8", "replace").decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.sources.recorded import Phase, Recorded
     from pytest_token_telemetry.sources.scan import Fragment
+
+_AT_ONCE = timedelta(milliseconds=100)
+"""Between two lines of our own about one call, written by what makes it and by what tests it."""
 
 PLACES_SHOWN = 3
 """How many places of each kind of unusable line are kept."""
@@ -83,7 +87,7 @@ class Reading:
 
     def count(self, kind: Literal["file", "test"]) -> int:
         """How many files were read, or how many tests recorded."""
-        return sum(file.kind == kind for file in self.files)
+        return sum(file.kind == kind and (kind == "file" or file.samples > 0) for file in self.files)
 
 
 def read_directories(
@@ -164,8 +168,9 @@ class _Reader:
         self._seen_files: set[tuple[int, int]] = set()
         self._copies: dict[bytes, dict[str | None, int]] = {}
         self._known = KnownCalls()
-        self._phases: dict[int, Phase] = {}
+        self._recorded: dict[int, tuple[Sample, Phase]] = {}
         self._session = Span(0, 0)
+        self._tests = 0
 
     def take(self, recorded: Recorded) -> None:
         """Take what tests recorded, before any file is read."""
@@ -181,6 +186,7 @@ class _Reader:
                 self._complain(reason, phase.test, count)
             for line in phase.lines:
                 self._take_recorded(line, phase, number)
+        self._tests = len(numbers)
 
     def _take_recorded(self, line: str, phase: Phase, number: int) -> None:
         """Take one recorded call. What a test records twice happened twice, even with the same id."""
@@ -190,9 +196,11 @@ class _Reader:
                     self.counts[number] += 1
                     row = self.columns.add(sample, number, self.counts[number])
                     self._known.add(sample, row)
-                    self._phases[row] = phase
+                    self._recorded[row] = (sample, phase)
                     if identity is not None:
-                        self._copies.setdefault(_digest(identity), {}).setdefault(sample.task_id, row)
+                        rows = self._copies.setdefault(_digest(identity), {})
+                        if sample.truncated or sample.task_id not in rows:  # a copy may say that a call was cut off
+                            rows[sample.task_id] = row
                 case Unusable(reason):
                     self._complain(reason, phase.test)
 
@@ -237,7 +245,7 @@ class _Reader:
     def _count_bytes(self, size: int) -> None:
         self._size += size
         if self._progress is not None:
-            self._progress(len(self.files), self._size)
+            self._progress(len(self.files) - self._tests, self._size)
 
     def _take(self, fragment: Fragment, budgets: Budgets, candidate: _Candidate) -> None:
         match parse(fragment):
@@ -247,9 +255,9 @@ class _Reader:
                 self._complain(reason, f"{candidate.shown}:{fragment.line}")
             case Read(sample, identity):
                 sample = replace(budgets.join(sample, fragment.line), run=candidate.run)
-                self._add(sample, identity, fragment.line)
+                self._add(sample, identity, fragment.line, own=fragment.tag == native.TAG)
 
-    def _add(self, sample: Sample, identity: str | None, line: int) -> None:
+    def _add(self, sample: Sample, identity: str | None, line: int, *, own: bool) -> None:
         """Keep ``sample``, unless the same line was read before, for the same task as far as the files tell.
 
         Calls that are cut off at the same cap in the same second leave the same line, but belong to different tasks. A
@@ -259,9 +267,9 @@ class _Reader:
         if identity is not None:
             rows = self._copies.setdefault(_digest(identity), rows)
         task = sample.task_id
-        recorded = None if rows else self._recorded(sample)
-        if recorded is not None:
-            rows[task] = recorded
+        row = None if rows else self._recorded_row(sample, own=own)
+        if row is not None:
+            rows[task] = row
             self.duplicates += 1
             return
         if not rows or (task is not None and rows.keys().isdisjoint((task, None))):
@@ -272,16 +280,30 @@ class _Reader:
         if task is not None:
             row = rows[task] = rows.pop(task if task in rows else None)
             self.columns.complete(row, task_id=task, max_tokens=sample.max_tokens)
+        if sample.truncated:
+            self.columns.cut_off(rows[task] if task in rows else next(iter(rows.values())))
 
-    def _recorded(self, sample: Sample) -> int | None:
-        """The row of the recorded call that ``sample``, from a file, tells of once more."""
+    def _recorded_row(self, sample: Sample, *, own: bool) -> int | None:
+        """The row of the recorded call that ``sample``, from a file, tells of once more.
+
+        A log line may come from anywhere in the phase. Lines of our ``own`` format tell their time exactly.
+        """
         if not self._session.covers(sample.time):
             return None
-        return self._known.claim(sample, lambda row: self._phases[row].span.covers(sample.time))
+
+        def may_be(row: int) -> bool:
+            known, phase = self._recorded[row]
+            if not own:
+                return phase.span.covers(sample.time)
+            if sample.time is None or known.time is None or known.task_id != sample.task_id:
+                return False
+            return abs(sample.time - known.time) <= _AT_ONCE
+
+        return self._known.claim(sample, may_be)
 
 
 def _digest(identity: str) -> bytes:
-    return blake2b(identity.encode(), digest_size=16).digest()
+    return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 _READ_ONLY = (

@@ -83,7 +83,10 @@ def repeats(later: Sample, earlier: Sample) -> bool:
     """
     if later.truncated and not earlier.truncated:
         return False
-    facts = ("predicted_output_tokens", "output_tokens", "truncated", "success", "budget_tokens", "deliverable_count")
+    facts = (
+        *("predicted_output_tokens", "output_tokens", "budget_tokens", "deliverable_count"),
+        *("truncated", "success", "id"),
+    )
     pairs = [(getattr(later, name), getattr(earlier, name)) for name in facts]
     return all(one is None or other is None or one == other for one, other in pairs)
 

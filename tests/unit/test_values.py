@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from fractions import Fraction
 
@@ -262,6 +263,7 @@ READERS = [
     values.buckets,
     values.alias,
     values.glob,
+    values.log_level,
     values.path,
 ]
 
@@ -298,3 +300,37 @@ def test_a_rate_is_the_same_with_and_without_its_percent_sign(units):
 @pytest.mark.parametrize("text", ["7", " 7 ", "7\x1f", "\u20037"])
 def test_white_space_around_a_count_is_no_part_of_it(text):
     assert values.count(1)(text) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("DEBUG", 10),
+        ("INFO", 20),
+        ("WARNING", 30),
+        ("warn", 30),
+        ("Error", 40),
+        (" critical ", 50),
+        ("FATAL", 50),
+        ("NOTSET", 0),
+        ("20", 20),
+        (" 5 ", 5),
+        ("0", 0),
+        ("007", 7),
+        ("999", 999),
+    ],
+)
+def test_a_log_level_is_read_by_its_name_or_number(text, level):
+    assert values.log_level(text) == level
+
+
+def test_a_level_that_a_program_has_named_is_known(monkeypatch):
+    monkeypatch.setattr(logging, "getLevelNamesMapping", lambda: {"VERBOSE": 15})
+    assert values.log_level("verbose") == 15
+
+
+@pytest.mark.parametrize("text", [*NOT_NUMBERS, "1000", "1.0", "INF", "INFO,DEBUG", "logging.INFO", "Level 20", "20%"])
+def test_what_is_no_log_level_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a log level \(write INFO or 20\)$") as refusal:
+        values.log_level(text)
+    assert str(refusal.value).startswith(repr(text))

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 from scipy.stats import beta
@@ -209,6 +209,7 @@ _RATE = re.compile(r"(\d+)/(\d+) = (\d+\.\d+) % ")
     st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
     st.one_of(st.decimals(0, 100, places=3), st.none()),
 )
+@example((1, 99_999), None)
 def test_no_percentage_is_shown_on_the_wrong_side_of_its_target(counts, percent):
     events, n = counts
     # or else the very rate, as far as fifteen digits can say it

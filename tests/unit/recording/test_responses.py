@@ -134,8 +134,10 @@ def test_either_of_geminis_counts_may_be_left_out(usage: dict[str, int], tokens:
     assert read(gemini("STOP", **usage)).output_tokens == tokens
 
 
-def test_a_prompt_that_gemini_blocked_says_why() -> None:
-    blocked = {"promptFeedback": {"blockReason": "SAFETY"}, **gemini(totalTokenCount=8)}
+@pytest.mark.parametrize("candidates", [[], None])
+def test_a_prompt_that_gemini_blocked_says_why(candidates: list[Any] | None) -> None:
+    feedback = {"blockReason": "SAFETY"}
+    blocked = {**gemini(totalTokenCount=8), "promptFeedback": feedback, "candidates": candidates}
     assert (read(blocked).output_tokens, read(blocked).finish_reason) == (0, "SAFETY")
 
 
@@ -216,6 +218,7 @@ def test_a_reason_may_be_an_enumeration(reason: Any) -> None:
     [
         (chat("stop", "tool_calls", "length"), "length"),
         (chat("tool_calls", "stop", "stop"), "tool_calls"),
+        (chat("stop", "stop", "model_length"), "model_length"),
         (chat(None, "stop", None), "stop"),
         (gemini("STOP", "MAX_TOKENS", "STOP", candidatesTokenCount=9), "MAX_TOKENS"),
     ],
@@ -228,6 +231,7 @@ def test_of_several_answers_the_one_that_was_cut_off_speaks(response: dict[str, 
 def test_what_is_not_said_is_none() -> None:
     bare = {"choices": [{}], "usage": {"completion_tokens": 0}}
     assert read(bare) == Response(0, None, None, None, None, 1)
+    assert read({**bare, "id": "", "model": "", "choices": [{"finish_reason": ""}]}) == read(bare)
 
 
 def test_a_mock_in_place_of_a_name_is_not_a_name() -> None:
@@ -307,8 +311,15 @@ def test_answers_that_are_streamed_side_by_side_are_told_apart() -> None:
 
     stream = [chunk(1, None), chunk(0, None), chunk(1, "stop"), chunk(0, "length"), chunk(1, None), chat()]
     assert read(stream) == Response(96, "length", "gpt-x", "chatcmpl-1", None, 2)
-    stopped = [chunk(1, "stop"), chunk(0, "tool_calls"), chat()]
-    assert read(stopped).finish_reason == "tool_calls"
+    stopped = [chunk(1, "stop"), chunk(0, "tool_calls"), chunk(2, None), chat()]
+    assert read(stopped) == Response(96, "tool_calls", "gpt-x", "chatcmpl-1", None, 3)
+
+
+@pytest.mark.parametrize(("earlier", "later", "cap"), [(128, None, 128), (None, 64, 64), (128, 64, 64)])
+def test_what_a_later_event_knows_replaces_the_earlier(earlier: int | None, later: int | None, cap: int) -> None:
+    begun = {"type": "response.created", "response": responses("in_progress", max_output_tokens=earlier)}
+    ended = {"type": "response.completed", "response": responses(max_output_tokens=later)}
+    assert read([begun, ended]).max_tokens == cap
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress", None])

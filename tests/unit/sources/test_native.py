@@ -176,3 +176,94 @@ def test_what_is_written_is_read_whatever_it_is(
     assert [found.category.name(row) for row in range(len(found))] == [fields["category"] for fields in calls]
     assert found.truncated.tolist() == [int(bool(fields["truncated"])) for fields in calls]
     assert [found.task_id.name(row) for row in range(len(found))] == [fields["task_id"] for fields in calls]
+
+
+HEAD = '{"schema":"token-telemetry/1"'
+CUT_OFF = "the JSON line is malformed or cut off"
+
+
+@pytest.mark.parametrize("cut", range(3, len(HEAD) + 1))
+def test_a_file_that_is_cut_off_within_the_head_of_a_line_says_so(tmp_path: Path, cut: int) -> None:
+    found = read(tmp_path, f"{call(id='a')}\n{HEAD[:cut]}")
+    assert len(found.samples) == 1
+    assert {why: lines.places for why, lines in found.unusable.items()} == {CUT_OFF: ["logs/a.jsonl:2"]}
+
+
+@pytest.mark.parametrize("end", ["", "{", '{"', "}", "a {", '{"a', '"'])
+def test_an_end_that_is_no_part_of_a_head_is_none(tmp_path: Path, end: str) -> None:
+    found = read(tmp_path, f"{call(id='a')}\n{end}")
+    assert (len(found.samples), found.unusable) == (1, {})
+
+
+def test_a_file_that_is_cut_off_at_any_byte_of_a_line_loses_that_line_alone(tmp_path: Path) -> None:
+    whole = f"{call(id='a')}\n{call(id='b', category='größe')}\n".encode()
+    last = f"{call(id='c', task_id='größe', features={'n': 1.5})}\n".encode()
+    for cut in range(3, len(last) - 1):
+        (tmp_path / "a.jsonl").write_bytes(whole + last[:cut])
+        found = read_directories([Directory(tmp_path, "logs")], ["*.jsonl"])
+        assert len(found.samples) == 2, last[:cut]
+        assert {why: lines.count for why, lines in found.unusable.items()} == {CUT_OFF: 1}, last[:cut]
+
+
+def test_a_last_line_without_its_line_end_is_whole(tmp_path: Path) -> None:
+    found = read(tmp_path, f"{call(id='a')}\n{call(id='b')}")
+    assert (len(found.samples), found.unusable) == (2, {})
+
+
+@pytest.mark.parametrize("source", ["reason", "cap", "reported"])
+def test_what_says_that_a_call_was_cut_off_comes_back(tmp_path: Path, source: str) -> None:
+    found = read(tmp_path, call(truncated=True, truncation_source=source)).samples
+    assert (found.truncated.tolist(), found.truncation_source.name(0)) == ([1], source)
+
+
+def test_another_source_of_truncation_is_not_known(tmp_path: Path) -> None:
+    found = read(tmp_path, json.dumps({**json.loads(call()), "truncation_source": "a guess"})).samples
+    assert [found.truncation_source.name(row) for row in range(len(found))] == [None]
+
+
+def test_a_source_of_truncation_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    found = read(tmp_path, json.dumps({**json.loads(call()), "truncation_source": 1}))
+    assert (len(found.samples), list(found.unusable)) == (0, ["truncation_source is not a text"])
+
+
+@pytest.mark.parametrize(("legacy", "told"), [(True, True), (False, False), (None, False)])
+def test_a_line_of_the_first_version_stays_one(tmp_path: Path, legacy: bool | None, told: bool) -> None:
+    found = read(tmp_path, json.dumps({**json.loads(call()), "legacy": legacy}))
+    assert found.samples.legacy.tolist() == [told]
+
+
+def test_a_version_that_is_no_flag_is_refused(tmp_path: Path) -> None:
+    found = read(tmp_path, json.dumps({**json.loads(call()), "legacy": "yes"}))
+    assert (len(found.samples), list(found.unusable)) == (0, ["legacy is not true, false or null"])
+
+
+@pytest.mark.parametrize("change", [{"output_tokens": 851}, {"predicted_output_tokens": 901}])
+def test_lines_with_one_id_and_other_counts_are_other_calls(tmp_path: Path, change: dict[str, object]) -> None:
+    """Servers that stand in for a provider may give every call the same id."""
+    found = read(tmp_path, f"{call(id='x')}\n{call(id='x', **change)}\n{call(id='x')}\n")
+    assert (len(found.samples), found.duplicates) == (2, 1)
+
+
+def test_counts_and_ids_are_told_apart(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        f"{call(predicted_output_tokens=1, output_tokens=11, id='x')}\n"
+        f"{call(predicted_output_tokens=11, output_tokens=1, id='x')}\n"
+        f"{call(predicted_output_tokens=1, output_tokens=1, id='1 x')}\n"
+        f"{call(predicted_output_tokens=1, output_tokens=1, id='x')}\n",
+    )
+    assert (len(found.samples), found.duplicates) == (4, 0)
+
+
+def test_an_id_that_is_no_text_is_none(tmp_path: Path) -> None:
+    lines = [json.dumps({**json.loads(call()), "id": 7, "output_tokens": 1, "time": at}) for at in ("a", "b", "b")]
+    found = read(tmp_path, "\n".join(lines))
+    assert (len(found.samples), found.duplicates) == (2, 1)
+
+
+def test_half_a_character_is_no_crash(tmp_path: Path) -> None:
+    """JSON can write what UTF-8 cannot."""
+    halves = {"id": "\ud83d", "category": "a\ud83d", "features": {"b\ud83d": "c\ud83d"}}
+    found = read(tmp_path, "\n".join(json.dumps({**json.loads(call()), **halves}) for _ in range(2)))
+    assert (len(found.samples), found.duplicates) == (1, 1)
+    assert (found.samples.category.name(0), found.samples.features) == ("a?", {0: {"b?": "c?"}})

@@ -664,3 +664,14 @@ def test_an_output_that_reached_the_cap_of_its_budget_line_was_cut_off(
     budget = f"[TOKEN_BUDGET] phase=p output=900/{used}"
     (tmp_path / "a.log").write_text(f"{budget}\n{v2(output=900, reason=None, truncated=stated)}\n")
     assert read(tmp_path).samples.truncated.tolist() == [expected]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["with its budget line", "alone"])), ids=" ".join)
+def test_a_copy_that_knows_that_the_cap_was_reached_tells_it_in_either_order(
+    tmp_path: Path, order: tuple[str, ...]
+) -> None:
+    line = v2(output=900, reason=None, truncated=None)
+    copies = {"with its budget line": [budget("p", 900, 900), line], "alone": [line]}
+    found = read(write_files(tmp_path, *(copies[name] for name in order)))
+    assert (joined(found), found.duplicates) == ([("p", 900)], 1)
+    assert found.samples.truncated.tolist() == [1]

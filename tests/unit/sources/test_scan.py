@@ -249,3 +249,104 @@ def test_tags_in_a_row_are_those_of_a_slow_search_in_blocks_of_any_size(
     assert [found.line for found in expected] == [2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
     for block in range(1, len(text) + 2):
         assert fragments(text, block) == expected
+
+
+# A head that is cut off -------------------------------------------------------------------------------------------
+
+HEAD = b'{"schema":"token-telemetry/1"'
+NATIVE = b'"token-telemetry/1"'
+
+
+def headed(*blocks: bytes, head: bytes = HEAD) -> list[Fragment]:
+    """What is found in a text that comes in ``blocks``."""
+    return list(Scanner((*TAGS, NATIVE), head=head).fragments_of(iter(blocks)))
+
+
+@pytest.mark.parametrize("cut", range(3, len(HEAD)))
+def test_a_last_line_that_is_cut_off_within_its_head_is_a_record(cut: int) -> None:
+    assert headed(HEAD[:cut]) == [Fragment(1, NATIVE, HEAD[:cut], b"", False)]
+    assert headed(b"one\r\n\n" + HEAD[:cut]) == [Fragment(3, NATIVE, HEAD[:cut], b"", False)]
+
+
+@pytest.mark.parametrize("cut", range(3))
+def test_less_than_three_bytes_of_a_head_are_none(cut: int) -> None:
+    """A text may well end in a brace."""
+    assert headed(HEAD[:cut]) == []
+    assert headed(b"one\n" + HEAD[:cut]) == []
+
+
+def test_a_whole_head_is_a_record_by_its_tag() -> None:
+    assert headed(b"one\n" + HEAD) == [Fragment(2, NATIVE, b'{"schema":', b"", False)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a {",
+        b"{}",
+        b'{"',
+        b'{"a":{',
+        b'x{"schema"',
+        b' {"schema"',
+        b'{"schema" ',
+        b'{"schemas',
+        b'{"schema"\n',
+        b'\n{"sch\r',
+    ],
+)
+def test_another_end_is_no_head(text: bytes) -> None:
+    assert headed(text) == []
+
+
+def test_a_head_that_is_cut_off_behind_another_line_of_any_length_is_found() -> None:
+    for size in (1, scan.LOOK_BACK - 1, scan.LOOK_BACK, scan.LOOK_BACK + 30, scan.BLOCK):
+        assert [found.line for found in headed(b"x" * size, b"\n", HEAD[:9])] == [2]
+        assert headed(b"x" * size, HEAD[:9]) == []
+
+
+def test_a_head_that_is_cut_off_behind_a_record_is_found_too() -> None:
+    assert headed(V2 + b" a=b\n" + HEAD[:20]) == [
+        Fragment(1, V2, b"", b" a=b", True),
+        Fragment(2, NATIVE, HEAD[:20], b"", False),
+    ]
+
+
+def test_without_a_head_there_is_none_to_be_cut_off() -> None:
+    assert headed(HEAD[:20], head=b"") == []
+
+
+@settings(deadline=None, max_examples=200)
+@given(contents(), st.integers(0, len(HEAD) + 5), st.data())
+def test_a_text_in_blocks_of_any_size_holds_what_its_file_holds(data: bytes, cut: int, choice: st.DataObject) -> None:
+    data += choice.draw(st.sampled_from([b"", b"\n"])) + (HEAD + b',"a"')[:cut]
+    blocks, rest = [], data
+    while rest:
+        size = choice.draw(st.integers(1, len(rest)))
+        blocks.append(rest[:size])
+        rest = rest[size:]
+    scanner = Scanner((*TAGS, NATIVE), block=choice.draw(st.integers(1, len(data) + 1)), head=HEAD)
+    in_blocks, in_file = [], []
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        for found, source in (
+            (in_blocks, scanner.fragments_of(iter(blocks))),
+            (in_file, scanner.fragments(file.fileno())),
+        ):
+            try:
+                found.extend(source)
+            except OSError as error:
+                found.append(error.strerror)
+    assert in_blocks == in_file
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(PIECES, max_size=12).map(b"".join), st.integers(0, len(HEAD) - 1), st.integers(1, 50))
+def test_a_head_is_found_on_the_last_line_alone(text: bytes, cut: int, block: int) -> None:
+    text = b"text" + text.replace(b"\0", b"") + HEAD[:cut]
+    blocks = [text[at : at + block] for at in range(0, len(text), block)]
+    heads = [found for found in headed(*blocks) if found.tag == NATIVE]
+    lines = text.split(b"\n")
+    last = lines[-1]
+    expected = [Fragment(len(lines), NATIVE, last, b"", False)] if len(last) > 2 and HEAD.startswith(last) else []
+    assert heads == expected

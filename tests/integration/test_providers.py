@@ -1,0 +1,319 @@
+"""What the providers' own clients return, asked over HTTP: read as it comes, whole and streamed, cut off and not."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pytest_token_telemetry.recording.responses import Response, read
+from tests.integration.provider_server import NATURAL_TOKENS, TEXT, serving
+
+MESSAGES: Any = [{"role": "user", "content": "Say something."}]
+WITH_USAGE: Any = {"include_usage": True}
+CAP = 16
+"""Less than the model would like to say: 16 tokens are billed, not 40."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loopback_alone() -> Iterator[None]:
+    """No client asks for another host, and none goes through a proxy."""
+    look_up = socket.getaddrinfo
+    strangers = []
+
+    def local(host: Any, *arguments: Any, **keywords: Any) -> Any:
+        if host in ("127.0.0.1", b"127.0.0.1"):
+            return look_up(host, *arguments, **keywords)
+        strangers.append(host)
+        raise OSError("there is no network in this test")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else its import asks for the newest
+        patch.setattr(socket, "getaddrinfo", local)
+        yield
+    assert strangers == []
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture(params=[CAP, 100], ids=["cut off", "whole"])
+def cap(request: pytest.FixtureRequest) -> int:
+    given: int = request.param
+    return given
+
+
+def of_cap(cap: int, cut_off: str, whole: str) -> tuple[int, str]:
+    """The tokens and the reason to expect."""
+    return (CAP, cut_off) if cap == CAP else (NATURAL_TOKENS, whole)
+
+
+class TestOpenAI:
+    @pytest.fixture
+    def client(self, server: str) -> Iterator[Any]:
+        openai = pytest.importorskip("openai", reason="openai is not installed")
+        with openai.OpenAI(base_url=f"{server}/v1", api_key="none", max_retries=0) as client:
+            yield client
+
+    def test_a_chat_completion(self, client: Any, cap: int) -> None:
+        completion = client.chat.completions.create(model="gpt-x", messages=MESSAGES, max_completion_tokens=cap)
+        tokens, reason = of_cap(cap, "length", "stop")
+        facts = Response(tokens, reason, "gpt-x", "chatcmpl-1", None, 1)
+        assert read(completion) == facts
+        assert read(completion.model_dump()) == facts
+        assert read(completion.model_dump(exclude_none=True)) == facts
+
+    def test_several_choices_share_the_tokens(self, client: Any, cap: int) -> None:
+        asked = {"model": "gpt-x", "messages": MESSAGES, "max_completion_tokens": cap, "n": 3}
+        tokens, reason = of_cap(cap, "length", "stop")
+        facts = Response(3 * tokens, reason, "gpt-x", "chatcmpl-1", None, 3)
+        assert read(client.chat.completions.create(**asked)) == facts
+        assert read(list(client.chat.completions.create(**asked, stream=True, stream_options=WITH_USAGE))) == facts
+
+    def test_a_chat_stream(self, client: Any, cap: int) -> None:
+        stream = client.chat.completions.create(
+            model="gpt-x", messages=MESSAGES, max_completion_tokens=cap, stream=True, stream_options=WITH_USAGE
+        )
+        with pytest.raises(TypeError, match=r"^Stream is not .* \(read the stream to its end"):
+            read(stream)
+        chunks = list(stream)
+        tokens, reason = of_cap(cap, "length", "stop")
+        assert read(chunks) == Response(tokens, reason, "gpt-x", "chatcmpl-1", None, 1)
+        assert read(chunks[-1]) == Response(tokens, None, "gpt-x", "chatcmpl-1", None, 1)
+
+    def test_a_chat_stream_without_usage_names_the_way_out(self, client: Any) -> None:
+        chunks = list(client.chat.completions.create(model="gpt-x", messages=MESSAGES, stream=True))
+        for refused in (chunks, chunks[-1]):
+            with pytest.raises(ValueError, match="include_usage") as caught:
+                read(refused)
+            assert TEXT not in str(caught.value)
+
+    def test_the_events_of_the_chat_helper(self, client: Any, cap: int) -> None:
+        asked = {"model": "gpt-x", "messages": MESSAGES, "max_completion_tokens": cap}
+        with client.chat.completions.stream(**asked, stream_options=WITH_USAGE) as stream:
+            events = list(stream)
+        assert {event.type for event in events} >= {"chunk", "content.delta"}
+        tokens, reason = of_cap(cap, "length", "stop")
+        assert read(events) == Response(tokens, reason, "gpt-x", "chatcmpl-1", None, 1)
+
+    def test_a_completion_that_was_too_short_to_parse(self, client: Any) -> None:
+        import openai
+        from pydantic import BaseModel
+
+        class Answer(BaseModel):
+            text: str
+
+        with pytest.raises(openai.LengthFinishReasonError) as caught:
+            client.chat.completions.parse(
+                model="gpt-x", messages=MESSAGES, max_completion_tokens=CAP, response_format=Answer
+            )
+        assert read(caught.value.completion) == Response(CAP, "length", "gpt-x", "chatcmpl-1", None, 1)
+
+    def test_a_response(self, client: Any, cap: int) -> None:
+        response = client.responses.create(model="gpt-x", input="Say something.", max_output_tokens=cap)
+        tokens, reason = of_cap(cap, "max_output_tokens", "completed")
+        facts = Response(tokens, reason, "gpt-x", "resp_1", cap, 1)
+        assert read(response) == facts
+        assert read(response.model_dump()) == facts
+
+    def test_a_response_stream(self, client: Any, cap: int) -> None:
+        asked = {"model": "gpt-x", "input": "Say something.", "max_output_tokens": cap}
+        events = list(client.responses.create(**asked, stream=True))
+        tokens, reason = of_cap(cap, "max_output_tokens", "completed")
+        facts = Response(tokens, reason, "gpt-x", "resp_1", cap, 1)
+        assert read(events) == facts
+        assert read(events[-1]) == facts
+        with pytest.raises(ValueError, match="not finished"):
+            read(events[0])
+        with client.responses.stream(**asked) as stream:
+            assert read(list(stream)) == facts
+
+    def test_a_raw_response_has_to_be_parsed(self, client: Any) -> None:
+        raw = client.chat.completions.with_raw_response.create(model="gpt-x", messages=MESSAGES)
+        for refused in (raw, raw.http_response):
+            with pytest.raises(TypeError, match=rf"^{type(refused).__name__} is .* pass its json\(\) or parse\(\)"):
+                read(refused)
+        facts = Response(NATURAL_TOKENS, "stop", "gpt-x", "chatcmpl-1", None, 1)
+        assert read(raw.parse()) == read(raw.http_response.json()) == facts
+
+    def test_a_call_that_was_not_awaited(self, server: str) -> None:
+        openai = pytest.importorskip("openai", reason="openai is not installed")
+
+        async def call() -> Response:
+            async with openai.AsyncOpenAI(base_url=f"{server}/v1", api_key="none", max_retries=0) as client:
+                pending = client.chat.completions.create(model="gpt-x", messages=MESSAGES)
+                with pytest.raises(TypeError, match="await it first"):
+                    read(pending)
+                return read(await pending)
+
+        assert asyncio.run(call()).output_tokens == NATURAL_TOKENS
+
+
+class TestAnthropic:
+    @pytest.fixture
+    def client(self, server: str) -> Iterator[Any]:
+        anthropic = pytest.importorskip("anthropic", reason="anthropic is not installed")
+        with anthropic.Anthropic(base_url=server, api_key="none", max_retries=0) as client:
+            yield client
+
+    @pytest.fixture
+    def facts(self, cap: int) -> Response:
+        tokens, reason = of_cap(cap, "max_tokens", "end_turn")
+        return Response(tokens, reason, "claude-x", "msg_1", None, 1)
+
+    def test_a_message(self, client: Any, cap: int, facts: Response) -> None:
+        message = client.messages.create(model="claude-x", messages=MESSAGES, max_tokens=cap)
+        assert read(message) == facts
+        assert read(message.model_dump()) == facts
+        assert read(client.beta.messages.create(model="claude-x", messages=MESSAGES, max_tokens=cap)) == facts
+
+    def test_a_stream_of_events(self, client: Any, cap: int, facts: Response) -> None:
+        events = list(client.messages.create(model="claude-x", messages=MESSAGES, max_tokens=cap, stream=True))
+        assert read(events) == facts
+        (final,) = (event for event in events if event.type == "message_delta")
+        assert read(final) == Response(facts.output_tokens, facts.finish_reason, None, None, None, 1)
+        for unfinished in (events[0], events[-1], events[:3]):
+            with pytest.raises(ValueError, match="not finished"):
+                read(unfinished)
+
+    def test_the_events_of_the_helper(self, client: Any, cap: int, facts: Response) -> None:
+        with client.messages.stream(model="claude-x", messages=MESSAGES, max_tokens=cap) as stream:
+            with pytest.raises(TypeError, match=r"^MessageStream is not .* \(read the stream to its end"):
+                read(stream)
+            events = list(stream)
+            assert read(events) == read(events[-1]) == read(stream.get_final_message()) == facts
+
+    @pytest.mark.parametrize("kind", ["text", "content_block_delta"])
+    def test_an_event_in_the_middle_says_nothing(self, client: Any, kind: str) -> None:
+        with client.messages.stream(model="claude-x", messages=MESSAGES, max_tokens=CAP) as stream:
+            event = next(event for event in stream if event.type == kind)
+        with pytest.raises(TypeError, match="of a stream its final event, or a list of all events") as caught:
+            read(event)
+        assert TEXT not in str(caught.value)
+
+
+class TestGemini:
+    @pytest.fixture
+    def client(self, server: str) -> Iterator[Any]:
+        genai = pytest.importorskip("google.genai", reason="google-genai is not installed")
+        with genai.Client(vertexai=False, api_key="none", http_options={"base_url": server}) as client:
+            yield client
+
+    @pytest.fixture
+    def facts(self, cap: int) -> Response:
+        """8 thoughts, and 8 or 32 tokens beside them."""
+        tokens, reason = of_cap(cap, "MAX_TOKENS", "STOP")
+        return Response(tokens, reason, "gemini-x", "gem-1", None, 1)
+
+    def test_a_response(self, client: Any, cap: int, facts: Response) -> None:
+        config = {"max_output_tokens": cap}
+        response = client.models.generate_content(model="gemini-x", contents="Say something.", config=config)
+        assert read(response) == facts
+        assert read(response.model_dump()) == facts
+        assert read(response.model_dump(mode="json", by_alias=True, exclude_none=True)) == facts
+
+    def test_candidates_share_the_tokens(self, client: Any, cap: int, facts: Response) -> None:
+        config = {"max_output_tokens": cap, "candidate_count": 2}
+        response = client.models.generate_content(model="gemini-x", contents="Say something.", config=config)
+        assert read(response).output_tokens == 2 * facts.output_tokens
+        assert read(response).choices == 2
+
+    def test_a_stream(self, client: Any, cap: int, facts: Response) -> None:
+        config = {"max_output_tokens": cap}
+        stream = client.models.generate_content_stream(model="gemini-x", contents="Say something.", config=config)
+        with pytest.raises(TypeError, match=r"^generator is not .* \(read the stream to its end"):
+            read(stream)
+        chunks = list(stream)
+        assert read(chunks) == read(chunks[-1]) == facts
+        with pytest.raises(ValueError, match="not finished"):
+            read(chunks[0])
+
+    def test_every_reason_of_the_client_has_a_name(self) -> None:
+        types = pytest.importorskip("google.genai.types", reason="google-genai is not installed")
+        usage = types.GenerateContentResponseUsageMetadata(candidates_token_count=5)
+        for reason in types.FinishReason:
+            candidates = [types.Candidate(finish_reason=reason)]
+            response = types.GenerateContentResponse(candidates=candidates, usage_metadata=usage)
+            assert read(response) == Response(5, reason.name, None, None, None, 1)
+
+    def test_a_prompt_that_was_blocked(self) -> None:
+        types = pytest.importorskip("google.genai.types", reason="google-genai is not installed")
+        blocked = types.GenerateContentResponse.model_validate(
+            {
+                "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
+                "usageMetadata": {"promptTokenCount": 8, "totalTokenCount": 8},
+            }
+        )
+        assert read(blocked) == Response(0, "PROHIBITED_CONTENT", None, None, None, 1)
+
+
+@pytest.mark.filterwarnings(  # what Pydantic thinks of LiteLLM's types
+    "ignore:Item .* using the `ReadOnly` qualifier:UserWarning",
+    "ignore:Accessing the 'model_.*' attribute on the instance is deprecated:DeprecationWarning",
+)
+class TestLiteLLM:
+    @pytest.fixture
+    def litellm(self, monkeypatch: pytest.MonkeyPatch) -> Any:
+        litellm = pytest.importorskip("litellm", reason="litellm is not installed")
+        monkeypatch.setattr(litellm, "suppress_debug_info", True)
+        return litellm
+
+    @pytest.fixture(params=["openai/gpt-x", "anthropic/claude-x", "gemini/gemini-x"])
+    def asked(self, request: pytest.FixtureRequest, server: str, cap: int) -> dict[str, Any]:
+        model: str = request.param
+        path = {"openai": "/v1", "anthropic": "", "gemini": "/v1beta"}[model.partition("/")[0]]
+        return {
+            "model": model,
+            "api_base": f"{server}{path}",
+            "api_key": "none",
+            "messages": MESSAGES,
+            "max_tokens": cap,
+        }
+
+    def test_a_response(self, litellm: Any, asked: dict[str, Any], cap: int) -> None:
+        facts = read(litellm.completion(**asked))
+        tokens, reason = of_cap(cap, "length", "stop")
+        native = {"gemini/gemini-x": of_cap(cap, "MAX_TOKENS", "STOP")[1]}  # kept where it is Gemini's
+        assert (facts.output_tokens, facts.finish_reason) == (tokens, native.get(asked["model"], reason))
+        assert facts.model == asked["model"].partition("/")[2]
+        assert facts.id
+
+    def test_a_stream(self, litellm: Any, asked: dict[str, Any], cap: int) -> None:
+        stream = litellm.completion(**asked, stream=True, stream_options=WITH_USAGE)
+        with pytest.raises(TypeError, match=r"^CustomStreamWrapper is not .* \(read the stream to its end"):
+            read(stream)
+        chunks = list(stream)
+        facts = read(chunks)
+        assert (facts.output_tokens, facts.finish_reason) == of_cap(cap, "length", "stop")
+        assert (facts.model, facts.choices) == (asked["model"].partition("/")[2], 1)
+        assert read(litellm.stream_chunk_builder(chunks)) == facts
+
+    def test_the_native_reason_is_preferred(self, litellm: Any) -> None:
+        usage = litellm.Usage(prompt_tokens=3, completion_tokens=7, total_tokens=10)
+        choices = [litellm.Choices(finish_reason="model_context_window_exceeded")]  # which becomes "stop"
+        response = litellm.ModelResponse(id="x", model="claude-x", choices=choices, usage=usage)
+        assert read(response) == Response(7, "model_context_window_exceeded", "claude-x", "x", None, 1)
+        assert read(response.model_dump()) == read(response)
+
+    def test_a_response_of_the_other_interface(self, litellm: Any) -> None:
+        from litellm.types.llms.openai import ResponsesAPIResponse
+
+        response = ResponsesAPIResponse(
+            id="resp_1",
+            created_at=1,
+            model="gpt-x",
+            object="response",
+            status="incomplete",
+            incomplete_details={"reason": "max_output_tokens"},
+            max_output_tokens=16,
+            output=[],
+            usage={"input_tokens": 3, "output_tokens": 16, "total_tokens": 19},
+        )
+        assert read(response) == Response(16, "max_output_tokens", "gpt-x", "resp_1", 16, 1)
