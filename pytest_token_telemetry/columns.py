@@ -135,6 +135,16 @@ class SampleColumns:
         if max_tokens is not None:
             self._integers["max_tokens"][row] = max_tokens
 
+    def fill(self, row: int, sample: Sample) -> None:
+        """Add to ``row`` what ``sample``, another record of the same call, knows and it does not."""
+        for name in (*self._COUNTS, *self._FLAGS):
+            value = getattr(sample, name)
+            if value is not None and self._integers[name][row] == UNKNOWN:
+                self._integers[name][row] = value
+        for name in self._NAMES:
+            if self._integers[name][row] == UNKNOWN:
+                self._integers[name][row] = self._code(name, getattr(sample, name))
+
     def cut_off(self, row: int) -> None:
         """Say afterwards that ``row`` was cut off."""
         self._integers["truncated"][row] = True

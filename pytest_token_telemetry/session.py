@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from importlib import import_module
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -35,10 +36,14 @@ _RUN_NOTHING = (
 """pytest's options that run no test."""
 
 
+_ENDED_EARLY = "the session ended before the checks"
+
+
 class GateSession:
     """Hooks of the gate. Registered on the main or controller process only, and only if there is something to judge."""
 
     def __init__(self, config: pytest.Config, settings: Settings, arrivals: Arrivals) -> None:
+        import_module("numpy")  # now: where a test runs pytest in this process, what that imports is forgotten after it
         config.addinivalue_line("markers", f"{MARKER}: the checks of the token telemetry gate (set by the plugin).")
         self._config = config
         self._settings = settings
@@ -48,7 +53,7 @@ class GateSession:
         self._items: list[CheckItem] = []
         self._aborted = False
         self._write_errors: list[str] = []
-        self._not_judged = "the session ended before the checks"
+        self._not_judged = _ENDED_EARLY
         if not self._runs_nothing():
             self._remove_old_reports()
 
@@ -120,6 +125,8 @@ class GateSession:
                 session.exitstatus = pytest.ExitCode.USAGE_ERROR
             elif self._aborted:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            elif self._not_judged == _ENDED_EARLY and verdict is None:
+                session.exitstatus = pytest.ExitCode.INTERRUPTED  # as by pytest.exit(returncode=0)
         if self._write_errors and not self._config.pluginmanager.hasplugin("terminalreporter"):
             sys.stderr.write("".join(f"ERROR: {error}\n" for error in self._write_errors))
 
@@ -166,7 +173,7 @@ class GateSession:
         """What the tests recorded, with what was recorded in this process after the last of them."""
         from pytest_token_telemetry.recording import hooks
 
-        self._arrivals.add_rest("after the tests", hooks.start(self._config).tape.rest())
+        self._arrivals.add_rest("after the tests", hooks.start(self._config).rest())
         return self._arrivals.recorded()
 
     def _run_items(self, session: pytest.Session) -> None:

@@ -57,6 +57,8 @@ def headline(
     if conclusion == "not-ready":
         if _blames_estimator(findings, unready):
             return f"The estimator cannot be judged: {_what_it_lacks(findings)}."
+        if set(unready) == {SOURCES} and findings.reading.recorded is not None and findings.reading.recorded.lost:
+            return "What a dead worker recorded is missing: run the tests again."
         if set(unready) == {SOURCES} and findings.reading.files:
             return "The logs cannot all be used: mend that first, do not tune."
         return "Not enough representative data: collect more, do not tune."

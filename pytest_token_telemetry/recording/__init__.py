@@ -1,1 +1,1 @@
-"""Telemetry that a program leaves of its own calls, with the standard library alone."""
+"""Telemetry of calls as they are made: by a program that leaves it, with the standard library alone, or by tests."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from datetime import UTC, datetime
@@ -52,20 +51,19 @@ class Capture:
     def begin_test(self) -> None:
         """Forget what was seen in the test before."""
         self._known = KnownCalls()
-        self._unread: list[str] = []
+        self._unread: list[tuple[int, str]] = []
+        self._own: dict[int, tuple[str, Sample]] = {}
         self._seen: dict[str, Counter[object]] = defaultdict(Counter)
         self._taken: Counter[object] = Counter()
         self._budgets: dict[str, Budgets] = defaultdict(Budgets)
 
-    @contextmanager
-    def logging(self) -> Iterator[None]:
-        """Catch what reaches the root logger."""
-        root = logging.getLogger()
-        root.addHandler(self._handler)
-        try:
-            yield
-        finally:
-            root.removeHandler(self._handler)
+    def listen(self) -> None:
+        """Catch what reaches the root logger from now on, also from threads between two tests."""
+        logging.getLogger().addHandler(self._handler)
+
+    def stop_listening(self) -> None:
+        """Undo that."""
+        logging.getLogger().removeHandler(self._handler)
 
     def take_logged(self) -> None:
         """Record what was logged since the last time."""
@@ -84,9 +82,9 @@ class Capture:
         self._budgets["read"] = Budgets()
         self._take("read", text, datetime.now(UTC))
 
-    def know(self, line: str) -> None:
-        """A call that the test has recorded by itself, as its ``line``."""
-        self._unread.append(line)
+    def know(self, line: str, number: int) -> None:
+        """A call that the test has recorded by itself, as its ``line``, which has this ``number`` on the tape."""
+        self._unread.append((number, line))
 
     def samples(self, lines: Iterable[str]) -> tuple[Sample, ...]:
         """What ``lines`` of ours say."""
@@ -106,29 +104,47 @@ class Capture:
     def _record(self, sighting: _Sighting, now: datetime) -> None:
         if isinstance(sighting.said, Unusable):
             self._tape.add_unusable(sighting.said.reason)
-        elif self._is_known(sighting.said):
+        elif self._claimed(sighting.said) is not None:
             self._tape.add_repeated()
         else:
             self._tape.add(_line(sighting.said, sighting.time or now))
 
-    def _is_known(self, sample: Sample) -> bool:
-        """True if ``sample`` tells of a call that the test has recorded by itself, each of which is told of once."""
-        for each in self.samples(self._unread):
-            self._known.add(each)
+    def _claimed(self, sample: Sample) -> int | None:
+        """The number of the call that the test has recorded by itself and that ``sample`` tells of.
+
+        Each is told of once. What ``sample`` knows and the test did not say is added to it.
+        """
+        for number, line in self._unread:
+            for each in self.samples([line]):
+                self._own.setdefault(number, (line, each))
+                self._known.add(each, number)
         self._unread.clear()
-        return self._known.claim(sample) is not None
+        claimed = self._known.claim(sample, lambda number: self._can_add(number, sample))
+        if claimed is not None:
+            line, known = self._own[claimed]
+            if new := _more(known, sample):
+                line = record.completed(line, new)
+                self._own[claimed] = line, known
+                self._tape.replace(claimed, line)
+        return claimed
+
+    def _can_add(self, number: int, sample: Sample) -> bool:
+        """True if nothing is lost where ``sample`` is left out for the call with ``number``."""
+        line, known = self._own[number]
+        return not _more(known, sample) or self._tape.replace(number, line)
 
     def _take_fields(self, line: str, message: str) -> None:
         """Record what was logged with ``extra={"token_telemetry": {...}}``. Its ``message`` may tell it too."""
         if not line:
             self._tape.add_unusable("a logged call has a field that cannot be")
             return
-        if any(self._is_known(sample) for sample in self.samples([line])):
-            self._tape.add_repeated()
+        number = self._claimed(self.samples([line])[0])
+        if number is None:
+            number = self._tape.add(line)
         else:
-            self._tape.add(line)
+            self._tape.add_repeated()
         if _may_tell(message):
-            self.know(line)
+            self.know(line, number)
 
     def _sightings(self, text: str, budgets: Budgets) -> Iterator[_Sighting]:
         raw = text if text.endswith("\n") else f"{text}\n"
@@ -181,6 +197,19 @@ def _may_tell(message: str) -> bool:
 def _key(sample: Sample) -> tuple[object, ...]:
     """What ``sample`` says by fields of ours. Other words may come from a formatter."""
     return tuple(getattr(sample, each.name) for each in fields_of(sample) if each.name not in ("time", "features"))
+
+
+def _more(known: Sample, sample: Sample) -> dict[str, object]:
+    """What ``sample`` says of a call that ``known``, a record of the same call, does not."""
+    return {
+        name: value for name in _ADDED if getattr(known, name) is None and (value := getattr(sample, name)) is not None
+    }
+
+
+_ADDED = (
+    *("success", "truncated", "truncation_source", "category", "complexity", "deliverable_count"),
+    *("task_id", "model", "budget_tokens", "max_tokens"),
+)
 
 
 def _line(sample: Sample, time: datetime) -> str:

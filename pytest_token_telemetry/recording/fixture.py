@@ -71,13 +71,15 @@ class TokenTelemetry:
     ) -> None:
         """Record one call. What is not given comes from the test's marker, or is not known.
 
+        The call was truncated if the reason says so *or* the output reached ``max_tokens``: gateways lose reasons.
+
         Args:
             predicted_output_tokens: the estimator's prediction, made before the call.
             output_tokens: what the provider billed as output, reasoning included.
             max_tokens: the cap that was sent.
             budget_tokens: the cap that the budget selector chose.
             finish_reason: the provider's own word for why the output ended.
-            truncated: whether the output was cut off; else the reason or the cap tells.
+            truncated: whether the output was cut off; it holds against the cap, but not against the reason.
             success: whether the task succeeded, not just the request.
             category: of the task.
             complexity: of the task.
@@ -101,7 +103,6 @@ class TokenTelemetry:
                 "budget_tokens": budget_tokens,
                 "finish_reason": finish_reason,
                 "truncated": truncated,
-                "truncation_source": "reported" if _here(record.flag, "truncated", truncated) else None,
                 "success": success,
                 "category": category,
                 "complexity": complexity,
@@ -116,8 +117,6 @@ class TokenTelemetry:
 
     def observe(self, response: object, *, predicted_output_tokens: object, **fields: object) -> None:
         """Record one call by the provider's response: its output tokens, model, id and finish reason.
-
-        The call was truncated if the reason says so *or* the output reached ``max_tokens``: gateways lose reasons.
 
         Args:
             response: of OpenAI (chat or Responses), Anthropic, Gemini or LiteLLM, as an object or as decoded JSON; of a
@@ -144,7 +143,7 @@ class TokenTelemetry:
             "max_tokens": None if cap is None else cap * known.choices,
         }
         features = {name: value for name, value in fields.items() if name not in record.FIELDS}
-        self._add({**call, **_truncation(call)}, features)
+        self._add(call, features)
 
     def call(self, *, predicted_output_tokens: object, **fields: object) -> Call:
         """A block that makes one call: ``with token_telemetry.call(...) as call: call.response = client.create(...)``.
@@ -166,7 +165,10 @@ class TokenTelemetry:
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        """What the running test has recorded so far, in the order in which it came."""
+        """What the running test has recorded so far, in the order in which it came.
+
+        What it logs or prints is read when it has run.
+        """
         return self._capture.samples(self._tape.test)
 
     def report(self, population: Population | None = None) -> Metrics:
@@ -185,14 +187,17 @@ class TokenTelemetry:
 
     def _add(self, fields: dict[str, object], features: dict[str, object]) -> None:
         __tracebackhide__ = True
+        for name in ("legacy", "truncation_source"):
+            if name in features or name in fields:
+                raise TypeError(f"{name}: it follows from the rest (leave it out)")
         for name in features:
             if name in _OTHER_NAMES:
                 raise TypeError(f"{name}: there is no such field (write {_OTHER_NAMES[name]})")
         defaults = _here(Marker.of, self._running()).defaults
         unsaid = {name: value for name, value in defaults.items() if fields.get(name) is None}
-        line = _here(record.line, features=features, **{**fields, **unsaid})
-        self._tape.add(line)
-        self._capture.know(line)
+        call = {**fields, **unsaid}
+        line = _here(record.line, features=features, **{**call, **_truncation(call)})
+        self._capture.know(line, self._tape.add(line))
 
     def _end_without_response(self) -> None:
         self._tape.add_unusable("a call ended without a response")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_token_telemetry import settings
-from pytest_token_telemetry.recording.arrivals import ATTRIBUTE, Rest
+from pytest_token_telemetry.recording.arrivals import ATTRIBUTE, Cut, Rest
 from pytest_token_telemetry.recording.capture import Capture
 from pytest_token_telemetry.recording.fixture import TokenTelemetry
 from pytest_token_telemetry.recording.marker import Marker
@@ -70,6 +70,8 @@ class RecordingSession:
         self._marker, refused = _marker(item)
         if self._is_capturing:
             self._level.lower()
+        else:
+            self._capture.stop_listening()
         result = yield from self._phase()
         if refused is not None:  # only now, so that every other plugin has begun what it will end in the teardown
             pytest.fail(refused, pytrace=False)
@@ -121,17 +123,25 @@ class RecordingSession:
         """On a worker, send what no report has carried."""
         output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
         if output is not None:
-            output[ATTRIBUTE] = Rest(cut=self.tape.rest(), deselected=self._deselected)
+            output[ATTRIBUTE] = Rest(cut=self.rest(), deselected=self._deselected)
+
+    def pytest_unconfigure(self) -> None:
+        """Leave the root logger as it was."""
+        self._capture.stop_listening()
+
+    def rest(self) -> Cut | None:
+        """What no report has carried: of a thread that goes on after the last test, for one."""
+        self._capture.take_logged()
+        return self.tape.rest()
 
     @property
     def _is_capturing(self) -> bool:
         return self._captures or (self._may_capture and self._marker.has_limits)
 
     def _phase(self) -> Generator[None, object, object]:
-        if not self._is_capturing:
-            return (yield)
-        with self._capture.logging():
-            return (yield)
+        if self._is_capturing:
+            self._capture.listen()  # again, as the phase before may have replaced the root logger's handlers
+        return (yield)
 
     def _take_printed(self, report: pytest.TestReport) -> None:
         for stream in ("stdout", "stderr"):

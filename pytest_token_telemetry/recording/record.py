@@ -183,6 +183,13 @@ _ESCAPES = (("[T", "\\u005bT"), (f'"{SCHEMA}"', json.dumps(SCHEMA).replace("/", 
 """What a reader would take for the tag of a record, within a text of ours, and how JSON can write it otherwise."""
 
 
+def completed(line: str, fields: Mapping[str, object]) -> str:
+    """``line``, one of ours, with those of the ``fields`` that it does not have. ``None`` is not known here either."""
+    known: dict[str, object] = json.loads(line)
+    new = {name: value for name, value in fields.items() if value is not None and name not in known}
+    return json.dumps({**known, **new}, ensure_ascii=False, separators=(",", ":"))
+
+
 def count(name: str, value: object) -> int | None:
     """``value`` as the plain whole number that the field ``name`` takes, or ``None``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from time import time
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ class Tape:
         self._writer = writer
         self._cut = _nothing(time())
         self._attached: list[tuple[str, Cut]] = []
+        self._numbers = 0
+        self._process = os.getpid()
         self.test: list[str] = []
         """The lines of the test that is running."""
 
@@ -31,17 +34,36 @@ class Tape:
         A piece whose report was made but never told (some plugins that run tests again do that) is taken back.
         """
         self.test = []
+        self._process = os.getpid()
         self._cut["began"] = time()
         for _, cut in reversed(self._attached):
             self._take_back(cut)
         self._attached = []
 
-    def add(self, line: str) -> None:
-        """Take in a line of `pytest_token_telemetry.recording.record.line`."""
+    def add(self, line: str) -> int:
+        """Take in a line of `pytest_token_telemetry.recording.record.line`, and return its number.
+
+        Raises:
+            RuntimeError: this is another process than the one that runs the test, and nobody would see the line.
+        """
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "token_telemetry: record in the process that runs the test (in others, use TokenTelemetryWriter)"
+            )
         self.test.append(line)
         self._cut["lines"].append(line)
         if self._writer is not None:
             self._writer.append(line)
+        self._numbers += 1
+        return self._numbers - 1
+
+    def replace(self, number: int, line: str) -> bool:
+        """Put ``line`` in the place of the one with ``number``, if it is still on the tape."""
+        at = number - self._numbers  # from the end
+        if -at > len(self._cut["lines"]) or -at > len(self.test):
+            return False
+        self._cut["lines"][at] = self.test[at] = line
+        return True
 
     def add_unusable(self, reason: str) -> None:
         """Count a record of a call that cannot be used."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal
 
@@ -170,6 +170,7 @@ class _Reader:
         self._known = KnownCalls()
         self._recorded: dict[int, tuple[Sample, Phase]] = {}
         self._session = Span(0, 0)
+        self._told: dict[str, tuple[int, datetime | None]] = {}
         self._tests = 0
 
     def take(self, recorded: Recorded) -> None:
@@ -197,8 +198,8 @@ class _Reader:
                     row = self.columns.add(sample, number, self.counts[number])
                     self._known.add(sample, row)
                     self._recorded[row] = (sample, phase)
-                    if identity is not None:
-                        rows = self._copies.setdefault(_digest(identity), {})
+                    for known in _identities(sample, identity):
+                        rows = self._copies.setdefault(_digest(known), {})
                         if sample.truncated or sample.task_id not in rows:  # a copy may say that a call was cut off
                             rows[sample.task_id] = row
                 case Unusable(reason):
@@ -265,11 +266,14 @@ class _Reader:
         """
         rows: dict[str | None, int] = {}
         if identity is not None:
+            if own and self._is_next_of_stub(sample):
+                identity = _identities(sample, identity)[-1]
             rows = self._copies.setdefault(_digest(identity), rows)
         task = sample.task_id
         row = None if rows else self._recorded_row(sample, own=own)
         if row is not None:
             rows[task] = row
+            self.columns.fill(row, sample)
             self.duplicates += 1
             return
         if not rows or (task is not None and rows.keys().isdisjoint((task, None))):
@@ -283,6 +287,17 @@ class _Reader:
         if sample.truncated:
             self.columns.cut_off(rows[task] if task in rows else next(iter(rows.values())))
 
+    def _is_next_of_stub(self, sample: Sample) -> bool:
+        """True if the file has an earlier call with the same id, at another time.
+
+        A system tells of its call once: it is a stand-in for a model, which gives every answer the same id.
+        """
+        if sample.id is None:
+            return False
+        file = len(self.files) - 1
+        known_file, time = self._told.setdefault(sample.id, (file, sample.time))
+        return known_file == file and time != sample.time
+
     def _recorded_row(self, sample: Sample, *, own: bool) -> int | None:
         """The row of the recorded call that ``sample``, from a file, tells of once more.
 
@@ -295,11 +310,20 @@ class _Reader:
             known, phase = self._recorded[row]
             if not own:
                 return phase.span.covers(sample.time)
-            if sample.time is None or known.time is None or known.task_id != sample.task_id:
+            if sample.time is None or known.time is None or phase.span.begins_after(sample.time):
+                return False
+            if None not in (sample.task_id, known.task_id) and sample.task_id != known.task_id:
                 return False
             return abs(sample.time - known.time) <= _AT_ONCE
 
         return self._known.claim(sample, may_be)
+
+
+def _identities(sample: Sample, identity: str | None) -> tuple[str, ...]:
+    """By what a line is known: its identity, and the same with its time, where a stand-in gives many calls one id."""
+    if identity is None:
+        return ()
+    return (identity,) if sample.id is None else (identity, f"{identity} at {sample.time}")
 
 
 def _digest(identity: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +23,7 @@ class Span:
 
     began: float
     ended: float
+    """May be endless."""
 
     def covers(self, time: datetime | None) -> bool:
         """True if a line with ``time``, in UTC or by the local clock, may have been written then."""
@@ -40,6 +41,11 @@ class Span:
             if self.began - _TOLERANCE <= seconds <= self.ended + _TOLERANCE:
                 return True
         return False
+
+
+    def begins_after(self, time: datetime) -> bool:
+        """True if ``time``, in UTC, was before it: an earlier session's line, which may be a moment old."""
+        return time.replace(tzinfo=UTC).timestamp() < self.began
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,33 +85,50 @@ class Recorded:
 def repeats(later: Sample, earlier: Sample) -> bool:
     """True if ``later`` can be another record of the call ``earlier``: counts are equal and nothing contradicts.
 
-    A record that says that its call was cut off is never left out for one that does not say so.
+    A record that says that its call was cut off is never left out for one that does not say so. What else ``later``
+    knows and ``earlier`` does not is to be added to it: left out, it would hide the call.
     """
     if later.truncated and not earlier.truncated:
         return False
-    facts = (
-        *("predicted_output_tokens", "output_tokens", "budget_tokens", "deliverable_count"),
-        *("truncated", "success", "id"),
+    return all(
+        one is None or other is None or one == other
+        for one, other in zip((*_facts(later), later.id), (*_facts(earlier), earlier.id), strict=True)
     )
-    pairs = [(getattr(later, name), getattr(earlier, name)) for name in facts]
-    return all(one is None or other is None or one == other for one, other in pairs)
+
+
+def _facts(sample: Sample) -> tuple[int | bool | None, ...]:
+    """What two records of one call must agree on, as far as they know it."""
+    return (
+        *(sample.predicted_output_tokens, sample.output_tokens, sample.budget_tokens, sample.deliverable_count),
+        *(sample.truncated, sample.success),
+    )
+
+
+_Alike: TypeAlias = "dict[tuple[object, ...], list[tuple[Sample, int]]]"
+"""Calls with the same facts: thousands of equal ones are compared once."""
 
 
 class KnownCalls:
     """Calls that were recorded, each of which another source may tell of once more."""
 
     def __init__(self) -> None:
-        self._calls: dict[tuple[int, int], list[tuple[Sample, int]]] = defaultdict(list)
+        self._calls: dict[tuple[int, int], _Alike] = defaultdict(dict)
 
     def add(self, sample: Sample, number: int = 0) -> None:
         """Remember a call, under a ``number`` of the caller's."""
-        self._calls[sample.predicted_output_tokens, sample.output_tokens].append((sample, number))
+        alike = self._calls[sample.predicted_output_tokens, sample.output_tokens]
+        alike.setdefault((*_facts(sample), sample.id), []).append((sample, number))
 
     def claim(self, sample: Sample, may_be: Callable[[int], bool] = lambda _: True) -> int | None:
         """The number of the first call that ``sample`` repeats and that it ``may_be``. It can be claimed only once."""
-        calls = self._calls.get((sample.predicted_output_tokens, sample.output_tokens), [])
-        for at, (known, number) in enumerate(calls):
-            if repeats(sample, known) and may_be(number):
-                del calls[at]
-                return number
+        alike = self._calls.get((sample.predicted_output_tokens, sample.output_tokens), {})
+        for facts, calls in alike.items():
+            if not repeats(sample, calls[0][0]):
+                continue
+            for at, (_, number) in enumerate(calls):
+                if may_be(number):
+                    del calls[at]
+                    if not calls:
+                        del alike[facts]
+                    return number
         return None

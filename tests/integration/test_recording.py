@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -738,3 +739,60 @@ def test_it(token_telemetry):
         project("def test_it(token_telemetry): good(token_telemetry, output_tokens=5000)")
         run("--token-telemetry", "--token-telemetry-markdown=summary.md", directory=None)
         assert "test_agent.py::test_it" in Path("summary.md").read_text().replace("\\", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork a process")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_is_told_that_nobody_would_see_what_it_records(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import os
+
+        def test_it(token_telemetry):
+            child = os.fork()
+            if not child:
+                try:
+                    token_telemetry.record(predicted_output_tokens=10, output_tokens=90)
+                except RuntimeError as error:
+                    os._exit(7 if "TokenTelemetryWriter" in str(error) else 1)
+                os._exit(0)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        """
+    )
+    assert run(directory=None, process=True).outcomes == {"passed": 1}
+
+
+def test_what_a_thread_logs_between_two_tests_is_a_sample(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import logging, threading
+        go, done = threading.Event(), threading.Event()
+
+        def speak():
+            go.wait(10)
+            logging.getLogger("agent").warning(
+                "[TokenEstimationV2] predicted_output=10 actual_output=90 success=True truncated=False"
+            )
+            done.set()
+
+        def pytest_runtest_logreport(report):
+            if report.when == "teardown" and report.nodeid.endswith("test_first"):
+                go.set()
+                assert done.wait(10)
+        """
+    )
+    pytester.makepyfile(
+        "import threading, conftest\n"
+        "def test_first(): threading.Thread(target=conftest.speak).start()\n"
+        "def test_second(): pass"
+    )
+    result = run("--token-telemetry", "--token-telemetry-json=report.json", directory=None, process=True)
+    assert result.report is not None
+    assert result.report["counts"]["samples"] == 1
+
+
+def test_a_session_that_is_told_to_end_well_before_the_checks_does_not(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import pytest\ndef test_it(): pytest.exit('enough', returncode=0)")
+    result = run("--token-telemetry", directory=None, process=True)
+    assert result.exit == 2
+    assert "not judged: the session ended before the checks" in result.text

@@ -219,7 +219,7 @@ def test_a_field_that_nobody_said_differs_from_one_that_somebody_did(name):
 
 
 def test_the_fields_that_tell_samples_apart_are_all_but_the_places_and_what_follows_from_others():
-    rest = {"finish_reason", "truncation_source", "run", "smape", "legacy", "features"}
+    rest = {"finish_reason", "truncation_source", "run", "smape", "id", "legacy", "features"}
     assert {field.name for field in fields(Sample)} == rest | set(OTHER)
 
 

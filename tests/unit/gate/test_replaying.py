@@ -468,6 +468,31 @@ def test_a_base_that_replays_nothing_is_compared_on_no_call():
     assert (found.conclusion, base.head.underestimation) == ("pass", Share(0, 0))
 
 
+def test_what_the_base_cannot_answer_is_counted_and_listed():
+    base = table(None, CannotReplay, -1, CannotReplay, otherwise=1000)
+    found = replayed(numbered(ready(60)), as_recorded, base).replay
+    assert (found.base.calls, found.base.cannot, found.base.wrong) == (56, 2, 2)
+    assert found.base.errors == (
+        WrongAnswer("logs/run-1/agent.log:1", "the prediction is NoneType, not a number"),
+        WrongAnswer("logs/run-1/agent.log:3", "the prediction is negative: -1"),
+    )
+    assert (found.cannot, found.wrong, found.errors) == (0, 0, ())
+
+
+def test_wrong_answers_of_the_base_fail_nothing():
+    found = replayed(numbered(ready(60)), as_recorded, table(*[None] * 40, otherwise=1000))
+    assert (found.conclusion, found.replay.base.calls) == ("pass", 20)
+
+
+def test_calls_that_tell_the_two_apart_are_listed_before_others_that_changed_more():
+    rows = numbered([*[call(output=1)] * 20, call(output=900), call(output=900)])
+    head = table(*[10] * 20, 899, 901)
+    base = table(*[1000] * 20, 900, 899)
+    found = replayed(rows, head, base).replay.base
+    assert [each.change for each in found.changed[:3]] == ["newly underestimated", "newly safe", None]
+    assert len(found.changed) == 10
+
+
 def test_budgets_of_both_are_compared():
     found = replayed(ready(60), lambda request: (1000, 800), lambda request: (1000, 4096)).replay.base
     assert (found.base.truncation, found.head.truncation) == (Share(0, 60), Share(60, 60))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_token_telemetry import CannotReplay
 from pytest_token_telemetry.gate import judge
 from pytest_token_telemetry.gate.past import Past
 from pytest_token_telemetry.verdict import PastVerdict, Untrusted
@@ -129,6 +130,21 @@ def test_estimators_that_have_no_call_in_common_are_told_so():
     assert found.sentences == (
         "Base has no prediction for 1 call: 1 answer of another kind.",
         "Not compared: there is no call that both can replay.",
+    )
+
+
+def test_what_the_base_cannot_answer_is_told():
+    found = replayed(numbered(ready(27)), as_recorded, table(CannotReplay, CannotReplay, otherwise=1000))
+    assert section(found, "Base against head").sentences[0] == "Base has no prediction for 2 calls."
+
+
+def test_wrong_answers_of_the_base_are_told_and_listed():
+    found = replayed(numbered(ready(27)), as_recorded, table(CannotReplay, "</td>", otherwise=1000))
+    assert section(found, "Base against head").sentences[0] == (
+        "Base has no prediction for 2 calls: 1 answer of another kind."
+    )
+    assert section(found, "Answers of base that are no prediction").rows == (
+        (Untrusted("logs/run-1/agent.log:2"), Untrusted("the prediction is str, not a number")),
     )
 
 

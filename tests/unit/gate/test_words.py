@@ -9,6 +9,7 @@ import pytest
 from pytest_token_telemetry.gate import judge
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
+from pytest_token_telemetry.verdict import ALL_CHECK_IDS
 from tests.unit.gate.cases import call, cut_off, reading, ready, settings, verdict
 
 
@@ -271,3 +272,27 @@ def test_a_hostile_category_is_another_category():
 def test_samples_without_a_category_are_another_category():
     rows = [*ready(60), *[call(1, 9, category=None)] * 9]
     assert verdict(rows).advice[0].startswith("Multiply the predictions in another category by 9.00 (")
+
+
+NOT_SAVED = "No baseline was saved: the data is not ready, and nothing should be compared with it."
+
+
+@pytest.mark.parametrize(
+    ("rows", "selected", "told"),
+    [
+        (ready(60), ALL_CHECK_IDS, False),
+        ([*ready(60), *[cut_off()] * 9], ALL_CHECK_IDS, False),
+        (ready(60), (), False),
+        (ready(5), ALL_CHECK_IDS, True),
+        (ready(5), (), True),
+        ([], ALL_CHECK_IDS, True),
+    ],
+    ids=["pass", "tune", "nothing selected", "not ready", "not ready, nothing selected", "nothing"],
+)
+def test_a_baseline_that_is_not_saved_is_told(rows, selected, told):
+    found = judge(reading(rows), settings(save_baseline="baseline.json"), selected)
+    assert (NOT_SAVED in found.notes, found.ready) == (told, not told)
+
+
+def test_no_baseline_is_told_of_where_none_was_asked_for():
+    assert NOT_SAVED not in verdict(ready(5)).notes

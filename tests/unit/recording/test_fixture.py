@@ -143,6 +143,14 @@ def test_who_states_that_a_call_was_cut_off_is_what_says_so(telemetry: Telemetry
     assert telemetry.last == {**CALL, "truncated": True, "truncation_source": "reported"}
 
 
+@pytest.mark.parametrize("name", ["legacy", "truncation_source"])
+def test_what_follows_from_the_rest_is_refused(telemetry: Telemetry, name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name}: it follows from the rest"):
+        telemetry.record(**CALL, **{name: True})
+    with pytest.raises(TypeError, match=f"{name}: it follows from the rest"):
+        telemetry.observe(chat("stop"), predicted_output_tokens=1, **{name: True})
+
+
 @pytest.mark.parametrize("stated", [False, np.False_])
 def test_nothing_says_that_a_whole_call_was_cut_off(telemetry: Telemetry, stated: object) -> None:
     telemetry.record(**CALL, truncated=stated)
@@ -154,8 +162,10 @@ def test_nothing_says_that_a_whole_call_was_cut_off(telemetry: Telemetry, stated
     [
         ({"finish_reason": "max_tokens"}, True),
         ({"max_tokens": 850}, True),
-        ({"max_tokens": 851}, None),
-        ({"finish_reason": "stop", "max_tokens": 850}, False),
+        ({"max_tokens": 851}, False),
+        ({"finish_reason": "stop", "max_tokens": 850}, True),
+        ({"finish_reason": "stop", "max_tokens": 850, "truncated": False}, False),
+        ({}, None),
         ({"truncated": True, "finish_reason": "stop"}, True),
     ],
 )

@@ -285,12 +285,25 @@ def test_a_line_of_our_own_may_be_written_before_the_call_is_recorded(tmp_path: 
         assert counts(read(write(tmp_path, written, "a.jsonl"), phase(call(time=AT + earlier)))) == expected
 
 
-@pytest.mark.parametrize(("written", "recorded"), [("b", "a"), (None, "a"), ("a", None)])
+@pytest.mark.parametrize(
+    ("written", "recorded", "expected"), [("b", "a", (2, 0)), (None, "a", (1, 1)), ("a", None, (1, 1))]
+)
 def test_a_line_of_our_own_about_another_task_is_another_call(
-    tmp_path: Path, written: str | None, recorded: str | None
+    tmp_path: Path, written: str | None, recorded: str | None, expected: tuple[int, int]
 ) -> None:
     lines = [call(task_id=written, category="docs")]
-    assert counts(read(write(tmp_path, lines, "a.jsonl"), phase(call(task_id=recorded)))) == (2, 0)
+    assert counts(read(write(tmp_path, lines, "a.jsonl"), phase(call(task_id=recorded)))) == expected
+
+
+def test_what_a_file_knows_of_a_recorded_call_is_added_to_it(tmp_path: Path) -> None:
+    found = read(write(tmp_path, [v2(time=None, success=True)]), phase(call()))
+    assert (found.samples.success.tolist(), found.samples.budget_tokens.tolist()) == ([1], [8192])
+
+
+def test_a_stand_in_gives_every_answer_the_same_id(tmp_path: Path) -> None:
+    written = [call(id="stub", time=AT + timedelta(seconds=n)) for n in (0, 1, 2, 2)]
+    assert counts(read(write(tmp_path, written, "a.jsonl"))) == (3, 1)
+    assert counts(read(write(tmp_path, written, "b.jsonl"))) == (3, 5)
 
 
 @pytest.mark.parametrize("recorded", [True, False])
