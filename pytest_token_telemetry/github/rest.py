@@ -1,8 +1,8 @@
 """GitHub as a `Host`: REST for comments, GraphQL for the question who we are, both through PyGithub.
 
 PyGithub brings authentication, the addresses of own servers and the care that a token never follows a redirect to
-another host. Its retries are switched off: it repeats a POST that may have been carried out, never a PATCH, and waits for
-as long as the server says.
+another host. Its retries are switched off: it repeats a POST that may have been carried out, never repeats a PATCH, and
+waits for as long as the server says.
 """
 
 from __future__ import annotations
