@@ -74,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
         help="report file that --token-telemetry-json wrote, or a directory of files report*.json; can be repeated",
     )
     comment.add_argument(
+        "--expect",
+        type=_number,
+        metavar="N",
+        help="how many reports there must be: with fewer there is no verdict (a job of a matrix may leave none)",
+    )
+    comment.add_argument(
         "--name",
         default="default",
         type=_name,
@@ -104,7 +110,7 @@ def _name(text: str) -> str:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) < 10**18):
-        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a pull request")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
     return int(text)
 
 
@@ -113,7 +119,7 @@ def _comment(options: argparse.Namespace, environment: Environment, console: Con
     if not environment.repository and not options.dry_run:
         raise UsageError("GITHUB_REPOSITORY is not set: run this in GitHub Actions, or with --dry-run")
     occasion = occasion_of(environment)
-    body = render(_sections(options.report, console), _frame(options, environment, occasion))
+    body = render(_sections(options.report, options.expect, console), _frame(options, environment, occasion))
     patience = Patience(clock)
     try:
         host = _host(environment, patience, options.author)
@@ -133,7 +139,7 @@ def _comment(options: argparse.Namespace, environment: Environment, console: Con
     return 0
 
 
-def _sections(paths: Sequence[Path], console: Console) -> list[Section]:
+def _sections(paths: Sequence[Path], expected: int | None, console: Console) -> list[Section]:
     files = [file for path in paths for file in _files(path)]
     if len(files) > MOST_REPORTS:
         raise UsageError(f"--report: {len(files)} files are more than {MOST_REPORTS}")
@@ -145,6 +151,10 @@ def _sections(paths: Sequence[Path], console: Console) -> list[Section]:
         except RefusedError as reason:
             console.warn(f"{label} is not used: {reason}")
             sections.append(Section(label, None, str(reason)))
+    if expected is not None and len(sections) < expected:
+        why = f"only {len(sections)} of {expected} reports are there"
+        console.warn(why)
+        sections.append(Section("the others", None, why))
     return sections
 
 

@@ -57,10 +57,14 @@ def _content(path: Path) -> bytes:
     """The bytes of a regular file: no link is followed, and no pipe is waited for."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - of a descriptor
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise RefusedError("it is not a file")
-            content = file.read(LARGEST + 1)
+        descriptor = os.open(path, flags)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise RefusedError("it is neither a file nor a directory with files report*.json")
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read(LARGEST + 1)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         raise RefusedError("there is no such file") from None
     except (OSError, ValueError):

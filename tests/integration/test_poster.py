@@ -655,6 +655,25 @@ def test_the_reports_of_a_matrix_are_one_comment(server, post, tmp_path):
     assert result.exit == 0
 
 
+def test_a_matrix_without_one_of_its_reports_is_not_green(server, post):
+    assert "PASS" in post("--dry-run", "--expect=1").text.split("\n")[2]
+    result = post("--expect=2")
+    assert "only 1 of 2 reports are there" in result.text
+    assert server.comments[0]["body"].splitlines()[1].startswith("## ⚠️ Token telemetry: NO VERDICT")
+
+
+def test_a_directory_without_reports_has_no_verdict(server, post, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "empty is not used: it is neither a file nor a directory" in post(f"--report={tmp_path / 'empty'}").text
+    assert "NO VERDICT" in server.comments[0]["body"]
+
+
+def test_more_reports_than_one_comment_holds_are_a_wrong_call(server, post, tmp_path):
+    result = post(*[f"--report={tmp_path / 'report.json'}"] * 50)
+    assert (result.exit, server.requests) == (2, [])
+    assert "51 files are more than 50" in result.text
+
+
 @pytest.mark.parametrize("verdict", ["pass", "tune", "not-ready", "inconclusive"])
 def test_no_verdict_changes_the_exit_code(post, verdict):
     assert post(verdict=verdict).exit == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 
 import cmarkgfm
 import lxml.html
@@ -238,12 +240,40 @@ def assert_nothing_escapes(text, mark=None):
 @pytest.mark.parametrize("unverified", [False, True])
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_becomes_markup_a_link_or_a_cell(text, unverified):
-    text = f"{MARK} <{text}"
+    text = f"{MARK}[<{text}"
     made = comment(
         *(section(verdict, lambda found: hostile(found, text), label=text) for verdict in ("tune", "not-ready")),
         unverified=unverified,
     )
     assert_nothing_escapes(made, MARK)
+
+
+FRAGMENTS = [*HOSTILE, *"|`<>&@#[]()!*_~:\n\r\\-=+. \"'", "</td>", "</table>", "-->", "<!--", "\n\n", "www.", "a@b.c"]
+STRINGS = int(os.environ.get("TOKEN_TELEMETRY_HOSTILE_STRINGS", "1000"))
+"""40,000 take half a minute."""
+
+
+def test_hostile_strings_by_the_thousand_stay_text():
+    """As `HOSTILE`, mixed by chance, each in a place of its own."""
+    chance = random.Random(20261123)
+    made = 0
+
+    def text(*_):
+        nonlocal made
+        made += 1
+        return f"{MARK}[<" + "".join(chance.choices(FRAGMENTS, k=chance.randint(1, 8)))[:200]
+
+    def change(found):
+        for sample in found["worst"]:
+            sample.update(source=text(), task_id=text(), category=text())
+        found["advice"], found["notes"] = [text() for _ in range(5)], [text() for _ in range(5)]
+        for row in (*found["tuning"]["categories"], *found["tuning"]["max_tokens"]):
+            row["name"] = text()
+        found["checks"].append({"id": "drift::x", "outcome": "warn", "message": text()})
+
+    while made < STRINGS:
+        sections = [section("tune", change, label=text()) for _ in range(2)]
+        assert_nothing_escapes(comment(*sections, unverified=chance.random() < 0.5), MARK)
 
 
 @given(
