@@ -51,7 +51,7 @@ def run(arguments: Sequence[str], variables: Mapping[str, str], out: TextIO, clo
         console = Console(out, actions=environment.actions, token=environment.token)
         return _comment(options, environment, console, clock)
     except UsageError as error:
-        console.warn(str(error))
+        console.fail(str(error))
         return USAGE
 
 

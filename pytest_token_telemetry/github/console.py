@@ -33,11 +33,11 @@ class Console:
 
     def warn(self, sentence: str) -> None:
         """One line that GitHub shows with the run."""
-        text = inert(self._clean(sentence), _LONGEST)
-        if self._actions:
-            self._write(f"::warning title={TITLE}::{text.replace('%', '%25')}")
-        else:
-            self._write(f"{TITLE}: warning: {text}")
+        self._annotate("warning", sentence)
+
+    def fail(self, sentence: str) -> None:
+        """The last line of a wrong call."""
+        self._annotate("error", sentence)
 
     def show(self, body: str) -> None:
         """A document, in which GitHub Actions reads no commands."""
@@ -46,6 +46,13 @@ class Console:
             word = secrets.token_hex(16)
             shown = f"::stop-commands::{word}\n{shown}\n::{word}::"
         self._write(shown)
+
+    def _annotate(self, level: str, sentence: str) -> None:
+        text = inert(self._clean(sentence), _LONGEST)
+        if self._actions:
+            self._write(f"::{level} title={TITLE}::{text.replace('%', '%25')}")
+        else:
+            self._write(f"{TITLE}: {level}: {text}")
 
     def _clean(self, text: str) -> str:
         return text.replace(self._secret, "***") if self._secret else text

@@ -88,7 +88,8 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
 def _matching(variables: Mapping[str, str], name: str, pattern: re.Pattern[str], what: str) -> str:
     value = variables.get(name, "").strip().rstrip("/")
     if value and not pattern.fullmatch(value):
-        raise UsageError(f"{name}: {value!r} is not {what}")
+        shown = "its value" if pattern is _URL else repr(value)  # an address may hold a password
+        raise UsageError(f"{name}: {shown} is not {what}")
     return value
 
 

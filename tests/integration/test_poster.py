@@ -464,6 +464,28 @@ def test_a_repository_that_was_renamed_is_found(server, post, redirect):
     assert result.exit == 0
 
 
+def test_a_write_to_a_repository_that_was_renamed_is_repeated_there(server, post):
+    server.repository, server.moved_from = "octo/renamed", REPOSITORY
+    assert post().outputs["comment-action"] == "created"
+    assert server.calls("POST") == [
+        f"/repos/{REPOSITORY}/issues/7/comments",
+        "/repos/octo/renamed/issues/7/comments",
+    ]
+    assert len(server.comments) == 1
+
+
+def test_a_pull_request_with_ten_thousand_comments_is_given_up(server, post):
+    server.comments = [{"id": n, "body": "", "user": None} for n in range(10_001)]
+    result = post()
+    assert "nothing posted: there are more than 10,000 comments" in result.text
+    assert len(server.calls("GET")) == 100
+
+
+def test_a_proxy_that_refuses_in_html_is_a_warning(server, post):
+    server.fail("GET", "comments", Fault(403, text="<html>no</html>"))
+    assert "nothing posted: the token may not comment" in post().text
+
+
 def test_the_token_does_not_follow_a_redirect_to_another_host(server, post):
     other = GitHubServer()
     try:
@@ -751,6 +773,7 @@ def test_an_environment_that_github_never_sets_is_a_wrong_call(server, post, var
     assert (result.exit, server.requests) == (2, [])
     assert variable in result.text
     assert "secret" not in result.text
+    assert "password" not in result.text
 
 
 @pytest.mark.parametrize(
@@ -770,7 +793,7 @@ def test_without_pygithub_one_sentence_names_the_way_out(post, monkeypatch):
     result = post()
     assert result.exit == 2
     assert result.text == (
-        "token-telemetry: warning: PyGithub is not installed: install the extra that posts,"
+        "token-telemetry: error: PyGithub is not installed: install the extra that posts,"
         " 'pytest-token-telemetry[github]'\n"
     )
 

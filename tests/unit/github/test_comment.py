@@ -137,6 +137,43 @@ def test_tuning_advice_is_folded():
     assert table(document, "suggested max_tokens")[0][2:] == ["at 1.0 % risk", "at 2.0 % risk", "at 5.0 % risk"]
 
 
+@pytest.mark.parametrize(("kept", "gone"), [("categories", "max_tokens"), ("max_tokens", "categories")])
+def test_half_the_tuning_advice_is_shown_too(kept, gone):
+    text = comment(section("tune", lambda found: found["tuning"].update({gone: []})))
+    headers = {"categories": "<th>multiply by</th>", "max_tokens": "<th>suggested max_tokens</th>"}
+    assert headers[kept] in text
+    assert headers[gone] not in text
+
+
+def test_a_verdict_without_all_checks_says_so():
+    def deselect(found):
+        found["checks"] = found["checks"][:2]
+        found["deselected"] = ["tier1::truncation"]
+        found["verdict"] = "inconclusive"
+
+    assert "**No verdict: not all checks took part.**" in comment(section("pass", deselect))
+
+
+def test_a_verdict_of_no_checks_has_no_table():
+    def deselect(found):
+        found.update(checks=[], deselected=["tier1::truncation"], verdict="inconclusive", worst=[], advice=[])
+
+    assert "<table>" not in comment(section("pass", deselect))
+
+
+def test_a_check_that_is_neither_says_so_and_is_red_if_it_fails():
+    def fail(found):
+        check(found, "tier1::truncation")["outcome"] = "fail"
+
+    assert "⚪ inconclusive" in comment(section("inconclusive"))
+    assert "❌ inconclusive" in comment(section("inconclusive", fail))
+
+
+def test_samples_of_tests_are_counted_as_such():
+    text = comment(section("pass", lambda found: found["counts"].update(files=0, tests=2, samples=1)))
+    assert "1 sample in 2 tests" in text
+
+
 def test_a_report_without_tuning_has_none():
     assert "Tuning advice" not in comment(section("pass"))
 

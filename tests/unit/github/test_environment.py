@@ -23,6 +23,13 @@ def test_the_token_shows_itself_nowhere():
     assert not hasattr(Token(SECRET), "__dict__")
 
 
+def test_a_password_in_an_address_is_not_shown():
+    with pytest.raises(UsageError, match="GITHUB_API_URL: its value is not an address"):
+        read_environment({"GITHUB_API_URL": "https://user:password@ghe.example"})
+    with pytest.raises(UsageError, match="GITHUB_SHA: 'main' is not a commit"):
+        read_environment({"GITHUB_SHA": "main"})
+
+
 def test_gh_token_serves_too():
     assert read_environment({"GH_TOKEN": SECRET}).token.reveal() == SECRET
 
