@@ -42,7 +42,6 @@ class Span:
                 return True
         return False
 
-
     def begins_after(self, time: datetime) -> bool:
         """True if ``time``, in UTC, was before it: an earlier session's line, which may be a moment old."""
         return time.replace(tzinfo=UTC).timestamp() < self.began

@@ -218,7 +218,7 @@ def replay_check(answers, rest=1000, **written):
         (3, {}, "fail"),
         (3, {"min_replayed": "85%"}, "pass"),
         (4, {"min_replayed": "85%"}, "fail"),
-        (6, {"min_replayed": "70%"}, "pass"),  # 20 * 0.7 is more than 14 in floating point
+        (6, {"min_replayed": "70%"}, "pass"),
         (7, {"min_replayed": "70%"}, "fail"),
         (1, {"min_replayed": "95.01%"}, "fail"),
         (1, {"min_replayed": "100%"}, "fail"),
@@ -228,6 +228,12 @@ def replay_check(answers, rest=1000, **written):
 )
 def test_enough_of_the_calls_must_be_replayed(refused, written, outcome):
     assert replay_check([CannotReplay] * refused, **written).outcome == outcome
+
+
+def test_the_limit_is_exact():
+    # 100 * 0.07 is more than 7 in floating point
+    found = replayed(numbered(ready(100)), table(*[CannotReplay] * 93, otherwise=1000), min_replayed="7%")
+    assert (check(found, REPLAY).outcome, check(found, REPLAY).figure) == ("pass", CountFigure(7, 7, 0))
 
 
 def test_a_check_at_its_limit_tells_how_much_was_replayed():

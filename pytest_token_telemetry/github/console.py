@@ -1,0 +1,69 @@
+"""What the command says, and where; the token is in none of it."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.wording import inert
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import TextIO
+
+    from pytest_token_telemetry.github.environment import Token
+
+TITLE = "token-telemetry"
+
+_LONGEST = 1000
+"""Characters of a sentence."""
+
+
+class Console:
+    """Standard output, where GitHub Actions reads commands."""
+
+    def __init__(self, out: TextIO, *, actions: bool = False, token: Token | None = None) -> None:
+        self._out = out
+        self._actions = actions
+        self._secret = token.reveal() if token is not None else None
+
+    def say(self, sentence: str) -> None:
+        """One line."""
+        self._write(f"{TITLE}: {inert(self._clean(sentence), _LONGEST)}")
+
+    def warn(self, sentence: str) -> None:
+        """One line that GitHub shows with the run."""
+        self._annotate("warning", sentence)
+
+    def fail(self, sentence: str) -> None:
+        """The last line of a wrong call."""
+        self._annotate("error", sentence)
+
+    def show(self, body: str) -> None:
+        """A document, in which GitHub Actions reads no commands."""
+        shown = self._clean(body)
+        if self._actions:
+            word = secrets.token_hex(16)
+            shown = f"::stop-commands::{word}\n{shown}\n::{word}::"
+        self._write(shown)
+
+    def _annotate(self, level: str, sentence: str) -> None:
+        text = inert(self._clean(sentence), _LONGEST)
+        if self._actions:
+            self._write(f"::{level} title={TITLE}::{text.replace('%', '%25')}")
+        else:
+            self._write(f"{TITLE}: {level}: {text}")
+
+    def _clean(self, text: str) -> str:
+        return text.replace(self._secret, "***") if self._secret else text
+
+    def _write(self, text: str) -> None:
+        encoding = getattr(self._out, "encoding", None) or "utf-8"
+        self._out.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        self._out.flush()
+
+
+def write_outputs(path: Path, outputs: dict[str, str]) -> None:
+    """Add to the job's outputs, which are of our own words and numbers only."""
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(f"{name}={value}\n" for name, value in outputs.items())

@@ -1,0 +1,347 @@
+"""The comment as GitHub renders it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+
+import cmarkgfm
+import lxml.html
+import pytest
+from cmarkgfm.cmark import Options
+from hypothesis import HealthCheck, given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+
+from pytest_token_telemetry.github.comment import LARGEST, LONGEST, Frame, Section, render
+from pytest_token_telemetry.github.reading import from_json
+from pytest_token_telemetry.github.stamp import Run, Stamp
+from tests.unit.github.reports import VERDICTS, check, report
+from tests.unit.reporters.verdicts import HOSTILE, MARK
+
+COMMIT = "9f8e7d6c5b4a39281706f5e4d3c2b1a098765432"
+URL = "https://github.example/octo/estimator"
+OWN_LINKS = {f"{URL}/commit/{COMMIT}", f"{URL}/actions/runs/7000/attempts/2"}
+OWN_ELEMENTS = {
+    *("div", "h2", "h3", "blockquote", "p", "strong", "b", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"),
+    *("details", "summary", "code", "sub", "a"),
+}
+
+
+def frame(**changed):
+    known = {"name": "default", "stamp": Stamp(Run(7000, 2), COMMIT), "run_number": 123, "repository_url": URL}
+    return Frame(**{**known, **changed})
+
+
+def section(verdict="pass", change=None, label="report.json"):
+    return Section(label, from_json(report(verdict, change)))
+
+
+def comment(*sections, **changed):
+    return render(list(sections), frame(**changed))
+
+
+def page(text):
+    rendered = cmarkgfm.github_flavored_markdown_to_html(text, Options.CMARK_OPT_UNSAFE)
+    return lxml.html.fragment_fromstring(rendered, create_parent="div")
+
+
+def table(document, first_header):
+    for each in document.iter("table"):
+        rows = [[cell.text_content() for cell in row if cell.tag in ("th", "td")] for row in each.iter("tr")]
+        if rows[0][0] == first_header:
+            return rows
+    raise AssertionError(first_header)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "heading", "alert"),
+    [
+        ("pass", "✅ Token telemetry: PASS, no tuning needed", None),
+        ("tune", "❌ Token telemetry: TUNE, tuning needed", "CAUTION"),
+        ("not-ready", "❌ Token telemetry: NOT READY, collect more", "WARNING"),
+        ("inconclusive", "⚪ Token telemetry: INCONCLUSIVE, nothing proven", "NOTE"),
+    ],
+)
+def test_the_verdict_comes_first(verdict, heading, alert):
+    text = comment(section(verdict))
+    document = page(text)
+    assert document.findall("h2")[0].text_content() == heading
+    assert text.count("> [!") == (1 if alert else 0)
+    if alert:
+        assert f"\n\n> [!{alert}]\n> **" in text
+
+
+def test_the_alert_says_which_targets_are_exceeded_in_figures():
+    """6 of 60 calls were cut off: 10 % where 2 % are allowed."""
+    alert = page(comment(section("tune"))).find("blockquote").text_content()
+    assert "truncation 6/60 = 10.0 % (target at most 2 %)" in alert
+
+
+def test_every_check_has_a_row_and_those_that_failed_come_first():
+    rows = table(page(comment(section("tune"))), "outcome")[1:]
+    assert len(rows) == 8
+    outcomes = [row[0] for row in rows]
+    assert outcomes == ["❌ fail"] * 2 + ["✅ pass"] * 6
+    found = {row[1]: row[2:] for row in rows}
+    assert found["tier1::truncation"][0].startswith("6/60 = 10.0 %, ")
+    assert found["tier1::truncation"][1] == "at most 2 %"
+    assert found["readiness::samples"] == ["54 successful samples", "at least 20"]
+    assert found["readiness::categories"] == ["all covered", "implementation, tests, docs"]
+    assert found["tier2::waste-p90"][1] == "below 3x"
+
+
+def test_a_rate_says_what_it_proves():
+    """No event in 60: at 95 %, the rule of three says up to 5 %, exactly 1 - 0.05 ** (1 / 60) = 4.87 %."""
+    rows = {row[1]: row for row in table(page(comment(section("pass"))), "outcome")}
+    assert "true rate 0.0 % to 4.9 % (95 % each)" in rows["tier1::truncation"][2]
+    assert "unproven" in rows["tier1::truncation"][2]
+    assert "149 samples with 0 events would prove it" in rows["tier1::truncation"][2]
+
+
+def test_what_is_missing_is_named():
+    rows = {row[1]: row for row in table(page(comment(section("not-ready"))), "outcome")}
+    assert rows["readiness::samples"][2:] == ["5 successful samples", "at least 20"]
+    assert rows["readiness::categories"][2] == "none in tests, docs"
+
+
+def test_what_to_do_is_said():
+    found = report("tune")
+    steps = [each.text_content() for each in page(comment(section("tune"))).find(".//ul")]
+    assert steps == json.loads(found)["advice"]
+
+
+def test_the_numbers_are_written_anew():
+    def change(found):
+        check(found, "tier1::truncation")["message"] = "0/60 = 0.0 %, trust me"
+        found["headline"] = "All is well"
+
+    text = comment(section("tune", change))
+    assert "trust me" not in text
+    assert "All is well" not in text
+
+
+def test_the_worst_samples_are_folded():
+    document = page(comment(section("tune")))
+    rows = table(document, "output / prediction")
+    assert rows[1] == ["8.19", "1,000", "8,192", "yes", "docs", "phase-0", "logs/run-1/agent.log:55"]
+    assert len(rows) == 6
+    assert document.find(".//details").get("open") is None
+
+
+def test_tuning_advice_is_folded():
+    document = page(comment(section("tune")))
+    names = [row[0] for row in table(document, "category")[1:]]
+    assert "docs" in names
+    assert table(document, "suggested max_tokens")[0][2:] == ["at 1.0 % risk", "at 2.0 % risk", "at 5.0 % risk"]
+
+
+@pytest.mark.parametrize(("kept", "gone"), [("categories", "max_tokens"), ("max_tokens", "categories")])
+def test_half_the_tuning_advice_is_shown_too(kept, gone):
+    text = comment(section("tune", lambda found: found["tuning"].update({gone: []})))
+    headers = {"categories": "<th>multiply by</th>", "max_tokens": "<th>suggested max_tokens</th>"}
+    assert headers[kept] in text
+    assert headers[gone] not in text
+
+
+def test_a_verdict_without_all_checks_says_so():
+    def deselect(found):
+        found["checks"] = found["checks"][:2]
+        found["deselected"] = ["tier1::truncation"]
+        found["verdict"] = "inconclusive"
+
+    assert "**No verdict: not all checks took part.**" in comment(section("pass", deselect))
+
+
+def test_a_verdict_of_no_checks_has_no_table():
+    def deselect(found):
+        found.update(checks=[], deselected=["tier1::truncation"], verdict="inconclusive", worst=[], advice=[])
+
+    assert "<table>" not in comment(section("pass", deselect))
+
+
+def test_a_check_that_is_neither_says_so_and_is_red_if_it_fails():
+    def fail(found):
+        check(found, "tier1::truncation")["outcome"] = "fail"
+
+    assert "⚪ inconclusive" in comment(section("inconclusive"))
+    assert "❌ inconclusive" in comment(section("inconclusive", fail))
+
+
+def test_samples_of_tests_are_counted_as_such():
+    text = comment(section("pass", lambda found: found["counts"].update(files=0, tests=2, samples=1)))
+    assert "1 sample in 2 tests" in text
+
+
+def test_a_report_without_tuning_has_none():
+    assert "Tuning advice" not in comment(section("pass"))
+
+
+def test_the_foot_names_commit_and_run():
+    text = comment(section())
+    foot = page(text).findall(".//sub")[-1]
+    assert {link.get("href") for link in foot.iter("a")} == OWN_LINKS
+    assert "9f8e7d6" in foot.text_content()
+    assert "run 123 attempt 2" in foot.text_content()
+    assert text.splitlines()[-1] == f"<!-- token-telemetry stamp: run=7000 attempt=2 commit={COMMIT} -->"
+
+
+def test_without_an_environment_there_are_no_links():
+    text = comment(section(), repository_url="", stamp=Stamp(Run(), ""), run_number=0)
+    assert not list(page(text).iter("a"))
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_unverified_figures_are_called_so_and_nothing_is_green(verdict):
+    text = comment(section(verdict), unverified=True)
+    assert "✅" not in text
+    assert page(text).find("h2").text_content().endswith(" (unverified)")
+    assert text.index("not verified") < text.index("<table>")
+    assert text.count("> [!") == 1
+
+
+def test_unverified_sentences_are_quoted():
+    items = page(comment(section("tune"), unverified=True)).findall(".//li")
+    assert items
+    for item in items:
+        assert [child.tag for child in item] == ["code"]
+        assert not (item.text or "").strip()
+
+
+def test_several_reports_are_one_comment_with_the_worst_first():
+    sections = [section(verdict, label=f"{verdict}.json") for verdict in ("pass", "inconclusive", "tune", "pass")]
+    missing = Section("gone.json", None, "there is no such file")
+    document = page(comment(*sections, missing))
+    assert document.find("h2").text_content() == "❌ Token telemetry: TUNE, tuning needed"
+    assert document.find("blockquote").text_content().strip().endswith("1 of 5 reports: TUNE, tuning needed.")
+    overview = table(document, "")
+    assert [row[2] for row in overview[1:]] == ["tune.json", "gone.json", "inconclusive.json", "pass.json", "pass.json"]
+    assert [each.text_content() for each in document.findall("h3")] == [
+        "1. ❌ TUNE, tuning needed",
+        "2. ⚠️ NO VERDICT, a report is missing or not usable",
+        "3. ⚪ INCONCLUSIVE, nothing proven",
+        "4. ✅ PASS, no tuning needed",
+        "5. ✅ PASS, no tuning needed",
+    ]
+
+
+def test_a_missing_report_is_worse_than_a_pass():
+    document = page(comment(section(), Section("gone.json", None, "there is no such file")))
+    assert document.find("h2").text_content() == ("⚠️ Token telemetry: NO VERDICT, a report is missing or not usable")
+
+
+def hostile(found, text):
+    """``text`` wherever a report has one."""
+    for each in found["checks"]:
+        each["message"] = text
+        if isinstance(each["target"], list):
+            each["target"] = [*each["target"], text]
+            each["missing"] = [text] if each["outcome"] == "fail" else []
+    found["checks"].append({"id": "drift::x", "outcome": "warn", "message": text})
+    found["headline"] = found["version"] = text
+    found["advice"] = found["notes"] = [text, text]
+    for sample in found["worst"]:
+        sample.update(source=text, task_id=text, category=text)
+    for row in (*found["tuning"]["categories"], *found["tuning"]["max_tokens"]) if found["tuning"] else ():
+        row["name"] = text
+
+
+def assert_nothing_escapes(text, mark=None):
+    """No element but ours, no link but ours, no cell too many, and the mark in ``<code>`` alone."""
+    assert len(text) <= LONGEST
+    text.encode()
+    document = page(text)
+    for each in document.iter():
+        if each.tag is lxml.html.etree.Comment:
+            assert each.text.startswith((" pytest-token-telemetry:v1:", " token-telemetry stamp: "))
+            continue
+        assert each.tag in OWN_ELEMENTS
+        assert set(each.attrib) <= ({"href"} if each.tag == "a" else set())
+        assert each.get("href") in {None, *OWN_LINKS}
+        if mark is not None:
+            assert mark not in (each.tail or "")
+            assert each.tag == "code" or mark not in (each.text or "")
+    for each in document.iter("table"):
+        header, *rows = [list(row) for row in each.iter("tr")]
+        assert all(
+            len(row) == len(header) or (len(row) == 1 and row[0].text_content().endswith(" more")) for row in rows
+        )
+    for each in document.iter("code"):
+        assert not len(each)
+        assert "\n" not in each.text_content()
+        assert len(each.text_content()) <= 400
+    assert sum(isinstance(each.tag, str) and each.tag == "h2" for each in document) == 1
+
+
+@pytest.mark.parametrize("unverified", [False, True])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_becomes_markup_a_link_or_a_cell(text, unverified):
+    text = f"{MARK}[<{text}"
+    made = comment(
+        *(section(verdict, lambda found: hostile(found, text), label=text) for verdict in ("tune", "not-ready")),
+        unverified=unverified,
+    )
+    assert_nothing_escapes(made, MARK)
+
+
+FRAGMENTS = [*HOSTILE, *"|`<>&@#[]()!*_~:\n\r\\-=+. \"'", "</td>", "</table>", "-->", "<!--", "\n\n", "www.", "a@b.c"]
+STRINGS = int(os.environ.get("TOKEN_TELEMETRY_HOSTILE_STRINGS", "1000"))
+"""40,000 take half a minute."""
+
+
+def test_hostile_strings_by_the_thousand_stay_text():
+    """As `HOSTILE`, mixed by chance, each in a place of its own."""
+    chance = random.Random(20261123)
+    made = 0
+
+    def text(*_):
+        nonlocal made
+        made += 1
+        return f"{MARK}[<" + "".join(chance.choices(FRAGMENTS, k=chance.randint(1, 8)))[:200]
+
+    def change(found):
+        for sample in found["worst"]:
+            sample.update(source=text(), task_id=text(), category=text())
+        found["advice"], found["notes"] = [text() for _ in range(5)], [text() for _ in range(5)]
+        for row in (*found["tuning"]["categories"], *found["tuning"]["max_tokens"]):
+            row["name"] = text()
+        found["checks"].append({"id": "drift::x", "outcome": "warn", "message": text()})
+
+    while made < STRINGS:
+        sections = [section("tune", change, label=text()) for _ in range(2)]
+        assert_nothing_escapes(comment(*sections, unverified=chance.random() < 0.5), MARK)
+
+
+@given(
+    st.lists(st.sampled_from(HOSTILE) | st.text(max_size=20) | st.sampled_from("|`<>&@#[]()!*_~:\n\r\\-=+. ")).map(
+        "".join
+    )
+)
+@limits(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_a_report_says_it_stays_text(text):
+    assert_nothing_escapes(comment(section("tune", lambda found: hostile(found, text), label=text)))
+
+
+@pytest.mark.parametrize("reports", [1, 3, 50])
+@pytest.mark.parametrize("text", ['"' * 5000, "\u202e" * 5000, "x" * 5000])
+def test_the_size_ladder_keeps_below_the_limit(reports, text):
+    def enlarge(found):
+        hostile(found, text)
+        found["advice"] = found["notes"] = [text] * 100
+        found["worst"] *= 20
+        found["tuning"]["categories"] *= 200
+        for each in found["checks"]:
+            if isinstance(each.get("target"), list):
+                each["target"] = [f"{n}{text}" for n in range(50)]
+
+    made = comment(*[section("tune", enlarge, label=text)] * reports)
+    assert len(made) <= LONGEST < LARGEST
+    assert "❌ Token telemetry: TUNE, tuning needed" in made
+    assert reports == 1 or "shortened, the run has it all" in made
+    assert made.splitlines()[-1].startswith("<!-- token-telemetry stamp: run=7000 ")
+    assert_nothing_escapes(made)
+
+
+def test_a_comment_of_usual_size_is_whole():
+    assert "shortened" not in comment(*(section("tune") for _ in range(3)))

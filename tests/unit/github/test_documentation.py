@@ -1,0 +1,34 @@
+"""The page about pull requests shows the command as it is, and workflows that ask for no more than they need."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_token_telemetry.github.command import run
+from pytest_token_telemetry.github.waiting import SystemClock
+
+PAGE = (Path(__file__).parents[3] / "docs" / "pull-requests.md").read_text(encoding="utf-8")
+WORKFLOWS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_every_option_is_documented(capsys):
+    with pytest.raises(SystemExit):
+        run(["comment", "--help"], {}, io.StringIO(), SystemClock())
+    options = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)) - {"--help", "--token-telemetry-json"}
+    assert options == set(re.findall(r"^\| `(--[a-z-]+)", PAGE, re.MULTILINE))
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=["gate", "forks"])
+def test_a_workflow_asks_for_little_and_is_pinned(workflow):
+    assert "\npermissions: {}\n" in workflow
+    for action in re.findall(r"uses: (.*)", workflow):
+        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+    assert set(re.findall(r"^ +(\S+): write", workflow, re.MULTILINE)) == {"pull-requests"}
+    posting = workflow[workflow.rindex("  comment:\n") :]
+    assert "checkout" not in posting
+    assert "${{" not in "".join(re.findall(r"run: .*", posting))
+    assert workflow.count("actions/checkout") == workflow.count("persist-credentials: false")
