@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import floor, isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_token_telemetry.recording.record import MOST_TOKENS
 from pytest_token_telemetry.replay.request import CannotReplay
@@ -19,9 +18,8 @@ LONGEST_REASON = 200
 """Characters of an exception's text that are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A prediction, or why there is none."""
+class Answer(NamedTuple):
+    """A prediction, or why there is none. There is one a call, and a tuple is quicker made than a dataclass."""
 
     predicted_output_tokens: int | None = None
     budget_tokens: int | None = None

@@ -17,7 +17,7 @@ from pytest_token_telemetry.replay.answer import Answer, ask
 from pytest_token_telemetry.replay.request import Request, tells_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pytest_token_telemetry.columns import Integers, Samples
@@ -55,18 +55,31 @@ class Estimates:
 
 def requests(samples: Samples, rows: Integers) -> Iterator[Request]:
     """One for each of the ``samples`` in ``rows``, in that order."""
-    for row in rows.tolist():
-        count = int(samples.deliverable_count[row])
-        features = samples.features.get(row, {})
+    texts = (samples.category, samples.complexity, samples.task_id, samples.model)
+    names = [[*column.names, None] for column in texts]  # the code of what is not known is -1, the last
+    columns = zip(
+        rows.tolist(),
+        samples.predicted_output_tokens[rows].tolist(),
+        samples.deliverable_count[rows].tolist(),
+        *(column.codes[rows].tolist() for column in texts),
+        strict=True,
+    )
+    for row, predicted, count, category, complexity, task_id, model in columns:
+        features = samples.features.get(row)
         yield Request(
-            predicted_output_tokens=int(samples.predicted_output_tokens[row]),
-            category=samples.category.name(row),
-            complexity=samples.complexity.name(row),
+            predicted_output_tokens=predicted,
+            category=names[0][category],
+            complexity=names[1][complexity],
             deliverable_count=None if count == UNKNOWN else count,
-            task_id=samples.task_id.name(row),
-            model=samples.model.name(row),
-            features={name: value for name, value in features.items() if not tells_outcome(name)},
+            task_id=names[2][task_id],
+            model=names[3][model],
+            features=_known_before(features) if features else {},
         )
+
+
+def _known_before(features: Mapping[str, str]) -> dict[str, str]:
+    """Those that do not tell how the call ended."""
+    return {name: value for name, value in features.items() if not tells_outcome(name)}
 
 
 def replay(samples: Samples, rows: Integers, estimator: Callable[[Request], object]) -> Estimates:

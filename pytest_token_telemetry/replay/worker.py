@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from pytest_token_telemetry.replay.answer import ask
@@ -33,7 +32,7 @@ def main(spec: str, home: str) -> int:
         return 1
     answers.write(json.dumps({"refused": None}) + "\n")
     for line in sys.stdin:
-        answers.write(json.dumps(asdict(ask(estimator, Request(**json.loads(line))))) + "\n")
+        answers.write(json.dumps(ask(estimator, Request(**json.loads(line)))._asdict()) + "\n")
     answers.flush()
     return 0
 
