@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.verdict import PastVerdict, Verdict
 
 
+def has_hook(config: pytest.Config) -> bool:
+    """True if something answers for an estimator."""
+    return bool(config.hook.pytest_token_telemetry_estimate.get_hookimpls())
+
+
 class PastOfSession:
     """The estimators, the baseline and the history of one session."""
 
@@ -50,7 +55,7 @@ class PastOfSession:
     @property
     def replays(self) -> bool:
         """True if there is an estimator to judge."""
-        return self._estimator is not None or bool(self._config.hook.pytest_token_telemetry_estimate.get_hookimpls())
+        return self._estimator is not None or has_hook(self._config)
 
     def past(self, samples: Samples) -> Past:
         """What ``samples`` are held against.

@@ -65,6 +65,10 @@ def pytest_configure(config: pytest.Config) -> None:
             arguments.warn_if_rootdir_moved(config)
             gate = GateSession(config, settings.Settings.load(config), arrivals)
             config.pluginmanager.register(gate, "token-telemetry-gate")
+    elif wanted:
+        from pytest_token_telemetry.session import WorkerSession
+
+        config.pluginmanager.register(WorkerSession(), "token-telemetry-worker")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

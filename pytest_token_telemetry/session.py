@@ -7,13 +7,13 @@ import sys
 import time
 from importlib import import_module
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_token_telemetry.arguments import refuse_absent
 from pytest_token_telemetry.items import CHECKS, MARKER, VERDICT, CheckItem, root_collector
-from pytest_token_telemetry.past import PastOfSession
+from pytest_token_telemetry.past import PastOfSession, has_hook
 from pytest_token_telemetry.settings import OUTPUTS
 from pytest_token_telemetry.verdict import REPLAY, check_ids
 
@@ -38,6 +38,17 @@ _RUN_NOTHING = (
 
 _ENDED_EARLY = "the session ended before the checks"
 
+_ESTIMATES = "token_telemetry_estimates"
+"""By which key a worker tells the controller that an estimator's hook is there."""
+
+
+class WorkerSession:
+    """Hooks of the gate in a worker of xdist: it collects the tests, and with them their ``conftest.py`` files."""
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tell the controller of an estimator that it does not see."""
+        session.config.workeroutput[_ESTIMATES] = has_hook(session.config)  # type: ignore[attr-defined]
+
 
 class GateSession:
     """Hooks of the gate. Registered on the main or controller process only, and only if there is something to judge."""
@@ -51,6 +62,7 @@ class GateSession:
         self._past = PastOfSession(config, settings)
         self._checks: tuple[str, ...] = ()
         self._items: list[CheckItem] = []
+        self._estimates_in_worker = False
         self._aborted = False
         self._write_errors: list[str] = []
         self._not_judged = _ENDED_EARLY
@@ -86,11 +98,7 @@ class GateSession:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the tests first, then the checks. An exception (``-x``, Ctrl-C) passes by, and nothing is judged."""
-        if self._past.replays and REPLAY not in self._checks:
-            raise pytest.UsageError(
-                "pytest_token_telemetry_estimate is answered too late, in the conftest.py of a directory of tests (move"
-                " it to that of the root directory)"
-            )
+        self._refuse_late_estimator()
         on_controller = self._config.pluginmanager.hasplugin("dsession")
         if not on_controller:
             self._items = [item for item in session.items if isinstance(item, CheckItem)]
@@ -102,6 +110,7 @@ class GateSession:
             session.testsfailed += 1
             return result
         if on_controller:
+            self._refuse_late_estimator()
             self._collect_on_controller(session)
         self._items.sort(key=lambda item: self._checks.index(item.check))  # whatever another plugin made of the order
         if self._items or self._is_report_wanted():
@@ -110,6 +119,11 @@ class GateSession:
         else:
             self._not_judged = f"{len(self._checks)} of {len(self._checks)} checks deselected"
         return result
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
+        """Learn whether a worker sees an estimator."""
+        self._estimates_in_worker |= bool(getattr(node, "workeroutput", {}).get(_ESTIMATES))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the reports, and leave no way to exit 0 with a check that was not judged."""
@@ -136,6 +150,19 @@ class GateSession:
 
         if not self._runs_nothing():
             show(terminalreporter, self._verdict or self._not_judged, self._write_errors)
+
+    def _refuse_late_estimator(self) -> None:
+        """An estimator that this process did not see when it collected would be passed over in silence.
+
+        Raises:
+            pytest.UsageError: there is one.
+        """
+        if REPLAY not in self._checks and (self._past.replays or self._estimates_in_worker):
+            self._not_judged = (
+                "pytest_token_telemetry_estimate is answered too late, in the conftest.py of a directory of tests (move"
+                " it to that of the root directory)"
+            )
+            raise pytest.UsageError(self._not_judged)
 
     def _runs_nothing(self) -> bool:
         return any(getattr(self._config.option, name, False) for name in _RUN_NOTHING)

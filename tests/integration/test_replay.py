@@ -203,6 +203,17 @@ def test_a_hook_that_comes_too_late_is_refused_before_the_tests(
     assert not Path("ran").exists()
 
 
+def test_a_hook_that_only_the_workers_see_is_never_passed_over(
+    run: Run, passing: object, pytester: pytest.Pytester
+) -> None:
+    below = pytester.mkdir("below")
+    (below / "conftest.py").write_text("def pytest_token_telemetry_estimate(request): return 800")
+    (below / "test_it.py").write_text("def test_it(): pass")
+    result = run("-n", "2", process=True)
+    assert usage_error(result).startswith("pytest_token_telemetry_estimate is answered too late")
+    assert "not judged: pytest_token_telemetry_estimate is answered too late" in result.text
+
+
 def test_a_hook_without_anything_to_judge_changes_nothing(run: Run, suite: None, pytester: pytest.Pytester) -> None:
     pytester.makeconftest("def pytest_token_telemetry_estimate(request): return 800")
     result = run(directory=None)
