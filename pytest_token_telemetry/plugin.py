@@ -12,17 +12,12 @@ import pytest
 
 from pytest_token_telemetry import arguments, settings
 from pytest_token_telemetry.recording.arrivals import Arrivals
+from pytest_token_telemetry.recording.running import MARKER, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_token_telemetry.recording.fixture import TokenTelemetry
-
-MARKER = "token_telemetry"
-"""Defaults, and limits, for what a test records."""
-
-RUNNING = pytest.StashKey[pytest.Item]()
-"""The test that is running, or ran last."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,9 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
         arguments.take_ids(config)
     elif not is_worker:
         arguments.refuse_idle(config)
-    if settings.is_recording(
-        config
-    ):  # first, so that what is recorded to may lie in a directory that is yet to be made
+    settings.refuse_malformed_recording(config)
+    if settings.is_recording(config):  # first: it makes the directory of its file, which the gate may be to read
         from pytest_token_telemetry.recording import hooks
 
         hooks.start(config)

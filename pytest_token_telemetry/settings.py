@@ -349,6 +349,17 @@ def is_recording(config: pytest.Config) -> bool:
     return any(is_on(config, name) for name in (GATE, "record", "capture_logs"))
 
 
+def refuse_malformed_recording(config: pytest.Config) -> None:
+    """Read the settings of recordings that are set: a test may begin one later, where nothing can be refused.
+
+    Raises:
+        pytest.UsageError: one is malformed.
+    """
+    for name in RECORDING:
+        if is_on(config, name):
+            read_one(config, name)
+
+
 def read_one(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - each option has a type of its own
     """One setting alone.
 
@@ -437,10 +448,8 @@ def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
     if pytest_junit:
         expanded = os.path.expandvars(os.path.expanduser(pytest_junit))  # noqa: PTH111 - as pytest reads it
         taken[os.path.realpath(config.invocation_params.dir / expanded)] = "--junitxml"
-    if settings.record is not None:
-        taken[os.path.realpath(settings.record)] = flag("record")
     baseline = None if settings.baseline is None else os.path.realpath(settings.baseline)
-    for name in ("save_baseline", "history", *OUTPUTS):
+    for name in ("record", "save_baseline", "history", *OUTPUTS):
         path = getattr(settings, name)
         if path is None:
             continue
@@ -450,7 +459,7 @@ def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
         if real == baseline and name != "save_baseline":
             raise pytest.UsageError(f"{flag(name)}: {flag('baseline')} reads the same file (name another)")
         taken[real] = flag(name)
-        if _would_be_read(Path(real), settings):
+        if name != "record" and _would_be_read(Path(real), settings):
             raise pytest.UsageError(
                 f"{flag(name)}: {settings.texts[name]!r} would be read as a log (name a file that no pattern matches)"
             )

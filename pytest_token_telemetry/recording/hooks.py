@@ -13,6 +13,7 @@ from pytest_token_telemetry.recording.arrivals import ATTRIBUTE, Cut, Rest
 from pytest_token_telemetry.recording.capture import Capture
 from pytest_token_telemetry.recording.fixture import TokenTelemetry
 from pytest_token_telemetry.recording.marker import Marker
+from pytest_token_telemetry.recording.running import RUNNING
 from pytest_token_telemetry.recording.tape import Tape
 from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
 from pytest_token_telemetry.verdict import ROOT
@@ -149,8 +150,6 @@ class RecordingSession:
                 self._capture.take_printed(stream, text)
 
     def _running(self) -> pytest.Item | None:
-        from pytest_token_telemetry.plugin import RUNNING
-
         return self._config.stash.get(RUNNING, None)
 
     def _metrics(self, samples: tuple[Sample, ...], population: Population | None) -> Metrics:

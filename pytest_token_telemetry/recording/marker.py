@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry import values
 from pytest_token_telemetry.recording import record
+from pytest_token_telemetry.recording.running import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from fractions import Fraction
 
     import pytest
-
-NAME = "token_telemetry"
 
 _DEFAULTS = (
     *("category", "complexity", "deliverable_count", "task_id", "model"),
@@ -47,20 +46,20 @@ class Marker:
         if item is None:
             return cls()
         given: dict[str, object] = {}
-        for mark in item.iter_markers(NAME):
+        for mark in item.iter_markers(MARKER):
             if mark.args:
-                raise TypeError(f"{NAME}: {mark.args[0]!r} has no keyword (write {NAME}(category='docs'))")
+                raise TypeError(f"{MARKER}: {mark.args[0]!r} has no keyword (write {MARKER}(category='docs'))")
             given = {**mark.kwargs, **given}
         unknown = [name for name in given if name not in (*_DEFAULTS, *_LIMITS)]
         if unknown:
             raise TypeError(
-                f"{NAME}: there is no keyword {unknown[0]!r} (they are {', '.join((*_DEFAULTS, *_LIMITS))})"
+                f"{MARKER}: there is no keyword {unknown[0]!r} (they are {', '.join((*_DEFAULTS, *_LIMITS))})"
             )
         limits = {name: _limit(name, given.pop(name)) for name in _LIMITS if name in given}
         try:
             record.line(predicted_output_tokens=0, output_tokens=0, **given)  # type: ignore[arg-type] # checked there
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{NAME}: {error}") from None
+            raise type(error)(f"{MARKER}: {error}") from None
         return cls(given, **limits)
 
 
@@ -68,4 +67,4 @@ def _limit(name: str, value: object) -> Fraction:
     try:
         return values.rate(str(value))
     except ValueError as error:
-        raise ValueError(f"{NAME}: {name}: {error}") from None
+        raise ValueError(f"{MARKER}: {name}: {error}") from None

@@ -53,6 +53,7 @@ def test_an_unrelated_project_imports_nothing_heavy_and_nothing_of_the_gate(
             "verdict",
             "recording",
             "recording.arrivals",
+            "recording.running",
             "hookspecs",
         )
     }

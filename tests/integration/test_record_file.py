@@ -341,3 +341,17 @@ def test_the_directory_that_is_read_may_be_the_one_that_recording_makes(project:
     )
     assert result.report is not None
     assert (result.report["counts"]["samples"], result.report["counts"]["duplicates"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ("--junitxml=kept.jsonl", "--junitxml writes to the same file"),
+        ("--token-telemetry-baseline=kept.jsonl", "--token-telemetry-baseline reads the same file"),
+    ],
+)
+def test_a_file_of_others_is_no_record(project: Any, run: Run, other: str, says: str) -> None:
+    project("def test_it(token_telemetry): call(token_telemetry, 'a')")
+    result = run("--token-telemetry", "--token-telemetry-record=kept.jsonl", other, directory=None)
+    assert result.exit == 4
+    assert says in result.text

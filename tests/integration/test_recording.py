@@ -796,3 +796,14 @@ def test_a_session_that_is_told_to_end_well_before_the_checks_does_not(run: Run,
     result = run("--token-telemetry", directory=None, process=True)
     assert result.exit == 2
     assert "not judged: the session ended before the checks" in result.text
+
+
+@pytest.mark.parametrize("layout", [[], ["-n", "2"]], ids=["one process", "two workers"])
+def test_a_malformed_setting_is_refused_before_a_test_could_begin_to_record(
+    run: Run, pytester: pytest.Pytester, layout: list[str]
+) -> None:
+    pytester.makeini("[pytest]\ntoken_telemetry_capture_level = loud\n")
+    pytester.makepyfile("import pytest\n@pytest.mark.token_telemetry(category='docs')\ndef test_it(): pass")
+    result = run(*layout, directory=None, process=True)
+    assert result.exit == 4
+    assert "token_telemetry_capture_level in tox.ini: 'loud' is not a log level" in result.text
