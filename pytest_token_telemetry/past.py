@@ -73,11 +73,14 @@ class PastOfSession:
 
         Data that is not ready makes no baseline: what it says of the calls is chance.
         """
+        from pytest_token_telemetry.gate.drifting import baseline_of
         from pytest_token_telemetry.reporters import baseline, history
 
         errors = []
-        if self._settings.save_baseline is not None and self.reading is not None and verdict.ready:
-            errors += baseline.write(self.reading, self._settings, self._settings.save_baseline)
+        path = self._settings.save_baseline
+        if path is not None and self.reading is not None and verdict.ready:
+            kept = baseline_of(self.reading, self._settings)
+            errors += baseline.write(kept, path, str(self._settings.texts["save_baseline"]))
         if self._settings.history is not None:
             errors += history.append(verdict, self._settings.history)
         return errors

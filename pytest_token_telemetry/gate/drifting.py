@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.analysis.baseline import new_rows, summaries
+from pytest_token_telemetry.analysis.baseline import baseline, new_rows, summaries, terms
 from pytest_token_telemetry.analysis.drift import LEAST_SAMPLES, RateDrift, drift
 from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.strata import labels
@@ -21,7 +21,11 @@ from pytest_token_telemetry.verdict import (
 from pytest_token_telemetry.wording import chance, percent, plural, times
 
 if TYPE_CHECKING:
+    from pytest_token_telemetry.analysis.baseline import Baseline
     from pytest_token_telemetry.analysis.drift import Finding, RatioDrift
+    from pytest_token_telemetry.analysis.populations import Judged
+    from pytest_token_telemetry.analysis.strata import Labels
+    from pytest_token_telemetry.columns import Samples
     from pytest_token_telemetry.gate.past import Past
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.reading import Reading
@@ -39,16 +43,30 @@ def drift_report(reading: Reading, settings: Settings, past: Past) -> DriftRepor
         return None
     if past.baseline is None:
         return DriftReport(missing=_NO_BASELINE, baseline_samples=0, new_samples=0, drift=None)
-    samples = one_per_task(reading.samples) if settings.one_per_task else reading.samples
+    samples, population, named = _recorded(reading, settings)
     rows = new_rows(samples, past.baseline)
-    population = judged(samples, settings.population, settings.under_multiplier)
-    head = summaries(samples, population, labels(samples, settings.alias), rows)
+    head = summaries(samples, population, named, rows)
     return DriftReport(
         missing=None,
         baseline_samples=past.baseline.samples,
         new_samples=len(rows),
         drift=drift(past.baseline.strata, head),
     )
+
+
+def baseline_of(reading: Reading, settings: Settings) -> Baseline:
+    """What to keep of ``reading``, for later calls to be compared with."""
+    return baseline(
+        *_recorded(reading, settings),
+        terms(settings.population, settings.under_multiplier, settings.alias, one_per_task=settings.one_per_task),
+    )
+
+
+def _recorded(reading: Reading, settings: Settings) -> tuple[Samples, Judged, Labels]:
+    """The samples that take part, with the predictions of their time: which of them count, and their categories."""
+    samples = one_per_task(reading.samples) if settings.one_per_task else reading.samples
+    population = judged(samples, settings.population, settings.under_multiplier)
+    return samples, population, labels(samples, settings.alias)
 
 
 def drift_checks(report: DriftReport, settings: Settings, *, ready: bool) -> list[Check]:

@@ -7,10 +7,6 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.analysis.baseline import baseline, terms
-from pytest_token_telemetry.analysis.populations import judged
-from pytest_token_telemetry.analysis.strata import labels
-from pytest_token_telemetry.analysis.tasks import one_per_task
 from pytest_token_telemetry.reporters.files import replace_file
 from pytest_token_telemetry.settings import flag
 from pytest_token_telemetry.sources.baseline import SCHEMA
@@ -19,21 +15,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_token_telemetry.analysis.baseline import Baseline
-    from pytest_token_telemetry.settings import Settings
-    from pytest_token_telemetry.sources.reading import Reading
 
 
-def write(reading: Reading, settings: Settings, path: Path) -> list[str]:
-    """Write what was judged to ``path``; one sentence if that fails."""
-    samples = one_per_task(reading.samples) if settings.one_per_task else reading.samples
-    population = judged(samples, settings.population, settings.under_multiplier)
-    on = terms(settings.population, settings.under_multiplier, settings.alias, one_per_task=settings.one_per_task)
+def write(kept: Baseline, path: Path, written: str) -> list[str]:
+    """Write ``kept`` to ``path``, which its user has ``written`` so; one sentence if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, render(baseline(samples, population, labels(samples, settings.alias), on)))
+        replace_file(path, render(kept))
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        return [f"{flag('save_baseline')}: {settings.texts['save_baseline']!r} could not be written: {reason}"]
+        return [f"{flag('save_baseline')}: {written!r} could not be written: {reason}"]
     return []
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pytest_token_telemetry.gate.drifting import baseline_of
 from pytest_token_telemetry.reporters.baseline import render, write
 from pytest_token_telemetry.sources.baseline import read
 from tests.unit.analysis.test_baseline import kept
@@ -20,7 +21,7 @@ def saved(tmp_path):
 
     def save(samples, **written):
         path = tmp_path / "out" / "baseline.json"
-        assert write(reading(samples), settings(save_baseline=HERE, **written), path) == []
+        assert write(baseline_of(reading(samples), settings(**written)), path, HERE) == []
         return path
 
     return save
@@ -116,10 +117,10 @@ def test_the_same_samples_leave_the_file_as_it_was(saved):
 
 def test_a_baseline_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "occupied").write_text("")
-    errors = write(reading(ready(60)), settings(save_baseline=HERE), tmp_path / "occupied" / "baseline.json")
+    errors = write(kept(ready(60)), tmp_path / "occupied" / "baseline.json", HERE)
     assert errors == ["--token-telemetry-save-baseline: 'out/baseline.json' could not be written: File exists"]
 
 
 def test_a_directory_is_no_place_for_a_baseline(tmp_path):
-    errors = write(reading(ready(60)), settings(save_baseline=HERE), tmp_path)
+    errors = write(kept(ready(60)), tmp_path, HERE)
     assert errors == ["--token-telemetry-save-baseline: 'out/baseline.json' could not be written: Is a directory"]
