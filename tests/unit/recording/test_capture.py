@@ -22,6 +22,7 @@ from tests.lines import cut_off, v2
 LEGACY = "[TokenEstimation] Predicted: 300 output tokens, Actual: 128 output tokens, Error: 57.3%"
 BUDGET = "[TOKEN_BUDGET] phase=phase-7 complexity=low input=1158 output=900/16384 total=5018 utilization=23.6%"
 CALL = {"predicted_output_tokens": 1000, "output_tokens": 900}
+LOGGER = logging.getLogger("agent")
 
 
 @contextmanager
@@ -39,11 +40,10 @@ class Recording:
     def __init__(self) -> None:
         self.tape = Tape(None)
         self.capture = Capture(self.tape)
-        self.logger = logging.getLogger("agent")
 
     def log(self, message: str, *arguments: object, **fields: object) -> Recording:
         with listening(self.capture):
-            self.logger.info(message, *arguments, extra={"token_telemetry": fields} if fields else None)
+            LOGGER.info(message, *arguments, extra={"token_telemetry": fields} if fields else None)
         self.capture.take_logged()
         return self
 
@@ -72,13 +72,17 @@ class Recording:
         return (len(cut["lines"]), cut["repeated"], sum(cut["unusable"].values())) if cut else (0, 0, 0)
 
 
+@pytest.fixture(autouse=True)
+def _verbose_logger() -> Iterator[None]:
+    """Let everything pass, whatever the root logger's level, for no longer than a test."""
+    LOGGER.setLevel(logging.DEBUG)
+    yield
+    LOGGER.setLevel(logging.NOTSET)
+
+
 @pytest.fixture
-def recording() -> Iterator[Recording]:
-    """With a logger that lets everything pass, whatever the root logger's level."""
-    made = Recording()
-    made.logger.setLevel(logging.DEBUG)
-    yield made
-    made.logger.setLevel(logging.NOTSET)
+def recording() -> Recording:
+    return Recording()
 
 
 @contextmanager
@@ -162,9 +166,9 @@ def test_the_arguments_of_a_message_are_part_of_it(recording: Recording) -> None
 
 def test_what_any_logger_lets_pass_is_caught_at_any_level(recording: Recording) -> None:
     with listening(recording.capture):
-        recording.logger.debug(v2(output=1))
-        recording.logger.critical(v2(output=2))
-        recording.logger.getChild("client").error(v2(output=3))
+        LOGGER.debug(v2(output=1))
+        LOGGER.critical(v2(output=2))
+        LOGGER.getChild("client").error(v2(output=3))
     recording.capture.take_logged()
     assert recording.outputs == [1, 2, 3]
 
@@ -289,7 +293,7 @@ def test_fields_beside_a_message_are_a_call(recording: Recording) -> None:
 )
 def test_fields_that_cannot_be_are_counted_and_break_nothing(recording: Recording, fields: object) -> None:
     with listening(recording.capture):
-        recording.logger.info("called", extra={"token_telemetry": fields})
+        LOGGER.info("called", extra={"token_telemetry": fields})
     recording.capture.take_logged()
     cut = recording.tape.cut()
     assert cut is not None
@@ -306,7 +310,7 @@ def test_fields_that_fail_when_they_are_looked_at_break_nothing(recording: Recor
 
     recording.log("called", **{**CALL, "model": Broken()})
     with listening(recording.capture):
-        recording.logger.info("called", extra={"token_telemetry": Broken()})
+        LOGGER.info("called", extra={"token_telemetry": Broken()})
     recording.capture.take_logged()
     assert recording.counts() == (0, 0, 2)
 
@@ -318,7 +322,7 @@ def test_fields_are_those_of_the_time_of_the_message(recording: Recording) -> No
     with listening(recording.capture):
         for n in (1, 2, 3):
             fields["output_tokens"] = features["n"] = n
-            recording.logger.info("called", extra={"token_telemetry": fields})
+            LOGGER.info("called", extra={"token_telemetry": fields})
     recording.capture.take_logged()
     assert recording.outputs == [1, 2, 3]
     assert [call["features"] for call in recording.calls] == [{"n": 1}, {"n": 2}, {"n": 3}]
@@ -326,7 +330,7 @@ def test_fields_are_those_of_the_time_of_the_message(recording: Recording) -> No
 
 def test_the_time_of_fields_is_that_of_the_message(recording: Recording) -> None:
     with listening(recording.capture):
-        recording.logger.info("called", extra={"token_telemetry": CALL})
+        LOGGER.info("called", extra={"token_telemetry": CALL})
     after = datetime.now(UTC)
     recording.capture.take_logged()
     assert datetime.fromisoformat(str(recording.calls[0]["time"])) <= after
@@ -519,7 +523,6 @@ def test_a_line_is_as_many_calls_as_the_way_that_shows_it_most_often(
 ) -> None:
     """By multisets: the union of the ways, less what the test recorded by itself."""
     recording = Recording()
-    recording.logger.setLevel(logging.DEBUG)
     for output in recorded:
         recording.record(output_tokens=output)
     for way, kind in shown:
@@ -560,7 +563,7 @@ def test_a_test_may_take_all_handlers_away(recording: Recording) -> None:
 
 
 def test_what_is_logged_outside_of_a_phase_is_not_caught(recording: Recording) -> None:
-    recording.logger.info(v2())
+    LOGGER.info(v2())
     recording.capture.take_logged()
     assert recording.counts() == (0, 0, 0)
 
@@ -574,8 +577,8 @@ def test_what_was_taken_is_not_taken_again(recording: Recording) -> None:
 def test_the_order_is_that_of_the_messages(recording: Recording) -> None:
     with listening(recording.capture):
         for n in (3, 1, 2):
-            recording.logger.info(v2(output=n))
-        recording.logger.info("called", extra={"token_telemetry": {**CALL, "output_tokens": 9}})
+            LOGGER.info(v2(output=n))
+        LOGGER.info("called", extra={"token_telemetry": {**CALL, "output_tokens": 9}})
     recording.capture.take_logged()
     assert recording.outputs == [3, 1, 2, 9]
 
