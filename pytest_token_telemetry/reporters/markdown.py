@@ -1,26 +1,24 @@
-"""The verdict as GitHub markdown: what a reviewer reads in five seconds, then the details, folded.
+"""The verdict as markdown: what a reviewer reads in five seconds, then the details.
 
-Names and paths come from logs that anybody may have written. They stand in HTML ``<code>`` in HTML tables only, escaped
-and on one line: there GitHub makes no mention, reference, link or emoji of them, and no pipe or back-tick ends a cell.
+The order and the words are the same for everybody; how they are written is up to a `Flavour`.
 """
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
-
-from tabulate import tabulate
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.reporters import tuning_words
+from pytest_token_telemetry.reporters.flavours import GITHUB
 from pytest_token_telemetry.verdict import Untrusted
-from pytest_token_telemetry.wording import inert, listing, percent, plural
+from pytest_token_telemetry.wording import listing, percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_token_telemetry.analysis.strata import Stratum
     from pytest_token_telemetry.analysis.tuning import Tuning
+    from pytest_token_telemetry.reporters.flavours import Flavour
     from pytest_token_telemetry.verdict import Cell, Check, Section, Verdict, WorstSample
 
 LONGEST = 60_000
@@ -43,45 +41,43 @@ _ALERTS = {"tune": "CAUTION", "not-ready": "WARNING", "inconclusive": "NOTE"}
 _OUTCOMES = {"pass": "✅ pass", "fail": "❌ fail", "skip": "⚪ skipped", "warn": "⚠️ warning"}
 
 
-def render(verdict: Verdict) -> str:
+def render(verdict: Verdict, write: Flavour = GITHUB) -> str:
     """``verdict`` as markdown, below the 65,536 characters of a comment."""
     for rows in ROWS_SHOWN:
-        text = _document(verdict, rows)
+        text = _document(write, verdict, rows)
         if len(text) <= LONGEST:
             break
     return text
 
 
-def _document(verdict: Verdict, rows: int) -> str:
+def _document(write: Flavour, verdict: Verdict, rows: int) -> str:
     blocks = [
         f"## {_SYMBOLS[verdict.conclusion]} Token telemetry: {_TITLES[verdict.conclusion]}",
-        _lead(verdict),
-        "\n".join(f"- {_own(step)}" for step in verdict.advice),
-        _checks(verdict),
-        "\n".join(f"- {_own(note)}" for note in verdict.notes),
-        *(_section(section, rows) for section in verdict.sections),
-        _folded("Most output for its prediction", _worst(verdict.worst[:rows])) if verdict.worst else "",
-        _folded("By category, complexity and number of deliverables", _strata(verdict, min(rows, STRATA_SHOWN))),
-        _folded("Tuning advice", _tuning(verdict.tuning, rows)) if verdict.tuning is not None else "",
-        _folded("What to collect", "\n".join(f"- {_own(sentence)}" for sentence in verdict.plan.sentences)),
-        _folded("Sources", _sources(verdict, rows)),
-        _folded("Settings", _settings(verdict, rows)),
-        f"<sub>{_counts(verdict)} · pytest-token-telemetry {__version__}</sub>",
+        write.lead(write.own(verdict.headline), _ALERTS.get(verdict.conclusion)),
+        _bullets(write, verdict.advice),
+        _checks(write, verdict),
+        _bullets(write, verdict.notes),
+        *(_section(write, section, rows) for section in verdict.sections),
+        write.part("Most output for its prediction", _worst(write, verdict.worst[:rows])),
+        write.part(
+            "By category, complexity and number of deliverables", _strata(write, verdict, min(rows, STRATA_SHOWN))
+        ),
+        write.part("Tuning advice", _tuning(write, verdict.tuning, rows)),
+        write.part("What to collect", _bullets(write, verdict.plan.sentences)),
+        write.part("Sources", _sources(write, verdict, rows)),
+        write.part("Settings", _settings(write, verdict, rows)),
+        write.last_line(f"{_counts(verdict)} · pytest-token-telemetry {__version__}"),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _lead(verdict: Verdict) -> str:
-    headline = f"**{_own(verdict.headline)}**"
-    alert = _ALERTS.get(verdict.conclusion)
-    return f"> [!{alert}]\n> {headline}" if alert else headline
+def _bullets(write: Flavour, sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {write.own(sentence)}" for sentence in sentences)
 
 
-def _checks(verdict: Verdict) -> str:
-    rows = [(_outcome(check), check.id.replace("::", " "), _own(check.message)) for check in verdict.checks]
-    if not rows:
-        return ""
-    return tabulate(rows, ("Outcome", "Check", "Figure"), tablefmt="github", disable_numparse=True)
+def _checks(write: Flavour, verdict: Verdict) -> str:
+    rows = [(_outcome(check), check.id.replace("::", " "), write.own(check.message)) for check in verdict.checks]
+    return write.figures(("Outcome", "Check", "Figure"), rows) if rows else ""
 
 
 def _outcome(check: Check) -> str:
@@ -90,26 +86,24 @@ def _outcome(check: Check) -> str:
     return _OUTCOMES[check.outcome]
 
 
-def _section(section: Section, most: int) -> str:
-    """A part that was asked for: its sentences in sight, its table folded."""
-    sentences = "\n".join(f"- {_own(sentence)}" for sentence in section.sentences)
-    if not section.columns:
-        return f"**{section.title}**\n\n{sentences}"
-    table = _table(
-        tuple(map(_own, section.columns)),
-        (tuple(map(_cell, row)) for row in section.rows[:most]),
+def _section(write: Flavour, section: Section, most: int) -> str:
+    """A part that was asked for."""
+    table = write.table(
+        tuple(map(write.own, section.columns)),
+        (tuple(_cell(write, cell) for cell in row) for row in section.rows[:most]),
         len(section.rows) - most,
     )
-    folded = _folded(section.title, table)
-    return f"{sentences}\n\n{folded}" if sentences else folded
+    return write.section(section.title, _bullets(write, section.sentences), table if section.columns else "")
 
 
-def _cell(cell: Cell) -> str:
-    return _code(cell.text) if isinstance(cell, Untrusted) else _own(cell)
+def _cell(write: Flavour, cell: Cell) -> str:
+    return write.code(cell.text) if isinstance(cell, Untrusted) else write.own(cell)
 
 
-def _worst(samples: Iterable[WorstSample]) -> str:
-    return _table(
+def _worst(write: Flavour, samples: Sequence[WorstSample]) -> str:
+    if not samples:
+        return ""
+    return write.table(
         ("output / prediction", "predicted", "output", "cut off", "category", "task", "where"),
         (
             (
@@ -117,18 +111,18 @@ def _worst(samples: Iterable[WorstSample]) -> str:
                 f"{sample.predicted_output_tokens:,}",
                 f"{sample.output_tokens:,}",
                 {True: "yes", False: "no", None: "not said"}[sample.truncated],
-                _code(sample.category),
-                _code(sample.task_id),
-                _code(sample.source),
+                write.code(sample.category),
+                write.code(sample.task_id),
+                write.code(sample.source),
             )
             for sample in samples
         ),
     )
 
 
-def _strata(verdict: Verdict, most: int) -> str:
-    return "\n".join(
-        _stratum_table(kind, strata, most)
+def _strata(write: Flavour, verdict: Verdict, most: int) -> str:
+    return write.stacked(
+        _stratum_table(write, kind, strata, most)
         for kind, strata in (
             ("category", verdict.strata.category),
             ("complexity", verdict.strata.complexity),
@@ -138,17 +132,17 @@ def _strata(verdict: Verdict, most: int) -> str:
     )
 
 
-def _stratum_table(kind: str, strata: Sequence[Stratum], most: int) -> str:
-    return _table(
+def _stratum_table(write: Flavour, kind: str, strata: Sequence[Stratum], most: int) -> str:
+    return write.table(
         (kind, "attempts", "successful", "truncated", "judged", "underestimated", "waste P50", "waste P90"),
         (
             (
-                _code(stratum.name),
+                write.code(stratum.name),
                 f"{stratum.attempts:,}",
                 f"{stratum.successes:,}",
-                _marked(stratum.truncated, proven=stratum.truncation_proven),
+                _marked(write, stratum.truncated, proven=stratum.truncation_proven),
                 f"{stratum.risk:,}",
-                _marked(stratum.underestimated, proven=stratum.underestimation_proven),
+                _marked(write, stratum.underestimated, proven=stratum.underestimation_proven),
                 "" if stratum.waste_p50 is None else f"{stratum.waste_p50:.2f}",
                 "" if stratum.waste_p90 is None else f"{stratum.waste_p90:.2f}",
             )
@@ -158,15 +152,17 @@ def _stratum_table(kind: str, strata: Sequence[Stratum], most: int) -> str:
     )
 
 
-def _marked(events: int, *, proven: bool) -> str:
+def _marked(write: Flavour, events: int, *, proven: bool) -> str:
     """In bold and with a word where the rate is proven to be above its target."""
-    return f"<b>{events:,} (proven)</b>" if proven else f"{events:,}"
+    return write.strong(f"{events:,} (proven)") if proven else f"{events:,}"
 
 
-def _tuning(tuning: Tuning, most: int) -> str:
+def _tuning(write: Flavour, tuning: Tuning | None, most: int) -> str:
+    if tuning is None:
+        return ""
     advice = [*tuning.categories, *tuning.cells]
     tables = [
-        _table(
+        write.table(
             (
                 "category",
                 "judged",
@@ -180,24 +176,24 @@ def _tuning(tuning: Tuning, most: int) -> str:
             ),
             (
                 (
-                    _code(each.name) + (f" {_code(each.complexity)}" if each.complexity else ""),
+                    write.code(each.name) + (f" {write.code(each.complexity)}" if each.complexity else ""),
                     f"{each.n:,}",
                     f"{each.truncated:,}",
                     f"{each.underestimated:,}",
                     tuning_words.multiplier(each),
                     tuning_words.expectation(each),
-                    _own(tuning_words.waste(each.waste_p50)),
-                    _own(tuning_words.waste(each.waste_p90)),
+                    write.own(tuning_words.waste(each.waste_p50)),
+                    write.own(tuning_words.waste(each.waste_p90)),
                     tuning_words.spread_floor(each),
                 )
                 for each in advice[:most]
             ),
             len(advice) - most,
         ),
-        _table(
+        write.table(
             ("suggested max_tokens", "judged", *(f"at {percent(cap.risk)} risk" for cap in tuning.max_tokens[0].caps)),
             (
-                (_code(each.name), f"{each.n:,}", *(tuning_words.cap(cap) for cap in each.caps))
+                (write.code(each.name), f"{each.n:,}", *(tuning_words.cap(cap) for cap in each.caps))
                 for each in tuning.max_tokens[:most]
             ),
             len(tuning.max_tokens) - most,
@@ -205,58 +201,58 @@ def _tuning(tuning: Tuning, most: int) -> str:
         if tuning.max_tokens
         else "",
     ]
-    tables.append(f"<p>{tuning_words.LEGEND}</p>")
+    tables.append(write.remark(tuning_words.LEGEND))
     if tuning.forward is not None:
-        tables.append(f"<p>{_own(tuning_words.forward(tuning.forward))}</p>")
-    return "\n".join(filter(None, tables))
+        tables.append(write.remark(write.own(tuning_words.forward(tuning.forward))))
+    return write.stacked(tables)
 
 
-def _sources(verdict: Verdict, most: int) -> str:
+def _sources(write: Flavour, verdict: Verdict, most: int) -> str:
     sources = verdict.sources
     by_samples = sorted(sources.files, key=lambda file: -file.samples)
     tables = [
-        _table(
+        write.table(
             ("file or test" if verdict.counts.tests else "file", "samples"),
-            ((_code(file.path), f"{file.samples:,}") for file in by_samples[:most]),
+            ((write.code(file.path), f"{file.samples:,}") for file in by_samples[:most]),
             len(by_samples) - most,
         )
     ]
     if sources.unreadable:
         unreadable = list(sources.unreadable.items())
         tables.append(
-            _table(
+            write.table(
                 ("could not be read", "because"),
-                ((_code(path), _own(reason)) for path, reason in unreadable[:most]),
+                ((write.code(path), write.own(reason)) for path, reason in unreadable[:most]),
                 len(unreadable) - most,
             )
         )
     if sources.unusable:
         unusable = list(sources.unusable.items())
         tables.append(
-            _table(
+            write.table(
                 ("unusable because", "lines", "such as"),
                 (
-                    (_own(reason), f"{lines.count:,}", " ".join(_code(place) for place in lines.places))
+                    (write.own(reason), f"{lines.count:,}", " ".join(write.code(place) for place in lines.places))
                     for reason, lines in unusable[:most]
                 ),
                 len(unusable) - most,
             )
         )
-    return "\n".join(tables)
+    return write.stacked(tables)
 
 
-def _settings(verdict: Verdict, most: int) -> str:
-    return _table(
+def _settings(write: Flavour, verdict: Verdict, most: int) -> str:
+    return write.table(
         ("setting", "in force"),
-        ((_code(name), _setting(value, most)) for name, value in verdict.settings.items()),
+        ((write.code(name), _setting(write, value, most)) for name, value in verdict.settings.items()),
     )
 
 
-def _setting(value: str | list[str], most: int) -> str:
+def _setting(write: Flavour, value: str | list[str], most: int) -> str:
     if isinstance(value, str):
-        return _code(value)
+        return write.code(value)
     more = f" and {len(value) - most:,} more" if len(value) > most else ""
-    return " ".join(_code(each) for each in value[:most]) + more
+    return " ".join(write.code(each) for each in value[:most]) + more
 
 
 def _counts(verdict: Verdict) -> str:
@@ -267,25 +263,3 @@ def _counts(verdict: Verdict) -> str:
     ]
     where = listing(filter(None, places))
     return f"{verdict.population} population · {plural(counts.samples, 'sample')} in {where}"
-
-
-def _folded(summary: str, body: str) -> str:
-    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>" if body else ""
-
-
-def _table(header: Iterable[str], rows: Iterable[Sequence[str]], more: int = 0) -> str:
-    """An HTML table without a blank line, which would end it. Its cells are HTML already."""
-    lines = [f"<tr>{''.join(f'<th>{cell}</th>' for cell in header)}</tr>"]
-    lines += (f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    if more > 0:
-        lines.append(f"<tr><td>and {more:,} more</td></tr>")
-    return "<table>\n" + "\n".join(lines) + "\n</table>"
-
-
-def _code(untrusted: str | None) -> str:
-    return "not said" if untrusted is None else f"<code>{html.escape(inert(untrusted)) or '&nbsp;'}</code>"
-
-
-def _own(text: str) -> str:
-    """Our own words, and settings within them."""
-    return html.escape(text, quote=False).replace("|", "&#124;")
