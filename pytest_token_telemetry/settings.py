@@ -242,6 +242,12 @@ class Settings:
         "Append the same summary to PATH, as $GITHUB_STEP_SUMMARY wants it.",
         is_path=True,
     )
+    markdown_flavour: str = _setting(
+        values.one_of("github", "plain"),
+        "github",
+        "github|plain",
+        "How the summary is written: for GitHub, or without HTML, for GitLab, Bitbucket and e-mail.",
+    )
     tuning: Path | None = _setting(
         values.path, None, "PATH", "Write the tuning advice as JSON, whatever the verdict.", is_path=True
     )

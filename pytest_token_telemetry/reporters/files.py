@@ -55,9 +55,9 @@ def _texts(verdict: Verdict, settings: Settings) -> list[tuple[str, str]]:
 
         texts.append(("junit", junit.render(verdict, settings.junit_family)))
     if settings.markdown or settings.markdown_append:
-        from pytest_token_telemetry.reporters import markdown
+        from pytest_token_telemetry.reporters import flavours, markdown
 
-        summary = markdown.render(verdict)
+        summary = markdown.render(verdict, flavours.FLAVOURS[settings.markdown_flavour])
         texts += [(name, summary) for name in ("markdown", "markdown_append") if getattr(settings, name)]
     if settings.tuning and verdict.tuning is not None:
         from pytest_token_telemetry.reporters import tuning

@@ -7,6 +7,7 @@ written, and each flavour has its own way to keep them from becoming markup.
 from __future__ import annotations
 
 import html
+import re
 from typing import TYPE_CHECKING, Protocol
 
 from tabulate import tabulate
@@ -103,4 +104,74 @@ class _GitHub:
         return f"<sub>{text}</sub>"
 
 
+class _Plain:
+    """For GitLab, Bitbucket and e-mail: markdown that reads well as it is, without HTML.
+
+    Untrusted texts stand in code spans, whose fence is longer than any run of back-ticks in them. A pipe would end a
+    table's cell even there, and an escaped one would not read well as it is: it is shown as a broken bar.
+    """
+
+    def own(self, text: str) -> str:
+        return _HTML.sub(r"\\\g<0>", text).replace("|", _BAR)
+
+    def code(self, untrusted: str | None) -> str:
+        if untrusted is None:
+            return "not said"
+        text = _LONG_FENCE.sub("…", inert(untrusted).replace("|", _BAR)) or "\N{NO-BREAK SPACE}"
+        fence = "`" * (max(map(len, _FENCE.findall(text)), default=0) + 1)
+        pad = " " if text[0] in "` " or text[-1] in "` " else ""  # parsers take one blank off either end
+        return f"{fence}{pad}{text}{pad}{fence}"
+
+    def strong(self, own: str) -> str:
+        return f"**{own}**"
+
+    def lead(self, headline: str, alert: str | None) -> str:  # noqa: ARG002 - the heading says as much
+        return f"**{headline}**"
+
+    def figures(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+        return self.table(header, rows)
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], more: int = 0) -> str:
+        """With pipes, below each other where the cells are not too long."""
+        lines = [header, *rows]
+        widths = [min(max(map(len, column)), _WIDEST) for column in zip(*lines, strict=True)]
+        lines.insert(1, ["-" * max(width, 3) for width in widths])
+        widths[-1] = 0
+        text = "\n".join(
+            f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in lines
+        )
+        return f"{text}\n\nand {more:,} more" if more > 0 else text
+
+    def remark(self, text: str) -> str:
+        return text
+
+    def stacked(self, blocks: Iterable[str]) -> str:
+        return "\n\n".join(filter(None, blocks))
+
+    def part(self, title: str, body: str) -> str:
+        return f"### {title}\n\n{body}" if body else ""
+
+    def section(self, title: str, sentences: str, table: str) -> str:
+        return self.part(title, self.stacked((sentences, table)))
+
+    def last_line(self, text: str) -> str:
+        return text
+
+
+_BAR = "\N{BROKEN BAR}"
+
+_WIDEST = 40
+"""Characters to which the cells of a column are filled up."""
+
+_FENCE = re.compile("`+")
+
+_LONG_FENCE = re.compile("`{20,}")
+"""Parsers look for no end of a span that begins with more than 80 (``MAXBACKTICKS`` of cmark)."""
+
+_HTML = re.compile(r"[<&](?=[A-Za-z/!?#])")
+
 GITHUB: Flavour = _GitHub()
+PLAIN: Flavour = _Plain()
+
+FLAVOURS = {"github": GITHUB, "plain": PLAIN}
+"""By the name that the setting has for it."""

@@ -88,12 +88,17 @@ def _outcome(check: Check) -> str:
 
 def _section(write: Flavour, section: Section, most: int) -> str:
     """A part that was asked for."""
-    table = write.table(
+    return write.section(section.title, _bullets(write, section.sentences), _section_table(write, section, most))
+
+
+def _section_table(write: Flavour, section: Section, most: int) -> str:
+    if not section.columns:
+        return ""
+    return write.table(
         tuple(map(write.own, section.columns)),
         (tuple(_cell(write, cell) for cell in row) for row in section.rows[:most]),
         len(section.rows) - most,
     )
-    return write.section(section.title, _bullets(write, section.sentences), table if section.columns else "")
 
 
 def _cell(write: Flavour, cell: Cell) -> str:

@@ -42,6 +42,7 @@ GOOD = {
     "junit_family": "xunit2",
     "markdown": "out/summary.md",
     "markdown_append": "out/steps.md",
+    "markdown_flavour": "plain",
     "tuning": "out/tuning.json",
     "record": "out/samples.jsonl",
     "capture_logs": "true",
@@ -167,6 +168,7 @@ REFUSED = {
     "history": ("runs/h.jsonl", "'runs/h.jsonl' would be read as a log (name a file that no pattern matches)"),
     "tier2": ("pass", "'pass' is not one of warn, fail"),
     "junit_family": ("legacy", "'legacy' is not one of xunit1, xunit2"),
+    "markdown_flavour": ("gitlab", "'gitlab' is not one of github, plain"),
 }
 
 

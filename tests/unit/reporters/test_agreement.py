@@ -13,6 +13,7 @@ from lxml import etree
 
 from pytest_token_telemetry.reporters import json as report
 from pytest_token_telemetry.reporters import junit, markdown, terminal
+from pytest_token_telemetry.reporters.flavours import FLAVOURS
 from pytest_token_telemetry.verdict import ALL_CHECK_IDS, DRIFT
 from tests.unit.reporters.verdicts import verdicts
 
@@ -49,11 +50,11 @@ def in_junit(found, family):
     }
 
 
-def in_markdown(found):
-    html = cmarkgfm.github_flavored_markdown_to_html(markdown.render(found), Options.CMARK_OPT_UNSAFE)
+def in_markdown(found, write):
+    html = cmarkgfm.github_flavored_markdown_to_html(markdown.render(found, write), Options.CMARK_OPT_UNSAFE)
     document = lxml.html.fragment_fromstring(html, create_parent="div")
     rows = [[cell.text_content() for cell in row] for row in document.findall("table/tbody/tr")]
-    return {name.replace(" ", "::"): SHOWN[symbol] for symbol, name, _ in rows}
+    return {name.replace(" ", "::"): SHOWN[symbol] for symbol, name, *_ in rows if symbol in SHOWN}
 
 
 @limits(deadline=None, max_examples=150)
@@ -63,7 +64,8 @@ def test_every_report_tells_the_same_outcome_of_every_check(found):
     assert in_json(found) == expected
     assert in_terminal(found, verbose=False) == expected
     assert in_terminal(found, verbose=True) == expected
-    assert in_markdown(found) == expected
+    for write in FLAVOURS.values():
+        assert in_markdown(found, write) == expected
     for family in ("xunit1", "xunit2"):
         assert in_junit(found, family) == {
             id: "pass" if outcome == "warn" else outcome for id, outcome in expected.items()
@@ -80,7 +82,9 @@ def test_every_report_tells_the_same_conclusion(found):
         "inconclusive": "inconclusive",
     }
     assert json.loads(report.render(found))["verdict"] == found.conclusion
-    assert markdown.render(found).partition("\n")[0].endswith(f" Token telemetry: {titles[found.conclusion]}")
+    for write in FLAVOURS.values():
+        heading, _, _ = markdown.render(found, write).partition("\n")
+        assert heading.endswith(f" Token telemetry: {titles[found.conclusion]}")
     assert terminal.screen(found, 80, verbose=False)[0][0].startswith(f"{found.title}: ")
     suite = etree.fromstring(junit.render(found, "xunit1").encode())
     assert suite.find(".//property[@name='verdict']").get("value") == found.conclusion

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_token_telemetry.reporters import files, markdown
+from pytest_token_telemetry.reporters import files, flavours, markdown
 from pytest_token_telemetry.reporters.files import write_reports
 from tests.unit.gate.cases import ready, settings, verdict
 
@@ -41,6 +41,12 @@ def test_nothing_is_written_that_was_not_asked_for(tmp_path, monkeypatch):
 def test_the_junit_family_is_as_asked_for(family, tmp_path):
     write_reports(FOUND, settings(junit=str(tmp_path / "x.xml"), junit_family=family))
     assert (' line="' in (tmp_path / "x.xml").read_text(encoding="utf-8")) == (family == "xunit1")
+
+
+@pytest.mark.parametrize("name", ["markdown", "markdown_append"])
+def test_the_markdown_flavour_is_as_asked_for(name, tmp_path):
+    write_reports(FOUND, settings(**{name: str(tmp_path / "x.md")}, markdown_flavour="plain"))
+    assert (tmp_path / "x.md").read_text(encoding="utf-8") == markdown.render(FOUND, flavours.PLAIN)
 
 
 def test_missing_directories_are_made(tmp_path):

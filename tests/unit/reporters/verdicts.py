@@ -21,6 +21,7 @@ MARK = "ZQX"
 HOSTILE = [
     "a|b|c",
     "`x` ``y`` ```z",
+    f"<b>{'`' * 90}",
     "</code><script>alert(1)</script>",
     "</td></tr></table></details><h1>x",
     "<!-- <img src=x onerror=alert(1)> -->",
