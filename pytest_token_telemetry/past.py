@@ -28,6 +28,12 @@ def has_hook(config: pytest.Config) -> bool:
     return bool(config.hook.pytest_token_telemetry_estimate.get_hookimpls())
 
 
+def _hook(config: pytest.Config) -> Callable[..., object]:
+    """The function that is asked first."""
+    function: Callable[..., object] = config.hook.pytest_token_telemetry_estimate.get_hookimpls()[-1].function
+    return function
+
+
 class PastOfSession:
     """The estimators, the baseline and the history of one session."""
 
@@ -103,6 +109,7 @@ class PastOfSession:
 
     def _replay(self, samples: Samples) -> Replay:
         from pytest_token_telemetry.analysis.replayed import rows_to_ask
+        from pytest_token_telemetry.replay.locate import defined_at
         from pytest_token_telemetry.replay.run import Replay, replay
 
         def ask_hook(request: object) -> object:
@@ -112,10 +119,11 @@ class PastOfSession:
         rows = rows_to_ask(samples, judges_legacy=settings.population == "all", one_per_task=settings.one_per_task)
         head = replay(samples, rows, self._estimator or ask_hook)
         name = str(settings.texts.get("estimator", "pytest_token_telemetry_estimate"))
+        source = defined_at(self._estimator or _hook(self._config), self._config.invocation_params.dir)
         if settings.base_estimator is None:
-            return Replay(name, head)
+            return Replay(name, head, source=source)
         base = self._replay_base(samples, rows, settings.base_estimator)
-        return Replay(name, head, str(settings.texts["base_estimator"]), base)
+        return Replay(name, head, str(settings.texts["base_estimator"]), base, source)
 
     def _replay_base(self, samples: Samples, rows: Integers, base: Location) -> Estimates:
         from pytest_token_telemetry.replay.run import replay_apart

@@ -185,6 +185,8 @@ class WorstSample:
     truncated: bool | None
     ratio: float | None
     """Output over prediction; ``None`` if the prediction is not above 0."""
+    underestimated: bool
+    """True if the underestimation rate counts it."""
     kind: Literal["file", "test"] = "file"
 
     @property
@@ -290,6 +292,8 @@ class ReplayReport:
     """What an estimator would have predicted for the recorded calls."""
 
     estimator: str
+    source: str | None
+    """Where it is defined, as ``file:line``, if Python knows."""
     calls: int
     replayed: int
     cannot: int
@@ -387,6 +391,9 @@ class Verdict:
     sections: tuple[Section, ...] = ()
     """The three above in words."""
     worst: tuple[WorstSample, ...]
+    """Of all that are judged."""
+    cut_off: tuple[WorstSample, ...]
+    """Of those that the truncation rate counts."""
     sources: Sources
     settings: Mapping[str, str | list[str]]
 

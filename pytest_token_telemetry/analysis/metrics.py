@@ -129,12 +129,12 @@ def wasteful(samples: Samples, judged: Judged, limit: float) -> Share:
     return Share(int(np.count_nonzero(ratios >= limit)), len(ratios))
 
 
-def worst(samples: Samples, judged: Judged, most: int) -> list[tuple[int, float | None]]:
-    """The rows, at most ``most``, with the most output for their prediction, and how many times it they took.
+def worst(samples: Samples, among: Mask, most: int) -> list[tuple[int, float | None]]:
+    """The rows of ``among``, at most ``most``, with the most output for their prediction, and how many times it.
 
     A prediction of 0 or less has no ratio and comes first.
     """
-    rows = np.flatnonzero(judged.at_risk)
+    rows = np.flatnonzero(among)
     predicted = samples.predicted_output_tokens[rows]
     ratios = np.full(len(rows), np.inf)
     np.divide(samples.output_tokens[rows], predicted, out=ratios, where=predicted > 0)

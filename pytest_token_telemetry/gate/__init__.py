@@ -37,6 +37,7 @@ from pytest_token_telemetry.verdict import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from pytest_token_telemetry.columns import Mask
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.reading import Reading
 
@@ -101,7 +102,8 @@ def judge(
         drift=drift,
         history=past.history,
         sections=tuple(sections(replay, drift, past.history)),
-        worst=tuple(_worst(findings)),
+        worst=tuple(_worst(findings, findings.judged.at_risk)),
+        cut_off=tuple(_worst(findings, findings.judged.truncated)),
         sources=Sources(reading.files, reading.unreadable, reading.unusable, reading.outside, reading.special),
         settings=settings.texts,
     )
@@ -176,7 +178,7 @@ def _counts(findings: Findings) -> Counts:
     )
 
 
-def _worst(findings: Findings) -> list[WorstSample]:
+def _worst(findings: Findings, among: Mask) -> list[WorstSample]:
     samples, files = findings.samples, findings.reading.files
     codes, names = findings.labels.category
     return [
@@ -190,6 +192,7 @@ def _worst(findings: Findings) -> list[WorstSample]:
             output_tokens=int(samples.output_tokens[row]),
             truncated=None if samples.truncated[row] == UNKNOWN else bool(samples.truncated[row]),
             ratio=ratio,
+            underestimated=bool(findings.judged.underestimated[row]),
         )
-        for row, ratio in worst(samples, findings.judged, WORST_SHOWN)
+        for row, ratio in worst(samples, among, WORST_SHOWN)
     ]

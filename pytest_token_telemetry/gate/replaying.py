@@ -46,6 +46,7 @@ def replay_report(findings: Findings) -> ReplayReport | None:
     recorded = judged(replayed.recorded, settings.population, settings.under_multiplier)
     return ReplayReport(
         estimator=replay.estimator,
+        source=replay.source,
         calls=replayed.calls,
         replayed=len(replayed.rows),
         cannot=replay.head.cannot,

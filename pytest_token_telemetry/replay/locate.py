@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,6 +75,33 @@ class Location:
         if not callable(found):
             raise LookupError(f"{self.module}:{self.name} is {type(found).__name__}, which cannot be called")
         return found
+
+
+def defined_at(estimator: object, base: Path) -> str | None:
+    """Where the code of ``estimator`` begins, as ``file:line``; ``None`` if it is not written in Python.
+
+    Args:
+        estimator: a function, a method, a class, an object that can be called, or any of these decorated or partial.
+        base: the directory from which a path of a file below it is shown.
+    """
+    while isinstance(estimator, functools.partial):
+        estimator = estimator.func
+    if not inspect.isroutine(estimator):
+        estimator = getattr(estimator if isinstance(estimator, type) else type(estimator), _called(estimator), None)
+    try:
+        code = getattr(inspect.unwrap(estimator), "__code__", None) if callable(estimator) else None
+    except ValueError:  # it wraps itself
+        return None
+    if not inspect.iscode(code):
+        return None
+    path = Path(code.co_filename)
+    shown = path.relative_to(base) if path.is_relative_to(base) else path
+    return f"{shown.as_posix()}:{code.co_firstlineno}"
+
+
+def _called(estimator: object) -> str:
+    """The method that runs when ``estimator``, which is no function, is called."""
+    return "__init__" if isinstance(estimator, type) else "__call__"
 
 
 def _is_below(module: object, directory: Path) -> bool:

@@ -35,6 +35,8 @@ class Replay:
     head: Estimates
     base_estimator: str | None = None
     base: Estimates | None = None
+    source: str | None = None
+    """Where the estimator is defined, as ``file:line``, if Python knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ def render(verdict: Verdict) -> str:
         "drift": None if verdict.drift is None else asdict(verdict.drift),
         "history": None if verdict.history is None else [asdict(each) for each in verdict.history],
         "worst": [_worst(sample) for sample in verdict.worst],
+        "cut_off": [_worst(sample) for sample in verdict.cut_off],
         "sources": [asdict(file) for file in verdict.sources.files],
         "not_read": {
             "unreadable": [{"path": path, "reason": why} for path, why in verdict.sources.unreadable.items()],

@@ -15,7 +15,8 @@ from xml.etree import ElementTree as ET
 
 from junit_xml import TestCase, TestSuite
 
-from pytest_token_telemetry.verdict import ROOT, UNDERESTIMATION
+from pytest_token_telemetry.reporters.places import place_of
+from pytest_token_telemetry.verdict import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,10 +72,10 @@ def _case(check: Check, verdict: Verdict) -> TestCase:
 
 
 def _place(check: Check, verdict: Verdict) -> tuple[str, int]:
-    """Where to look: the worst sample for underestimation, the first directory or test for all else."""
-    if verdict.worst and check.id == UNDERESTIMATION:
-        worst = verdict.worst[0]
-        return (worst.file, worst.line) if worst.kind == "file" else (worst.file.split("::")[0], 1)
+    """Where to look: a line that shows what the check says, or the first directory or test."""
+    found = place_of(check, verdict)
+    if found is not None:
+        return found.file, found.line
     places = [*verdict.settings["dir"], *(file.path.split("::")[0] for file in verdict.sources.files)]
     return next(iter(places), "."), 1
 

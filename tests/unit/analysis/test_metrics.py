@@ -108,7 +108,7 @@ def test_tokens_have_mean_and_median():
 
 def worst_of(rows, population="risk", most=5):
     samples = columns(rows)
-    return worst(samples, judged(samples, population, Fraction(1)), most)
+    return worst(samples, judged(samples, population, Fraction(1)).at_risk, most)
 
 
 def test_the_worst_samples_took_the_most_output_for_their_prediction():

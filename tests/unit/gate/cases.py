@@ -93,23 +93,33 @@ def verdict(samples: list[Sample], found: dict[str, Any] | None = None, **writte
 Estimator = Callable[[Request], object]
 
 
-def replay_of(samples: Samples, settings: Settings, estimator: Estimator, base: Estimator | None = None) -> Replay:
+def replay_of(
+    samples: Samples,
+    settings: Settings,
+    estimator: Estimator,
+    base: Estimator | None = None,
+    source: str | None = None,
+) -> Replay:
     """What ``estimator`` and ``base`` answer for ``samples`` under ``settings``."""
     rows = rows_to_ask(samples, judges_legacy=settings.population == "all", one_per_task=settings.one_per_task)
     head = replay(samples, rows, estimator)
     return (
-        Replay("new:predict", head)
+        Replay("new:predict", head, source=source)
         if base is None
-        else Replay("new:predict", head, "old:predict", replay(samples, rows, base))
+        else Replay("new:predict", head, "old:predict", replay(samples, rows, base), source)
     )
 
 
 def replayed(
-    samples: list[Sample], estimator: Estimator, base: Estimator | None = None, **written: str | list[str]
+    samples: list[Sample],
+    estimator: Estimator,
+    base: Estimator | None = None,
+    source: str | None = None,
+    **written: str | list[str],
 ) -> Verdict:
     """The verdict on what ``estimator`` predicts for ``samples``."""
     read, under = reading(samples), settings(**written)
-    return judge(read, under, past=Past(replay=replay_of(read.samples, under, estimator, base)))
+    return judge(read, under, past=Past(replay=replay_of(read.samples, under, estimator, base, source)))
 
 
 def baseline_of(samples: list[Sample], **written: str | list[str]) -> Baseline:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 
 import pytest
 
-from pytest_token_telemetry.replay.locate import Location, location
+from pytest_token_telemetry.replay.locate import Location, defined_at, location
 
 
 @pytest.fixture(autouse=True)
@@ -205,3 +206,65 @@ def test_a_module_that_breaks_over_a_name_is_refused(tmp_path):
 def test_what_cannot_be_called_is_refused(tmp_path):
     module(tmp_path, "predict = {}")
     assert refusal(f"{tmp_path}::far_estimator:predict") == "far_estimator:predict is dict, which cannot be called"
+
+
+# Where an estimator is defined ------------------------------------------------------------------------------------
+
+
+def plain(request):
+    return 1
+
+
+@functools.wraps(plain)
+def decorated(request):
+    return plain(request)
+
+
+class Called:
+    def __call__(self, call):
+        return 1
+
+    def method(self, request):
+        return 1
+
+
+class Made:
+    def __init__(self, request):
+        pass
+
+
+def first_line(text: str) -> int:
+    """The line of this file that holds ``text``."""
+    return next(n for n, line in enumerate(Path(__file__).read_text().splitlines(), start=1) if text in line)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "text"),
+    [
+        (plain, "def plain("),
+        (decorated, "def plain("),
+        (functools.partial(functools.partial(plain), 1), "def plain("),
+        (Called(), "def __call__(self, call)"),
+        (Called().method, "def method("),
+        (Made, "def __init__("),
+    ],
+    ids=["function", "decorated", "partial", "object", "method", "class"],
+)
+def test_an_estimator_is_defined_where_its_code_begins(estimator, text):
+    assert defined_at(estimator, Path(__file__).parent) == f"test_locate.py:{first_line(text)}"
+
+
+def test_what_lies_elsewhere_is_shown_whole(tmp_path):
+    assert defined_at(plain, tmp_path) == f"{Path(__file__).as_posix()}:{first_line('def plain(')}"
+
+
+def loop():
+    return 1
+
+
+loop.__wrapped__ = loop  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("estimator", [len, str, functools.partial(max, 3), "text", object(), loop])
+def test_what_is_not_written_in_python_has_no_place(estimator, tmp_path):
+    assert defined_at(estimator, tmp_path) is None

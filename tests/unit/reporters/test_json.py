@@ -187,7 +187,7 @@ def test_a_replay_is_told_whole():
 
     found = report(replayed(ready(60), estimator, lambda request: 1000, estimator_errors="skip"))["estimator"]
     assert keys(found) == {
-        *("estimator", "calls", "replayed", "cannot", "wrong", "errors", "recorded", "figures"),
+        *("estimator", "source", "calls", "replayed", "cannot", "wrong", "errors", "recorded", "figures"),
         *("with_budget", "would_truncate", "unknown", "base"),
     }
     # of 60, 24 are implementation, 18 tests and 18 docs
