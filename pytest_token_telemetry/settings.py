@@ -43,7 +43,7 @@ GATE = "gate"
 RECORDING = ("record", "capture_logs", "capture_level")
 """The settings that have an effect where nothing is judged."""
 
-OUTPUTS = ("json", "junit", "markdown", "markdown_append", "tuning")
+OUTPUTS = ("json", "junit", "code_quality", "markdown", "markdown_append", "tuning")
 """The settings that name a report to write."""
 
 
@@ -231,6 +231,9 @@ class Settings:
         "xunit1",
         "xunit1|xunit2",
         "JUnit dialect: xunit1 has file and line, xunit2 is valid against Jenkins' schema.",
+    )
+    code_quality: Path | None = _setting(
+        values.path, None, "PATH", "Write what was found as a Code Quality report, for GitLab.", is_path=True
     )
     markdown: Path | None = _setting(
         values.path, None, "PATH", "Write the summary as markdown, for reviewers.", is_path=True

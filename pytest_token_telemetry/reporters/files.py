@@ -34,14 +34,22 @@ def remove_report(path: Path) -> None:
         if path.is_file():
             with path.open("rb") as file:
                 head = file.read(200)
-            if any(mark in head for mark in _MARKS):
+            if head.strip() == _NOTHING_FOUND or any(mark in head for mark in _MARKS):
                 path.unlink()
     except OSError:
         return  # then writing fails too, and says so
 
 
-_MARKS = (b'"schema": "token-telemetry-', b'<testsuites name="token-telemetry"', b" Token telemetry: ")
+_MARKS = (
+    b'"schema": "token-telemetry-',
+    b'<testsuites name="token-telemetry"',
+    b" Token telemetry: ",
+    b'"check_name": "token-telemetry::',
+)
 """What our reports begin with."""
+
+_NOTHING_FOUND = b"[]"
+"""A whole Code Quality report. If it is not ours, nothing is lost with it; if it is, it would pass for a clean run."""
 
 
 def _texts(verdict: Verdict, settings: Settings) -> list[tuple[str, str]]:
@@ -54,6 +62,10 @@ def _texts(verdict: Verdict, settings: Settings) -> list[tuple[str, str]]:
         from pytest_token_telemetry.reporters import junit
 
         texts.append(("junit", junit.render(verdict, settings.junit_family)))
+    if settings.code_quality:
+        from pytest_token_telemetry.reporters import code_quality
+
+        texts.append(("code_quality", code_quality.render(verdict)))
     if settings.markdown or settings.markdown_append:
         from pytest_token_telemetry.reporters import flavours, markdown
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 from junit_xml import TestCase, TestSuite
 
-from pytest_token_telemetry.reporters.places import place_of
+from pytest_token_telemetry.reporters.places import first_place, place_of
 from pytest_token_telemetry.verdict import ROOT
 
 if TYPE_CHECKING:
@@ -61,23 +61,14 @@ def render(verdict: Verdict, family: str) -> str:
 
 def _case(check: Check, verdict: Verdict) -> TestCase:
     tier, name = check.id.split("::")
-    file, line = _place(check, verdict)
+    place = place_of(check, verdict) or first_place(verdict)
     text = "\n".join((check.message, "", f"{verdict.title}: {verdict.headline}", *verdict.advice))
-    case = TestCase(name, f"{ROOT}.{tier}", file=file, line=line, stdout=check.message)
+    case = TestCase(name, f"{ROOT}.{tier}", file=place.file, line=place.line, stdout=check.message)
     if check.outcome == "fail":
         case.add_failure_info(message=check.message, output=text, failure_type=f"{ROOT}.{tier}")
     elif check.outcome == "skip":
         case.add_skipped_info(message=check.message, output=text)
     return case
-
-
-def _place(check: Check, verdict: Verdict) -> tuple[str, int]:
-    """Where to look: a line that shows what the check says, or the first directory or test."""
-    found = place_of(check, verdict)
-    if found is not None:
-        return found.file, found.line
-    places = [*verdict.settings["dir"], *(file.path.split("::")[0] for file in verdict.sources.files)]
-    return next(iter(places), "."), 1
 
 
 def _properties(verdict: Verdict) -> Iterator[tuple[str, str]]:

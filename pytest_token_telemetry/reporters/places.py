@@ -60,6 +60,12 @@ def place_of(check: Check, verdict: Verdict) -> Place | None:
     return next((found.place for found in _evidence(check, verdict)), None)
 
 
+def first_place(verdict: Verdict) -> Place:
+    """Where it all comes from: the first directory, or the first test that recorded."""
+    files = [*verdict.settings["dir"], *(file.path.split("::")[0] for file in verdict.sources.files)]
+    return Place(next(iter(files), "."), 1)
+
+
 def place(source: str | None) -> Place | None:
     """The place that ``source`` names: ``file:line``, or a test's sample, whose file begins at line 1."""
     found = _SOURCE.fullmatch(source) if source else None

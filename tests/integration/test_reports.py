@@ -15,6 +15,7 @@ ALL = [
     "--token-telemetry-markdown=out/summary.md",
     "--token-telemetry-markdown-append=out/steps.md",
     "--token-telemetry-junit=out/junit.xml",
+    "--token-telemetry-code-quality=out/code-quality.json",
 ]
 
 
@@ -30,6 +31,10 @@ def test_every_form_tells_the_same(run: Run, logs: str, request: pytest.FixtureR
     tags = {"fail": "failure", "skip": "skipped"}
     for check in result.report["checks"]:
         assert cases[check["id"]].find(tags.get(check["outcome"], "system-out")) is not None
+    named = {each["check_name"] for each in json.loads(Path("out/code-quality.json").read_text())}
+    assert named == {
+        f"token-telemetry::{check['id']}" for check in result.report["checks"] if check["outcome"] in ("fail", "warn")
+    }
     assert result.report["headline"] in markdown
     assert Path("out/steps.md").read_text() == markdown
     assert result.exit == (0 if result.report["verdict"] == "pass" else 1)
@@ -42,7 +47,7 @@ def test_an_appended_summary_keeps_what_was_there(run: Run, passing: object) -> 
     assert Path("steps.md").read_text().startswith("# Earlier step\n## ")
 
 
-@pytest.mark.parametrize("option", ["json", "junit", "markdown", "markdown-append"])
+@pytest.mark.parametrize("option", ["json", "junit", "code-quality", "markdown", "markdown-append"])
 def test_a_path_that_cannot_be_written_is_an_error_after_the_verdict(run: Run, passing: object, option: str) -> None:
     Path("occupied").write_text("")
     result = run(f"--token-telemetry-{option}=occupied/file", "--token-telemetry-dir=runs", directory=None)

@@ -40,6 +40,7 @@ GOOD = {
     "json": "out/report.json",
     "junit": "out/junit.xml",
     "junit_family": "xunit2",
+    "code_quality": "out/code-quality.json",
     "markdown": "out/summary.md",
     "markdown_append": "out/steps.md",
     "markdown_flavour": "plain",
@@ -245,6 +246,7 @@ def test_an_alias_can_be_taken_back(run: Run, pytester: pytest.Pytester) -> None
         (["--token-telemetry-alias=a=b", "--token-telemetry-alias=a=c"], "'a' is given two meanings"),
         (["--token-telemetry-sequential"], "--token-telemetry-sequential needs a confidence"),
         (["--token-telemetry-tuning=report.json"], "--token-telemetry-json writes to the same file"),
+        (["--token-telemetry-code-quality=report.json"], "--token-telemetry-json writes to the same file"),
         (
             ["--token-telemetry-alias=a=testing"],
             "is itself folded into 'tests' (to keep 'testing', add 'testing=testing')",

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import settings as limits
 from lxml import etree
 
+from pytest_token_telemetry.reporters import code_quality, junit, markdown, terminal
 from pytest_token_telemetry.reporters import json as report
-from pytest_token_telemetry.reporters import junit, markdown, terminal
 from pytest_token_telemetry.reporters.flavours import FLAVOURS
 from pytest_token_telemetry.verdict import ALL_CHECK_IDS, DRIFT
 from tests.unit.reporters.verdicts import verdicts
@@ -50,6 +50,17 @@ def in_junit(found, family):
     }
 
 
+def in_code_quality(found):
+    """What it says of whole checks, by the text that other reports have for them."""
+    outcomes = {"major": "fail", "minor": "warn"}
+    texts = {f"{check.id}: {check.message}" for check in found.checks}
+    return {
+        each["check_name"].partition("::")[2]: outcomes[each["severity"]]
+        for each in json.loads(code_quality.render(found))
+        if each["description"] in texts
+    }
+
+
 def in_markdown(found, write):
     html = cmarkgfm.github_flavored_markdown_to_html(markdown.render(found, write), Options.CMARK_OPT_UNSAFE)
     document = lxml.html.fragment_fromstring(html, create_parent="div")
@@ -66,6 +77,7 @@ def test_every_report_tells_the_same_outcome_of_every_check(found):
     assert in_terminal(found, verbose=True) == expected
     for write in FLAVOURS.values():
         assert in_markdown(found, write) == expected
+    assert in_code_quality(found) == {id: each for id, each in expected.items() if each in ("fail", "warn")}
     for family in ("xunit1", "xunit2"):
         assert in_junit(found, family) == {
             id: "pass" if outcome == "warn" else outcome for id, outcome in expected.items()

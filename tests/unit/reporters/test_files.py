@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_token_telemetry.reporters import files, flavours, markdown
-from pytest_token_telemetry.reporters.files import write_reports
+from pytest_token_telemetry.reporters import code_quality, files, flavours, markdown
+from pytest_token_telemetry.reporters.files import remove_report, write_reports
 from tests.unit.gate.cases import ready, settings, verdict
 
 FOUND = verdict(ready(27))
+
+NAMES = ["json", "junit", "code_quality", "markdown", "markdown_append"]
 
 
 def write(**outputs):
@@ -22,13 +24,20 @@ def write(**outputs):
 
 
 def test_every_report_is_written_where_it_was_asked_for(tmp_path):
-    names = {"json": "a.json", "junit": "b.xml", "markdown": "c.md", "markdown_append": "d.md"}
+    names = {
+        "json": "a.json",
+        "junit": "b.xml",
+        "markdown": "c.md",
+        "markdown_append": "d.md",
+        "code_quality": "e.json",
+    }
     assert write(**{name: tmp_path / file for name, file in names.items()}) == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.xml", "c.md", "d.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.xml", "c.md", "d.md", "e.json"]
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["verdict"] == "pass"
     assert (tmp_path / "b.xml").read_text(encoding="utf-8").startswith("<?xml")
     assert (tmp_path / "c.md").read_text(encoding="utf-8") == markdown.render(FOUND)
     assert (tmp_path / "d.md").read_text(encoding="utf-8") == markdown.render(FOUND)
+    assert (tmp_path / "e.json").read_text(encoding="utf-8") == code_quality.render(FOUND)
 
 
 def test_nothing_is_written_that_was_not_asked_for(tmp_path, monkeypatch):
@@ -103,7 +112,7 @@ def test_an_old_report_survives_a_failure(tmp_path, monkeypatch):
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]
 
 
-@pytest.mark.parametrize("name", ["json", "junit", "markdown", "markdown_append"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_directory_is_not_written_to(name, tmp_path):
     (tmp_path / "here").mkdir()
     flag = f"--token-telemetry-{name.replace('_', '-')}"
@@ -111,7 +120,7 @@ def test_a_directory_is_not_written_to(name, tmp_path):
     assert list((tmp_path / "here").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["json", "junit", "markdown", "markdown_append"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_path_below_a_file_is_one_sentence(name, tmp_path):
     (tmp_path / "file").write_text("x")
     (error,) = write(**{name: tmp_path / "file" / "report"})
@@ -164,7 +173,7 @@ def test_permissions_are_the_users_usual_ones(name, umask, mode, tmp_path):
     assert stat.S_IMODE((tmp_path / "report").stat().st_mode) == mode
 
 
-@pytest.mark.parametrize("name", ["json", "junit", "markdown", "markdown_append"])
+@pytest.mark.parametrize("name", NAMES)
 def test_bytes_of_the_command_line_that_are_no_text_do_not_stop_a_report(name, tmp_path):
     odd = verdict(ready(27), dir=["logs-\udcff"])
     assert write_reports(odd, settings(**{name: str(tmp_path / "report")})) == []
@@ -184,3 +193,20 @@ def test_writing_beside_never_takes_over_what_is_there(tmp_path, monkeypatch):
     (tmp_path / ".7.tmp").symlink_to(tmp_path / "victim")
     write(json=tmp_path / "a.json")
     assert (tmp_path / "victim").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("found", [FOUND, verdict([])], ids=["pass", "not ready"])
+def test_a_report_is_known_again_and_removed(name, found, tmp_path):
+    path = tmp_path / "report"
+    write_reports(found, settings(**{name: str(path)}))
+    remove_report(path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("text", ["[1]\n", '[{"check_name": "ruff"}]', "{}", "# Notes\n", ""])
+def test_what_is_no_report_is_not_removed(text, tmp_path):
+    path = tmp_path / "report"
+    path.write_text(text)
+    remove_report(path)
+    assert path.read_text() == text
