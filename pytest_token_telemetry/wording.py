@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from decimal import Decimal
 from fractions import Fraction
@@ -66,12 +67,17 @@ def exact(target: Fraction) -> str:
 
 
 def inert(text: str, longest: int = LONGEST_SHOWN) -> str:
-    """Untrusted ``text`` on one line: what does not print is shown by its code, and what is too long is cut."""
+    """Untrusted ``text`` on one line, not too long: what does not print or gives orders is shown by its code."""
     shown = "".join(
         f"\\u{ord(char):04x}" if unicodedata.category(char)[0] == "C" or char in "\u2028\u2029" else char
         for char in text[:longest]
     )
+    shown = _COMMAND.sub(r"#\\u0023", shown)
     return shown if len(shown) <= longest and len(text) <= longest else f"{shown[: longest - 1]}…"
+
+
+_COMMAND = re.compile(r"##(?=\w*\[)")
+"""What a CI server may obey wherever it stands in a line: ``##vso[...]`` (Azure), ``##[...]`` (GitHub) and the like."""
 
 
 def _rounded(value: Fraction, digits: int) -> str:

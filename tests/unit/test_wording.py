@@ -138,9 +138,13 @@ def test_a_target_is_shown_as_it_is(target, words):
         ("\ud800", "\\ud800"),
         ("\U000e0041", "\\ue0041"),
         ("", ""),
+        ("a ##vso[task.setvariable variable=PATH]x", "a #\\u0023vso[task.setvariable variable=PATH]x"),
+        ("##[error]x", "#\\u0023[error]x"),
+        ("###TeamCity[x]", "##\\u0023TeamCity[x]"),
+        ("## heading [x] C#[0]", "## heading [x] C#[0]"),
     ],
 )
-def test_what_does_not_print_is_shown_by_its_code(text, shown):
+def test_what_does_not_print_or_commands_a_server_is_shown_by_its_code(text, shown):
     assert inert(text) == shown
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from types import SimpleNamespace
 
@@ -146,10 +147,11 @@ def test_any_verdict_fits_on_one_screen(found):
 
 @limits(deadline=None, max_examples=100)
 @given(verdicts())
-def test_no_text_of_the_logs_controls_the_terminal(found):
+def test_no_text_of_the_logs_controls_the_terminal_or_the_server(found):
     for verbose in (False, True):
         for line in lines_of(found, verbose=verbose):
             assert not any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in line)
+            assert not re.search(r"##\w*\[", line)
 
 
 def test_what_does_not_fit_is_a_word_away():

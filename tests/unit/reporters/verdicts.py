@@ -35,6 +35,7 @@ HOSTILE = [
     "\u202eright to left\u2066 \u200b\ufeff",
     "&lt;b&gt; &#64;octocat &amp;",
     "::error file=x::y",
+    "##vso[task.setvariable variable=PATH]x ##[error]y",
     "値が大きい 🚀 한국어",
     "e\u0301\u0301\u0301",
     "\"quoted\" 'single'",
