@@ -242,6 +242,12 @@ class Settings:
         "Append the same summary to PATH, as $GITHUB_STEP_SUMMARY wants it.",
         is_path=True,
     )
+    github: bool = _setting(
+        values.switch,
+        "false",
+        "",
+        "In a GitHub Actions job: annotate what failed, append to the step's summary, and set its outputs.",
+    )
     tuning: Path | None = _setting(
         values.path, None, "PATH", "Write the tuning advice as JSON, whatever the verdict.", is_path=True
     )

@@ -42,6 +42,7 @@ GOOD = {
     "junit_family": "xunit2",
     "markdown": "out/summary.md",
     "markdown_append": "out/steps.md",
+    "github": "true",
     "tuning": "out/tuning.json",
     "record": "out/samples.jsonl",
     "capture_logs": "true",
