@@ -134,6 +134,8 @@ class GateSession:
             from pytest_token_telemetry.reporters.files import write_reports
 
             self._write_errors = write_reports(verdict, self._settings) + self._past.keep(verdict)
+        if self._settings.github:
+            self._write_errors += self._tell_github()
         if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             if self._write_errors:
                 session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -150,6 +152,17 @@ class GateSession:
 
         if not self._runs_nothing():
             show(terminalreporter, self._verdict or self._not_judged, self._write_errors)
+
+    def _tell_github(self) -> list[str]:
+        """Tell the GitHub Actions job of this session, if it is part of one."""
+        from pytest_token_telemetry.reporters.github import job_of, tell
+
+        job = job_of(os.environ)
+        if job is None:
+            return []
+        bases = (self._config.invocation_params.dir, self._config.rootpath)
+        verdict = self._verdict or self._not_judged
+        return tell(verdict, job, sys.stderr, bases, self._settings.json, self._settings.markdown_append)
 
     def _refuse_late_estimator(self) -> None:
         """An estimator that this process did not see when it collected would be passed over in silence.

@@ -251,6 +251,12 @@ class Settings:
         "github|plain",
         "How the summary is written: for GitHub, or without HTML, for GitLab, Bitbucket and e-mail.",
     )
+    github: bool = _setting(
+        values.switch,
+        "false",
+        "",
+        "In a GitHub Actions job: annotate what failed, append to the step's summary, and set its outputs.",
+    )
     tuning: Path | None = _setting(
         values.path, None, "PATH", "Write the tuning advice as JSON, whatever the verdict.", is_path=True
     )

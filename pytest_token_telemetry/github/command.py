@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.github.comment import Frame, Section, render
-from pytest_token_telemetry.github.console import Console, write_outputs
+from pytest_token_telemetry.github.console import Console
 from pytest_token_telemetry.github.environment import UsageError, read_environment
 from pytest_token_telemetry.github.fields import RefusedError
 from pytest_token_telemetry.github.host import HostError
 from pytest_token_telemetry.github.occasion import find, occasion_of
 from pytest_token_telemetry.github.reading import read
+from pytest_token_telemetry.github.runner import write_outputs
 from pytest_token_telemetry.github.stamp import NAME, Stamp
 from pytest_token_telemetry.github.upsert import plan_for, upsert
 from pytest_token_telemetry.github.waiting import Clock, Patience, SystemClock

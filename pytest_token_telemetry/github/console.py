@@ -5,18 +5,14 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from pytest_token_telemetry.github.runner import LONGEST, TITLE, annotation, write_line
 from pytest_token_telemetry.wording import inert
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import TextIO
 
     from pytest_token_telemetry.github.environment import Token
-
-TITLE = "token-telemetry"
-
-_LONGEST = 1000
-"""Characters of a sentence."""
+    from pytest_token_telemetry.github.runner import Level
 
 
 class Console:
@@ -29,7 +25,7 @@ class Console:
 
     def say(self, sentence: str) -> None:
         """One line."""
-        self._write(f"{TITLE}: {inert(self._clean(sentence), _LONGEST)}")
+        self._write(f"{TITLE}: {inert(self._clean(sentence), LONGEST)}")
 
     def warn(self, sentence: str) -> None:
         """One line that GitHub shows with the run."""
@@ -47,23 +43,12 @@ class Console:
             shown = f"::stop-commands::{word}\n{shown}\n::{word}::"
         self._write(shown)
 
-    def _annotate(self, level: str, sentence: str) -> None:
-        text = inert(self._clean(sentence), _LONGEST)
-        if self._actions:
-            self._write(f"::{level} title={TITLE}::{text.replace('%', '%25')}")
-        else:
-            self._write(f"{TITLE}: {level}: {text}")
+    def _annotate(self, level: Level, sentence: str) -> None:
+        clean = self._clean(sentence)
+        self._write(annotation(level, clean) if self._actions else f"{TITLE}: {level}: {inert(clean, LONGEST)}")
 
     def _clean(self, text: str) -> str:
         return text.replace(self._secret, "***") if self._secret else text
 
     def _write(self, text: str) -> None:
-        encoding = getattr(self._out, "encoding", None) or "utf-8"
-        self._out.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        self._out.flush()
-
-
-def write_outputs(path: Path, outputs: dict[str, str]) -> None:
-    """Add to the job's outputs, which are of our own words and numbers only."""
-    with path.open("a", encoding="utf-8") as file:
-        file.writelines(f"{name}={value}\n" for name, value in outputs.items())
+        write_line(self._out, text)

@@ -53,22 +53,29 @@ def upsert(host: Host, number: int, name: str, body: str, pause: Callable[[], No
         HostError: it could not be posted.
     """
     action: Action | None = None
+    created: int | None = None
     written = False
     trouble: HostError | None = None
     for look in range(ROUNDS):
         if look:
             pause()
-        plan = plan_for(host.list_comments(number), name, body, written=written)
+        comments = host.list_comments(number)
+        _refuse_stranger(host, comments, created)
+        plan = plan_for(comments, name, body, written=written)
+        if created is not None and plan.comment is None:
+            continue  # it is not listed yet
         if plan.comment is not None and plan.body is None and not plan.duplicates:
             return Posted("superseded" if plan.superseded else action or "unchanged", plan.comment)
         if plan.body is not None:
             action = action or ("created" if plan.comment is None else "updated")
         try:
-            _carry_out(plan, host, number)
+            created = _carry_out(plan, host, number) or created
         except (MissingError, UnansweredError) as error:
             trouble = error  # somebody deleted it, or it may be written: look again before writing again
         else:
             written = written or plan.body is not None
+    if created is not None and plan.comment is None:
+        return Posted("created", created)
     raise trouble or HostError("the comment is written by others at the same time, again and again: gave up")
 
 
@@ -104,11 +111,25 @@ def _is_same(standing: str, wanted: str) -> bool:
     return stamp_of(standing) == stamp_of(wanted) and content_of(standing) == content_of(wanted)
 
 
-def _carry_out(plan: Plan, host: Host, number: int) -> None:
+def _refuse_stranger(host: Host, comments: Sequence[Comment], created: int | None) -> None:
+    """See whether the comment that was ``created`` is by our own account, as every later run would create another.
+
+    Raises:
+        HostError: it is not. It is removed again.
+    """
+    if created is not None and any(each.id == created and not each.own for each in comments):
+        host.delete(created)
+        raise HostError("the token writes as another account than was assumed or told (name it with --author=LOGIN)")
+
+
+def _carry_out(plan: Plan, host: Host, number: int) -> int | None:
+    """Write and delete, and return the id of a comment that was created."""
+    created = None
     if plan.body is not None:
         if plan.comment is None:
-            host.create(number, plan.body)
+            created = host.create(number, plan.body)
         else:
             host.edit(plan.comment, plan.body)
     for comment in plan.duplicates:
         host.delete(comment)
+    return created

@@ -83,6 +83,8 @@ class GitHubServer:
         self.moved_from: str | None = None
         self.redirect = 301
         self.viewer: str | None = ME
+        self.writer: str | None = None
+        """As whom the token writes, if not as the viewer."""
         self.comments: list[dict[str, Any]] = []
         self.pull_requests: list[dict[str, Any]] = []
         self.requests: list[Request] = []
@@ -234,7 +236,9 @@ class GitHubServer:
             case "POST", ["issues", _, "comments"]:
                 if len(request.body["body"]) > LARGEST:
                     return 422, {"message": "Validation Failed", "errors": [{"code": "unprocessable"}]}, {}
-                id = self.add_comment(request.body["body"].replace("\n", self.line_ends), self.viewer or ME)
+                id = self.add_comment(
+                    request.body["body"].replace("\n", self.line_ends), self.writer or self.viewer or ME
+                )
                 return 201, self.comments[-1] | {"id": id}, {}
             case "PATCH" | "DELETE" as verb, ["issues", "comments", id]:
                 return self._change(verb, int(id), request.body)

@@ -527,6 +527,16 @@ def test_the_author_can_be_told(server, post):
     assert [request.path for request in server.requests if request.path == server.graphql] == []
 
 
+@pytest.mark.parametrize("told", [[], ["--author=octocat"]], ids=["assumed", "told"])
+def test_a_comment_that_no_later_run_would_know_is_taken_back(server, post, told):
+    server.viewer = None
+    server.writer = "token-bot[bot]"
+    result = post(*told)
+    assert server.comments == []
+    assert "nothing posted: the token writes as another account" in result.text
+    assert result.outputs["comment-action"] == "skipped"
+
+
 def workflow_run(fork=True, event="pull_request", **changed):
     full_name = "contributor/estimator" if fork else REPOSITORY
     owner = full_name.partition("/")[0]

@@ -44,6 +44,7 @@ GOOD = {
     "markdown": "out/summary.md",
     "markdown_append": "out/steps.md",
     "markdown_flavour": "plain",
+    "github": "true",
     "tuning": "out/tuning.json",
     "record": "out/samples.jsonl",
     "capture_logs": "true",

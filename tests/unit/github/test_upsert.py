@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.github.host import Comment, HostError, MissingError, UnansweredError
 from pytest_token_telemetry.github.stamp import Run, Stamp, footed, is_marked, marker, stamp_of
-from pytest_token_telemetry.github.upsert import ROUNDS, Plan, plan_for, upsert
+from pytest_token_telemetry.github.upsert import ROUNDS, Plan, Posted, plan_for, upsert
 
 COMMIT = "9f8e7d6c5b4a39281706f5e4d3c2b1a098765432"
 
@@ -104,6 +104,20 @@ def test_a_comment_that_is_gone_is_written_anew():
     host.list_comments = lambda number, seen=[]: seen.append(1) or ([] if len(seen) == 2 else list(host.comments))
     post(host, body(2, "newer"))
     assert any(stamp_of(each.body).run == Run(2, 1) for each in host.comments)
+
+
+def test_a_comment_that_is_not_listed_yet_is_not_written_again():
+    host = Memory()
+    host.list_comments = lambda number: []
+    assert post(host, body(1)).action == "created"
+    assert len(host.comments) == 1
+
+
+def test_a_comment_that_is_listed_late_is_found():
+    host = Memory()
+    host.list_comments = lambda number, seen=[]: seen.append(1) or (list(host.comments) if len(seen) > 3 else [])
+    assert post(host, body(1)) == Posted("created", 1)
+    assert len(host.comments) == 1
 
 
 def test_trouble_without_end_is_given_up():
