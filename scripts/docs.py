@@ -32,6 +32,7 @@ PAGES = (
     "docs/tuning.md",
     "docs/estimator-changes.md",
     "docs/baseline.md",
+    "docs/pull-requests.md",
 )
 
 GATE = "python -m pytest token-telemetry"
@@ -48,6 +49,18 @@ WIDTH = 120
 
 AGENT = "python -m pytest examples/agent --token-telemetry"
 """How the example agent is run."""
+
+ACTION = "uses: OWNER/pytest-token-telemetry@COMMIT # v0.1.0"
+"""The gate, as workflows of other repositories name it."""
+
+OTHERS = (
+    ("uses: $/comment", "uses: OWNER/pytest-token-telemetry/comment@COMMIT # v0.1.0"),
+    ("uses: ./ # zizmor: ignore[self-repository] which has no way to name the root", ACTION),
+    ("examples/estimator/main", "src"),
+    ("examples/passes", "runs"),
+    ("examples/baseline", "baseline"),
+)
+"""What the workflows of this repository say, and what those of others say in its place."""
 
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
@@ -262,6 +275,14 @@ def _in_page(pattern: str) -> tuple[str, ...]:
     return found.groups()
 
 
+def workflow(name: str) -> str:
+    """The workflow ``name`` of this repository, as others copy it."""
+    text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
+    for ours, theirs in OTHERS:
+        text = text.replace(ours, theirs)
+    return f"```yaml\n{text}```"
+
+
 def _console(command: str, lines: list[str]) -> str:
     """``command`` and what it prints; a long one has its options on lines of their own."""
     shown = command if len(command) <= WIDTH else command.replace(" --", " \\\n    --")
@@ -305,6 +326,9 @@ _PARTS: dict[str, Callable[[], str]] = {
     "first-test": first_test_example,
     "agent": agent_example,
     "agent-tune": agent_tune_example,
+    "workflow-gate": partial(workflow, "token-gate"),
+    "workflow-comment": partial(workflow, "token-gate-comment"),
+    "workflow-nightly": partial(workflow, "token-gate-nightly"),
 }
 
 

@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pytest_token_telemetry.github.command import run
 from pytest_token_telemetry.github.waiting import SystemClock
 
-PAGE = (Path(__file__).parents[3] / "docs" / "pull-requests.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "pull-requests.md").read_text(encoding="utf-8")
 WORKFLOWS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -26,9 +28,19 @@ def test_every_option_is_documented(capsys):
 def test_a_workflow_asks_for_little_and_is_pinned(workflow):
     assert "\npermissions: {}\n" in workflow
     for action in re.findall(r"uses: (.*)", workflow):
-        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+        assert re.fullmatch(
+            r"(actions/[a-z-]+@[0-9a-f]{40}|OWNER/pytest-token-telemetry(/comment)?@COMMIT) # v\d+\.\d+\.\d+", action
+        )
     assert set(re.findall(r"^ +(\S+): write", workflow, re.MULTILINE)) == {"pull-requests"}
     posting = workflow[workflow.rindex("  comment:\n") :]
     assert "checkout" not in posting
-    assert "${{" not in "".join(re.findall(r"run: .*", posting))
+    assert "run: " not in posting
     assert workflow.count("actions/checkout") == workflow.count("persist-credentials: false")
+
+
+@pytest.mark.parametrize(("action", "inputs"), [("action.yml", "gate"), ("comment/action.yml", "comment")])
+def test_every_input_of_an_action_is_documented(action, inputs):
+    metadata = yaml.safe_load((ROOT / action).read_text(encoding="utf-8"))
+    table = re.findall(r"^\| `(?:--)?([a-z-]+)", PAGE, re.MULTILINE)
+    own = {"gate": set(), "comment": {"token", "python"}}[inputs]
+    assert set(metadata["inputs"]) - own <= set(table)
