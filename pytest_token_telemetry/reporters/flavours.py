@@ -134,8 +134,8 @@ class _Plain:
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], more: int = 0) -> str:
         """With pipes, below each other where the cells are not too long."""
         lines = [header, *rows]
-        widths = [min(max(map(len, column)), _WIDEST) for column in zip(*lines, strict=True)]
-        lines.insert(1, ["-" * max(width, 3) for width in widths])
+        widths = [min(max(_NARROWEST, *map(len, column)), _WIDEST) for column in zip(*lines, strict=True)]
+        lines.insert(1, ["-" * width for width in widths])
         widths[-1] = 0
         text = "\n".join(
             f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in lines
@@ -160,8 +160,8 @@ class _Plain:
 
 _BAR = "\N{BROKEN BAR}"
 
-_WIDEST = 40
-"""Characters to which the cells of a column are filled up."""
+_NARROWEST, _WIDEST = 3, 40
+"""Characters to which the cells of a column are filled up: as many as the line below the header needs, or more."""
 
 _FENCE = re.compile("`+")
 

@@ -75,6 +75,10 @@ def test_columns_stand_below_each_other_before_it_is_rendered():
     assert len({tuple(match.start() for match in re.finditer(r"\|", line))[:-1] for line in lines}) == 1
 
 
+def test_a_narrow_column_is_as_wide_as_its_rule():
+    assert PLAIN.table(("", "b"), [("x", "y")]).splitlines() == ["|     | b |", "| --- | --- |", "| x   | y |"]
+
+
 def test_a_long_cell_moves_only_its_own_row():
     lines = render(verdict([call(category="x" * 200), call(category="short")]), PLAIN).splitlines()
     assert next(line for line in lines if line.startswith("| `short`")).index("|", 1) == 43
