@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.github.fields import RefusedError
 from pytest_token_telemetry.github.report import Count, Coverage, Rate, Ratio
-from pytest_token_telemetry.verdict import CHECK_IDS, WASTE
+from pytest_token_telemetry.verdict import CHECK_IDS, DRIFT, WASTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _DECIDING = frozenset(CHECK_IDS) - {WASTE}
 """All of these pass in a report that says PASS."""
+
+_ADVISORY = frozenset({WASTE, *DRIFT})
+"""A report that says PASS may be without these."""
 
 _ROUNDING = Fraction(1, 10**12)
 """A target comes as a floating point number, and may have been a decimal number next to it."""
@@ -54,7 +57,7 @@ def _check_pass(report: Report, outcomes: Mapping[str, str]) -> None:
         raise RefusedError(f"it says pass, and {failed[0]} failed")
     if any(check.inconclusive for check in report.checks):
         raise RefusedError("it says pass, and a check is inconclusive")
-    if any(outcomes.get(id) != "pass" for id in _DECIDING) or set(report.deselected) - {WASTE}:
+    if any(outcomes.get(id) != "pass" for id in _DECIDING) or set(report.deselected) - _ADVISORY:
         raise RefusedError("it says pass, and not all checks that decide passed")
 
 

@@ -10,9 +10,13 @@ from hypothesis import example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
+from pytest_token_telemetry.gate import judge
+from pytest_token_telemetry.gate.past import Past
 from pytest_token_telemetry.github.fields import LARGEST_COUNT, RefusedError
 from pytest_token_telemetry.github.reading import LARGEST, from_json, read
 from pytest_token_telemetry.reporters.json import render
+from pytest_token_telemetry.verdict import ALL_CHECK_IDS
+from tests.unit.gate.cases import baseline_of, reading, ready, settings
 from tests.unit.github.reports import VERDICTS, check, document, report
 from tests.unit.reporters.verdicts import verdicts
 
@@ -183,6 +187,13 @@ def test_a_pass_without_the_check_of_waste_is_one():
     assert from_json(changed(checks=without, deselected=["tier2::waste-p90"])).verdict == "pass"
 
 
+def test_a_pass_of_the_gate_without_a_check_of_drift_is_one():
+    read, under = reading(ready(60)), settings(baseline="baseline.json")
+    found = judge(read, under, set(ALL_CHECK_IDS) - {"drift::ratio"}, Past(baseline=baseline_of(ready(60, 1000, 500))))
+    assert found.deselected == ("drift::ratio",)
+    assert from_json(render(found).encode()).verdict == "pass"
+
+
 @pytest.mark.parametrize(
     ("id", "keys"),
     [
@@ -251,31 +262,31 @@ def test_a_file_is_read(tmp_path):
     assert read(path).verdict == "tune"
 
 
-def reading(path):
+def refused_file(path):
     with pytest.raises(RefusedError) as refused:
         read(path)
     return str(refused.value)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    assert reading(tmp_path / "report.json") == "there is no such file"
-    assert reading(tmp_path / "a\0b") == "it cannot be read (a link is not followed)"
+    assert refused_file(tmp_path / "report.json") == "there is no such file"
+    assert refused_file(tmp_path / "a\0b") == "it cannot be read (a link is not followed)"
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path):
     path = tmp_path / "report.json"
     path.write_bytes(report() + b" " * LARGEST)
-    assert reading(path) == "it has more than 4,194,304 bytes"
+    assert refused_file(path) == "it has more than 4,194,304 bytes"
 
 
 def test_a_link_is_not_followed(tmp_path):
     (tmp_path / "secret.json").write_bytes(report())
     (tmp_path / "report.json").symlink_to("secret.json")
-    assert reading(tmp_path / "report.json") == "it cannot be read (a link is not followed)"
+    assert refused_file(tmp_path / "report.json") == "it cannot be read (a link is not followed)"
 
 
 def test_a_directory_or_a_pipe_is_no_file(tmp_path):
     why = "it is neither a file nor a directory with files report*.json"
-    assert reading(tmp_path) == why
+    assert refused_file(tmp_path) == why
     os.mkfifo(tmp_path / "pipe")
-    assert reading(tmp_path / "pipe") == why
+    assert refused_file(tmp_path / "pipe") == why
