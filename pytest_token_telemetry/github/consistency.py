@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.github.fields import RefusedError
 from pytest_token_telemetry.github.report import Count, Coverage, Rate, Ratio
-from pytest_token_telemetry.verdict import CHECK_IDS, DRIFT, WASTE
+from pytest_token_telemetry.verdict import CHECK_IDS, DRIFT, SOURCES, WASTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,8 +67,8 @@ def _misses(check: Check) -> bool:
             return n == 0 or Fraction(events, n) > Fraction(target) + _ROUNDING
         case Ratio(value=value, target=target):
             return value is None or value >= target
-        case Count(missing=missing):
-            return missing > 0
+        case Count(value=value, target=target, missing=missing):
+            return missing > 0 or value < target or (check.id == SOURCES and value > target)
         case Coverage(missing=names):
             return bool(names)
     return False

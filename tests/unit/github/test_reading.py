@@ -203,6 +203,8 @@ def test_a_pass_of_the_gate_without_a_check_of_drift_is_one():
         ("tier2::waste-p90", {"value": 3.0}),
         ("tier2::waste-p90", {"value": None}),
         ("readiness::samples", {"missing": 1}),
+        ("readiness::samples", {"value": 19}),
+        ("readiness::sources", {"value": 12, "target": 3}),
         ("readiness::categories", {"missing": ["docs"]}),
     ],
 )
