@@ -17,7 +17,7 @@ from pytest_token_telemetry.github.reading import LARGEST, from_json, read
 from pytest_token_telemetry.reporters.json import render
 from pytest_token_telemetry.verdict import ALL_CHECK_IDS
 from tests.unit.gate.cases import baseline_of, reading, ready, settings
-from tests.unit.github.reports import VERDICTS, check, document, report
+from tests.unit.github.reports import NAMES, VERDICTS, check, document, report
 from tests.unit.reporters.verdicts import verdicts
 
 
@@ -45,6 +45,12 @@ def test_what_the_gate_writes_is_read(verdict):
     assert from_json(report(verdict)).verdict == verdict
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_samples_are_held_against_the_report_is_read(name):
+    verdicts = {"compared": "pass", "replayed": "pass", "unanswered": "not-ready", "drifted": "tune"}
+    assert from_json(report(name)).verdict == verdicts.get(name, name)
+
+
 @given(verdicts())
 @limits(max_examples=60, deadline=None)
 def test_every_report_of_the_gate_is_read(found):
@@ -60,12 +66,19 @@ def test_the_figures_are_those_of_the_file():
 
 
 def test_later_keys_are_ignored():
-    later = {"estimator": {"path": "/x"}, "drift": [[1], [2]], "history": {"a": {"b": {"c": [1]}}}}
+    later = {"weather": {"path": "/x"}, "moon": [[1], [2]], "stars": {"a": {"b": {"c": [1]}}}}
     assert from_json(changed(**later)) == from_json(report())
 
 
+def test_a_report_of_an_older_version_is_read():
+    older = document()
+    for key in ("estimator", "drift", "history"):
+        assert older.pop(key) is None
+    assert from_json(json.dumps(older).encode()) == from_json(report())
+
+
 def test_a_check_of_a_later_kind_has_its_message():
-    drift = {"id": "drift::underestimation", "outcome": "warn", "message": "it drifts", "shape": [1, 2]}
+    drift = {"id": "drift::length", "outcome": "warn", "message": "it drifts", "shape": [1, 2]}
     found = from_json(report("pass", lambda document: document["checks"].append({**drift, "outcome": "pass"})))
     assert found.checks[-1].outcome == "pass"
     found = from_json(report("pass", lambda document: document["checks"].append(drift)))
@@ -233,15 +246,15 @@ def places(value, path=()):
             yield from places(child, (*path, key))
 
 
-PLACES = {verdict: [path for path in places(document(verdict)) if path] for verdict in ("pass", "tune")}
+PLACES = {name: [path for path in places(document(name)) if path] for name in ("pass", "tune", "compared")}
 
 
 @given(st.data())
 @limits(max_examples=300, deadline=None)
 def test_whatever_stands_anywhere_a_report_is_read_or_refused(data):
-    verdict = data.draw(st.sampled_from(list(PLACES)))
-    found = document(verdict)
-    *above, key = data.draw(st.sampled_from(PLACES[verdict]))
+    name = data.draw(st.sampled_from(list(PLACES)))
+    found = document(name)
+    *above, key = data.draw(st.sampled_from(PLACES[name]))
     place = found
     for each in above:
         place = place[each]
