@@ -9,6 +9,8 @@ from pytest_token_telemetry.analysis.paired import Paired
 from pytest_token_telemetry.github.fields import LARGEST_COUNT
 from pytest_token_telemetry.github.reading import from_json
 from pytest_token_telemetry.github.report import NotCompared
+from pytest_token_telemetry.reporters.json import render
+from tests.unit.gate.cases import baseline_of, compared, ready
 from tests.unit.github.reports import check, report
 from tests.unit.github.test_reading import changed, refusal
 
@@ -134,6 +136,29 @@ UNDER, CUT, RATIO = "drift.drift.underestimation", "drift.drift.truncation", "dr
 )
 def test_comparisons_that_do_not_fit_together_are_refused(path, keys, why):
     assert refusal(report("compared", lambda found: at(found, path).update(keys))) == why
+
+
+def test_a_head_of_fewer_calls_is_part_of_what_was_replayed():
+    """Base cannot replay one call. Of the 59 others head cannot underestimate more than of all 60."""
+
+    def one_less(found, events):
+        base = found["estimator"]["base"]
+        base.update(calls=59, cannot=1, difference=(events - 2) / 59, p=1.0, changed=[])
+        for side in (base["base"], base["head"]):
+            side["truncation"]["n"] = side["underestimation"]["n"] = 59
+        base["head"]["underestimation"]["events"] = events
+        base["underestimated"].update(newly_underestimated=events, neither=57 - events)
+
+    assert from_json(report("compared", lambda found: one_less(found, 2))).replay.base.calls == 59
+    why = "estimator.base.head is not part of what was replayed"
+    assert refusal(report("compared", lambda found: one_less(found, 4))) == why
+
+
+def test_outputs_that_shrink_matter_as_those_that_grow():
+    """Half as much: 900 tokens where the baseline has 1800."""
+    found = from_json(render(compared(ready(60), baseline_of(ready(60, 1000, 1800)))).encode())
+    assert found.drift.ratio.shift == pytest.approx(0.5, abs=0.01)
+    assert found.drift.ratio.outcome == "drift"
 
 
 def test_a_history_that_is_too_long_is_refused():
