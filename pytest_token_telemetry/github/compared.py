@@ -73,8 +73,9 @@ def _side_by_side(one: EstimatorFigures, other: EstimatorFigures) -> list[tuple[
 
 def _of(found: Replay) -> str:
     """Which estimators, and which calls."""
+    subject = "The estimator" if found.base is None else "Head"
     words = [
-        f"Head is {code(found.estimator)}: the verdict is on its predictions for {found.replayed} of"
+        f"{subject} is {code(found.estimator)}: the verdict is on its predictions for {found.replayed} of"
         f" {plural(found.calls, 'recorded call')}, not on those of the time{_without(found.cannot, found.wrong)}."
     ]
     if found.base is not None:

@@ -166,6 +166,9 @@ def test_a_replay_without_a_base_stands_beside_what_was_recorded():
         ["waste P50", "1.11x", "1.11x"],
         ["waste P90", "1.11x", "1.11x"],
     ]
+    assert paragraph(text, "The estimator is").startswith(
+        "The estimator is new:predict: the verdict is on its predictions"
+    )
     assert "Base is" not in text
 
 
