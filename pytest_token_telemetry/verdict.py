@@ -64,6 +64,9 @@ def node_id(check: str) -> str:
 
 Outcome = Literal["pass", "fail", "skip", "warn"]
 Conclusion = Literal["pass", "tune", "not-ready", "inconclusive"]
+Change = Literal["newly underestimated", "newly safe"]
+"""What becomes of a call with another estimator."""
+DriftFinding = Literal["drift", "steady", "too-few", "no-baseline"]
 
 
 def source_of(file: str, line: int, kind: Literal["file", "test"]) -> str:
@@ -130,7 +133,7 @@ class DriftFigure:
     p: float | None
     adjusted_p: float | None
     """Adjusted for the other drift checks (Holm)."""
-    finding: Literal["drift", "steady", "too-few", "no-baseline"]
+    finding: DriftFinding
 
 
 Figure = RateFigure | RatioFigure | CountFigure | CoverageFigure | DriftFigure
@@ -258,7 +261,7 @@ class ChangedSample:
     base_predicted: int
     head_predicted: int
     output_tokens: int
-    change: Literal["newly underestimated", "newly safe"] | None
+    change: Change | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

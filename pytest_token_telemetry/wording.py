@@ -10,7 +10,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 LONGEST_SHOWN = 120
 """Characters of an untrusted text that are shown."""
@@ -54,6 +54,23 @@ def times(value: float, target: Fraction | None = None) -> str:
         if target is None or (Fraction(text) < target) == (value < float(target)):
             break
     return f"{text}x"
+
+
+def points(difference: float) -> str:
+    """``+5.1 points``: the difference of two rates."""
+    return f"{'+' if difference >= 0 else '-'}{percent(abs(difference)).removesuffix(' %')} points"
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """One bar a value, from 0 to the highest; a dot where there is none."""
+    highest = max((value for value in values if value is not None), default=0.0)
+    steps = len(_BARS) - 1
+    return "".join(
+        "·" if value is None else _BARS[round(value / highest * steps) if highest else 0] for value in values
+    )
+
+
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 def upwards(multiplier: float) -> str:

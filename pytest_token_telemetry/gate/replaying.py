@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.replay.run import Estimates
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.reading import Reading
+    from pytest_token_telemetry.verdict import Change
 
 CHANGED_SHOWN = 10
 
@@ -136,7 +137,7 @@ def _with(recorded: Samples, estimates: Estimates, rows: Integers, settings: Set
     return samples, without_unknown(judged(samples, settings.population, settings.under_multiplier), cut)
 
 
-def _change(before: bool, now: bool) -> Literal["newly underestimated", "newly safe"] | None:
+def _change(before: bool, now: bool) -> Change | None:
     if before == now:
         return None
     return "newly underestimated" if now else "newly safe"

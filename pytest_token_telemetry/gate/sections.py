@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.verdict import Cell, EstimatorFigures, Section, Untrusted
-from pytest_token_telemetry.wording import chance, exact, percent, plural, times
+from pytest_token_telemetry.wording import chance, exact, percent, plural, points, sparkline, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.drift import RateDrift, StratumRates
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.verdict import BaseComparison, DriftReport, PastVerdict, ReplayReport, WrongAnswer
-
-_BARS = "▁▂▃▄▅▆▇█"
 
 
 def sections(
@@ -73,8 +71,8 @@ def _base(base: BaseComparison) -> Section:
     if base.difference is not None and base.bounds is not None:
         sure = exact(Fraction(str(base.bounds.confidence)) * 100)
         sentences.append(
-            f"The underestimation rate changes by {_points(base.difference)}, truly between"
-            f" {_points(base.bounds.lower)} and {_points(base.bounds.upper)} ({sure} % each)."
+            f"The underestimation rate changes by {points(base.difference)}, truly between"
+            f" {points(base.bounds.lower)} and {points(base.bounds.upper)} ({sure} % each)."
         )
     ratio = base.predictions
     if ratio.p50 is not None:
@@ -153,8 +151,8 @@ def _mix(found: RateDrift) -> tuple[str, ...]:
 def _history(past: tuple[PastVerdict, ...]) -> Section:
     if not past:
         return Section("History", ("This is the first session of the history.",))
-    under = _sparkline([each.underestimation for each in past])
-    cut = _sparkline([each.truncation for each in past])
+    under = sparkline([each.underestimation for each in past])
+    cut = sparkline([each.truncation for each in past])
     sessions = "session" if len(past) == 1 else plural(len(past), "session")
     return Section(
         "History",
@@ -174,15 +172,6 @@ def _history(past: tuple[PastVerdict, ...]) -> Section:
     )
 
 
-def _sparkline(values: list[float | None]) -> str:
-    """One bar a value, from 0 to the highest; a dot where there is none."""
-    highest = max((value for value in values if value is not None), default=0.0)
-    steps = len(_BARS) - 1
-    return "".join(
-        "·" if value is None else _BARS[round(value / highest * steps) if highest else 0] for value in values
-    )
-
-
 _FIGURES = ("", "underestimated", "truncated", "waste P50", "waste P90")
 
 
@@ -193,7 +182,3 @@ def _row(name: str, figures: EstimatorFigures) -> tuple[Cell, ...]:
 
 def _share(share: Share) -> str:
     return f"{share.events}/{share.n} = {percent(share.events / share.n)}" if share.n else "none"
-
-
-def _points(difference: float) -> str:
-    return f"{'+' if difference >= 0 else '-'}{percent(abs(difference)).removesuffix(' %')} points"

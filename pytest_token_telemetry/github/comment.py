@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pytest_token_telemetry import __version__
-from pytest_token_telemetry.github import details
+from pytest_token_telemetry.github import compared, details
 from pytest_token_telemetry.github.figures import in_brief, in_full
 from pytest_token_telemetry.github.markup import bullets, code, folded, sentence, table
+from pytest_token_telemetry.github.report import Count
 from pytest_token_telemetry.github.stamp import Stamp, footed, marker
+from pytest_token_telemetry.verdict import REPLAY
 from pytest_token_telemetry.wording import listing, plural
 
 if TYPE_CHECKING:
@@ -82,14 +84,18 @@ class _Size:
     rows: int
     sentences: int
     checks: Literal["all", "failing", "none"]
+    compared: Literal["all", "figures", "none"]
+    """``figures`` are all but the sessions before and the predictions that changed most."""
 
 
 _SIZES = (
-    _Size(5, 20, 20, "all"),
-    _Size(3, 5, 10, "all"),
-    _Size(0, 0, 5, "all"),
-    _Size(0, 0, 0, "failing"),
-    _Size(0, 0, 0, "none"),
+    _Size(5, 20, 20, "all", "all"),
+    _Size(5, 20, 20, "all", "figures"),
+    _Size(3, 5, 10, "all", "figures"),
+    _Size(0, 0, 5, "all", "figures"),
+    _Size(0, 0, 0, "failing", "figures"),
+    _Size(0, 0, 0, "failing", "none"),
+    _Size(0, 0, 0, "none", "none"),
 )
 """The size ladder: the first that fits. The step summary of the run has everything."""
 
@@ -159,6 +165,8 @@ def _in_a_sentence(section: Section) -> str:
         case "tune":
             exceeded = [check for check in report.checks if check.outcome == "fail" and not check.inconclusive]
             return f"Tuning needed: {listing([in_brief(check) for check in exceeded[:_NAMED]])}."
+        case "not-ready" if why := _does_not_replay(report):
+            return f"The estimator cannot be judged: {why}."
         case "not-ready":
             return "Not enough representative data to judge the estimator: collect more, do not tune."
         case "inconclusive" if report.deselected:
@@ -167,6 +175,19 @@ def _in_a_sentence(section: Section) -> str:
             return "The data proves neither that the estimator meets its targets nor that it misses them."
         case "pass":
             return "No tuning needed: the data is representative, and the estimator is within its risk targets."
+
+
+def _does_not_replay(report: Report) -> str:
+    """Why the estimator cannot be judged by the recorded calls; empty if it can, or there are none."""
+    check = next((check for check in report.checks if check.id == REPLAY), None)
+    if report.replay is None or not report.replay.calls or check is None or check.outcome == "pass":
+        return ""
+    short = isinstance(check.figure, Count) and check.figure.missing
+    return (
+        "it does not replay enough of the recorded calls"
+        if short or not report.replay.replayed
+        else "not all of its answers are predictions"
+    )
 
 
 _NAMED = 3
@@ -188,8 +209,10 @@ def _section(section: Section, size: _Size, frame: Frame) -> list[str]:
         return ["" if size.checks == "none" else f"The report is not used: {section.refusal}."]
     return [
         _checks(report, size, frame),
+        *(_compared(report, frame) if size.compared != "none" else []),
         _what_next(report, size, frame),
         bullets(sentence(note, quoted=frame.unverified) for note in report.notes[: size.sentences]),
+        *(_past(report) if size.compared == "all" else []),
         folded("Most output for its prediction", details.worst(report.worst[: size.worst])),
         folded("Tuning advice", details.tuning(report, size.rows)),
         f"<p>{_judged(report)}</p>" if size.checks != "none" else "",
@@ -216,6 +239,21 @@ def _outcome(check: Check, frame: Frame) -> str:
     return "⚪ pass" if check.outcome == "pass" and frame.unverified else _OUTCOMES[check.outcome]
 
 
+def _compared(report: Report, frame: Frame) -> list[str]:
+    """Base against head, and new calls against the baseline."""
+    blocks = [] if report.replay is None else compared.replay(report.replay)
+    return blocks if report.drift is None else [*blocks, *compared.drift(report.drift, quoted=frame.unverified)]
+
+
+def _past(report: Report) -> list[str]:
+    """What goes first where there is little room: the sessions before, and the predictions that changed most."""
+    base = None if report.replay is None else report.replay.base
+    return [
+        "" if report.history is None else compared.history(report.history),
+        "" if base is None else folded("Predictions that changed most", compared.changed(base.changed)),
+    ]
+
+
 def _what_next(report: Report, size: _Size, frame: Frame) -> str:
     steps = bullets(sentence(step, quoted=frame.unverified) for step in report.advice[: size.sentences])
     return f"<p><b>What to do next</b></p>\n{steps}" if steps else ""
@@ -225,7 +263,8 @@ def _judged(report: Report) -> str:
     places = [plural(report.files, "file") if report.files or not report.tests else ""]
     places.append(plural(report.tests, "test") if report.tests else "")
     where = listing(filter(None, places))
-    return f"{report.population} population · {plural(report.samples, 'sample')} in {where}"
+    words = [f"{report.population} population", f"{plural(report.samples, 'sample')} in {where}"]
+    return " · ".join(filter(None, (*words, compared.nothing(report))))
 
 
 def _foot(sections: list[Section], frame: Frame, *, cut: bool) -> str:

@@ -120,11 +120,11 @@ class Fields:
             self.refuse(key, "is neither true nor false")
         return value
 
-    def count(self, key: str, lowest: int = 0) -> int:
-        """A whole number."""
+    def count(self, key: str, lowest: int = 0, highest: int = LARGEST_COUNT) -> int:
+        """A whole number within a range."""
         value = self._values.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= LARGEST_COUNT:
-            self.refuse(key, f"is not a whole number from {lowest} to {LARGEST_COUNT}")
+        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+            self.refuse(key, f"is not a whole number from {lowest} to {highest}")
         return value
 
     def number(self, key: str, lowest: float = 0.0, highest: float = 1e30) -> float:

@@ -7,15 +7,32 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.github.markup import code, own
 from pytest_token_telemetry.github.report import Check, Count, Coverage, Rate, Ratio
-from pytest_token_telemetry.verdict import SAMPLES, SOURCES, TRUNCATION, UNDERESTIMATION, WASTE
-from pytest_token_telemetry.wording import exact, percent, plural, times, upwards
+from pytest_token_telemetry.verdict import (
+    DRIFT_OF_RATIO,
+    DRIFT_OF_TRUNCATION,
+    DRIFT_OF_UNDERESTIMATION,
+    REPLAY,
+    SAMPLES,
+    SOURCES,
+    TRUNCATION,
+    UNDERESTIMATION,
+    WASTE,
+    DriftFigure,
+)
+from pytest_token_telemetry.wording import chance, exact, percent, plural, times, upwards
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.github.report import Advice
+    from pytest_token_telemetry.verdict import DriftFinding
 
 NAMES_SHOWN = 10
 """MissingError names that a line shows."""
 
+DRIFTED = {
+    DRIFT_OF_UNDERESTIMATION: "underestimation has risen since the baseline",
+    DRIFT_OF_TRUNCATION: "truncation has risen since the baseline",
+    DRIFT_OF_RATIO: "output over prediction has moved since the baseline",
+}
 SUBJECTS = {UNDERESTIMATION: "underestimation", TRUNCATION: "truncation", WASTE: "waste P90"}
 
 
@@ -27,6 +44,8 @@ def in_brief(check: Check) -> str:
             return f"{subject} {_measured(rate)} (target {_target(rate)})"
         case Ratio(value=value) as ratio if value is not None and check.id in SUBJECTS:
             return f"{subject} {_measured_ratio(ratio)} (target {_target(ratio)})"
+        case DriftFigure(adjusted_p=p) if p is not None:
+            return f"{DRIFTED[check.id]} ({chance(p)})"
     return subject
 
 
@@ -46,7 +65,22 @@ def in_full(check: Check) -> tuple[str, str]:
             return _counted(check.id, count)
         case Coverage() as coverage:
             return _covered(coverage), _names(coverage.required)
+        case DriftFigure(finding=finding, adjusted_p=p):
+            return own(chance_of_drift(finding, p)), "no drift"
     return code(check.message), ""
+
+
+def chance_of_drift(finding: DriftFinding, p: float | None) -> str:
+    """``drift (p = 0.012)``, or why it is not judged."""
+    match finding:
+        case "no-baseline":
+            return "no baseline"
+        case "too-few":
+            return "not enough data to judge drift"
+        case "drift":
+            return f"drift ({chance(p or 0)})"
+        case "steady":
+            return f"no drift seen ({chance(p or 0)})"
 
 
 def _measured(rate: Rate) -> str:
@@ -91,6 +125,8 @@ def _counted(id: str, count: Count) -> tuple[str, str]:
         return f"{count.value} read", f"{count.target}"
     if id == SAMPLES:
         return plural(count.value, "successful sample"), f"at least {count.target}"
+    if id == REPLAY:
+        return f"{plural(count.value, 'call')} replayed", f"at least {count.target}"
     return f"{count.value}", f"{count.target}"
 
 

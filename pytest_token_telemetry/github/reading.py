@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from pytest_token_telemetry.github.consistency import check_consistency
 from pytest_token_telemetry.github.fields import Fields, RefusedError, parse
+from pytest_token_telemetry.github.reading_past import read_drift, read_history, read_replay
 from pytest_token_telemetry.github.report import (
     Advice,
     Basis,
@@ -24,7 +25,16 @@ from pytest_token_telemetry.github.report import (
     Tier,
     Worst,
 )
-from pytest_token_telemetry.verdict import Conclusion, Outcome
+from pytest_token_telemetry.verdict import (
+    DRIFT,
+    REPLAY,
+    SAMPLES,
+    SOURCES,
+    Conclusion,
+    DriftFigure,
+    DriftFinding,
+    Outcome,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +94,7 @@ def from_json(content: bytes) -> Report:
     if fields.is_null("schema") or fields.text("schema") != SCHEMA:
         raise RefusedError(f"its schema is not {SCHEMA}")
     counts = fields.object("counts")
-    tuning = fields.optional("tuning", fields.object)
+    tuning, estimator, drift = (fields.optional(key, fields.object) for key in ("tuning", "estimator", "drift"))
     caps = tuple(_caps(each) for each in tuning.objects("max_tokens", MOST_ADVICE)) if tuning else ()
     if len({tuple(risk for risk, _ in each.caps) for each in caps}) > 1:
         raise RefusedError("tuning.max_tokens has other risks in each row")
@@ -102,6 +112,9 @@ def from_json(content: bytes) -> Report:
         worst=tuple(_worst(each) for each in fields.objects("worst", MOST_WORST)),
         tuning=tuple(_advice(each) for each in tuning.objects("categories", MOST_ADVICE)) if tuning else (),
         caps=caps,
+        replay=None if estimator is None else read_replay(estimator),
+        drift=None if drift is None else read_drift(drift),
+        history=read_history(fields),
     )
     check_consistency(found)
     return found
@@ -130,16 +143,22 @@ def _check(fields: Fields) -> Check:
     )
 
 
-def _figure(id: str, fields: Fields) -> Rate | Ratio | Count | Coverage | None:
+def _figure(id: str, fields: Fields) -> Rate | Ratio | Count | Coverage | DriftFigure | None:
     """The figure by the kind of check; of a check that is not known by the keys it has."""
     tier, _, _ = id.partition("::")
+    if id in _COUNTED:
+        return _count(fields)
     if tier == "readiness":
         return _coverage(fields) if fields.holds("target", list) else _count(fields)
     if tier == "tier1":
         return _rate(fields)
     if tier == "tier2":
         return _ratio(fields)
-    return None
+    return _drift_figure(fields) if id in DRIFT else None
+
+
+_COUNTED = (SOURCES, SAMPLES, REPLAY)
+"""A list in their place would be a figure that nothing misses."""
 
 
 def _rate(fields: Fields) -> Rate:
@@ -192,6 +211,14 @@ def _coverage(fields: Fields) -> Coverage:
     if not set(missing) <= set(required):
         fields.refuse("missing", "is not part of target")
     return Coverage(required, missing)
+
+
+def _drift_figure(fields: Fields) -> DriftFigure:
+    return DriftFigure(
+        p=fields.optional("p", fields.rate),
+        adjusted_p=fields.optional("adjusted_p", fields.rate),
+        finding=fields.choice("finding", get_args(DriftFinding)),
+    )
 
 
 def _worst(fields: Fields) -> Worst:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pytest_token_telemetry.analysis.drift import Finding
+
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pytest_token_telemetry.verdict import Conclusion, Outcome
+    from pytest_token_telemetry.analysis.evidence import Bounds
+    from pytest_token_telemetry.analysis.metrics import Share
+    from pytest_token_telemetry.analysis.paired import Paired
+    from pytest_token_telemetry.verdict import ChangedSample, Conclusion, DriftFigure, EstimatorFigures, Outcome
 
 Basis = Literal["category", "borrowed", "collect", "raise-cap"]
 Tier = Literal["risk", "cost"]
@@ -64,7 +69,7 @@ class Check:
     outcome: Outcome
     inconclusive: bool
     message: str
-    figure: Rate | Ratio | Count | Coverage | None
+    figure: Rate | Ratio | Count | Coverage | DriftFigure | None
     """``None`` for a kind of check that is newer than this program."""
 
 
@@ -107,6 +112,100 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The estimator beside the one that it is to replace, on the calls that both can replay."""
+
+    estimator: str
+    """The base's name. Untrusted."""
+    calls: int
+    cannot: int
+    wrong: int
+    """Calls that the base cannot replay, and its answers that are no prediction."""
+    base: EstimatorFigures
+    head: EstimatorFigures
+    underestimated: Paired
+    bounds: Bounds | None
+    """On the difference of the two underestimation rates."""
+    p: float
+    raised: int
+    lowered: int
+    factor: float | None
+    """Head's prediction over base's, in the middle."""
+    changed: tuple[ChangedSample, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What an estimator would have predicted for the recorded calls."""
+
+    estimator: str
+    """Its name. Untrusted."""
+    calls: int
+    replayed: int
+    cannot: int
+    wrong: int
+    recorded: EstimatorFigures
+    figures: EstimatorFigures
+    with_budget: int
+    would_truncate: int
+    unknown: int
+    base: Comparison | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateChange(Finding):
+    """Whether a rate has risen since the baseline."""
+
+    base: Share
+    head: Share
+    standardised: float | None
+    difference: float | None
+    """Within the categories, as ``bounds``."""
+    bounds: Bounds | None
+    mix_shift: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatioChange(Finding):
+    """Whether output over prediction has moved since the baseline."""
+
+    base_n: int
+    head_n: int
+    base_median: float | None
+    head_median: float | None
+    shift: float | None
+    """Within the categories, as ``bounds``."""
+    bounds: Bounds | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """New calls against those of the baseline."""
+
+    baseline_samples: int
+    new_samples: int
+    underestimation: RateChange
+    truncation: RateChange
+    ratio: RatioChange
+
+
+@dataclass(frozen=True, slots=True)
+class NotCompared:
+    """Why there is no comparison with a baseline. Untrusted."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An earlier session of the history."""
+
+    verdict: Conclusion
+    underestimation: float | None
+    truncation: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What the poster shows of a report file."""
 
@@ -123,3 +222,7 @@ class Report:
     worst: tuple[Worst, ...]
     tuning: tuple[Advice, ...]
     caps: tuple[Caps, ...]
+    replay: Replay | None
+    drift: Changes | NotCompared | None
+    history: tuple[Session, ...] | None
+    """The oldest first. ``None``, as for the two above: it was not asked for, or the report is of an older version."""

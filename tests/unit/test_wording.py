@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.wording import exact, inert, listing, percent, plural, times, upwards
+from pytest_token_telemetry.wording import exact, inert, listing, percent, plural, points, sparkline, times, upwards
 
 
 @pytest.mark.parametrize(("n", "words"), [(0, "0 samples"), (1, "1 sample"), (2, "2 samples")])
@@ -84,6 +84,22 @@ def test_a_ratio_has_the_digits_it_needs(value, target, words):
 def test_a_ratio_stands_on_its_side_of_the_target(value, target):
     shown = Fraction(times(value, target).removesuffix("x"))
     assert (shown < target) == (value < float(target))
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [(3 / 59, "+5.1 points"), (-0.02, "-2.0 points"), (0.0, "+0.0 points"), (-1, "-100.0 points")],
+)
+def test_a_difference_of_rates_is_in_points(difference, words):
+    assert points(difference) == words
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [([], ""), ([None], "·"), ([0.0, 0.0], "▁▁"), ([0.0, 0.01, 0.04], "▁▃█"), ([1.0, None, 0.5], "█·▅")],
+)
+def test_values_are_bars_from_none_to_the_highest(values, bars):
+    assert sparkline(values) == bars
 
 
 @pytest.mark.parametrize(

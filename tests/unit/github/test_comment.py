@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from pytest_token_telemetry.github.comment import LARGEST, LONGEST, Frame, Section, render
 from pytest_token_telemetry.github.reading import from_json
 from pytest_token_telemetry.github.stamp import Run, Stamp
-from tests.unit.github.reports import VERDICTS, check, report
+from tests.unit.github.reports import VERDICTS, check, document, report
 from tests.unit.reporters.verdicts import HOSTILE, MARK
 
 COMMIT = "9f8e7d6c5b4a39281706f5e4d3c2b1a098765432"
@@ -235,7 +236,7 @@ def hostile(found, text):
     """``text`` wherever a report has one."""
     for each in found["checks"]:
         each["message"] = text
-        if isinstance(each["target"], list):
+        if isinstance(each.get("target"), list):
             each["target"] = [*each["target"], text]
             each["missing"] = [text] if each["outcome"] == "fail" else []
     found["checks"].append({"id": "drift::x", "outcome": "warn", "message": text})
@@ -245,6 +246,26 @@ def hostile(found, text):
         sample.update(source=text, task_id=text, category=text)
     for row in (*found["tuning"]["categories"], *found["tuning"]["max_tokens"]) if found["tuning"] else ():
         row["name"] = text
+    hostile_past(found, lambda: text)
+
+
+def hostile_past(found, text):
+    """A ``text()`` wherever one stands in what the samples are held against."""
+    if found["estimator"]:
+        wrong = {"source": text(), "reason": text()}
+        found["estimator"].update(estimator=text(), errors=[wrong])
+    if found["estimator"] and (base := found["estimator"]["base"]):
+        base.update(estimator=text(), errors=[wrong])
+        for sample in base["changed"]:
+            sample.update(source=text(), category=text())
+    if found["drift"] and found["drift"]["missing"]:
+        found["drift"]["missing"] = text()
+    elif found["drift"]:
+        for rates in found["drift"]["drift"].values():
+            for stratum in rates["strata"]:
+                stratum["name"] = text()
+    for session in found["history"] or ():
+        session.update(time=text(), commit=text())
 
 
 def assert_nothing_escapes(text, mark=None):
@@ -274,12 +295,15 @@ def assert_nothing_escapes(text, mark=None):
     assert sum(isinstance(each.tag, str) and each.tag == "h2" for each in document) == 1
 
 
+HELD = ("tune", "not-ready", "compared", "replayed")
+
+
 @pytest.mark.parametrize("unverified", [False, True])
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_becomes_markup_a_link_or_a_cell(text, unverified):
     text = f"{MARK}[<{text}"
     made = comment(
-        *(section(verdict, lambda found: hostile(found, text), label=text) for verdict in ("tune", "not-ready")),
+        *(section(verdict, lambda found: hostile(found, text), label=text) for verdict in HELD),
         unverified=unverified,
     )
     assert_nothing_escapes(made, MARK)
@@ -304,12 +328,13 @@ def test_hostile_strings_by_the_thousand_stay_text():
         for sample in found["worst"]:
             sample.update(source=text(), task_id=text(), category=text())
         found["advice"], found["notes"] = [text() for _ in range(5)], [text() for _ in range(5)]
-        for row in (*found["tuning"]["categories"], *found["tuning"]["max_tokens"]):
+        for row in (*found["tuning"]["categories"], *found["tuning"]["max_tokens"]) if found["tuning"] else ():
             row["name"] = text()
         found["checks"].append({"id": "drift::x", "outcome": "warn", "message": text()})
+        hostile_past(found, text)
 
     while made < STRINGS:
-        sections = [section("tune", change, label=text()) for _ in range(2)]
+        sections = [section(name, change, label=text()) for name in ("tune", "compared", "replayed")]
         assert_nothing_escapes(comment(*sections, unverified=chance.random() < 0.5), MARK)
 
 
@@ -320,13 +345,18 @@ def test_hostile_strings_by_the_thousand_stay_text():
 )
 @limits(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_a_report_says_it_stays_text(text):
-    assert_nothing_escapes(comment(section("tune", lambda found: hostile(found, text), label=text)))
+    sections = [section(name, lambda found: hostile(found, text), label=text) for name in ("tune", "compared")]
+    assert_nothing_escapes(comment(*sections))
 
 
 @pytest.mark.parametrize("reports", [1, 3, 50])
 @pytest.mark.parametrize("text", ['"' * 5000, "\u202e" * 5000, "x" * 5000])
-def test_the_size_ladder_keeps_below_the_limit(reports, text):
+@pytest.mark.parametrize("name", ["tune", "compared"])
+def test_the_size_ladder_keeps_below_the_limit(reports, text, name):
+    advice = document("tune")["tuning"]
+
     def enlarge(found):
+        found["tuning"] = copy.deepcopy(advice)
         hostile(found, text)
         found["advice"] = found["notes"] = [text] * 100
         found["worst"] *= 20
@@ -335,9 +365,9 @@ def test_the_size_ladder_keeps_below_the_limit(reports, text):
             if isinstance(each.get("target"), list):
                 each["target"] = [f"{n}{text}" for n in range(50)]
 
-    made = comment(*[section("tune", enlarge, label=text)] * reports)
+    made = comment(*[section(name, enlarge, label=text)] * reports)
     assert len(made) <= LONGEST < LARGEST
-    assert "❌ Token telemetry: TUNE, tuning needed" in made
+    assert ("TUNE, tuning needed" if name == "tune" else "PASS, no tuning needed") in made
     assert reports == 1 or "shortened, the run has it all" in made
     assert made.splitlines()[-1].startswith("<!-- token-telemetry stamp: run=7000 ")
     assert_nothing_escapes(made)

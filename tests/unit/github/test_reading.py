@@ -10,10 +10,14 @@ from hypothesis import example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
+from pytest_token_telemetry.gate import judge
+from pytest_token_telemetry.gate.past import Past
 from pytest_token_telemetry.github.fields import LARGEST_COUNT, RefusedError
 from pytest_token_telemetry.github.reading import LARGEST, from_json, read
 from pytest_token_telemetry.reporters.json import render
-from tests.unit.github.reports import VERDICTS, check, document, report
+from pytest_token_telemetry.verdict import ALL_CHECK_IDS
+from tests.unit.gate.cases import baseline_of, reading, ready, settings
+from tests.unit.github.reports import NAMES, VERDICTS, check, document, report
 from tests.unit.reporters.verdicts import verdicts
 
 
@@ -41,6 +45,12 @@ def test_what_the_gate_writes_is_read(verdict):
     assert from_json(report(verdict)).verdict == verdict
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_samples_are_held_against_the_report_is_read(name):
+    verdicts = {"compared": "pass", "replayed": "pass", "unanswered": "not-ready", "drifted": "tune"}
+    assert from_json(report(name)).verdict == verdicts.get(name, name)
+
+
 @given(verdicts())
 @limits(max_examples=60, deadline=None)
 def test_every_report_of_the_gate_is_read(found):
@@ -56,12 +66,19 @@ def test_the_figures_are_those_of_the_file():
 
 
 def test_later_keys_are_ignored():
-    later = {"estimator": {"path": "/x"}, "drift": [[1], [2]], "history": {"a": {"b": {"c": [1]}}}}
+    later = {"weather": {"path": "/x"}, "moon": [[1], [2]], "stars": {"a": {"b": {"c": [1]}}}}
     assert from_json(changed(**later)) == from_json(report())
 
 
+def test_a_report_of_an_older_version_is_read():
+    older = document()
+    for key in ("estimator", "drift", "history"):
+        assert older.pop(key) is None
+    assert from_json(json.dumps(older).encode()) == from_json(report())
+
+
 def test_a_check_of_a_later_kind_has_its_message():
-    drift = {"id": "drift::underestimation", "outcome": "warn", "message": "it drifts", "shape": [1, 2]}
+    drift = {"id": "drift::length", "outcome": "warn", "message": "it drifts", "shape": [1, 2]}
     found = from_json(report("pass", lambda document: document["checks"].append({**drift, "outcome": "pass"})))
     assert found.checks[-1].outcome == "pass"
     found = from_json(report("pass", lambda document: document["checks"].append(drift)))
@@ -183,6 +200,13 @@ def test_a_pass_without_the_check_of_waste_is_one():
     assert from_json(changed(checks=without, deselected=["tier2::waste-p90"])).verdict == "pass"
 
 
+def test_a_pass_of_the_gate_without_a_check_of_drift_is_one():
+    read, under = reading(ready(60)), settings(baseline="baseline.json")
+    found = judge(read, under, set(ALL_CHECK_IDS) - {"drift::ratio"}, Past(baseline=baseline_of(ready(60, 1000, 500))))
+    assert found.deselected == ("drift::ratio",)
+    assert from_json(render(found).encode()).verdict == "pass"
+
+
 @pytest.mark.parametrize(
     ("id", "keys"),
     [
@@ -192,6 +216,8 @@ def test_a_pass_without_the_check_of_waste_is_one():
         ("tier2::waste-p90", {"value": 3.0}),
         ("tier2::waste-p90", {"value": None}),
         ("readiness::samples", {"missing": 1}),
+        ("readiness::samples", {"value": 19}),
+        ("readiness::sources", {"value": 12, "target": 3}),
         ("readiness::categories", {"missing": ["docs"]}),
     ],
 )
@@ -220,15 +246,15 @@ def places(value, path=()):
             yield from places(child, (*path, key))
 
 
-PLACES = {verdict: [path for path in places(document(verdict)) if path] for verdict in ("pass", "tune")}
+PLACES = {name: [path for path in places(document(name)) if path] for name in ("pass", "tune", "compared")}
 
 
 @given(st.data())
 @limits(max_examples=300, deadline=None)
 def test_whatever_stands_anywhere_a_report_is_read_or_refused(data):
-    verdict = data.draw(st.sampled_from(list(PLACES)))
-    found = document(verdict)
-    *above, key = data.draw(st.sampled_from(PLACES[verdict]))
+    name = data.draw(st.sampled_from(list(PLACES)))
+    found = document(name)
+    *above, key = data.draw(st.sampled_from(PLACES[name]))
     place = found
     for each in above:
         place = place[each]
@@ -251,31 +277,31 @@ def test_a_file_is_read(tmp_path):
     assert read(path).verdict == "tune"
 
 
-def reading(path):
+def refused_file(path):
     with pytest.raises(RefusedError) as refused:
         read(path)
     return str(refused.value)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    assert reading(tmp_path / "report.json") == "there is no such file"
-    assert reading(tmp_path / "a\0b") == "it cannot be read (a link is not followed)"
+    assert refused_file(tmp_path / "report.json") == "there is no such file"
+    assert refused_file(tmp_path / "a\0b") == "it cannot be read (a link is not followed)"
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path):
     path = tmp_path / "report.json"
     path.write_bytes(report() + b" " * LARGEST)
-    assert reading(path) == "it has more than 4,194,304 bytes"
+    assert refused_file(path) == "it has more than 4,194,304 bytes"
 
 
 def test_a_link_is_not_followed(tmp_path):
     (tmp_path / "secret.json").write_bytes(report())
     (tmp_path / "report.json").symlink_to("secret.json")
-    assert reading(tmp_path / "report.json") == "it cannot be read (a link is not followed)"
+    assert refused_file(tmp_path / "report.json") == "it cannot be read (a link is not followed)"
 
 
 def test_a_directory_or_a_pipe_is_no_file(tmp_path):
     why = "it is neither a file nor a directory with files report*.json"
-    assert reading(tmp_path) == why
+    assert refused_file(tmp_path) == why
     os.mkfifo(tmp_path / "pipe")
-    assert reading(tmp_path / "pipe") == why
+    assert refused_file(tmp_path / "pipe") == why
