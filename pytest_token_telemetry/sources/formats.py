@@ -9,15 +9,16 @@ from pytest_token_telemetry.sources import autopack, native
 from pytest_token_telemetry.sources.scan import BLOCK, Scanner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pytest_token_telemetry.sources.records import Budget, Read, Unusable
-    from pytest_token_telemetry.sources.scan import Fragment
+from pytest_token_telemetry.sources.scan import Fragment
+
+NEEDLES = (b"[TokenEstimation", autopack.BUDGET, native.TAG)
+"""Each tag begins with one of these."""
 
 
-def telemetry_scanner(block: int = BLOCK, on_read: Callable[[int], None] | None = None) -> Scanner:
+def telemetry_scanner(block: int = BLOCK) -> Scanner:
     """A scanner for the records of all formats: see `Scanner`."""
-    return Scanner((*autopack.TAGS, native.TAG), block, on_read, HEAD.encode())
+    return Scanner((*autopack.TAGS, native.TAG), block, HEAD.encode())
 
 
 def parse(fragment: Fragment) -> Read | Unusable | Budget | None:

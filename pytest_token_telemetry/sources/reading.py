@@ -13,9 +13,9 @@ from pytest_token_telemetry.columns import SampleColumns, Samples
 from pytest_token_telemetry.sources import native
 from pytest_token_telemetry.sources.budgets import Budgets
 from pytest_token_telemetry.sources.formats import parse, telemetry_scanner
+from pytest_token_telemetry.sources.lines import BUFFER, line_scanner
 from pytest_token_telemetry.sources.recorded import KnownCalls, Span
 from pytest_token_telemetry.sources.records import Budget, Read, Unusable
-from pytest_token_telemetry.sources.scan import BLOCK
 from pytest_token_telemetry.sources.walk import walk
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def read_directories(
     patterns: Iterable[str],
     *,
     recorded: Recorded | None = None,
-    block: int = BLOCK,
+    block: int = BUFFER,
     progress: Callable[[int, int], None] | None = None,
 ) -> Reading:
     """Read the files below ``directories`` that match one of ``patterns``, and what tests recorded.
@@ -164,7 +164,7 @@ class _Reader:
         self.unreadable = unreadable
         self._size = 0
         self._progress = progress
-        self._scanner = telemetry_scanner(block, self._count_bytes)
+        self._scanner = line_scanner(block, self._count_bytes)
         self._seen_files: set[tuple[int, int]] = set()
         self._copies: dict[bytes, dict[str | None, int]] = {}
         self._known = KnownCalls()
@@ -191,7 +191,7 @@ class _Reader:
 
     def _take_recorded(self, line: str, phase: Phase, number: int) -> None:
         """Take one recorded call. What a test records twice happened twice, even with the same id."""
-        for fragment in self._scanner.fragments_of(iter((f"{line}\n".encode(),))):
+        for fragment in telemetry_scanner().fragments_of(iter((f"{line}\n".encode(),))):
             match native.parse(fragment):
                 case Read(sample, identity):
                     self.counts[number] += 1
@@ -236,7 +236,7 @@ class _Reader:
             self._seen_files.add((status.st_dev, status.st_ino))
             self._begin(shown, "file")
             budgets = Budgets()
-            for fragment in self._scanner.fragments(descriptor):
+            for fragment in self._scanner.fragments(descriptor, status.st_size):
                 self._take(fragment, budgets, candidate)
         except OSError as error:
             self.unreadable[shown] = error.strerror or type(error).__name__

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 BLOCK = 1 << 18
 """Bytes per read: the fastest size in memory that was measured, 64 KiB to 1 MiB being alike."""
@@ -52,27 +52,25 @@ class Fragment:
 
 
 class Scanner:
-    """Finds the records that begin with one of some tags."""
+    """Finds the records that begin with one of some tags: simply, and so the definition of what is found."""
 
     def __init__(
         self,
         tags: Iterable[bytes],
         block: int = BLOCK,
-        on_read: Callable[[int], None] | None = None,
         head: bytes = b"",
     ) -> None:
         """A scanner for records that begin with one of ``tags``, of which none is the beginning of another.
 
-        It reads ``block`` bytes at a time, and calls ``on_read`` with the number of bytes each time. ``head`` is how
-        lines of a format of ours begin, up to and with their tag: a last line that is cut off within it is a record.
+        It reads ``block`` bytes at a time. ``head`` is how lines of a format of ours begin, up to and with their tag: a
+        last line that is cut off within it is a record.
         """
         tags = tuple(tags)
         self._head = head
         self._tag_of_head = next((tag for tag in tags if head.endswith(tag)), b"")
-        self._tag = re.compile(b"|".join(map(re.escape, tags)))
+        self.tag = re.compile(b"|".join(map(re.escape, tags)))
         self._longest = max(map(len, tags))
         self._block = block
-        self._on_read = on_read
 
     def fragments(self, descriptor: int) -> Iterator[Fragment]:
         """The records in the open file ``descriptor``, in their order.
@@ -82,8 +80,10 @@ class Scanner:
         """
         return self.fragments_of(self._read(descriptor))
 
-    def fragments_of(self, raw: Iterator[bytes]) -> Iterator[Fragment]:
+    def fragments_of(self, raw: Iterator[bytes], *, plain: bool = False) -> Iterator[Fragment]:
         """The records in ``raw``, a text that comes in blocks, in their order.
+
+        With ``plain`` it is no text in a wide encoding, whatever it begins with.
 
         Raises:
             OSError: the text mixes encodings in a way that would lose records.
@@ -93,7 +93,7 @@ class Scanner:
         counted = 0
         searched = 0  # no undecided tag begins before text[searched]
         previous = 0  # where the text after the previous tag begins
-        source = _Text(raw, self._tag, self._longest)
+        source = _Text(raw, self.tag, self._longest, plain=plain)
         blocks = source.blocks()
         at_end = False
         while not at_end:
@@ -107,7 +107,7 @@ class Scanner:
                 text = text[keep:] + block
                 searched -= keep
                 previous = max(0, previous - keep)
-            while match := self._tag.search(text, searched):
+            while match := self.tag.search(text, searched):
                 start, begin = match.span()
                 limit = begin + RECORD_LIMIT
                 if not at_end and len(text) < limit + self._longest:
@@ -115,7 +115,7 @@ class Scanner:
                     break
                 end = text.find(b"\n", begin, limit)
                 ended = end >= 0
-                following = self._tag.search(text, begin, end if ended else limit + self._longest)
+                following = self.tag.search(text, begin, end if ended else limit + self._longest)
                 if following and following.start() < limit:
                     end, ended = following.start(), False
                 elif not ended:
@@ -135,8 +135,6 @@ class Scanner:
 
     def _read(self, descriptor: int) -> Iterator[bytes]:
         while block := os.read(descriptor, self._block):
-            if self._on_read is not None:
-                self._on_read(len(block))
             yield block
 
 
@@ -147,8 +145,9 @@ class _Text:
     encoding) reads as plain ASCII.
     """
 
-    def __init__(self, raw: Iterator[bytes], tag: re.Pattern[bytes], longest: int) -> None:
+    def __init__(self, raw: Iterator[bytes], tag: re.Pattern[bytes], longest: int, *, plain: bool) -> None:
         self._raw = raw
+        self._plain = plain
         self._tag = tag
         self._longest = longest
         self.mixed = False
@@ -161,8 +160,8 @@ class _Text:
             first += block
             if len(first) >= 4:
                 break
-        encoding = next((name for mark, name in _WIDE_MARKS if first.startswith(mark)), None)
-        if encoding is None:
+        encoding = _wide_encoding(first)
+        if encoding is None or self._plain:
             for block in chain((first,), self._raw):
                 yield block.replace(b"\0", b"") if b"\0" in block else block
             return
@@ -172,3 +171,12 @@ class _Text:
             plain = plain[1 - self._longest :] + block
             self.mixed = self.mixed or self._tag.search(plain) is not None
             yield decoder.decode(block, final=not block).encode("utf-8", "replace").replace(b"\0", b"")
+
+
+def is_wide(first: bytes) -> bool:
+    """True if a text whose first four bytes these are is in a wide encoding."""
+    return _wide_encoding(first) is not None
+
+
+def _wide_encoding(first: bytes) -> str | None:
+    return next((name for mark, name in _WIDE_MARKS if first.startswith(mark)), None)

@@ -113,15 +113,6 @@ def test_nul_bytes_are_left_out() -> None:
     assert fragments(b"\0[Tok\0\0enEstimation]\0 a\0=b\n\0") == [Fragment(1, V1, b"", b" a=b", True)]
 
 
-def test_each_read_is_told() -> None:
-    sizes: list[int] = []
-    with tempfile.TemporaryFile() as file:
-        file.write(b"x" * 25)
-        file.seek(0)
-        assert list(Scanner(TAGS, 10, sizes.append).fragments(file.fileno())) == []
-    assert sizes == [10, 10, 5]
-
-
 @pytest.mark.parametrize("filler", [b"x", b"\0", b"["], ids=["text", "hole", "brackets"])
 def test_a_line_of_100_megabytes_is_read_in_little_memory(tmp_path: Path, filler: bytes) -> None:
     """One record stands at its start, one in its middle, one at its end."""
