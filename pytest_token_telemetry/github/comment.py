@@ -123,7 +123,7 @@ def _content(sections: list[Section], frame: Frame, size: _Size) -> str:
     worst = sections[0]
     text.add(_heading(worst.outlook, frame), _lead(sections, frame))
     if len(sections) == 1:
-        text.add(*_section(worst, size, frame))
+        text.add(*(_section(worst, size, frame) if worst.report else []))  # the lead says why there is none
     else:
         text.add(_overview(sections, frame))
         if size.checks != "none":

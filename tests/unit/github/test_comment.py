@@ -227,6 +227,10 @@ def test_several_reports_are_one_comment_with_the_worst_first():
     ]
 
 
+def test_why_the_only_report_is_not_used_is_said_once():
+    assert comment(Section("gone.json", None, "there is no such file")).count("there is no such file") == 1
+
+
 def test_a_missing_report_is_worse_than_a_pass():
     document = page(comment(section(), Section("gone.json", None, "there is no such file")))
     assert document.find("h2").text_content() == ("⚠️ Token telemetry: NO VERDICT, a report is missing or not usable")
