@@ -6,6 +6,7 @@ stands in HTML blocks only (`markup`).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -230,7 +231,15 @@ def _checks(report: Report, size: _Size, frame: Frame) -> str:
         return ""
     left_out = len(report.checks) - len(shown)
     rows = [(_outcome(check, frame), code(check.id), *in_full(check)) for check in shown]
-    return table(("outcome", "check", "measured", "target"), rows, left_out)
+    return table(("outcome", "check", "measured", "target"), (tuple(map(_unbroken, row)) for row in rows), left_out)
+
+
+def _unbroken(cell: str) -> str:
+    """Keeps a mark and its word, and a figure and its %, on one line: the browser would part them in narrow columns."""
+    return _PARTABLE.sub("&nbsp;", cell)
+
+
+_PARTABLE = re.compile(r"(?<=^[❌✅⚪]) |(?<=^⚠️) |(?<=\d) (?=%)")
 
 
 def _outcome(check: Check, frame: Frame) -> str:
