@@ -8,7 +8,7 @@ import pytest
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.settings import flag, ini_key, options
-from scripts import docs
+from scripts import docs, screenshots
 
 
 @pytest.mark.parametrize("name", docs.PAGES)
@@ -44,3 +44,19 @@ def test_the_version_has_one_source() -> None:
     from importlib.metadata import version
 
     assert version("pytest-token-telemetry") == __version__
+
+
+@pytest.mark.parametrize("case", screenshots.CASES, ids=[case.name for case in screenshots.CASES])
+def test_a_picture_of_every_comment_is_shown_with_words_for_it(case: screenshots.Case) -> None:
+    page = (docs.ROOT / "docs" / "pull-requests.md").read_text(encoding="utf-8")
+    [words] = re.findall(rf"!\[([^]]+)\]\(images/{case.image.name}\)", page)
+    assert len(words.split()) > 10
+
+
+def test_the_pictures_are_small_png_files_and_no_others_are_kept() -> None:
+    pictures = {case.image for case in screenshots.CASES}
+    assert set(screenshots.IMAGES.iterdir()) == pictures
+    for picture in pictures:
+        content = picture.read_bytes()
+        assert content.startswith(b"\x89PNG\r\n\x1a\n")
+        assert len(content) < 120_000
