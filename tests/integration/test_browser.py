@@ -1,0 +1,192 @@
+"""The comment in a real browser, at the widths of a reviewer's laptop and phone."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts import screenshots
+from scripts.screenshots import CASES, WIDTH, Case
+from tests.unit.github.test_comment import OWN_LINKS, comment, hostile, section
+from tests.unit.reporters.verdicts import MARK
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+PHONE = 380
+
+HEADINGS = {
+    "pass": "✅ Token telemetry: PASS, no tuning needed",
+    "tune": "❌ Token telemetry: TUNE, tuning needed",
+    "not-ready": "❌ Token telemetry: NOT READY, collect more",
+    "inconclusive": "⚪ Token telemetry: INCONCLUSIVE, nothing proven",
+    "no-verdict": "⚠️ Token telemetry: NO VERDICT, a report is missing or not usable",
+    "unverified": "⚪ Token telemetry: PASS, no tuning needed (unverified)",
+}
+
+ALERTS = {
+    "pass": [],
+    "tune": ["Caution\nTuning needed: underestimation 4/59 = 6.8 % (target at most 5 %)."],
+    "not-ready": ["Warning\nNot enough representative data to judge the estimator: collect more, do not tune."],
+    "inconclusive": ["Note\nThe data proves neither that the estimator meets its targets nor that it misses them."],
+    "no-verdict": ["Warning\nThe report is not used: there is no such file."],
+    "unverified": [
+        "Warning\nThese figures come from this pull request's own run in a fork. Its author decides what that run"
+        " reports: they are not verified."
+    ],
+}
+
+OWNED = "document.title='owned'"
+INJECTED = [
+    f"<script>{OWNED}</script>",
+    f'<img id=injected src=x onerror="{OWNED}">',
+    f"<svg id=injected onload={OWNED}></svg>",
+    f'</code></td></tr></table><h2 id=injected onclick="{OWNED}">x</h2>',
+    f"</code></details><details open id=injected ontoggle={OWNED}>",
+    f'<iframe id=injected srcdoc="<script>parent.{OWNED}</script>"></iframe>',
+    f"<a id=injected href=javascript:{OWNED}>x</a> [x](javascript:{OWNED})",
+    "<style id=injected>body { display: none }</style>",
+    "</title><meta http-equiv=refresh content=0;url=http://evil.example>",
+    "![x](http://evil.example/x.png) <link rel=stylesheet href=http://evil.example/x.css>",
+]
+"""What a browser would act on, were it more than text."""
+
+
+@dataclass
+class Shown:
+    """A comment, and what the browser did to show it."""
+
+    page: Page
+    url: str
+    requests: list[str] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=list)
+
+    def unfold(self) -> None:
+        for each in self.page.locator("summary").all():
+            each.click()
+
+    def width(self) -> int:
+        """Of what there is to see: wider than the window if the page has to be scrolled sideways."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth"))
+
+
+Show = Callable[..., Shown]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Where a browser is named, the tests run, or fail."""
+    if "TOKEN_TELEMETRY_BROWSER" not in os.environ:
+        pytest.importorskip("playwright.sync_api", reason="the extra 'browser' is not installed")
+    program = screenshots.find_browser()
+    if not program:
+        pytest.skip("there is no Chromium or Chrome")
+    with screenshots.open_browser(program) as opened:
+        yield opened
+
+
+@pytest.fixture
+def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
+    """Show a comment's markdown."""
+    file = tmp_path / "comment.html"
+    context = browser.new_context()
+
+    def show(markdown: str) -> Shown:
+        file.write_text(screenshots.page(markdown), encoding="utf-8")
+        page = context.new_page()
+        page.set_viewport_size({"width": WIDTH, "height": 800})
+        shown = Shown(page, file.as_uri())
+        page.on("request", lambda request: shown.requests.append(request.url))
+        page.on("dialog", lambda dialog: (shown.dialogs.append(dialog.message), dialog.dismiss()))
+        page.goto(shown.url)
+        return shown
+
+    yield show
+    context.close()
+
+
+@functools.cache
+def made(case: Case) -> str:
+    return screenshots.comment(case)
+
+
+every_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+
+
+@every_case
+def test_the_verdict_is_the_first_that_is_seen(show: Show, case: Case) -> None:
+    heading = show(made(case)).page.get_by_role("heading").first
+    assert heading.is_visible()
+    assert heading.inner_text() == HEADINGS[case.name]
+    box = heading.bounding_box()
+    assert box is not None
+    assert box["y"] < 100
+
+
+@every_case
+def test_the_alert_says_why_at_the_first_sight(show: Show, case: Case) -> None:
+    alerts = show(made(case)).page.locator(".alert")
+    assert [text.strip().replace("\n\n", "\n") for text in alerts.all_inner_texts()] == ALERTS[case.name]
+    for alert in alerts.all():
+        box = alert.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] < 250
+
+
+@every_case
+def test_the_page_is_never_scrolled_sideways(show: Show, case: Case) -> None:
+    shown = show(made(case))
+    assert shown.width() <= WIDTH
+    shown.unfold()
+    for width in (WIDTH, 780, PHONE):
+        shown.page.set_viewport_size({"width": width, "height": 800})
+        assert shown.width() <= width
+
+
+@every_case
+def test_on_a_laptop_no_table_is_cut_off(show: Show, case: Case) -> None:
+    for table in show(made(case)).page.locator("table:visible").all():
+        assert table.evaluate("table => table.scrollWidth <= table.clientWidth")
+
+
+@every_case
+def test_the_details_are_folded_until_they_are_asked_for(show: Show, case: Case) -> None:
+    shown = show(made(case))
+    folded = shown.page.locator("details table").all()
+    assert bool(folded) == bool(case.gate)
+    assert not any(table.is_visible() for table in folded)
+    shown.unfold()
+    assert all(table.is_visible() for table in folded)
+
+
+@every_case
+def test_nothing_is_fetched_and_there_is_no_image(show: Show, case: Case) -> None:
+    shown = show(made(case))
+    assert shown.requests == [shown.url]
+    assert shown.page.locator("img, picture, iframe, script, link").count() == 0
+
+
+def test_nothing_that_was_not_verified_is_green(show: Show) -> None:
+    shown = show(made(next(case for case in CASES if case.unverified)))
+    shown.unfold()
+    assert "✅" not in shown.page.locator("body").inner_text()
+
+
+@pytest.mark.parametrize("text", INJECTED)
+def test_hostile_text_is_seen_as_text_and_does_nothing(show: Show, text: str) -> None:
+    text = f"{MARK} {text}"
+    shown = show(comment(section("tune", lambda found: hostile(found, text), label=text), section()))
+    shown.unfold()
+    page = shown.page
+    assert text in page.locator("article").inner_text()
+    assert page.title() == "Comment"
+    assert page.locator("[id]").count() == 0
+    assert page.locator("article :is(img, picture, iframe, script, style, link, meta, input, form)").count() == 0
+    assert {link.get_attribute("href") for link in page.locator("a").all()} == OWN_LINKS
+    assert (shown.requests, shown.dialogs) == ([shown.url], [])
