@@ -20,8 +20,17 @@ def test_the_figures_of_three_calls_by_hand(tmp_path: Path) -> None:
         "underestimated: 0.0%",
         "truncated: 33.3%",
         "waste: median 3.00x, P90 5.40x",
-        # 200 * 500/1500, 200 * 7192/9192 and 200 * 300/500
-        "smape: mean 114.4%, median 120.0%",
-        "docs: 1 successful, median ratio 0.50",
-        "unknown: 1 successful, median ratio 0.25",
+        # 10.5 as both V2 lines say, and 200 * 300/500
+        "smape: mean 47.0%, median 10.5%",
+        "predicted: mean 800",
+        "actual: mean 2931",
+        "category docs: 1 successful, median ratio 0.50",
+        "category unknown: 1 successful, median ratio 0.25",
+        "complexity low: 1 successful, median ratio 0.50",
+        "complexity unknown: 1 successful, median ratio 0.25",
+        "deliverables 1: 1 successful, median ratio 0.25",
+        "deliverables 2-5: 1 successful, median ratio 0.50",
+        "agent.log:3: 1000 -> 8192",
+        "agent.log:1: 1000 -> 500",
+        "agent.log:4: 400 -> 100",
     ]
