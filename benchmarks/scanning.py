@@ -207,8 +207,9 @@ def main() -> int:
     parser.add_argument("--write-docs", action="store_true", help="write the tables into docs/performance.md")
     options = parser.parse_args()
     kinds: list[Kind] = options.only or list(get_args(Kind))
+    kept: Path | None = options.corpora and options.corpora.resolve()
     needs = [bytes_needed(Shape(kind, options.scale)) for kind in kinds]
-    room = max(needs) if options.corpora is None else sum(needs)
+    room = max(needs) if kept is None else sum(needs)
     _progress(f"needs up to {room / MB:,.0f} MB of disk space")
     for reason in missing():
         _progress(f"left out: {reason}")
@@ -219,7 +220,7 @@ def main() -> int:
             least = run(("true",), directory=Path(name), environment=clean_environment()).peak
             for kind in kinds:
                 _progress(f"{kind}: writing")
-                with corpus_of(Shape(kind, options.scale), options.corpora) as (written, corpus):
+                with corpus_of(Shape(kind, options.scale), kept) as (written, corpus):
                     _progress(f"{kind}: measuring")
                     all_costs[kind] = measure(written, corpus, Path(name), options.rounds)
                 texts.append(report(written, all_costs[kind]))
