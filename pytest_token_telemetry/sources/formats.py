@@ -16,9 +16,13 @@ NEEDLES = (b"[TokenEstimation", autopack.BUDGET, native.TAG)
 """Each tag begins with one of these."""
 
 
-def telemetry_scanner(block: int = BLOCK) -> Scanner:
+TAGS = (*autopack.TAGS, native.TAG)
+"""What the records of all formats begin with."""
+
+
+def telemetry_scanner(block: int = BLOCK, on_read: Callable[[int], None] | None = None) -> Scanner:
     """A scanner for the records of all formats: see `Scanner`."""
-    return Scanner((*autopack.TAGS, native.TAG), block, HEAD.encode())
+    return Scanner(TAGS, block, on_read, HEAD.encode())
 
 
 def parse(fragment: Fragment) -> Read | Unusable | Budget | None:

@@ -1,0 +1,329 @@
+"""Read many plain ``[TokenEstimationV2]`` lines at once, each exactly as `formats.parse` reads it alone.
+
+A line is regular if it has one tag, a timestamp at its start, and the keys of the origin in their order, with plain
+numbers. Such lines differ in their numbers and in few texts between these. The numbers are read as columns; what each
+distinct text means says `formats.parse`, from a line that is plain but for that text. All other lines are left to the
+caller: where there is any doubt, a line is not regular.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from pytest_token_telemetry.columns import UNKNOWN, NameColumn, Samples
+from pytest_token_telemetry.recording.record import HEAD
+from pytest_token_telemetry.sources.autopack import V2
+from pytest_token_telemetry.sources.formats import TAGS, parse
+from pytest_token_telemetry.sources.records import Read
+from pytest_token_telemetry.sources.scan import Fragment
+from pytest_token_telemetry.sources.words import Text, digits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+    from pytest_token_telemetry.columns import Floats, Integers, Mask
+    from pytest_token_telemetry.sample import Sample
+
+
+class Line(NamedTuple):
+    """A line of a block."""
+
+    number: int
+    """From 1."""
+    begin: int
+    end: int
+    """Behind its line end, if it has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regular:
+    """What the regular lines of a block say, and which other lines are to be read one by one."""
+
+    samples: Samples
+    """A row for each regular line, in their order; `Samples.line` is its number in the block, from 1."""
+    begin: Integers
+    """Where each of these lines begins in the block."""
+    digest: npt.NDArray[np.uint8]
+    """Of shape (rows, 16): the BLAKE2b hash of each row's `Read.identity`."""
+    rest: list[Line]
+    """The other lines that have a tag, or are cut off within the head of one, in their order."""
+    line_ends: int
+    """The number of line ends in the block."""
+
+
+def regular(block: bytes) -> Regular:
+    """Read the regular lines of ``block``.
+
+    Args:
+        block: whole lines; only the last line of a file may lack its end. Plain bytes without NUL.
+    """
+    text = Text(block)
+    line_ends = text.places(b"\n")
+    tags = _tags(text)
+    lines = np.searchsorted(line_ends, tags)
+    reader = _Reader(text, line_ends, tags, lines)
+    samples = reader.samples()
+    is_rest = ~reader.chosen
+    is_rest[reader.chosen] = ~reader.ok
+    return Regular(
+        samples=samples,
+        begin=reader.begin[reader.ok],
+        digest=reader.digest(),
+        rest=_lines(block, line_ends, np.unique(lines[is_rest])),
+        line_ends=len(line_ends),
+    )
+
+
+def _tags(text: Text) -> Integers:
+    """Where the tags of all formats begin, in order."""
+    found = []
+    for first, second in dict.fromkeys((tag[0], tag[1]) for tag in TAGS):
+        begins = np.flatnonzero(text.bytes[:-1] == first)
+        begins = begins[text.bytes[begins + 1] == second]
+        for tag in TAGS:
+            if tag[:2] == bytes((first, second)):
+                ends = begins + len(tag)
+                ends = ends[ends <= len(text.text)]
+                found.append(ends[text.ends_with(tag, ends)] - len(tag))
+    return np.sort(np.concatenate(found))
+
+
+def _lines(block: bytes, line_ends: Integers, indices: Integers) -> list[Line]:
+    """The lines with these ``indices``, and a last one that may be cut off within the head of our own lines."""
+    begins = np.append(0, line_ends + 1)
+    ends = np.append(line_ends + 1, len(block))
+    columns = (indices + 1, begins[indices], ends[indices])
+    lines = [Line(*line) for line in zip(*(column.tolist() for column in columns), strict=True)]
+    last = block[begins[-1] :]
+    if last and len(last) < len(HEAD) and HEAD.encode().startswith(last):
+        lines.append(Line(len(begins), int(begins[-1]), len(block)))
+    return lines
+
+
+_KEYS = 11
+_STAMP = len("2026-01-02 03:04:05")
+_LONGEST_TEXT = 192
+"""Bytes of a text between two numbers. Real ones have up to 80."""
+_MOST_TEXTS = 512
+"""Distinct texts between the same two keys that are worth it to be looked at."""
+
+
+class _Reader:
+    """Reads the lines that have one tag and as many equals signs behind it as there are keys.
+
+    What is read of a line may be nonsense until all of it was found `ok`. But whatever the line, no place that is
+    looked at is outside of the block: there are a timestamp's bytes before the tag, and half a line's behind it.
+    """
+
+    def __init__(self, text: Text, line_ends: Integers, tags: Integers, lines: Integers) -> None:
+        """A reader for ``text``, which has ``tags`` on the ``lines`` with these indices."""
+        self.text = text
+        size = len(text.text)
+        begins = np.append(0, line_ends + 1)[lines]
+        ends = np.append(line_ends, size)[lines]
+        equals = np.append(text.places(b"="), [size] * (_KEYS + 1))
+        first = np.searchsorted(equals, tags)
+        chosen = (tags - begins >= _STAMP) & (ends < size)
+        chosen[1:] &= lines[1:] != lines[:-1]
+        chosen[:-1] &= lines[1:] != lines[:-1]
+        chosen &= equals[first] == tags + len(V2) + len(b" predicted_output")
+        chosen &= (equals[first + _KEYS - 1] < ends) & (equals[first + _KEYS] > ends)
+        self.chosen: Mask = chosen
+        """Which of the tags have such a line."""
+        self.line: Integers = lines[chosen] + 1
+        self.begin: Integers = begins[chosen]
+        self.tag: Integers = tags[chosen]
+        self.end: Integers = ends[chosen] - (text.bytes[ends[chosen] - 1] == ord("\r"))
+        self.values = [equals[first[chosen] + key] + 1 for key in range(_KEYS)]
+        """Of each key: where its value begins."""
+        self.stamp: Integers = self.begin + (text.bytes[self.begin] == ord("["))
+        self.ok = self.tag - self.stamp > _STAMP
+
+    def samples(self) -> Samples:
+        """What those lines say that are regular; `ok` is then which these are."""
+        predicted, output, smape, budget, category, _, deliverables, success, *_ = self.values
+        kind = category - len(b" category=")
+        outcome = success - len(b" success=")
+        self._before(predicted, V2 + b" predicted_output=")
+        counts = {
+            "predicted_output_tokens": self._number(predicted, self._before(output, b" actual_output=")),
+            "output_tokens": self._number(output, self._before(smape, b" smape=")),
+            "budget_tokens": self._number(budget, kind),
+            "deliverable_count": self._number(deliverables, outcome),
+        }
+        counts["deliverable_count"][counts["deliverable_count"] == 0] = UNKNOWN
+        error = self._tenths(smape, self._before(budget, b"% selected_budget="))
+        time, heading = self._time()
+        self._texts(heading, self.tag, _heading)
+        kinds = self._texts(kind, deliverables, _kind)
+        outcomes = self._texts(outcome, self.end, _outcome)
+        ok = self.ok
+        kinds, outcomes = kinds.take(ok), outcomes.take(ok)
+        unknown = np.full(np.count_nonzero(ok), UNKNOWN)
+        nameless = NameColumn(unknown, ())
+        return Samples(
+            **{name: column[ok] for name, column in counts.items()},
+            smape=error[ok],
+            time=time[ok],
+            category=kinds.names("category"),
+            complexity=kinds.names("complexity"),
+            success=outcomes.flags("success"),
+            truncated=outcomes.flags("truncated"),
+            finish_reason=outcomes.names("finish_reason"),
+            finish_reason_raw=outcomes.names("finish_reason_raw"),
+            model=outcomes.names("model"),
+            line=self.line[ok],
+            file=np.zeros(len(unknown), np.int64),
+            legacy=np.zeros(len(unknown), np.bool_),
+            max_tokens=unknown,
+            task_id=nameless,
+            run=nameless,
+            truncation_source=nameless,
+            features={},
+        )
+
+    def digest(self) -> npt.NDArray[np.uint8]:
+        """Of each regular line: the hash of its identity, which is all from the timestamp on."""
+        text = self.text.text
+        spans = zip(self.stamp[self.ok].tolist(), self.end[self.ok].tolist(), strict=True)
+        digests = b"".join([blake2b(text[begin:end], digest_size=16).digest() for begin, end in spans])
+        return np.frombuffer(digests, np.uint8).reshape(-1, 16)
+
+    def _before(self, value: Integers, key: bytes) -> Integers:
+        """Where ``key`` begins, which must stand before each ``value``."""
+        self.ok &= self.text.ends_with(key, value)
+        return value - len(key)
+
+    def _number(self, begin: Integers, end: Integers) -> Integers:
+        numbers, ok = self.text.numbers(begin, end)
+        self.ok &= ok
+        return numbers
+
+    def _tenths(self, begin: Integers, end: Integers) -> Floats:
+        """The numbers with one decimal from ``begin`` to ``end``; the division rounds as `float` does."""
+        whole = self._number(begin, end - 2)
+        tenth = self.text.bytes[end - 1] - np.uint8(ord("0"))
+        self.ok &= (self.text.bytes[end - 2] == ord(".")) & (tenth <= 9)
+        tenths: Floats = (whole * 10 + tenth) / 10
+        return tenths
+
+    def _time(self) -> tuple[npt.NDArray[np.datetime64], Integers]:
+        """The time at the beginning of each line, and where it ends."""
+        date, is_date = self.text.like(b"0000-00-", self.stamp)
+        middle, is_middle = self.text.like(b"00?00:00", self.stamp + 8)
+        clock, is_clock = self.text.like(b"00:00:00", self.stamp + 11)
+        separator = self.text.bytes[self.stamp + 10]
+        month, day = digits(date, 5, 7), digits(middle, 0, 2)
+        hour, minute, second = digits(clock, 0, 2), digits(clock, 3, 5), digits(clock, 6, 8)
+        months = (digits(date, 0, 4) * 12 + month - (1970 * 12 + 1)).view("datetime64[M]")
+        days = months.astype("datetime64[D]") + (day - 1)
+        self.ok &= is_date & is_middle & is_clock & ((separator == ord(" ")) | (separator == ord("T")))
+        self.ok &= (digits(date, 0, 4) >= 1) & (month >= 1) & (month <= 12)
+        self.ok &= (day >= 1) & (days.astype("datetime64[M]") == months)
+        self.ok &= (hour <= 23) & (minute <= 59) & (second <= 59)
+        fraction, end = self._fraction(self.stamp + _STAMP)
+        microseconds = ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction
+        return days.astype("datetime64[us]") + microseconds, end
+
+    def _fraction(self, begin: Integers) -> tuple[Integers, Integers]:
+        """The microseconds that are written from ``begin``, with three or six digits, and where they end.
+
+        Where there are other digits, these remain: a heading does not begin with any.
+        """
+        point = self.text.bytes[begin]
+        is_point = (point == ord(".")) | (point == ord(","))
+        written, is_three = self.text.like(b"?000????", begin)
+        _, is_six = self.text.like(b"?000000?", begin)
+        is_three &= is_point
+        is_six &= is_point
+        milliseconds = np.where(is_three, digits(written, 1, 4), 0)
+        more = np.where(is_six, digits(self.text.like(b"?000000?", begin)[0], 4, 7), 0)
+        return milliseconds * 1000 + more, begin + np.where(is_six, 7, np.where(is_three, 4, 0))
+
+    def _texts(self, begin: Integers, end: Integers, meaning: Callable[[bytes], Sample | None]) -> _Texts:
+        """What the texts from ``begin`` to ``end`` mean."""
+        leaders, found = self.text.distinct(begin, end, _LONGEST_TEXT)
+        distinct = np.flatnonzero(found & (leaders == np.arange(len(leaders))))[:_MOST_TEXTS]
+        numbers = np.full(len(leaders), -1)
+        numbers[distinct] = np.arange(len(distinct))
+        spans = zip(begin[distinct].tolist(), end[distinct].tolist(), strict=True)
+        samples = [*(meaning(self.text.text[at:to]) for at, to in spans), None]
+        which = np.where(found, numbers[leaders], -1).astype(np.int16)
+        self.ok &= np.array([sample is not None for sample in samples])[which]
+        return _Texts(which, samples)
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """What some texts mean."""
+
+    which: npt.NDArray[np.int16]
+    """Of each line: the index of what its text means."""
+    samples: Sequence[Sample | None]
+    """What each distinct text means, or ``None`` if that makes a line irregular."""
+
+    def take(self, rows: Mask) -> _Texts:
+        """Those of some ``rows``, with what they mean in the order in which it first appears."""
+        used, first, which = np.unique(self.which[rows], return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        ranks = np.argsort(order).astype(np.int16)
+        return _Texts(ranks[which], [self.samples[index] for index in used[order].tolist()])
+
+    def names(self, field: str) -> NameColumn:
+        """The column of the names in ``field``."""
+        names = [getattr(sample, field) for sample in self.samples]
+        codes = {name: code for code, name in enumerate(dict.fromkeys(name for name in names if name is not None))}
+        return NameColumn(self._column([codes.get(name, UNKNOWN) for name in names]), tuple(codes))
+
+    def flags(self, field: str) -> Integers:
+        """The column of the flags in ``field``."""
+        flags = (getattr(sample, field) for sample in self.samples)
+        return self._column([UNKNOWN if flag is None else int(flag) for flag in flags])
+
+    def _column(self, values: Sequence[int]) -> Integers:
+        column: Integers = np.array(values, np.int64)[self.which]
+        return column
+
+
+_PLAIN = rb"([!#-<>-~]+)"
+"""A value of printable ASCII characters, but no quotes and no equals sign."""
+_HEADING = re.compile(rb"[ -+/:-~-][ -~]*")
+"""What stands between timestamp and tag: it does not continue the timestamp's digits."""
+_KIND = re.compile(rb" category=%b complexity=%b deliverables=" % (_PLAIN, _PLAIN))
+_OUTCOME = re.compile(rb" success=%b stop_reason=%b truncated=%b model=%b" % (_PLAIN, _PLAIN, _PLAIN, _PLAIN))
+_PLAIN_KIND = b" category=docs complexity=low deliverables="
+_PLAIN_OUTCOME = b" success=True stop_reason=end_turn truncated=False model=m"
+
+
+@lru_cache(1 << 12)
+def _heading(text: bytes) -> Sample | None:
+    return _meaning(heading=text) if _HEADING.fullmatch(text) else None
+
+
+@lru_cache(1 << 12)
+def _kind(text: bytes) -> Sample | None:
+    return _meaning(kind=text) if _KIND.fullmatch(text) else None
+
+
+@lru_cache(1 << 12)
+def _outcome(text: bytes) -> Sample | None:
+    return _meaning(outcome=text) if _OUTCOME.fullmatch(text) else None
+
+
+def _meaning(heading: bytes = b" ", kind: bytes = _PLAIN_KIND, outcome: bytes = _PLAIN_OUTCOME) -> Sample | None:
+    """What a line with these texts says, if it is read whole, as one record of the time at its beginning."""
+    before = b"2026-01-02 03:04:05" + heading
+    after = b" predicted_output=1 actual_output=1 smape=1.0% selected_budget=1" + kind + b"1" + outcome
+    match parse(Fragment(line=1, tag=V2, before=before, after=after, ended=True)):
+        case Read(sample, identity) if identity == (before + V2 + after).decode():
+            return sample if sample.time == datetime(2026, 1, 2, 3, 4, 5) else None
+    return None
