@@ -23,7 +23,8 @@ from pytest_token_telemetry.sources.autopack import V2
 from pytest_token_telemetry.sources.formats import TAGS, parse
 from pytest_token_telemetry.sources.records import Read
 from pytest_token_telemetry.sources.scan import Fragment
-from pytest_token_telemetry.sources.words import Text, digits
+from pytest_token_telemetry.sources.stamps import LEAST_STAMP, stamps
+from pytest_token_telemetry.sources.words import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,15 +87,15 @@ def regular(block: bytes) -> Regular:
 def _tags(text: Text) -> Integers:
     """Where the tags of all formats begin, in order."""
     found = []
-    for first, second in dict.fromkeys((tag[0], tag[1]) for tag in TAGS):
-        begins = np.flatnonzero(text.bytes[:-1] == first)
-        begins = begins[text.bytes[begins + 1] == second]
+    for first in dict.fromkeys(tag[:1] for tag in TAGS):
+        begins = text.places(first)
+        second = text.words(begins, 1)[:, 0] >> np.uint64(8) & np.uint64(0xFF)
         for tag in TAGS:
-            if tag[:2] == bytes((first, second)):
-                ends = begins + len(tag)
-                ends = ends[ends <= len(text.text)]
-                found.append(ends[text.ends_with(tag, ends)] - len(tag))
-    return np.sort(np.concatenate(found))
+            if tag.startswith(first):
+                candidates = begins[second == tag[1]]
+                found.append(candidates[text.ends_with(tag, candidates + len(tag))])
+    found = [begins for begins in found if len(begins)] or found[:1]
+    return found[0] if len(found) == 1 else np.sort(np.concatenate(found))
 
 
 def _lines(block: bytes, line_ends: Integers, indices: Integers) -> list[Line]:
@@ -110,7 +111,6 @@ def _lines(block: bytes, line_ends: Integers, indices: Integers) -> list[Line]:
 
 
 _KEYS = 11
-_STAMP = len("2026-01-02 03:04:05")
 _LONGEST_TEXT = 192
 """Bytes of a text between two numbers. Real ones have up to 80."""
 _MOST_TEXTS = 512
@@ -120,8 +120,8 @@ _MOST_TEXTS = 512
 class _Reader:
     """Reads the lines that have one tag and as many equals signs behind it as there are keys.
 
-    What is read of a line may be nonsense until all of it was found `ok`. But whatever the line, no place that is
-    looked at is outside of the block: there are a timestamp's bytes before the tag, and half a line's behind it.
+    What is read of a line may be nonsense until all of it was found `ok`. But all places are in the block, or as near
+    to it as `Text` allows, whatever the line.
     """
 
     def __init__(self, text: Text, line_ends: Integers, tags: Integers, lines: Integers) -> None:
@@ -132,7 +132,7 @@ class _Reader:
         ends = np.append(line_ends, size)[lines]
         equals = np.append(text.places(b"="), [size] * (_KEYS + 1))
         first = np.searchsorted(equals, tags)
-        chosen = (tags - begins >= _STAMP) & (ends < size)
+        chosen = (tags - begins >= LEAST_STAMP) & (ends < size)
         chosen[1:] &= lines[1:] != lines[:-1]
         chosen[:-1] &= lines[1:] != lines[:-1]
         chosen &= equals[first] == tags + len(V2) + len(b" predicted_output")
@@ -143,10 +143,11 @@ class _Reader:
         self.begin: Integers = begins[chosen]
         self.tag: Integers = tags[chosen]
         self.end: Integers = ends[chosen] - (text.bytes[ends[chosen] - 1] == ord("\r"))
-        self.values = [equals[first[chosen] + key] + 1 for key in range(_KEYS)]
+        windows = np.lib.stride_tricks.sliding_window_view(equals, _KEYS)
+        self.values: Integers = np.ascontiguousarray(windows[first[chosen]].T) + 1
         """Of each key: where its value begins."""
         self.stamp: Integers = self.begin + (text.bytes[self.begin] == ord("["))
-        self.ok = self.tag - self.stamp > _STAMP
+        self.ok = self.tag - self.stamp > LEAST_STAMP
 
     def samples(self) -> Samples:
         """What those lines say that are regular; `ok` is then which these are."""
@@ -166,9 +167,9 @@ class _Reader:
         self._texts(heading, self.tag, _heading)
         kinds = self._texts(kind, deliverables, _kind)
         outcomes = self._texts(outcome, self.end, _outcome)
-        ok = self.ok
+        ok = np.flatnonzero(self.ok)
         kinds, outcomes = kinds.take(ok), outcomes.take(ok)
-        unknown = np.full(np.count_nonzero(ok), UNKNOWN)
+        unknown = np.full(len(ok), UNKNOWN)
         nameless = NameColumn(unknown, ())
         return Samples(
             **{name: column[ok] for name, column in counts.items()},
@@ -195,7 +196,7 @@ class _Reader:
         """Of each regular line: the hash of its identity, which is all from the timestamp on."""
         text = self.text.text
         spans = zip(self.stamp[self.ok].tolist(), self.end[self.ok].tolist(), strict=True)
-        digests = b"".join([blake2b(text[begin:end], digest_size=16).digest() for begin, end in spans])
+        digests = b"".join([_digest(text[begin:end]) for begin, end in spans])
         return np.frombuffer(digests, np.uint8).reshape(-1, 16)
 
     def _before(self, value: Integers, key: bytes) -> Integers:
@@ -218,36 +219,9 @@ class _Reader:
 
     def _time(self) -> tuple[npt.NDArray[np.datetime64], Integers]:
         """The time at the beginning of each line, and where it ends."""
-        date, is_date = self.text.like(b"0000-00-", self.stamp)
-        middle, is_middle = self.text.like(b"00?00:00", self.stamp + 8)
-        clock, is_clock = self.text.like(b"00:00:00", self.stamp + 11)
-        separator = self.text.bytes[self.stamp + 10]
-        month, day = digits(date, 5, 7), digits(middle, 0, 2)
-        hour, minute, second = digits(clock, 0, 2), digits(clock, 3, 5), digits(clock, 6, 8)
-        months = (digits(date, 0, 4) * 12 + month - (1970 * 12 + 1)).view("datetime64[M]")
-        days = months.astype("datetime64[D]") + (day - 1)
-        self.ok &= is_date & is_middle & is_clock & ((separator == ord(" ")) | (separator == ord("T")))
-        self.ok &= (digits(date, 0, 4) >= 1) & (month >= 1) & (month <= 12)
-        self.ok &= (day >= 1) & (days.astype("datetime64[M]") == months)
-        self.ok &= (hour <= 23) & (minute <= 59) & (second <= 59)
-        fraction, end = self._fraction(self.stamp + _STAMP)
-        microseconds = ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction
-        return days.astype("datetime64[us]") + microseconds, end
-
-    def _fraction(self, begin: Integers) -> tuple[Integers, Integers]:
-        """The microseconds that are written from ``begin``, with three or six digits, and where they end.
-
-        Where there are other digits, these remain: a heading does not begin with any.
-        """
-        point = self.text.bytes[begin]
-        is_point = (point == ord(".")) | (point == ord(","))
-        written, is_three = self.text.like(b"?000????", begin)
-        _, is_six = self.text.like(b"?000000?", begin)
-        is_three &= is_point
-        is_six &= is_point
-        milliseconds = np.where(is_three, digits(written, 1, 4), 0)
-        more = np.where(is_six, digits(self.text.like(b"?000000?", begin)[0], 4, 7), 0)
-        return milliseconds * 1000 + more, begin + np.where(is_six, 7, np.where(is_three, 4, 0))
+        times, ends, ok = stamps(self.text, self.stamp)
+        self.ok &= ok
+        return times, ends
 
     def _texts(self, begin: Integers, end: Integers, meaning: Callable[[bytes], Sample | None]) -> _Texts:
         """What the texts from ``begin`` to ``end`` mean."""
@@ -262,20 +236,29 @@ class _Reader:
         return _Texts(which, samples)
 
 
+_NEW_HASH = blake2b(digest_size=16)
+
+
+def _digest(text: bytes) -> bytes:
+    fresh = _NEW_HASH.copy()  # which takes less time than to make another
+    fresh.update(text)
+    return fresh.digest()
+
+
 @dataclass(frozen=True, slots=True)
 class _Texts:
     """What some texts mean."""
 
-    which: npt.NDArray[np.int16]
+    which: npt.NDArray[np.signedinteger]
     """Of each line: the index of what its text means."""
     samples: Sequence[Sample | None]
     """What each distinct text means, or ``None`` if that makes a line irregular."""
 
-    def take(self, rows: Mask) -> _Texts:
+    def take(self, rows: Integers) -> _Texts:
         """Those of some ``rows``, with what they mean in the order in which it first appears."""
         used, first, which = np.unique(self.which[rows], return_index=True, return_inverse=True)
         order = np.argsort(first)
-        ranks = np.argsort(order).astype(np.int16)
+        ranks = np.argsort(order)
         return _Texts(ranks[which], [self.samples[index] for index in used[order].tolist()])
 
     def names(self, field: str) -> NameColumn:
@@ -304,17 +287,17 @@ _PLAIN_KIND = b" category=docs complexity=low deliverables="
 _PLAIN_OUTCOME = b" success=True stop_reason=end_turn truncated=False model=m"
 
 
-@lru_cache(1 << 12)
+@lru_cache(1 << 10)
 def _heading(text: bytes) -> Sample | None:
     return _meaning(heading=text) if _HEADING.fullmatch(text) else None
 
 
-@lru_cache(1 << 12)
+@lru_cache(1 << 10)
 def _kind(text: bytes) -> Sample | None:
     return _meaning(kind=text) if _KIND.fullmatch(text) else None
 
 
-@lru_cache(1 << 12)
+@lru_cache(1 << 10)
 def _outcome(text: bytes) -> Sample | None:
     return _meaning(outcome=text) if _OUTCOME.fullmatch(text) else None
 

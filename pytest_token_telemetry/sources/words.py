@@ -1,8 +1,4 @@
-"""A text as words of eight bytes, to read many places of it at once: constants, whole numbers, texts that repeat.
-
-Places are columns of offsets into the text. Which are worth looking at is for the caller to know: eight bytes before
-each end must be within the text, and eight bytes behind each beginning of `Text.like`.
-"""
+"""A text as words of eight bytes, to read many places of it at once: constants, whole numbers, texts that repeat."""
 
 from __future__ import annotations
 
@@ -19,36 +15,57 @@ if TYPE_CHECKING:
     Words: TypeAlias = npt.NDArray[np.uint64]
     """Eight bytes of text each, the first of them lowest."""
 
+REACH = 256
+"""Bytes that can be looked at before or behind any place of a text, even where it has begun or ended."""
+
+_AT_ONCE = 1 << 18
+"""Bytes that are searched at a time: to ask the system for more memory takes longer than the search."""
+
 
 class Text:
-    """A text in memory."""
+    """A text in memory. Places in it are columns of offsets."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
-        self.bytes = np.frombuffer(text, np.uint8)
-        self._words: Words = np.ndarray(max(0, len(text) - 7), "<u8", text.ljust(8), strides=1)  # one from each byte
+        self._padded = b"".join((bytes(REACH), text, bytes(REACH)))
+        self.bytes = np.frombuffer(self._padded, np.uint8)[REACH:-REACH]
 
     def places(self, byte: bytes) -> Integers:
         """Where ``byte`` stands, in order."""
-        return np.flatnonzero(self.bytes == ord(byte))
+        found = np.empty(min(len(self.bytes), _AT_ONCE), np.bool_)
+        places = [np.zeros(0, np.int64)]
+        for begin in range(0, len(self.bytes), _AT_ONCE):
+            part = self.bytes[begin : begin + _AT_ONCE]
+            places.append(np.flatnonzero(np.equal(part, np.uint8(ord(byte)), out=found[: len(part)])) + begin)
+        return np.concatenate(places)
+
+    def words(self, begins: Integers, count: int) -> Words:
+        """The ``count`` words from each of ``begins``, as a row each."""
+        size = 8 * count
+        # One gather of long items takes a fifth of the time of many gathers of short ones.
+        every = np.ndarray(len(self._padded) - size + 1, f"V{size}", self._padded, strides=1)
+        return every[begins + REACH].view("<u8").reshape(-1, count)
 
     def ends_with(self, constant: bytes, ends: Integers) -> Mask:
         """Whether ``constant`` stands before each of ``ends``."""
-        size = len(constant)
-        if size < 8:
-            short: Mask = (self._words[ends - 8] >> _bits(8 - size)) == _word(constant)
-            return short
+        count = -(-len(constant) // 8)
+        words = self.words(ends - 8 * count, count)
         ok = np.ones(len(ends), np.bool_)
-        for at in (0, *range(size % 8 or 8, size, 8)):  # the second word may overlap the first
-            ok &= self._words[ends - (size - at)] == _word(constant[at : at + 8])
+        for column in reversed(range(1, count)):
+            begin = len(constant) - 8 * (count - column)
+            ok &= words[:, column] == _word(constant[begin : begin + 8])
+            if not ok.any():
+                return ok
+        first = len(constant) - 8 * (count - 1)
+        ok &= words[:, 0] >> _bits(8 - first) == _word(constant[:first])
         return ok
 
     def numbers(self, begins: Integers, ends: Integers) -> tuple[Integers, Mask]:
         """The whole numbers from ``begins`` to ``ends``, and which of them are that: one to eight digits."""
         sizes = ends - begins
         others = _bits(8 - np.clip(sizes, 0, 8))
-        digits = self._words[ends - 8] ^ _word(b"00000000")
-        digits >>= others  # what stands before the number is shifted out, and zeros in
+        digits = self.words(ends - 8, 1)[:, 0] ^ _word(b"0" * 8)
+        digits >>= others  # what stands before the number goes out, and zeros come in
         digits <<= others
         ok: Mask = ((digits + _word(b"\x06" * 8)) | digits) & _word(b"\xf0" * 8) == 0
         ok &= (sizes >= 1) & (sizes <= 8)
@@ -57,89 +74,88 @@ class Text:
         numbers = (fours * np.uint64(10_000) + (fours >> _bits(4))) & _word(b"\xff" * 4)
         return numbers.view(np.int64), ok
 
-    def like(self, pattern: bytes, begins: Integers) -> tuple[Words, Mask]:
-        """The eight bytes from each of ``begins``, for `digits`, and whether they are like ``pattern``.
-
-        In a pattern, ``0`` is any digit, ``?`` any byte, and all else itself.
-        """
-        differences = self._words[begins] ^ _word(pattern)
-        # A digit differs from "0" in the lower half of the byte alone, by 9 at the most: 6 more are not carried over.
-        carry, wrong = _pattern(pattern)
-        ok: Mask = ((differences + carry) | differences) & wrong == 0
-        return differences, ok
-
     def distinct(self, begins: Integers, ends: Integers, longest: int) -> tuple[Integers, Mask]:
         """For each text from ``begins`` to ``ends``: the index of a place that has the same text, one for all of these.
 
-        And for which texts that is so: those of one to ``longest`` bytes, but for a few that chance is against.
+        And for which texts that is so: those of one to ``longest`` bytes, at most `REACH`, but for a few that chance is
+        against.
         """
         sizes = ends - begins
         ok = (sizes >= 1) & (sizes <= longest)
         sizes = np.where(ok, sizes, 0)
-        parts = [sizes.view(np.uint64)]
-        for at in range(0, int(sizes.max(initial=0)), 8):
-            part = self._words[np.maximum(ends - at - 8, 0)]
-            part >>= _bits(8 - np.clip(sizes - at, 0, 8))
-            parts.append(part)
-        leaders, same = _leaders(parts)
-        return leaders, same & ok
+        count = -(-int(sizes.max(initial=1)) // 8)
+        words = self.words(ends - 8 * count, count)
+        for column in range(count - int(sizes.min(initial=longest)) // 8):  # what stands before the text goes out
+            words[:, column] >>= _bits(np.clip(8 * (count - column) - sizes, 0, 8))
+        leaders, found = _leaders(words, sizes)
+        return leaders, found & ok
+
+
+def like(pattern: bytes, words: Words) -> tuple[Words, Mask]:
+    """The words for `digits`, and which of them are like ``pattern``.
+
+    In a pattern, ``0`` is any digit, ``?`` any byte, and all else itself.
+    """
+    differences = words ^ _word(pattern)
+    # A digit differs from "0" in the lower half of the byte alone, by up to 9: with 6 more, nothing is carried over.
+    more = bytes(6 if byte == ord("0") else 0 for byte in pattern)
+    wrong = bytes({ord("0"): 0xF0, ord("?"): 0}.get(byte, 0xFF) for byte in pattern)
+    ok: Mask = ((differences + _word(more)) | differences) & _word(wrong) == 0
+    return differences, ok
 
 
 def digits(differences: Words, begin: int, end: int) -> Integers:
-    """The number that the bytes from ``begin`` to ``end`` are, where the pattern of `Text.like` has digits."""
-    number = np.zeros(len(differences), np.uint64)
-    for at in range(begin, end):
-        number = number * np.uint64(10) + (differences >> _bits(at) & np.uint64(0xFF))
+    """The number that the bytes from ``begin`` to ``end`` are, where the pattern of `like` has digits."""
+    number = (differences >> _bits(begin)) & np.uint64(0xF)
+    for at in range(begin + 1, end):
+        number = number * np.uint64(10) + ((differences >> _bits(at)) & np.uint64(0xF))
     return number.view(np.int64)
 
 
-_FACTORS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
-_SLOT_BITS = 12
+_ROUNDS = 4
+_SLOT_BITS = 14
+_FACTORS = np.array(
+    [pow(0x9E3779B97F4A7C15, 2 * n + 1, 1 << 64) for n in range(_ROUNDS * REACH // 8)], np.uint64
+).reshape(_ROUNDS, -1)
 
 
-def _leaders(parts: list[Words]) -> tuple[Integers, Mask]:
-    """Of each row of the columns ``parts``: the index of an equal row, one for all of these, and whether it is found.
+def _leaders(rows: Words, sizes: Integers) -> tuple[Integers, Mask]:
+    """Of each row: the index of an equal row of equal size, one for all of these, and whether it is found.
 
-    Rows are put into the slots of a table, by a hash of theirs, and are held against what remains there. Those who find
-    another row there try again with another hash. Nothing rests on the hash but who finds an equal row.
+    Rows are put into the slots of a table by a hash, and are held against what remains there. Those that find another
+    row there try again, with another hash. It decides only who is held against whom.
     """
-    key = parts[0]
-    for part in parts[1:]:
-        key = (key ^ (key >> np.uint64(29))) * np.uint64(_FACTORS[0]) ^ part
-    leaders = np.arange(len(key))
-    found = np.zeros(len(key), np.bool_)
-    table = np.zeros(1 << _SLOT_BITS, np.int64)
-    left = np.arange(len(key))
-    for factor in _FACTORS:
-        mixed = (key ^ (key >> np.uint64(32))) * np.uint64(factor)
-        slots = (mixed >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
+    leaders = np.arange(len(rows))
+    found = np.zeros(len(rows), np.bool_)
+    table = np.empty(1 << _SLOT_BITS, np.int64)
+    left = np.arange(len(rows))
+    for factors in _FACTORS:
+        slots = ((rows @ factors[: rows.shape[1]]) >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
         table[slots] = np.arange(len(slots))
         there = table[slots]
-        equal = np.ones(len(slots), np.bool_)
-        for part in parts:
-            equal &= part == part[there]
+        equal = _equal(rows, there) & (sizes == sizes[there])
         leaders[left[equal]] = left[there[equal]]
         found[left[equal]] = True
-        left, key, parts = left[~equal], key[~equal], [part[~equal] for part in parts]
+        left, rows, sizes = left[~equal], rows[~equal], sizes[~equal]
         if not len(left):
             break
     return leaders, found
 
 
+def _equal(rows: Words, others: Integers) -> Mask:
+    """Which rows are equal to that among them with the index in ``others``."""
+    count = rows.shape[1]
+    same = rows == rows.view(f"V{8 * count}")[others, 0].view(np.uint64).reshape(-1, count)
+    every: Mask = np.ones(len(rows), np.bool_) if same.all() else same.all(axis=1)
+    return every
+
+
 def _bits(count: int | Integers) -> Words:
     """The bits of ``count`` bytes."""
-    return np.asarray(count * 8, np.int64).astype(np.uint64)
+    return np.multiply(count, 8).astype(np.uint64)
 
 
 @lru_cache
 def _word(text: bytes) -> np.uint64:
     """Up to eight bytes of text as a word."""
     return np.uint64(int.from_bytes(text, "little"))
-
-
-@lru_cache
-def _pattern(pattern: bytes) -> tuple[np.uint64, np.uint64]:
-    """For `Text.like`: what to add to the differences, and which bits of the sum must not be there."""
-    carry = bytes(6 if byte == ord("0") else 0 for byte in pattern)
-    wrong = bytes({ord("0"): 0xF0, ord("?"): 0}.get(byte, 0xFF) for byte in pattern)
-    return _word(carry), _word(wrong)
