@@ -23,7 +23,7 @@ from pytest_token_telemetry.sources.autopack import V2
 from pytest_token_telemetry.sources.formats import TAGS, parse
 from pytest_token_telemetry.sources.records import Read
 from pytest_token_telemetry.sources.scan import Fragment
-from pytest_token_telemetry.sources.stamps import LEAST_STAMP, stamps
+from pytest_token_telemetry.sources.stamps import stamps
 from pytest_token_telemetry.sources.words import Text
 
 if TYPE_CHECKING:
@@ -132,10 +132,9 @@ class _Reader:
         ends = np.append(line_ends, size)[lines]
         equals = np.append(text.places(b"="), [size] * (_KEYS + 1))
         first = np.searchsorted(equals, tags)
-        chosen = (tags - begins >= LEAST_STAMP) & (ends < size)
+        chosen = ends < size
         chosen[1:] &= lines[1:] != lines[:-1]
         chosen[:-1] &= lines[1:] != lines[:-1]
-        chosen &= equals[first] == tags + len(V2) + len(b" predicted_output")
         chosen &= (equals[first + _KEYS - 1] < ends) & (equals[first + _KEYS] > ends)
         self.chosen: Mask = chosen
         """Which of the tags have such a line."""
@@ -147,7 +146,7 @@ class _Reader:
         self.values: Integers = np.ascontiguousarray(windows[first[chosen]].T) + 1
         """Of each key: where its value begins."""
         self.stamp: Integers = self.begin + (text.bytes[self.begin] == ord("["))
-        self.ok = self.tag - self.stamp > LEAST_STAMP
+        self.ok = np.ones(len(self.tag), np.bool_)
 
     def samples(self) -> Samples:
         """What those lines say that are regular; `ok` is then which these are."""

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     Times = npt.NDArray[np.datetime64]
 
-LEAST_STAMP = len("2026-01-02 03:04:05")
-
 
 def stamps(text: Text, begins: Integers) -> tuple[Times, Integers, Mask]:
     """The times that are written from ``begins``, in microseconds, where they end, and which of them are that.
@@ -34,7 +32,7 @@ def stamps(text: Text, begins: Integers) -> tuple[Times, Integers, Mask]:
     ok &= (hour <= 23) & (minute <= 59) & (second <= 59)
     fraction, size = _fraction(words[:, 2], words[:, 3])
     microseconds = ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction
-    return (days * 86_400_000_000 + microseconds).view("datetime64[us]"), begins + LEAST_STAMP + size, ok
+    return (days * 86_400_000_000 + microseconds).view("datetime64[us]"), begins + len("2026-01-02 03:04:05") + size, ok
 
 
 def _days(starts: Words, ends: Words) -> tuple[Integers, Mask]:

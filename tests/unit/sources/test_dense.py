@@ -334,7 +334,25 @@ def test_values_of_a_line_that_is_left_to_others(changes: dict[str, object]) -> 
 
 
 @pytest.mark.parametrize(
-    "error", ["10", "10.50", "10.", ".5", "10,5", "nan", "None", "10.5%", "9" * 9 + ".5", "-1.5", "1e1.5", ""]
+    "error",
+    [
+        "10",
+        "10.50",
+        "10.",
+        "10.x",
+        "10.:",
+        "x.5",
+        "10:5",
+        ".5",
+        "10,5",
+        "nan",
+        "None",
+        "10.5%",
+        "9" * 9 + ".5",
+        "-1.5",
+        "1e1.5",
+        "",
+    ],
 )
 def test_an_error_of_another_form_is_left_to_others(error: str) -> None:
     assert not is_regular(PLAIN.replace("smape=10.5%", f"smape={error}%") + "\n")
