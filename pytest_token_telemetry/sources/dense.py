@@ -56,7 +56,10 @@ class Regular:
     digest: npt.NDArray[np.uint8]
     """Of shape (rows, 16): the BLAKE2b hash of each row's `Read.identity`."""
     rest: list[Line]
-    """The other lines that have a tag, or are cut off within the head of one, in their order."""
+    """The other lines that have a tag, or are cut off within the head of one, in their order.
+
+    A `Scanner` that is given one alone would take its first bytes for the mark of an encoding, if they look like one.
+    """
     line_ends: int
     """The number of line ends in the block."""
 
