@@ -1,10 +1,15 @@
-"""Many samples as columns."""
+"""Many samples as columns, in as little memory as they need.
+
+What is calculated with has one type whatever the values: 32 bits for a count of tokens, which is `MAX_TOKENS_COUNTED`
+at most. Sums and products of such columns must be widened first. What is only compared or looked up has the narrowest
+type that holds its values, and a column of one value takes no room.
+"""
 
 from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -17,8 +22,14 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
 
     Integers: TypeAlias = npt.NDArray[np.int64]
+    Counts: TypeAlias = npt.NDArray[np.int32]
+    Flags: TypeAlias = npt.NDArray[np.int8]
+    Narrow: TypeAlias = npt.NDArray[np.signedinteger[Any]]
+    """As wide as the values need."""
     Floats: TypeAlias = npt.NDArray[np.float64]
     Mask: TypeAlias = npt.NDArray[np.bool_]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 UNKNOWN = -1
 """How a column says that a count, a flag or a name is not known."""
@@ -28,7 +39,7 @@ UNKNOWN = -1
 class NameColumn:
     """One name a sample, as a code into the distinct names; `UNKNOWN` where there is none."""
 
-    codes: Integers
+    codes: Narrow
     names: tuple[str, ...]
 
     def name(self, row: int) -> str | None:
@@ -49,14 +60,14 @@ class Samples:
     Counts are `UNKNOWN` where nobody said; flags are 1, 0 or `UNKNOWN`.
     """
 
-    predicted_output_tokens: Integers
-    output_tokens: Integers
-    budget_tokens: Integers
-    max_tokens: Integers
-    truncated: Integers
-    success: Integers
+    predicted_output_tokens: Counts
+    output_tokens: Counts
+    budget_tokens: Counts
+    max_tokens: Counts
+    truncated: Flags
+    success: Flags
     legacy: Mask
-    deliverable_count: Integers
+    deliverable_count: Narrow
     smape: Floats
     """NaN where the line gave none."""
     category: NameColumn
@@ -70,9 +81,9 @@ class Samples:
     time: npt.NDArray[np.datetime64]
     features: Mapping[int, Mapping[str, str]]
     """The features of those rows that have any."""
-    file: Integers
+    file: Narrow
     """Index of the file each was read from."""
-    line: Integers
+    line: Narrow
     """Its line there, from 1."""
 
     def __len__(self) -> int:
@@ -80,14 +91,45 @@ class Samples:
 
     def take(self, rows: Integers) -> Samples:
         """The samples in ``rows``, in that order."""
-        taken = {each.name: getattr(self, each.name) for each in fields(self)}
-        taken = {
-            name: NameColumn(column.codes[rows], column.names) if isinstance(column, NameColumn) else column[rows]
-            for name, column in taken.items()
-            if name != "features"
-        }
-        features = {new: self.features[old] for new, old in enumerate(rows.tolist()) if old in self.features}
-        return Samples(**taken, features=features)
+        columns = {each.name: getattr(self, each.name) for each in fields(self)}
+        taken = {name: _taken(column, rows) for name, column in columns.items() if name != "features"}
+        return Samples(**taken, features=self._features_of(rows))
+
+    def _features_of(self, rows: Integers) -> dict[int, Mapping[str, str]]:
+        if not self.features:
+            return {}
+        have = np.zeros(len(self), dtype=np.bool_)
+        have[list(self.features)] = True
+        found = np.flatnonzero(have[rows])
+        return {new: self.features[old] for new, old in zip(found.tolist(), rows[found].tolist(), strict=True)}
+
+
+def narrowest(values: Narrow) -> Narrow:
+    """``values`` in the narrowest type that holds them."""
+    if not len(values):
+        return values.astype(np.int8)
+    lowest, highest = int(values.min()), int(values.max())
+    for kind in (np.int8, np.int16, np.int32):
+        if np.iinfo(kind).min <= lowest and highest <= np.iinfo(kind).max:
+            return values.astype(kind)
+    return values
+
+
+def stored(values: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+    """``values``, or if they are all alike one of them, shown as often as it is there: it takes no room."""
+    if not len(values):
+        return values
+    first = values[0]
+    alike = values == first if first == first else np.isnan(values)  # NaN and NaT differ from themselves
+    return np.broadcast_to(first, values.shape) if alike.all() else values
+
+
+def _taken(column: Any, rows: Integers) -> Any:  # noqa: ANN401 - whatever `Samples` holds
+    if isinstance(column, NameColumn):
+        return NameColumn(_taken(column.codes, rows), column.names)
+    if len(column) and column.strides == (0,):
+        return np.broadcast_to(column[0], rows.shape)
+    return column[rows]
 
 
 class SampleColumns:
@@ -101,8 +143,11 @@ class SampleColumns:
     )
 
     def __init__(self) -> None:
+        # A value that its column does not hold raises OverflowError here, not where it would be wrapped in silence.
         self._integers = {
-            name: array("q") for name in (*self._COUNTS, *self._FLAGS, *self._NAMES, "legacy", "file", "line")
+            **{name: array("i") for name in (*self._COUNTS, *self._NAMES, "file")},
+            **{name: array("b") for name in (*self._FLAGS, "legacy")},
+            "line": array("q"),
         }
         self._names: dict[str, dict[str, int]] = {name: {} for name in self._NAMES}
         self._smape = array("d")
@@ -151,21 +196,29 @@ class SampleColumns:
 
     def build(self) -> Samples:
         """The columns."""
-        integers = {name: np.array(column, dtype=np.int64) for name, column in self._integers.items()}
-        names = {name: NameColumn(integers.pop(name), tuple(codes)) for name, codes in self._names.items()}
-        legacy = integers.pop("legacy").astype(np.bool_)
+        integers: dict[str, Any] = {name: _as_column(column) for name, column in self._integers.items()}
+        names = {
+            name: NameColumn(stored(narrowest(integers.pop(name))), tuple(codes)) for name, codes in self._names.items()
+        }
+        for name in ("deliverable_count", "file", "line"):
+            integers[name] = narrowest(integers[name])
+        integers["legacy"] = integers["legacy"].astype(np.bool_)
         return Samples(
-            **integers,  # type: ignore[arg-type] # mypy takes either ** for any parameter
-            **names,  # type: ignore[arg-type]
-            legacy=legacy,
-            smape=np.array(self._smape, dtype=np.float64),
-            time=np.array(self._time, dtype="datetime64[us]"),
+            **{name: stored(column) for name, column in integers.items()},  # type: ignore[arg-type] # mypy takes
+            **names,  # type: ignore[arg-type] # either ** for any parameter
+            smape=stored(_as_column(self._smape)),
+            time=stored(np.array(self._time, dtype="datetime64[us]")),
             features=self._features,
         )
 
     def _code(self, column: str, name: str | None) -> int:
         codes = self._names[column]
         return UNKNOWN if name is None else codes.setdefault(name, len(codes))
+
+
+def _as_column(values: array[Any]) -> npt.NDArray[Any]:
+    """``values`` without a copy: nothing can be appended to them while the column is there."""
+    return np.frombuffer(values, dtype=values.typecode) if values else np.empty(0, dtype=values.typecode)
 
 
 def columns_of(samples: Iterable[Sample]) -> Samples:

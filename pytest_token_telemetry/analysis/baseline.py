@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_token_telemetry.analysis.drift import Summary
+from pytest_token_telemetry.analysis.groups import blocks, counted, grouped, present
 from pytest_token_telemetry.analysis.metrics import QUANTILE_METHOD, Share
-from pytest_token_telemetry.analysis.stratified import log_ratios
-from pytest_token_telemetry.columns import UNKNOWN
+from pytest_token_telemetry.analysis.stratified import LogRatios, ticks_of
 from pytest_token_telemetry.wording import exact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from fractions import Fraction
 
+    import numpy.typing as npt
+
+    from pytest_token_telemetry.analysis.groups import Grouped
     from pytest_token_telemetry.analysis.populations import Judged, Population
     from pytest_token_telemetry.analysis.strata import Labels
-    from pytest_token_telemetry.columns import Integers, Samples
+    from pytest_token_telemetry.columns import Integers, Mask, Samples
 
 MARK_BYTES = 8
 """Of the hash that stands for a sample: two of ten million samples share one with a chance of 1 in 370,000."""
@@ -77,48 +80,74 @@ def baseline(samples: Samples, judged: Judged, labels: Labels, on: Terms) -> Bas
         terms=on,
         strata=summaries(samples, judged, labels, np.arange(len(samples))),
         marks=tuple(sorted(_marks(samples))),
-        newest=str(np.sort(times)[-1]) if len(times) else None,
+        newest=str(times.max()) if len(times) else None,
     )
 
 
 def summaries(samples: Samples, judged: Judged, labels: Labels, rows: Integers) -> dict[str | None, Summary]:
     """Those of the ``samples`` in ``rows``, by category."""
     codes, names = labels.category
-    rows = rows[np.argsort(codes[rows], kind="stable")]
-    present, starts = np.unique(codes[rows], return_index=True)
-    found: dict[str | None, Summary] = {}
-    for code, here in zip(present.tolist(), np.split(rows, starts)[1:], strict=True):
-        ratios = here[judged.with_ratio[here]]
-        found[None if code == UNKNOWN else names[code]] = Summary(
-            Share(int(np.count_nonzero(judged.underestimated[here])), int(np.count_nonzero(judged.at_risk[here]))),
-            Share(int(np.count_nonzero(judged.truncated[here])), int(np.count_nonzero(judged.attempts[here]))),
-            log_ratios(samples.output_tokens[ratios], samples.predicted_output_tokens[ratios]),
-        )
-    return found
+    chosen = np.zeros(len(samples), dtype=np.bool_)
+    chosen[rows] = True
+
+    def count(mask: Mask) -> Integers:
+        return counted(codes, chosen & mask, len(names))
+
+    def ticks(rows: Integers) -> npt.NDArray[np.int16]:
+        return ticks_of(samples.output_tokens[rows], samples.predicted_output_tokens[rows])
+
+    found = present(counted(codes, chosen, len(names)))
+    figures = (
+        each[found].tolist()
+        for each in map(count, (judged.underestimated, judged.at_risk, judged.truncated, judged.attempts))
+    )
+    ratios = _histograms(grouped(codes, chosen & judged.with_ratio, len(names), ticks))
+    named = [*names, None]  # the last is `UNKNOWN`
+    return {
+        named[code]: Summary(Share(under, at_risk), Share(cut, attempts), ratios[code])
+        for code, under, at_risk, cut, attempts in zip(found.tolist(), *figures, strict=True)
+    }
+
+
+def _histograms(ticks: Grouped[np.int16]) -> list[LogRatios]:
+    """That of each code."""
+    differs = np.concatenate(([True], ticks.values[1:] != ticks.values[:-1]))[: len(ticks.values)]
+    differs[ticks.starts[ticks.counts > 0]] = True
+    bars = np.flatnonzero(differs)
+    heights = np.diff(bars, append=len(differs)).tolist()
+    places = ticks.values[bars].tolist()
+    begins = np.searchsorted(bars, ticks.starts).tolist()
+    ends = np.searchsorted(bars, ticks.starts + ticks.counts).tolist()
+    return [
+        LogRatios(tuple(places[begin:end]), tuple(heights[begin:end])) for begin, end in zip(begins, ends, strict=True)
+    ]
 
 
 def new_rows(samples: Samples, known: Baseline) -> Integers:
     """The rows of ``samples`` that ``known`` does not stand for. Of equal samples, as many as there are more."""
     left = Counter(known.marks)
-    rows = []
-    for row, mark in enumerate(_marks(samples)):
-        if left[mark]:
-            left[mark] -= 1
-        else:
-            rows.append(row)
-    return np.array(rows, dtype=np.int64)
+
+    def is_new(mark: bytes) -> bool:
+        if not left[mark]:
+            return True
+        left[mark] -= 1
+        return False
+
+    return np.flatnonzero(np.fromiter(map(is_new, _marks(samples)), dtype=np.bool_, count=len(samples)))
 
 
-def _marks(samples: Samples) -> list[bytes]:
+def _marks(samples: Samples) -> Iterator[bytes]:
     """What tells each sample from others, wherever its line stands."""
     names = (samples.category, samples.complexity, samples.task_id, samples.model, samples.finish_reason_raw)
+    tables = [[*column.names, None] for column in names]  # the last is `UNKNOWN`
     counts = (
         *(samples.predicted_output_tokens, samples.output_tokens, samples.budget_tokens, samples.max_tokens),
         *(samples.truncated, samples.success, samples.deliverable_count),
     )
-    columns = [column.tolist() for column in counts]
-    times = samples.time.astype(str).tolist()
-    return [
-        blake2b(repr((time, numbers, [column.name(row) for column in names])).encode(), digest_size=MARK_BYTES).digest()
-        for row, (time, *numbers) in enumerate(zip(times, *columns, strict=True))
-    ]
+    for part in blocks(len(samples)):
+        times = samples.time[part].astype(str).tolist()
+        numbers = zip(*(column[part].tolist() for column in counts), strict=True)
+        codes = zip(*(column.codes[part].tolist() for column in names), strict=True)
+        for time, counted_, coded in zip(times, numbers, codes, strict=True):
+            named = [table[code] for table, code in zip(tables, coded, strict=True)]
+            yield blake2b(repr((time, list(counted_), named)).encode(), digest_size=MARK_BYTES).digest()

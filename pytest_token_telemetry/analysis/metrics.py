@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_token_telemetry.analysis.groups import computed, rows_of
 from pytest_token_telemetry.analysis.populations import successful
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from collections.abc import Callable, Iterable
 
     from pytest_token_telemetry.analysis.populations import Judged
-    from pytest_token_telemetry.columns import Floats, Integers, Mask, Samples
+    from pytest_token_telemetry.columns import Counts, Floats, Integers, Mask, Samples
 
 QUANTILE_METHOD = "hyndman-fan-6"
 """Hyndman and Fan, The American Statistician 50 (1996) 361-365, definition 6; the origin's, clamped to the range."""
+
+WASTE_SHARES = (0.5, 0.9)
+"""Where the waste ratios are looked at: their P50 and P90."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +93,38 @@ def metrics(samples: Samples, judged: Judged) -> Metrics:
         success=Share(_count(successful(samples)), _count(samples.success >= 0)),
         waste=waste(samples, judged.with_ratio),
         smape=_smape(samples, judged.with_smape),
-        predicted_output_tokens=_tokens(samples.predicted_output_tokens[judged.at_risk]),
-        output_tokens=_tokens(samples.output_tokens[judged.at_risk]),
+        predicted_output_tokens=_tokens(samples.predicted_output_tokens, judged.at_risk),
+        output_tokens=_tokens(samples.output_tokens, judged.at_risk),
     )
 
 
-def waste(samples: Samples, rows: Mask | Integers) -> Waste:
-    """The waste ratio of ``rows`` (a mask or their numbers), whose predictions and outputs are above 0."""
-    ratios = samples.predicted_output_tokens[rows] / samples.output_tokens[rows]
+def waste(samples: Samples, mask: Mask) -> Waste:
+    """The waste ratio of the rows in ``mask``, whose predictions and outputs are above 0."""
+    ratios = computed(mask, waste_ratios(samples))
     if not len(ratios):
         return Waste(0, None, None, None)
-    ascending = np.sort(ratios)
-    p50, p90 = quantile(ascending, 0.5), quantile(ascending, 0.9)
-    rests_on = ascending[int(np.searchsorted(ascending, p90, side="right")) - 1]
-    upper_limit = bool((ratios[samples.truncated[rows] == 1] >= rests_on).any())
-    return Waste(len(ratios), p50, p90, float(ratios.mean()), upper_limit)
+    mean = float(ratios.mean())
+    ratios.partition(quantile_places(len(ratios), WASTE_SHARES))
+    p50, p90 = (quantile(ratios, share) for share in WASTE_SHARES)
+    rests_on = float(ratios.max(where=ratios <= p90, initial=0.0))
+    upper_limit = _reaching(samples, mask & (samples.truncated == 1), rests_on) > 0
+    return Waste(len(ratios), p50, p90, mean, upper_limit)
+
+
+def waste_ratios(samples: Samples) -> Callable[[Integers], Floats]:
+    """The ratio of the rows that it is given: prediction over output, both above 0."""
+
+    def ratios(rows: Integers) -> Floats:
+        found: Floats = samples.predicted_output_tokens[rows] / samples.output_tokens[rows]
+        return found
+
+    return ratios
+
+
+def _reaching(samples: Samples, mask: Mask, limit: float) -> int:
+    """How many waste ratios of ``mask`` reach ``limit``."""
+    ratios = waste_ratios(samples)
+    return sum(int(np.count_nonzero(ratios(rows) >= limit)) for rows in rows_of(mask))
 
 
 def quantile(ascending: Floats, share: float) -> float:
@@ -122,11 +143,16 @@ def quantile(ascending: Floats, share: float) -> float:
     return low if part == 0 else low + part * (high - low) if isfinite(high) else inf
 
 
+def quantile_places(n: int, shares: Iterable[float]) -> list[int]:
+    """Which of ``n`` ascending values, counted from 0, `quantile` looks at: the others need not be in their places."""
+    below = [floor(share * (n + 1)) for share in shares]
+    return sorted({min(max(place, 0), n - 1) for each in below for place in (each - 1, each)})
+
+
 def wasteful(samples: Samples, judged: Judged, limit: float) -> Share:
     """The judged samples whose waste ratio reaches ``limit``."""
     rows = judged.with_ratio
-    ratios = samples.predicted_output_tokens[rows] / samples.output_tokens[rows]
-    return Share(int(np.count_nonzero(ratios >= limit)), len(ratios))
+    return Share(_reaching(samples, rows, limit), _count(rows))
 
 
 def worst(samples: Samples, among: Mask, most: int) -> list[tuple[int, float | None]]:
@@ -134,32 +160,45 @@ def worst(samples: Samples, among: Mask, most: int) -> list[tuple[int, float | N
 
     A prediction of 0 or less has no ratio and comes first.
     """
-    rows = np.flatnonzero(among)
-    predicted = samples.predicted_output_tokens[rows]
-    ratios = np.full(len(rows), np.inf)
-    np.divide(samples.output_tokens[rows], predicted, out=ratios, where=predicted > 0)
-    order = np.argsort(-ratios, kind="stable")[:most]
-    return [(int(rows[i]), float(ratios[i]) if np.isfinite(ratios[i]) else None) for i in order]
+    worst_rows, worst_ratios = np.empty(0, dtype=np.int64), np.empty(0)
+    for rows in rows_of(among):
+        predicted = samples.predicted_output_tokens[rows]
+        ratios = np.full(len(rows), np.inf)
+        np.divide(samples.output_tokens[rows], predicted, out=ratios, where=predicted > 0)
+        if len(worst_rows) == most > 0:  # of rows alike, the first ones stay
+            better = ratios > worst_ratios[-1]
+            rows, ratios = rows[better], ratios[better]
+        worst_rows, worst_ratios = np.concatenate((worst_rows, rows)), np.concatenate((worst_ratios, ratios))
+        order = np.argsort(-worst_ratios, kind="stable")[:most]
+        worst_rows, worst_ratios = worst_rows[order], worst_ratios[order]
+    return [
+        (row, ratio if isfinite(ratio) else None)
+        for row, ratio in zip(worst_rows.tolist(), worst_ratios.tolist(), strict=True)
+    ]
 
 
 def _smape(samples: Samples, mask: Mask) -> Smape:
     """As logged; computed where a line gave none."""
-    predicted, output = samples.predicted_output_tokens[mask], samples.output_tokens[mask]
-    computed = 200.0 * np.abs(predicted - output) / (predicted + output)
-    errors: Floats = np.where(np.isnan(samples.smape[mask]), computed, samples.smape[mask])
+
+    def errors_of(rows: Integers) -> Floats:
+        logged = samples.smape[rows]
+        predicted = samples.predicted_output_tokens[rows].astype(np.int64)
+        output = samples.output_tokens[rows].astype(np.int64)
+        return np.where(np.isnan(logged), 200.0 * np.abs(predicted - output) / (predicted + output), logged)
+
+    errors = computed(mask, errors_of)
     if not len(errors):
         return Smape(0, None, None, None, None)
-    return Smape(
-        len(errors),
-        float(errors.mean()),
-        float(np.median(errors)),
-        float(np.min(errors)),
-        float(np.max(errors)),
-    )
+    mean, least, most = float(errors.mean()), float(errors.min()), float(errors.max())
+    return Smape(len(errors), mean, float(np.median(errors, overwrite_input=True)), least, most)
 
 
-def _tokens(counts: npt.NDArray[np.int64]) -> Tokens:
-    return Tokens(float(counts.mean()), float(np.median(counts))) if len(counts) else Tokens(None, None)
+def _tokens(counts: Counts, mask: Mask) -> Tokens:
+    judged = counts[mask]
+    if not len(judged):
+        return Tokens(None, None)
+    mean = float(judged.mean(dtype=np.float64))
+    return Tokens(mean, float(np.median(judged, overwrite_input=True)))
 
 
 def _count(mask: Mask) -> int:

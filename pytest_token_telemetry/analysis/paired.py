@@ -17,7 +17,7 @@ from pytest_token_telemetry.analysis.evidence import CONFIDENCE, Bounds, p_value
 from pytest_token_telemetry.analysis.metrics import Share, quantile
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.columns import Floats, Integers, Mask
+    from pytest_token_telemetry.columns import Floats, Mask, Narrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def wilson(rate: float, n: float, confidence: float = CONFIDENCE) -> Bounds:
     )
 
 
-def prediction_ratio(base: Integers | Floats, head: Integers | Floats) -> PredictionRatio:
+def prediction_ratio(base: Narrow | Floats, head: Narrow | Floats) -> PredictionRatio:
     """How ``head`` predicts against ``base``, which hold one prediction a sample, in the same order."""
     comparable = (base > 0) & (head > 0)
     base, head = base[comparable], head[comparable]
@@ -146,7 +146,7 @@ def prediction_ratio(base: Integers | Floats, head: Integers | Floats) -> Predic
     )
 
 
-def most_changed(base: Integers | Floats, head: Integers | Floats, most: int) -> list[tuple[int, float | None]]:
+def most_changed(base: Narrow | Floats, head: Narrow | Floats, most: int) -> list[tuple[int, float | None]]:
     """The rows, at most ``most``, whose prediction changed most, and ``head`` over ``base`` in each.
 
     Twice as much is as large a change as half as much; equal changes keep the order of the rows. Where only one of the

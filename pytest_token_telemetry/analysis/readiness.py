@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_token_telemetry.analysis.groups import counted
 from pytest_token_telemetry.analysis.populations import successful
 from pytest_token_telemetry.columns import UNKNOWN
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_token_telemetry.analysis.strata import Labels
-    from pytest_token_telemetry.columns import Integers, Samples
+    from pytest_token_telemetry.columns import Narrow, Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,10 @@ def readiness(
     """What ``samples`` offer of the required ``categories``, ``complexities`` and ``deliverables`` buckets."""
     rows = successful(samples)
 
-    def coverage(label: tuple[Integers, tuple[str, ...]], required: Iterable[str]) -> Coverage:
+    def coverage(label: tuple[Narrow, tuple[str, ...]], required: Iterable[str]) -> Coverage:
         codes, names = label
-        values, counts = np.unique(codes[rows & (codes != UNKNOWN)], return_counts=True)
-        present = {names[value]: int(count) for value, count in zip(values, counts, strict=True)}
+        counts = counted(codes, rows, len(names))[:-1].tolist()  # the last are those that do not say
+        present = {name: count for name, count in zip(names, counts, strict=True) if count}
         return Coverage(tuple(required), present)
 
     return Readiness(

@@ -12,7 +12,7 @@ from pytest_token_telemetry.columns import UNKNOWN
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.populations import Judged
-    from pytest_token_telemetry.columns import Integers, Mask, Samples
+    from pytest_token_telemetry.columns import Counts, Integers, Mask, Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def rows_to_ask(samples: Samples, *, judges_legacy: bool, one_per_task: bool) ->
     return np.intersect1d(rows, rows_of_one_per_task(samples)) if one_per_task else rows
 
 
-def cut_offs(samples: Samples, budgets: Integers) -> CutOffs:
+def cut_offs(samples: Samples, budgets: Counts) -> CutOffs:
     """What ``budgets``, `UNKNOWN` where there is none, would have cut off of ``samples``."""
     with_budget = budgets != UNKNOWN
     output, was_cut_off = samples.output_tokens, samples.truncated == 1
@@ -46,7 +46,7 @@ def cut_offs(samples: Samples, budgets: Integers) -> CutOffs:
     return CutOffs(with_budget, would, with_budget & was_cut_off & (output < budgets))
 
 
-def with_estimates(samples: Samples, predicted: Integers, budgets: Integers, cut: CutOffs) -> Samples:
+def with_estimates(samples: Samples, predicted: Counts, budgets: Counts, cut: CutOffs) -> Samples:
     """``samples`` with other predictions and, where there are any, other budgets, and what these cut off.
 
     The logged error stays where the prediction does.
@@ -55,11 +55,11 @@ def with_estimates(samples: Samples, predicted: Integers, budgets: Integers, cut
         samples,
         predicted_output_tokens=predicted,
         budget_tokens=np.where(cut.with_budget, budgets, samples.budget_tokens),
-        truncated=np.where(cut.would, 1, samples.truncated),
+        truncated=np.where(cut.would, np.int8(1), samples.truncated),
         smape=np.where(predicted == samples.predicted_output_tokens, samples.smape, np.nan),
     )
 
 
 def without_unknown(judged: Judged, cut: CutOffs) -> Judged:
     """``judged``, with a truncation rate over the calls of which it is known whether they would have been cut off."""
-    return replace(judged, attempts=judged.attempts & ~cut.unknown, truncated=judged.truncated & ~cut.unknown)
+    return judged.without_attempts(cut.unknown)

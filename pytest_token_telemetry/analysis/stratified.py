@@ -22,7 +22,9 @@ from pytest_token_telemetry.analysis.paired import wilson
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_token_telemetry.columns import Floats, Integers
+    import numpy.typing as npt
+
+    from pytest_token_telemetry.columns import Floats, Integers, Narrow
 
     Rates: TypeAlias = Sequence[tuple[Share, Share]]
     Ratios: TypeAlias = Sequence[tuple["LogRatios", "LogRatios"]]
@@ -65,11 +67,17 @@ class LogRatios:
         return exp((self.ticks[low] + self.ticks[high]) / (2 * TICKS))
 
 
-def log_ratios(output: Integers, predicted: Integers | Floats) -> LogRatios:
+def log_ratios(output: Narrow | Floats, predicted: Narrow | Floats) -> LogRatios:
     """The histogram of samples whose output and prediction are above 0, one entry each."""
-    exact = np.clip(np.log(output / predicted) * TICKS, -LARGEST_TICK, LARGEST_TICK)
-    ticks, counts = np.unique(np.rint(exact).astype(np.int64), return_counts=True)
+    ticks, counts = np.unique(ticks_of(output, predicted), return_counts=True)
     return LogRatios(tuple(ticks.tolist()), tuple(counts.tolist()))
+
+
+def ticks_of(output: Narrow | Floats, predicted: Narrow | Floats) -> npt.NDArray[np.int16]:
+    """Where each sample stands in the histogram."""
+    exact = np.clip(np.log(output / predicted) * TICKS, -LARGEST_TICK, LARGEST_TICK)
+    ticks: npt.NDArray[np.int16] = np.rint(exact).astype(np.int16)
+    return ticks
 
 
 def rate_p(rates: Rates) -> float:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_token_telemetry.analysis.groups import blocks, counted
 from pytest_token_telemetry.columns import UNKNOWN
 
 if TYPE_CHECKING:
@@ -23,17 +24,29 @@ def rows_of_one_per_task(samples: Samples) -> Integers:
     The last attempt, by time, and by place where times are missing or equal. If any was truncated, the last of those:
     the answer was cut off, whatever came after it.
     """
-    codes = samples.task_id.codes
-    times = np.nan_to_num(samples.time.astype(np.float64), nan=-np.inf)
-    order = np.lexsort((np.arange(len(samples)), times, samples.truncated == 1))
-    kept = np.full(len(samples.task_id.names), UNKNOWN, dtype=np.int64)
-    named = order[codes[order] != UNKNOWN]
-    kept[codes[named]] = named  # of several rows of one task, the last in this order stays
-    return np.sort(np.concatenate((np.flatnonzero(codes == UNKNOWN), kept[kept != UNKNOWN])))
+    codes, tasks = samples.task_id.codes, len(samples.task_id.names)
+    cut_off = counted(codes, samples.truncated == 1, tasks) > 0
+    last = np.full(tasks, UNKNOWN, dtype=np.int64)
+    newest = np.full(tasks, _NO_TIME, dtype=np.int64)
+    for part in blocks(len(samples)):
+        candidates = codes[part] != UNKNOWN
+        candidates &= (samples.truncated[part] == 1) | ~cut_off[codes[part]]
+        rows = np.flatnonzero(candidates) + part.start
+        times = samples.time[rows].astype(np.int64)
+        np.maximum.at(newest, codes[rows], times)
+        rows = rows[times == newest[codes[rows]]]
+        last[codes[rows]] = rows  # of several rows of one task, the last stays
+    keeps = codes == UNKNOWN
+    keeps[last[last != UNKNOWN]] = True
+    return np.flatnonzero(keeps)
+
+
+_NO_TIME = np.iinfo(np.int64).min
+"""How a missing time, which is before all others, is written as a number."""
 
 
 def distinct_tasks(samples: Samples) -> tuple[int, int]:
     """How many samples name a task, and how many tasks they name."""
     codes = samples.task_id.codes
-    named = codes[codes != UNKNOWN]
-    return len(named), len(np.unique(named))
+    counts = counted(codes, codes != UNKNOWN, len(samples.task_id.names))
+    return int(counts.sum()), int(np.count_nonzero(counts))

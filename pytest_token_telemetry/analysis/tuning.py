@@ -12,22 +12,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
-from math import ceil, floor, inf, isfinite
+from functools import cache, lru_cache
+from math import ceil, floor, inf, isfinite, isnan
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from pytest_token_telemetry.analysis.evidence import Bounds, bounds
-from pytest_token_telemetry.analysis.metrics import Share, quantile, waste
+from pytest_token_telemetry.analysis.groups import computed, counted, grouped, present, rows_of
+from pytest_token_telemetry.analysis.metrics import WASTE_SHARES, Share, quantile, quantile_places, waste_ratios
 from pytest_token_telemetry.columns import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from pytest_token_telemetry.analysis.populations import Judged
     from pytest_token_telemetry.analysis.strata import Labels
-    from pytest_token_telemetry.columns import Floats, Integers, Mask, Samples
+    from pytest_token_telemetry.columns import Floats, Integers, Mask, Narrow, Samples
 
 Basis = Literal["category", "borrowed", "collect", "raise-cap"]
 
@@ -48,6 +49,9 @@ EARLIER = Fraction(7, 10)
 
 _ROUNDING = 1 + 1e-12
 """A multiplier is a ratio of counts, and gives back the count in floating point but for less than that."""
+
+_SHARES = (0.1, 0.95, *WASTE_SHARES)
+"""Where the advice looks at ratios."""
 
 BeforeAfter = tuple[float | None, float | None]
 
@@ -150,31 +154,70 @@ def tune(
 ) -> Tuning:
     """Advice for every category of the ``judged`` samples."""
     tuner = _Tuner(samples, judged, float(under_multiplier), float(max_waste_p90))
-    rows = np.flatnonzero(judged.at_risk & (samples.predicted_output_tokens > 0) & tuner.has_output)
-    categories, names = labels.category
-    complexities, levels = labels.complexity
-    advice, cells, caps = [], [], []
-    pooled = tuner.pooled_residuals(rows, categories)
-    for code, members in _groups(rows, categories):
-        name = None if code == UNKNOWN else names[code]
-        advice.append(tuner.advise(members, name, None, pooled))
-        caps.append(tuner.caps(members, name))
-        for level, cell in _groups(members, complexities):
-            if level != UNKNOWN and len(cell) >= least_samples(ALPHA):
-                cells.append(tuner.advise(cell, name, levels[level], pooled))
+    categories = _Split.by_category(labels)
+    spread = tuner.spread(categories, tuner.usable)
+    advice = tuner.advise(categories, tuner.usable, spread)
+    places = {each.name: place for place, each in enumerate(advice)}
+    cells = _Split.by_cell(labels, tuner.usable)
+    in_cells = tuner.advise(cells, tuner.usable & (cells.codes != UNKNOWN), spread)
     return Tuning(
         alpha=float(ALPHA),
         categories=tuple(advice),
-        cells=tuple(cells),
-        max_tokens=tuple(caps),
-        forward=tuner.forward(rows, categories),
+        cells=tuple(sorted(in_cells, key=lambda each: places[each.name])),
+        max_tokens=tuple(tuner.caps(categories)),
+        forward=tuner.forward(categories),
     )
 
 
 def spread_floor(ratios: Floats, under_multiplier: float) -> float:
     """The best waste P90 that one multiplier can reach with 5 % underestimation, whatever that multiplier is."""
-    high, low = quantile(ratios, 0.95), quantile(ratios, 0.1)
+    low, high = quantile(ratios, 0.1), quantile(ratios, 0.95)
     return high / (under_multiplier * low) if isfinite(high) and low > 0 else inf
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """The samples as they are tuned apart."""
+
+    codes: Narrow
+    names: Sequence[tuple[str | None, str | None]]
+    """The category and the complexity of each code, and of `UNKNOWN`, the last."""
+
+    @property
+    def size(self) -> int:
+        """How many codes there are."""
+        return len(self.names) - 1
+
+    @staticmethod
+    def by_category(labels: Labels) -> _Split:
+        """Every category."""
+        codes, names = labels.category
+        return _Split(codes, [(name, None) for name in (*names, None)])
+
+    @staticmethod
+    def by_cell(labels: Labels, mask: Mask) -> _Split:
+        """Every complexity within a category that has samples enough in ``mask``; `UNKNOWN` for all others."""
+        (categories, names), (levels, complexities) = labels.category, labels.complexity
+        kind = np.min_scalar_type((len(names) + 1) * len(complexities))
+
+        def pairs_of(rows: Integers) -> Integers:
+            of = categories[rows].astype(np.int64)
+            of[of == UNKNOWN] = len(names)
+            found: Integers = (of * len(complexities) + levels[rows]).astype(kind)
+            return found
+
+        said = mask & (levels != UNKNOWN)
+        pairs, counts = np.unique(computed(said, pairs_of), return_counts=True)
+        pairs = pairs[counts >= least_samples(ALPHA)]
+        codes = np.full(len(mask), UNKNOWN, dtype=np.min_scalar_type(-len(pairs) - 1))
+        for rows in rows_of(said) if len(pairs) else ():
+            found = pairs_of(rows)
+            places = np.minimum(np.searchsorted(pairs, found), len(pairs) - 1)
+            there = pairs[places] == found
+            codes[rows[there]] = places[there]
+        named = [divmod(pair, len(complexities)) for pair in pairs.tolist()]
+        every = (*names, None)
+        return _Split(codes, [*((every[of], complexities[level]) for of, level in named), (None, None)])
 
 
 class _Tuner:
@@ -183,121 +226,196 @@ class _Tuner:
         self._samples = samples
         self._judged = judged
         self._room = under_multiplier
-        cut_off = samples.truncated == 1
-        self._output: Floats = np.where(cut_off, inf, samples.output_tokens.astype(np.float64))
-        self._cut_off: Mask = cut_off
-        self.has_output: Mask = self._output > 0
+        self._bounds = cache(bounds)  # of many small categories, most are of a few sizes
+        has_output = (samples.truncated == 1) | (samples.output_tokens > 0)
+        self.usable: Mask = judged.at_risk & (samples.predicted_output_tokens > 0) & has_output
+
+    def _output(self, rows: Integers) -> Floats:
+        return np.where(self._samples.truncated[rows] == 1, inf, self._samples.output_tokens[rows].astype(np.float64))
 
     def _ratios(self, rows: Integers) -> Floats:
-        ratios: Floats = np.sort(self._output[rows] / self._samples.predicted_output_tokens[rows])
+        ratios: Floats = self._output(rows) / self._samples.predicted_output_tokens[rows]
         return ratios
 
-    def pooled_residuals(self, rows: Integers, codes: Integers) -> Floats:
-        """Output / prediction over its category's median, of all categories together, ascending."""
-        residuals = [np.empty(0)]
-        for _, members in _groups(rows, codes):
-            ratios = self._ratios(members)
-            median = quantile(ratios, 0.5)
-            if len(ratios) >= LEAST_BORROWING and isfinite(median) and median > 0:
-                residuals.append(ratios / median)
-        return np.sort(np.concatenate(residuals))
+    def spread(self, split: _Split, mask: Mask) -> float:
+        """Of output / prediction over its category's median, of all categories together, what `ALPHA` exceeds.
 
-    def multiplier(self, rows: Integers, pooled: Floats) -> tuple[Basis, Fraction, int | None, float | None]:
-        """The basis, the target, the rank if the category stands by itself, and the multiplier."""
-        ratios = self._ratios(rows)
+        Only small categories borrow it; where there is none, it is left at endless.
+        """
+        counts = counted(split.codes, mask, split.size)
+        lend = counts >= LEAST_BORROWING
+        if not (lend & (counts < least_samples(ALPHA))).any():
+            return inf
+        ratios = grouped(split.codes, mask, split.size, self._ratios, _places)
+        lend &= np.isfinite(medians := ratios.quantile(0.5)) & (medians > 0)
+        rank = conformal_rank(int(counts[lend].sum()), ALPHA)
+        if rank is None:
+            return inf
+        residuals, starts = ratios.values, ratios.starts
+        columns = (each.tolist() for each in (starts, starts + counts, np.where(lend, medians, 0)))
+        for begin, end, median in zip(*columns, strict=True):
+            if median:
+                residuals[begin:end] /= median
+            else:
+                residuals[begin:end] = inf  # above all others
+        residuals.partition(rank - 1)
+        return float(residuals[rank - 1])
+
+    def multiplier(self, ratios: Floats, spread: float) -> tuple[Basis, float, int | None, float | None]:
+        """The basis, the target, the rank if the category stands by itself, and the multiplier.
+
+        Args:
+            ratios: output / prediction, ascending.
+            spread: what `spread` gives.
+        """
         n = len(ratios)
-        for alpha in (HEADROOM_ALPHA, ALPHA):
-            rank = conformal_rank(n, alpha)
+        for alpha, rank in _ranks(n):
             if rank is not None and isfinite(ratios[rank - 1]):
                 return "category", alpha, rank, float(ratios[rank - 1]) / self._room
         if not isfinite(ratios[-1]):
-            return "raise-cap", ALPHA, None, None
-        pooled_rank = conformal_rank(len(pooled), ALPHA)
-        spread = inf if pooled_rank is None else float(pooled[pooled_rank - 1])
+            return "raise-cap", float(ALPHA), None, None
         if n < LEAST_BORROWING or not isfinite(spread):
-            return "collect", ALPHA, None, None
-        return "borrowed", ALPHA, None, max(float(ratios[-1]), quantile(ratios, 0.5) * spread) / self._room
+            return "collect", float(ALPHA), None, None
+        return "borrowed", float(ALPHA), None, max(float(ratios[-1]), quantile(ratios, 0.5) * spread) / self._room
 
-    def advise(self, rows: Integers, name: str | None, complexity: str | None, pooled: Floats) -> Advice:
-        n = len(rows)
-        basis, alpha, rank, multiplier = self.multiplier(rows, pooled)
+    def advise(self, split: _Split, mask: Mask, spread: float) -> list[Advice]:
+        """For each part of ``split`` that has rows in ``mask``, the largest first."""
+        truncated = counted(split.codes, mask & (self._samples.truncated == 1), split.size)
+        underestimated = counted(split.codes, mask & self._judged.underestimated, split.size)
+        wastes = grouped(split.codes, mask & self._judged.with_ratio, split.size, waste_ratios(self._samples), _places)
+        p50, p90 = (wastes.quantile(share) for share in WASTE_SHARES)
+        del wastes  # the ratios below take as much room
+        ratios = grouped(split.codes, mask, split.size, self._ratios, _places)
+        order = _largest_first(ratios.counts)
+        columns = (each[order].tolist() for each in (truncated, underestimated, p50, p90))
+        return [
+            self._advice(split.names[code], ratios.of(code), spread, *figures)
+            for code, *figures in zip(order.tolist(), *columns, strict=True)
+        ]
+
+    def _advice(
+        self,
+        names: tuple[str | None, str | None],
+        ratios: Floats,
+        spread: float,
+        truncated: int,
+        underestimated: int,
+        p50: float,
+        p90: float,
+    ) -> Advice:
+        n = len(ratios)
+        basis, alpha, rank, multiplier = self.multiplier(ratios, spread)
         expected, likely = None, None
         if basis == "category" and rank is not None:
             exceeding = n + 1 - rank
             # Given the samples, the rate follows Beta(exceeding, rank): its 5 % and 95 % points are binomial bounds.
-            expected, likely = exceeding / (n + 1), (bounds(exceeding, n).lower, bounds(n - rank, n).upper)
+            expected = exceeding / (n + 1)
+            likely = (self._bounds(exceeding, n).lower, self._bounds(n - rank, n).upper)
         elif basis == "borrowed":
-            expected, likely = 1 / (n + 1), (0.0, bounds(0, n).upper)
-        before = waste(self._samples, rows[self._judged.with_ratio[rows]])
-        floor_ = spread_floor(self._ratios(rows), self._room)
+            expected, likely = 1 / (n + 1), (0.0, self._bounds(0, n).upper)
+        floor_ = spread_floor(ratios, self._room)
         return Advice(
-            name=name,
-            complexity=complexity,
+            name=names[0],
+            complexity=names[1],
             n=n,
-            truncated=int(np.count_nonzero(self._cut_off[rows])),
-            alpha=float(alpha),
+            truncated=truncated,
+            alpha=alpha,
             basis=basis,
             multiplier=multiplier,
             tier=None if multiplier is None else "risk" if multiplier >= 1 else "cost",
-            underestimated=int(np.count_nonzero(self._judged.underestimated[rows])),
+            underestimated=underestimated,
             expected_underestimation=expected,
             expected_range=likely,
-            waste_p50=(before.p50, _scaled(before.p50, multiplier)),
-            waste_p90=(before.p90, _scaled(before.p90, multiplier)),
+            waste_p50=_before_and_after(p50, multiplier),
+            waste_p90=_before_and_after(p90, multiplier),
             spread_floor=floor_ if isfinite(floor_) else None,
             meets_both=floor_ < self._max_waste_p90,
             samples_needed=least_samples(ALPHA) if basis == "collect" else None,
         )
 
-    def caps(self, rows: Integers, name: str | None) -> Caps:
-        outputs = np.sort(self._output[rows])
-        caps = []
-        for risk in RISKS:
-            rank = conformal_rank(len(outputs), risk)
-            value = inf if rank is None else float(outputs[rank - 1])
-            caps.append(
-                Cap(
-                    risk=float(risk),
-                    max_tokens=int(value) if isfinite(value) else None,
-                    samples_needed=least_samples(risk) if rank is None else None,
-                )
-            )
-        return Caps(name, len(outputs), tuple(caps))
+    def caps(self, split: _Split) -> list[Caps]:
+        """For each part of ``split``, the largest first."""
+        outputs = grouped(split.codes, self.usable, split.size, self._output, _places)
+        return [_caps(split.names[code][0], outputs.of(code)) for code in _largest_first(outputs.counts).tolist()]
 
-    def forward(self, rows: Integers, codes: Integers) -> ForwardCheck | None:
+    def forward(self, split: _Split) -> ForwardCheck | None:
         """Only multipliers above 1 are applied: risk is never bought with a lower prediction."""
-        times = self._samples.time[rows]
-        timed = rows[~np.isnat(times)]
-        order = timed[np.argsort(self._samples.time[timed], kind="stable")]
-        earlier, later = np.split(order, [floor(len(order) * EARLIER)])
-        if not len(earlier) or not len(later):
+        earlier, later = self._halves()
+        tuned_on = int(np.count_nonzero(earlier))
+        if not tuned_on or not later.any():
             return None
-        pooled = self.pooled_residuals(earlier, codes)
-        raised = {}
-        for code, members in _groups(earlier, codes):
-            _, _, _, multiplier = self.multiplier(members, pooled)
+        spread = self.spread(split, earlier)
+        ratios = grouped(split.codes, earlier, split.size, self._ratios, _places)
+        raised = np.full(split.size + 1, np.nan)
+        for code in present(ratios.counts).tolist():
+            _, _, _, multiplier = self.multiplier(ratios.of(code), spread)
             if multiplier is not None:
                 raised[code] = max(multiplier, 1.0)
-        covered = later[np.isin(codes[later], list(raised))]
-        multipliers = np.array([raised[code] for code in codes[covered].tolist()])
-        allowed = self._samples.predicted_output_tokens[covered] * multipliers * self._room
-        exceeds = self._output[covered] > allowed * _ROUNDING
-        scored = Share(int(np.count_nonzero(exceeds)), len(covered))
+        exceeding = covered = 0
+        for rows in rows_of(later):
+            multipliers = raised[split.codes[rows]]
+            allowed = self._samples.predicted_output_tokens[rows] * multipliers * self._room
+            # Nothing is above NaN, which is where there is no multiplier.
+            exceeding += int(np.count_nonzero(self._output(rows) > allowed * _ROUNDING))
+            covered += int(np.count_nonzero(~np.isnan(multipliers)))
         return ForwardCheck(
-            tuned_on=len(earlier),
-            scored=scored,
-            bounds=bounds(scored.events, scored.n) if scored.n else None,
-            uncovered=len(later) - len(covered),
+            tuned_on=tuned_on,
+            scored=Share(exceeding, covered),
+            bounds=bounds(exceeding, covered) if covered else None,
+            uncovered=int(np.count_nonzero(later)) - covered,
         )
 
+    def _halves(self) -> tuple[Mask, Mask]:
+        """The usable rows by their times: the `EARLIER` ones and the others. At one time, the first come first."""
+        times = self._samples.time
+        timed = self.usable & ~np.isnat(times)
+        ascending = times[timed]
+        n = floor(len(ascending) * EARLIER)
+        if not n:
+            return np.zeros_like(timed), timed
+        ascending.view(np.int64).partition(n - 1)  # as numbers, which is four times as fast
+        last = ascending[n - 1]
+        earlier: Mask = timed & (times < last)
+        rest = n - int(np.count_nonzero(earlier))
+        for rows in rows_of(timed & (times == last)):
+            earlier[rows[:rest]] = True
+            rest -= min(rest, len(rows))
+        return earlier, timed & ~earlier
 
-def _groups(rows: Integers, codes: Integers) -> Iterator[tuple[int, Integers]]:
-    """The ``rows`` of each code, the largest group first."""
-    order = rows[np.argsort(codes[rows], kind="stable")]
-    present, starts = np.unique(codes[order], return_index=True)
-    groups = zip(present.tolist(), np.split(order, starts)[1:], strict=True)
-    yield from sorted(groups, key=lambda group: -len(group[1]))
+
+def _largest_first(counts: Integers) -> Integers:
+    """The codes that have any, those with as many in their order."""
+    codes = present(counts)
+    return codes[np.argsort(-counts[codes], kind="stable")]
 
 
-def _scaled(value: float | None, multiplier: float | None) -> float | None:
-    return None if value is None or multiplier is None else value * multiplier
+@lru_cache(maxsize=4096)
+def _ranks(n: int) -> tuple[tuple[float, int | None], ...]:
+    """The shares that may exceed a multiplier, the one to be tried first first, with their `conformal_rank`."""
+    return tuple((float(alpha), conformal_rank(n, alpha)) for alpha in (HEADROOM_ALPHA, ALPHA))
+
+
+@lru_cache(maxsize=4096)
+def _cap_ranks(n: int) -> tuple[tuple[float, int | None, int], ...]:
+    """The risks of caps, with their `conformal_rank` and their `least_samples`."""
+    return tuple((float(risk), conformal_rank(n, risk), least_samples(risk)) for risk in RISKS)
+
+
+def _places(n: int) -> list[int]:
+    """Which of ``n`` ascending values, counted from 0, the advice looks at."""
+    ranks = (*(rank for _, rank in _ranks(n)), *(rank for _, rank, _ in _cap_ranks(n)))
+    return sorted({n - 1, *(rank - 1 for rank in ranks if rank is not None), *quantile_places(n, _SHARES)})
+
+
+def _caps(name: str | None, outputs: Floats) -> Caps:
+    caps = []
+    for risk, rank, least in _cap_ranks(len(outputs)):
+        value = inf if rank is None else float(outputs[rank - 1])
+        caps.append(Cap(risk, int(value) if isfinite(value) else None, least if rank is None else None))
+    return Caps(name, len(outputs), tuple(caps))
+
+
+def _before_and_after(waste: float, multiplier: float | None) -> BeforeAfter:
+    """``waste`` is NaN where there is none."""
+    before = None if isnan(waste) else waste
+    return before, None if before is None or multiplier is None else before * multiplier

@@ -160,7 +160,8 @@ def _plan(findings: Findings, checks: list[Check]) -> Plan:
 
 def _counts(findings: Findings) -> Counts:
     reading, samples = findings.reading, findings.samples
-    at_risk = judged(samples, "risk", findings.settings.under_multiplier).at_risk
+    known = findings.settings.population == "risk"
+    at_risk = (findings.judged if known else judged(samples, "risk", findings.settings.under_multiplier)).at_risk
     return Counts(
         samples=len(reading.samples),
         attempts=findings.readiness.attempts,

@@ -73,11 +73,14 @@ class Replayed:
 
 def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> Findings:
     """The figures of ``reading``, or of what ``replay`` makes of it, under ``settings``."""
-    rows = rows_of_one_per_task(reading.samples) if settings.one_per_task else np.arange(len(reading.samples))
-    samples = reading.samples.take(rows) if settings.one_per_task else reading.samples
+    rows, samples = None, reading.samples
+    if settings.one_per_task:
+        rows = rows_of_one_per_task(samples)
+        samples = samples.take(rows)
     legacy = int(np.count_nonzero(samples.legacy))
     replayed = None
     if replay is not None:
+        rows = np.arange(len(samples)) if rows is None else rows
         replayed = _replayed(samples, rows, replay, judges_legacy=settings.population == "all")
         samples = with_estimates(
             replayed.recorded,

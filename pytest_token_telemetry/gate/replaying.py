@@ -28,7 +28,7 @@ from pytest_token_telemetry.wording import listing, plural
 if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.metrics import Metrics
     from pytest_token_telemetry.analysis.populations import Judged
-    from pytest_token_telemetry.columns import Integers, Samples
+    from pytest_token_telemetry.columns import Integers, Mask, Samples
     from pytest_token_telemetry.gate.findings import Findings
     from pytest_token_telemetry.replay.run import Estimates
     from pytest_token_telemetry.settings import Settings
@@ -104,7 +104,7 @@ def _comparison(findings: Findings, estimator: str, base: Estimates) -> BaseComp
             output_tokens=int(recorded.output_tokens[row]),
             change=_change(bool(old_judged.underestimated[row]), bool(new_judged.underestimated[row])),
         )
-        for row, _ in most_changed(old_predicted, new_predicted, len(rows))
+        for row in _most_changed(old, new, old_judged.underestimated, new_judged.underestimated)
     )
     return BaseComparison(
         estimator=estimator,
@@ -119,11 +119,18 @@ def _comparison(findings: Findings, estimator: str, base: Estimates) -> BaseComp
         bounds=difference_bounds(counts),
         p=mid_p(counts),
         predictions=prediction_ratio(old_predicted, new_predicted),
-        changed=tuple(sorted(changed, key=lambda each: _CHANGES.index(each.change))[:CHANGED_SHOWN]),
+        changed=tuple(changed),
     )
 
 
-_CHANGES = ("newly underestimated", "newly safe", None)
+def _most_changed(old: Samples, new: Samples, before: Mask, now: Mask) -> list[int]:
+    """The rows to show: newly underestimated, then newly safe, then others, and those that changed most of each."""
+    found: list[int] = []
+    for kind in (now & ~before, before & ~now, now == before):
+        rows = np.flatnonzero(kind)
+        predicted = old.predicted_output_tokens[rows], new.predicted_output_tokens[rows]
+        found += [int(rows[row]) for row, _ in most_changed(*predicted, CHANGED_SHOWN - len(found))]
+    return found
 
 
 def _errors(reading: Reading, estimates: Estimates) -> tuple[WrongAnswer, ...]:

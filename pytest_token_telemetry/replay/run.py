@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 import tempfile
+from array import array
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_token_telemetry.columns import UNKNOWN
+from pytest_token_telemetry.columns import UNKNOWN, stored
 from pytest_token_telemetry.replay.answer import Answer, ask
 from pytest_token_telemetry.replay.request import Request, tells_outcome
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_token_telemetry.columns import Integers, Samples
+    from pytest_token_telemetry.columns import Counts, Integers, Samples
     from pytest_token_telemetry.replay.locate import Location
 
 ERRORS_KEPT = 10
@@ -43,9 +44,9 @@ class Replay:
 class Estimates:
     """What an estimator answered, as columns of one entry a sample, asked about or not."""
 
-    predicted_output_tokens: Integers
+    predicted_output_tokens: Counts
     """`UNKNOWN` where there is no prediction."""
-    budget_tokens: Integers
+    budget_tokens: Counts
     """`UNKNOWN` where the estimator picked none."""
     cannot: int
     """How many calls it said that it cannot replay."""
@@ -129,14 +130,15 @@ def replay_apart(samples: Samples, rows: Integers, where: Location, here: Path, 
                 f"its process ended with {run.returncode} after {max(len(lines) - 1, 0)} of {len(rows)} answers"
             )
         return _estimates((Answer(**json.loads(line)) for line in lines[1:]), rows, len(samples))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         raise LookupError("its process wrote something else than its answers") from None
 
 
 def _estimates(answers: Iterable[Answer], rows: Integers, samples: int) -> Estimates:
     """The ``answers`` for ``rows`` as columns of ``samples`` entries."""
-    predicted = np.full(samples, UNKNOWN, dtype=np.int64)
-    budgets = np.full(samples, UNKNOWN, dtype=np.int64)
+    # A number that 32 bits do not hold raises OverflowError here; numpy may wrap it in silence.
+    predicted = array("i", [UNKNOWN]) * samples
+    budgets = array("i", [UNKNOWN]) * samples
     cannot = wrong = 0
     errors: list[tuple[int, str]] = []
     for row, answer in zip(rows.tolist(), answers, strict=True):
@@ -150,8 +152,8 @@ def _estimates(answers: Iterable[Answer], rows: Integers, samples: int) -> Estim
             if len(errors) < ERRORS_KEPT:
                 errors.append((row, answer.error))
     return Estimates(
-        predicted_output_tokens=predicted,
-        budget_tokens=budgets,
+        predicted_output_tokens=np.array(predicted),
+        budget_tokens=stored(np.array(budgets)),
         cannot=cannot,
         wrong=wrong,
         errors=tuple(errors),

@@ -309,3 +309,13 @@ def test_the_other_process_leaves_the_environment_of_this_one(tmp_path):
     apart(checkout(tmp_path, "os.environ['X_BASE'] = '1'\ndef predict(request): return 7"))
     assert (dict(os.environ), list(sys.path)) == before[:2]
     assert "far_estimator" not in sys.modules
+
+
+@pytest.mark.parametrize("number", [2**31, 2**40, -(2**31) - 1])
+def test_a_number_that_no_answer_can_be_is_refused_and_not_wrapped(tmp_path, number):
+    lines = ['{"refused": null}', *[f'{{"predicted_output_tokens": {number}}}'] * len(SIX)]
+    start = "import os, sys\nsys.stdout.write({!r})\nsys.stdout.flush()\nos._exit(0)".format("\n".join(lines) + "\n")
+    checkout(tmp_path / "start", start, "sitecustomize")
+    checkout(tmp_path / "base", "def predict(request): return 7")
+    said = refusal(tmp_path / "base", search=[str(tmp_path / "start"), *sys.path])
+    assert said == "its process wrote something else than its answers"
