@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_token_telemetry.analysis.drift import Summary
-from pytest_token_telemetry.analysis.groups import blocks, counted, grouped, present
+from pytest_token_telemetry.analysis.groups import counted, grouped, present
 from pytest_token_telemetry.analysis.metrics import QUANTILE_METHOD, Share
 from pytest_token_telemetry.analysis.stratified import LogRatios, ticks_of
+from pytest_token_telemetry.columns import blocks
 from pytest_token_telemetry.wording import exact
 
 if TYPE_CHECKING:

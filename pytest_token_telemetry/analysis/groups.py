@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 
-from pytest_token_telemetry.columns import UNKNOWN, Scalar
+from pytest_token_telemetry.columns import UNKNOWN, Scalar, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,17 +20,8 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.columns import Floats, Integers, Mask, Narrow
 
-BLOCK = 1 << 18
-"""Rows that are worked on at once: few enough for the processor's cache, so many that a block's overhead is nothing."""
-
 _SMALL = 1000
 """Values that are sorted as fast as parted."""
-
-
-def blocks(rows: int, at_least: int = 1) -> Iterator[slice]:
-    """The rows from 0 to ``rows``, `BLOCK` of them at a time, but not fewer than ``at_least``."""
-    size = max(BLOCK, at_least)
-    return (slice(begin, min(begin + size, rows)) for begin in range(0, rows, size))
 
 
 def computed(mask: Mask, values: Callable[[Integers], npt.NDArray[Scalar]]) -> npt.NDArray[Scalar]:
@@ -104,14 +95,14 @@ class Grouped(Generic[Scalar]):
         position = share * (self.counts + 1)
         below = np.floor(position).astype(np.int64)
         part = position - below
-        low, high = self._at(below - 1), self._at(below)
+        low, high = self.at(below - 1), self.at(below)
         outside = (position <= 1) | (position >= self.counts)
         with np.errstate(invalid="ignore"):  # an endless value less another
             between = np.where(np.isfinite(high), low + part * (high - low), high)
         return np.where(outside | (part == 0), low, between)
 
-    def _at(self, place: Integers) -> Floats:
-        """The value at ``place`` of each code, counted from 0, or the nearest that there is."""
+    def at(self, place: Integers) -> Floats:
+        """The value at ``place`` of each code, counted from 0, or the nearest that there is; NaN without any."""
         found = np.full(len(self.counts), np.nan)
         some = self.counts > 0
         found[some] = self.values[(self.starts + np.clip(place, 0, self.counts - 1))[some]]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from pytest_token_telemetry.analysis.groups import blocks
+from pytest_token_telemetry.columns import blocks
 
 if TYPE_CHECKING:
     from fractions import Fraction

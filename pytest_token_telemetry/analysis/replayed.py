@@ -56,7 +56,7 @@ def with_estimates(samples: Samples, predicted: Counts, budgets: Counts, cut: Cu
         predicted_output_tokens=predicted,
         budget_tokens=np.where(cut.with_budget, budgets, samples.budget_tokens),
         truncated=np.where(cut.would, np.int8(1), samples.truncated),
-        smape=np.where(predicted == samples.predicted_output_tokens, samples.smape, np.nan),
+        smape=np.where(predicted == samples.predicted_output_tokens, samples.smape[:], np.nan),
     )
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_token_telemetry.analysis.groups import blocks, counted
-from pytest_token_telemetry.columns import UNKNOWN
+from pytest_token_telemetry.analysis.groups import counted
+from pytest_token_telemetry.columns import UNKNOWN, blocks
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.columns import Integers, Samples

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.columns import UNKNOWN, SampleColumns, columns_of, narrowest, stored
+from pytest_token_telemetry.columns import UNKNOWN, SampleColumns, Tenths, columns_of, in_tenths, narrowest, stored
 from pytest_token_telemetry.sample import MAX_TOKENS_COUNTED, Sample
 
 FULL = Sample(
@@ -88,7 +88,11 @@ def test_what_nobody_said_is_unknown():
 def test_no_samples_are_empty_columns():
     samples = columns_of([])
     assert len(samples) == 0
-    assert (samples.output_tokens.dtype, samples.smape.dtype, samples.legacy.dtype) == (np.int32, np.float64, np.bool_)
+    assert (samples.output_tokens.dtype, samples.smape[:].dtype, samples.legacy.dtype) == (
+        np.int32,
+        np.float64,
+        np.bool_,
+    )
     assert samples.time.dtype == np.dtype("datetime64[us]")
     assert samples.category.names == ()
 
@@ -208,6 +212,28 @@ def test_any_other_column_is_kept_as_it_is(values):
     assert stored(values) is values
 
 
+@limits(deadline=None)
+@given(st.lists(st.integers(-32767, 32767) | st.none(), max_size=8))
+def test_numbers_of_one_decimal_are_the_same_in_tenths(tenths):
+    written = [
+        "nan" if whole is None else f"{whole // 10}.{whole % 10}" if whole >= 0 else str(whole / 10) for whole in tenths
+    ]
+    values = np.array([float(each) for each in written])
+    found = in_tenths(values)
+    assert isinstance(found, Tenths)
+    assert [repr(each) for each in found[:].tolist()] == [repr(each) for each in values.tolist()]
+    rows = np.arange(len(values))[::-1]
+    assert np.array_equal(found[rows], values[rows], equal_nan=True)
+
+
+@pytest.mark.parametrize("other", [0.25, 3276.8, -3276.8, float("inf"), 1e308, 0.1 + 0.2])
+def test_numbers_of_more_decimals_stay_as_they_are(other):
+    values = np.array([113.3, float("nan"), other])
+    assert in_tenths(values) is values
+    samples = columns_of([FULL, BARE, Sample(predicted_output_tokens=1, output_tokens=1, smape=other)])
+    assert samples.smape[np.array([2, 0])].tolist() == [other, 113.3]
+
+
 samples = st.builds(
     Sample,
     predicted_output_tokens=st.integers(-MAX_TOKENS_COUNTED, MAX_TOKENS_COUNTED),
@@ -218,7 +244,7 @@ samples = st.builds(
     category=st.none() | st.sampled_from(["a", "b"]),
     deliverable_count=st.none() | st.sampled_from([1, 127, 128, 40_000, MAX_TOKENS_COUNTED]),
     time=st.none() | st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)),
-    smape=st.none() | st.floats(0, 200),
+    smape=st.none() | st.sampled_from([0.0, 113.3, 200.0]) | st.floats(0, 200),
     features=st.dictionaries(st.sampled_from(["x", "y"]), st.text(max_size=2), max_size=2),
 )
 

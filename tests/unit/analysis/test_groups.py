@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
+from pytest_token_telemetry import columns as rows_in_columns
 from pytest_token_telemetry.analysis import groups
-from pytest_token_telemetry.analysis.groups import blocks, computed, counted, grouped, looked_up, present, rows_of
+from pytest_token_telemetry.analysis.groups import computed, counted, grouped, looked_up, present, rows_of
 from pytest_token_telemetry.analysis.metrics import quantile, quantile_places
-from pytest_token_telemetry.columns import UNKNOWN
+from pytest_token_telemetry.columns import UNKNOWN, blocks
 
 SHARES = (0.0, 0.1, 0.5, 0.9, 0.95, 1.0)
 
@@ -30,7 +31,7 @@ def columns(rows, kind=np.int8):
 
 
 def small_blocks(size):
-    return mock.patch.object(groups, "BLOCK", size)
+    return mock.patch.object(rows_in_columns, "BLOCK", size)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5, 6, 7])

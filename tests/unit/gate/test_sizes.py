@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import statistics
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
+from pytest_token_telemetry import columns as in_columns
 from pytest_token_telemetry.analysis import groups
 from pytest_token_telemetry.analysis.metrics import Share, metrics, wasteful, worst
 from pytest_token_telemetry.analysis.populations import judged
@@ -45,9 +47,11 @@ calls = st.builds(
 SIZES = st.integers(1, 7)
 
 
+@contextlib.contextmanager
 def in_blocks(size):
     """As if so many rows were a block, and two of a group were many."""
-    return mock.patch.multiple(groups, BLOCK=size, _SMALL=2)
+    with mock.patch.object(in_columns, "BLOCK", size), mock.patch.object(groups, "_SMALL", 2):
+        yield
 
 
 @limits(deadline=None, max_examples=60)
