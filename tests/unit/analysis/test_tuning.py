@@ -12,18 +12,11 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from scipy.stats import beta, norm
 
+from pytest_token_telemetry.analysis.conformal import ALPHA, HEADROOM_ALPHA, conformal_rank, least_samples
 from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.strata import labels
-from pytest_token_telemetry.analysis.tuning import (
-    ALPHA,
-    HEADROOM_ALPHA,
-    RISKS,
-    conformal_rank,
-    least_samples,
-    spread_floor,
-    tune,
-)
+from pytest_token_telemetry.analysis.tuning import RISKS, spread_floor, tune
 from tests.unit.gate.cases import call, columns, cut_off
 
 RATIOS = [
