@@ -16,7 +16,7 @@ from pytest_token_telemetry.github.figures import in_brief, in_full
 from pytest_token_telemetry.github.markup import bullets, code, folded, sentence, table
 from pytest_token_telemetry.github.report import Count
 from pytest_token_telemetry.github.stamp import Stamp, footed, marker
-from pytest_token_telemetry.verdict import REPLAY
+from pytest_token_telemetry.ids import REPLAY
 from pytest_token_telemetry.wording import listing, plural
 
 if TYPE_CHECKING:
@@ -175,7 +175,8 @@ def _in_a_sentence(section: Section) -> str:
         case "inconclusive":
             return "The data proves neither that the estimator meets its targets nor that it misses them."
         case "pass":
-            return "No tuning needed: the data is representative, and the estimator is within its risk targets."
+            rates = [in_brief(check) for check in report.checks if check.id.startswith("tier1::")]
+            return f"No tuning needed: {listing(rates)}."
 
 
 def _does_not_replay(report: Report) -> str:
@@ -221,10 +222,10 @@ def _section(section: Section, size: _Size, frame: Frame) -> list[str]:
 
 
 def _checks(report: Report, size: _Size, frame: Frame) -> str:
-    """Those that failed come first."""
+    """Those that failed come first, and among those that ended alike the ones about the estimator."""
     shown = [
         check
-        for check in sorted(report.checks, key=lambda check: _OUTCOME_ORDER[check.outcome])
+        for check in sorted(report.checks, key=lambda check: (_OUTCOME_ORDER[check.outcome], _tier(check)))
         if size.checks == "all" or (size.checks == "failing" and check.outcome == "fail")
     ]
     if not shown:
@@ -232,6 +233,15 @@ def _checks(report: Report, size: _Size, frame: Frame) -> str:
     left_out = len(report.checks) - len(shown)
     rows = [(_outcome(check, frame), code(check.id), *in_full(check)) for check in shown]
     return table(("outcome", "check", "measured", "target"), (tuple(map(_unbroken, row)) for row in rows), left_out)
+
+
+def _tier(check: Check) -> int:
+    tier, _, _ = check.id.partition("::")
+    return _TIERS.index(tier) if tier in _TIERS else len(_TIERS)
+
+
+_TIERS = ("tier1", "tier2", "drift", "readiness")
+"""By what a reviewer asks first."""
 
 
 def _unbroken(cell: str) -> str:
