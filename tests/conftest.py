@@ -6,6 +6,10 @@ from pathlib import Path
 
 import numpy as np  # noqa: F401 - numpy can be imported once a process, and pytester forgets what a test imported
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes says nothing on a busy machine
+settings.load_profile("untimed")
 
 pytest_plugins = ["pytester"]
 

@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 from scipy.stats import binom, fisher_exact, hypergeom, mannwhitneyu, norm, rankdata
@@ -576,6 +576,7 @@ def test_a_rise_can_be_seen_if_the_most_extreme_outcome_is_significant(strata):
     worst = {str(name): (base, (head_n, head_n)) for name, (base, head_n) in enumerate(strata)}
     rise = rates(*worst.values())
     room = float(rate_difference(rise)) >= 0.02
+    assume(abs(rate_p(rise) - 0.05) > 1e-9)  # where the last bit decides
     assert (drift_of(worst).outcome == "too-few") == (room and rate_p(rise) > 0.05)
 
 
