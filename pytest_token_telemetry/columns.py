@@ -138,7 +138,7 @@ def narrowest(values: Narrow) -> Narrow:
     """``values`` in the narrowest type that holds them."""
     if not len(values):
         return values.astype(np.int8)
-    lowest, highest = int(values.min()), int(values.max())
+    lowest, highest = int(np.min(values)), int(np.max(values))
     for kind in (np.int8, np.int16, np.int32):
         if np.iinfo(kind).min <= lowest and highest <= np.iinfo(kind).max:
             return values.astype(kind)

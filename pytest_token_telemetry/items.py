@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_token_telemetry.arguments import PICKED, picks
-from pytest_token_telemetry.verdict import ROOT, Verdict, node_id
+from pytest_token_telemetry.ids import ROOT, node_id
+from pytest_token_telemetry.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_token_telemetry.arguments import refuse_absent
+from pytest_token_telemetry.ids import REPLAY, check_ids
 from pytest_token_telemetry.items import CHECKS, MARKER, VERDICT, CheckItem, root_collector
 from pytest_token_telemetry.past import PastOfSession, has_hook
 from pytest_token_telemetry.settings import OUTPUTS
-from pytest_token_telemetry.verdict import REPLAY, check_ids
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_token_telemetry.recording.arrivals import Arrivals
+    from pytest_token_telemetry.reporters.terminal import ScanProgress
     from pytest_token_telemetry.settings import Settings
+    from pytest_token_telemetry.sources.cache import Cache
     from pytest_token_telemetry.sources.recorded import Recorded
+    from pytest_token_telemetry.sources.scanning import Scan
     from pytest_token_telemetry.verdict import Verdict
 
 _RERUNNERS = ("rerunfailures", "flaky")
@@ -65,6 +68,7 @@ class GateSession:
         self._estimates_in_worker = False
         self._aborted = False
         self._write_errors: list[str] = []
+        self._cache: Cache | None = None
         self._not_judged = _ENDED_EARLY
         if not self._runs_nothing():
             self._remove_old_reports()
@@ -152,6 +156,8 @@ class GateSession:
 
         if not self._runs_nothing():
             show(terminalreporter, self._verdict or self._not_judged, self._write_errors)
+            for note in self._cache.notes if self._cache is not None else ():  # beside the verdict, which is the same
+                terminalreporter.write_line(f"note: {note}")
 
     def _tell_github(self) -> list[str]:
         """Tell the GitHub Actions job of this session, if it is part of one."""
@@ -191,6 +197,7 @@ class GateSession:
         from pytest_token_telemetry.gate import judge
         from pytest_token_telemetry.reporters.terminal import ScanProgress
         from pytest_token_telemetry.sources.reading import Directory, read_directories
+        from pytest_token_telemetry.sources.scanning import ScanError
 
         directories = [
             Directory(path, os.path.normpath(text))
@@ -198,16 +205,34 @@ class GateSession:
         ]
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         recorded = self._recorded() if self._settings.gate else None
-        with ScanProgress(terminal, time.monotonic) as progress:
-            reading = read_directories(directories, self._settings.pattern, recorded=recorded, progress=progress)
         try:
+            with ScanProgress(terminal, time.monotonic) as progress:
+                scan = self._scan(progress)
+                reading = read_directories(directories, self._settings.pattern, recorded=recorded, scan=scan)
             past = self._past.past(reading.samples)
+        except ScanError as error:
+            self._not_judged = str(error)
+            raise pytest.UsageError(str(error)) from error
         except pytest.UsageError as error:
             self._not_judged = str(error)
             raise
         verdict = judge(reading, self._settings, {item.check for item in self._items}, past)
         self._past.reading = reading
         return verdict
+
+    def _scan(self, progress: ScanProgress) -> Scan:
+        """How the settings want the files to be read."""
+        from pytest_token_telemetry.sources.cache import Cache
+        from pytest_token_telemetry.sources.executors import Cluster, Factory
+        from pytest_token_telemetry.sources.scanning import Progress, Scan
+
+        if self._settings.cache is not None:
+            self._cache = Cache(self._settings.cache)
+        where = self._settings.executor
+        if where is None:
+            return Scan(jobs=self._settings.jobs, progress=Progress(progress), cache=self._cache)
+        elsewhere = Cluster(where) if isinstance(where, str) else Factory(where)
+        return Scan(executor=elsewhere.open, progress=Progress(progress), cache=self._cache)
 
     def _recorded(self) -> Recorded:
         """What the tests recorded, with what was recorded in this process after the last of them."""

@@ -182,3 +182,40 @@ def path(text: str) -> str:
     if not text.strip() or "\0" in text:
         raise ValueError(f"{text!r} is not a path")
     return text
+
+
+AUTO = "auto"
+"""The directory of the cache that pytest keeps."""
+
+
+def cache(text: str) -> str:
+    """A directory, not yet resolved, or `AUTO`. An ini file may well say ``true``, which is no directory's name."""
+    if text.strip().lower() in ("true", "false"):
+        raise ValueError(f"{text!r} is not a directory (write {AUTO} for that of pytest's cache, or name one)")
+    return AUTO if text.strip() == AUTO else path(text)
+
+
+def jobs(text: str) -> int | None:
+    """How many processes; ``None`` for as many as are worth it.
+
+    Raises:
+        ValueError: as above.
+    """
+    return None if text.strip() == "auto" else count(1)(text)
+
+
+def executor(text: str) -> str | Location:
+    """``dask://host:port``, as ``host:port``, or the place of what makes an executor.
+
+    Raises:
+        ValueError: as above.
+    """
+    if text.startswith("dask://"):
+        address = text.removeprefix("dask://")
+        if not re.fullmatch(r"[A-Za-z0-9.-]+:\d{1,5}|\[[0-9A-Fa-f:.]+\]:\d{1,5}", address, re.ASCII):
+            raise ValueError(f"{text!r} is not the address of a scheduler (write dask://host:8786)")
+        return address
+    try:
+        return estimator(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an executor (write dask://host:8786, or package.module:callable)") from None

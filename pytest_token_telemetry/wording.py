@@ -42,6 +42,15 @@ def percent(value: Fraction | float, target: Fraction | None = None) -> str:
     return f"{text} %"
 
 
+def size(count: float) -> str:
+    """``1.5 GB``, ``15 MB``, ``4 KB``, ``17 bytes``."""
+    for unit, least in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if count >= least:
+            value = count / least
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return plural(int(count), "byte")
+
+
 def chance(p: float) -> str:
     """``p = 0.012``, or ``p < 0.001``."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -97,13 +97,19 @@ def option_table() -> str:
     lines = ["| option | ini key | default | meaning |", "|:--|:--|:--|:--|"]
     for name, option in options():
         cells = (
-            f"`{flag(name)}`" if option.is_switch else f"`{flag(name)}={option.metavar}`",
+            f"`{_typed(name, option)}`",
             f"`{ini_key(name)}`",
             _default(option),
             option.help,
         )
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines)
+
+
+def _typed(name: str, option: Option) -> str:
+    if option.is_switch:
+        return flag(name)
+    return f"{flag(name)}={option.metavar}" if option.bare is None else f"{flag(name)}[={option.metavar}]"
 
 
 def _default(option: Option) -> str:

@@ -81,7 +81,7 @@ def baseline(samples: Samples, judged: Judged, labels: Labels, on: Terms) -> Bas
         terms=on,
         strata=summaries(samples, judged, labels, np.arange(len(samples))),
         marks=tuple(sorted(_marks(samples))),
-        newest=str(times.max()) if len(times) else None,
+        newest=str(np.max(times)) if len(times) else None,
     )
 
 

@@ -106,7 +106,7 @@ def waste(samples: Samples, mask: Mask) -> Waste:
     mean = float(ratios.mean())
     ratios.partition(quantile_places(len(ratios), WASTE_SHARES))
     p50, p90 = (quantile(ratios, share) for share in WASTE_SHARES)
-    rests_on = float(ratios.max(where=ratios <= p90, initial=0.0))
+    rests_on = float(np.max(ratios, where=ratios <= p90, initial=0.0))
     upper_limit = _reaching(samples, mask & (samples.truncated == 1), rests_on) > 0
     return Waste(len(ratios), p50, p90, mean, upper_limit)
 
@@ -189,7 +189,7 @@ def _smape(samples: Samples, mask: Mask) -> Smape:
     errors = computed(mask, errors_of)
     if not len(errors):
         return Smape(0, None, None, None, None)
-    mean, least, most = float(errors.mean()), float(errors.min()), float(errors.max())
+    mean, least, most = float(errors.mean()), float(np.min(errors)), float(np.max(errors))
     return Smape(len(errors), mean, float(np.median(errors, overwrite_input=True)), least, most)
 
 

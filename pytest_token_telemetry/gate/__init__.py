@@ -19,10 +19,8 @@ from pytest_token_telemetry.gate.past import Past
 from pytest_token_telemetry.gate.replaying import replay_check, replay_report
 from pytest_token_telemetry.gate.sections import sections
 from pytest_token_telemetry.gate.words import advice, headline, notes, plan_in_words
+from pytest_token_telemetry.ids import ALL_CHECK_IDS, DRIFT, WASTE
 from pytest_token_telemetry.verdict import (
-    ALL_CHECK_IDS,
-    DRIFT,
-    WASTE,
     Check,
     Conclusion,
     Counts,
@@ -104,8 +102,15 @@ def judge(
         sections=tuple(sections(replay, drift, past.history)),
         worst=tuple(_worst(findings, findings.judged.at_risk)),
         cut_off=tuple(_worst(findings, findings.judged.truncated)),
-        sources=Sources(reading.files, reading.unreadable, reading.unusable, reading.outside, reading.special),
-        settings=settings.texts,
+        sources=Sources(
+            files=reading.files,
+            unreadable=reading.unreadable,
+            unusable=reading.unusable,
+            outside=reading.outside,
+            special=reading.special,
+            scanned=reading.scanned,
+        ),
+        settings=settings.told,
     )
 
 

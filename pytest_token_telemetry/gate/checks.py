@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.analysis.evidence import bounds
 from pytest_token_telemetry.analysis.metrics import wasteful
-from pytest_token_telemetry.verdict import (
+from pytest_token_telemetry.ids import (
     CATEGORIES,
     COMPLEXITIES,
     DELIVERABLES,
@@ -16,13 +16,8 @@ from pytest_token_telemetry.verdict import (
     TRUNCATION,
     UNDERESTIMATION,
     WASTE,
-    Check,
-    CountFigure,
-    CoverageFigure,
-    Outcome,
-    RateFigure,
-    RatioFigure,
 )
+from pytest_token_telemetry.verdict import Check, CountFigure, CoverageFigure, Outcome, RateFigure, RatioFigure
 from pytest_token_telemetry.wording import exact, listing, percent, plural, times
 
 if TYPE_CHECKING:

@@ -9,15 +9,8 @@ from pytest_token_telemetry.analysis.drift import LEAST_SAMPLES, RateDrift, drif
 from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.strata import labels
 from pytest_token_telemetry.analysis.tasks import one_per_task
-from pytest_token_telemetry.verdict import (
-    DRIFT,
-    DRIFT_OF_RATIO,
-    DRIFT_OF_TRUNCATION,
-    DRIFT_OF_UNDERESTIMATION,
-    Check,
-    DriftFigure,
-    DriftReport,
-)
+from pytest_token_telemetry.ids import DRIFT, DRIFT_OF_RATIO, DRIFT_OF_TRUNCATION, DRIFT_OF_UNDERESTIMATION
+from pytest_token_telemetry.verdict import Check, DriftFigure, DriftReport
 from pytest_token_telemetry.wording import chance, percent, plural, times
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pytest_token_telemetry.analysis.paired import difference_bounds, mid_p, mos
 from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.replayed import cut_offs, with_estimates, without_unknown
 from pytest_token_telemetry.columns import UNKNOWN
+from pytest_token_telemetry.ids import REPLAY
 from pytest_token_telemetry.verdict import (
-    REPLAY,
     BaseComparison,
     ChangedSample,
     Check,

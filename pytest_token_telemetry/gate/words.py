@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.verdict import (
+from pytest_token_telemetry.ids import (
     DRIFT,
     DRIFT_OF_RATIO,
     DRIFT_OF_TRUNCATION,
@@ -16,13 +16,9 @@ from pytest_token_telemetry.verdict import (
     TRUNCATION,
     UNDERESTIMATION,
     WASTE,
-    Check,
-    Conclusion,
-    Plan,
-    ProofPlan,
-    RateFigure,
     check_ids,
 )
+from pytest_token_telemetry.verdict import Check, Conclusion, Plan, ProofPlan, RateFigure
 from pytest_token_telemetry.wording import listing, percent, plural, upwards
 
 if TYPE_CHECKING:

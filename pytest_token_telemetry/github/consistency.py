@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.github.fields import RefusedError
 from pytest_token_telemetry.github.report import Changes, Count, Coverage, Rate, Ratio
-from pytest_token_telemetry.verdict import (
+from pytest_token_telemetry.ids import (
     CHECK_IDS,
     DRIFT,
     DRIFT_OF_RATIO,
@@ -18,8 +18,8 @@ from pytest_token_telemetry.verdict import (
     TRUNCATION,
     UNDERESTIMATION,
     WASTE,
-    DriftFigure,
 )
+from pytest_token_telemetry.verdict import DriftFigure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

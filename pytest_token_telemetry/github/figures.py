@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.github.markup import code, own
 from pytest_token_telemetry.github.report import Check, Count, Coverage, Rate, Ratio
-from pytest_token_telemetry.verdict import (
+from pytest_token_telemetry.ids import (
     DRIFT_OF_RATIO,
     DRIFT_OF_TRUNCATION,
     DRIFT_OF_UNDERESTIMATION,
@@ -17,8 +17,8 @@ from pytest_token_telemetry.verdict import (
     TRUNCATION,
     UNDERESTIMATION,
     WASTE,
-    DriftFigure,
 )
+from pytest_token_telemetry.verdict import DriftFigure
 from pytest_token_telemetry.wording import chance, exact, percent, plural, times, upwards
 
 if TYPE_CHECKING:

@@ -25,16 +25,8 @@ from pytest_token_telemetry.github.report import (
     Tier,
     Worst,
 )
-from pytest_token_telemetry.verdict import (
-    DRIFT,
-    REPLAY,
-    SAMPLES,
-    SOURCES,
-    Conclusion,
-    DriftFigure,
-    DriftFinding,
-    Outcome,
-)
+from pytest_token_telemetry.ids import DRIFT, REPLAY, SAMPLES, SOURCES
+from pytest_token_telemetry.verdict import Conclusion, DriftFigure, DriftFinding, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path

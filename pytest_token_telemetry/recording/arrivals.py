@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import pytest
 
+from pytest_token_telemetry.ids import ROOT
 from pytest_token_telemetry.settings import GATE, flag, is_on
-from pytest_token_telemetry.verdict import ROOT
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.recorded import Recorded

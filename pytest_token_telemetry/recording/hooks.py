@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_token_telemetry import settings
+from pytest_token_telemetry.ids import ROOT
 from pytest_token_telemetry.recording.arrivals import ATTRIBUTE, Cut, Rest
 from pytest_token_telemetry.recording.capture import Capture
 from pytest_token_telemetry.recording.fixture import TokenTelemetry
@@ -16,7 +17,6 @@ from pytest_token_telemetry.recording.marker import Marker
 from pytest_token_telemetry.recording.running import RUNNING
 from pytest_token_telemetry.recording.tape import Tape
 from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
-from pytest_token_telemetry.verdict import ROOT
 from pytest_token_telemetry.wording import percent
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_token_telemetry.ids import node_id
 from pytest_token_telemetry.reporters.places import findings, first_place
-from pytest_token_telemetry.verdict import node_id
 from pytest_token_telemetry.wording import inert
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.github.runner import LONGEST, annotation, write_line, write_outputs
+from pytest_token_telemetry.ids import node_id
 from pytest_token_telemetry.reporters import markdown
 from pytest_token_telemetry.reporters.places import findings
-from pytest_token_telemetry.verdict import Verdict, node_id
 from pytest_token_telemetry.wording import inert
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from pytest_token_telemetry.reporters.places import Place
+    from pytest_token_telemetry.verdict import Verdict
 
 MOST_ANNOTATIONS = 10
 """GitHub shows no more of a kind for a step."""

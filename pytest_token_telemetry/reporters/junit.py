@@ -15,8 +15,8 @@ from xml.etree import ElementTree as ET
 
 from junit_xml import TestCase, TestSuite
 
+from pytest_token_telemetry.ids import ROOT
 from pytest_token_telemetry.reporters.places import first_place, place_of
-from pytest_token_telemetry.verdict import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from pytest_token_telemetry import __version__
 from pytest_token_telemetry.reporters import tuning_words
 from pytest_token_telemetry.reporters.flavours import GITHUB
 from pytest_token_telemetry.verdict import Untrusted
-from pytest_token_telemetry.wording import listing, percent, plural
+from pytest_token_telemetry.wording import listing, percent, plural, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -267,4 +267,13 @@ def _counts(verdict: Verdict) -> str:
         plural(counts.tests, "test") if counts.tests else "",
     ]
     where = listing(filter(None, places))
-    return f"{verdict.population} population · {plural(counts.samples, 'sample')} in {where}"
+    return f"{verdict.population} population · {plural(counts.samples, 'sample')} in {where}{_scanned(verdict)}"
+
+
+def _scanned(verdict: Verdict) -> str:
+    """What the reading of files took."""
+    scanned = verdict.sources.scanned
+    if scanned is None or not scanned.files:
+        return ""
+    processes = f" by {scanned.processes} processes" if scanned.processes > 1 else ""
+    return f" · {size(scanned.size)} read in {scanned.seconds:.1f} s ({size(scanned.rate)}/s){processes}"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pytest_token_telemetry.verdict import REPLAY, SOURCES, TRUNCATION, UNDERESTIMATION, WASTE
+from pytest_token_telemetry.ids import REPLAY, SOURCES, TRUNCATION, UNDERESTIMATION, WASTE
 from pytest_token_telemetry.wording import inert, times
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.reporters import tuning_words
 from pytest_token_telemetry.verdict import Untrusted
-from pytest_token_telemetry.wording import inert, percent, times
+from pytest_token_telemetry.wording import inert, percent, plural, times
+from pytest_token_telemetry.wording import size as in_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -243,7 +244,8 @@ class ScanProgress:
     def __init__(self, terminal: pytest.TerminalReporter | None, clock: Callable[[], float]) -> None:
         self._terminal = terminal if terminal is not None and terminal.isatty else None
         self._clock = clock
-        self._next = clock() + self._BEGIN
+        self._began = clock()
+        self._next = self._began + self._BEGIN
         self._shown = False
 
     def __enter__(self) -> Self:
@@ -255,7 +257,12 @@ class ScanProgress:
 
     def __call__(self, files: int, size: int) -> None:
         """Say how far the scan is."""
-        if self._terminal is not None and self._clock() >= self._next:
-            self._next = self._clock() + self._BETWEEN
+        if self._terminal is None:
+            return
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + self._BETWEEN
             self._shown = True
-            self._terminal.rewrite(f"reading token telemetry: {files} files, {size / 1e6:.0f} MB", erase=True)
+            rate = in_bytes(size / (now - self._began))
+            said = f"{plural(files, 'file')}, {in_bytes(size)}, {rate}/s"
+            self._terminal.rewrite(f"reading token telemetry: {said}", erase=True)

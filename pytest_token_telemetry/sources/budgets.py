@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry.recording.record import is_truncated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.sources.records import Budget
+    from pytest_token_telemetry.table import Table
 
 BUDGET_REACH = 200
 """Lines from a ``[TOKEN_BUDGET]`` record to the sample that it belongs to. Real logs have up to 39."""
@@ -29,18 +32,51 @@ class Budgets:
         """Remember ``budget``, which stands on ``line``."""
         self._waiting.append((line, budget))
 
-    def join(self, sample: Sample, line: int) -> Sample:
-        """``sample`` with the task and cap of the nearest record above it that has the same output count."""
+    def claim(self, output_tokens: int, line: int) -> Budget | None:
+        """The nearest record above ``line`` that has this output count. Nobody else gets it."""
         for at, budget in reversed(self._waiting):
             if line - at > BUDGET_REACH:
                 break
-            if budget.output_tokens == sample.output_tokens and not sample.legacy:
+            if budget.output_tokens == output_tokens:
                 self._waiting.remove((at, budget))
-                cap = sample.max_tokens or budget.max_tokens
-                return replace(
-                    sample,
-                    task_id=sample.task_id or budget.task_id,
-                    max_tokens=cap,
-                    truncated=is_truncated(sample.truncated, sample.finish_reason, sample.output_tokens, cap),
-                )
-        return sample
+                return budget
+        return None
+
+    def join(self, sample: Sample, line: int) -> Sample:
+        """``sample`` with what the record that it claims says."""
+        found = None if sample.legacy else self.claim(sample.output_tokens, line)
+        return sample if found is None else joined(sample, found)
+
+
+def joined(sample: Sample, budget: Budget) -> Sample:
+    """``sample`` with the task and the cap of its record, where its own line does not name them."""
+    cap = sample.max_tokens or budget.max_tokens
+    return replace(
+        sample,
+        task_id=sample.task_id or budget.task_id,
+        max_tokens=cap,
+        truncated=is_truncated(sample.truncated, sample.finish_reason, sample.output_tokens, cap),
+    )
+
+
+def join_rows(table: Table, rows: Iterable[tuple[int, int, int]], budgets: Iterable[tuple[int, int, Budget]]) -> None:
+    """Give each sample of one file what the record that it claims says.
+
+    Args:
+        table: the samples.
+        rows: line, place in the line, and row of each sample of the file, in their order.
+        budgets: line, place in the line, and the record itself, in their order.
+    """
+    waiting = Budgets()
+    following = iter(budgets)
+    budget = next(following, None)
+    outputs, legacy = table.column("output_tokens"), table.column("legacy")
+    for line, place, row in rows:
+        while budget is not None and budget[:2] < (line, place):
+            waiting.add(budget[2], budget[0])
+            budget = next(following, None)
+        found = None if legacy[row] else waiting.claim(int(outputs[row]), line)
+        if found is not None:
+            sample = joined(table.sample(row), found)
+            table.complete(row, task_id=sample.task_id, max_tokens=sample.max_tokens)
+            table.set_truncated(row, sample.truncated)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_token_telemetry.columns import Floats, Integers, Mask
+    from pytest_token_telemetry.columns import Flags, Floats, Integers, Mask
     from pytest_token_telemetry.sample import Sample
 
 
@@ -171,10 +171,10 @@ class _Reader:
         outcomes = self._texts(outcome, self.end, _outcome)
         ok = np.flatnonzero(self.ok)
         kinds, outcomes = kinds.take(ok), outcomes.take(ok)
-        unknown = np.full(len(ok), UNKNOWN)
+        unknown = np.full(len(ok), UNKNOWN, np.int32)
         nameless = NameColumn(unknown, ())
         return Samples(
-            **{name: column[ok] for name, column in counts.items()},
+            **{name: column[ok].astype(np.int32) for name, column in counts.items()},
             smape=error[ok],
             time=time[ok],
             category=kinds.names("category"),
@@ -269,10 +269,10 @@ class _Texts:
         codes = {name: code for code, name in enumerate(dict.fromkeys(name for name in names if name is not None))}
         return NameColumn(self._column([codes.get(name, UNKNOWN) for name in names]), tuple(codes))
 
-    def flags(self, field: str) -> Integers:
+    def flags(self, field: str) -> Flags:
         """The column of the flags in ``field``."""
         flags = (getattr(sample, field) for sample in self.samples)
-        return self._column([UNKNOWN if flag is None else int(flag) for flag in flags])
+        return self._column([UNKNOWN if flag is None else int(flag) for flag in flags]).astype(np.int8)
 
     def _column(self, values: Sequence[int]) -> Integers:
         column: Integers = np.array(values, np.int64)[self.which]

@@ -10,19 +10,18 @@ from pytest_token_telemetry.sources.scan import BLOCK, Scanner
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.records import Budget, Read, Unusable
-from pytest_token_telemetry.sources.scan import Fragment
+    from pytest_token_telemetry.sources.scan import Fragment
+
+TAGS = (*autopack.TAGS, native.TAG)
+"""What the records of all formats begin with."""
 
 NEEDLES = (b"[TokenEstimation", autopack.BUDGET, native.TAG)
 """Each tag begins with one of these."""
 
 
-TAGS = (*autopack.TAGS, native.TAG)
-"""What the records of all formats begin with."""
-
-
-def telemetry_scanner(block: int = BLOCK, on_read: Callable[[int], None] | None = None) -> Scanner:
+def telemetry_scanner(block: int = BLOCK) -> Scanner:
     """A scanner for the records of all formats: see `Scanner`."""
-    return Scanner(TAGS, block, on_read, HEAD.encode())
+    return Scanner(TAGS, block, HEAD.encode())
 
 
 def parse(fragment: Fragment) -> Read | Unusable | Budget | None:

@@ -83,9 +83,9 @@ class Text:
         sizes = ends - begins
         ok = (sizes >= 1) & (sizes <= longest)
         sizes = np.where(ok, sizes, 0)
-        count = -(-int(sizes.max(initial=1)) // 8)
+        count = -(-int(np.max(sizes, initial=1)) // 8)
         words = self.words(ends - 8 * count, count)
-        for column in range(count - int(sizes.min(initial=longest)) // 8):  # what stands before the text goes out
+        for column in range(count - int(np.min(sizes, initial=longest)) // 8):  # what stands before the text goes out
             words[:, column] >>= _bits(np.clip(8 * (count - column) - sizes, 0, 8))
         leaders, found = _leaders(words, sizes)
         return leaders, found & ok

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,3 +84,13 @@ def unready(pytester: pytest.Pytester) -> Path:
 def suite(pytester: pytest.Pytester) -> None:
     """A test suite of three passing tests."""
     pytester.makepyfile(test_suite="def test_one(): pass\ndef test_two(): pass\ndef test_samples(): pass\n")
+
+
+def add_hole(path: Path, size: int) -> None:
+    """Make the file at ``path`` that long, which takes no room: it is slow to be read, as a large log is."""
+    try:
+        os.truncate(path, size)
+    except OSError:
+        pytest.skip("this file system has no files of that size")
+    if path.stat().st_blocks > 1 << 10:
+        pytest.skip("this file system keeps what is not there")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from pytest_token_telemetry.verdict import DRIFT
+from pytest_token_telemetry.ids import DRIFT
 from tests.integration.conftest import Outcome, Run
 from tests.lines import cut_off, ready_lines, stamp, write
 
@@ -354,7 +354,7 @@ def test_a_comparison_is_the_same_under_xdist(run: Run, saved: Path, suite: None
     assert alone.exit == spread.exit == 1
     assert alone.outcomes == spread.outcomes == {"passed": 13, "failed": 1}
     for outcome in (alone, spread):
-        del outcome.report["created"]
+        del outcome.report["created"], outcome.report["scan"]
     assert alone.report == spread.report
 
 

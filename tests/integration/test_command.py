@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_token_telemetry.verdict import CHECK_IDS
+from pytest_token_telemetry.ids import CHECK_IDS
 from tests.integration.conftest import Run
 from tests.lines import ready_lines, write
 

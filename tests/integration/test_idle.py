@@ -50,7 +50,7 @@ def test_an_unrelated_project_imports_nothing_heavy_and_nothing_of_the_gate(
             "settings",
             "values",
             "arguments",
-            "verdict",
+            "ids",
             "recording",
             "recording.arrivals",
             "recording.running",

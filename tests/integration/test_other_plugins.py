@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_token_telemetry.verdict import CHECK_IDS
+from pytest_token_telemetry.ids import CHECK_IDS
 from tests.integration.conftest import Run
 
 LAYOUTS = {

@@ -207,6 +207,7 @@ def test_it(token_telemetry, n):
             "output_tokens": 5000,
             "truncated": True,
             "ratio": 5.0,
+            "underestimated": True,
         }
 
 

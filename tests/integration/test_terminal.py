@@ -87,18 +87,25 @@ def slow_scan(pytester: pytest.Pytester) -> list[str]:
         write(pytester.path / "runs", ["nothing to see"], f"run-1/{i}.log")
     pytester.makeconftest(
         """
-        import time
-        from pytest_token_telemetry.sources import scan
-        real = scan.os.read
+        import io, time
+        from pytest_token_telemetry.sources import lines
         class SlowDisk:
-            @staticmethod
-            def read(descriptor, size):
-                time.sleep(0.1)
-                return real(descriptor, size)
-        scan.os = SlowDisk
+            class FileIO(io.FileIO):
+                def readinto(self, view):
+                    time.sleep(0.2)
+                    return super().readinto(view)
+        lines.io = SlowDisk
         """
     )
-    return [sys.executable, "-m", "pytest", "-p", "no:randomly", "--token-telemetry-dir=runs"]
+    return [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:randomly",
+        "--token-telemetry-dir=runs",
+        "--token-telemetry-jobs=1",
+    ]
 
 
 def test_a_long_scan_counts_files_on_a_terminal(slow_scan: list[str], pytester: pytest.Pytester) -> None:

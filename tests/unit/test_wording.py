@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.wording import exact, inert, listing, percent, plural, points, sparkline, times, upwards
+from pytest_token_telemetry.wording import (
+    exact,
+    inert,
+    listing,
+    percent,
+    plural,
+    points,
+    size,
+    sparkline,
+    times,
+    upwards,
+)
 
 
 @pytest.mark.parametrize(("n", "words"), [(0, "0 samples"), (1, "1 sample"), (2, "2 samples")])
@@ -179,3 +190,18 @@ def test_any_text_is_one_printable_line(text, longest):
     assert len(shown.splitlines()) <= 1
     assert not any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in shown)
     shown.encode()
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1.0 KB"),
+        (15_400_000, "15 MB"),
+        (2_000_000_000, "2.0 GB"),
+    ],
+)
+def test_bytes_are_told_in_the_largest_unit(count, expected):
+    assert size(count) == expected

@@ -10,7 +10,8 @@ from scipy.stats import hypergeom
 
 from pytest_token_telemetry.gate import judge
 from pytest_token_telemetry.gate.past import Past
-from pytest_token_telemetry.verdict import ALL_CHECK_IDS, CHECK_IDS, DRIFT, DriftFigure
+from pytest_token_telemetry.ids import ALL_CHECK_IDS, CHECK_IDS, DRIFT
+from pytest_token_telemetry.verdict import DriftFigure
 from tests.lines import MIX
 from tests.unit.gate.cases import (
     baseline_of,

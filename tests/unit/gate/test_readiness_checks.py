@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pytest_token_telemetry.analysis.metrics import Share
+from pytest_token_telemetry.ids import CHECK_IDS
 from pytest_token_telemetry.sources.reading import File, UnusableLines
-from pytest_token_telemetry.verdict import CHECK_IDS, CountFigure, CoverageFigure
+from pytest_token_telemetry.verdict import CountFigure, CoverageFigure
 from tests.unit.gate.cases import call, check, cut_off, outcomes, ready, verdict
 
 TIERS = ("tier1::underestimation", "tier1::truncation", "tier2::waste-p90")

@@ -15,19 +15,10 @@ from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.analysis.paired import Paired
 from pytest_token_telemetry.gate import judge
 from pytest_token_telemetry.gate.past import Past
+from pytest_token_telemetry.ids import ALL_CHECK_IDS, CHECK_IDS, REPLAY, UNDERESTIMATION, check_ids
 from pytest_token_telemetry.reporters import json as report
 from pytest_token_telemetry.sources.reading import Directory, read_directories
-from pytest_token_telemetry.verdict import (
-    ALL_CHECK_IDS,
-    CHECK_IDS,
-    REPLAY,
-    UNDERESTIMATION,
-    ChangedSample,
-    CountFigure,
-    EstimatorFigures,
-    WrongAnswer,
-    check_ids,
-)
+from pytest_token_telemetry.verdict import ChangedSample, CountFigure, EstimatorFigures, WrongAnswer
 from tests.unit.gate.cases import (
     call,
     check,

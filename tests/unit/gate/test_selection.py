@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from pytest_token_telemetry.gate import judge
-from pytest_token_telemetry.verdict import CHECK_IDS
+from pytest_token_telemetry.ids import CHECK_IDS
 from tests.unit.gate.cases import call, cut_off, outcomes, reading, ready, settings
 
 READINESS = tuple(each for each in CHECK_IDS if each.startswith("readiness"))

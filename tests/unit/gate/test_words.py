@@ -7,9 +7,9 @@ import re
 import pytest
 
 from pytest_token_telemetry.gate import judge
+from pytest_token_telemetry.ids import ALL_CHECK_IDS
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
-from pytest_token_telemetry.verdict import ALL_CHECK_IDS
 from tests.unit.gate.cases import call, cut_off, reading, ready, settings, verdict
 
 

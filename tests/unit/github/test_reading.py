@@ -14,8 +14,8 @@ from pytest_token_telemetry.gate import judge
 from pytest_token_telemetry.gate.past import Past
 from pytest_token_telemetry.github.fields import LARGEST_COUNT, RefusedError
 from pytest_token_telemetry.github.reading import LARGEST, from_json, read
+from pytest_token_telemetry.ids import ALL_CHECK_IDS
 from pytest_token_telemetry.reporters.json import render
-from pytest_token_telemetry.verdict import ALL_CHECK_IDS
 from tests.unit.gate.cases import baseline_of, reading, ready, settings
 from tests.unit.github.reports import NAMES, VERDICTS, check, document, report
 from tests.unit.reporters.verdicts import verdicts

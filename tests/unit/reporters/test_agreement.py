@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import settings as limits
 from lxml import etree
 
+from pytest_token_telemetry.ids import ALL_CHECK_IDS, DRIFT
 from pytest_token_telemetry.reporters import code_quality, junit, markdown, terminal
 from pytest_token_telemetry.reporters import json as report
 from pytest_token_telemetry.reporters.flavours import FLAVOURS
-from pytest_token_telemetry.verdict import ALL_CHECK_IDS, DRIFT
 from tests.unit.reporters.verdicts import verdicts
 
 SHOWN = {

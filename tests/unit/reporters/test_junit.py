@@ -13,9 +13,9 @@ from hypothesis import settings as limits
 from lxml import etree
 
 from pytest_token_telemetry.gate import judge
+from pytest_token_telemetry.ids import CHECK_IDS
 from pytest_token_telemetry.reporters.junit import render
 from pytest_token_telemetry.sources.reading import File
-from pytest_token_telemetry.verdict import CHECK_IDS
 from tests.unit.gate.cases import call, cut_off, reading, ready, settings, verdict
 from tests.unit.reporters.verdicts import verdicts
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from pytest_token_telemetry import CannotReplay
 from pytest_token_telemetry.gate import judge
 from pytest_token_telemetry.gate.past import Past
+from pytest_token_telemetry.ids import ALL_CHECK_IDS
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.reading import File, UnusableLines
-from pytest_token_telemetry.verdict import ALL_CHECK_IDS, PastVerdict, Verdict
+from pytest_token_telemetry.verdict import PastVerdict, Verdict
 from tests.unit.gate.cases import Estimator, baseline_of, reading, ready, replay_of, settings
 
 MARK = "ZQX"

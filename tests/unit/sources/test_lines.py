@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import os
+import sys
 import tempfile
+import types
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_token_telemetry.sources.formats import NEEDLES, telemetry_scanner
-from pytest_token_telemetry.sources.lines import LineScanner, line_scanner
+from pytest_token_telemetry.sources.lines import Find, LineScanner, fastest_find, line_scanner
 from pytest_token_telemetry.sources.scan import LOOK_BACK, RECORD_LIMIT, Fragment
 from tests.lines import v2
 from tests.unit.sources.test_scan import HEAD, PIECES, contents
@@ -35,7 +39,7 @@ def fast(path: Path, scanner: LineScanner) -> FOUND:
     found: FOUND = []
     with path.open("rb") as file:
         try:
-            found.extend(scanner.fragments(file.fileno(), os.fstat(file.fileno()).st_size))
+            found.extend(scanner.fragments(file.fileno(), 0, os.fstat(file.fileno()).st_size))
         except OSError as error:
             found.append(str(error.strerror))
     return found
@@ -46,12 +50,20 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "a.log"
 
 
-@settings(deadline=None, max_examples=500)
+@pytest.fixture(params=["python", "stringzilla"])
+def find(request: pytest.FixtureRequest) -> Find:
+    """Every way to find a text."""
+    if request.param == "python":
+        return bytearray.find
+    return pytest.importorskip("stringzilla", reason="the extra 'fast' is not installed").find
+
+
+@settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(contents(), min_size=1, max_size=3), st.integers(0, len(HEAD)), st.integers(1, 200))
 def test_one_buffer_finds_in_one_file_after_the_other_what_the_simple_scanner_finds(
-    texts: list[bytes], cut: int, buffer: int
+    find: Find, texts: list[bytes], cut: int, buffer: int
 ) -> None:
-    scanner = line_scanner(buffer)
+    scanner = LineScanner(telemetry_scanner(), NEEDLES, buffer, find=find)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "a.log")
         for text in texts:
@@ -59,13 +71,14 @@ def test_one_buffer_finds_in_one_file_after_the_other_what_the_simple_scanner_fi
             assert fast(path, scanner) == simply(path)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(PIECES | st.just(b"\n") | st.just(v2().encode()), max_size=30).map(b"".join), st.integers(1, 2000))
-def test_records_in_lines_of_any_kind_are_found(text: bytes, buffer: int) -> None:
+def test_records_in_lines_of_any_kind_are_found(find: Find, text: bytes, buffer: int) -> None:
+    scanner = LineScanner(telemetry_scanner(), NEEDLES, buffer, find=find)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "a.log")
         path.write_bytes(text)
-        assert fast(path, line_scanner(buffer)) == simply(path)
+        assert fast(path, scanner) == simply(path)
 
 
 @pytest.mark.parametrize("before", [0, 1, LOOK_BACK - 1, LOOK_BACK, LOOK_BACK + 1])
@@ -93,7 +106,7 @@ def test_a_line_that_begins_like_wide_text_is_plain(file: Path) -> None:
 def test_a_file_of_an_unknown_size_is_read_to_its_end(file: Path) -> None:
     file.write_bytes((v2() + "\n").encode() * 50)
     with file.open("rb") as opened:
-        assert len(list(line_scanner(600).fragments(opened.fileno(), 10**9))) == 50
+        assert len(list(line_scanner(600).fragments(opened.fileno(), 0, 10**9))) == 50
 
 
 def test_what_is_appended_while_it_is_read_is_for_the_next_time(file: Path) -> None:
@@ -102,7 +115,7 @@ def test_what_is_appended_while_it_is_read_is_for_the_next_time(file: Path) -> N
     with file.open("ab") as opened:
         opened.write((v2() + "\n").encode() * 50)
     with file.open("rb") as opened:
-        assert len(list(line_scanner(size).fragments(opened.fileno(), size))) == 2
+        assert len(list(line_scanner(size).fragments(opened.fileno(), 0, size))) == 2
 
 
 def test_each_read_is_told(file: Path) -> None:
@@ -111,3 +124,36 @@ def test_each_read_is_told(file: Path) -> None:
     assert fast(file, line_scanner(10, sizes.append)) == []
     assert sum(sizes) == 25
     assert max(sizes) <= 10
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(PIECES | st.just(b"\n") | st.just(v2().encode()), max_size=30).map(b"".join),
+    st.integers(1, 500),
+    st.data(),
+)
+def test_parts_of_a_file_add_up_to_it(text: bytes, buffer: int, choice: st.DataObject) -> None:
+    ends = [at + 1 for at, byte in enumerate(text) if byte == ord("\n")]
+    cuts = choice.draw(st.lists(st.sampled_from(ends), unique=True).map(sorted)) if ends else []
+    scanner = line_scanner(buffer)
+    found: FOUND = []
+    lines = 0
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "a.log")
+        path.write_bytes(b"first\n" + text)
+        with path.open("rb") as file:
+            for begin, end in itertools.pairwise([0, *(6 + cut for cut in cuts), 6 + len(text)]):
+                for fragment in scanner.fragments(file.fileno(), begin, end):
+                    found.append(dataclasses.replace(fragment, line=fragment.line + lines))
+                lines += scanner.line_ends
+        assert found == simply(path)
+    assert lines == text.count(b"\n") + 1
+
+
+def test_the_fast_find_is_taken_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "stringzilla", None)
+    assert fastest_find() is bytearray.find
+    module = types.ModuleType("stringzilla")
+    module.find = lambda *_: -1  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "stringzilla", module)
+    assert fastest_find() is module.find

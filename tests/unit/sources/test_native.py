@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.recording.record import line
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
+from pytest_token_telemetry.sources.scanning import Scan
 from tests.lines import v2
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -170,7 +171,7 @@ def test_what_is_written_is_read_whatever_it_is(
     directory = tmp_path_factory.mktemp("native")
     text = "".join(f"{line(**fields, time=AT, id=str(i))}\n" for i, fields in enumerate(calls))
     (directory / "a.jsonl").write_text(text, encoding="utf-8")
-    found = read_directories([Directory(directory, "logs")], ["*.jsonl"], block=block).samples
+    found = read_directories([Directory(directory, "logs")], ["*.jsonl"], scan=Scan(buffer=block)).samples
     assert found.output_tokens.tolist() == [fields["output_tokens"] for fields in calls]
     assert found.predicted_output_tokens.tolist() == [fields["predicted_output_tokens"] for fields in calls]
     assert [found.category.name(row) for row in range(len(found))] == [fields["category"] for fields in calls]

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.sources import budgets, scan
 from pytest_token_telemetry.sources.reading import Directory, File, Reading, UnusableLines, read_directories
+from pytest_token_telemetry.sources.scanning import Progress, Scan
 from tests.lines import stamp, v2, write
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ TIME = "2026-01-02 03:04:05,678"
 def read(*directories: Path, patterns: tuple[str, ...] = ("*.log",), **options: Any) -> Reading:
     """What is below ``directories``, each shown by its name."""
     return read_directories([Directory(path, path.name) for path in directories], patterns, **options)
+
+
+def scan_of(buffer: int, tell: Callable[[int, int], None] | None = None) -> Scan:
+    return Scan(buffer=buffer, progress=Progress(tell))
 
 
 def read_lines(directory: Path, *lines: str) -> Reading:
@@ -68,7 +73,7 @@ def joined(reading: Reading) -> list[tuple[str | None, int | None]]:
 def summary(reading: Reading) -> dict[str, Any]:
     """All of a reading, as something that can be compared."""
     others = {field.name: getattr(reading, field.name) for field in dataclasses.fields(reading)}
-    return {**others, "samples": rows(reading)}
+    return {**others, "samples": rows(reading), "scanned": None}
 
 
 # Counting ---------------------------------------------------------------------------------------------------------
@@ -396,7 +401,7 @@ def test_a_file_replaced_while_others_are_read_is_unreadable(tmp_path: Path, mak
             if not os.path.lexists(logs / "1.log"):
                 make(logs / "1.log")
 
-    found = within(60, lambda: read(logs, progress=replace))
+    found = within(60, lambda: read(logs, scan=scan_of(1000, replace)))
     assert set(found.unreadable) == {"logs/1.log"}
     assert len(found.samples) == 0
 
@@ -460,7 +465,7 @@ def test_progress_tells_files_and_bytes_so_far(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(b"x" * 25)
     (tmp_path / "b.log").write_bytes(b"x" * 5)
     told: list[tuple[int, int]] = []
-    read(tmp_path, block=10, progress=lambda files, size: told.append((files, size)))
+    read(tmp_path, scan=scan_of(10, lambda files, size: told.append((files, size))))
     assert told == [(1, 10), (1, 20), (1, 25), (2, 30)]
 
 
@@ -646,7 +651,7 @@ def test_the_size_of_blocks_does_not_show(logs: list[list[str]], glue: str, enco
     with tempfile.TemporaryDirectory() as directory:
         for n, lines in enumerate(logs):
             Path(directory, f"{n}.log").write_bytes(glue.join(lines).encode(encoding, "replace"))
-        results = [summary(read(Path(directory), block=size)) for size in (block, 1 << 20)]
+        results = [summary(read(Path(directory), scan=scan_of(size))) for size in (block, 1 << 20)]
     assert results[0] == results[1]
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pytest_token_telemetry.recording.record import line
 from pytest_token_telemetry.sources.reading import Directory, File, Reading, UnusableLines, read_directories
 from pytest_token_telemetry.sources.recorded import Phase, Recorded, Span
+from pytest_token_telemetry.sources.scanning import Progress, Scan
 from tests.lines import cut_off, v2, write
 
 TEST = "tests/test_agent.py::test_it"
@@ -153,7 +154,8 @@ def test_tests_that_were_lost_are_told_with_what_could_not_be_read(tmp_path: Pat
 def test_progress_tells_no_tests_among_the_files(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(b"x" * 15)
     told: list[tuple[int, int]] = []
-    read(tmp_path, phase(call()), phase(call(), test="b"), block=10, progress=lambda *so_far: told.append(so_far))
+    scan = Scan(buffer=10, progress=Progress(lambda *so_far: told.append(so_far)))
+    read(tmp_path, phase(call()), phase(call(), test="b"), scan=scan)
     assert told == [(1, 10), (1, 15)]
 
 

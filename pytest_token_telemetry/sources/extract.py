@@ -1,0 +1,466 @@
+"""Read the samples of files, each file by itself: none needs to know what another one holds.
+
+Which samples of many files are copies is for `merge`. So files can be read anywhere and in any order, and what comes of
+them is columns, never lines.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from pytest_token_telemetry import __version__
+from pytest_token_telemetry.columns import SampleColumns, Samples
+from pytest_token_telemetry.sources import native
+from pytest_token_telemetry.sources.budgets import join_rows
+from pytest_token_telemetry.sources.dense import regular
+from pytest_token_telemetry.sources.formats import parse
+from pytest_token_telemetry.sources.lines import BUFFER, Block, Line, line_scanner
+from pytest_token_telemetry.sources.records import Budget, Read, Unusable
+from pytest_token_telemetry.sources.scan import Fragment
+from pytest_token_telemetry.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+    from pytest_token_telemetry.columns import Integers, Mask
+    from pytest_token_telemetry.sample import Sample
+    from pytest_token_telemetry.sources.dense import Regular
+
+    Digests = npt.NDArray[np.uint64]
+    """Of shape (rows, 2)."""
+
+PLACES_KEPT = 3
+"""How many lines of each kind of unusable line are kept, by file."""
+
+ENDING = 1 << 12
+"""Bytes by which the end of a part is known: more than the line it ends with, which tells its time."""
+
+_AT_ONCE = 1 << 20
+"""Bytes of gathered lines that are read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """What became of one file."""
+
+    identity: tuple[int, int] | None
+    """Device and inode; ``None`` if it could not be opened, or is no regular file."""
+    error: str | None = None
+    """Why not all of it could be read."""
+    line_ends: int = 0
+    """How many it has, or the part of it that was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Lines of one file that should be samples and cannot be, for one reason."""
+
+    file: int
+    reason: str
+    count: int
+    lines: tuple[int, ...]
+    """The first `PLACES_KEPT`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identities:
+    """By what copies of samples are known, one entry a row."""
+
+    digest: Digests
+    """The hash of `Read.identity`."""
+    known: Mask
+    """Whether there is one."""
+    own: Mask
+    """Whether the line is of our own format."""
+    id: npt.NDArray[np.uint64]
+    """The hash of the call's own id; 0 without one, and without an identity."""
+    timed: dict[int, Digests]
+    """By row, if it has an id: the digest of its identity and its time."""
+    ids: dict[int, str]
+    """By row: the id itself, if it is to be kept."""
+
+    def take(self, rows: Integers) -> Identities:
+        """Those of ``rows``, in that order."""
+        new = {old: at for at, old in enumerate(rows.tolist())} if self.timed else {}
+        return Identities(
+            digest=self.digest[rows],
+            known=self.known[rows],
+            own=self.own[rows],
+            id=self.id[rows],
+            timed={new[row]: digest for row, digest in self.timed.items() if row in new},
+            ids={new[row]: id for row, id in self.ids.items() if row in new},
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[Identities]) -> Identities:
+        """Those of all ``parts``, one after the other."""
+        begins = np.cumsum([0, *(len(part.known) for part in parts)]).tolist()
+        return Identities(
+            digest=np.concatenate([halves(b""), *(part.digest for part in parts)]),
+            known=np.concatenate([np.empty(0, np.bool_), *(part.known for part in parts)]),
+            own=np.concatenate([np.empty(0, np.bool_), *(part.own for part in parts)]),
+            id=np.concatenate([np.empty(0, np.uint64), *(part.id for part in parts)]),
+            timed={
+                begin + row: each
+                for begin, part in zip(begins, parts, strict=False)
+                for row, each in part.timed.items()
+            },
+            ids={
+                begin + row: each for begin, part in zip(begins, parts, strict=False) for row, each in part.ids.items()
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extract:
+    """What some files hold. A file is known by its index in ``files``."""
+
+    files: tuple[FileRead, ...]
+    samples: Samples
+    """In the order of their files, lines and places in the line."""
+    identities: Identities
+    complaints: tuple[Complaint, ...]
+    """In the order of their files."""
+    loose: Loose | None = None
+    """If some are parts of files: what must be joined with the other parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """``[TOKEN_BUDGET]`` records of parts of files, which may belong to samples of the next part."""
+
+    budgets: list[LooseBudget]
+    """In their order."""
+    places: Integers
+    """Of each sample: which record of its line it is, from 0."""
+
+
+class LooseBudget(NamedTuple):
+    """A ``[TOKEN_BUDGET]`` record that a sample below it may claim."""
+
+    file: int
+    line: int
+    place: int
+    """Which record of its line it is, from 0."""
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a file, of whole lines."""
+
+    begin: int
+    end: int
+    ending: bytes
+    """The hash of its last bytes, at most `ENDING`: with others, the file is not the one that was divided."""
+
+
+class Piece(NamedTuple):
+    """A file to read, or a part of one."""
+
+    path: str
+    part: Part | None = None
+    """``None``: the whole file."""
+
+    @property
+    def begin(self) -> int:
+        """Where it begins in the file."""
+        return 0 if self.part is None else self.part.begin
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is read at a time, by whatever process on whatever machine."""
+
+    pieces: tuple[Piece, ...]
+    """Each is a file of the extract."""
+    keep_ids: bool = False
+    version: str = __version__
+    """Of this package where the task was made."""
+
+
+class VersionError(Exception):
+    """The task was made by another version of this package."""
+
+
+def extract(task: Task, buffer: int = BUFFER, on_read: Callable[[int], None] | None = None) -> Extract:
+    """What ``task`` finds, anywhere; see `Extractor`.
+
+    Raises:
+        VersionError: what is read here may not be what is read there.
+    """
+    if task.version != __version__:
+        raise VersionError(f"the worker has version {__version__} of pytest-token-telemetry, not {task.version}")
+    extractor = Extractor(buffer, on_read, keep_ids=task.keep_ids)
+    for piece in task.pieces:
+        extractor.read(*piece)
+    return extractor.result()
+
+
+class Extractor:
+    """Reads one file after the other, with one buffer for all of them."""
+
+    def __init__(
+        self, buffer: int = BUFFER, on_read: Callable[[int], None] | None = None, *, keep_ids: bool = False
+    ) -> None:
+        """``on_read`` is called with the number of bytes of each read. ``keep_ids`` keeps the calls' own ids."""
+        self._scanner = line_scanner(buffer, on_read)
+        self._keep_ids = keep_ids
+        self._files: list[FileRead] = []
+        self._rows = _Rows()
+        self._gathered: list[bytes] = []
+        self._origins: list[tuple[int, int]] = []
+        self._size = 0
+        self._budgets: dict[int, list[LooseBudget]] = {}
+        self._parts: set[int] = set()
+        self._complaints: dict[tuple[int, str], _Complaints] = {}
+        self._last = (0, 0, 0)
+
+    def read(self, path: str, part: Part | None = None) -> None:
+        """Read the file at ``path``, the next one, or a ``part`` of it."""
+        if part is not None:
+            self._parts.add(len(self._files))
+        try:
+            descriptor = os.open(path, READ_ONLY)
+        except OSError as error:
+            self._files.append(FileRead(None, _reason(error)))
+            return
+        try:
+            self._files.append(self._read(descriptor, part))
+        finally:
+            os.close(descriptor)
+
+    def result(self) -> Extract:
+        """All that was read."""
+        self._read_gathered()
+        table, identities = self._rows.build(keep_ids=self._keep_ids)
+        loose = []
+        for file, budgets in sorted(self._budgets.items()):
+            budgets.sort(key=lambda each: each[:3])
+            if file in self._parts:
+                loose += budgets
+            else:
+                join_file(table, file, self._rows.places, budgets)
+        return Extract(
+            files=tuple(self._files),
+            samples=table.build(),
+            identities=identities,
+            complaints=tuple(
+                Complaint(file, reason, each.count, tuple(each.first()))
+                for (file, reason), each in sorted(self._complaints.items(), key=lambda item: item[0])
+            ),
+            loose=Loose(loose, self._rows.places) if self._parts else None,
+        )
+
+    def _read(self, descriptor: int, part: Part | None) -> FileRead:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return FileRead(None, "it is no longer a regular file")
+        begin, end = (0, status.st_size) if part is None else (part.begin, part.end)
+        error = None
+        try:
+            for piece in self._scanner.pieces(descriptor, begin, end):
+                self._take(piece)
+            if self._scanner.left:
+                error = "it became shorter while it was read"
+            elif part is not None and _ending(descriptor, part) != part.ending:
+                error = "it was replaced while it was read"
+        except OSError as failed:
+            error = _reason(failed)
+        return FileRead((status.st_dev, status.st_ino), error, self._scanner.line_ends)
+
+    def _take(self, piece: Line | Block | Fragment) -> None:
+        file = len(self._files)
+        match piece:
+            case Line(number, text):
+                self._gathered.append(text)
+                self._origins.append((file, number))
+                self._size += len(text)
+                if self._size > _AT_ONCE:
+                    self._read_gathered()
+            case Block(number, text):
+                found = regular(text)
+                numbers = found.samples.line
+                self._rows.add_regular(found, np.full(len(numbers), file), numbers + (number - 1))
+                for line in found.rest:
+                    self._read_line(text[line.begin : line.end], file, line.number + number - 1)
+            case Fragment():
+                self._read_fragment(piece, file)
+
+    def _read_gathered(self) -> None:
+        """Read the lines that were gathered, of however many files, at once."""
+        if not self._gathered:
+            return
+        text = b"".join(self._gathered)
+        origins = np.array(self._origins)
+        self._gathered, self._origins, self._size = [], [], 0
+        found = regular(text)
+        of_rows = origins[found.samples.line - 1]
+        self._rows.add_regular(found, of_rows[:, 0], of_rows[:, 1])
+        for line in found.rest:
+            file, number = origins[line.number - 1].tolist()
+            self._read_line(text[line.begin : line.end], file, number)
+
+    def _read_line(self, text: bytes, file: int, number: int) -> None:
+        for fragment in self._scanner.fragments_of(text, number):
+            self._read_fragment(fragment, file)
+
+    def _read_fragment(self, fragment: Fragment, file: int) -> None:
+        *before, place = self._last
+        place = place + 1 if before == [file, fragment.line] else 0
+        self._last = (file, fragment.line, place)
+        match parse(fragment):
+            case Budget() as budget:
+                self._budgets.setdefault(file, []).append(LooseBudget(file, fragment.line, place, budget))
+            case Unusable(reason):
+                self._complaints.setdefault((file, reason), _Complaints()).add(fragment.line)
+            case Read(sample, identity):
+                own = fragment.tag == native.TAG
+                self._rows.add(sample, identity, (file, fragment.line, place), own=own)
+
+
+def join_file(table: Table, file: int, places: Integers, budgets: Sequence[LooseBudget]) -> None:
+    """Give the samples of ``file`` what the ``[TOKEN_BUDGET]`` records of it say.
+
+    Args:
+        table: the samples of all files, in their order.
+        file: its index.
+        places: of each sample of the table, which record of its line it is.
+        budgets: the records, in their order.
+    """
+    begin, end = np.searchsorted(table.column("file"), (file, file + 1)).tolist()
+    rows = zip(table.column("line")[begin:end].tolist(), places[begin:end].tolist(), range(begin, end), strict=True)
+    join_rows(table, rows, (each[1:] for each in budgets))
+
+
+class _Complaints:
+    """How many lines there are, and the first of them, in whatever order they come."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lines: list[int] = []
+
+    def add(self, line: int) -> None:
+        """Add a line."""
+        self.count += 1
+        self._lines.append(line)
+        if len(self._lines) > 100 * PLACES_KEPT:
+            self._lines = self.first()
+
+    def first(self) -> list[int]:
+        """The first lines."""
+        return sorted(self._lines)[:PLACES_KEPT]
+
+
+class _Rows:
+    """Samples with their identities, from lines that were read one by one and from many at once."""
+
+    def __init__(self) -> None:
+        self._regular: list[tuple[Samples, Digests]] = []
+        self._columns = SampleColumns()
+        self._digests: list[bytes] = []
+        self._places: list[int] = []
+        self._own: list[bool] = []
+        self._ids: dict[int, tuple[str, bytes]] = {}
+        self.places: Integers = np.empty(0, np.int64)
+        """Of each row that was built: which record of its line it is, from 0."""
+
+    def add(self, sample: Sample, identity: str | None, at: tuple[int, int, int], *, own: bool) -> None:
+        """Add a sample, which was read at this file, line and place in the line."""
+        file, line, place = at
+        row = self._columns.add(sample, file, line)
+        self._digests.append(b"" if identity is None else digest_of(identity))
+        self._places.append(place)
+        self._own.append(own)
+        if own and identity is not None and sample.id is not None:
+            self._ids[row] = (sample.id, timed_digest(identity, sample))
+
+    def add_regular(self, found: Regular, files: Integers, lines: Integers) -> None:
+        """Add the regular lines of a block, which stand on these ``lines`` of these ``files``."""
+        if len(lines):
+            self._regular.append((replace(found.samples, file=files, line=lines), halves(found.digest.tobytes())))
+
+    def build(self, *, keep_ids: bool) -> tuple[Table, Identities]:
+        """All rows in the order of files, lines and places, and their identities."""
+        irregular = self._columns.build()
+        parts = [samples for samples, _ in self._regular] + [irregular]
+        table = Table(parts)
+        n, regular = len(table), len(table) - len(irregular)
+        places = np.zeros(n, np.int64)
+        places[regular:] = self._places
+        known = np.ones(n, np.bool_)
+        known[regular:] = [bool(each) for each in self._digests]
+        own = np.zeros(n, np.bool_)
+        own[regular:] = self._own
+        id = np.zeros(n, np.uint64)
+        for row, (text, _) in self._ids.items():
+            id[regular + row] = hash_of_id(text)
+        digests = [digest for _, digest in self._regular]
+        digests.append(halves(b"".join(each or bytes(16) for each in self._digests)))
+        order = np.lexsort((places, table.column("line"), table.column("file")))
+        new = np.empty(n, np.int64)
+        new[order] = np.arange(n)
+        at = {row: int(new[regular + row]) for row in self._ids}
+        self.places = places[order]
+        return Table([table.build(order)]), Identities(
+            digest=np.concatenate(digests)[order],
+            known=known[order],
+            own=own[order],
+            id=id[order],
+            timed={at[row]: halves(digest) for row, (_, digest) in self._ids.items()},
+            ids={at[row]: text for row, (text, _) in self._ids.items()} if keep_ids else {},
+        )
+
+
+def digest_of(identity: str) -> bytes:
+    """The 16 bytes by which copies of a line are known."""
+    return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def timed_digest(identity: str, sample: Sample) -> bytes:
+    """The same with the call's time: the identity of calls to a stand-in, which gives every call the same id."""
+    return digest_of(f"{identity} at {sample.time}")
+
+
+def hash_of_id(id: str) -> int:
+    """A number that stands for a call's own id. Not 0."""
+    digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little") or 1
+
+
+def halves(digests: bytes) -> Digests:
+    """Digests as pairs of numbers."""
+    return np.frombuffer(digests, np.uint64).reshape(-1, 2)
+
+
+def hash_of_ending(text: bytes) -> bytes:
+    """What `Part.ending` is, by the text."""
+    return blake2b(text, digest_size=8).digest()
+
+
+def _ending(descriptor: int, part: Part) -> bytes:
+    begin = max(part.begin, part.end - ENDING)
+    os.lseek(descriptor, begin, os.SEEK_SET)
+    return hash_of_ending(os.read(descriptor, part.end - begin))
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+READ_ONLY = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # a file that became a pipe must not block
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+"""How a file is opened that was a regular one a moment ago."""

@@ -1,0 +1,242 @@
+"""Read files with as many processes as are worth it, or with whatever executor is at hand.
+
+A task is some paths, or a part of a file; what comes back is an `Extract`. So anything that runs a function elsewhere
+can run them: this module speaks `concurrent.futures.Executor` and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.replay.answer import raised
+from pytest_token_telemetry.sources.extract import Extract, Extractor, Piece, extract
+from pytest_token_telemetry.sources.lines import BUFFER
+from pytest_token_telemetry.sources.processes import ProcessDiedError, Processes
+from pytest_token_telemetry.sources.tasks import ELSEWHERE, HERE, Bounds, Planned, joined, plan
+from pytest_token_telemetry.wording import inert, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from pytest_token_telemetry.sources.cache import Cache
+
+    Done = tuple[Planned, Extract]
+
+_WORTH_PROCESSES = 1.0
+"""Seconds of work that are worth starting processes for: two take about 0.3 s to start."""
+
+_LOOK_FIRST = 0.25
+"""Seconds to read in this process before the work ahead is estimated from them."""
+
+_PER_BYTE, _PER_FILE = 1e-9, 2e-5
+"""Seconds at least."""
+
+_WAITING = 4096
+"""Tasks that an executor has at a time: enough for a thousand workers, and few enough for any scheduler."""
+
+_CALL = 1.0
+"""Seconds after which to look whether Ctrl-C was pressed, on systems that do not interrupt a wait."""
+
+
+class ScanError(Exception):
+    """Why the files could not be read: one sentence in our own words, with paths in it made inert."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the scan is."""
+
+    tell: Callable[[int, int], None] | None = None
+    """Called now and then with the number of files and bytes so far."""
+    files: int = 0
+    size: int = 0
+    processes: int = 1
+    """Of our own that read."""
+
+    def count(self, size: int, files: int = 0) -> None:
+        """Add what was read."""
+        self.size += size
+        self.files += files
+        if self.tell is not None:
+            self.tell(self.files, self.size)
+
+
+@dataclass(slots=True, kw_only=True)
+class Scan:
+    """How to read files."""
+
+    buffer: int = BUFFER
+    """Bytes that are read at a time, if that is done in this process."""
+    jobs: int | None = 1
+    """Processes; ``None``: as many as are worth it."""
+    executor: Callable[[], AbstractContextManager[Executor]] | None = None
+    """Where to run the tasks instead."""
+    bounds: Bounds | None = None
+    """How large tasks are; ``None``: as is best for where they run."""
+    progress: Progress = field(default_factory=Progress)
+    cache: Cache | None = None
+    """What is known of files from earlier sessions."""
+
+    def read(self, paths: Sequence[str], *, keep_ids: bool = False) -> list[Extract]:
+        """The extracts of the files at ``paths``, in this order. ``keep_ids`` keeps the calls' own ids.
+
+        Raises:
+            ScanError: what read some of them died, or the executor does not work.
+        """
+        if self.cache is None:
+            return self._read([Piece(path) for path in paths], keep_ids)
+        known = self.cache.plan(paths, keep_ids=keep_ids)
+        self.progress.files += known.files_known
+        return [known.result(self._read(known.pieces, keep_ids))]
+
+    def _read(self, pieces: Sequence[Piece], keep_ids: bool) -> list[Extract]:
+        """The extracts of ``pieces``, in this order."""
+        if self.executor is not None:
+            work = plan(pieces, self.bounds or ELSEWHERE, keep_ids=keep_ids)
+            with self.executor() as executor:
+                return list(joined(self._with(executor, work, _WAITING)))
+        jobs = _processors() if self.jobs is None else self.jobs
+        if jobs == 1:
+            return [self._here(pieces, keep_ids)]
+        work = plan(pieces, self.bounds or HERE, keep_ids=keep_ids)
+        if self.jobs is None:
+            return list(joined(self._as_is_worth_it(work, jobs)))
+        try:
+            return list(joined(self._apart(work, jobs)))
+        except OSError as error:
+            raise ScanError(f"no process can be started: {raised(error)}") from error
+
+    def _here(self, pieces: Sequence[Piece], keep_ids: bool) -> Extract:
+        extractor = Extractor(self.buffer, self.progress.count, keep_ids=keep_ids)
+        for piece in pieces:
+            self.progress.files += not piece.begin
+            extractor.read(*piece)
+        return extractor.result()
+
+    def _as_is_worth_it(self, work: Iterator[Planned], most: int) -> Iterator[Done]:
+        """Do some of the ``work`` here, and the rest in up to ``most`` processes if it will take long."""
+        began = time.perf_counter()
+        while time.perf_counter() - began < _LOOK_FIRST:
+            if (planned := next(work, None)) is None:
+                return
+            yield self._one_here(planned)
+        rate = (time.perf_counter() - began) / max(self.progress.size, 1)
+        rest = list(work)
+        jobs = _worth(rest, rate, most)
+        if jobs > 1:
+            try:
+                yield from self._apart(rest, jobs)
+                return
+            except OSError:  # no process can be started here: nothing was read yet
+                pass
+        yield from map(self._one_here, rest)
+
+    def _one_here(self, planned: Planned) -> Done:
+        self.progress.files += planned.files
+        return planned, extract(planned.task, self.buffer, self.progress.count)
+
+    def _apart(self, work: Iterable[Planned], jobs: int) -> list[Done]:
+        """Do the ``work`` in processes.
+
+        Raises:
+            OSError: none can be started.
+        """
+        self.progress.processes = jobs
+        with _processes(jobs) as processes:
+            return self._with(processes, work, 2 * jobs)
+
+    def _with(self, executor: Executor, work: Iterable[Planned], most: int) -> list[Done]:
+        """Do the ``work`` with ``executor``, which gets no more than ``most`` tasks at a time."""
+        left = enumerate(work)
+        found: dict[int, Done] = {}
+        waiting: dict[Future[Extract], tuple[int, Planned]] = {}
+        ended: SimpleQueue[Future[Extract]] = SimpleQueue()
+        try:
+            while True:
+                for at, planned in islice(left, most - len(waiting)):
+                    future = _submit(executor, planned)
+                    waiting[future] = at, planned
+                    future.add_done_callback(ended.put)
+                if not waiting:
+                    return [found[at] for at in sorted(found)]
+                future = _next(ended)
+                at, planned = waiting.pop(future)
+                found[at] = planned, _result(future, planned, [each for _, each in waiting.values()])
+                self.progress.count(planned.size, planned.files)
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+
+
+def _worth(work: Sequence[Planned], rate: float, most: int) -> int:
+    """How many processes the ``work`` is worth, of which a byte takes ``rate`` seconds: two for each second."""
+    size, files = sum(each.size for each in work), sum(each.files for each in work)
+    ahead = max(size * max(rate, _PER_BYTE), files * _PER_FILE)
+    return min(most, len(work), int(2 * ahead / _WORTH_PROCESSES)) if ahead >= _WORTH_PROCESSES else 1
+
+
+def _submit(executor: Executor, planned: Planned) -> Future[Extract]:
+    try:
+        future = executor.submit(extract, planned.task)
+    except Exception as error:  # whatever it raises
+        raise ScanError(f"the executor takes no work: {inert(raised(error), 300)}") from error
+    if not isinstance(future, Future):
+        raise ScanError(f"the executor gives {type(future).__name__} for work, not a concurrent.futures.Future")
+    return future
+
+
+def _next(ended: SimpleQueue[Future[Extract]]) -> Future[Extract]:
+    while True:
+        try:
+            return ended.get(timeout=_CALL)
+        except Empty:
+            continue
+
+
+def _result(future: Future[Extract], planned: Planned, others: Sequence[Planned]) -> Extract:
+    try:
+        found = future.result()
+    except ProcessDiedError as error:
+        raise ScanError(f"a process that read {_files([planned])} {inert(str(error), 400)}") from error
+    except BrokenExecutor as error:  # which task it was, nobody can tell
+        raise ScanError(f"a worker died: it had a part of {_files([planned, *others])}") from error
+    except Exception as error:  # whatever the executor raises
+        if type(error).__name__ == "KilledWorker":  # of Dask: it may not be installed
+            raise ScanError(f"the workers died that were to read {_files([planned])}") from error
+        raise ScanError(f"reading {_files([planned])} failed: {inert(raised(error), 300)}") from error
+    if not isinstance(found, Extract):
+        raise ScanError(f"the executor gives {type(found).__name__} where its work is done, not what the work returns")
+    return found
+
+
+def _files(work: Sequence[Planned]) -> str:
+    paths = list(dict.fromkeys(path for planned in work for path in planned.paths))
+    more = f" and {plural(len(paths) - 1, 'other file')}" if len(paths) > 1 else ""
+    return f"{inert(paths[0], 200)}{more}"
+
+
+@contextmanager
+def _processes(number: int) -> Iterator[Processes]:
+    processes = Processes(number)
+    try:
+        yield processes
+    except BaseException:
+        processes.shutdown(cancel_futures=True)
+        raise
+    processes.shutdown()
+
+
+def _processors() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
