@@ -219,26 +219,6 @@ class SampleColumns:
             self._features[row] = sample.features
         return row
 
-    def complete(self, row: int, *, task_id: str, max_tokens: int | None) -> None:
-        """Say afterwards which task ``row`` belongs to and which cap was sent."""
-        self._integers["task_id"][row] = self._code("task_id", task_id)
-        if max_tokens is not None:
-            self._integers["max_tokens"][row] = max_tokens
-
-    def fill(self, row: int, sample: Sample) -> None:
-        """Add to ``row`` what ``sample``, another record of the same call, knows and it does not."""
-        for name in (*self._COUNTS, *self._FLAGS):
-            value = getattr(sample, name)
-            if value is not None and self._integers[name][row] == UNKNOWN:
-                self._integers[name][row] = value
-        for name in self._NAMES:
-            if self._integers[name][row] == UNKNOWN:
-                self._integers[name][row] = self._code(name, getattr(sample, name))
-
-    def cut_off(self, row: int) -> None:
-        """Say afterwards that ``row`` was cut off."""
-        self._integers["truncated"][row] = True
-
     def build(self) -> Samples:
         """The columns."""
         integers: dict[str, Any] = {name: _as_column(column) for name, column in self._integers.items()}

@@ -104,31 +104,6 @@ def test_a_sample_remembers_where_it_was_read():
     assert (samples.file.tolist(), samples.line.tolist()) == ([3, 4], [7, 1])
 
 
-def test_a_task_and_a_cap_can_be_said_afterwards():
-    columns = SampleColumns()
-    columns.add(BARE)
-    columns.add(BARE)
-    columns.complete(1, task_id="phase-9", max_tokens=16384)
-    samples = columns.build()
-    assert [samples.task_id.name(row) for row in (0, 1)] == [None, "phase-9"]
-    assert samples.max_tokens.tolist() == [UNKNOWN, 16384]
-
-
-def test_a_cap_that_is_not_said_stays_as_it_was():
-    columns = SampleColumns()
-    columns.add(FULL)
-    columns.complete(0, task_id="phase-9", max_tokens=None)
-    samples = columns.build()
-    assert (samples.task_id.name(0), samples.max_tokens.tolist()) == ("phase-9", [16384])
-
-
-def test_no_cap_of_zero_is_lost():
-    columns = SampleColumns()
-    columns.add(FULL)
-    columns.complete(0, task_id="x", max_tokens=0)
-    assert columns.build().max_tokens.tolist() == [0]
-
-
 @limits(deadline=None)
 @given(st.lists(st.none() | st.text(max_size=3), max_size=30))
 def test_names_come_back_as_they_went_in(names):

@@ -1,0 +1,107 @@
+"""Samples that can still be changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_token_telemetry.columns import UNKNOWN, columns_of
+from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.table import Table
+
+BARE = Sample(predicted_output_tokens=1000, output_tokens=900)
+FULL = Sample(
+    predicted_output_tokens=1000,
+    output_tokens=900,
+    budget_tokens=8192,
+    max_tokens=16384,
+    finish_reason="length",
+    finish_reason_raw="max_tokens",
+    truncated=True,
+    truncation_source="cap",
+    success=False,
+    category="docs",
+    complexity="low",
+    deliverable_count=300,
+    task_id="phase-7",
+    run="run-1",
+    time=datetime(2026, 1, 2, 3, 4, 5, 678),
+    model="some-model",
+    smape=29.6,
+    legacy=True,
+    features={"retries": "2"},
+)
+
+samples = st.builds(
+    Sample,
+    predicted_output_tokens=st.integers(-5, 10**9),
+    output_tokens=st.integers(0, 10**9),
+    max_tokens=st.none() | st.integers(1, 10**9),
+    deliverable_count=st.none() | st.integers(1, 10**6),
+    truncated=st.none() | st.booleans(),
+    category=st.none() | st.sampled_from(["docs", "tests", "a", "b"]),
+    smape=st.none() | st.floats(0, 1e9),
+    features=st.dictionaries(st.sampled_from("xy"), st.sampled_from("12"), max_size=1),
+)
+
+
+@given(st.lists(st.lists(samples, max_size=4), min_size=1, max_size=4))
+def test_parts_come_back_as_they_went_in(parts):
+    table = Table([columns_of(part) for part in parts])
+    expected = [sample for part in parts for sample in part]
+    assert [table.sample(row) for row in range(len(table))] == expected
+
+
+def test_every_field_comes_back():
+    assert Table([columns_of([BARE, FULL])]).sample(1) == FULL
+
+
+@given(st.lists(samples, min_size=1, max_size=8), st.data())
+def test_only_the_names_of_the_rows_that_stay_are_kept(rows, choice):
+    kept = choice.draw(st.lists(st.sampled_from(range(len(rows))), unique=True).map(sorted))
+    built = Table([columns_of(rows)]).build(np.array(kept, dtype=np.int64))
+    categories = [rows[row].category for row in kept]
+    assert [built.category.name(row) for row in range(len(kept))] == categories
+    assert list(built.category.names) == list(dict.fromkeys(name for name in categories if name is not None))
+    assert built.features == {new: rows[old].features for new, old in enumerate(kept) if rows[old].features}
+
+
+def test_a_task_and_a_cap_can_be_said_afterwards():
+    table = Table([columns_of([BARE, BARE])])
+    table.complete(1, task_id="phase-9", max_tokens=16384)
+    built = table.build()
+    assert [built.task_id.name(row) for row in (0, 1)] == [None, "phase-9"]
+    assert built.max_tokens.tolist() == [UNKNOWN, 16384]
+
+
+def test_what_is_not_said_stays_as_it_was():
+    table = Table([columns_of([FULL])])
+    table.complete(0, task_id="phase-9", max_tokens=None)
+    assert table.sample(0) == replace(FULL, task_id="phase-9")
+    table.complete(0, task_id=None, max_tokens=0)
+    assert table.sample(0) == replace(FULL, task_id="phase-9", max_tokens=0)
+
+
+def test_another_record_adds_what_it_knows():
+    table = Table([columns_of([BARE, FULL])])
+    table.fill(0, FULL)
+    unfilled = {"time": None, "smape": None, "legacy": False, "features": {}}
+    assert table.sample(0) == replace(FULL, **unfilled)
+    table.fill(1, replace(FULL, category="tests", output_tokens=1))
+    assert table.sample(1) == FULL
+
+
+def test_a_row_can_be_cut_off_afterwards():
+    table = Table([columns_of([BARE, BARE])])
+    table.set_truncated(1, truncated=True)
+    assert table.build().truncated.tolist() == [UNKNOWN, 1]
+
+
+def test_the_parts_stay_as_they_were():
+    part = columns_of([BARE])
+    Table([part]).complete(0, task_id="x", max_tokens=5)
+    assert (part.task_id.name(0), part.max_tokens.tolist()) == (None, [UNKNOWN])
