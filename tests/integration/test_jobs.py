@@ -120,12 +120,17 @@ class Session:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_listen,
         )
         self.readers = self._readers()
 
     def end(self) -> tuple[int, str, str]:
         """Exit code, standard output and standard error; nothing it started is there any more."""
-        out, err = self.process.communicate(timeout=60)
+        try:
+            out, err = self.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
         end = time.monotonic() + 20
         while any(Path(f"/proc/{reader}/fd/1").exists() for reader in self.readers.values()):
             assert time.monotonic() < end, "a process is left behind"
@@ -142,6 +147,11 @@ class Session:
             time.sleep(0.02)
         self.process.kill()
         pytest.fail(f"the logs are not read: {self.process.communicate()}")
+
+
+def _listen() -> None:
+    """Have SIGINT interrupt the session: what runs in the background of a shell is started without."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _children(pid: int) -> Iterator[int]:
