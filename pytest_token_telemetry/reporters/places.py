@@ -48,9 +48,9 @@ def findings(verdict: Verdict, most: int) -> list[Finding]:
     warnings = [check for check in verdict.checks if check.outcome == "warn"]
     found = [Finding("error", check.id, check.message, place_of(check, verdict)) for check in errors]
     found += [Finding("warning", check.id, check.message, place_of(check, verdict)) for check in warnings]
-    for check in errors:
-        found += _evidence(check, verdict)
-    return list({(each.message, each.place): each for each in found}.values())[:most]
+    shown = (evidence for check in errors for evidence in _evidence(check, verdict))
+    each_once = {(evidence.message, evidence.place): evidence for evidence in shown}  # a sample may show two checks
+    return [*found, *each_once.values()][:most]
 
 
 def place_of(check: Check, verdict: Verdict) -> Place | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -54,6 +55,13 @@ def test_calls_that_were_cut_off_are_shown_even_if_others_took_more_for_their_pr
 def test_one_sample_that_shows_two_checks_is_shown_once():
     found = findings(verdict([*ready(27), *[cut_off()] * 3]), 10)
     assert [each.severity for each in found] == ["error", "error", "warning", "warning", "warning"]
+
+
+def test_checks_that_fail_for_the_same_reason_are_all_shown():
+    found = verdict([*ready(27), *[cut_off()] * 3])
+    alike = tuple(replace(each, message="the same") for each in found.checks)
+    told = findings(replace(found, checks=alike), 10)
+    assert [each.check for each in told[:2]] == ["tier1::underestimation", "tier1::truncation"]
 
 
 def test_the_most_severe_are_kept():
