@@ -87,7 +87,10 @@ def test_modules_in_the_current_directory_do_no_harm(run: Run, pytester: pytest.
 
 
 @pytest.mark.usefixtures("counted")
-def test_coverage_of_all_processes_does_no_harm(pytester: pytest.Pytester, passing: Path) -> None:
+def test_coverage_of_all_processes_does_no_harm(
+    pytester: pytest.Pytester, passing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVERAGE_FILE", str(pytester.path / ".coverage"))  # and not that of the tests themselves
     (pytester.path / ".coveragerc").write_text("[run]\nparallel = true\npatch = subprocess\nsource = .\n")
     options = ["-p", "no:randomly", "-s", "--token-telemetry-dir=runs", "--token-telemetry-jobs=2"]
     command = [sys.executable, "-m", "coverage", "run", "-m", "pytest", *options]

@@ -132,7 +132,10 @@ def test_a_failed_check_is_not_asked_twice(run: Run, tuning: object, suite: None
     assert result.outcomes == {"passed": 9, "failed": 2}
 
 
-def test_coverage_is_measured_as_without_the_gate(run: Run, passing: object, suite: None) -> None:
+def test_coverage_is_measured_as_without_the_gate(
+    run: Run, passing: object, suite: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVERAGE_FILE", str(pytester.path / ".coverage"))  # and not that of the tests themselves
     result = run("--cov=.", "--cov-report=term", process=True)
     assert result.exit == 0
     assert result.outcomes == {"passed": 11}
