@@ -242,10 +242,19 @@ def test_a_file_is_remembered_with_and_without_the_ids_of_its_calls(reads: Reads
 SPAN = Span(datetime(2026, 1, 2, 3, 4, tzinfo=UTC).timestamp(), datetime(2026, 1, 2, 3, 5, tzinfo=UTC).timestamp())
 
 
-def own(id: str, n: int = 0) -> str:
+def own(id: str, n: int = 0, second: int = 5) -> str:
     """A call in our own format."""
-    call = {"predicted_output_tokens": 1000 + n, "output_tokens": 900, "id": id, "time": "2026-01-02T03:04:05Z"}
+    time = f"2026-01-02T03:04:{second:02}Z"
+    call = {"predicted_output_tokens": 1000 + n, "output_tokens": 900, "id": id, "time": time}
     return json.dumps({"schema": "token-telemetry/1", **call, "features": {"retries": "1", "größe": "\ud83d"}})
+
+
+def test_a_stand_in_that_gives_every_call_one_id_is_known_by_its_times(reads: Reads) -> None:
+    write(reads.tree, [own("stub", second=n) for n in (5, 6, 6, 7)], "a.jsonl")
+    reads()
+    assert reads() == 0
+    found = read(reads.tree, cache_in(reads.directory))
+    assert (len(found.samples), found.duplicates) == (1203, 1)
 
 
 def test_a_file_that_grows_while_it_is_read_is_continued(reads: Reads, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -644,7 +653,9 @@ def test_parts_of_files_that_are_read_elsewhere_are_remembered(reads: Reads, par
 # For any edits ----------------------------------------------------------------------------------------------------
 
 NAMES = ("a.log", "run-1/a.log", "run-1/b.log", "run-2/c.jsonl")
-JSON_LINES = st.builds(own, st.sampled_from(["x", "y"]), st.integers(0, 1)) | st.just('{"schema": "token-telemetry/1"')
+JSON_LINES = st.builds(own, st.sampled_from(["x", "y"]), st.integers(0, 1), st.integers(5, 6)) | st.just(
+    '{"schema": "token-telemetry/1"'
+)
 LINES = st.one_of(LOGS, st.lists(JSON_LINES, max_size=3))
 GLUE = st.sampled_from(["\n", "\r\n", ""])
 
