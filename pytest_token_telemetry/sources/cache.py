@@ -11,6 +11,7 @@ import re
 import secrets
 import stat
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sources.arrays import DamagedError
@@ -102,7 +103,9 @@ class Cache:
         """Remove what no session has used for long, and what one that was killed left half written."""
         with os.scandir(self._directory) as entries:
             for entry in entries:
-                if _OWN_FILE.fullmatch(entry.name):
+                if not _OWN_FILE.fullmatch(entry.name):
+                    continue
+                with suppress(FileNotFoundError):  # another session renames its files, and sweeps too
                     age = time.time() - entry.stat(follow_symlinks=False).st_mtime
                     if age > (_UNUSED if entry.name.endswith(SUFFIX) else _DAY):
                         os.unlink(entry.path)  # noqa: PTH108 - it is a text

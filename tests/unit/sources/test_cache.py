@@ -605,13 +605,40 @@ def test_sessions_side_by_side_do_not_break_each_other(tmp_path: Path) -> None:
                 append(each, f"{v2(time=stamp(1000 + n))}\n")
 
     trees = [shutil.copytree(tree, tmp_path / name) for name in ("a", "b")]
-    threads = [threading.Thread(target=session, args=(each,)) for each in trees for _ in range(1)]
-    readers = [threading.Thread(target=lambda: [read(tree, cache_in(tmp_path / "cache")) for _ in range(30)])] * 1
-    for thread in threads + readers:
+    threads = [threading.Thread(target=session, args=(each,)) for each in trees]
+    threads.append(threading.Thread(target=lambda: [read(tree, cache_in(tmp_path / "cache")) for _ in range(30)]))
+    for thread in threads:
         thread.start()
-    for thread in threads + readers:
+    for thread in threads:
         thread.join()
     assert (notes, found) == ([], [True] * 30)
+
+
+def test_a_file_that_another_session_removes_meanwhile_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").mkdir()
+    half_written = tmp_path / "cache" / f".{'0' * 32}.tmp"
+    half_written.touch()
+    listed = os.scandir
+
+    class Listed:
+        """A directory of which a file is renamed between the listing and the look at it."""
+
+        def __init__(self, path: Path) -> None:
+            self._entries = list(listed(path))
+            half_written.unlink(missing_ok=True)
+
+        def __enter__(self) -> list[os.DirEntry[str]]:
+            return self._entries
+
+        def __exit__(self, *exception: object) -> None:
+            pass
+
+    cache = cache_in(tmp_path / "cache")
+    monkeypatch.setattr(cache_module.os, "scandir", Listed)
+    cache.save([])
+    assert (cache.notes, half_written.exists()) == ([], False)
 
 
 def test_sessions_of_one_tree_do_not_break_each_other(reads: Reads) -> None:
