@@ -201,7 +201,12 @@ def jobs(text: str) -> int | None:
     Raises:
         ValueError: as above.
     """
-    return None if text.strip() == "auto" else count(1)(text)
+    if text.strip() == "auto":
+        return None
+    try:
+        return count(1)(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, and not auto") from None
 
 
 def executor(text: str) -> str | Location:

@@ -148,6 +148,8 @@ def test_relative_paths_start_where_they_are_written(
 REFUSED = {
     "dir": ("nowhere", "'nowhere' does not exist"),
     "pattern": ("", "'' is not a pattern"),
+    "jobs": ("0", "'0' is not a whole number from 1 to 999999999, and not auto"),
+    "executor": ("tcp://host:8786", "'tcp://host:8786' is not an executor (write dask://host:8786, or package.module:"),
     "population": ("most", "'most' is not one of risk, success, all"),
     "min_samples": ("0", "'0' is not a whole number from 1"),
     "require_categories": ("a,,b", "'a,,b' has an empty name"),
@@ -193,6 +195,39 @@ def test_a_value_that_cannot_be_meant_is_refused_in_one_line(
 @pytest.mark.parametrize("value", ["nan", "inf", "-1%", "1e-2", "", "five", "0x1", "\u0665%"])
 def test_a_rate_is_a_plain_decimal_number(run: Run, passing: object, value: str) -> None:
     assert run(f"--token-telemetry-max-truncation={value}").exit == 4
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "1.5", "", "AUTO", "2 jobs"])
+def test_jobs_are_a_number_or_auto(run: Run, passing: object, value: str) -> None:
+    result = run(f"--token-telemetry-jobs={value}")
+    assert result.exit == 4
+    assert (
+        f"ERROR: --token-telemetry-jobs: {value!r} is not a whole number from 1 to 999999999, and not auto"
+        in result.text
+    )
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:", "host:port", "host:1/path", "user@host:1", "[::1]"])
+def test_a_scheduler_has_a_host_and_a_port(run: Run, passing: object, address: str) -> None:
+    result = run(f"--token-telemetry-executor=dask://{address}")
+    assert result.exit == 4
+    assert f"'dask://{address}' is not the address of a scheduler (write dask://host:8786)" in result.text
+
+
+@pytest.mark.parametrize("spec", ["module", ":name", "module:", "a b:c", "module:name()"])
+def test_a_factory_has_a_module_and_a_name(run: Run, passing: object, spec: str) -> None:
+    result = run(f"--token-telemetry-executor={spec}")
+    assert result.exit == 4
+    assert f"{spec!r} is not an executor (write dask://host:8786, or package.module:callable)" in result.text
+
+
+def test_an_executor_and_jobs_exclude_each_other(run: Run, passing: object) -> None:
+    result = run("--token-telemetry-jobs=2", "--token-telemetry-executor=concurrent.futures:ThreadPoolExecutor")
+    assert result.exit == 4
+    assert (
+        "ERROR: --token-telemetry-jobs is for reading here, and --token-telemetry-executor reads elsewhere"
+        in result.text
+    )
 
 
 def test_a_value_in_an_ini_file_is_refused_by_its_key(run: Run, passing: object, pytester: pytest.Pytester) -> None:
