@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pytest_token_telemetry import __version__
-from pytest_token_telemetry.columns import SampleColumns, Samples
+from pytest_token_telemetry.columns import SampleColumns, Samples, stored
 from pytest_token_telemetry.sources import native
 from pytest_token_telemetry.sources.budgets import join_rows
 from pytest_token_telemetry.sources.dense import regular
@@ -23,6 +23,7 @@ from pytest_token_telemetry.sources.formats import parse
 from pytest_token_telemetry.sources.lines import BUFFER, Block, Line, line_scanner
 from pytest_token_telemetry.sources.records import Budget, Read, Unusable
 from pytest_token_telemetry.sources.scan import Fragment
+from pytest_token_telemetry.sources.sending import received, sent
 from pytest_token_telemetry.table import Table
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.columns import Integers, Mask
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.sources.dense import Regular
+    from pytest_token_telemetry.sources.sending import Sent
 
     Digests = npt.NDArray[np.uint64]
     """Of shape (rows, 2)."""
@@ -82,20 +84,24 @@ class Identities:
     """Whether the line is of our own format."""
     id: npt.NDArray[np.uint64]
     """The hash of the call's own id; 0 without one, and without an identity."""
-    timed: dict[int, Digests]
-    """By row, if it has an id: the digest of its identity and its time."""
+    timed: Digests
+    """Of those rows alone that have an id, in their order: the digest of their identity and their time."""
     ids: dict[int, str]
     """By row: the id itself, if it is to be kept."""
 
     def take(self, rows: Integers) -> Identities:
         """Those of ``rows``, in that order."""
-        new = {old: at for at, old in enumerate(rows.tolist())} if self.timed else {}
+        id = self.id[rows]
+        timed = self.timed
+        if len(timed):
+            timed = timed[(np.cumsum(self.id != 0) - 1)[rows[id != 0]]]
+        new = {old: at for at, old in enumerate(rows.tolist())} if self.ids else {}
         return Identities(
             digest=self.digest[rows],
-            known=self.known[rows],
-            own=self.own[rows],
-            id=self.id[rows],
-            timed={new[row]: digest for row, digest in self.timed.items() if row in new},
+            known=stored(self.known[rows]),
+            own=stored(self.own[rows]),
+            id=stored(id),
+            timed=timed,
             ids={new[row]: id for row, id in self.ids.items() if row in new},
         )
 
@@ -108,11 +114,7 @@ class Identities:
             known=np.concatenate([np.empty(0, np.bool_), *(part.known for part in parts)]),
             own=np.concatenate([np.empty(0, np.bool_), *(part.own for part in parts)]),
             id=np.concatenate([np.empty(0, np.uint64), *(part.id for part in parts)]),
-            timed={
-                begin + row: each
-                for begin, part in zip(begins, parts, strict=False)
-                for row, each in part.timed.items()
-            },
+            timed=np.concatenate([halves(b""), *(part.timed for part in parts)]),
             ids={
                 begin + row: each for begin, part in zip(begins, parts, strict=False) for row, each in part.ids.items()
             },
@@ -131,6 +133,22 @@ class Extract:
     """In the order of their files."""
     loose: Loose | None = None
     """If some are parts of files: what must be joined with the other parts."""
+
+    def __reduce__(self) -> tuple[Callable[..., Extract], tuple[object, ...]]:
+        """As it goes to another process: in columns, of which those of one value are that value."""
+        return _received, (self.files, sent(self.samples), sent(self.identities), self.complaints, self.loose)
+
+
+def _received(
+    files: tuple[FileRead, ...], samples: Sent, identities: Sent, complaints: tuple[Complaint, ...], loose: Loose | None
+) -> Extract:
+    return Extract(
+        files=files,
+        samples=Samples(**received(samples)),
+        identities=Identities(**received(identities)),
+        complaints=complaints,
+        loose=loose,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,10 +430,10 @@ class _Rows:
         self.places = places[order]
         return Table([table.build(order)]), Identities(
             digest=np.concatenate(digests)[order],
-            known=known[order],
-            own=own[order],
-            id=id[order],
-            timed={at[row]: halves(digest) for row, (_, digest) in self._ids.items()},
+            known=stored(known[order]),
+            own=stored(own[order]),
+            id=stored(id[order]),
+            timed=halves(b"".join(self._ids[row][1] for row in sorted(at, key=lambda row: at[row]))),
             ids={at[row]: text for row, (text, _) in self._ids.items()} if keep_ids else {},
         )
 

@@ -12,10 +12,11 @@ from pytest_token_telemetry.sources.scanning import Scan
 from pytest_token_telemetry.sources.walk import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pytest_token_telemetry.columns import Samples
+    from pytest_token_telemetry.sources.extract import Extract
     from pytest_token_telemetry.sources.recorded import Recorded
 
 __all__ = ["Directory", "File", "Reading", "Scanned", "UnusableLines", "read_directories"]
@@ -112,7 +113,7 @@ def read_directories(
     began = time.perf_counter()
     extracts = scan.read([each.real for each in ordered], keep_ids=recorded is not None)
     scanned = Scanned(scan.progress.files, scan.progress.size, time.perf_counter() - began, scan.progress.processes)
-    merged = merge(extracts, [Origin(each.shown, each.run) for each in ordered], recorded)
+    merged = merge(_given_up(extracts), [Origin(each.shown, each.run) for each in ordered], recorded)
     return Reading(
         samples=merged.samples,
         files=tuple(merged.files),
@@ -124,6 +125,13 @@ def read_directories(
         special=tuple(sorted(special)),
         scanned=scanned,
     )
+
+
+def _given_up(extracts: list[Extract]) -> Iterator[Extract]:
+    """Each of ``extracts``, which nobody holds any more when the next one is asked for."""
+    extracts.reverse()
+    while extracts:
+        yield extracts.pop()
 
 
 def _each_once(candidates: list[_Candidate]) -> list[_Candidate]:

@@ -230,12 +230,12 @@ def _store_identities(store: Store, identities: Identities) -> None:
         store.exact(name, identities.digest[:, half])
     store.integers("known", identities.known)
     store.integers("own", identities.own)
-    rows = sorted(identities.timed)
+    rows = np.flatnonzero(identities.id)
     store.integers("id row", rows)
     store.exact("id", identities.id[rows])
     for half, name in enumerate(("timed head", "timed tail")):
-        store.exact(name, np.array([identities.timed[row][0, half] for row in rows], np.uint64))
-    store.texts("ids", [identities.ids[row] for row in rows] if identities.ids else [])
+        store.exact(name, identities.timed[:, half])
+    store.texts("ids", [identities.ids[row] for row in rows.tolist()] if identities.ids else [])
 
 
 def _identities(stored: Stored, n: int) -> Identities:
@@ -244,14 +244,16 @@ def _identities(stored: Stored, n: int) -> Identities:
     ids = stored.texts("ids", None)
     if len(ids) not in (0, len(rows)):
         raise DamagedError
-    id = np.zeros(n, np.uint64)
-    id[rows] = stored.hashes("id", len(rows))
+    id, hashes = np.zeros(n, np.uint64), stored.hashes("id", len(rows))
+    if not hashes.all():
+        raise DamagedError
+    id[rows] = hashes
     return Identities(
         digest=np.stack([stored.hashes(name, n) for name in ("digest head", "digest tail")], axis=1),
         known=stored.mask("known", n),
         own=stored.mask("own", n),
         id=id,
-        timed={row: timed[at : at + 1] for at, row in enumerate(rows.tolist())},
+        timed=timed,
         ids=dict(zip(rows.tolist(), ids, strict=True)) if ids else {},
     )
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.columns import UNKNOWN, columns_of
-from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry import columns
+from pytest_token_telemetry.columns import UNKNOWN, Samples, columns_of
+from pytest_token_telemetry.sample import MAX_TOKENS_COUNTED, Sample
 from pytest_token_telemetry.table import Table
 
 BARE = Sample(predicted_output_tokens=1000, output_tokens=900)
@@ -105,3 +107,71 @@ def test_the_parts_stay_as_they_were():
     part = columns_of([BARE])
     Table([part]).complete(0, task_id="x", max_tokens=5)
     assert (part.task_id.name(0), part.max_tokens.tolist()) == (None, [UNKNOWN])
+
+
+def sample(n: int = 1, **fields: object) -> Sample:
+    return Sample(predicted_output_tokens=n, output_tokens=n, **fields)  # type: ignore[arg-type]
+
+
+def names(samples: Samples) -> list[str | None]:
+    return [samples.task_id.name(row) for row in range(len(samples))]
+
+
+NAMES = st.lists(st.none() | st.sampled_from("abcdefg"), max_size=12)
+
+
+@given(st.lists(NAMES, max_size=4), st.data())
+def test_names_of_parts_are_joined_and_numbered_as_they_appear(
+    parts: list[list[str | None]], data: st.DataObject
+) -> None:
+    given = [name for part in parts for name in part]
+    rows = data.draw(st.lists(st.integers(0, len(given) - 1), unique=True) if given else st.just([]))
+    table = Table([columns_of([]), *(columns_of(sample(task_id=name) for name in part) for part in parts)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "BLOCK", 3)
+        built = table.build(np.array(rows, dtype=np.int64))
+    expected = [given[row] for row in rows]
+    assert names(built) == expected
+    assert built.task_id.names == tuple(dict.fromkeys(name for name in expected if name is not None))
+
+
+@pytest.mark.parametrize("n", [127, 128, 129, 32_768, 33_000])
+def test_any_number_of_names_fits(n: int) -> None:
+    half = n // 2
+    parts = [columns_of(sample(task_id=str(at)) for at in range(*span)) for span in ((0, half), (half, n))]
+    assert names(Table(parts).build()) == [str(at) for at in range(n)]
+
+
+def test_a_name_more_than_a_narrow_column_holds_can_be_written() -> None:
+    table = Table([columns_of(sample(task_id=str(at)) for at in range(128))])
+    table.complete(5, task_id="another", max_tokens=None)
+    assert names(table.build()) == [*map(str, range(5)), "another", *map(str, range(6, 128))]
+
+
+def test_a_column_of_one_value_can_be_written_to() -> None:
+    table = Table([columns_of([sample(), sample(), sample()])])
+    table.complete(1, task_id="p", max_tokens=MAX_TOKENS_COUNTED)
+    table.set_truncated(2, True)
+    built = table.build()
+    assert names(built) == [None, "p", None]
+    assert built.max_tokens.tolist() == [-1, MAX_TOKENS_COUNTED, -1]
+    assert built.truncated.tolist() == [-1, -1, 1]
+
+
+def test_numbers_keep_their_values_when_parts_have_different_widths() -> None:
+    numbers = [1, 127, 128, 40_000, MAX_TOKENS_COUNTED]
+    parts = [columns_of([sample(deliverable_count=number)]) for number in numbers]
+    assert Table(parts).build().deliverable_count.tolist() == numbers
+
+
+def test_errors_in_tenths_and_others_are_joined() -> None:
+    parts = [columns_of([sample(smape=each)]) for each in (10.5, None, 0.1234)]
+    assert [str(each) for each in Table(parts).build().smape[:].tolist()] == ["10.5", "nan", "0.1234"]
+    assert [str(each) for each in Table(parts[:2]).build().smape[:].tolist()] == ["10.5", "nan"]
+
+
+def test_a_mask_takes_the_rows_that_it_has() -> None:
+    table = Table([columns_of([sample(1, features={"a": "1"}), sample(2), sample(3, features={"a": "3"})])])
+    built = table.build(np.array([False, True, True]))
+    assert built.output_tokens.tolist() == [2, 3]
+    assert built.features == {1: {"a": "3"}}
