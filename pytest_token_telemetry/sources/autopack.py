@@ -12,7 +12,6 @@ the text around them.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -76,17 +75,16 @@ def parse(fragment: Fragment) -> Read | Unusable | Budget | None:
     after, ended = _own_part(_text(fragment.after), fragment.ended)
     if fragment.tag == BUDGET:
         return _budget(after)
+    stamps = list(_TIMESTAMP.finditer(before))
+    time = _time(stamps[-1]) if stamps else None
     try:
-        sample = _legacy(after) if fragment.tag == V1 else _estimation(after, ended)
+        sample = _legacy(after, time) if fragment.tag == V1 else _estimation(after, ended, time)
     except RecordError as error:
         return Unusable(str(error))
     if sample is None:
         return None
-    stamps = list(_TIMESTAMP.finditer(before))
-    if not stamps:
-        return Read(sample, None)
-    identity = f"{before[stamps[-1].start() :]}{fragment.tag.decode()}{after.rstrip()}"
-    return Read(_at(sample, stamps[-1]), identity)
+    identity = f"{before[stamps[-1].start() :]}{fragment.tag.decode()}{after.rstrip()}" if stamps else None
+    return Read(sample, identity)
 
 
 def _text(raw: bytes) -> str:
@@ -126,7 +124,7 @@ def _words(after: str, ended: bool) -> dict[str, str]:
     return words
 
 
-def _estimation(after: str, ended: bool) -> Sample | None:
+def _estimation(after: str, ended: bool, time: datetime | None) -> Sample | None:
     words = _words(after, ended)
     if not words and "Predicted:" not in after:
         return None
@@ -143,6 +141,7 @@ def _estimation(after: str, ended: bool) -> Sample | None:
     return Sample(
         predicted_output_tokens=predicted,
         output_tokens=output,
+        time=time,
         budget_tokens=_optional_count(words, "selected_budget"),
         max_tokens=cap,
         finish_reason=reason,
@@ -159,7 +158,7 @@ def _estimation(after: str, ended: bool) -> Sample | None:
     )
 
 
-def _legacy(after: str) -> Sample | None:
+def _legacy(after: str, time: datetime | None) -> Sample | None:
     match = _LEGACY.match(after)
     if match is None:
         if "Predicted:" in after or _WORD.search(after):
@@ -169,6 +168,7 @@ def _legacy(after: str) -> Sample | None:
     return Sample(
         predicted_output_tokens=_count(counts, "Predicted"),
         output_tokens=_count(counts, "Actual"),
+        time=time,
         smape=_percent(match[3]),
         legacy=True,
     )
@@ -220,7 +220,7 @@ def _percent(value: str | None) -> float | None:
     return float(match[1]) if match else None
 
 
-def _at(sample: Sample, stamp: re.Match[str]) -> Sample:
+def _time(stamp: re.Match[str]) -> datetime | None:
     *date, fraction, zone = stamp.groups()
     try:
         time = datetime.fromisoformat(f"{'-'.join(date[:3])}T{':'.join(date[3:])}")
@@ -229,5 +229,5 @@ def _at(sample: Sample, stamp: re.Match[str]) -> Sample:
         if zone:
             time = datetime.fromisoformat(f"{time.isoformat()}{zone}").astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):
-        return sample
-    return replace(sample, time=time)
+        return None
+    return time

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from pytest_token_telemetry.sources.extract import Identities, digest_of, halves, timed_digest
+from pytest_token_telemetry.sources.digests import digests_of
+from pytest_token_telemetry.sources.extract import Identities, encoded, timed
 from pytest_token_telemetry.sources.recorded import KnownCalls, Span
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.columns import Integers, Mask, Samples
     from pytest_token_telemetry.sample import Sample
-    from pytest_token_telemetry.sources.extract import Digests
+    from pytest_token_telemetry.sources.digests import Digests
     from pytest_token_telemetry.sources.recorded import Phase
     from pytest_token_telemetry.table import Table
 
@@ -38,6 +39,9 @@ _CLOCKS = 16 * 3600
 
 _Digest = tuple[int, int]
 
+Copies: TypeAlias = dict[_Digest, dict[str | None, int]]
+"""The rows of calls by their digests, and by their tasks."""
+
 
 @dataclass(slots=True)
 class RecordedCalls:
@@ -48,8 +52,8 @@ class RecordedCalls:
     known: KnownCalls = field(default_factory=KnownCalls)
     calls: dict[int, tuple[Sample, Phase]] = field(default_factory=dict)
     """By row."""
-    copies: dict[_Digest, dict[str | None, int]] = field(default_factory=dict)
-    """By what copies are known: the rows of the calls, by their tasks."""
+    _known_by: list[tuple[str, int]] = field(default_factory=list)
+    """By what copies are known: identities, and the rows of their calls."""
 
     def add(self, row: int, sample: Sample, identity: str | None, phase: Phase) -> None:
         """Add a call. What a test records twice happened twice, even with the same id."""
@@ -57,15 +61,20 @@ class RecordedCalls:
         self.calls[row] = (sample, phase)
         if identity is None:
             return
-        known = digest_of(identity) + (timed_digest(identity, sample) if sample.id is not None else b"")
-        for digest in halves(known).tolist():
-            rows = self.copies.setdefault(tuple(digest), {})
+        self._known_by.append((identity, row))
+        if sample.id is not None:
+            self._known_by.append((timed(identity, sample), row))
+
+    def copies(self) -> Copies:
+        """The calls by what their copies are known by."""
+        copies: Copies = {}
+        digests = digests_of([encoded(identity) for identity, _ in self._known_by]).tolist()
+        for (head, tail), (_, row) in zip(digests, self._known_by, strict=True):
+            rows = copies.setdefault((head, tail), {})
+            sample, _ = self.calls[row]
             if sample.truncated or sample.task_id not in rows:  # a copy may say that a call was cut off
                 rows[sample.task_id] = row
-
-    def heads(self) -> Hashes:
-        """The first halves of what copies are known by, in order."""
-        return np.unique(np.array([head for head, _ in self.copies], dtype=np.uint64))
+        return copies
 
     def may_tell_of(self, times: npt.NDArray[np.datetime64]) -> Mask:
         """Which are times of the tests, by whatever clock, or none at all."""
@@ -89,9 +98,9 @@ class Suspects:
     """Of those that have an id, in their order: the first row of all with the same id."""
 
 
-def find_suspects(parts: Parts, recorded: RecordedCalls) -> Suspects:
-    """Those among the rows of ``parts``."""
-    repeated, heads = _repeated(parts), recorded.heads()
+def find_suspects(parts: Parts, recorded: RecordedCalls, copies: Copies) -> Suspects:
+    """Those among the rows of ``parts``, where the ``recorded`` calls are known by ``copies``."""
+    repeated, heads = _repeated(parts), np.unique(np.array([head for head, _ in copies], np.uint64))
     rows, identities, nears = [np.empty(0, np.int64)], [], [np.empty(0, np.bool_)]
     begin = 0
     for samples, known in parts:
@@ -113,20 +122,20 @@ def find_suspects(parts: Parts, recorded: RecordedCalls) -> Suspects:
     )
 
 
-def copies_left_out(table: Table, suspects: Suspects, recorded: RecordedCalls) -> Integers:
+def copies_left_out(table: Table, suspects: Suspects, recorded: RecordedCalls, copies: Copies) -> Integers:
     """The rows of ``table`` that tell of a call once more. What they know is added to those that stay.
 
-    The table begins with the recorded calls; the rows of files follow.
+    The table begins with the ``recorded`` calls, which are known by ``copies``; the rows of files follow.
     """
     rows = len(recorded.calls) + suspects.rows
     identities = suspects.identities
     digests = _digests(table, suspects, len(recorded.calls))
-    copies, others = _whole_copies(table, rows, digests, suspects.near | ~identities.known)
-    looking = _Looking(table, recorded)
+    whole, others = _whole_copies(table, rows, digests, suspects.near | ~identities.known)
+    looking = _Looking(table, recorded, copies)
     for at in others.tolist():
         digest = (int(digests[at, 0]), int(digests[at, 1])) if identities.known[at] else None
         looking.look_at(int(rows[at]), digest, bool(identities.own[at]), identities.ids.get(at))
-    return np.concatenate([rows[copies], np.array(looking.left_out, dtype=np.int64)])
+    return np.concatenate([rows[whole], np.array(looking.left_out, dtype=np.int64)])
 
 
 def _repeated(parts: Parts) -> Hashes:
@@ -209,12 +218,12 @@ def _whole_copies(table: Table, rows: Integers, digests: Digests, doubtful: Mask
 class _Looking:
     """Looks at rows one by one, in their order."""
 
-    def __init__(self, table: Table, recorded: RecordedCalls) -> None:
+    def __init__(self, table: Table, recorded: RecordedCalls, copies: Copies) -> None:
         """What copies know is added to the rows that stay."""
         self.left_out: list[int] = []
         self._table = table
         self._recorded = recorded
-        self._copies = recorded.copies
+        self._copies = copies
 
     def look_at(self, row: int, digest: _Digest | None, own: bool, id: str | None) -> None:
         """Keep ``row``, unless the same line was read before, for the same task as far as the files tell.

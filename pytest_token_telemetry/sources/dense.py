@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from pytest_token_telemetry.columns import UNKNOWN, NameColumn, Samples
 from pytest_token_telemetry.recording.record import HEAD
 from pytest_token_telemetry.sources.autopack import V2
+from pytest_token_telemetry.sources.digests import digests
 from pytest_token_telemetry.sources.formats import TAGS, parse
 from pytest_token_telemetry.sources.records import Read
 from pytest_token_telemetry.sources.scan import Fragment
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.columns import Flags, Floats, Integers, Mask
     from pytest_token_telemetry.sample import Sample
+    from pytest_token_telemetry.sources.digests import Digests
 
 
 class Line(NamedTuple):
@@ -53,8 +54,8 @@ class Regular:
     """A row for each regular line, in their order; `Samples.line` is its number in the block, from 1."""
     begin: Integers
     """Where each of these lines begins in the block."""
-    digest: npt.NDArray[np.uint8]
-    """Of shape (rows, 16): the BLAKE2b hash of each row's `Read.identity`."""
+    digest: Digests
+    """Of each row's `Read.identity`."""
     rest: list[Line]
     """The other lines that have a tag, or are cut off within the head of one, in their order.
 
@@ -194,12 +195,9 @@ class _Reader:
             features={},
         )
 
-    def digest(self) -> npt.NDArray[np.uint8]:
-        """Of each regular line: the hash of its identity, which is all from the timestamp on."""
-        text = self.text.text
-        spans = zip(self.stamp[self.ok].tolist(), self.end[self.ok].tolist(), strict=True)
-        digests = b"".join([_digest(text[begin:end]) for begin, end in spans])
-        return np.frombuffer(digests, np.uint8).reshape(-1, 16)
+    def digest(self) -> Digests:
+        """Of each regular line: that of its identity, which is all from the timestamp on."""
+        return digests(self.text, self.stamp[self.ok], self.end[self.ok])
 
     def _before(self, value: Integers, key: bytes) -> Integers:
         """Where ``key`` begins, which must stand before each ``value``."""
@@ -236,15 +234,6 @@ class _Reader:
         which = np.where(found, numbers[leaders], -1).astype(np.int16)
         self.ok &= np.array([sample is not None for sample in samples])[which]
         return _Texts(which, samples)
-
-
-_NEW_HASH = blake2b(digest_size=16)
-
-
-def _digest(text: bytes) -> bytes:
-    fresh = _NEW_HASH.copy()  # which takes less time than to make another
-    fresh.update(text)
-    return fresh.digest()
 
 
 @dataclass(frozen=True, slots=True)

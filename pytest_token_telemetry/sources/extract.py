@@ -10,6 +10,7 @@ import os
 import stat
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,25 +20,24 @@ from pytest_token_telemetry.columns import SampleColumns, Samples, stored
 from pytest_token_telemetry.sources import native
 from pytest_token_telemetry.sources.budgets import join_rows
 from pytest_token_telemetry.sources.dense import regular
+from pytest_token_telemetry.sources.digests import digests_of
 from pytest_token_telemetry.sources.formats import parse
-from pytest_token_telemetry.sources.lines import BUFFER, Block, Line, line_scanner
+from pytest_token_telemetry.sources.lines import BUFFER, Lines, line_scanner
 from pytest_token_telemetry.sources.records import Budget, Read, Unusable
 from pytest_token_telemetry.sources.scan import Fragment
 from pytest_token_telemetry.sources.sending import received, sent
 from pytest_token_telemetry.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy.typing as npt
 
     from pytest_token_telemetry.columns import Integers, Mask
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.sources.dense import Regular
+    from pytest_token_telemetry.sources.digests import Digests
     from pytest_token_telemetry.sources.sending import Sent
-
-    Digests = npt.NDArray[np.uint64]
-    """Of shape (rows, 2)."""
 
 PLACES_KEPT = 3
 """How many lines of each kind of unusable line are kept, by file."""
@@ -46,7 +46,7 @@ ENDING = 1 << 12
 """Bytes by which the end of a part is known: more than the line it ends with, which tells its time."""
 
 _AT_ONCE = 1 << 20
-"""Bytes of gathered lines that are read at once."""
+"""Bytes of gathered lines, or of identities, that are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Identities:
     """By what copies of samples are known, one entry a row."""
 
     digest: Digests
-    """The hash of `Read.identity`."""
+    """That of `Read.identity`; 0 if it is not known."""
     known: Mask
     """Whether there is one."""
     own: Mask
@@ -110,11 +110,11 @@ class Identities:
         """Those of all ``parts``, one after the other."""
         begins = np.cumsum([0, *(len(part.known) for part in parts)]).tolist()
         return Identities(
-            digest=np.concatenate([halves(b""), *(part.digest for part in parts)]),
+            digest=np.concatenate([digests_of([]), *(part.digest for part in parts)]),
             known=np.concatenate([np.empty(0, np.bool_), *(part.known for part in parts)]),
             own=np.concatenate([np.empty(0, np.bool_), *(part.own for part in parts)]),
             id=np.concatenate([np.empty(0, np.uint64), *(part.id for part in parts)]),
-            timed=np.concatenate([halves(b""), *(part.timed for part in parts)]),
+            timed=np.concatenate([digests_of([]), *(part.timed for part in parts)]),
             ids={
                 begin + row: each for begin, part in zip(begins, parts, strict=False) for row, each in part.ids.items()
             },
@@ -235,7 +235,7 @@ class Extractor:
         self._files: list[FileRead] = []
         self._rows = _Rows()
         self._gathered: list[bytes] = []
-        self._origins: list[tuple[int, int]] = []
+        self._origins: list[tuple[int, Integers]] = []
         self._size = 0
         self._budgets: dict[int, list[LooseBudget]] = {}
         self._parts: set[int] = set()
@@ -259,17 +259,14 @@ class Extractor:
     def result(self) -> Extract:
         """All that was read."""
         self._read_gathered()
-        table, identities = self._rows.build(keep_ids=self._keep_ids)
-        loose = []
-        for file, budgets in sorted(self._budgets.items()):
-            budgets.sort(key=lambda each: each[:3])
-            if file in self._parts:
-                loose += budgets
-            else:
-                join_file(table, file, self._rows.places, budgets)
+        samples, identities = self._rows.build(keep_ids=self._keep_ids)
+        budgets = sorted((each for of_file in self._budgets.values() for each in of_file), key=lambda each: each[:3])
+        loose = [each for each in budgets if each.file in self._parts]
+        if len(loose) < len(budgets):
+            samples = joined(samples, self._rows.places, (each for each in budgets if each.file not in self._parts))
         return Extract(
             files=tuple(self._files),
-            samples=table.build(),
+            samples=samples,
             identities=identities,
             complaints=tuple(
                 Complaint(file, reason, each.count, tuple(each.first()))
@@ -295,21 +292,15 @@ class Extractor:
             error = _reason(failed)
         return FileRead((status.st_dev, status.st_ino), error, self._scanner.line_ends)
 
-    def _take(self, piece: Line | Block | Fragment) -> None:
+    def _take(self, piece: Lines | Fragment) -> None:
         file = len(self._files)
         match piece:
-            case Line(number, text):
+            case Lines(numbers, text):
                 self._gathered.append(text)
-                self._origins.append((file, number))
+                self._origins.append((file, numbers))
                 self._size += len(text)
-                if self._size > _AT_ONCE:
+                if self._size >= _AT_ONCE:
                     self._read_gathered()
-            case Block(number, text):
-                found = regular(text)
-                numbers = found.samples.line
-                self._rows.add_regular(found, np.full(len(numbers), file), numbers + (number - 1))
-                for line in found.rest:
-                    self._read_line(text[line.begin : line.end], file, line.number + number - 1)
             case Fragment():
                 self._read_fragment(piece, file)
 
@@ -318,18 +309,16 @@ class Extractor:
         if not self._gathered:
             return
         text = b"".join(self._gathered)
-        origins = np.array(self._origins)
+        files = np.repeat([file for file, _ in self._origins], [len(numbers) for _, numbers in self._origins])
+        numbers = np.concatenate([numbers for _, numbers in self._origins])
         self._gathered, self._origins, self._size = [], [], 0
         found = regular(text)
-        of_rows = origins[found.samples.line - 1]
-        self._rows.add_regular(found, of_rows[:, 0], of_rows[:, 1])
+        rows = found.samples.line - 1
+        self._rows.add_regular(found, files[rows], numbers[rows])
         for line in found.rest:
-            file, number = origins[line.number - 1].tolist()
-            self._read_line(text[line.begin : line.end], file, number)
-
-    def _read_line(self, text: bytes, file: int, number: int) -> None:
-        for fragment in self._scanner.fragments_of(text, number):
-            self._read_fragment(fragment, file)
+            file, number = int(files[line.number - 1]), int(numbers[line.number - 1])
+            for fragment in self._scanner.fragments_of(text[line.begin : line.end], number):
+                self._read_fragment(fragment, file)
 
     def _read_fragment(self, fragment: Fragment, file: int) -> None:
         *before, place = self._last
@@ -345,18 +334,20 @@ class Extractor:
                 self._rows.add(sample, identity, (file, fragment.line, place), own=own)
 
 
-def join_file(table: Table, file: int, places: Integers, budgets: Sequence[LooseBudget]) -> None:
-    """Give the samples of ``file`` what the ``[TOKEN_BUDGET]`` records of it say.
+def joined(samples: Samples, places: Integers, budgets: Iterable[LooseBudget]) -> Samples:
+    """The samples with what the ``[TOKEN_BUDGET]`` records of their files say.
 
     Args:
-        table: the samples of all files, in their order.
-        file: its index.
-        places: of each sample of the table, which record of its line it is.
+        samples: in the order of their files and lines.
+        places: of each sample, which record of its line it is.
         budgets: the records, in their order.
     """
-    begin, end = np.searchsorted(table.column("file"), (file, file + 1)).tolist()
-    rows = zip(table.column("line")[begin:end].tolist(), places[begin:end].tolist(), range(begin, end), strict=True)
-    join_rows(table, rows, (each[1:] for each in budgets))
+    table = Table([samples])
+    for file, of_file in groupby(budgets, key=lambda each: each.file):
+        begin, end = np.searchsorted(table.column("file"), (file, file + 1)).tolist()
+        rows = zip(table.column("line")[begin:end].tolist(), places[begin:end].tolist(), range(begin, end), strict=True)
+        join_rows(table, rows, (each[1:] for each in of_file))
+    return table.build()
 
 
 class _Complaints:
@@ -384,10 +375,12 @@ class _Rows:
     def __init__(self) -> None:
         self._regular: list[tuple[Samples, Digests]] = []
         self._columns = SampleColumns()
-        self._digests: list[bytes] = []
+        self._digests = _DigestColumn()
+        self._timed = _DigestColumn()
+        self._known: list[bool] = []
         self._places: list[int] = []
         self._own: list[bool] = []
-        self._ids: dict[int, tuple[str, bytes]] = {}
+        self._ids: dict[int, str] = {}
         self.places: Integers = np.empty(0, np.int64)
         """Of each row that was built: which record of its line it is, from 0."""
 
@@ -395,18 +388,20 @@ class _Rows:
         """Add a sample, which was read at this file, line and place in the line."""
         file, line, place = at
         row = self._columns.add(sample, file, line)
-        self._digests.append(b"" if identity is None else digest_of(identity))
+        self._digests.add(identity or "")
+        self._known.append(identity is not None)
         self._places.append(place)
         self._own.append(own)
         if own and identity is not None and sample.id is not None:
-            self._ids[row] = (sample.id, timed_digest(identity, sample))
+            self._ids[row] = sample.id
+            self._timed.add(timed(identity, sample))
 
     def add_regular(self, found: Regular, files: Integers, lines: Integers) -> None:
         """Add the regular lines of a block, which stand on these ``lines`` of these ``files``."""
         if len(lines):
-            self._regular.append((replace(found.samples, file=files, line=lines), halves(found.digest.tobytes())))
+            self._regular.append((replace(found.samples, file=files, line=lines), found.digest))
 
-    def build(self, *, keep_ids: bool) -> tuple[Table, Identities]:
+    def build(self, *, keep_ids: bool) -> tuple[Samples, Identities]:
         """All rows in the order of files, lines and places, and their identities."""
         irregular = self._columns.build()
         parts = [samples for samples, _ in self._regular] + [irregular]
@@ -415,48 +410,68 @@ class _Rows:
         places = np.zeros(n, np.int64)
         places[regular:] = self._places
         known = np.ones(n, np.bool_)
-        known[regular:] = [bool(each) for each in self._digests]
+        known[regular:] = self._known
         own = np.zeros(n, np.bool_)
         own[regular:] = self._own
         id = np.zeros(n, np.uint64)
-        for row, (text, _) in self._ids.items():
+        for row, text in self._ids.items():
             id[regular + row] = hash_of_id(text)
-        digests = [digest for _, digest in self._regular]
-        digests.append(halves(b"".join(each or bytes(16) for each in self._digests)))
+        digest = np.concatenate([*(digest for _, digest in self._regular), self._digests.build()])
+        digest[~known] = 0
         order = np.lexsort((places, table.column("line"), table.column("file")))
         new = np.empty(n, np.int64)
         new[order] = np.arange(n)
-        at = {row: int(new[regular + row]) for row in self._ids}
+        at = new[[regular + row for row in self._ids]]
         self.places = places[order]
-        return Table([table.build(order)]), Identities(
-            digest=np.concatenate(digests)[order],
+        return table.build(order), Identities(
+            digest=digest[order],
             known=stored(known[order]),
             own=stored(own[order]),
             id=stored(id[order]),
-            timed=halves(b"".join(self._ids[row][1] for row in sorted(at, key=lambda row: at[row]))),
-            ids={at[row]: text for row, (text, _) in self._ids.items()} if keep_ids else {},
+            timed=self._timed.build()[np.argsort(at)],
+            ids=dict(zip(at.tolist(), self._ids.values(), strict=True)) if keep_ids else {},
         )
 
 
-def digest_of(identity: str) -> bytes:
-    """The 16 bytes by which copies of a line are known."""
-    return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+class _DigestColumn:
+    """The digests of texts that come one by one."""
+
+    def __init__(self) -> None:
+        self._built = [digests_of([])]
+        self._texts: list[bytes] = []
+        self._size = 0
+
+    def add(self, text: str) -> None:
+        """Add that of ``text``."""
+        self._texts.append(encoded(text))
+        self._size += len(self._texts[-1])
+        if self._size > _AT_ONCE:
+            self._take()
+
+    def build(self) -> Digests:
+        """Those of all texts."""
+        self._take()
+        return np.concatenate(self._built)
+
+    def _take(self) -> None:
+        self._built.append(digests_of(self._texts))
+        self._texts, self._size = [], 0
 
 
-def timed_digest(identity: str, sample: Sample) -> bytes:
-    """The same with the call's time: the identity of calls to a stand-in, which gives every call the same id."""
-    return digest_of(f"{identity} at {sample.time}")
+def encoded(identity: str) -> bytes:
+    """What is hashed of an identity."""
+    return identity.encode("utf-8", "surrogatepass")
+
+
+def timed(identity: str, sample: Sample) -> str:
+    """The identity of a call to a stand-in, which gives every call the same id: the line with the call's time."""
+    return f"{identity} at {sample.time}"
 
 
 def hash_of_id(id: str) -> int:
     """A number that stands for a call's own id. Not 0."""
     digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little") or 1
-
-
-def halves(digests: bytes) -> Digests:
-    """Digests as pairs of numbers."""
-    return np.frombuffer(digests, np.uint64).reshape(-1, 2)
 
 
 def hash_of_ending(text: bytes) -> bytes:

@@ -7,68 +7,45 @@ be looked at by itself; text in a wide encoding, and lines longer than the buffe
 from __future__ import annotations
 
 import io
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from pytest_token_telemetry.sources.formats import NEEDLES, telemetry_scanner
 from pytest_token_telemetry.sources.scan import Fragment, Scanner, is_wide
+from pytest_token_telemetry.sources.search import Search, fastest_find
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
+
+    from pytest_token_telemetry.columns import Integers
+    from pytest_token_telemetry.sources.search import Find
 
 BUFFER = 1 << 20
 """Bytes of the buffer: in the fastest range that was measured, and more than any line of a real log has."""
 
 _MARK = 4
 """Bytes that tell the encoding."""
-
 _WORTH_NUMPY = 1 << 12
 """Bytes from which on numpy counts line ends faster than `bytes.count`."""
 
 
-_DENSE_HITS = 64
-_DENSE_BYTES = 1500
-"""A block that has so many tagged lines, each in so few bytes on average, is given away whole."""
+class Lines(NamedTuple):
+    """Lines with a needle, and perhaps others near them."""
 
-
-class Line(NamedTuple):
-    """A line with a tag, or what only looks like one."""
-
-    number: int
-    """From 1."""
+    numbers: Integers
+    """Of each line, from 1."""
     text: bytes
-    """With its line end, and without NUL."""
+    """The lines, each with its line end, and without NUL."""
 
 
-class Block(NamedTuple):
-    """Lines of which many have a tag."""
-
-    number: int
-    """Of the first, from 1."""
-    text: bytes
-    """Whole lines, without NUL."""
-
-
-Find: TypeAlias = "Callable[[bytearray, bytes, int, int], int]"
-
-Piece: TypeAlias = "Line | Block | Fragment"
+Piece: TypeAlias = "Lines | Fragment"
 """What a file comes in. A fragment is what a `Scanner` found by itself."""
 
 
 def line_scanner(buffer: int = BUFFER, on_read: Callable[[int], None] | None = None) -> LineScanner:
     """A scanner for the records of all formats: see `LineScanner`."""
-    return LineScanner(telemetry_scanner(), NEEDLES, buffer, on_read)
-
-
-def fastest_find() -> Find:
-    """How to find a text in a buffer: with stringzilla, if the extra ``[fast]`` is installed, else as Python does."""
-    try:
-        from stringzilla import find
-    except ImportError:
-        return bytearray.find
-    return cast("Find", find)
+    return LineScanner(telemetry_scanner(), NEEDLES, buffer, on_read, fastest_find())
 
 
 class LineScanner:
@@ -84,14 +61,13 @@ class LineScanner:
     ) -> None:
         """A fast way to the results of ``scanner``, each of whose tags begins with one of ``needles``.
 
-        ``on_read`` is called with the number of bytes of each read, of at most ``buffer`` bytes. ``find`` is as
-        `bytearray.find`; ``None``: the fastest one that is installed.
+        ``on_read`` is called with the number of bytes of each read, of at most ``buffer`` bytes. ``find`` is as in
+        `Search`.
         """
         self._scanner = scanner
-        self._needles = needles
+        self._search = Search(needles, find)
         self._buffer = bytearray(max(buffer, _MARK))
         self._on_read = on_read
-        self._find = find or fastest_find()
         self.left = 0
         """How many bytes were asked for and are not there, once all was read."""
         self.line_ends = 0
@@ -103,11 +79,12 @@ class LineScanner:
             if isinstance(piece, Fragment):
                 yield piece
             else:
-                yield from self.fragments_of(piece.text, piece.number)
+                for number, text in zip(piece.numbers.tolist(), piece.text.split(b"\n"), strict=False):
+                    yield from self.fragments_of(text + b"\n", number)
 
     def fragments_of(self, text: bytes, line: int) -> Iterator[Fragment]:
         """The records in ``text``, plain lines of which the first is ``line``."""
-        return self._shifted((text,), line, plain=True)
+        return self._scanner.fragments_of(iter((text,)), line=line, plain=True)
 
     def pieces(self, descriptor: int, begin: int, end: int) -> Iterator[Piece]:
         """All that may hold records, in its order, from byte ``begin`` of the open file ``descriptor`` to byte ``end``.
@@ -138,9 +115,8 @@ class LineScanner:
                 yield from self._rest(file, filled, plain=True)
                 return
             is_first = False
-            line = self.line_ends + 1
-            self.line_ends += _line_ends(buffer, 0, whole)
-            yield from self._in_lines(whole, line)
+            if (lines := self._in_lines(whole)) is not None:
+                yield lines
             if at_end:
                 yield from self.fragments_of(bytes(view[whole:filled]), self.line_ends + 1)
                 return
@@ -166,47 +142,38 @@ class LineScanner:
                 yield block
                 got = self._read(file, memoryview(self._buffer))
 
-        return self._shifted(blocks(), line, plain=plain)
+        return self._scanner.fragments_of(blocks(), line=line, plain=plain)
 
-    def _in_lines(self, whole: int, line: int) -> Iterator[Piece]:
-        """What may hold records in the buffer's first ``whole`` bytes, whole lines, of which the first is ``line``."""
+    def _in_lines(self, whole: int) -> Lines | None:
+        """What may hold records in the buffer's first ``whole`` bytes, whole lines. They are counted."""
         text = self._buffer
         if text.find(0, 0, whole) >= 0:  # as in UTF-16 without a mark
             text = text[:whole].replace(b"\0", b"")
             whole = len(text)
-        counted = 0
-        for hits, (begin, end) in enumerate(self._tagged(text, whole)):
-            line += _line_ends(text, counted, begin)
-            counted = begin
-            if hits == 0:
-                first = begin
-            if hits == _DENSE_HITS and begin - first < _DENSE_HITS * _DENSE_BYTES:
-                yield Block(line, bytes(text[begin:whole]))
-                return
-            yield Line(line, bytes(text[begin : end + 1]))
-
-    def _tagged(self, text: bytearray, whole: int) -> Iterator[tuple[int, int]]:
-        """Where each line with a needle begins, and where its line end is."""
-        find, needles = self._find, self._needles
-        found = [find(text, needle, 0, whole) for needle in needles]
-        while True:
-            at = min((each for each in found if each >= 0), default=-1)
-            if at < 0:
-                return
-            end = text.find(b"\n", at, whole)
-            yield text.rfind(b"\n", 0, at) + 1, end
-            found = [
-                find(text, needle, end, whole) if 0 <= each < end else each
-                for needle, each in zip(needles, found, strict=True)
-            ]
-
-    def _shifted(self, raw: Iterable[bytes], line: int, *, plain: bool) -> Iterator[Fragment]:
-        """The records in ``raw``, which begins on ``line``."""
-        for fragment in self._scanner.fragments_of(iter(raw), plain=plain):
-            yield fragment if line == 1 else replace(fragment, line=fragment.line + line - 1)
+        hits, dense = self._search.hits(text, whole)
+        if not hits and dense == whole:
+            self.line_ends += _line_ends(text, whole)
+            return None
+        is_end = np.frombuffer(text, np.uint8, whole) == ord("\n")
+        view = memoryview(text)
+        dense = text.rfind(b"\n", 0, dense) + 1
+        begin = end = 0
+        numbers, lines = [], []
+        for at in hits:
+            if end <= at < dense:
+                next_one = text.rfind(b"\n", end, at) + 1 or end
+                self.line_ends += int(np.count_nonzero(is_end[begin:next_one]))
+                begin = next_one
+                end = text.find(b"\n", at, whole) + 1
+                numbers.append(self.line_ends + 1)
+                lines.append(view[begin:end])
+        self.line_ends += int(np.count_nonzero(is_end[begin:dense]))
+        rest = np.arange(np.count_nonzero(is_end[dense:])) + (self.line_ends + 1)
+        self.line_ends += len(rest)
+        return Lines(np.concatenate([np.array(numbers, np.int64), rest]), b"".join([*lines, view[dense:whole]]))
 
 
-def _line_ends(text: bytearray, begin: int, end: int) -> int:
-    if end - begin < _WORTH_NUMPY:
-        return text.count(b"\n", begin, end)
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8, end - begin, begin) == ord("\n")))
+def _line_ends(text: bytearray, size: int) -> int:
+    if size < _WORTH_NUMPY:
+        return text.count(b"\n", 0, size)
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8, size) == ord("\n")))

@@ -84,9 +84,10 @@ def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Reco
     for extract in extracts:
         files.add(extract, origins[begin : begin + len(extract.files)])
         begin += len(extract.files)
-    suspects = find_suspects(files.parts, tests.calls)
+    copies = tests.calls.copies()
+    suspects = find_suspects(files.parts, tests.calls, copies)
     table = Table(chain([tests.columns.build()], files.samples()))
-    left_out = copies_left_out(table, suspects, tests.calls)
+    left_out = copies_left_out(table, suspects, tests.calls, copies)
     samples = table.build(_all_but(left_out, len(table)))
     names, kinds = [*tests.names, *files.names], ["test"] * len(tests.names) + ["file"] * len(files.names)
     return Merged(

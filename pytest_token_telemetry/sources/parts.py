@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from pytest_token_telemetry.sources.extract import (
     Identities,
     Loose,
     LooseBudget,
-    join_file,
+    joined,
 )
 from pytest_token_telemetry.table import Table
 
@@ -63,10 +62,7 @@ def settled(extract: Extract) -> Extract:
     """``extract``, of which no file has a next part: the samples know what their ``[TOKEN_BUDGET]`` records say."""
     if extract.loose is None:
         return extract
-    table = Table([extract.samples])
-    for file, budgets in groupby(extract.loose.budgets, key=lambda each: each.file):
-        join_file(table, file, extract.loose.places, list(budgets))
-    return replace(extract, samples=table.build(), loose=None)
+    return replace(extract, samples=joined(extract.samples, extract.loose.places, extract.loose.budgets), loose=None)
 
 
 def _renumbered(part: Placed, files: dict[int, FileRead]) -> Extract:

@@ -80,16 +80,17 @@ class Scanner:
         """
         return self.fragments_of(self._read(descriptor))
 
-    def fragments_of(self, raw: Iterator[bytes], *, plain: bool = False) -> Iterator[Fragment]:
+    def fragments_of(self, raw: Iterator[bytes], *, line: int = 1, plain: bool = False) -> Iterator[Fragment]:
         """The records in ``raw``, a text that comes in blocks, in their order.
 
-        With ``plain`` it is no text in a wide encoding, whatever it begins with.
+        The first line has the number ``line``. With ``plain`` it is no text in a wide encoding, whatever it begins
+        with.
 
         Raises:
             OSError: the text mixes encodings in a way that would lose records.
         """
         text = b""
-        lines = 1  # the line that text[counted] stands on
+        lines = line  # the line that text[counted] stands on
         counted = 0
         searched = 0  # no undecided tag begins before text[searched]
         previous = 0  # where the text after the previous tag begins

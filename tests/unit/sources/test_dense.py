@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, fields
 from datetime import datetime
-from hashlib import blake2b
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from pytest_token_telemetry.recording.record import FINISH_REASONS, line
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources import autopack, dense, formats
 from pytest_token_telemetry.sources.dense import Line, Regular, regular
+from pytest_token_telemetry.sources.digests import digests_of
 from pytest_token_telemetry.sources.formats import parse, telemetry_scanner
 from pytest_token_telemetry.sources.records import Budget, Read, Unusable
 from tests.lines import stamp, v2
@@ -48,7 +48,7 @@ def one_by_one(text: bytes, before: int = 0) -> list[Record]:
         record = parse(fragment)
         if isinstance(record, Read):
             identity = record.identity
-            digest = None if identity is None else blake2b(identity.encode(), digest_size=16).digest()
+            digest = None if identity is None else digests_of([identity.encode()]).tobytes()
             found.append((before + fragment.line - 1, Known(record.sample, digest)))
         else:
             found.append((before + fragment.line - 1, record))

@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-import sys
 import tempfile
-import types
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pytest_token_telemetry.sources import search
 from pytest_token_telemetry.sources.formats import NEEDLES, telemetry_scanner
-from pytest_token_telemetry.sources.lines import Find, LineScanner, fastest_find, line_scanner
+from pytest_token_telemetry.sources.lines import LineScanner, line_scanner
 from pytest_token_telemetry.sources.scan import LOOK_BACK, RECORD_LIMIT, Fragment
+from pytest_token_telemetry.sources.search import Find
 from tests.lines import v2
 from tests.unit.sources.test_scan import HEAD, PIECES, contents
 
@@ -50,18 +50,22 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "a.log"
 
 
-@pytest.fixture(params=["python", "stringzilla"])
-def find(request: pytest.FixtureRequest) -> Find:
+@pytest.fixture(params=["numpy", "python", "stringzilla"])
+def find(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Find | None:
     """Every way to find a text."""
-    if request.param == "python":
-        return bytearray.find
+    match request.param:
+        case "numpy":
+            monkeypatch.setattr(search, "_WORTH_NUMPY", 1)
+            return None
+        case "python":
+            return None  # as for short texts
     return pytest.importorskip("stringzilla", reason="the extra 'fast' is not installed").find
 
 
 @settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(contents(), min_size=1, max_size=3), st.integers(0, len(HEAD)), st.integers(1, 200))
 def test_one_buffer_finds_in_one_file_after_the_other_what_the_simple_scanner_finds(
-    find: Find, texts: list[bytes], cut: int, buffer: int
+    find: Find | None, texts: list[bytes], cut: int, buffer: int
 ) -> None:
     scanner = LineScanner(telemetry_scanner(), NEEDLES, buffer, find=find)
     with tempfile.TemporaryDirectory() as directory:
@@ -73,7 +77,7 @@ def test_one_buffer_finds_in_one_file_after_the_other_what_the_simple_scanner_fi
 
 @settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(PIECES | st.just(b"\n") | st.just(v2().encode()), max_size=30).map(b"".join), st.integers(1, 2000))
-def test_records_in_lines_of_any_kind_are_found(find: Find, text: bytes, buffer: int) -> None:
+def test_records_in_lines_of_any_kind_are_found(find: Find | None, text: bytes, buffer: int) -> None:
     scanner = LineScanner(telemetry_scanner(), NEEDLES, buffer, find=find)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "a.log")
@@ -148,12 +152,3 @@ def test_parts_of_a_file_add_up_to_it(text: bytes, buffer: int, choice: st.DataO
                 lines += scanner.line_ends
         assert found == simply(path)
     assert lines == text.count(b"\n") + 1
-
-
-def test_the_fast_find_is_taken_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "stringzilla", None)
-    assert fastest_find() is bytearray.find
-    module = types.ModuleType("stringzilla")
-    module.find = lambda *_: -1  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "stringzilla", module)
-    assert fastest_find() is module.find

@@ -1,0 +1,96 @@
+"""Find where some needles stand in a buffer, as fast as what is installed allows."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+_WORTH_NUMPY = 1 << 14
+"""Bytes from which on numpy finds pairs of bytes faster than `bytearray.find` finds needles."""
+
+_DENSE_HITS = 64
+_DENSE_BYTES = 1500
+"""A text is dense from where it has so many hits, each in so few bytes on average."""
+
+Find: TypeAlias = "Callable[[bytearray, bytes, int, int], int]"
+
+
+class Hits(NamedTuple):
+    """Where needles stand in a text."""
+
+    sparse: list[int]
+    """In order, as far as the text is not dense."""
+    dense: int
+    """Where the text begins to be dense: all that follows has to be looked at. The text's size, if it is not."""
+
+
+def fastest_find() -> Find | None:
+    """How stringzilla finds a text in a buffer, if the extra ``[fast]`` is installed."""
+    try:
+        from stringzilla import find
+    except ImportError:
+        return None
+    return cast("Find", find)
+
+
+class Search:
+    """Searches for needles of at least three bytes."""
+
+    def __init__(self, needles: Sequence[bytes], find: Find | None = None) -> None:
+        """``find`` is as `bytearray.find`; ``None``: there is none that is faster than numpy."""
+        self._needles = tuple(needles)
+        self._find = find or bytearray.find
+        self._alike = [] if find else _alike(needles)
+
+    def hits(self, text: bytearray, size: int) -> Hits:
+        """Where needles stand in the first ``size`` bytes of ``text``."""
+        dense = size
+        found: list[int] = []
+        for places in self._every(text, size):
+            near: list[int] = []
+            for at in places:
+                if at >= dense:
+                    break
+                near.append(at)
+                if len(near) > _DENSE_HITS and at - near[-_DENSE_HITS] < _DENSE_HITS * _DENSE_BYTES:
+                    dense = near[-_DENSE_HITS]
+                    break
+            found += near
+        return Hits(sorted(at for at in found if at < dense), dense)
+
+    def _every(self, text: bytearray, size: int) -> list[Iterator[int]]:
+        """The places of needles, of some after the other, each in order."""
+        if size < _WORTH_NUMPY or not self._alike:
+            return [_places(text, needle, size, self._find) for needle in self._needles]
+        return [
+            _places(text, needles[0], size, self._find) if len(needles) == 1 else _candidates(text, needles, size)
+            for needles in self._alike
+        ]
+
+
+def _places(text: bytearray, needle: bytes, size: int, find: Find) -> Iterator[int]:
+    at = find(text, needle, 0, size)
+    while at >= 0:
+        yield at
+        at = find(text, needle, at + len(needle), size)
+
+
+def _alike(needles: Sequence[bytes]) -> list[tuple[bytes, ...]]:
+    """The needles that begin with the same two bytes, together."""
+    return [tuple(group) for _, group in groupby(sorted(needles), key=lambda needle: needle[:2])]
+
+
+def _candidates(text: bytearray, needles: tuple[bytes, ...], size: int) -> Iterator[int]:
+    """Where ``needles`` stand that begin with the same two bytes: a pass over all pairs takes less than one search."""
+    pair = np.uint16(int.from_bytes(needles[0][:2], "little"))
+    even, odd = (np.frombuffer(text, "<u2", (size - first) // 2, first) == pair for first in (0, 1))
+    places = np.concatenate([2 * np.flatnonzero(even), 2 * np.flatnonzero(odd) + 1])
+    third = np.frombuffer(text, np.uint8)[np.minimum(places + 2, size - 1)]
+    places = places[np.isin(third, [needle[2] for needle in needles])]
+    places.sort()
+    return (at for at in places.tolist() if text.startswith(needles, at, size))
