@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     Done = tuple[Planned, Extract]
 
-_WORTH_PROCESSES = 1.0
-"""Seconds of work that are worth starting processes for: two take about 0.3 s to start."""
+_WORTH_PROCESSES = 0.7
+"""Seconds of work that are worth starting a process for: one takes about 0.2 s to start, while this one reads on."""
 
-_LOOK_FIRST = 0.25
+_LOOK_FIRST = 0.1
 """Seconds to read in this process before the work ahead is estimated from them."""
 
 _PER_BYTE, _PER_FILE = 1e-9, 2e-5
@@ -59,7 +59,7 @@ class Progress:
     files: int = 0
     size: int = 0
     processes: int = 1
-    """Of our own that read."""
+    """That read: this one, and those that it starts."""
 
     def count(self, size: int, files: int = 0) -> None:
         """Add what was read."""
@@ -76,7 +76,7 @@ class Scan:
     buffer: int = BUFFER
     """Bytes that are read at a time, if that is done in this process."""
     jobs: int | None = 1
-    """Processes; ``None``: as many as are worth it."""
+    """Processes, of which this is one; ``None``: as many as are worth it."""
     executor: Callable[[], AbstractContextManager[Executor]] | None = None
     """Where to run the tasks instead."""
     bounds: Bounds | None = None
@@ -102,7 +102,7 @@ class Scan:
         if self.executor is not None:
             work = plan(pieces, self.bounds or ELSEWHERE, keep_ids=keep_ids)
             with self.executor() as executor:
-                return list(joined(self._with(executor, work, _WAITING)))
+                return list(joined(_Tasks(executor, work, _WAITING, self.progress).done()))
         jobs = _processors() if self.jobs is None else self.jobs
         if jobs == 1:
             return [self._here(pieces, keep_ids)]
@@ -139,42 +139,83 @@ class Scan:
                 pass
         yield from map(self._one_here, rest)
 
-    def _one_here(self, planned: Planned) -> Done:
+    def _one_here(self, planned: Planned, between: Callable[[], None] | None = None) -> Done:
+        """Do ``planned`` in this process. ``between`` is called now and then."""
+
+        def on_read(size: int) -> None:
+            self.progress.count(size)
+            if between is not None:
+                between()
+
         self.progress.files += planned.files
-        return planned, extract(planned.task, self.buffer, self.progress.count)
+        return planned, extract(planned.task, self.buffer, on_read)
 
     def _apart(self, work: Iterable[Planned], jobs: int) -> list[Done]:
-        """Do the ``work`` in processes.
+        """Do the ``work`` here and in other processes.
 
         Raises:
             OSError: none can be started.
         """
-        self.progress.processes = jobs
-        with _processes(jobs) as processes:
-            return self._with(processes, work, 2 * jobs)
+        with _processes(jobs - 1) as processes:
+            self.progress.processes = jobs
+            return _Tasks(processes, work, 2 * (jobs - 1), self.progress).done(self._one_here)
 
-    def _with(self, executor: Executor, work: Iterable[Planned], most: int) -> list[Done]:
-        """Do the ``work`` with ``executor``, which gets no more than ``most`` tasks at a time."""
-        left = enumerate(work)
-        found: dict[int, Done] = {}
-        waiting: dict[Future[Extract], tuple[int, Planned]] = {}
-        ended: SimpleQueue[Future[Extract]] = SimpleQueue()
+
+class _Tasks:
+    """Tasks on their way to an executor and back."""
+
+    def __init__(self, executor: Executor, work: Iterable[Planned], most: int, progress: Progress) -> None:
+        """The ``executor`` gets no more than ``most`` tasks at a time."""
+        self._executor = executor
+        self._left = enumerate(work)
+        self._most = most
+        self._progress = progress
+        self._found: dict[int, Done] = {}
+        self._waiting: dict[Future[Extract], tuple[int, Planned]] = {}
+        self._ended: SimpleQueue[Future[Extract]] = SimpleQueue()
+
+    def done(self, here: Callable[[Planned, Callable[[], None]], Done] | None = None) -> list[Done]:
+        """All tasks, in their order, when they are done.
+
+        ``here`` does one in this process, if there is no executor free for it, and looks after the others meanwhile.
+        """
         try:
             while True:
-                for at, planned in islice(left, most - len(waiting)):
-                    future = _submit(executor, planned)
-                    waiting[future] = at, planned
-                    future.add_done_callback(ended.put)
-                if not waiting:
-                    return [found[at] for at in sorted(found)]
-                future = _next(ended)
-                at, planned = waiting.pop(future)
-                found[at] = planned, _result(future, planned, [each for _, each in waiting.values()])
-                self.progress.count(planned.size, planned.files)
+                self._look_after()
+                mine = self._one_to_do() if here else None
+                if here and mine is not None:
+                    at, planned = mine
+                    self._found[at] = here(planned, self._look_after)
+                elif self._waiting:
+                    self._take(_next(self._ended))
+                else:
+                    return [self._found[at] for at in sorted(self._found)]
         except BaseException:
-            for future in waiting:
+            for future in self._waiting:
                 future.cancel()
             raise
+
+    def _look_after(self) -> None:
+        """Take what has ended, and hand out as much as there may be, without waiting."""
+        while not self._ended.empty():
+            self._take(self._ended.get())
+        for at, planned in islice(self._left, self._most - len(self._waiting)):
+            future = _submit(self._executor, planned)
+            self._waiting[future] = at, planned
+            future.add_done_callback(self._ended.put)
+
+    def _one_to_do(self) -> tuple[int, Planned] | None:
+        """The next task that nobody does, handed out or not."""
+        if (one := next(self._left, None)) is not None:
+            return one
+        return next((self._waiting.pop(future) for future in [*self._waiting] if future.cancel()), None)
+
+    def _take(self, future: Future[Extract]) -> None:
+        if future not in self._waiting:  # it was taken back
+            return
+        at, planned = self._waiting.pop(future)
+        self._found[at] = planned, _result(future, planned, [each for _, each in self._waiting.values()])
+        self._progress.count(planned.size, planned.files)
 
 
 def _worth(work: Sequence[Planned], rate: float, most: int) -> int:
