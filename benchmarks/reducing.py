@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_token_telemetry.columns import NameColumn, Samples, Tenths, narrowest
-from pytest_token_telemetry.sources.extract import Extract, FileRead, Identities, halves
+from pytest_token_telemetry.sources.digests import digests_of
+from pytest_token_telemetry.sources.extract import Extract, FileRead, Identities
 from pytest_token_telemetry.sources.merge import Origin, merge
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _extract(task: int, rows: int, copied: np.ndarray | None) -> Extract:
             known=np.broadcast_to(np.True_, rows),
             own=np.broadcast_to(np.False_, rows),
             id=np.broadcast_to(np.uint64(0), rows),
-            timed=halves(b""),
+            timed=digests_of([]),
             ids={},
         ),
         complaints=(),
@@ -126,7 +127,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=120, help="bytes of memory a sample")
     options = parser.parse_args()
     workers = Workers(options.samples, options.rows)
-    origins = [Origin(f"logs/{n}.log", f"logs/run-{n % 100}") for n in range(workers.tasks * FILES)]
+    origins = [Origin(f"logs/{n}.log", f"logs/{n}.log", f"logs/run-{n % 100}") for n in range(workers.tasks * FILES)]
     before = peak()
     began = perf_counter()
     merged = merge(workers.extracts(), origins, None)

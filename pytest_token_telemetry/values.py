@@ -7,8 +7,9 @@ setting's name. Rates and limits become exact fractions, because ``7 / 100 * 100
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from fnmatch import translate
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -153,8 +154,19 @@ def glob(text: str) -> str:
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
     """True if ``path``, relative with '/', matches one of ``patterns``: by its name, unless a pattern has a '/'."""
-    name = path.rpartition("/")[2]
-    return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)
+    of_name, of_path = _compiled(tuple(patterns))
+    return of_name(path.rpartition("/")[2]) is not None or of_path(path) is not None
+
+
+_Match: TypeAlias = "Callable[[str], re.Match[str] | None]"
+
+
+@lru_cache
+def _compiled(patterns: tuple[str, ...]) -> tuple[_Match, _Match]:
+    """What matches names, and what matches paths."""
+    of_names = [translate(pattern) for pattern in patterns if "/" not in pattern]
+    of_paths = [translate(pattern) for pattern in patterns if "/" in pattern]
+    return tuple(re.compile("|".join(found) or "(?!)").match for found in (of_names, of_paths))  # type: ignore[return-value] # two
 
 
 def estimator(text: str) -> Location:

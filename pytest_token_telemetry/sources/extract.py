@@ -49,8 +49,7 @@ _AT_ONCE = 1 << 20
 """Bytes of gathered lines, or of identities, that are read at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileRead:
+class FileRead(NamedTuple):
     """What became of one file."""
 
     identity: tuple[int, int] | None

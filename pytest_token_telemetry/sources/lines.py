@@ -6,13 +6,13 @@ be looked at by itself; text in a wide encoding, and lines longer than the buffe
 
 from __future__ import annotations
 
-import io
+import os
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from pytest_token_telemetry.sources.formats import NEEDLES, telemetry_scanner
-from pytest_token_telemetry.sources.scan import Fragment, Scanner, is_wide
+from pytest_token_telemetry.sources.scan import WIDE_BEGINS, Fragment, Scanner, is_wide
 from pytest_token_telemetry.sources.search import Search, fastest_find
 
 if TYPE_CHECKING:
@@ -96,41 +96,41 @@ class LineScanner:
             OSError: the file cannot be read, or mixes encodings in a way that would lose records.
         """
         buffer, view = self._buffer, memoryview(self._buffer)
-        file = io.FileIO(descriptor, closefd=False)
-        file.seek(begin)
+        os.lseek(descriptor, begin, os.SEEK_SET)
         self.left = end - begin
         self.line_ends = filled = 0
         is_first = True
         while True:
-            got = self._read(file, view[filled:])
+            got = self._read(descriptor, view[filled:])
             filled += got
             at_end = not got or not self.left
             if is_first and filled < _MARK and not at_end:
                 continue
-            if is_first and not begin and is_wide(bytes(view[: min(filled, _MARK)])):
-                yield from self._rest(file, filled, plain=False)
+            if is_first and not begin and buffer[0] in WIDE_BEGINS and is_wide(bytes(view[: min(filled, _MARK)])):
+                yield from self._rest(descriptor, filled, plain=False)
                 return
             whole = buffer.rfind(b"\n", 0, filled) + 1
             if not whole and filled == len(buffer) and not at_end:
-                yield from self._rest(file, filled, plain=True)
+                yield from self._rest(descriptor, filled, plain=True)
                 return
             is_first = False
             if (lines := self._in_lines(whole)) is not None:
                 yield lines
             if at_end:
-                yield from self.fragments_of(bytes(view[whole:filled]), self.line_ends + 1)
+                if filled > whole:
+                    yield from self.fragments_of(bytes(view[whole:filled]), self.line_ends + 1)
                 return
             buffer[: filled - whole] = buffer[whole:filled]
             filled -= whole
 
-    def _read(self, file: io.FileIO, view: memoryview) -> int:
-        got = file.readinto(view[: self.left]) or 0
+    def _read(self, descriptor: int, view: memoryview) -> int:
+        got = _read_into(descriptor, view[: self.left])
         self.left -= got
         if got and self._on_read is not None:
             self._on_read(got)
         return got
 
-    def _rest(self, file: io.FileIO, filled: int, *, plain: bool) -> Iterator[Fragment]:
+    def _rest(self, descriptor: int, filled: int, *, plain: bool) -> Iterator[Fragment]:
         """All that stands in the buffer and behind it."""
         line = self.line_ends + 1
 
@@ -140,7 +140,7 @@ class LineScanner:
                 block = bytes(self._buffer[:got])
                 self.line_ends += block.count(b"\n")
                 yield block
-                got = self._read(file, memoryview(self._buffer))
+                got = self._read(descriptor, memoryview(self._buffer))
 
         return self._scanner.fragments_of(blocks(), line=line, plain=plain)
 
@@ -171,6 +171,14 @@ class LineScanner:
         rest = np.arange(np.count_nonzero(is_end[dense:])) + (self.line_ends + 1)
         self.line_ends += len(rest)
         return Lines(np.concatenate([np.array(numbers, np.int64), rest]), b"".join([*lines, view[dense:whole]]))
+
+
+def _read_into(descriptor: int, view: memoryview) -> int:
+    if hasattr(os, "readv"):
+        return os.readv(descriptor, (view,))
+    got = os.read(descriptor, len(view))
+    view[: len(got)] = got
+    return len(got)
 
 
 def _line_ends(text: bytearray, size: int) -> int:

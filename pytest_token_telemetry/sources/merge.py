@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -52,12 +52,13 @@ class UnusableLines:
         self.places = [*self.places, *places][:PLACES_SHOWN]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """A file to read."""
+class Origin(NamedTuple):
+    """A file to read. They are read in their order."""
 
     shown: str
     """Its path as users see it."""
+    real: str
+    """The path to open."""
     run: str
     """The run that it belongs to."""
 

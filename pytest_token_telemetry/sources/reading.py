@@ -12,7 +12,7 @@ from pytest_token_telemetry.sources.scanning import Scan
 from pytest_token_telemetry.sources.walk import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pytest_token_telemetry.columns import Samples
@@ -32,7 +32,20 @@ class Directory:
     def show(self, path: str) -> str:
         """``path``, relative to the directory, as users see it; ``.`` is the directory itself."""
         joined = self.shown if path == "." else os.path.join(self.shown, path)  # noqa: PTH118
-        return joined.replace(os.sep, "/").encode("utf-8", "backslashreplace").decode()
+        joined = joined.replace(os.sep, "/")
+        return joined if joined.isascii() else joined.encode("utf-8", "backslashreplace").decode()
+
+    def origins(self, files: Mapping[str, str]) -> Iterator[Origin]:
+        """Of ``files``, by their paths relative to the directory, each with the path to open.
+
+        The run that a file belongs to is the first directory below this one, or else this one.
+        """
+        runs: dict[str, str] = {}
+        for path, real in files.items():
+            first = path.split("/", 1)[0] if "/" in path else "."
+            if first not in runs:
+                runs[first] = self.show(first)
+            yield Origin(self.show(path), real, runs[first])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +109,13 @@ def read_directories(
         scan: how to read the files.
     """
     patterns = tuple(patterns)
-    candidates: set[_Candidate] = set()
+    candidates: list[Origin] = []
     unreadable: dict[str, str] = {}
     outside: set[str] = set()
     special: set[str] = set()
     for directory in directories:
         found = walk(directory.path, patterns)
-        candidates |= {
-            _Candidate(directory.show(path), real, _run(directory, path)) for path, real in found.files.items()
-        }
+        candidates += directory.origins(found.files)
         unreadable |= {directory.show(path): reason for path, reason in found.unreadable.items()}
         outside |= {directory.show(path) for path in found.outside}
         special |= {directory.show(path) for path in found.special}
@@ -113,7 +124,7 @@ def read_directories(
     began = time.perf_counter()
     extracts = scan.read([each.real for each in ordered], keep_ids=recorded is not None)
     scanned = Scanned(scan.progress.files, scan.progress.size, time.perf_counter() - began, scan.progress.processes)
-    merged = merge(_given_up(extracts), [Origin(each.shown, each.run) for each in ordered], recorded)
+    merged = merge(_given_up(extracts), ordered, recorded)
     return Reading(
         samples=merged.samples,
         files=tuple(merged.files),
@@ -134,23 +145,9 @@ def _given_up(extracts: list[Extract]) -> Iterator[Extract]:
         yield extracts.pop()
 
 
-def _each_once(candidates: list[_Candidate]) -> list[_Candidate]:
+def _each_once(candidates: list[Origin]) -> list[Origin]:
     """Without those that an earlier one is a link to, or that lie in a directory that was given twice."""
-    first: dict[str, _Candidate] = {}
+    first: dict[str, Origin] = {}
     for each in candidates:
         first.setdefault(each.real, each)
     return list(first.values())
-
-
-def _run(directory: Directory, path: str) -> str:
-    """The run that a file belongs to: the first directory below the given one, or else that one."""
-    return directory.show(path.split("/")[0] if "/" in path else ".")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Candidate:
-    """A file to read: how it is shown, the path to open, and the run that it belongs to."""
-
-    shown: str
-    real: str
-    run: str

@@ -35,6 +35,9 @@ _WIDE_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
+WIDE_BEGINS = frozenset(mark[0] for mark, _ in _WIDE_MARKS)
+"""The first bytes of texts in wide encodings, and of few others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fragment:

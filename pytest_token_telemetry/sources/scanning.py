@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,8 +37,8 @@ _WORTH_PROCESSES = 0.7
 _LOOK_FIRST = 0.1
 """Seconds to read in this process before the work ahead is estimated from them."""
 
-_PER_BYTE, _PER_FILE = 1e-9, 2e-5
-"""Seconds at least."""
+_PER_BYTE, _PER_FILE = 4e-10, 2e-5
+"""Seconds at least: two processes are worth it for 1.7 GB or 35,000 files, whatever they hold."""
 
 _WAITING = 4096
 """Tasks that an executor has at a time: enough for a thousand workers, and few enough for any scheduler."""
@@ -100,15 +101,15 @@ class Scan:
     def _read(self, pieces: Sequence[Piece], keep_ids: bool) -> list[Extract]:
         """The extracts of ``pieces``, in this order."""
         if self.executor is not None:
-            work = plan(pieces, self.bounds or ELSEWHERE, keep_ids=keep_ids)
+            work = plan(pieces, self.bounds or ELSEWHERE, keep_ids=keep_ids, away=True)
             with self.executor() as executor:
                 return list(joined(_Tasks(executor, work, _WAITING, self.progress).done()))
         jobs = _processors() if self.jobs is None else self.jobs
         if jobs == 1:
             return [self._here(pieces, keep_ids)]
-        work = plan(pieces, self.bounds or HERE, keep_ids=keep_ids)
+        work = plan(pieces, self.bounds or HERE, keep_ids=keep_ids, away=False)
         if self.jobs is None:
-            return list(joined(self._as_is_worth_it(work, jobs)))
+            return list(joined(self._as_is_worth_it(work, len(pieces), jobs)))
         try:
             return list(joined(self._apart(work, jobs)))
         except OSError as error:
@@ -121,21 +122,24 @@ class Scan:
             extractor.read(*piece)
         return extractor.result()
 
-    def _as_is_worth_it(self, work: Iterator[Planned], most: int) -> Iterator[Done]:
-        """Do some of the ``work`` here, and the rest in up to ``most`` processes if it will take long."""
-        began = time.perf_counter()
-        while time.perf_counter() - began < _LOOK_FIRST:
-            if (planned := next(work, None)) is None:
-                return
-            yield self._one_here(planned)
-        rate = (time.perf_counter() - began) / max(self.progress.size, 1)
-        rest = list(work)
-        jobs = _worth(rest, rate, most)
+    def _as_is_worth_it(self, work: Iterator[Planned], files: int, most: int) -> Iterator[Done]:
+        """Do the ``work``, on so many ``files``, in up to ``most`` processes if it will take long."""
+        rest: Iterable[Planned] = work
+        jobs = _worth(files * _PER_FILE, most)
+        if jobs == 1:
+            rest = left = deque(work)
+            jobs = _worth(_size(left) * _PER_BYTE, most)
+            began, before = time.perf_counter(), self.progress.size
+            while jobs == 1 and left and time.perf_counter() - began < _LOOK_FIRST:
+                yield self._one_here(left.popleft())
+            if jobs == 1 and left:
+                rate = (time.perf_counter() - began) / max(self.progress.size - before, 1)
+                jobs = min(_worth(_size(left) * rate, most), len(left))
         if jobs > 1:
             try:
                 yield from self._apart(rest, jobs)
                 return
-            except OSError:  # no process can be started here: nothing was read yet
+            except OSError:  # no process can be started here: nothing of the rest was read yet
                 pass
         yield from map(self._one_here, rest)
 
@@ -218,11 +222,13 @@ class _Tasks:
         self._progress.count(planned.size, planned.files)
 
 
-def _worth(work: Sequence[Planned], rate: float, most: int) -> int:
-    """How many processes the ``work`` is worth, of which a byte takes ``rate`` seconds: two for each second."""
-    size, files = sum(each.size for each in work), sum(each.files for each in work)
-    ahead = max(size * max(rate, _PER_BYTE), files * _PER_FILE)
-    return min(most, len(work), int(2 * ahead / _WORTH_PROCESSES)) if ahead >= _WORTH_PROCESSES else 1
+def _worth(seconds: float, most: int) -> int:
+    """How many processes so much work is worth."""
+    return min(most, int(2 * seconds / _WORTH_PROCESSES)) if seconds >= _WORTH_PROCESSES else 1
+
+
+def _size(work: Iterable[Planned]) -> int:
+    return sum(each.size for each in work)
 
 
 def _submit(executor: Executor, planned: Planned) -> Future[Extract]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-_WORTH_NUMPY = 1 << 14
-"""Bytes from which on numpy finds pairs of bytes faster than `bytearray.find` finds needles."""
+_SMALL = 1 << 14
+"""Bytes up to which it takes least to find each needle by itself, and not to ask how many there are."""
 
 _DENSE_HITS = 64
 _DENSE_BYTES = 1500
@@ -45,12 +45,16 @@ class Search:
         """``find`` is as `bytearray.find`; ``None``: there is none that is faster than numpy."""
         self._needles = tuple(needles)
         self._find = find or bytearray.find
-        self._alike = [] if find else _alike(needles)
+        self._groups = [(needle,) for needle in needles] if find else _alike(needles)
 
     def hits(self, text: bytearray, size: int) -> Hits:
         """Where needles stand in the first ``size`` bytes of ``text``."""
         dense = size
         found: list[int] = []
+        if size < _SMALL:
+            for needle in self._needles:
+                found += _places(text, needle, size, self._find)
+            return Hits(sorted(found), size)
         for places in self._every(text, size):
             near: list[int] = []
             for at in places:
@@ -63,14 +67,13 @@ class Search:
             found += near
         return Hits(sorted(at for at in found if at < dense), dense)
 
-    def _every(self, text: bytearray, size: int) -> list[Iterator[int]]:
+    def _every(self, text: bytearray, size: int) -> Iterator[Iterable[int]]:
         """The places of needles, of some after the other, each in order."""
-        if size < _WORTH_NUMPY or not self._alike:
-            return [_places(text, needle, size, self._find) for needle in self._needles]
-        return [
-            _places(text, needles[0], size, self._find) if len(needles) == 1 else _candidates(text, needles, size)
-            for needles in self._alike
-        ]
+        for needles in self._groups:
+            if len(needles) == 1:
+                yield _places(text, needles[0], size, self._find)
+            else:
+                yield _candidates(text, needles, size)
 
 
 def _places(text: bytearray, needle: bytes, size: int, find: Find) -> Iterator[int]:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from stat import S_ISREG
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_token_telemetry.sources.extract import (
     ENDING,
@@ -56,7 +56,10 @@ class Planned:
     size: int
     """Bytes."""
     identities: tuple[tuple[int, int] | None, ...]
-    """Device and inode of each file as this machine sees them: on another one, the same device has another number."""
+    """Device and inode of each file as this machine sees them: on another one, the same device has another number.
+
+    None at all, if the task stays on this machine.
+    """
     of: Piece | None = None
     """What was divided, if this is a part of it."""
 
@@ -71,25 +74,25 @@ class Planned:
         return sum(not piece.begin for piece in self.task.pieces)
 
 
-def plan(pieces: Iterable[Piece], bounds: Bounds, *, keep_ids: bool) -> Iterator[Planned]:
-    """The work on ``pieces``, in their order."""
+def plan(pieces: Iterable[Piece], bounds: Bounds, *, keep_ids: bool, away: bool) -> Iterator[Planned]:
+    """The work on ``pieces``, in their order. It may go ``away``, to other machines."""
     batch: list[_Status] = []
     total = 0
     for piece in pieces:
         status = _status(piece)
         parts = _parts(status, bounds.part) if status.size > bounds.part else ()
         if batch and (parts or total + status.size > bounds.size or len(batch) == bounds.files):
-            yield _together(batch, keep_ids)
+            yield _together(batch, keep_ids, away)
             batch, total = [], 0
         if parts:
             for part in parts:
                 task = Task((Piece(piece.path, part),), keep_ids)
-                yield Planned(task, part.end - part.begin, (status.identity,), piece)
+                yield Planned(task, part.end - part.begin, (status.identity,) if away else (), piece)
         else:
             batch.append(status)
             total += status.size
     if batch:
-        yield _together(batch, keep_ids)
+        yield _together(batch, keep_ids, away)
 
 
 def joined(done: Iterable[tuple[Planned, Extract]]) -> Iterator[Extract]:
@@ -103,8 +106,7 @@ def joined(done: Iterable[tuple[Planned, Extract]]) -> Iterator[Extract]:
             yield settled(extract) if of.part is None else extract
 
 
-@dataclass(frozen=True, slots=True)
-class _Status:
+class _Status(NamedTuple):
     piece: Piece
     size: int
     identity: tuple[int, int] | None
@@ -121,9 +123,9 @@ def _status(piece: Piece) -> _Status:
     return _Status(piece, size, (status.st_dev, status.st_ino))
 
 
-def _together(batch: Sequence[_Status], keep_ids: bool) -> Planned:
+def _together(batch: Sequence[_Status], keep_ids: bool, away: bool) -> Planned:
     task = Task(tuple(each.piece for each in batch), keep_ids)
-    return Planned(task, sum(each.size for each in batch), tuple(each.identity for each in batch))
+    return Planned(task, sum(each.size for each in batch), tuple(each.identity for each in batch if away))
 
 
 def _parts(status: _Status, size: int) -> tuple[Part, ...]:
@@ -162,9 +164,10 @@ def _line_ends(file: FileIO, size: int, begin: int, end: int) -> Iterator[int]:
 
 def _identified(extract: Extract, identities: Sequence[tuple[int, int] | None]) -> Extract:
     """With the files known as this machine knows them, where they could be opened."""
-    files = tuple(map(_known_as, extract.files, identities))
-    return extract if files == extract.files else replace(extract, files=files)
+    if not identities:
+        return extract
+    return replace(extract, files=tuple(map(_known_as, extract.files, identities)))
 
 
 def _known_as(file: FileRead, identity: tuple[int, int] | None) -> FileRead:
-    return file if file.identity is None or identity is None else replace(file, identity=identity)
+    return file if file.identity is None or identity is None else file._replace(identity=identity)

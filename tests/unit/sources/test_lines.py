@@ -50,15 +50,12 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "a.log"
 
 
-@pytest.fixture(params=["numpy", "python", "stringzilla"])
+@pytest.fixture(params=["numpy", "stringzilla"])
 def find(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Find | None:
     """Every way to find a text."""
-    match request.param:
-        case "numpy":
-            monkeypatch.setattr(search, "_WORTH_NUMPY", 1)
-            return None
-        case "python":
-            return None  # as for short texts
+    monkeypatch.setattr(search, "_SMALL", 20)  # so that buffers are on both sides of it
+    if request.param == "numpy":
+        return None
     return pytest.importorskip("stringzilla", reason="the extra 'fast' is not installed").find
 
 

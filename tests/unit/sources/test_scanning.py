@@ -202,7 +202,7 @@ def test_processes_that_were_asked_for_and_cannot_be_started_are_an_error(
 def test_a_line_that_is_longer_than_parts_makes_a_part_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "_REACH", 300)
     write(tmp_path, [budget("p", 900), "x" * 10_000, *[v2(time=stamp(n), output=900) for n in range(20)]], "a.log")
-    parts = list(tasks.plan([Piece(str(tmp_path / "a.log"))], SMALL, keep_ids=False))
+    parts = list(tasks.plan([Piece(str(tmp_path / "a.log"))], SMALL, keep_ids=False, away=False))
     assert [each.size > 10_000 for each in parts] == [True] + [False] * (len(parts) - 1)
     assert len(parts) > 3
     assert joined(read(tmp_path, with_executor(Pickling())))[0] == ("p", 16384)
@@ -354,7 +354,7 @@ class OtherDevices(Pickling):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future = super().submit(fn, *args, **kwargs)
         found = future.result()
-        files = tuple(dataclasses.replace(each, identity=each.identity and (1, 1)) for each in found.files)
+        files = tuple(each._replace(identity=each.identity and (1, 1)) for each in found.files)
         other: Future[Any] = Future()
         other.set_result(dataclasses.replace(found, files=files))
         return other
