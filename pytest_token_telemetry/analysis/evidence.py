@@ -7,7 +7,7 @@ sample size, which is what a certificate needs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, lgamma, log, log1p
+from math import exp, lgamma, log, log1p, sqrt
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.analysis.sequential import log_evidence_above, log_evidence_within
@@ -20,6 +20,9 @@ CONFIDENCE = 0.95
 
 MOST_SAMPLES = 10**7
 """A plan for more samples than that is none."""
+
+_LEAST_STEP = 1e-13
+"""Part of a rate by which Newton's method may still move it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +147,34 @@ def _is_nothing(target: float) -> bool:
 
 
 def _upper(events: int, n: int, confidence: float) -> float:
-    """The rate at which ``events`` or fewer have probability ``1 - confidence``, by bisection."""
+    """The rate at which ``events`` or fewer have probability ``1 - confidence``.
+
+    By Newton's method on the logarithm of that probability, and by bisection where that leads away.
+    """
     if events >= n:
         return 1.0
     low, high = events / n, 1.0
-    while (middle := 0.5 * (low + high)) not in (low, high):
-        if _at_most(events, n, middle) > 1.0 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
+    rate = min(low + (2 * sqrt(events) + 3) / n, 0.5 * (low + high))
+    while True:
+        largest, total = _log_at_most(events, n, rate)
+        excess = largest + log(total) - log(1.0 - confidence)
+        low, high = (rate, high) if excess > 0 else (low, rate)
+        following = rate + excess * total * (1.0 - rate) / (n - events)
+        if not low < following < high:
+            following = 0.5 * (low + high)
+        if following in (low, high) or abs(following - rate) <= _LEAST_STEP * rate:
+            return following
+        rate = following
 
 
 def _at_most(events: int, n: int, rate: float) -> float:
-    """The probability of ``events`` or fewer among ``n``, for ``0 < rate < 1`` at or above ``events / n``.
+    """The probability of ``events`` or fewer among ``n``, for ``0 < rate < 1`` at or above ``events / n``."""
+    largest, total = _log_at_most(events, n, rate)
+    return exp(largest) * total
+
+
+def _log_at_most(events: int, n: int, rate: float) -> tuple[float, float]:
+    """The same, as the logarithm of one factor and another factor.
 
     The sum runs downwards from its largest term, relative to it, so that neither end underflows.
     """
@@ -171,4 +188,4 @@ def _at_most(events: int, n: int, rate: float) -> float:
         total += term
         if term < 1e-17 * total:
             break
-    return exp(largest) * total
+    return largest, total
