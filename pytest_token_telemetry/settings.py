@@ -1,6 +1,6 @@
 """Every setting once: its name, how it is read, its default and its help.
 
-Command line, ini file, report and documentation are made from the fields of `Settings`: a field ``max_truncation`` is
+Command line, ini file, report and documentation are made from the options of `Settings`: a field ``max_truncation`` is
 ``--token-telemetry-max-truncation`` on the command line and ``token_telemetry_max_truncation`` in an ini file. The
 command line wins over the ini file, and the ini file over the default.
 """
@@ -8,9 +8,8 @@ command line wins over the ini file, and the ini file over the default.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -47,18 +46,35 @@ OUTPUTS = ("json", "junit", "code_quality", "markdown", "markdown_append", "tuni
 """The settings that name a report to write."""
 
 
-@dataclass(frozen=True, slots=True)
 class Option:
-    """How one setting is written: by users, in help texts and in the documentation."""
+    """How one setting is written: by users, in help texts and in the documentation.
 
-    read: Callable[[str], Any]
-    default: str | tuple[str, ...] | None
-    """As a user would write it. A tuple: the setting may be given several times."""
-    metavar: str
-    help: str
-    is_path: bool = False
-    bare: str | None = None
-    """What the option means on the command line if it stands there without a value. ``None``: it needs one."""
+    Neither it nor `Settings` is a dataclass: to make one takes longer than all else that is imported where nothing is
+    judged.
+    """
+
+    __slots__ = ("bare", "default", "help", "is_path", "metavar", "read")
+
+    def __init__(
+        self,
+        read: Callable[[str], Any],
+        default: str | tuple[str, ...] | None,
+        metavar: str,
+        help: str,
+        is_path: bool,
+        bare: str | None,
+    ) -> None:
+        """An option whose value ``read`` reads, and which ``is_path`` or not.
+
+        ``default`` is as a user would write it; a tuple: the setting may be given several times. ``bare`` is what the
+        option means on the command line if it stands there without a value; ``None``: it needs one.
+        """
+        self.read = read
+        self.default = default
+        self.metavar = metavar
+        self.help = help
+        self.is_path = is_path
+        self.bare = bare
 
     @property
     def may_be_empty(self) -> bool:
@@ -85,10 +101,9 @@ def _setting(
     is_path: bool = False,
     bare: str | None = None,
 ) -> Any:  # noqa: ANN401 - like dataclasses.field, it stands for any type
-    return field(metadata={"option": Option(read, default, metavar, help, is_path, bare)})
+    return Option(read, default, metavar, help, is_path, bare)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)  # what is not made costs no session time
 class Settings:
     """The settings in force, read and checked. Paths are absolute."""
 
@@ -302,6 +317,24 @@ class Settings:
     texts: Mapping[str, str | list[str]]
     """Each setting in force as its user wrote it."""
 
+    def __init__(self, *, texts: Mapping[str, str | list[str]], **read: Any) -> None:  # noqa: ANN401 - see the fields
+        """All settings, as users wrote them and as they were ``read``.
+
+        Raises:
+            TypeError: one is missing, or is none.
+        """
+        if differing := read.keys() ^ dict(options()).keys():
+            raise TypeError(f"missing, or no settings: {', '.join(sorted(differing))}")
+        vars(self).update(read, texts=texts)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Settings never change.
+
+        Raises:
+            AttributeError: always.
+        """
+        raise AttributeError(f"{name} cannot be set: settings do not change")
+
     @classmethod
     def load(cls, config: pytest.Config) -> Settings:
         """Read every setting from the command line, else the ini file, else its default.
@@ -347,9 +380,9 @@ class Settings:
 
 def options() -> Iterator[tuple[str, Option]]:
     """Every setting's name and `Option`, in the order of the documentation."""
-    for each in fields(Settings):
-        if "option" in each.metadata:
-            yield each.name, each.metadata["option"]
+    for name, value in vars(Settings).items():
+        if isinstance(value, Option):
+            yield name, value
 
 
 def flag(name: str) -> str:
@@ -420,15 +453,16 @@ def read_one(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - each op
     return _read(_written(config, name, option), option)
 
 
-class _Written(NamedTuple):
+class _Written:
     """A setting as its user wrote it."""
 
-    texts: tuple[str, ...] | None
-    """``None``: it is not set."""
-    label: str
-    """What to call the place where it stands."""
-    base: Path
-    """Where relative paths start."""
+    __slots__ = ("base", "label", "texts")
+
+    def __init__(self, texts: tuple[str, ...] | None, label: str, base: Path) -> None:
+        """A setting that is written as ``texts``, ``None`` if it is not, in ``label``, with paths from ``base``."""
+        self.texts = texts
+        self.label = label
+        self.base = base
 
 
 def _written(config: pytest.Config, name: str, option: Option) -> _Written:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.replay.locate import Location
 
-_DECIMAL = re.compile(r"\d{1,9}(?:\.\d{1,15})?|\.\d{1,15}", re.ASCII)
+_DECIMAL = r"\d{1,9}(?:\.\d{1,15})?|\.\d{1,15}"
 """Few enough digits that every value can be shown exactly."""
 
-_NAME = re.compile(r"\w[\w .+/-]*")
+_NAME = r"\w[\w .+/-]*"
 """A name that may stand in any report as it is: nothing in it is markup anywhere."""
 
 BUCKETS = {"1": 1, "2-5": 2, "6+": 6}
@@ -30,7 +30,7 @@ BUCKETS = {"1": 1, "2-5": 2, "6+": 6}
 def _decimal(text: str) -> Fraction | None:
     from fractions import Fraction
 
-    return Fraction(text) if _DECIMAL.fullmatch(text) else None
+    return Fraction(text) if re.fullmatch(_DECIMAL, text, re.ASCII) else None
 
 
 def rate(text: str) -> Fraction:
@@ -113,7 +113,7 @@ def names(text: str) -> tuple[str, ...]:
     """``implementation,tests,docs``: distinct names in lower case; nothing means none."""
     found = _distinct(text)
     for name in found:
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(_NAME, name):
             raise ValueError(f"{name!r} is not a plain name (write letters, digits, blanks and any of _ . + / -)")
     return found
 

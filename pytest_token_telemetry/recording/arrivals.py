@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,37 +10,11 @@ from pytest_token_telemetry.ids import ROOT
 from pytest_token_telemetry.settings import GATE, flag, is_on
 
 if TYPE_CHECKING:
+    from pytest_token_telemetry.recording.cuts import Cut, Rest
     from pytest_token_telemetry.sources.recorded import Recorded
 
 ATTRIBUTE = "token_telemetry"
 """Of a report: the `Cut` of that phase. Of a worker's output: the `Rest` that no report carried."""
-
-
-class Cut(TypedDict):
-    """What was recorded in a phase of a test. Made of Python's own types, or xdist could not send it."""
-
-    lines: list[str]
-    """``token-telemetry/1``."""
-    unusable: dict[str, int]
-    """How many records could not be used, by reason."""
-    repeated: int
-    """Records left out, because they tell of a call that was recorded already."""
-    began: float
-    """When the test began, in seconds since the epoch."""
-
-
-class Rest(TypedDict):
-    """What a worker knows at its end."""
-
-    cut: Cut | None
-    deselected: int
-
-
-class _Carried(NamedTuple):
-    test: str
-    began: float
-    ended: float
-    cut: Cut
 
 
 class Arrivals:
@@ -48,7 +22,8 @@ class Arrivals:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._carried: list[_Carried] = []
+        self._carried: list[tuple[str, Cut, float, float]] = []
+        """The tests, each with what it recorded, and when it began and ended."""
         self._lost: dict[str, str] = {}
         self._deselected = 0
         self._workers: set[str] = set()
@@ -57,7 +32,7 @@ class Arrivals:
         """Keep what ``report`` carries."""
         cut = getattr(report, ATTRIBUTE, None)
         if cut is not None:
-            self._carried.append(_Carried(report.nodeid, cut["began"], report.stop, cut))
+            self._carried.append((report.nodeid, cut, cut["began"], report.stop))
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Count the tests that do not run. Under xdist the workers do."""
@@ -85,7 +60,7 @@ class Arrivals:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say that there are samples which nothing judges."""
-        count = sum(len(carried.cut["lines"]) for carried in self._carried)
+        count = sum(len(cut["lines"]) for _, cut, _, _ in self._carried)
         if count and not is_on(self._config, GATE):
             noun = "sample" if count == 1 else "samples"
             terminalreporter.write_line(f"token telemetry: {count} {noun} recorded; gate with {flag(GATE)}")
@@ -93,7 +68,7 @@ class Arrivals:
     def add_rest(self, where: str, cut: Cut | None) -> None:
         """Keep what no report carried."""
         if cut is not None:
-            self._carried.append(_Carried(where, 0.0, 2.0**31, cut))
+            self._carried.append((where, cut, 0.0, 2.0**31))
 
     def recorded(self) -> Recorded:
         """All that has arrived."""
@@ -101,7 +76,7 @@ class Arrivals:
 
         phases = [
             Phase(test, Span(began, ended), tuple(cut["lines"]), cut["unusable"], cut["repeated"])
-            for test, began, ended, cut in self._carried
+            for test, cut, began, ended in self._carried
         ]
         each = self._config.getoption("dist", "no") == "each"
         return Recorded(

@@ -10,8 +10,9 @@ import pytest
 
 from pytest_token_telemetry import settings
 from pytest_token_telemetry.ids import ROOT
-from pytest_token_telemetry.recording.arrivals import ATTRIBUTE, Cut, Rest
+from pytest_token_telemetry.recording.arrivals import ATTRIBUTE
 from pytest_token_telemetry.recording.capture import Capture
+from pytest_token_telemetry.recording.cuts import Cut, Rest
 from pytest_token_telemetry.recording.fixture import TokenTelemetry
 from pytest_token_telemetry.recording.marker import Marker
 from pytest_token_telemetry.recording.running import RUNNING

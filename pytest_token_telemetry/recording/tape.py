@@ -7,7 +7,7 @@ from collections import Counter
 from time import time
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.recording.arrivals import Cut
+from pytest_token_telemetry.recording.cuts import Cut
 
 if TYPE_CHECKING:
     import pytest
