@@ -64,6 +64,28 @@ class Table:
         """The column ``name`` itself; codes of names as numbers."""
         return self._columns[name]
 
+    def values(self, name: str, rows: Sequence[int]) -> list[Any]:
+        """What ``rows`` say in the column ``name``, of counts, flags or names; ``None`` where they say nothing."""
+        known = self._columns[name][rows].tolist()
+        if name in _NAMES:
+            names = self._names[name]
+            return [None if code == UNKNOWN else names[code] for code in known]
+        return [None if value == UNKNOWN else bool(value) if name in _FLAGS else value for value in known]
+
+    def write(self, name: str, rows: Sequence[int], values: Sequence[Any]) -> None:
+        """Have ``rows`` say ``values`` in the column ``name``: what `values` gives."""
+        if not rows:
+            return
+        if name in _NAMES:
+            codes = [self._code(name, value) for value in values]
+        else:
+            codes = [UNKNOWN if value is None else int(value) for value in values]
+        column = self._columns[name]
+        kind = _KINDS.get(name) or np.result_type(column.dtype, np.min_scalar_type(-max(codes) - 2))
+        if column.dtype != kind or not column.flags.writeable:  # too narrow, or one value that stands for all rows
+            column = self._columns[name] = column.astype(kind)
+        column[rows] = codes
+
     def sample(self, row: int) -> Sample:
         """The sample in ``row``, without its id."""
         known: dict[str, Any] = {}
@@ -87,23 +109,20 @@ class Table:
     def complete(self, row: int, *, task_id: str | None, max_tokens: int | None) -> None:
         """Say afterwards which task ``row`` belongs to and which cap was sent, as far as it is known."""
         if task_id is not None:
-            self._write("task_id", row, self._code("task_id", task_id))
+            self.write("task_id", [row], [task_id])
         if max_tokens is not None:
-            self._write("max_tokens", row, max_tokens)
+            self.write("max_tokens", [row], [max_tokens])
 
     def fill(self, row: int, sample: Sample) -> None:
         """Add to ``row`` what ``sample``, another record of the same call, knows and it does not."""
-        for name in (*_COUNTS, *_FLAGS):
+        for name in (*_COUNTS, *_FLAGS, *_NAMES):
             value = getattr(sample, name)
             if value is not None and self._columns[name][row] == UNKNOWN:
-                self._write(name, row, value)
-        for name in _NAMES:
-            if self._columns[name][row] == UNKNOWN:
-                self._write(name, row, self._code(name, getattr(sample, name)))
+                self.write(name, [row], [value])
 
     def set_truncated(self, row: int, truncated: bool | None) -> None:
         """Say afterwards whether ``row`` was cut off."""
-        self._write("truncated", row, UNKNOWN if truncated is None else truncated)
+        self.write("truncated", [row], [truncated])
 
     def build(self, rows: Integers | Mask | None = None) -> Samples:
         """The samples, or those in ``rows``, in that order, and no table any more. Names that none has are left out."""
@@ -122,14 +141,6 @@ class Table:
         if isinstance(column, Tenths):
             return column
         return stored(narrowest(column) if name in _NARROW else column)
-
-    def _write(self, name: str, row: int, value: int) -> None:
-        """Write ``value``, which may be one of many in a column that shows one of them, or be too large for it."""
-        column = self._columns[name]
-        kind = _KINDS.get(name) or np.result_type(column.dtype, np.min_scalar_type(-abs(value) - 1))
-        if column.dtype != kind or not column.flags.writeable:
-            column = self._columns[name] = column.astype(kind)
-        column[row] = value
 
     def _joined(self, name: str, parts: list[Any]) -> Any:  # noqa: ANN401
         """The columns ``name`` of all parts as one."""

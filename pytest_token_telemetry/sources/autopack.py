@@ -44,6 +44,9 @@ _USED = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
 _CLOSING = "',;}]\\"
 """What else may stand behind a line's last value where the line itself is quoted, as in JSON."""
 
+NO_NAMES = ("none", "null")
+"""What stands where there is no name, in lower case."""
+
 _KNOWN = frozenset(
     {
         "predicted_output",
@@ -212,7 +215,7 @@ def _flag(words: dict[str, str], key: str) -> bool | None:
 
 
 def _name(value: str | None) -> str | None:
-    return None if not value or value.lower() in ("none", "null") else value[:LONGEST_TEXT]
+    return None if not value or value.lower() in NO_NAMES else value[:LONGEST_TEXT]
 
 
 def _percent(value: str | None) -> float | None:

@@ -18,10 +18,10 @@ import numpy as np
 
 from pytest_token_telemetry.columns import UNKNOWN, NameColumn, Samples
 from pytest_token_telemetry.recording.record import HEAD
-from pytest_token_telemetry.sources.autopack import V2
+from pytest_token_telemetry.sources.autopack import BUDGET, NO_NAMES, V2
 from pytest_token_telemetry.sources.digests import digests
 from pytest_token_telemetry.sources.formats import TAGS, parse
-from pytest_token_telemetry.sources.records import Read
+from pytest_token_telemetry.sources.records import Budget, Read
 from pytest_token_telemetry.sources.scan import Fragment
 from pytest_token_telemetry.sources.stamps import stamps
 from pytest_token_telemetry.sources.words import Text
@@ -63,6 +63,8 @@ class Regular:
     """
     line_ends: int
     """The number of line ends in the block."""
+    budgets: list[tuple[int, Budget]]
+    """What plain ``[TOKEN_BUDGET]`` lines say, each with its number in the block, from 1."""
 
 
 def regular(block: bytes) -> Regular:
@@ -79,13 +81,40 @@ def regular(block: bytes) -> Regular:
     samples = reader.samples()
     is_rest = ~reader.chosen
     is_rest[reader.chosen] = ~reader.ok
+    budgets = _budgets(text, line_ends, tags, lines, is_rest)
     return Regular(
         samples=samples,
         begin=reader.begin[reader.ok],
         digest=reader.digest(),
         rest=_lines(block, line_ends, np.unique(lines[is_rest])),
         line_ends=len(line_ends),
+        budgets=budgets,
     )
+
+
+def _budgets(
+    text: Text, line_ends: Integers, tags: Integers, lines: Integers, is_rest: Mask
+) -> list[tuple[int, Budget]]:
+    """What plain ``[TOKEN_BUDGET]`` lines say, each with its number: they are no longer of the rest."""
+    begins = tags + len(BUDGET)
+    candidates = np.flatnonzero(is_rest & _alone(lines) & (lines < len(line_ends)) & text.ends_with(BUDGET, begins))
+    ends = line_ends[lines[candidates]]
+    budgets = []
+    rows = (column.tolist() for column in (candidates, lines[candidates], begins[candidates], ends))
+    for tag, line, begin, end in zip(*rows, strict=True):
+        found = _BUDGET.fullmatch(text.text, begin, end)
+        if found is not None and (task := found[1].decode()).lower() not in NO_NAMES:
+            budgets.append((line + 1, Budget(task, int(found[2]), int(found[3]))))
+            is_rest[tag] = False
+    return budgets
+
+
+def _alone(lines: Integers) -> Mask:
+    """Which of ``lines``, in order, are there once."""
+    alone = np.ones(len(lines), np.bool_)
+    alone[1:] &= lines[1:] != lines[:-1]
+    alone[:-1] &= lines[1:] != lines[:-1]
+    return alone
 
 
 def _tags(text: Text) -> Integers:
@@ -136,9 +165,7 @@ class _Reader:
         ends = np.append(line_ends, size)[lines]
         equals = np.append(text.places(b"="), [size] * (_KEYS + 1))
         first = np.searchsorted(equals, tags)
-        chosen = ends < size
-        chosen[1:] &= lines[1:] != lines[:-1]
-        chosen[:-1] &= lines[1:] != lines[:-1]
+        chosen = _alone(lines) & (ends < size)
         chosen &= (equals[first + _KEYS - 1] < ends) & (equals[first + _KEYS] > ends)
         self.chosen: Mask = chosen
         """Which of the tags have such a line."""
@@ -274,6 +301,11 @@ _HEADING = re.compile(rb"[ -+/:-~-][ -~]*")
 """What stands between timestamp and tag: it does not continue the timestamp's digits."""
 _KIND = re.compile(rb" category=%b complexity=%b deliverables=" % (_PLAIN, _PLAIN))
 _OUTCOME = re.compile(rb" success=%b stop_reason=%b truncated=%b model=%b" % (_PLAIN, _PLAIN, _PLAIN, _PLAIN))
+_BUDGET = re.compile(
+    rb" phase=([\w./+-]{1,120}) complexity=\w+ input=\d{1,9} output=(\d{1,9})/(\d{1,9})"
+    rb"(?: total=\d{1,9}(?: utilization=[\d.]{1,9}%)?)?\r?"
+)
+"""No value is in quotes, or continues behind one, or holds a timestamp: that needs a colon."""
 _PLAIN_KIND = b" category=docs complexity=low deliverables="
 _PLAIN_OUTCOME = b" success=True stop_reason=end_turn truncated=False model=m"
 

@@ -314,6 +314,9 @@ class Extractor:
         found = regular(text)
         rows = found.samples.line - 1
         self._rows.add_regular(found, files[rows], numbers[rows])
+        for at, budget in found.budgets:
+            file, number = int(files[at - 1]), int(numbers[at - 1])
+            self._budgets.setdefault(file, []).append(LooseBudget(file, number, 0, budget))
         for line in found.rest:
             file, number = int(files[line.number - 1]), int(numbers[line.number - 1])
             for fragment in self._scanner.fragments_of(text[line.begin : line.end], number):

@@ -164,8 +164,8 @@ class _Text:
             first += block
             if len(first) >= 4:
                 break
-        encoding = _wide_encoding(first)
-        if encoding is None or self._plain:
+        encoding = None if self._plain else _wide_encoding(first)
+        if encoding is None:
             for block in chain((first,), self._raw):
                 yield block.replace(b"\0", b"") if b"\0" in block else block
             return

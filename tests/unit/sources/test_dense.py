@@ -77,7 +77,7 @@ def rows(found: Regular) -> list[Record]:
 def all_at_once(block: bytes) -> list[Record]:
     """What the regular lines say, and all others one by one."""
     found = regular(block)
-    records = rows(found)
+    records = rows(found) + list(found.budgets)
     for each in found.rest:
         records += one_by_one(block[each.begin : each.end], each.number - 1)
     starts = [0, *(at + 1 for at, byte in enumerate(block) if byte == 10)]
@@ -447,6 +447,57 @@ def test_a_line_for_each_of_many_texts_is_regular() -> None:
     assert all_at_once(block) == one_by_one(block)
 
 
+# [TOKEN_BUDGET] lines ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", ["", CLASSIC, BRACKETS, "a\tb\x1b[0m é = ", "output=7/8 "])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_plain_budget_lines_are_read_at_once(before: str, end: str) -> None:
+    text = f"[TOKEN_BUDGET] phase=run-1/phase.7+b complexity=low input=1 output=900/16384 total=2 utilization=1.0%{end}"
+    shorter = text.replace(" utilization=1.0%", "")
+    block = f"{before}{text}{PLAIN}\n{before}{shorter}".encode()
+    found = regular(block)
+    assert found.budgets == [(1, Budget("run-1/phase.7+b", 900, 16384)), (3, Budget("run-1/phase.7+b", 900, 16384))]
+    assert found.rest == []
+    assert all_at_once(block) == one_by_one(block)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("p-1", "None"),
+        ("p-1", "NULL"),
+        ("p-1", ""),
+        ("p-1", "'p'"),
+        ("p-1", '"p"'),
+        ("p-1", "p,"),
+        ("p-1", "é"),
+        ("p-1", "p" * 300),
+        ("p-1", "p\x1b[0m"),
+        ("p-1", "a b"),
+        ("p-1", "2026-01-02T03:04:05"),
+        ("low", "low 2026-01-02 03:04:05"),
+        ("low", "low phase=other"),
+        ("low", ""),
+        ("900/16384", "900"),
+        ("900/16384", "-1/16384"),
+        ("900/16384", "9000000000/16384"),
+        ("900/16384", "900/16384 output=1/2"),
+        ("%", "% phase=other"),
+        ("%", f"% {BUDGET}"),
+        ("%", f"% {PLAIN}"),
+        ("[TOKEN_BUDGET]", f"{PLAIN} [TOKEN_BUDGET]"),
+    ],
+    ids=lambda change: f"{change[0]}-{change[1][:20]}",
+)
+def test_other_budget_lines_are_read_one_by_one(change: tuple[str, str]) -> None:
+    block = f"{BUDGET.replace(*change)}\n".encode()
+    found = regular(block)
+    assert found.budgets == []
+    assert len(found.rest) == 1
+    assert all_at_once(block) == one_by_one(block)
+
+
 # Anything ---------------------------------------------------------------------------------------------------------
 
 WORDS = [
@@ -468,6 +519,7 @@ WORDS = [
     ),
     *(f"{tag.decode()}" for tag in formats.TAGS),
     *(" predicted_output=", " actual_output=", " actual_total=1", " smape=", " model=", " category=", " x=1"),
+    *(" phase=", " output=", " output=1/2", "/", " total=1", "phase-7", "_"),
     *(" task_id=t", " max_tokens=100", " Predicted:", '{"schema":', NATIVE, BUDGET, LEGACY, PLAIN),
 ]
 
@@ -514,6 +566,7 @@ def mutated(text: bytes, choice: random.Random) -> bytes:
 def mutilated(choice: random.Random) -> bytes:
     """A block of plain lines, others, and lines with some defects."""
     lines = plain_block(choice.randrange(1 << 30), choice.randrange(1, 12)).splitlines(keepends=True)
+    lines += [f"{BUDGET}\n".encode()] * choice.randrange(4)
     for n in range(len(lines)):
         for _ in range(choice.choice([0, 0, 1, 1, 2, 5])):
             lines[n] = mutated(lines[n], choice) or b"\n"
@@ -538,7 +591,7 @@ def test_lines_with_defects_say_what_they_say_alone(seed: int) -> None:
 @settings(deadline=None, max_examples=120)
 @given(st.lists(st.sampled_from(WORDS) | st.text(max_size=5), max_size=12), st.data())
 def test_any_words_anywhere_in_a_line_are_read_as_one_by_one(words: list[str], data: st.DataObject) -> None:
-    text = data.draw(st.sampled_from([PLAIN, f"{BRACKETS}{v2(time=None)}"])) + "\n"
+    text = data.draw(st.sampled_from([PLAIN, BUDGET, f"{BRACKETS}{v2(time=None)}"])) + "\n"
     for word in words:
         at = data.draw(st.integers(0, len(text)))
         text = text[:at] + word + text[at + data.draw(st.sampled_from([0, 0, 1, len(word), 9])) :]
