@@ -126,7 +126,7 @@ class Settings:
         values.jobs,
         "auto",
         "N",
-        "Read the logs with N processes. auto: one, and more where the work takes more than about a second.",
+        "Read the logs with N processes, pytest's own among them. auto: more than one where it takes about a second.",
     )
     executor: str | Location | None = _setting(
         values.executor,
