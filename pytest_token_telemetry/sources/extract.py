@@ -319,7 +319,7 @@ class Extractor:
             self._budgets.setdefault(file, []).append(LooseBudget(file, number, 0, budget))
         for line in found.rest:
             file, number = int(files[line.number - 1]), int(numbers[line.number - 1])
-            for fragment in self._scanner.fragments_of(text[line.begin : line.end], number):
+            for fragment in self._scanner.fragments_of_line(text[line.begin : line.end], number):
                 self._read_fragment(fragment, file)
 
     def _read_fragment(self, fragment: Fragment, file: int) -> None:

@@ -80,11 +80,11 @@ class LineScanner:
                 yield piece
             else:
                 for number, text in zip(piece.numbers.tolist(), piece.text.split(b"\n"), strict=False):
-                    yield from self.fragments_of(text + b"\n", number)
+                    yield from self.fragments_of_line(text + b"\n", number)
 
-    def fragments_of(self, text: bytes, line: int) -> Iterator[Fragment]:
-        """The records in ``text``, plain lines of which the first is ``line``."""
-        return self._scanner.fragments_of(iter((text,)), line=line, plain=True)
+    def fragments_of_line(self, text: bytes, line: int) -> Iterator[Fragment]:
+        """The records in one of `Lines`, with its line end."""
+        return self._scanner.fragments_of_line(text, line)
 
     def pieces(self, descriptor: int, begin: int, end: int) -> Iterator[Piece]:
         """All that may hold records, in its order, from byte ``begin`` of the open file ``descriptor`` to byte ``end``.
@@ -118,7 +118,8 @@ class LineScanner:
                 yield lines
             if at_end:
                 if filled > whole:
-                    yield from self.fragments_of(bytes(view[whole:filled]), self.line_ends + 1)
+                    last = iter((bytes(view[whole:filled]),))
+                    yield from self._scanner.fragments_of(last, line=self.line_ends + 1, plain=True)
                 return
             buffer[: filled - whole] = buffer[whole:filled]
             filled -= whole

@@ -141,4 +141,5 @@ def _features(value: object) -> dict[str, str]:
 
 def _writable(text: str) -> str:
     """``text`` at its longest, in UTF-8: JSON can also write half a character."""
-    return text[:LONGEST_TEXT].encode("utf-8", "replace").decode()
+    text = text[:LONGEST_TEXT]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

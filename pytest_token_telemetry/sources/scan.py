@@ -10,7 +10,7 @@ import codecs
 import os
 import re
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -136,6 +136,19 @@ class Scanner:
             yield Fragment(lines + text.count(b"\n", counted), self._tag_of_head, last, b"", ended=False)
         if source.mixed:
             raise OSError(None, "text of another encoding was appended to its UTF-16 or UTF-32 text")
+
+    def fragments_of_line(self, text: bytes, line: int) -> Iterator[Fragment]:
+        """What `fragments_of` finds in one whole line, which is plain text without NUL and ends with its line end."""
+        spans = [match.span() for match in self.tag.finditer(text)]
+        previous = 0
+        line_end = len(text) - 1
+        for (start, begin), (following, _) in pairwise([*spans, (line_end, len(text))]):
+            end = min(following, begin + RECORD_LIMIT)
+            ended = end == line_end < begin + RECORD_LIMIT
+            yield Fragment(
+                line, text[start:begin], text[max(previous, start - LOOK_BACK) : start], text[begin:end], ended
+            )
+            previous = begin
 
     def _read(self, descriptor: int) -> Iterator[bytes]:
         while block := os.read(descriptor, self._block):
