@@ -87,14 +87,13 @@ def slow_scan(pytester: pytest.Pytester) -> list[str]:
         write(pytester.path / "runs", ["nothing to see"], f"run-1/{i}.log")
     pytester.makeconftest(
         """
-        import io, time
+        import time
         from pytest_token_telemetry.sources import lines
-        class SlowDisk:
-            class FileIO(io.FileIO):
-                def readinto(self, view):
-                    time.sleep(0.2)
-                    return super().readinto(view)
-        lines.io = SlowDisk
+        read_into = lines._read_into
+        def from_slow_disk(descriptor, view):
+            time.sleep(0.2)
+            return read_into(descriptor, view)
+        lines._read_into = from_slow_disk
         """
     )
     return [
