@@ -142,10 +142,29 @@ def test_any_number_of_names_fits(n: int) -> None:
     assert names(Table(parts).build()) == [str(at) for at in range(n)]
 
 
-def test_a_name_more_than_a_narrow_column_holds_can_be_written() -> None:
-    table = Table([columns_of(sample(task_id=str(at)) for at in range(128))])
-    table.complete(5, task_id="another", max_tokens=None)
-    assert names(table.build()) == [*map(str, range(5)), "another", *map(str, range(6, 128))]
+@pytest.mark.parametrize("n", [126, 127, 128])
+def test_more_names_than_a_narrow_column_holds_can_be_written(n: int) -> None:
+    table = Table([columns_of(sample(task_id=str(at)) for at in range(n))])
+    table.write("task_id", [5, 9], ["another", "one more"])
+    table.complete(7, task_id="the last", max_tokens=None)
+    expected = list(map(str, range(n)))
+    expected[5], expected[7], expected[9] = "another", "the last", "one more"
+    assert names(table.build()) == expected
+
+
+def test_what_rows_say_can_be_asked_and_written() -> None:
+    table = Table([columns_of([FULL, BARE, FULL])])
+    said = {name: table.values(name, [2, 1]) for name in ("task_id", "max_tokens", "truncated", "finish_reason")}
+    assert said == {
+        "task_id": ["phase-7", None],
+        "max_tokens": [16384, None],
+        "truncated": [True, None],
+        "finish_reason": ["length", None],
+    }
+    for name, values in said.items():
+        table.write(name, [1, 2], values)
+        table.write(name, [], [])
+        assert table.values(name, [1, 2]) == values
 
 
 def test_a_column_of_one_value_can_be_written_to() -> None:

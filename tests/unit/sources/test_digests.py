@@ -24,6 +24,11 @@ def test_a_digest_is_that_of_the_text_alone_wherever_it_stands(parts: list[bytes
     assert len({tuple(digest) for digest in alone}) == len(set(parts))
 
 
+def test_all_of_a_long_text_counts() -> None:
+    texts = [b"%d" % n + b"x" * size for size in (REACH - 1, REACH, 5 * REACH) for n in range(10)]
+    assert len({tuple(digest) for digest in digests_of(texts).tolist()}) == len(texts)
+
+
 def test_many_texts_that_differ_little_have_different_digests() -> None:
     """Lines with two numbers each, of which one changes slowly and one fast.
 

@@ -82,6 +82,14 @@ def test_records_in_lines_of_any_kind_are_found(find: Find | None, text: bytes, 
         assert fast(path, scanner) == simply(path)
 
 
+@pytest.mark.parametrize("before", range(4))
+def test_a_text_may_become_dense_within_a_line(file: Path, find: Find | None, before: int) -> None:
+    """Its first tags are then found one by one, and the line is not to be taken twice."""
+    text = v2() + "\n" + f"{NEEDLES[1].decode()} {v2()} [TokenEstimation] {v2()}\n" * 100
+    file.write_bytes((v2() * before + "\n" + text).encode())
+    assert fast(file, LineScanner(telemetry_scanner(), NEEDLES, find=find)) == simply(file)
+
+
 @pytest.mark.parametrize("before", [0, 1, LOOK_BACK - 1, LOOK_BACK, LOOK_BACK + 1])
 @pytest.mark.parametrize("after", [0, RECORD_LIMIT - 1, RECORD_LIMIT, RECORD_LIMIT + 1])
 def test_limits_are_those_of_the_simple_scanner(file: Path, before: int, after: int) -> None:

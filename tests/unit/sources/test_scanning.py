@@ -170,6 +170,22 @@ def test_processes_are_started_where_the_work_is_worth_them(tmp_path: Path, monk
     assert started == [1]  # and this one
 
 
+@pytest.mark.parametrize("least", ["_PER_FILE", "_PER_BYTE"])
+def test_processes_are_started_at_once_where_there_is_much_to_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: str
+) -> None:
+    logs = a_bit_of_everything(tmp_path)
+    monkeypatch.setattr(scanning, "_processors", lambda: 3)
+    monkeypatch.setattr(scanning, least, 10.0)
+    progress, read_before = Progress(), []
+    original = scanning.Processes
+    monkeypatch.setattr(
+        scanning, "Processes", lambda number: read_before.append((number, progress.size)) or original(number)
+    )
+    assert everything(read(logs, Scan(jobs=None, bounds=SMALL, progress=progress))) == everything(read(logs))
+    assert read_before == [(2, 0)]
+
+
 def test_little_work_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logs = a_bit_of_everything(tmp_path)
     monkeypatch.setattr(scanning, "_processors", lambda: 8)
