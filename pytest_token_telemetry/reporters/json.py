@@ -67,7 +67,7 @@ def render(verdict: Verdict) -> str:
             "outside": verdict.sources.outside,
             "special": verdict.sources.special,
         },
-        "scan": None if verdict.sources.scanned is None else asdict(verdict.sources.scanned),
+        "scan": None if (scanned := verdict.sources.scanned) is None else {**asdict(scanned), "rate": scanned.rate},
         "settings": verdict.settings,
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -57,6 +57,8 @@ class Scanned:
     """Bytes."""
     seconds: float
     processes: int
+    known: int
+    """Files that the cache knew, all of them or all but their new ends."""
 
     @property
     def rate(self) -> float:
@@ -123,7 +125,8 @@ def read_directories(
     scan = scan or Scan()
     began = time.perf_counter()
     extracts = scan.read([each.real for each in ordered], keep_ids=recorded is not None)
-    scanned = Scanned(scan.progress.files, scan.progress.size, time.perf_counter() - began, scan.progress.processes)
+    seconds, progress = time.perf_counter() - began, scan.progress
+    scanned = Scanned(progress.files, progress.size, seconds, progress.processes, progress.known)
     merged = merge(_given_up(extracts), ordered, recorded)
     return Reading(
         samples=merged.samples,

@@ -61,6 +61,8 @@ class Progress:
     size: int = 0
     processes: int = 1
     """That read: this one, and those that it starts."""
+    known: int = 0
+    """Files that the cache knew, all of them or all but their new ends."""
 
     def count(self, size: int, files: int = 0) -> None:
         """Add what was read."""
@@ -95,6 +97,7 @@ class Scan:
         if self.cache is None:
             return self._read([Piece(path) for path in paths], keep_ids)
         known = self.cache.plan(paths, keep_ids=keep_ids)
+        self.progress.known = known.files_known
         self.progress.files += known.files_known
         return [known.result(self._read(known.pieces, keep_ids))]
 

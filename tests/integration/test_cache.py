@@ -49,6 +49,7 @@ def test_what_was_read_is_not_read_again(pytester: pytest.Pytester, rested: None
     first, second = (judge(pytester, option)[0] for _ in range(2))
     assert without_cost(first) == without_cost(second) == without_cost(expected)
     assert [each["scan"]["size"] for each in (expected, first, second)] == [size, size, 0]
+    assert [each["scan"]["known"] for each in (expected, first, second)] == [0, 0, 1]
     with large.open("a") as file:
         file.write(line := f"{v2(time=stamp(9000))}\n")
     assert judge(pytester, option)[0]["scan"]["size"] == len(line)

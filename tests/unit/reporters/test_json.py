@@ -14,7 +14,7 @@ from pytest_token_telemetry.gate import judge
 from pytest_token_telemetry.gate.past import Past
 from pytest_token_telemetry.reporters.json import render
 from pytest_token_telemetry.settings import options
-from pytest_token_telemetry.sources.reading import File, UnusableLines
+from pytest_token_telemetry.sources.reading import File, Scanned, UnusableLines
 from pytest_token_telemetry.verdict import PastVerdict
 from tests.unit.gate.cases import (
     baseline_of,
@@ -67,6 +67,19 @@ def test_the_report_has_every_key_of_its_schema():
         *("source", "task_id", "category", "predicted_output_tokens", "output_tokens", "truncated", "ratio")
     }
     assert keys(found["sources"][0]) >= {"path", "samples"}
+
+
+def test_the_report_says_what_the_reading_took():
+    found = verdict(ready(27), {"scanned": Scanned(3, 2_000, 0.5, 2, 1)})
+    assert report(found)["scan"] == {
+        "files": 3,
+        "size": 2_000,
+        "seconds": 0.5,
+        "rate": 4_000.0,
+        "processes": 2,
+        "known": 1,
+    }
+    assert report(verdict(ready(27)))["scan"] is None
 
 
 def test_checks_have_the_keys_that_mean_something_for_them():

@@ -12,7 +12,7 @@ from hypothesis import settings as limits
 from pytest_token_telemetry.gate import judge
 from pytest_token_telemetry.reporters.flavours import FLAVOURS, GITHUB, PLAIN
 from pytest_token_telemetry.reporters.markdown import render
-from pytest_token_telemetry.sources.reading import File, UnusableLines
+from pytest_token_telemetry.sources.reading import File, Scanned, UnusableLines
 from tests.unit.gate.cases import baseline_of, call, compared, cut_off, reading, ready, replayed, settings, verdict
 from tests.unit.reporters.verdicts import HOSTILE, MARK, full, verdicts
 
@@ -146,6 +146,19 @@ def test_the_last_line_says_what_was_judged():
         .text_content()
         .startswith("risk population · 27 samples in 1 file · pytest-token-telemetry ")
     )
+
+
+@pytest.mark.parametrize(
+    ("scanned", "said"),
+    [
+        (Scanned(3, 2_500_000, 0.5, 1, 0), "2.5 MB read in 0.5 s (5.0 MB/s)"),
+        (Scanned(3, 2_500_000, 0.5, 2, 0), "2.5 MB read in 0.5 s (5.0 MB/s) by 2 processes"),
+        (Scanned(3, 0, 0.02, 1, 3), "0 bytes read in 0.0 s (0 bytes/s), 3 files known from the cache"),
+    ],
+)
+def test_the_last_line_says_what_the_reading_took(scanned, said):
+    last = page(verdict(ready(27), {"scanned": scanned})).findall(".//sub")[-1].text_content()
+    assert f"27 samples in 1 file · {said} · " in last
 
 
 def assert_nothing_escapes(found):
