@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.columns import NameColumn
 from pytest_token_telemetry.recording.record import line as own_line
-from pytest_token_telemetry.sources import scanning, tasks
+from pytest_token_telemetry.sources import extract, scanning, tasks
 from pytest_token_telemetry.sources.extract import Piece
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 from pytest_token_telemetry.sources.recorded import Phase, Recorded, Span
@@ -123,6 +123,7 @@ def test_neither_tasks_nor_parts_show(
     with logs(texts) as directory, pytest.MonkeyPatch.context() as patch:
         patch.setattr(tasks, "_REACH", reach)
         expected = everything(read(directory, recorded=recorded))
+        patch.setattr(extract, "_AT_ONCE", reach)
         assert everything(read(directory, with_executor(Pickling(), bounds), recorded)) == expected
         assert everything(read(directory, Scan(buffer=50, jobs=None, bounds=bounds), recorded)) == expected
 
