@@ -1,4 +1,4 @@
-"""Read many plain ``[TokenEstimationV2]`` lines at once, each exactly as `formats.parse` reads it alone.
+"""Read many plain ``[TokenEstimationV2]`` and ``[TOKEN_BUDGET]`` lines at once, each as `formats.parse` reads it alone.
 
 A line is regular if it has one tag, a timestamp at its start, and the keys of the origin in their order, with plain
 numbers. Such lines differ in their numbers and in few texts between these. The numbers are read as columns; what each

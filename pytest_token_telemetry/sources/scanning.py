@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -114,9 +114,10 @@ class Scan:
         if self.jobs is None:
             return list(joined(self._as_is_worth_it(work, len(pieces), jobs)))
         try:
-            return list(joined(self._apart(work, jobs)))
+            processes = Processes(jobs - 1)
         except OSError as error:
             raise ScanError(f"no process can be started: {raised(error)}") from error
+        return list(joined(self._apart(work, processes, jobs)))
 
     def _here(self, pieces: Sequence[Piece], keep_ids: bool) -> Extract:
         extractor = Extractor(self.buffer, self.progress.count, keep_ids=keep_ids)
@@ -138,13 +139,10 @@ class Scan:
             if jobs == 1 and left:
                 rate = (time.perf_counter() - began) / max(self.progress.size - before, 1)
                 jobs = min(_worth(_size(left) * rate, most), len(left))
-        if jobs > 1:
-            try:
-                yield from self._apart(rest, jobs)
-                return
-            except OSError:  # no process can be started here: nothing of the rest was read yet
-                pass
-        yield from map(self._one_here, rest)
+        processes = None
+        with suppress(OSError):  # where none can be started, one is enough
+            processes = Processes(jobs - 1) if jobs > 1 else None
+        yield from map(self._one_here, rest) if processes is None else self._apart(rest, processes, jobs)
 
     def _one_here(self, planned: Planned, between: Callable[[], None] | None = None) -> Done:
         """Do ``planned`` in this process. ``between`` is called now and then."""
@@ -157,13 +155,9 @@ class Scan:
         self.progress.files += planned.files
         return planned, extract(planned.task, self.buffer, on_read)
 
-    def _apart(self, work: Iterable[Planned], jobs: int) -> list[Done]:
-        """Do the ``work`` here and in other processes.
-
-        Raises:
-            OSError: none can be started.
-        """
-        with _processes(jobs - 1) as processes:
+    def _apart(self, work: Iterable[Planned], processes: Processes, jobs: int) -> list[Done]:
+        """Do the ``work`` here and in other ``processes``, which makes ``jobs`` in all. They end with it."""
+        with _ended(processes):
             self.progress.processes = jobs
             return _Tasks(processes, work, 2 * (jobs - 1), self.progress).done(self._one_here)
 
@@ -275,10 +269,9 @@ def _files(work: Sequence[Planned]) -> str:
 
 
 @contextmanager
-def _processes(number: int) -> Iterator[Processes]:
-    processes = Processes(number)
+def _ended(processes: Processes) -> Iterator[None]:
     try:
-        yield processes
+        yield
     except BaseException:
         processes.shutdown(cancel_futures=True)
         raise

@@ -208,6 +208,19 @@ def test_where_no_process_can_be_started_one_is_enough(tmp_path: Path, monkeypat
     assert everything(read(logs, Scan(jobs=None, bounds=SMALL))) == everything(read(logs))
 
 
+def test_an_error_after_the_start_is_no_reason_to_go_on_with_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(scanning, "_processors", lambda: 2)
+    monkeypatch.setattr(scanning, "_PER_FILE", 10.0)
+    monkeypatch.setattr(scanning, "_submit", fails)
+    with pytest.raises(BlockingIOError):
+        read(a_bit_of_everything(tmp_path), Scan(jobs=None, bounds=SMALL))
+
+
 def test_processes_that_were_asked_for_and_cannot_be_started_are_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
