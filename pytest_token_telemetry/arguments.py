@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_token_telemetry.ids import ALL_CHECK_IDS, REPLAY, ROOT, node_id
-from pytest_token_telemetry.settings import GATE, RECORDING, flag, ini_key, options
+from pytest_token_telemetry.settings import GATE, RECORDING, flag
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -83,23 +82,6 @@ def refuse_idle(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"{argument}: there is nothing to judge (add {flag('dir')}=DIR, or {flag(GATE)} for what tests record)"
         )
-
-
-def refuse_swallowed(config: pytest.Config) -> None:
-    """Refuse the next word of the command line as the value of an option that may stand alone: it is mostly a path.
-
-    Raises:
-        pytest.UsageError: naming both.
-    """
-    words = [*config.invocation_params.args, *config.getini("addopts"), *os.environ.get("PYTEST_ADDOPTS", "").split()]
-    typed = [str(word) for word in words]
-    for name, option in options():
-        value = config.getoption(ini_key(name), None) if option.bare is not None else None
-        if value and value in typed and f"{flag(name)}={value}" not in typed:
-            raise pytest.UsageError(
-                f"{flag(name)}: is {value!r} its value? (write {flag(name)}={value} if it is, and"
-                f" {flag(name)}={option.bare} if it is not)"
-            )
 
 
 def warn_if_rootdir_moved(config: pytest.Config) -> None:

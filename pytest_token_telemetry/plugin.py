@@ -57,7 +57,6 @@ def pytest_configure(config: pytest.Config) -> None:
             from pytest_token_telemetry.session import GateSession
 
             arguments.warn_if_rootdir_moved(config)
-            arguments.refuse_swallowed(config)
             gate = GateSession(config, settings.Settings.load(config), arrivals)
             config.pluginmanager.register(gate, "token-telemetry-gate")
     elif wanted:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.recording.arrivals import Arrivals
     from pytest_token_telemetry.reporters.terminal import ScanProgress
     from pytest_token_telemetry.settings import Settings
-    from pytest_token_telemetry.sources.cache import Cache
     from pytest_token_telemetry.sources.recorded import Recorded
     from pytest_token_telemetry.sources.scanning import Scan
     from pytest_token_telemetry.verdict import Verdict
@@ -68,7 +67,6 @@ class GateSession:
         self._estimates_in_worker = False
         self._aborted = False
         self._write_errors: list[str] = []
-        self._cache: Cache | None = None
         self._not_judged = _ENDED_EARLY
         if not self._runs_nothing():
             self._remove_old_reports()
@@ -156,8 +154,6 @@ class GateSession:
 
         if not self._runs_nothing():
             show(terminalreporter, self._verdict or self._not_judged, self._write_errors)
-            for note in self._cache.notes if self._cache is not None else ():  # beside the verdict, which is the same
-                terminalreporter.write_line(f"note: {note}")
 
     def _tell_github(self) -> list[str]:
         """Tell the GitHub Actions job of this session, if it is part of one."""
@@ -222,17 +218,14 @@ class GateSession:
 
     def _scan(self, progress: ScanProgress) -> Scan:
         """How the settings want the files to be read."""
-        from pytest_token_telemetry.sources.cache import Cache
         from pytest_token_telemetry.sources.executors import Cluster, Factory
         from pytest_token_telemetry.sources.scanning import Progress, Scan
 
-        if self._settings.cache is not None:
-            self._cache = Cache(self._settings.cache)
         where = self._settings.executor
         if where is None:
-            return Scan(jobs=self._settings.jobs, progress=Progress(progress), cache=self._cache)
+            return Scan(jobs=self._settings.jobs, progress=Progress(progress))
         elsewhere = Cluster(where) if isinstance(where, str) else Factory(where)
-        return Scan(executor=elsewhere.open, progress=Progress(progress), cache=self._cache)
+        return Scan(executor=elsewhere.open, progress=Progress(progress))
 
     def _recorded(self) -> Recorded:
         """What the tests recorded, with what was recorded in this process after the last of them."""

@@ -53,7 +53,7 @@ class Option:
     judged.
     """
 
-    __slots__ = ("bare", "default", "help", "is_path", "metavar", "read")
+    __slots__ = ("default", "help", "is_path", "metavar", "read")
 
     def __init__(
         self,
@@ -62,19 +62,16 @@ class Option:
         metavar: str,
         help: str,
         is_path: bool,
-        bare: str | None,
     ) -> None:
         """An option whose value ``read`` reads, and which ``is_path`` or not.
 
-        ``default`` is as a user would write it; a tuple: the setting may be given several times. ``bare`` is what the
-        option means on the command line if it stands there without a value; ``None``: it needs one.
+        ``default`` is as a user would write it; a tuple: the setting may be given several times.
         """
         self.read = read
         self.default = default
         self.metavar = metavar
         self.help = help
         self.is_path = is_path
-        self.bare = bare
 
     @property
     def may_be_empty(self) -> bool:
@@ -99,9 +96,8 @@ def _setting(
     help: str,
     *,
     is_path: bool = False,
-    bare: str | None = None,
 ) -> Any:  # noqa: ANN401 - like dataclasses.field, it stands for any type
-    return Option(read, default, metavar, help, is_path, bare)
+    return Option(read, default, metavar, help, is_path)
 
 
 class Settings:
@@ -133,14 +129,6 @@ class Settings:
         None,
         "SPEC",
         "Read the logs on dask://HOST:PORT, or with the concurrent.futures.Executor that MODULE:CALLABLE makes.",
-    )
-    cache: Path | None = _setting(
-        values.cache,
-        None,
-        "DIR",
-        "Remember in DIR what logs over 64 KB hold, and read only what is new. Without DIR: in pytest's own cache.",
-        is_path=True,
-        bare=values.AUTO,
     )
     population: Population = _setting(
         values.one_of("risk", "success", "all"),
@@ -353,22 +341,14 @@ class Settings:
         read["require_categories"] = tuple(
             dict.fromkeys(read["alias"].get(name, name) for name in read["require_categories"])
         )
-        if read["cache"] == values.AUTO:
-            read["cache"] = _directory_in_cache(config, written["cache"].label)
         settings = cls(texts=texts, **read)
         _refuse_missing_directories(settings, written["dir"].label)
-        _refuse_unfit_cache(settings, written["cache"].label)
         _refuse_shared_outputs(config, settings)
         if settings.executor is not None and settings.jobs is not None:
             raise pytest.UsageError(f"{flag('jobs')} is for reading here, and {flag('executor')} reads elsewhere")
         if settings.sequential and settings.confidence is None:
             raise pytest.UsageError(f"{flag('sequential')} needs a confidence (add {flag('confidence')}=0.95)")
         return settings
-
-    @property
-    def told(self) -> Mapping[str, str | list[str]]:
-        """The settings as reports tell them: but for the cache, which nobody may notice."""
-        return {name: text for name, text in self.texts.items() if name != "cache"}
 
     @property
     def certainty(self) -> Certainty:
@@ -406,8 +386,6 @@ def add_to(parser: pytest.Parser) -> None:
         help = option.help.replace("%", "%%")
         if option.is_switch:
             group.addoption(flag(name), action="store_const", const="true", default=None, help=help)
-        elif option.bare is not None:
-            group.addoption(flag(name), nargs="?", const=option.bare, default=None, metavar=option.metavar, help=help)
         else:
             action = "append" if option.repeatable else "store"
             group.addoption(flag(name), action=action, default=None, metavar=option.metavar, help=help)
@@ -493,7 +471,7 @@ def _read(written: _Written, option: Option) -> Any:  # noqa: ANN401 - each opti
         raise pytest.UsageError(f"{written.label}: {error}") from None
     if option.read in (values.estimator, values.executor):
         read = [each if isinstance(each, str) else each.below(written.base) for each in read]
-    if option.is_path and read != [option.bare]:
+    if option.is_path:
         read = [Path(os.path.normpath(written.base / value)) for value in read]
     return tuple(read) if option.repeatable else read[0]
 
@@ -524,34 +502,6 @@ def _refuse_missing_directories(settings: Settings, label: str) -> None:
         if not directory.is_dir():
             what = "is a file, not a directory" if directory.is_file() else "does not exist"
             raise pytest.UsageError(f"{label}: {text!r} {what} (name a directory of run logs)")
-
-
-def _directory_in_cache(config: pytest.Config, label: str) -> Path:
-    """A directory of ours in the cache of pytest, which ``--cache-clear`` empties.
-
-    Raises:
-        pytest.UsageError: there is none.
-    """
-    kept: pytest.Cache | None = getattr(config, "cache", None)
-    if kept is None:
-        raise pytest.UsageError(f"{label}: pytest's cache is turned off (name a directory: {flag('cache')}=DIR)")
-    try:
-        return kept.mkdir("token-telemetry")
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise pytest.UsageError(
-            f"{label}: pytest's cache directory cannot be made: {reason} (name another: {flag('cache')}=DIR)"
-        ) from None
-
-
-def _refuse_unfit_cache(settings: Settings, label: str) -> None:
-    if settings.cache is None:
-        return
-    text = settings.texts["cache"]
-    if settings.cache.is_file():
-        raise pytest.UsageError(f"{label}: {text!r} is a file, not a directory")
-    if _would_be_read(Path(os.path.realpath(settings.cache)) / f"{'0' * 32}.cache", settings):
-        raise pytest.UsageError(f"{label}: what is kept in {text!r} would be read as logs (name another directory)")
 
 
 def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:

@@ -196,17 +196,6 @@ def path(text: str) -> str:
     return text
 
 
-AUTO = "auto"
-"""The directory of the cache that pytest keeps."""
-
-
-def cache(text: str) -> str:
-    """A directory, not yet resolved, or `AUTO`. An ini file may well say ``true``, which is no directory's name."""
-    if text.strip().lower() in ("true", "false"):
-        raise ValueError(f"{text!r} is not a directory (write {AUTO} for that of pytest's cache, or name one)")
-    return AUTO if text.strip() == AUTO else path(text)
-
-
 def jobs(text: str) -> int | None:
     """How many processes; ``None`` for as many as are worth it.
 

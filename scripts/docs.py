@@ -109,7 +109,7 @@ def option_table() -> str:
 def _typed(name: str, option: Option) -> str:
     if option.is_switch:
         return flag(name)
-    return f"{flag(name)}={option.metavar}" if option.bare is None else f"{flag(name)}[={option.metavar}]"
+    return f"{flag(name)}={option.metavar}"
 
 
 def _default(option: Option) -> str:

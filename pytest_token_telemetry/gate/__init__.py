@@ -110,7 +110,7 @@ def judge(
             special=reading.special,
             scanned=reading.scanned,
         ),
-        settings=settings.told,
+        settings=settings.texts,
     )
 
 

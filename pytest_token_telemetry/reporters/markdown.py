@@ -276,5 +276,4 @@ def _scanned(verdict: Verdict) -> str:
     if scanned is None or not scanned.files:
         return ""
     processes = f" by {scanned.processes} processes" if scanned.processes > 1 else ""
-    known = f", {plural(scanned.known, 'file')} known from the cache" if scanned.known else ""
-    return f" · {size(scanned.size)} read in {scanned.seconds:.1f} s ({size(scanned.rate)}/s){processes}{known}"
+    return f" · {size(scanned.size)} read in {scanned.seconds:.1f} s ({size(scanned.rate)}/s){processes}"

@@ -57,8 +57,6 @@ class Scanned:
     """Bytes."""
     seconds: float
     processes: int
-    known: int
-    """Files that the cache knew, all of them or all but their new ends."""
 
     @property
     def rate(self) -> float:
@@ -126,7 +124,7 @@ def read_directories(
     began = time.perf_counter()
     extracts = scan.read([each.real for each in ordered], keep_ids=recorded is not None)
     seconds, progress = time.perf_counter() - began, scan.progress
-    scanned = Scanned(progress.files, progress.size, seconds, progress.processes, progress.known)
+    scanned = Scanned(progress.files, progress.size, seconds, progress.processes)
     merged = merge(_given_up(extracts), ordered, recorded)
     return Reading(
         samples=merged.samples,

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from pytest_token_telemetry.sources.cache import Cache
-
     Done = tuple[Planned, Extract]
 
 _WORTH_PROCESSES = 0.7
@@ -61,8 +59,6 @@ class Progress:
     size: int = 0
     processes: int = 1
     """That read: this one, and those that it starts."""
-    known: int = 0
-    """Files that the cache knew, all of them or all but their new ends."""
 
     def count(self, size: int, files: int = 0) -> None:
         """Add what was read."""
@@ -85,8 +81,6 @@ class Scan:
     bounds: Bounds | None = None
     """How large tasks are; ``None``: as is best for where they run."""
     progress: Progress = field(default_factory=Progress)
-    cache: Cache | None = None
-    """What is known of files from earlier sessions."""
 
     def read(self, paths: Sequence[str], *, keep_ids: bool = False) -> list[Extract]:
         """The extracts of the files at ``paths``, in this order. ``keep_ids`` keeps the calls' own ids.
@@ -94,15 +88,7 @@ class Scan:
         Raises:
             ScanError: what read some of them died, or the executor does not work.
         """
-        if self.cache is None:
-            return self._read([Piece(path) for path in paths], keep_ids)
-        known = self.cache.plan(paths, keep_ids=keep_ids)
-        self.progress.known = known.files_known
-        self.progress.files += known.files_known
-        return [known.result(self._read(known.pieces, keep_ids))]
-
-    def _read(self, pieces: Sequence[Piece], keep_ids: bool) -> list[Extract]:
-        """The extracts of ``pieces``, in this order."""
+        pieces = [Piece(path) for path in paths]
         if self.executor is not None:
             work = plan(pieces, self.bounds or ELSEWHERE, keep_ids=keep_ids, away=True)
             with self.executor() as executor:

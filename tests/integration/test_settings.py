@@ -14,7 +14,6 @@ GOOD = {
     "pattern": "*.txt",
     "jobs": "2",
     "executor": "concurrent.futures:ThreadPoolExecutor",
-    "cache": "kept",
     "population": "success",
     "min_samples": "7",
     "require_categories": "docs",

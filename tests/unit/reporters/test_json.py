@@ -70,14 +70,13 @@ def test_the_report_has_every_key_of_its_schema():
 
 
 def test_the_report_says_what_the_reading_took():
-    found = verdict(ready(27), {"scanned": Scanned(3, 2_000, 0.5, 2, 1)})
+    found = verdict(ready(27), {"scanned": Scanned(3, 2_000, 0.5, 2)})
     assert report(found)["scan"] == {
         "files": 3,
         "size": 2_000,
         "seconds": 0.5,
         "rate": 4_000.0,
         "processes": 2,
-        "known": 1,
     }
     assert report(verdict(ready(27)))["scan"] is None
 

@@ -151,9 +151,9 @@ def test_the_last_line_says_what_was_judged():
 @pytest.mark.parametrize(
     ("scanned", "said"),
     [
-        (Scanned(3, 2_500_000, 0.5, 1, 0), "2.5 MB read in 0.5 s (5.0 MB/s)"),
-        (Scanned(3, 2_500_000, 0.5, 2, 0), "2.5 MB read in 0.5 s (5.0 MB/s) by 2 processes"),
-        (Scanned(3, 0, 0.02, 1, 3), "0 bytes read in 0.0 s (0 bytes/s), 3 files known from the cache"),
+        (Scanned(3, 2_500_000, 0.5, 1), "2.5 MB read in 0.5 s (5.0 MB/s)"),
+        (Scanned(3, 2_500_000, 0.5, 2), "2.5 MB read in 0.5 s (5.0 MB/s) by 2 processes"),
+        (Scanned(3, 0, 0.02, 1), "0 bytes read in 0.0 s (0 bytes/s)"),
     ],
 )
 def test_the_last_line_says_what_the_reading_took(scanned, said):
