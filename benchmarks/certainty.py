@@ -22,8 +22,8 @@ from pytest_token_telemetry.analysis.evidence import Certainty
 from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.strata import labels
 from pytest_token_telemetry.analysis.tuning import tune
-from pytest_token_telemetry.columns import columns_of
 from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.samples import columns_of
 
 SEED = 20261123
 TARGET = 0.05

@@ -13,10 +13,10 @@ import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.columns import SampleColumns
-from pytest_token_telemetry.sources.dense import regular
-from pytest_token_telemetry.sources.formats import parse, telemetry_scanner
-from pytest_token_telemetry.sources.records import Read
+from pytest_token_telemetry.samples import SamplesBuilder
+from pytest_token_telemetry.sources.tagged.fast_lane import regular
+from pytest_token_telemetry.sources.tagged.formats import parse, telemetry_scanner
+from pytest_token_telemetry.sources.tagged.records import Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def blocks() -> list[bytes]:
 
 def one_by_one(text: list[bytes]) -> int:
     """Read each record alone, and return the number of samples."""
-    columns = SampleColumns()
+    columns = SamplesBuilder()
     digests = set()
     for fragment in telemetry_scanner().fragments_of(iter(text)):
         record = parse(fragment)

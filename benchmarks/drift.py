@@ -16,7 +16,7 @@ import numpy as np
 
 from pytest_token_telemetry.analysis.drift import Summary, drift
 from pytest_token_telemetry.analysis.metrics import Share
-from pytest_token_telemetry.analysis.stratified import SIGNIFICANCE, log_ratios
+from pytest_token_telemetry.analysis.stratified import SIGNIFICANCE, LogRatios, bins_of
 
 SIGMA = 0.6
 MEDIAN = exp(-NormalDist().inv_cdf(0.95) * SIGMA)
@@ -35,7 +35,9 @@ def summary(chance: np.random.Generator, calls: int, shift: float) -> Summary:
     output = np.maximum(np.rint(ratios * PREDICTED), 1).astype(np.int64)
     under = int(np.count_nonzero(cut | (output > PREDICTED)))
     predicted = np.full(calls, PREDICTED, dtype=np.int64)
-    return Summary(Share(under, calls), Share(int(np.count_nonzero(cut)), calls), log_ratios(output, predicted))
+    bins, counts = np.unique(bins_of(output, predicted), return_counts=True)
+    histogram = LogRatios(tuple(bins.tolist()), tuple(counts.tolist()))
+    return Summary(Share(under, calls), Share(int(np.count_nonzero(cut)), calls), histogram)
 
 
 def detected(chance: np.random.Generator, base: int, head: int, shift: float) -> float:

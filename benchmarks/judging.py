@@ -24,12 +24,13 @@ import numpy as np
 from tabulate import tabulate
 
 from pytest_token_telemetry.analysis.metrics import metrics
-from pytest_token_telemetry.analysis.populations import judged
-from pytest_token_telemetry.analysis.strata import labels, strata, with_evidence
-from pytest_token_telemetry.analysis.tasks import rows_of_one_per_task
+from pytest_token_telemetry.analysis.populations import judged, rows_of_one_per_task
+from pytest_token_telemetry.analysis.strata import labels, strata
 from pytest_token_telemetry.analysis.tuning import tune
-from pytest_token_telemetry.columns import NameColumn, Samples, Tenths, blocks, narrowest, stored
-from pytest_token_telemetry.gate import judge
+from pytest_token_telemetry.gate.findings import Past
+from pytest_token_telemetry.gate.verdict import judge
+from pytest_token_telemetry.report.build import report_of
+from pytest_token_telemetry.samples import NameColumn, Samples, Tenths, blocks, narrowest, stored
 from pytest_token_telemetry.settings import Settings, options
 from pytest_token_telemetry.sources.reading import File, Reading
 
@@ -175,9 +176,9 @@ def measured(samples: int, categories: int, tasks: int, kind: str) -> dict[str, 
         "columns": size_of(reading.samples) / samples,
         "names": size_of_names(reading.samples) / samples,
     }
-    found["verdict"], _ = seconds(lambda: judge(reading, settings()))
+    found["verdict"], _ = seconds(lambda: report_of(judge(reading, settings(), Past())))
     found["peak"] = (peak() - empty) / samples
-    found["with tuning"], _ = seconds(lambda: judge(reading, settings(tuning="tuning.json")))
+    found["with tuning"], _ = seconds(lambda: report_of(judge(reading, settings(tuning="tuning.json"), Past())))
     found["peak with tuning"] = (peak() - empty) / samples
     return found | parts(reading.samples)
 
@@ -188,8 +189,7 @@ def parts(samples: Samples) -> dict[str, float]:
     found["who counts"], which = seconds(lambda: judged(samples, "risk", Fraction(1)))
     found["labels"], named = seconds(lambda: labels(samples, {}))
     found["metrics"], _ = seconds(lambda: metrics(samples, which))
-    found["strata"], each = seconds(lambda: strata(samples, which, named))
-    found["evidence"], _ = seconds(lambda: with_evidence(each, 0.05, 0.02))
+    found["strata"], _ = seconds(lambda: strata(samples, which, named, max_underestimation=0.05, max_truncation=0.02))
     found["one a task"], _ = seconds(lambda: rows_of_one_per_task(samples))
     three = Fraction(3)
     found["tuning"], _ = seconds(lambda: tune(samples, which, named, under_multiplier=Fraction(1), max_waste_p90=three))
@@ -232,7 +232,7 @@ def main() -> int:
     rows = [(f"{size:,}", kind, *(f"{each[name]:.1f}" for name in header)) for (size, kind), each in found.items()]
     print(tabulate(rows, ("samples", "kind", *header), **style))
     print("\nSeconds:\n")
-    header = ("verdict", "with tuning", "who counts", "labels", "metrics", "strata", "evidence", "one a task", "tuning")
+    header = ("verdict", "with tuning", "who counts", "labels", "metrics", "strata", "one a task", "tuning")
     rows = [(f"{size:,}", kind, *(f"{each[name]:.2f}" for name in header)) for (size, kind), each in found.items()]
     print(tabulate(rows, ("samples", "kind", *header), **style))
     return int(_is_too_much(options.samples, found))

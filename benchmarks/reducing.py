@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_token_telemetry.columns import NameColumn, Samples, Tenths, narrowest
-from pytest_token_telemetry.sources.digests import digests_of
-from pytest_token_telemetry.sources.extract import Extract, FileRead, Identities
+from pytest_token_telemetry.samples import NameColumn, Samples, Tenths, narrowest
+from pytest_token_telemetry.sources.extract import Extract, FileRead
 from pytest_token_telemetry.sources.merge import Origin, merge
+from pytest_token_telemetry.sources.rows import Identities
+from pytest_token_telemetry.sources.tagged.digests import digests_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ def _extract(task: int, rows: int, copied: np.ndarray | None) -> Extract:
         digests[-len(copied) :] = copied
     unknown = np.broadcast_to(np.int8(-1), rows)
     return Extract(
-        files=tuple(FileRead((1, task * FILES + n), None, rows) for n in range(FILES)),
+        files=tuple(FileRead(True, None, rows) for n in range(FILES)),
         samples=Samples(
             predicted_output_tokens=predicted,
             output_tokens=output,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_token_telemetry.columns import columns_of
-from pytest_token_telemetry.replay.request import Request
+from pytest_token_telemetry.replay.estimator import Request
 from pytest_token_telemetry.replay.run import replay
 from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.samples import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_token_telemetry.recording.fixture import TokenTelemetry
     from pytest_token_telemetry.recording.writer import TokenTelemetryHandler, TokenTelemetryWriter
-    from pytest_token_telemetry.replay.request import CannotReplay, Request
+    from pytest_token_telemetry.replay.estimator import CannotReplay, Request
 
 __version__ = "0.1.0"
 
@@ -21,8 +21,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CannotReplay": "replay.request",
-    "Request": "replay.request",
+    "CannotReplay": "replay.estimator",
+    "Request": "replay.estimator",
     "TokenTelemetry": "recording.fixture",
     "TokenTelemetryHandler": "recording.writer",
     "TokenTelemetryWriter": "recording.writer",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.replay.request import Request
+    from pytest_token_telemetry.replay.estimator import Request
 
 
 @pytest.hookspec(firstresult=True)

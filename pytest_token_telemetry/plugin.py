@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_token_telemetry import arguments, settings
-from pytest_token_telemetry.recording.arrivals import Arrivals
-from pytest_token_telemetry.recording.running import MARKER, RUNNING
+from pytest_token_telemetry import settings
+from pytest_token_telemetry.recording.tape import MARKER, RUNNING, Arrivals
+from pytest_token_telemetry.session import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -42,25 +42,25 @@ def pytest_configure(config: pytest.Config) -> None:
     is_worker = hasattr(config, "workerinput")
     wanted = settings.is_wanted(config)
     if wanted:
-        arguments.take_ids(config)
+        command_line.take_ids(config)
     elif not is_worker:
-        arguments.refuse_idle(config)
+        command_line.refuse_idle(config)
     settings.refuse_malformed_recording(config)
     if settings.is_recording(config):  # first: it makes the directory of its file, which the gate may be to read
-        from pytest_token_telemetry.recording import hooks
+        from pytest_token_telemetry.recording import recording_session
 
-        hooks.start(config)
+        recording_session.start(config)
     if not is_worker:
         arrivals = Arrivals(config)
         config.pluginmanager.register(arrivals, "token-telemetry-arrivals")
         if wanted:
-            from pytest_token_telemetry.session import GateSession
+            from pytest_token_telemetry.session.gate_session import GateSession
 
-            arguments.warn_if_rootdir_moved(config)
+            command_line.warn_if_rootdir_moved(config)
             gate = GateSession(config, settings.Settings.load(config), arrivals)
             config.pluginmanager.register(gate, "token-telemetry-gate")
     elif wanted:
-        from pytest_token_telemetry.session import WorkerSession
+        from pytest_token_telemetry.session.gate_session import WorkerSession
 
         config.pluginmanager.register(WorkerSession(), "token-telemetry-worker")
 
@@ -70,15 +70,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Remember which test runs, and read the marker of those that have one."""
     item.config.stash[RUNNING] = item
     if item.get_closest_marker(MARKER) is not None:
-        from pytest_token_telemetry.recording import hooks
+        from pytest_token_telemetry.recording import recording_session
 
-        hooks.start(item.config)
+        recording_session.start(item.config)
     return (yield)
 
 
 @pytest.fixture(scope="session")
 def token_telemetry(pytestconfig: pytest.Config) -> TokenTelemetry:
     """Records the model calls that a test makes: ``token_telemetry.observe(response, predicted_output_tokens=900)``."""
-    from pytest_token_telemetry.recording import hooks
+    from pytest_token_telemetry.recording import recording_session
 
-    return hooks.start(pytestconfig).fixture
+    return recording_session.start(pytestconfig).fixture

@@ -1,55 +1,249 @@
-"""One completed model call."""
+"""One completed model call: the one table of its fields, why its output ended, and what truncated means.
+
+All that checks, writes, reads, packs or documents a call follows from `FIELDS`: a new field is one entry of `Sample`,
+and its column in `pytest_token_telemetry.samples.Samples`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping  # noqa: TC003 - the annotations of `Sample` are read when this is imported
+from dataclasses import KW_ONLY, MISSING, dataclass, field, fields, replace
+from datetime import datetime  # noqa: TC003
+from typing import Annotated, Literal, TypeAlias, get_args, get_type_hints
 
-from pytest_token_telemetry.recording.record import MOST_TOKENS
+FinishReason = Literal["stop", "length", "tool_call", "content_filter", "error", "context", "unknown"]
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+MOST_TOKENS = 10**9
+"""A larger count is taken for a defect. The limit also keeps ``tokens * multiplier`` exact in 64 bits."""
 
-    from pytest_token_telemetry.recording.record import FinishReason
+LONGEST_TEXT = 256
+"""Characters of a name or feature. Prompts and answers do not belong into telemetry."""
 
-MAX_TOKENS_COUNTED = MOST_TOKENS
-"""The limit also keeps ``tokens * multiplier`` exact in 64 bits."""
+MOST_FEATURES = 32
+"""Features of one call."""
+
+BUCKETS = {"1": 1, "2-5": 2, "6+": 6}
+"""The deliverable buckets, in order, each with its least count. A count of 0 is unknown and belongs to none."""
+
+Kind: TypeAlias = Literal["count", "flag", "name", "word", "reason", "raw reason", "text", "number", "time", "features"]
+"""What a field holds.
+
+A name is shared by many calls, a text belongs to one. A word is one of a closed set. A reason is one too, but whoever
+records a call gives the provider's own word instead, which is kept as the raw reason.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a call."""
+
+    kind: Kind
+    meaning: str
+    """One sentence, for users too."""
+    _: KW_ONLY
+    unit: str = "tokens"
+    """Of a count or a number."""
+    least: int = 0
+    """The least count; `MOST_TOKENS` is the largest. Where the count may be unknown, 0 says that it is."""
+    words: tuple[str, ...] = ()
+    """The closed set."""
+    in_line: bool = True
+    """Whether a line of our own format can say it."""
+    follows: bool = False
+    """Whether the fixture works it out from the rest, and refuses to be given it."""
+    of_test: bool = False
+    """Whether a test's marker may say it for all calls of the test."""
+    tells_apart: bool = False
+    """Whether a baseline knows a sample again by it. Another one, or another order, makes saved baselines useless."""
+    also: tuple[str, ...] = ()
+    """What other systems call it. As features, they would be lost to the verdict."""
+    name: str = ""
+    """This and what follows comes from the attribute of `Sample`."""
+    needed: bool = False
+    """Whether a call without it is no sample."""
+    unknown: object = None
+    """What it is where it was not given."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether many calls say the same, so that a column of it is codes into the distinct values."""
+        return self.kind in ("name", "word", "reason", "raw reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One model call whose output tokens are known. ``None`` always means that nobody said."""
+    """One model call whose output tokens are known. ``None`` always means that it was not given.
 
-    predicted_output_tokens: int
-    """The estimator's point prediction, made before the call."""
-    output_tokens: int
-    """What the provider billed as output, reasoning included."""
-    budget_tokens: int | None = None
-    """The cap that the budget selector chose."""
-    max_tokens: int | None = None
-    """The cap that was really sent."""
-    finish_reason: FinishReason | None = None
-    finish_reason_raw: str | None = None
-    """The provider's own word for why the output ended."""
-    truncated: bool | None = None
-    truncation_source: str | None = None
-    """What says that it was cut off, where that is known: ``reason``, ``cap`` or ``reported``."""
-    success: bool | None = None
-    category: str | None = None
-    complexity: str | None = None
-    deliverable_count: int | None = None
-    """How many files the call should produce; never 0, which means that nobody counted."""
-    task_id: str | None = None
-    run: str | None = None
-    time: datetime | None = None
-    """When the call was logged: in UTC if the log named a time zone, else by the log's own clock."""
-    model: str | None = None
-    smape: float | None = None
-    """The error in percent as logged: SMAPE, or the relative error on a legacy line."""
-    id: str | None = None
-    """The call's own id."""
-    legacy: bool = False
-    """A V1 line: prediction and output only."""
-    features: Mapping[str, str] = field(default_factory=dict)
-    """What else the line said, by the log's own keys."""
+    The reason is in our words, and the time has no zone: it is in UTC, or goes by the log's own clock.
+    """
+
+    predicted_output_tokens: Annotated[
+        int,
+        Field(
+            "count",
+            "The estimator's prediction, made before the call.",
+            least=-MOST_TOKENS,
+            tells_apart=True,
+            also=("predicted_output", "predicted_tokens"),
+        ),
+    ]
+    output_tokens: Annotated[
+        int,
+        Field(
+            "count",
+            "What the provider billed as output, reasoning included.",
+            tells_apart=True,
+            also=("actual_output", "actual_output_tokens", "completion_tokens"),
+        ),
+    ]
+    budget_tokens: Annotated[
+        int | None,
+        Field(
+            "count",
+            "The cap that the budget selector chose.",
+            of_test=True,
+            tells_apart=True,
+            also=("selected_budget",),
+        ),
+    ] = None
+    max_tokens: Annotated[
+        int | None,
+        Field(
+            "count",
+            "The cap that was really sent.",
+            of_test=True,
+            tells_apart=True,
+            also=("max_completion_tokens", "max_output_tokens"),
+        ),
+    ] = None
+    truncated: Annotated[bool | None, Field("flag", "Whether the output was cut off.", tells_apart=True)] = None
+    truncation_source: Annotated[
+        str | None,
+        Field(
+            "word",
+            "What says that it was cut off: the finish reason, the cap that it reached, or who recorded it.",
+            words=("reason", "cap", "reported"),
+            follows=True,
+        ),
+    ] = None
+    success: Annotated[
+        bool | None, Field("flag", "Whether the task succeeded, not just the request.", of_test=True, tells_apart=True)
+    ] = None
+    deliverable_count: Annotated[
+        int | None,
+        Field(
+            "count",
+            "How many files the call should produce.",
+            unit="files",
+            of_test=True,
+            tells_apart=True,
+            also=("deliverables",),
+        ),
+    ] = None
+    category: Annotated[str | None, Field("name", "The kind of task.", of_test=True, tells_apart=True)] = None
+    complexity: Annotated[str | None, Field("name", "How hard the task is.", of_test=True, tells_apart=True)] = None
+    task_id: Annotated[
+        str | None, Field("name", "The unit of work. Attempts at it share it.", of_test=True, tells_apart=True)
+    ] = None
+    model: Annotated[str | None, Field("name", "The model's name.", of_test=True, tells_apart=True)] = None
+    finish_reason: Annotated[
+        FinishReason | None,
+        Field(
+            "reason",
+            "Why the output ended, in one of our words or in the provider's own.",
+            words=get_args(FinishReason),
+            also=("stop_reason",),
+        ),
+    ] = None
+    finish_reason_raw: Annotated[
+        str | None, Field("raw reason", "The provider's own word for why the output ended.", tells_apart=True)
+    ] = None
+    id: Annotated[
+        str | None,
+        Field(
+            "text",
+            "The call's own id. Lines with the same id and the same counts are one call, unless they stand in one "
+            "file with other times.",
+        ),
+    ] = None
+    time: Annotated[
+        datetime | None,
+        Field(
+            "time",
+            "When the call ended, with its time zone; a log that names none goes by its own clock.",
+            tells_apart=True,
+        ),
+    ] = None
+    run: Annotated[str | None, Field("name", "The run whose directory the line was read in.", in_line=False)] = None
+    smape: Annotated[
+        float | None,
+        Field(
+            "number",
+            "The error as logged: SMAPE, or the relative error on a legacy line.",
+            unit="percent",
+            in_line=False,
+        ),
+    ] = None
+    legacy: Annotated[
+        bool, Field("flag", "Whether it was read from a log line with no more than the two counts.", follows=True)
+    ] = False
+    features: Annotated[
+        Mapping[str, str],
+        Field("features", "What the estimator predicted from, by the log's own keys; never the prompt."),
+    ] = field(default_factory=dict)
+
+
+_ANNOTATIONS = get_type_hints(Sample, include_extras=True)
+FIELDS: Mapping[str, Field] = {
+    each.name: replace(
+        _ANNOTATIONS[each.name].__metadata__[0],
+        name=each.name,
+        needed=each.default is MISSING and each.default_factory is MISSING,
+        unknown=None if each.default is MISSING else each.default,
+    )
+    for each in fields(Sample)
+}
+"""The fields of a call by their names, in their order."""
+
+
+def finish_reason(raw: str) -> FinishReason:
+    """``raw`` in our vocabulary, however it is spelled: ``max_tokens``, ``MAX_TOKENS``, ``FinishReason.MAX_TOKENS``."""
+    return FINISH_REASONS.get(raw.lower().rpartition(".")[2].replace("-", "_"), "unknown")
+
+
+def is_truncated(
+    stated: bool | None, reason: FinishReason | None, output_tokens: int, max_tokens: int | None
+) -> bool | None:
+    """Whether the output was cut off: if anything says so, a lost reason or an unset flag must not hide it.
+
+    An output that reached the cap was cut off, unless the reason or the flag says that it ended by itself.
+    """
+    if stated or reason in ("length", "context"):
+        return True
+    if stated is not None:
+        return stated
+    if reason in ("stop", "content_filter"):
+        return False
+    if max_tokens and output_tokens >= max_tokens:
+        return True
+    return False if reason == "tool_call" else None
+
+
+_SPELLINGS: Mapping[FinishReason, str] = {
+    "stop": "stop end_turn stop_sequence complete completed eos eos_token",
+    "length": "length max_tokens max_output_tokens max_tokens_exceeded",
+    "tool_call": "tool_use tool_calls tool_call function_call",
+    "content_filter": (
+        "content_filter content_filtered refusal safety sensitive error_toxic guardrail_intervened recitation "
+        "language blocklist prohibited_content spii model_armor escalation jailbreak image_safety "
+        "image_prohibited_content image_recitation"
+    ),
+    "error": (
+        "error failed cancelled network_error insufficient_system_resource malformed_function_call "
+        "malformed_tool_use malformed_response malformed_model_output missing_thought_signature "
+        "unexpected_tool_call"
+    ),
+    "context": "context model_length model_context_window_exceeded",
+}
+FINISH_REASONS = {word: ours for ours, words in _SPELLINGS.items() for word in words.split()}
+"""What providers and their libraries call the end of an output, in one vocabulary."""

@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_token_telemetry import values
-from pytest_token_telemetry.values import matches
+from pytest_token_telemetry import option_types
+from pytest_token_telemetry.option_types import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from fractions import Fraction
 
-    from pytest_token_telemetry.analysis.evidence import Certainty
-    from pytest_token_telemetry.analysis.populations import Population
-    from pytest_token_telemetry.replay.locate import Location
+    from pytest_token_telemetry.importing import Location
 
 DEFAULT_ALIASES = (
     ("impl", "implementation"),
@@ -35,6 +33,9 @@ DEFAULT_ALIASES = (
     ("documentation", "docs"),
 )
 """Spellings that real systems use for the three categories of the specification."""
+
+ROOT = "token-telemetry"
+"""Where the ids of all checks begin, as pytest shows them, and the names of all options."""
 
 GATE = "gate"
 """The setting whose option is ``--token-telemetry`` itself."""
@@ -53,7 +54,7 @@ class Option:
     judged.
     """
 
-    __slots__ = ("default", "help", "is_path", "metavar", "read")
+    __slots__ = ("default", "help", "metavar", "read")
 
     def __init__(
         self,
@@ -61,9 +62,8 @@ class Option:
         default: str | tuple[str, ...] | None,
         metavar: str,
         help: str,
-        is_path: bool,
     ) -> None:
-        """An option whose value ``read`` reads, and which ``is_path`` or not.
+        """An option whose value ``read`` reads.
 
         ``default`` is as a user would write it; a tuple: the setting may be given several times.
         """
@@ -71,17 +71,21 @@ class Option:
         self.default = default
         self.metavar = metavar
         self.help = help
-        self.is_path = is_path
 
     @property
     def may_be_empty(self) -> bool:
         """True if an empty text is a value: no names."""
-        return self.read in (values.names, values.buckets)
+        return self.read in (option_types.names, option_types.buckets)
+
+    @property
+    def is_path(self) -> bool:
+        """True if the value is a path, which starts where it is written."""
+        return self.read is option_types.path
 
     @property
     def is_switch(self) -> bool:
         """True if the option never has a value on the command line."""
-        return self.read is values.switch
+        return self.read is option_types.switch
 
     @property
     def repeatable(self) -> bool:
@@ -94,213 +98,196 @@ def _setting(
     default: str | tuple[str, ...] | None,
     metavar: str,
     help: str,
-    *,
-    is_path: bool = False,
 ) -> Any:  # noqa: ANN401 - like dataclasses.field, it stands for any type
-    return Option(read, default, metavar, help, is_path)
+    return Option(read, default, metavar, help)
+
+
+def _choice(default: str, other: str, *, help: str) -> Any:  # noqa: ANN401 - as above
+    return _setting(option_types.one_of(default, other), default, f"{default}|{other}", help)
 
 
 class Settings:
     """The settings in force, read and checked. Paths are absolute."""
 
     gate: bool = _setting(
-        values.switch,
+        option_types.switch,
         "false",
         "",
         "Judge what the tests record, alone or together with --token-telemetry-dir.",
     )
     dir: tuple[Path, ...] = _setting(
-        values.path, (), "DIR", "Judge the run logs below DIR (repeatable). Write it with '='.", is_path=True
+        option_types.path, (), "DIR", "Judge the run logs below DIR (repeatable). Write it with '='."
     )
     pattern: tuple[str, ...] = _setting(
-        values.glob,
+        option_types.glob,
         ("*.log", "*.jsonl"),
         "GLOB",
         "Read the files whose name matches GLOB, or whose path below DIR does if GLOB has a '/' (repeatable).",
     )
     jobs: int | None = _setting(
-        values.jobs,
+        option_types.jobs,
         "auto",
         "N",
         "Read the logs with N processes, pytest's own among them. auto: more than one where it takes about a second.",
     )
     executor: str | Location | None = _setting(
-        values.executor,
+        option_types.executor,
         None,
         "SPEC",
         "Read the logs on dask://HOST:PORT, or with the concurrent.futures.Executor that MODULE:CALLABLE makes.",
     )
-    population: Population = _setting(
-        values.one_of("risk", "success", "all"),
+    population: Literal["risk", "success", "all"] = _setting(
+        option_types.one_of("risk", "success", "all"),
         "risk",
         "NAME",
         "Which samples are judged: risk (successful or truncated), or those of the V3 analyzer: success or all.",
     )
-    min_samples: int = _setting(values.count(1), "20", "N", "Readiness: how many successful samples are needed.")
+    min_samples: int = _setting(option_types.count(1), "20", "N", "Readiness: how many successful samples are needed.")
     require_categories: tuple[str, ...] = _setting(
-        values.names,
+        option_types.names,
         "implementation,tests,docs",
         "NAMES",
         "Readiness: the categories that need a successful sample each.",
     )
     require_complexities: tuple[str, ...] = _setting(
-        values.names,
+        option_types.names,
         "low,medium,high",
         "NAMES",
         "Readiness: the complexities that need a successful sample each.",
     )
     require_deliverables: tuple[str, ...] = _setting(
-        values.buckets,
+        option_types.buckets,
         "1,2-5,6+",
         "BUCKETS",
         "Readiness: the deliverable buckets that need a successful sample each.",
     )
     alias: Mapping[str, str] = _setting(
-        values.alias,
+        option_types.alias,
         (),
         "SPELLING=CATEGORY",
         "Fold a spelling of a category into another (repeatable; added to the built-in ones).",
     )
     max_unusable: int | None = _setting(
-        values.count(0),
+        option_types.count(0),
         None,
         "N",
         "Readiness: how many telemetry lines may be unusable. Without it there is no limit.",
     )
-    not_ready: str = _setting(
-        values.one_of("fail", "skip"), "fail", "fail|skip", "What a readiness check does when it is not met."
-    )
+    not_ready: str = _choice("fail", "skip", help="What a readiness check does when it is not met.")
     max_underestimation: Fraction = _setting(
-        values.rate, "5%", "RATE", "Tier 1: the highest underestimation rate, as 5% or 0.05."
+        option_types.rate, "5%", "RATE", "Tier 1: the highest underestimation rate, as 5% or 0.05."
     )
     max_truncation: Fraction = _setting(
-        values.rate, "2%", "RATE", "Tier 1: the highest truncation rate, as 2% or 0.02."
+        option_types.rate, "2%", "RATE", "Tier 1: the highest truncation rate, as 2% or 0.02."
     )
     under_multiplier: Fraction = _setting(
-        values.multiplier,
+        option_types.multiplier,
         "1.0",
         "M",
         "A sample is underestimated if its output exceeds M times its prediction.",
     )
     confidence: Fraction | None = _setting(
-        values.confidence,
+        option_types.confidence,
         None,
         "C",
         "Tier 1: pass or fail only what is proven with confidence C, as 0.95. Without it, the rate itself decides.",
     )
-    inconclusive: str = _setting(
-        values.one_of("warn", "fail"),
-        "warn",
-        "warn|fail",
-        "What a Tier 1 check does that --token-telemetry-confidence leaves open.",
+    inconclusive: str = _choice(
+        "warn", "fail", help="What a Tier 1 check does that --token-telemetry-confidence leaves open."
     )
     sequential: bool = _setting(
-        values.switch,
+        option_types.switch,
         "false",
         "",
         "Prove with --token-telemetry-confidence at every look at a file that grows, not just at one.",
     )
     one_per_task: bool = _setting(
-        values.switch, "false", "", "Judge one sample a task, the last attempt, where samples name their task."
+        option_types.switch, "false", "", "Judge one sample a task, the last attempt, where samples name their task."
     )
     max_waste_p90: Fraction = _setting(
-        values.ratio, "3", "RATIO", "Tier 2: 90 % of the predictions should stay below RATIO times the output."
+        option_types.ratio, "3", "RATIO", "Tier 2: 90 % of the predictions should stay below RATIO times the output."
     )
-    tier2: str = _setting(
-        values.one_of("warn", "fail"), "warn", "warn|fail", "What the Tier 2 check does when it is exceeded."
-    )
+    tier2: str = _choice("warn", "fail", help="What the Tier 2 check does when it is exceeded.")
     estimator: Location | None = _setting(
-        values.estimator,
+        option_types.estimator,
         None,
         "MODULE:CALLABLE",
         "Judge what this estimator predicts for the recorded calls, instead of what was predicted then.",
     )
     base_estimator: Location | None = _setting(
-        values.estimator,
+        option_types.estimator,
         None,
         "PATH::MODULE:CALLABLE",
         "Compare --token-telemetry-estimator with this one, such as that of main, run in a process of its own.",
     )
-    estimator_errors: str = _setting(
-        values.one_of("fail", "skip"),
-        "fail",
-        "fail|skip",
-        "What answers that are no prediction do: fail, or leave their calls out.",
+    estimator_errors: str = _choice(
+        "fail", "skip", help="What answers that are no prediction do: fail, or leave their calls out."
     )
     min_replayed: Fraction = _setting(
-        values.rate, "90%", "RATE", "Readiness: the least share of the recorded calls that the estimator can replay."
+        option_types.rate,
+        "90%",
+        "RATE",
+        "Readiness: the least share of the recorded calls that the estimator can replay.",
     )
     baseline: Path | None = _setting(
-        values.path, None, "PATH", "Compare the calls that are not in the baseline at PATH with it.", is_path=True
+        option_types.path, None, "PATH", "Compare the calls that are not in the baseline at PATH with it."
     )
     save_baseline: Path | None = _setting(
-        values.path, None, "PATH", "Write what was judged as a baseline to PATH, to be kept in git.", is_path=True
+        option_types.path, None, "PATH", "Write what was judged as a baseline to PATH, to be kept in git."
     )
-    drift: str = _setting(
-        values.one_of("warn", "fail"), "warn", "warn|fail", "What a drift check does that sees the calls get worse."
-    )
+    drift: str = _choice("warn", "fail", help="What a drift check does that sees the calls get worse.")
     history: Path | None = _setting(
-        values.path,
+        option_types.path,
         None,
         "PATH",
         "Append the verdict to PATH, a line a session, and show the last ten.",
-        is_path=True,
     )
-    json: Path | None = _setting(
-        values.path, None, "PATH", "Write the report as JSON, for other programs.", is_path=True
-    )
-    junit: Path | None = _setting(
-        values.path, None, "PATH", "Write the checks as JUnit XML, for CI servers.", is_path=True
-    )
-    junit_family: str = _setting(
-        values.one_of("xunit1", "xunit2"),
-        "xunit1",
-        "xunit1|xunit2",
-        "JUnit dialect: xunit1 has file and line, xunit2 is valid against Jenkins' schema.",
+    json: Path | None = _setting(option_types.path, None, "PATH", "Write the report as JSON, for other programs.")
+    junit: Path | None = _setting(option_types.path, None, "PATH", "Write the checks as JUnit XML, for CI servers.")
+    junit_family: str = _choice(
+        "xunit1", "xunit2", help="JUnit dialect: xunit1 has file and line, xunit2 is valid against Jenkins' schema."
     )
     code_quality: Path | None = _setting(
-        values.path, None, "PATH", "Write what was found as a Code Quality report, for GitLab.", is_path=True
+        option_types.path, None, "PATH", "Write what was found as a Code Quality report, for GitLab."
     )
-    markdown: Path | None = _setting(
-        values.path, None, "PATH", "Write the summary as markdown, for reviewers.", is_path=True
-    )
+    markdown: Path | None = _setting(option_types.path, None, "PATH", "Write the summary as markdown, for reviewers.")
     markdown_append: Path | None = _setting(
-        values.path,
+        option_types.path,
         None,
         "PATH",
         "Append the same summary to PATH, as $GITHUB_STEP_SUMMARY wants it.",
-        is_path=True,
     )
-    markdown_flavour: str = _setting(
-        values.one_of("github", "plain"),
+    markdown_flavour: str = _choice(
         "github",
-        "github|plain",
-        "How the summary is written: for GitHub, or without HTML, for GitLab, Bitbucket and e-mail.",
+        "plain",
+        help="How the summary is written: for GitHub, or without HTML, for GitLab, Bitbucket and e-mail.",
     )
     github: bool = _setting(
-        values.switch,
+        option_types.switch,
         "false",
         "",
         "In a GitHub Actions job: annotate what failed, append to the step's summary, and set its outputs.",
     )
     tuning: Path | None = _setting(
-        values.path, None, "PATH", "Write the tuning advice as JSON, whatever the verdict.", is_path=True
+        option_types.path, None, "PATH", "Write the tuning advice as JSON, whatever the verdict."
     )
     record: Path | None = _setting(
-        values.path,
+        option_types.path,
         None,
         "PATH",
         "Append every call that a test records to PATH, one line of JSON each; name it *.jsonl to read it back.",
-        is_path=True,
     )
     capture_logs: bool | None = _setting(
-        values.switch,
+        option_types.switch,
         None,
         "",
         "Record the telemetry lines that the tests log or print. Without it: where what tests record is judged.",
     )
     capture_level: int = _setting(
-        values.log_level, "INFO", "LEVEL", "Lower the root logger to LEVEL for each test whose log lines are recorded."
+        option_types.log_level,
+        "INFO",
+        "LEVEL",
+        "Lower the root logger to LEVEL for each test whose log lines are recorded.",
     )
     texts: Mapping[str, str | list[str]]
     """Each setting in force as its user wrote it."""
@@ -349,13 +336,6 @@ class Settings:
         if settings.sequential and settings.confidence is None:
             raise pytest.UsageError(f"{flag('sequential')} needs a confidence (add {flag('confidence')}=0.95)")
         return settings
-
-    @property
-    def certainty(self) -> Certainty:
-        """How sure a proof must be: as set, and for mere information 95 %."""
-        from pytest_token_telemetry.analysis.evidence import CONFIDENCE, Certainty
-
-        return Certainty(CONFIDENCE if self.confidence is None else float(self.confidence), self.sequential)
 
 
 def options() -> Iterator[tuple[str, Option]]:
@@ -469,7 +449,7 @@ def _read(written: _Written, option: Option) -> Any:  # noqa: ANN401 - each opti
         read = [option.read(text) for text in written.texts]
     except ValueError as error:
         raise pytest.UsageError(f"{written.label}: {error}") from None
-    if option.read in (values.estimator, values.executor):
+    if option.read in (option_types.estimator, option_types.executor):
         read = [each if isinstance(each, str) else each.below(written.base) for each in read]
     if option.is_path:
         read = [Path(os.path.normpath(written.base / value)) for value in read]

@@ -17,10 +17,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_token_telemetry.report import json_file
+from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT, MOST_FEATURES, MOST_TOKENS
 from pytest_token_telemetry.settings import Option, flag, ini_key, options
+from pytest_token_telemetry.sources.own_format import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pytest_token_telemetry.sample import Field
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,11 +34,14 @@ PAGES = (
     "docs/from-your-tests.md",
     "docs/getting-started.md",
     "docs/options.md",
+    "docs/own-system.md",
     "docs/tuning.md",
     "docs/estimator-changes.md",
     "docs/baseline.md",
     "docs/pull-requests.md",
 )
+
+LINE_SCHEMA = "pytest_token_telemetry/sources/token-telemetry-1.schema.json"
 
 GATE = "python -m pytest token-telemetry"
 PASSES = "--token-telemetry-dir=examples/passes"
@@ -66,12 +74,12 @@ _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of \2 -->)", r
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages, or with ``--check`` only say which are out of date: 1 if any is."""
+    """Write the pages and the schemas, or with ``--check`` only say which are out of date: 1 if any is."""
     stale = []
-    for name in PAGES:
+    for name in (*PAGES, *SCHEMAS):
         path = ROOT / name
-        page = path.read_text(encoding="utf-8")
-        fresh = generated(page)
+        page = path.read_text(encoding="utf-8") if path.exists() else ""
+        fresh = SCHEMAS[name]() if name in SCHEMAS else generated(page)
         if fresh != page:
             stale.append(name)
             if "--check" not in arguments:
@@ -118,6 +126,77 @@ def _default(option: Option) -> str:
     return f"`{written}`" if written else "none"
 
 
+def field_table() -> str:
+    """What a line of our own format can say, as a markdown table."""
+    lines = ["| field | type | meaning |", "|:--|:--|:--|", f"| `schema` | text, needed | `{SCHEMA}` |"]
+    for field in _of_lines():
+        kind = _TYPE_WORDS.get(field.kind, "text")
+        if field.kind == "count":
+            kind = f"{kind} of {field.unit}"
+        cells = (f"`{field.name}`", f"{kind}, needed" if field.needed else kind, _meaning(field, "`"))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+_TYPE_WORDS = {
+    "count": "whole number",
+    "flag": "true, false",
+    "time": "text (RFC 3339)",
+    "features": "object of plain values",
+}
+
+
+def _meaning(field: Field, quote: str = "") -> str:
+    words = f" ({', '.join(f'{quote}{word}{quote}' for word in field.words)})" if field.words else ""
+    return f"{field.meaning.removesuffix('.')}{words}"
+
+
+def line_schema() -> str:
+    """The JSON schema of a line of our own format."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": SCHEMA,
+        "description": "One completed call of a language model: one JSON object a line, UTF-8. Other keys may stand "
+        "beside these and are passed over.",
+        "type": "object",
+        "required": ["schema", *(field.name for field in _of_lines() if field.needed)],
+        "properties": {"schema": {"const": SCHEMA}, **{field.name: _constraints(field) for field in _of_lines()}},
+    }
+    return f"{json.dumps(schema, indent=2)}\n"
+
+
+SCHEMAS = {LINE_SCHEMA: line_schema, "docs/report.schema.json": json_file.schema}
+"""The JSON schemas that are written from the code, by their file."""
+
+
+def _of_lines() -> list[Field]:
+    return [field for field in FIELDS.values() if field.in_line]
+
+
+def _constraints(field: Field) -> dict[str, object]:
+    """What a line may say in ``field``. An id or a reason may be longer than the writer takes: it is cut."""
+
+    def of_type(name: str) -> dict[str, object]:
+        return {"type": name if field.needed else [name, "null"]}
+
+    meaning = {"description": f"{_meaning(field)}."}
+    match field.kind:
+        case "count":
+            return {**of_type("integer"), "minimum": field.least, "maximum": MOST_TOKENS, **meaning}
+        case "flag":
+            return {**of_type("boolean"), **meaning}
+        case "word":
+            return {"enum": [*field.words, None], **meaning}
+        case "name":
+            return {**of_type("string"), "maxLength": LONGEST_TEXT, **meaning}
+        case "time":
+            return {**of_type("string"), "format": "date-time", **meaning}
+        case "features":
+            plain = {"type": ["string", "number", "boolean", "null"]}
+            return {**of_type("object"), "maxProperties": MOST_FEATURES, "additionalProperties": plain, **meaning}
+    return {**of_type("string"), **meaning}
+
+
 def example(name: str) -> str:
     """What the gate says of the example tree ``name``."""
     command = f"{GATE} --token-telemetry-dir=examples/{name}"
@@ -129,7 +208,9 @@ def tuning_example() -> str:
     command = f"{GATE} -v --token-telemetry-dir=examples/not-ready"
     with tempfile.TemporaryDirectory() as directory:
         lines = _section(f"{command} --token-telemetry-tuning={directory}/tuning.json")
-    return _console(f"{command} --token-telemetry-tuning=tuning.json", _excerpt(lines, ("judged trunc.", "$")))
+    return _console(
+        f"{command} --token-telemetry-tuning=tuning.json", _excerpt(lines, ("Tuning advice", "What to collect"))
+    )
 
 
 def estimator_difference() -> str:
@@ -150,8 +231,8 @@ def estimator_change() -> str:
             _section(CHANGE),
             ("=", "pass readiness::sources"),
             ("pass readiness::replay", "most output"),
+            ("Base against head$", "Most output"),
             (".*  complexity$", "$"),
-            ("Base against head$", "judged trunc."),
         ),
     )
 
@@ -319,6 +400,7 @@ def _pytest(command: str, directory: Path) -> str:
 
 _PARTS: dict[str, Callable[[], str]] = {
     "options": option_table,
+    "fields": field_table,
     "passes": partial(example, "passes"),
     "not-ready": partial(example, "not-ready"),
     "tuning": tuning_example,

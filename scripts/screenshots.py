@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,7 @@ from typing import TYPE_CHECKING
 import cmarkgfm
 from cmarkgfm.cmark import Options
 
-from pytest_token_telemetry.github.command import run
-from pytest_token_telemetry.github.waiting import SystemClock
+from pytest_token_telemetry.comment.command import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ def comment(case: Case) -> str:
             _judge(case.gate, report)
         out = io.StringIO()
         unverified = ["--unverified"] if case.unverified else []
-        run(["comment", "--dry-run", f"--report={report}", *unverified], _JOB, out, SystemClock())
+        run(["comment", "--dry-run", f"--report={report}", *unverified], _JOB, out, time)
     said = out.getvalue()
     return said[said.index("<!-- ") :]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import ceil, inf, isfinite
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_token_telemetry.analysis.groups import Grouped
-    from pytest_token_telemetry.columns import Flags, Floats, Integers
+    from pytest_token_telemetry.samples import Flags, Floats, Integers
+
+_Count = TypeVar("_Count", int, "Integers")
 
 Basis = Literal["category", "borrowed", "collect", "raise-cap"]
 
@@ -41,20 +43,19 @@ def conformal_rank(n: int, alpha: Fraction) -> int | None:
 
     ``None`` if ``n`` is less than `least_samples`.
     """
-    rank = n + 1 - (n + 1) * alpha.numerator // alpha.denominator
+    rank = _rank(n, alpha)
     return rank if rank <= n else None
 
 
 def conformal_values(values: Grouped[np.float64], alpha: Fraction) -> Floats:
     """The value at the `conformal_rank` of each group, endless where there is none."""
-    ranks = _ranks(values.counts, alpha)
+    ranks = _rank(values.counts, alpha)
     return np.where(ranks <= values.counts, values.at(ranks - 1), inf)
 
 
-def _ranks(counts: Integers, alpha: Fraction) -> Integers:
-    """The `conformal_rank` of each count, or one that is above it."""
-    ranks: Integers = counts + 1 - (counts + 1) * alpha.numerator // alpha.denominator
-    return ranks
+def _rank(n: _Count, alpha: Fraction) -> _Count:
+    """The `conformal_rank` of ``n`` samples, or one that is above ``n``."""
+    return n + 1 - (n + 1) * alpha.numerator // alpha.denominator
 
 
 @cache
@@ -77,12 +78,16 @@ class Multipliers:
 
 
 def multipliers(ratios: Grouped[np.float64], spread: float, room: float) -> Multipliers:
-    """Of groups of output / prediction.
+    """What to multiply the predictions of each group by.
 
     Args:
-        ratios: ascending, as far as `needed_places` has it.
-        spread: what `spread` gives.
+        ratios: output / prediction of each group's samples, endless for a truncated one; ascending, as far as the
+            `conformal_rank` for both alphas, the median and the largest have to be in their places.
+        spread: what `spread` gives; endless if there is nothing to borrow.
         room: how many times the prediction an output may be.
+
+    Returns:
+        Columns with one entry for each of ``ratios.counts``.
     """
     counts, largest = ratios.counts, ratios.at(ratios.counts - 1)
     headroom, own = conformal_values(ratios, HEADROOM_ALPHA), conformal_values(ratios, ALPHA)
@@ -93,7 +98,7 @@ def multipliers(ratios: Grouped[np.float64], spread: float, room: float) -> Mult
         borrowed[borrows] = np.maximum(largest, ratios.quantile(0.5) * spread)[borrows]
     cases = [np.isfinite(own), ~np.isfinite(largest), ~np.isnan(borrowed)]
     alpha = np.where(has_headroom, float(HEADROOM_ALPHA), float(ALPHA))
-    ranks = np.where(has_headroom, _ranks(counts, HEADROOM_ALPHA), _ranks(counts, ALPHA))
+    ranks = np.where(has_headroom, _rank(counts, HEADROOM_ALPHA), _rank(counts, ALPHA))
     return Multipliers(
         basis=np.select(cases, [np.int8(0), np.int8(3), np.int8(1)], np.int8(2)),
         exceeding=counts + 1 - ranks,
@@ -103,13 +108,14 @@ def multipliers(ratios: Grouped[np.float64], spread: float, room: float) -> Mult
 
 
 def spread(counts: Integers, group: Callable[[], Grouped[np.float64]]) -> float:
-    """Of output / prediction over its group's median, of all groups together, what `ALPHA` of the calls exceeds.
-
-    Only small groups borrow it: where there is none, it is left at endless.
+    """What at most `ALPHA` of the calls of all groups exceed in output / prediction over their group's median.
 
     Args:
-        counts: how many ratios each group has.
-        group: makes the ratios, which are changed.
+        counts: the number of ratios of each group.
+        group: makes the ratios, with the same counts. Its values are overwritten.
+
+    Returns:
+        A factor; endless where no group is small enough to borrow it, or all groups together are too small to lend.
     """
     lends = counts >= LEAST_BORROWING
     if not (lends & (counts < least_samples(ALPHA))).any():

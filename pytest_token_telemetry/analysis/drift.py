@@ -11,13 +11,19 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import exp, lgamma
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pytest_token_telemetry.analysis.evidence import holm
+import numpy as np
+
+from pytest_token_telemetry.analysis.evidence import Bounds, holm
+from pytest_token_telemetry.analysis.groups import counted, grouped, present
 from pytest_token_telemetry.analysis.metrics import Share
+from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Difference, Quantity, Rate
 from pytest_token_telemetry.analysis.stratified import (
     SIGNIFICANCE,
     LogRatios,
+    bins_of,
+    histograms,
     least_visible,
     rate_difference,
     rate_difference_bounds,
@@ -29,10 +35,14 @@ from pytest_token_telemetry.analysis.stratified import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_token_telemetry.analysis.evidence import Bounds
-    from pytest_token_telemetry.analysis.stratified import Rates
+    import numpy.typing as npt
 
-Outcome = Literal["drift", "steady", "too-few"]
+    from pytest_token_telemetry.analysis.populations import Judged
+    from pytest_token_telemetry.analysis.strata import Labels
+    from pytest_token_telemetry.analysis.stratified import Rates
+    from pytest_token_telemetry.samples import Integers, Samples
+
+Trend = Literal["drift", "steady", "too-few"]
 
 LEAST_SAMPLES = 20
 """On each side, for a test to say anything."""
@@ -53,18 +63,18 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Shift:
     """What one of the tests says."""
 
-    p: float | None
+    p: Rate | None
     """How likely as much change is by chance. ``None``: there are too few samples to see any."""
-    adjusted_p: float | None = None
+    adjusted_p: Rate | None = None
     """The same, adjusted for the other tests (Holm)."""
     matters: bool
     """True if the change is as large as it has to be to matter."""
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Trend:
         """The verdict."""
         if self.adjusted_p is None:
             return "too-few"
@@ -78,10 +88,10 @@ class StratumRates:
     name: str | None
     base: Share
     head: Share
-    base_mix: float
+    base_mix: Rate
     """The stratum's part of base's samples."""
-    head_mix: float
-    p: float | None
+    head_mix: Rate
+    p: Rate | None
     """How likely as high a rate of head is by chance, adjusted for all strata (Holm).
 
     ``None`` if one side has no samples here: the stratum is not compared.
@@ -89,7 +99,7 @@ class StratumRates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RateDrift(Finding):
+class RateDrift(Shift):
     """Has a rate risen?"""
 
     base: Share
@@ -97,17 +107,17 @@ class RateDrift(Finding):
     compared_base: Share
     """Of the strata that both sides have; ``base`` is of all."""
     compared_head: Share
-    standardised: float | None
+    standardised: Rate | None
     """Head's rate if its mix were that of ``compared_base``, to be held against the rate of that."""
-    difference: float | None
+    difference: Difference | None
     """How much higher head's rate is within the strata, on average (`rate_difference`): what has to matter."""
     bounds: Bounds | None
     """On ``difference``. ``None``, like the two above: no stratum is compared."""
-    mix_shift: float | None
+    mix_shift: Rate | None
     """The part of head's samples that base's mix would have in other strata. ``None``: one side has no samples."""
-    least_visible: int | None
+    least_visible: Count | None
     """`least_visible` of the compared samples, as if in one stratum: with fewer events head cannot show a rise."""
-    strata: tuple[StratumRates, ...]
+    strata: Annotated[tuple[StratumRates, ...], ROWS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +125,25 @@ class StratumRatios:
     """The ratios of one stratum: a diagnostic, never a gate."""
 
     name: str | None
-    base_n: int
-    head_n: int
-    base_median: float | None
-    head_median: float | None
+    base_n: Count
+    head_n: Count
+    base_median: Quantity | None
+    head_median: Quantity | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RatioDrift(Finding):
+class RatioDrift(Shift):
     """Has output over prediction moved, up or down?"""
 
-    base_n: int
-    head_n: int
-    base_median: float | None
-    head_median: float | None
-    shift: float | None
+    base_n: Count
+    head_n: Count
+    base_median: Quantity | None
+    head_median: Quantity | None
+    shift: Quantity | None
     """By which factor head's ratios are higher within the strata: what has to matter. ``None``: none is compared."""
     bounds: Bounds | None
     """On ``shift``. ``None``: too few samples for any."""
-    strata: tuple[StratumRatios, ...]
+    strata: Annotated[tuple[StratumRatios, ...], ROWS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,38 @@ class Drift:
     underestimation: RateDrift
     truncation: RateDrift
     ratio: RatioDrift
+
+
+def summaries(samples: Samples, judged: Judged, labels: Labels, rows: Integers) -> dict[str | None, Summary]:
+    """Sum up samples by category.
+
+    Args:
+        samples: all samples.
+        judged: which of them count, as masks over ``samples``.
+        labels: their categories, with one code for each of ``samples``.
+        rows: indices into ``samples``: those that are summed up.
+
+    Returns:
+        The categories that occur in ``rows``; ``None`` is the name of the samples whose category is unknown.
+    """
+    codes, names = labels.category
+    chosen = np.zeros(len(samples), dtype=np.bool_)
+    chosen[rows] = True
+
+    def bins(rows: Integers) -> npt.NDArray[np.int16]:
+        return bins_of(samples.output_tokens[rows], samples.predicted_output_tokens[rows])
+
+    found = present(counted(codes, chosen, len(names)))
+    figures = (
+        counted(codes, chosen & mask, len(names))[found].tolist()
+        for mask in (judged.underestimated, judged.at_risk, judged.truncated, judged.attempts)
+    )
+    ratios = histograms(grouped(codes, chosen & judged.with_ratio, len(names), bins))
+    named = [*names, None]  # the last is what `UNKNOWN`, -1, looks up
+    return {
+        named[code]: Summary(Share(under, at_risk), Share(cut, attempts), ratios[code])
+        for code, under, at_risk, cut, attempts in zip(found.tolist(), *figures, strict=True)
+    }
 
 
 def drift(base: Mapping[str | None, Summary], head: Mapping[str | None, Summary]) -> Drift:
@@ -158,12 +200,11 @@ def drift(base: Mapping[str | None, Summary], head: Mapping[str | None, Summary]
     )
     cut = _rate_drift([(name, old.truncation, new.truncation) for name, old, new in pairs], LEAST_RISE_OF_TRUNCATION)
     ratio = _ratio_drift([(name, old.log_ratios, new.log_ratios) for name, old, new in pairs])
-    judged = [test for test, finding in enumerate((under, cut, ratio)) if finding.p is not None]
-    adjusted = dict(zip(judged, holm([p for p in (under.p, cut.p, ratio.p) if p is not None]), strict=True))
+    p_values = (under.p, cut.p, ratio.p)
+    adjusted = iter(holm([p for p in p_values if p is not None]))
+    of_under, of_cut, of_ratio = (None if p is None else next(adjusted) for p in p_values)
     return Drift(
-        replace(under, adjusted_p=adjusted.get(0)),
-        replace(cut, adjusted_p=adjusted.get(1)),
-        replace(ratio, adjusted_p=adjusted.get(2)),
+        replace(under, adjusted_p=of_under), replace(cut, adjusted_p=of_cut), replace(ratio, adjusted_p=of_ratio)
     )
 
 
@@ -234,5 +275,5 @@ def _total(shares: Iterable[Share]) -> Share:
 def _merged(parts: Iterable[LogRatios]) -> LogRatios:
     counts: Counter[int] = Counter()
     for part in parts:
-        counts.update(dict(zip(part.ticks, part.counts, strict=True)))
-    return LogRatios(tuple(sorted(counts)), tuple(counts[tick] for tick in sorted(counts)))
+        counts.update(dict(zip(part.bins, part.counts, strict=True)))
+    return LogRatios(tuple(sorted(counts)), tuple(counts[bin_] for bin_ in sorted(counts)))

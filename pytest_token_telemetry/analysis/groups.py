@@ -7,25 +7,34 @@ samples, each eight bytes are 80 MB.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 
-from pytest_token_telemetry.columns import UNKNOWN, Scalar, blocks
+from pytest_token_telemetry.samples import UNKNOWN, Scalar, blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
-    from pytest_token_telemetry.columns import Floats, Integers, Mask, Narrow
+    from pytest_token_telemetry.samples import Floats, Integers, Mask, Narrow
 
 _SMALL = 1000
 """Values that are sorted as fast as parted."""
 
 
 def computed(mask: Mask, values: Callable[[Integers], npt.NDArray[Scalar]]) -> npt.NDArray[Scalar]:
-    """What ``values`` makes of the rows of ``mask``, in their order."""
+    """Compute a figure for the rows of ``mask`` only.
+
+    Args:
+        mask: one entry for each sample.
+        values: maps rows, as ascending indices, to one figure each.
+
+    Returns:
+        One figure for each row in ``mask``, in the order of the rows.
+    """
     found, end = np.empty(int(np.count_nonzero(mask)), dtype=_type_of(values)), 0
     for rows in rows_of(mask):
         begin, end = end, end + len(rows)
@@ -34,21 +43,21 @@ def computed(mask: Mask, values: Callable[[Integers], npt.NDArray[Scalar]]) -> n
 
 
 def rows_of(mask: Mask) -> Iterator[Integers]:
-    """The rows of ``mask``, a block at a time."""
+    """The indices of the rows in ``mask``, ascending, a block at a time."""
     for part in blocks(len(mask)):
         yield np.flatnonzero(mask[part]) + part.start
 
 
 def counted(codes: Narrow, mask: Mask, names: int) -> Integers:
-    """How many rows of ``mask`` have each code.
+    """Count the rows of ``mask`` that have each code.
 
     Args:
-        codes: one a row, below ``names``.
-        mask: the rows that count.
-        names: how many codes there are.
+        codes: one for each row, from 0 to below ``names``, or `UNKNOWN`.
+        mask: the rows that count, one entry for each row.
+        names: the number of codes.
 
     Returns:
-        One entry a code, and one more, the last, for `UNKNOWN`: so ``counts[codes]`` is right for all.
+        One count for each code, and one more, the last, for `UNKNOWN`: so ``counts[codes]`` is right for all.
     """
     counts = np.zeros(names + 1, dtype=np.int64)
     for part in blocks(len(codes), at_least=names):
@@ -59,7 +68,12 @@ def counted(codes: Narrow, mask: Mask, names: int) -> Integers:
 
 
 def looked_up(table: npt.NDArray[Scalar], codes: Narrow) -> npt.NDArray[Scalar]:
-    """``table[codes]``, without an index of eight bytes a row. The last entry of ``table`` is for `UNKNOWN`."""
+    """``table[codes]``, without an index of eight bytes a row.
+
+    Args:
+        table: one entry for each code, and one more, the last, for `UNKNOWN`, which is -1.
+        codes: one for each row.
+    """
     found = np.empty(len(codes), dtype=table.dtype)
     for part in blocks(len(codes)):
         found[part] = table[codes[part]]
@@ -67,9 +81,15 @@ def looked_up(table: npt.NDArray[Scalar], codes: Narrow) -> npt.NDArray[Scalar]:
 
 
 def present(counts: Integers) -> Integers:
-    """The codes that `counted` found: `UNKNOWN` first, which is what -1 says of its last entry, then in their order."""
+    """The codes with rows, given the counts of `counted`: `UNKNOWN` first, then ascending."""
     codes = np.flatnonzero(counts[:-1])
     return np.concatenate(([UNKNOWN], codes)) if counts[-1] else codes
+
+
+def largest_first(counts: Integers) -> Integers:
+    """The codes that `counted` found, those with as many in their order."""
+    codes = present(counts)
+    return codes[np.argsort(-counts[codes], kind="stable")]
 
 
 def _type_of(values: Callable[[Integers], npt.NDArray[Scalar]]) -> np.dtype[Scalar]:
@@ -86,23 +106,28 @@ class Grouped(Generic[Scalar]):
     starts: Integers
     """Where they begin."""
 
-    def of(self, code: int) -> npt.NDArray[Scalar]:
-        """The values of ``code``."""
-        return self.values[self.starts[code] : self.starts[code] + self.counts[code]]
-
     def quantile(self, share: float) -> Floats:
-        """`metrics.quantile` of every code; NaN for those without values."""
+        """The value that ``share`` of each code's stay below, by `metrics.QUANTILE_METHOD`; NaN for codes without any.
+
+        Written here because numpy's makes NaN of an endless value, and is slow for a few values.
+        """
         position = share * (self.counts + 1)
         below = np.floor(position).astype(np.int64)
         part = position - below
         low, high = self.at(below - 1), self.at(below)
-        outside = (position <= 1) | (position >= self.counts)
         with np.errstate(invalid="ignore"):  # an endless value less another
             between = np.where(np.isfinite(high), low + part * (high - low), high)
-        return np.where(outside | (part == 0), low, between)
+        return np.where(part == 0, low, between)
 
     def at(self, place: Integers) -> Floats:
-        """The value at ``place`` of each code, counted from 0, or the nearest that there is; NaN without any."""
+        """The value at one place of each code, or the nearest that there is.
+
+        Args:
+            place: counted from 0, one entry for each of ``counts``; it may be outside of the code's values.
+
+        Returns:
+            One value for each of ``counts``, NaN for a code without any.
+        """
         found = np.full(len(self.counts), np.nan)
         some = self.counts > 0
         found[some] = self.values[(self.starts + np.clip(place, 0, self.counts - 1))[some]]
@@ -116,17 +141,17 @@ def grouped(
     values: Callable[[Integers], npt.NDArray[Scalar]],
     places: Callable[[int], Sequence[int]] | None = None,
 ) -> Grouped[Scalar]:
-    """What ``values`` makes of the rows of ``mask``, by their codes.
+    """Group a figure of the rows in ``mask`` by their codes.
 
-    A counting sort, a block at a time: neither an order of all rows nor a mask a code is made.
+    A counting sort, a block at a time: neither an order of all rows nor a mask for each code is made.
 
     Args:
-        codes: one a row, below ``names``.
-        mask: the rows that count.
-        names: how many codes there are.
-        values: of the rows that it is given.
-        places: which of so many ascending values are needed, from 0. The others need not be in their places, which in
-            a group of millions is several times as fast.
+        codes: one for each row, from 0 to below ``names``, or `UNKNOWN`.
+        mask: the rows that count, one entry for each row.
+        names: the number of codes.
+        values: maps rows, as indices, to one figure each.
+        places: maps the size of a group to the places, from 0, of the ascending values that are needed. The others
+            need not be in their places, which in a group of millions is several times as fast.
     """
     counts = counted(codes, mask, names)
     ends = np.cumsum(counts)
@@ -146,3 +171,15 @@ def grouped(
         else:
             found[begin:end].partition(places(end - begin))
     return Grouped(found, counts, starts)
+
+
+def quantile(ascending: Floats, share: float) -> float:
+    """The value that ``share`` of the ``ascending`` ones, at least one, stay below: `Grouped.quantile` of one group."""
+    one = Grouped(ascending, np.array([len(ascending)]), np.array([0]))
+    return float(one.quantile(share)[0])
+
+
+def quantile_places(n: int, shares: Iterable[float]) -> list[int]:
+    """Which of ``n`` ascending values, counted from 0, `quantile` looks at: the others need not be in their places."""
+    below = [floor(share * (n + 1)) for share in shares]
+    return sorted({min(max(place, 0), n - 1) for each in below for place in (each - 1, each)})

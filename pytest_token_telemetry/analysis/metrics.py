@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor, inf, isfinite
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_token_telemetry.analysis.groups import computed, rows_of
+from pytest_token_telemetry.analysis.groups import computed, quantile, quantile_places, rows_of
+from pytest_token_telemetry.analysis.number_ranges import Bound, Count, Quantity
 from pytest_token_telemetry.analysis.populations import successful
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from pytest_token_telemetry.analysis.populations import Judged
-    from pytest_token_telemetry.columns import Counts, Floats, Integers, Mask, Samples
+    from pytest_token_telemetry.samples import Counts, Floats, Integers, Mask, Samples
 
 QUANTILE_METHOD = "hyndman-fan-6"
 """Hyndman and Fan, The American Statistician 50 (1996) 361-365, definition 6; the origin's, clamped to the range."""
@@ -28,8 +29,12 @@ WASTE_SHARES = (0.5, 0.9)
 class Share:
     """``events`` among ``n`` samples."""
 
-    events: int
-    n: int
+    events: Count
+    n: Count
+
+    def __post_init__(self) -> None:
+        if self.events > self.n:
+            raise ValueError("events is more than n")
 
     @property
     def value(self) -> float | None:
@@ -41,31 +46,32 @@ class Share:
 class Waste:
     """Prediction over output, of the judged samples that have both. ``None`` without samples."""
 
-    n: int
-    p50: float | None
-    p90: float | None
-    mean: float | None
+    n: Count
+    p50: Quantity | None
+    p90: Quantity | None
+    mean: Quantity | None
     upper_limit: bool = False
     """True if the P90 rests on calls that were cut off: their real waste is lower, and so may the P90 be."""
+    method: str = QUANTILE_METHOD
 
 
 @dataclass(frozen=True, slots=True)
 class Smape:
     """The symmetric error in percent of the samples that were not truncated. ``None`` without samples."""
 
-    n: int
-    mean: float | None
-    median: float | None
-    min: float | None
-    max: float | None
+    n: Count
+    mean: Quantity | None
+    median: Quantity | None
+    min: Quantity | None
+    max: Quantity | None
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """Mean and median of a count of tokens. ``None`` without samples."""
 
-    mean: float | None
-    median: float | None
+    mean: Bound | None
+    median: Bound | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class Metrics:
     """All figures of the judged samples."""
 
     underestimation: Share
-    uncertain: int
+    uncertain: Count
     """Of the underestimated: cut off before the prediction was reached."""
     truncation: Share
     success: Share
@@ -99,7 +105,12 @@ def metrics(samples: Samples, judged: Judged) -> Metrics:
 
 
 def waste(samples: Samples, mask: Mask) -> Waste:
-    """The waste ratio of the rows in ``mask``, whose predictions and outputs are above 0."""
+    """Sum up prediction / output.
+
+    Args:
+        samples: columns with one entry for each sample.
+        mask: the samples that count; their predictions and outputs must be above 0.
+    """
     ratios = computed(mask, waste_ratios(samples))
     if not len(ratios):
         return Waste(0, None, None, None)
@@ -112,7 +123,7 @@ def waste(samples: Samples, mask: Mask) -> Waste:
 
 
 def waste_ratios(samples: Samples) -> Callable[[Integers], Floats]:
-    """The ratio of the rows that it is given: prediction over output, both above 0."""
+    """A function from rows, as indices, to prediction / output of each, both of which must be above 0."""
 
     def ratios(rows: Integers) -> Floats:
         found: Floats = samples.predicted_output_tokens[rows] / samples.output_tokens[rows]
@@ -122,43 +133,28 @@ def waste_ratios(samples: Samples) -> Callable[[Integers], Floats]:
 
 
 def _reaching(samples: Samples, mask: Mask, limit: float) -> int:
-    """How many waste ratios of ``mask`` reach ``limit``."""
+    """How many samples of ``mask`` have a waste ratio of ``limit`` or more."""
     ratios = waste_ratios(samples)
     return sum(int(np.count_nonzero(ratios(rows) >= limit)) for rows in rows_of(mask))
 
 
-def quantile(ascending: Floats, share: float) -> float:
-    """The value that ``share`` of the ``ascending`` ones stay below, by `QUANTILE_METHOD`.
-
-    Written here because numpy's makes NaN of an endless value, and is slow for a few values.
-    """
-    position = share * (len(ascending) + 1)
-    if position <= 1:
-        return float(ascending[0])
-    if position >= len(ascending):
-        return float(ascending[-1])
-    below = floor(position)
-    low, high = float(ascending[below - 1]), float(ascending[below])
-    part = position - below
-    return low if part == 0 else low + part * (high - low) if isfinite(high) else inf
-
-
-def quantile_places(n: int, shares: Iterable[float]) -> list[int]:
-    """Which of ``n`` ascending values, counted from 0, `quantile` looks at: the others need not be in their places."""
-    below = [floor(share * (n + 1)) for share in shares]
-    return sorted({min(max(place, 0), n - 1) for each in below for place in (each - 1, each)})
-
-
 def wasteful(samples: Samples, judged: Judged, limit: float) -> Share:
-    """The judged samples whose waste ratio reaches ``limit``."""
+    """The share of the judged samples with a waste ratio of ``limit`` or more."""
     rows = judged.with_ratio
     return Share(_reaching(samples, rows, limit), _count(rows))
 
 
 def worst(samples: Samples, among: Mask, most: int) -> list[tuple[int, float | None]]:
-    """The rows of ``among``, at most ``most``, with the most output for their prediction, and how many times it.
+    """The samples with the most output for their prediction.
 
-    A prediction of 0 or less has no ratio and comes first.
+    Args:
+        samples: columns with one entry for each sample.
+        among: the samples to choose from, one entry for each.
+        most: how many to list.
+
+    Returns:
+        Row and output / prediction of each, the largest ratio first, equal ones in the order of the rows. A prediction
+        of 0 or less has no ratio, which is ``None``, and comes before all others.
     """
     worst_rows, worst_ratios = np.empty(0, dtype=np.int64), np.empty(0)
     for rows in rows_of(among):
@@ -178,7 +174,7 @@ def worst(samples: Samples, among: Mask, most: int) -> list[tuple[int, float | N
 
 
 def _smape(samples: Samples, mask: Mask) -> Smape:
-    """As logged; computed where a line gave none."""
+    """Sum up the symmetric error of the samples in ``mask``: as logged, computed where a line gave none (NaN)."""
 
     def errors_of(rows: Integers) -> Floats:
         logged = samples.smape[rows]

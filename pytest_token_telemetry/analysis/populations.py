@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from pytest_token_telemetry.columns import blocks
+from pytest_token_telemetry.analysis.groups import counted
+from pytest_token_telemetry.samples import UNKNOWN, blocks
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
     import numpy.typing as npt
 
-    from pytest_token_telemetry.columns import Mask, Samples
+    from pytest_token_telemetry.samples import Integers, Mask, Samples
 
     Bits: TypeAlias = npt.NDArray[np.uint8]
 
@@ -84,53 +85,87 @@ _AT_RISK, _UNDERESTIMATED, _UNCERTAIN, _ATTEMPTS, _TRUNCATED, _WITH_RATIO, _WITH
 
 
 def successful(samples: Samples) -> Mask:
-    """The samples that readiness counts: successful, with an output. No output means that nobody counted it."""
+    """Mask the samples that readiness counts: successful, with an output above 0.
+
+    An output of 0 is one that nobody counted. An unknown success is none.
+    """
     mask: Mask = (samples.success == 1) & (samples.output_tokens > 0)
     return mask
 
 
 def judged(samples: Samples, population: Population, multiplier: Fraction) -> Judged:
-    """Which ``samples`` count in ``population``, where more than ``multiplier`` times the prediction is too much."""
+    """Which ``samples`` count in ``population``, where more than ``multiplier`` times the prediction is too much.
+
+    A sample whose success or truncation is unknown counts as one that did not succeed, or was not cut off.
+    """
     bits = np.empty(len(samples), dtype=np.uint8)
     for part in blocks(len(samples)):
-        bits[part] = _bits(_Block(samples, part), population, multiplier)
+        bits[part] = _bits(samples, part, population, multiplier)
     return Judged(bits)
 
 
-class _Block:
-    """Some neighbouring samples."""
-
-    def __init__(self, samples: Samples, part: slice) -> None:
-        # Counts are multiplied below: that takes 64 bits.
-        self.predicted = samples.predicted_output_tokens[part].astype(np.int64)
-        self.output = samples.output_tokens[part].astype(np.int64)
-        self.cut_off: Mask = samples.truncated[part] == 1
-        self.says_truncated: Mask = samples.truncated[part] >= 0
-        self.success: Mask = samples.success[part] == 1
-        self.legacy: Mask = samples.legacy[part]
+def distinct_tasks(samples: Samples) -> tuple[int, int]:
+    """How many samples name a task, and how many tasks they name."""
+    codes = samples.task_id.codes
+    counts = counted(codes, codes != UNKNOWN, len(samples.task_id.names))
+    return int(counts.sum()), int(np.count_nonzero(counts))
 
 
-def _bits(block: _Block, population: Population, multiplier: Fraction) -> Bits:
-    exceeds: Mask = block.output * multiplier.denominator > block.predicted * multiplier.numerator
+def rows_of_one_per_task(samples: Samples) -> Integers:
+    """Ascending indices of one attempt of each task, as its attempts depend on each other, and of all without a task.
+
+    The last attempt, by time, and by place where times are missing or equal. If any was truncated, the last of those:
+    the answer was cut off, whatever came after it.
+    """
+    codes, tasks = samples.task_id.codes, len(samples.task_id.names)
+    cut_off = counted(codes, samples.truncated == 1, tasks) > 0
+    last = np.full(tasks, UNKNOWN, dtype=np.int64)
+    newest = np.full(tasks, _NO_TIME, dtype=np.int64)
+    for part in blocks(len(samples)):
+        candidates = codes[part] != UNKNOWN
+        candidates &= (samples.truncated[part] == 1) | ~cut_off[codes[part]]
+        rows = np.flatnonzero(candidates) + part.start
+        times = samples.time[rows].astype(np.int64)
+        np.maximum.at(newest, codes[rows], times)
+        rows = rows[times == newest[codes[rows]]]
+        last[codes[rows]] = rows  # of several rows of one task, the last stays
+    keeps = codes == UNKNOWN
+    keeps[last[last != UNKNOWN]] = True
+    return np.flatnonzero(keeps)
+
+
+_NO_TIME = np.iinfo(np.int64).min
+"""How a missing time, which is before all others, is written as a number."""
+
+
+def _bits(samples: Samples, part: slice, population: Population, multiplier: Fraction) -> Bits:
+    """The bits of the samples in ``part``."""
+    # Counts are multiplied below: that takes 64 bits.
+    predicted, output = (
+        column[part].astype(np.int64) for column in (samples.predicted_output_tokens, samples.output_tokens)
+    )
+    truncated, success, legacy = samples.truncated[part], samples.success[part] == 1, samples.legacy[part]
+    cut_off = truncated == 1
+    exceeds: Mask = output * multiplier.denominator > predicted * multiplier.numerator
     if population == "risk":
-        at_risk = (block.success & (block.output > 0)) | block.cut_off
-        underestimated = at_risk & (block.cut_off | exceeds)
-        attempts = ~block.legacy & block.says_truncated
-        described = ~block.legacy
+        at_risk = (success & (output > 0)) | cut_off
+        underestimated = at_risk & (cut_off | exceeds)
+        attempts = ~legacy & (truncated >= 0)
+        described = ~legacy
     else:
-        at_risk = block.success if population == "success" else np.ones_like(block.success)
+        at_risk = success if population == "success" else np.ones_like(success)
         underestimated = at_risk & exceeds
-        attempts = at_risk & ~block.legacy
+        attempts = at_risk & ~legacy
         described = at_risk
-    bits = np.zeros(len(block.output), dtype=np.uint8)
+    bits = np.zeros(len(output), dtype=np.uint8)
     for bit, mask in (
         (_AT_RISK, at_risk),
         (_UNDERESTIMATED, underestimated),
         (_UNCERTAIN, underestimated & ~exceeds),
         (_ATTEMPTS, attempts),
-        (_TRUNCATED, attempts & block.cut_off),
-        (_WITH_RATIO, at_risk & (block.predicted > 0) & (block.output > 0)),
-        (_WITH_SMAPE, described & ~block.cut_off & (block.predicted + block.output > 0)),
+        (_TRUNCATED, attempts & cut_off),
+        (_WITH_RATIO, at_risk & (predicted > 0) & (output > 0)),
+        (_WITH_SMAPE, described & ~cut_off & (predicted + output > 0)),
     ):
         bits |= mask * np.uint8(bit)
     return bits

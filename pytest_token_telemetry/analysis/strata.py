@@ -1,27 +1,36 @@
-"""The judged samples by category, by complexity and by number of deliverables."""
+"""Samples by category, complexity and number of deliverables: the figures of each, and as they are tuned apart."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from itertools import islice
+from functools import cache, partial
+from itertools import chain, islice
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
 from pytest_token_telemetry.analysis.evidence import holm, p_value_above
-from pytest_token_telemetry.analysis.groups import counted, grouped, looked_up, present
-from pytest_token_telemetry.analysis.metrics import WASTE_SHARES, quantile_places, waste_ratios
+from pytest_token_telemetry.analysis.groups import (
+    computed,
+    counted,
+    grouped,
+    looked_up,
+    present,
+    quantile_places,
+    rows_of,
+)
+from pytest_token_telemetry.analysis.metrics import WASTE_SHARES, waste_ratios
+from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Quantity, Rate
 from pytest_token_telemetry.analysis.populations import successful
-from pytest_token_telemetry.columns import UNKNOWN, narrowest
-from pytest_token_telemetry.values import BUCKETS
+from pytest_token_telemetry.sample import BUCKETS
+from pytest_token_telemetry.samples import UNKNOWN, narrowest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_token_telemetry.analysis.populations import Judged
-    from pytest_token_telemetry.columns import Floats, Integers, Mask, NameColumn, Narrow, Samples
+    from pytest_token_telemetry.samples import Floats, Integers, Mask, NameColumn, Narrow, Samples
 
 
 _SIGNIFICANT = 0.05
@@ -33,17 +42,17 @@ class Stratum:
 
     name: str | None
     """``None``: the samples that do not say."""
-    attempts: int
-    successes: int
-    truncated: int
-    risk: int
+    attempts: Count
+    successes: Count
+    truncated: Count
+    risk: Count
     """Judged for underestimation."""
-    underestimated: int
-    waste_p50: float | None
-    waste_p90: float | None
-    underestimation_p: float | None = None
+    underestimated: Count
+    waste_p50: Quantity | None
+    waste_p90: Quantity | None
+    underestimation_p: Rate | None = None
     """How likely as many underestimated calls would be at a rate on target, adjusted for all strata (Holm)."""
-    truncation_p: float | None = None
+    truncation_p: Rate | None = None
     """The same for truncated calls."""
     underestimation_proven: bool = False
     """True if the rate is above its target with 95 % confidence, all strata looked at together."""
@@ -54,9 +63,9 @@ class Stratum:
 class Strata:
     """Every stratum that holds a sample, the largest first; buckets in their order."""
 
-    category: tuple[Stratum, ...]
-    complexity: tuple[Stratum, ...]
-    deliverables: tuple[Stratum, ...]
+    category: Annotated[tuple[Stratum, ...], ROWS]
+    complexity: Annotated[tuple[Stratum, ...], ROWS]
+    deliverables: Annotated[tuple[Stratum, ...], ROWS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,10 @@ class Labels:
 
 
 def labels(samples: Samples, aliases: Mapping[str, str]) -> Labels:
-    """The strata of each sample. Names are folded to lower case, and categories through ``aliases``."""
+    """The strata of each sample: one code an entry, `UNKNOWN` where it does not say.
+
+    Names are folded to lower case, and categories through ``aliases``.
+    """
     buckets = np.full(len(samples), UNKNOWN, dtype=np.int8)
     for least in BUCKETS.values():
         buckets += samples.deliverable_count >= least
@@ -80,76 +92,68 @@ def labels(samples: Samples, aliases: Mapping[str, str]) -> Labels:
     )
 
 
-def strata(samples: Samples, judged: Judged, labels: Labels) -> Strata:
-    """The figures of every stratum."""
+def strata(
+    samples: Samples, judged: Judged, labels: Labels, *, max_underestimation: float, max_truncation: float
+) -> Strata:
+    """The figures of every stratum, and what their rates prove against the targets.
 
-    def by_size(stratum: Stratum) -> tuple[int, int, str]:
-        return -stratum.attempts, -stratum.risk, stratum.name or ""
-
+    The p values are adjusted for looking at all strata at once.
+    """
+    kinds = [_counted(samples, judged, *label) for label in (labels.category, labels.complexity, labels.deliverables)]
+    every = list(chain.from_iterable(kinds))
+    p_value = cache(p_value_above)  # of many small strata, most are alike
+    adjusted = holm(
+        [p_value(each.underestimated, each.risk, max_underestimation) for each in every]
+        + [p_value(each.truncated, each.attempts, max_truncation) for each in every]
+    )
+    proven = (
+        Stratum(*each, under, cut, under <= _SIGNIFICANT, cut <= _SIGNIFICANT)
+        for each, under, cut in zip(every, adjusted, adjusted[len(every) :], strict=False)
+    )
+    category, complexity, deliverables = (tuple(islice(proven, len(kind))) for kind in kinds)
     return Strata(
-        category=tuple(sorted(_strata(samples, judged, *labels.category), key=by_size)),
-        complexity=tuple(sorted(_strata(samples, judged, *labels.complexity), key=by_size)),
-        deliverables=tuple(_strata(samples, judged, *labels.deliverables)),
+        category=tuple(sorted(category, key=_by_size)),
+        complexity=tuple(sorted(complexity, key=_by_size)),
+        deliverables=deliverables,
     )
 
 
-def _strata(samples: Samples, judged: Judged, codes: Narrow, names: tuple[str, ...]) -> list[Stratum]:
-    """Those that hold a sample, the unknown first, then in the order of their codes."""
+def _by_size(stratum: Stratum) -> tuple[int, int, str]:
+    return -stratum.attempts, -stratum.risk, stratum.name or ""
+
+
+class _Counted(NamedTuple):
+    """The first fields of a `Stratum`."""
+
+    name: str | None
+    attempts: int
+    successes: int
+    truncated: int
+    risk: int
+    underestimated: int
+    waste_p50: float | None
+    waste_p90: float | None
+
+
+def _counted(samples: Samples, judged: Judged, codes: Narrow, names: tuple[str, ...]) -> list[_Counted]:
+    """The strata of one kind that hold a sample, the unknown first, then in the order of their codes."""
 
     def count(mask: Mask) -> Integers:
         return counted(codes, mask, len(names))
 
     attempts, successes = count(judged.attempts), count(successful(samples))
     truncated, risk, underestimated = count(judged.truncated), count(judged.at_risk), count(judged.underestimated)
-    ratios = grouped(codes, judged.with_ratio, len(names), waste_ratios(samples), _waste_places)
+    places = partial(quantile_places, shares=WASTE_SHARES)
+    ratios = grouped(codes, judged.with_ratio, len(names), waste_ratios(samples), places)
     found = present(attempts + risk + successes)
     counts = (each[found].tolist() for each in (attempts, successes, truncated, risk, underestimated))
     quantiles = (_known(ratios.quantile(share)[found]) for share in WASTE_SHARES)
     named = [*names, None]  # the last is `UNKNOWN`
-    return list(map(Stratum, (named[code] for code in found.tolist()), *counts, *quantiles))
-
-
-def _waste_places(n: int) -> list[int]:
-    return quantile_places(n, WASTE_SHARES)
+    return list(map(_Counted, (named[code] for code in found.tolist()), *counts, *quantiles))
 
 
 def _known(figures: Floats) -> list[float | None]:
     return [None if isnan(figure) else figure for figure in figures.tolist()]
-
-
-def with_evidence(strata: Strata, max_underestimation: float, max_truncation: float) -> Strata:
-    """``strata`` with what their rates prove against the targets, adjusted for looking at all of them at once."""
-    every = (*strata.category, *strata.complexity, *strata.deliverables)
-    p_value = cache(p_value_above)  # of many small strata, most are alike
-    adjusted = holm(
-        [p_value(each.underestimated, each.risk, max_underestimation) for each in every]
-        + [p_value(each.truncated, each.attempts, max_truncation) for each in every]
-    )
-    marked = iter(
-        [_marked(each, under, cut) for each, under, cut in zip(every, adjusted, adjusted[len(every) :], strict=False)]
-    )
-    category, complexity, deliverables = (
-        tuple(islice(marked, len(group))) for group in (strata.category, strata.complexity, strata.deliverables)
-    )
-    return Strata(category, complexity, deliverables)
-
-
-def _marked(stratum: Stratum, under: float, cut: float) -> Stratum:
-    """``stratum`` with its p values. Of 100,000 strata, `dataclasses.replace` would take most of a second."""
-    return Stratum(
-        stratum.name,
-        stratum.attempts,
-        stratum.successes,
-        stratum.truncated,
-        stratum.risk,
-        stratum.underestimated,
-        stratum.waste_p50,
-        stratum.waste_p90,
-        underestimation_p=under,
-        truncation_p=cut,
-        underestimation_proven=under <= _SIGNIFICANT,
-        truncation_proven=cut <= _SIGNIFICANT,
-    )
 
 
 def _folded(column: NameColumn, aliases: Mapping[str, str]) -> tuple[Narrow, tuple[str, ...]]:
@@ -162,3 +166,48 @@ def _folded(column: NameColumn, aliases: Mapping[str, str]) -> tuple[Narrow, tup
     if (table[:-1] == np.arange(len(folded))).all():
         return column.codes, names  # no name was folded into another
     return looked_up(table, column.codes), names
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The samples as they are tuned apart."""
+
+    codes: Narrow
+    names: Sequence[tuple[str | None, str | None]]
+    """The category and the complexity of each code, and of `UNKNOWN`, the last."""
+
+    @property
+    def size(self) -> int:
+        """How many codes there are."""
+        return len(self.names) - 1
+
+    @staticmethod
+    def by_category(labels: Labels) -> Split:
+        """Every category."""
+        codes, names = labels.category
+        return Split(codes, [(name, None) for name in (*names, None)])
+
+    @staticmethod
+    def by_cell(labels: Labels, mask: Mask, least: int) -> Split:
+        """Every complexity within a category that has ``least`` samples in ``mask``; `UNKNOWN` for all others."""
+        (categories, names), (levels, complexities) = labels.category, labels.complexity
+        kind = np.min_scalar_type((len(names) + 1) * len(complexities))
+
+        def pairs_of(rows: Integers) -> Integers:
+            of = categories[rows].astype(np.int64)
+            of[of == UNKNOWN] = len(names)
+            found: Integers = (of * len(complexities) + levels[rows]).astype(kind)
+            return found
+
+        said = mask & (levels != UNKNOWN)
+        pairs, counts = np.unique(computed(said, pairs_of), return_counts=True)
+        pairs = pairs[counts >= least]
+        codes = np.full(len(mask), UNKNOWN, dtype=np.min_scalar_type(-len(pairs) - 1))
+        for rows in rows_of(said) if len(pairs) else ():
+            found = pairs_of(rows)
+            places = np.minimum(np.searchsorted(pairs, found), len(pairs) - 1)
+            there = pairs[places] == found
+            codes[rows[there]] = places[there]
+        named = [divmod(pair, len(complexities)) for pair in pairs.tolist()]
+        every = (*names, None)
+        return Split(codes, [*((every[of], complexities[level]) for of, level in named), (None, None)])

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from pytest_token_telemetry.analysis.evidence import CONFIDENCE, Bounds
+from pytest_token_telemetry.analysis.evidence import CONFIDENCE, Bounds, wilson
 from pytest_token_telemetry.analysis.metrics import Share
-from pytest_token_telemetry.analysis.paired import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
-    from pytest_token_telemetry.columns import Floats, Integers, Narrow
+    from pytest_token_telemetry.analysis.groups import Grouped
+    from pytest_token_telemetry.samples import Floats, Integers, Narrow
 
     Rates: TypeAlias = Sequence[tuple[Share, Share]]
     Ratios: TypeAlias = Sequence[tuple["LogRatios", "LogRatios"]]
@@ -33,25 +33,25 @@ if TYPE_CHECKING:
 SIGNIFICANCE = 0.05
 """How often a test may see a change where there is none."""
 
-TICKS = 100
-"""Logarithms are kept in hundredths, which tells ratios apart to one percent."""
+BINS_PER_UNIT = 100
+"""A bin is a hundredth of the natural logarithm wide, which tells ratios apart to one percent."""
 
-LARGEST_TICK = 2100
+LARGEST_BIN = 2100
 """Ratios beyond a billion, or a billionth, are kept as that."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogRatios:
-    """Output over prediction of many samples, as a histogram of their logarithms without its empty bars.
+    """Output over prediction of many samples, as a histogram of their logarithms without its empty bins.
 
     The tests need only the order of the ratios, so this is all that a baseline must keep: a few hundred numbers,
     however many samples there are.
     """
 
-    ticks: tuple[int, ...] = ()
-    """Where there are samples, ascending, each tick once."""
+    bins: tuple[int, ...] = ()
+    """Those that are not empty, ascending, each once: the logarithm times `BINS_PER_UNIT`, rounded."""
     counts: tuple[int, ...] = ()
-    """How many, each above 0."""
+    """How many samples each of them holds, above 0."""
 
     @property
     def n(self) -> int:
@@ -64,20 +64,40 @@ class LogRatios:
         if not self.counts:
             return None
         low, high = np.searchsorted(np.cumsum(self.counts), [(self.n + 1) // 2, self.n // 2 + 1])
-        return exp((self.ticks[low] + self.ticks[high]) / (2 * TICKS))
+        return exp((self.bins[low] + self.bins[high]) / (2 * BINS_PER_UNIT))
 
 
-def log_ratios(output: Narrow | Floats, predicted: Narrow | Floats) -> LogRatios:
-    """The histogram of samples whose output and prediction are above 0, one entry each."""
-    ticks, counts = np.unique(ticks_of(output, predicted), return_counts=True)
-    return LogRatios(tuple(ticks.tolist()), tuple(counts.tolist()))
+def bins_of(output: Narrow | Floats, predicted: Narrow | Floats) -> npt.NDArray[np.int16]:
+    """The bin of each sample.
+
+    Args:
+        output: output tokens, one entry for each sample, all above 0.
+        predicted: predicted output tokens of the same samples, all above 0.
+    """
+    exact = np.clip(np.log(output / predicted) * BINS_PER_UNIT, -LARGEST_BIN, LARGEST_BIN)
+    bins: npt.NDArray[np.int16] = np.rint(exact).astype(np.int16)
+    return bins
 
 
-def ticks_of(output: Narrow | Floats, predicted: Narrow | Floats) -> npt.NDArray[np.int16]:
-    """Where each sample stands in the histogram."""
-    exact = np.clip(np.log(output / predicted) * TICKS, -LARGEST_TICK, LARGEST_TICK)
-    ticks: npt.NDArray[np.int16] = np.rint(exact).astype(np.int16)
-    return ticks
+def histograms(bins: Grouped[np.int16]) -> list[LogRatios]:
+    """Count the samples of each bin.
+
+    Args:
+        bins: `bins_of` the samples, grouped by a code.
+
+    Returns:
+        One histogram for each code, and one more, the last, for `UNKNOWN`; empty where no sample has the code.
+    """
+    differs = np.concatenate(([True], bins.values[1:] != bins.values[:-1]))[: len(bins.values)]
+    differs[bins.starts[bins.counts > 0]] = True
+    firsts = np.flatnonzero(differs)
+    counts = np.diff(firsts, append=len(differs)).tolist()
+    values = bins.values[firsts].tolist()
+    begins = np.searchsorted(firsts, bins.starts).tolist()
+    ends = np.searchsorted(firsts, bins.starts + bins.counts).tolist()
+    return [
+        LogRatios(tuple(values[begin:end]), tuple(counts[begin:end])) for begin, end in zip(begins, ends, strict=True)
+    ]
 
 
 def rate_p(rates: Rates) -> float:
@@ -159,7 +179,7 @@ def van_elteren(ratios: Ratios) -> tuple[float, float]:
 
 
 def shift(ratios: Ratios, confidence: float = CONFIDENCE) -> tuple[float, Bounds | None] | None:
-    """The factor between head's ratios and base's within the strata, to half a tick, and one-sided bounds on it.
+    """The factor between head's ratios and base's within the strata, to half a bin, and one-sided bounds on it.
 
     Hodges and Lehmann, Annals of Mathematical Statistics 34 (1963) 598-611: divided by this factor, head's ratios are
     as often above base's as below, weighted as in `van_elteren`; divided by a bound, just not significantly more often.
@@ -170,8 +190,8 @@ def shift(ratios: Ratios, confidence: float = CONFIDENCE) -> tuple[float, Bounds
     compared = _Pairs(ratios)
     every, differences = float(compared.weights @ compared.number), compared.differences()
 
-    def within(ticks: int) -> float:
-        return float(compared.weights @ compared.within(ticks))
+    def within(bins: int) -> float:
+        return float(compared.weights @ compared.within(bins))
 
     def inner(outer: float) -> tuple[int, int]:
         """The differences that leave pairs of the weight ``outer`` below and above them, give or take rounding."""
@@ -179,12 +199,12 @@ def shift(ratios: Ratios, confidence: float = CONFIDENCE) -> tuple[float, Bounds
         high = bisect_right(differences, (every - outer) * (1 + 1e-12), key=within)
         return differences[low], differences[high]
 
-    middle = exp(sum(inner(every / 2)) / (2 * TICKS))
+    middle = exp(sum(inner(every / 2)) / (2 * BINS_PER_UNIT))
     insignificant = every / 2 - NormalDist().inv_cdf(confidence) * sqrt(compared.variance_without_ties)
     if insignificant <= 1e-9 * every:
         return middle, None
     low, high = inner(insignificant)
-    return middle, Bounds(confidence, exp(low / TICKS), exp(high / TICKS))
+    return middle, Bounds(confidence, exp(low / BINS_PER_UNIT), exp(high / BINS_PER_UNIT))
 
 
 class _Pairs:
@@ -200,15 +220,15 @@ class _Pairs:
         self.variance = float(without_ties @ np.array([1 - _tied(*each) for each in ratios]))
         """Of half the weighted difference between the pairs with the higher head and those with the higher base."""
         self._strata = [
-            (np.array(base.ticks), np.cumsum([0, *base.counts]), np.array(head.ticks), np.array(head.counts))
+            (np.array(base.bins), np.cumsum([0, *base.counts]), np.array(head.bins), np.array(head.counts))
             for base, head in ratios
         ]
 
-    def within(self, ticks: int) -> Integers:
-        """How many pairs of each stratum have a head at most ``ticks`` above the base."""
+    def within(self, bins: int) -> Integers:
+        """How many pairs of each stratum have a head at most ``bins`` above the base."""
         return np.array(
             [
-                counts @ (reached[-1] - reached[np.searchsorted(base, head - ticks)])
+                counts @ (reached[-1] - reached[np.searchsorted(base, head - bins)])
                 for base, reached, head, counts in self._strata
             ]
         )
@@ -223,8 +243,8 @@ class _Pairs:
 def _tied(base: LogRatios, head: LogRatios) -> float:
     """The part of the variance of the ranks that ties take away; 1 if all ratios are the same."""
     n = base.n + head.n
-    _, ticks = np.unique([*base.ticks, *head.ticks], return_inverse=True)
-    together = np.bincount(ticks, [*base.counts, *head.counts])
+    _, bins = np.unique([*base.bins, *head.bins], return_inverse=True)
+    together = np.bincount(bins, [*base.counts, *head.counts])
     return float((together**3 - together).sum()) / (n**3 - n)
 
 

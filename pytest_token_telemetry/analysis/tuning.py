@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import floor, inf, isfinite, isnan
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import numpy as np
+from msgspec import Meta
 
 from pytest_token_telemetry.analysis.conformal import (
     ALPHA,
     BASES,
     HEADROOM_ALPHA,
+    Basis,
     conformal_rank,
     conformal_values,
     least_samples,
@@ -25,17 +27,17 @@ from pytest_token_telemetry.analysis.conformal import (
     spread,
 )
 from pytest_token_telemetry.analysis.evidence import Bounds, bounds
-from pytest_token_telemetry.analysis.groups import counted, grouped, rows_of
-from pytest_token_telemetry.analysis.metrics import WASTE_SHARES, Share, quantile, quantile_places, waste_ratios
-from pytest_token_telemetry.analysis.split import Split, largest_first
-from pytest_token_telemetry.columns import UNKNOWN
+from pytest_token_telemetry.analysis.groups import counted, grouped, largest_first, quantile_places, rows_of
+from pytest_token_telemetry.analysis.metrics import WASTE_SHARES, Share, waste_ratios
+from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Quantity, Rate
+from pytest_token_telemetry.analysis.strata import Split
+from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.analysis.conformal import Basis
     from pytest_token_telemetry.analysis.groups import Grouped
     from pytest_token_telemetry.analysis.populations import Judged
     from pytest_token_telemetry.analysis.strata import Labels
-    from pytest_token_telemetry.columns import Floats, Integers, Mask, Samples
+    from pytest_token_telemetry.samples import Floats, Integers, Mask, Samples
 
 RISKS = (Fraction(1, 100), Fraction(1, 50), Fraction(1, 20))
 """The risks that caps are suggested for."""
@@ -51,7 +53,7 @@ _SHARES = (0.1, 0.95, *WASTE_SHARES)
 
 _LEAST = least_samples(ALPHA)
 
-BeforeAfter = tuple[float | None, float | None]
+BeforeAfter: TypeAlias = tuple[Quantity | None, Quantity | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +64,29 @@ class Advice:
     """The category. ``None``: the samples that do not say."""
     complexity: str | None
     """``None``: the whole category."""
-    n: int
-    truncated: int
-    alpha: float
+    n: Count
+    truncated: Count
+    alpha: Rate
     """The share that may exceed the advised prediction."""
     basis: Basis
     """Whether it rests on the category itself, borrows from the others, or there is no multiplier to advise."""
-    multiplier: float | None
+    multiplier: Quantity | None
     """What to multiply the predictions by."""
     tier: Literal["risk", "cost"] | None
     """``risk``: it raises the predictions. ``cost``: it lowers them, which saves quota and is no advice for risk."""
-    underestimated: int
+    underestimated: Count
     """Of ``n``, before."""
-    expected_underestimation: float | None
+    expected_underestimation: Rate | None
     """The rate to expect after; for ``borrowed`` at most that."""
-    expected_range: tuple[float, float] | None
+    expected_range: tuple[Rate, Rate] | None
     """Where the true rate after will be in nine of ten cases, given samples like these."""
     waste_p50: BeforeAfter
     waste_p90: BeforeAfter
-    spread_floor: float | None
+    spread_floor: Quantity | None
     """The lowest waste P90 that any single multiplier can reach with 5 % underestimation. ``None``: endless."""
     meets_both: bool
     """True if one multiplier can meet the targets of risk and cost together."""
-    samples_needed: int | None
+    samples_needed: Count | None
     """For ``collect``: the least number of samples to tune on."""
 
 
@@ -92,10 +94,10 @@ class Advice:
 class Cap:
     """A ``max_tokens`` that a share of ``1 - risk`` of the calls stays within."""
 
-    risk: float
-    max_tokens: int | None
+    risk: Rate
+    max_tokens: Count | None
     """``None`` if the samples do not tell."""
-    samples_needed: int | None
+    samples_needed: Count | None
     """More samples than there are, if that is why."""
 
 
@@ -104,18 +106,18 @@ class Caps:
     """Suggested caps of one category."""
 
     name: str | None
-    n: int
-    caps: tuple[Cap, ...]
+    n: Count
+    caps: Annotated[tuple[Cap, ...], Meta(max_length=10)]
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardCheck:
     """Tuned on the earlier calls, scored on the later ones."""
 
-    tuned_on: int
+    tuned_on: Count
     scored: Share
     bounds: Bounds | None
-    uncovered: int
+    uncovered: Count
     """Later calls of categories that the earlier ones gave no multiplier for."""
 
 
@@ -123,11 +125,11 @@ class ForwardCheck:
 class Tuning:
     """All advice."""
 
-    alpha: float
-    categories: tuple[Advice, ...]
-    cells: tuple[Advice, ...]
+    alpha: Rate
+    categories: Annotated[tuple[Advice, ...], ROWS]
+    cells: Annotated[tuple[Advice, ...], ROWS]
     """Complexities within categories, where there is data for a multiplier of their own."""
-    max_tokens: tuple[Caps, ...]
+    max_tokens: Annotated[tuple[Caps, ...], ROWS]
     forward: ForwardCheck | None
     """``None`` without times."""
 
@@ -135,32 +137,30 @@ class Tuning:
 def tune(
     samples: Samples, judged: Judged, labels: Labels, *, under_multiplier: Fraction, max_waste_p90: Fraction
 ) -> Tuning:
-    """Advice for every category of the ``judged`` samples."""
+    """Advice for every category, its complexities and its caps.
+
+    Args:
+        samples: columns with one entry for each sample.
+        judged: masks over the same samples. Advice rests on those at risk that have a prediction above 0 and an
+            output above 0 or cut off.
+        labels: the category and complexity of the same samples, `UNKNOWN` for none.
+        under_multiplier: how many times the prediction an output may be.
+        max_waste_p90: the target that `Advice.meets_both` is about.
+    """
     tuner = _Tuner(samples, judged, float(under_multiplier), float(max_waste_p90))
     categories = Split.by_category(labels)
     spread = tuner.spread(categories, tuner.usable)
     advice = tuner.advise(categories, tuner.usable, spread)
     places = {each.name: place for place, each in enumerate(advice)}
+    cells = Split.by_cell(labels, tuner.usable, _LEAST)
+    in_cell = tuner.usable & (cells.codes != UNKNOWN)
     return Tuning(
         alpha=float(ALPHA),
         categories=tuple(advice),
-        cells=tuple(sorted(tuner.advise_cells(labels, spread), key=lambda each: places[each.name])),
+        cells=tuple(sorted(tuner.advise(cells, in_cell, spread), key=lambda each: places[each.name])),
         max_tokens=tuple(tuner.caps(categories)),
         forward=tuner.forward(categories),
     )
-
-
-def spread_floor(ratios: Floats, under_multiplier: float) -> float:
-    """The best waste P90 that one multiplier can reach with 5 % underestimation, whatever that multiplier is."""
-    low, high = quantile(ratios, 0.1), quantile(ratios, 0.95)
-    return float(_spread_floors(np.array(low), np.array(high), under_multiplier))
-
-
-def _spread_floors(low: Floats, high: Floats, under_multiplier: float) -> Floats:
-    """The same, where ``low`` is exceeded by 90 % of the ratios, and ``high`` by 5 %."""
-    floors = np.full_like(low, inf)
-    np.divide(high, under_multiplier * low, out=floors, where=np.isfinite(high) & (low > 0))
-    return floors
 
 
 class _Tuner:
@@ -174,9 +174,11 @@ class _Tuner:
         self.usable: Mask = judged.at_risk & (samples.predicted_output_tokens > 0) & has_output
 
     def _output(self, rows: Integers) -> Floats:
+        """Output tokens of each of ``rows``, endless where the call was cut off: it would have gone on."""
         return np.where(self._samples.truncated[rows] == 1, inf, self._samples.output_tokens[rows].astype(np.float64))
 
     def _ratios(self, rows: Integers) -> Floats:
+        """Output / prediction of each of ``rows``, endless where the call was cut off."""
         ratios: Floats = self._output(rows) / self._samples.predicted_output_tokens[rows]
         return ratios
 
@@ -196,7 +198,7 @@ class _Tuner:
         del wastes  # the ratios below take as much room
         ratios = self._grouped(split, mask)
         found = multipliers(ratios, spread, self._room)
-        floors = _spread_floors(ratios.quantile(0.1), ratios.quantile(0.95), self._room)
+        floors = _spread_floors(ratios, self._room)
         order = largest_first(ratios.counts)
         figures = (
             *(found.basis, found.alpha, found.exceeding, found.values),
@@ -204,11 +206,6 @@ class _Tuner:
         )
         names = (split.names[code] for code in order.tolist())
         return list(map(self._advice, names, *(column[order].tolist() for column in figures)))
-
-    def advise_cells(self, labels: Labels, spread: float) -> list[Advice]:
-        """For each complexity within a category that has samples enough for a multiplier of its own."""
-        cells = Split.by_cell(labels, self.usable, _LEAST)
-        return self.advise(cells, self.usable & (cells.codes != UNKNOWN), spread)
 
     def _advice(
         self,
@@ -307,7 +304,13 @@ def _places(n: int) -> list[int]:
 
 
 def _caps(values: Floats, counts: list[int], risk: Fraction) -> list[Cap]:
-    """That of each category, by its `conformal_values` and its number of samples."""
+    """The cap of each category for one risk.
+
+    Args:
+        values: the `conformal_values` of output tokens, one for each category, endless where there is none.
+        counts: the number of samples of each category.
+        risk: the share of calls that may exceed the cap.
+    """
     share, least = float(risk), least_samples(risk)
     return [
         Cap(share, int(value) if isfinite(value) else None, least if n < least else None)
@@ -319,3 +322,11 @@ def _before_and_after(waste: float, multiplier: float | None) -> BeforeAfter:
     """``waste`` is NaN where there is none."""
     before = None if isnan(waste) else waste
     return before, None if before is None or multiplier is None else before * multiplier
+
+
+def _spread_floors(ratios: Grouped[np.float64], under_multiplier: float) -> Floats:
+    """The best waste P90 that one multiplier can reach with 5 % underestimation, of each group; endless for none."""
+    low, high = ratios.quantile(0.1), ratios.quantile(0.95)
+    floors = np.full_like(low, inf)
+    np.divide(high, under_multiplier * low, out=floors, where=np.isfinite(high))
+    return floors

@@ -8,18 +8,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_token_telemetry.analysis.metrics import Metrics, metrics
-from pytest_token_telemetry.analysis.populations import Judged, judged
+from pytest_token_telemetry.analysis.populations import Judged, distinct_tasks, judged, rows_of_one_per_task
 from pytest_token_telemetry.analysis.readiness import Readiness, readiness
-from pytest_token_telemetry.analysis.replayed import CutOffs, askable, cut_offs, with_estimates, without_unknown
-from pytest_token_telemetry.analysis.strata import Labels, Strata, labels, strata, with_evidence
-from pytest_token_telemetry.analysis.tasks import distinct_tasks, rows_of_one_per_task
-from pytest_token_telemetry.columns import UNKNOWN
+from pytest_token_telemetry.analysis.replayed import CutOffs, askable, cut_offs, with_estimates
+from pytest_token_telemetry.analysis.strata import Labels, Strata, labels, strata
+from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.columns import Integers, Samples
+    from pytest_token_telemetry.past.baseline import Baseline
+    from pytest_token_telemetry.past.history import PastVerdict
     from pytest_token_telemetry.replay.run import Replay
+    from pytest_token_telemetry.samples import Integers, Samples
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.reading import Reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What samples are held against, as far as it was asked for."""
+
+    replay: Replay | None = None
+    baseline: Baseline | None = None
+    """``None`` also if there is none yet where one was asked for."""
+    history: tuple[PastVerdict, ...] | None = None
+    """The oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,11 @@ class Findings:
     def unusable(self) -> int:
         """Telemetry lines that could not be used."""
         return sum(lines.count for lines in self.reading.unusable.values())
+
+    def place(self, samples: Samples, row: int) -> str:
+        """Where the sample in this row of ``samples`` stands: a line of a file, or a test and which of its samples."""
+        file, line = self.reading.files[samples.file[row]], int(samples.line[row])
+        return f"{file.path}:{line}" if file.kind == "file" else f"{file.path} #{line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +109,7 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
     over_budget = (samples.budget_tokens >= 0) & (samples.output_tokens > samples.budget_tokens)
     population = judged(samples, settings.population, settings.under_multiplier)
     if replayed is not None:
-        population = without_unknown(population, replayed.cut)
+        population = population.without_attempts(replayed.cut.unknown)
     labelled = labels(samples, settings.alias)
     return Findings(
         reading=reading,
@@ -108,8 +125,12 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
             complexities=settings.require_complexities,
             deliverables=settings.require_deliverables,
         ),
-        strata=with_evidence(
-            strata(samples, population, labelled), float(settings.max_underestimation), float(settings.max_truncation)
+        strata=strata(
+            samples,
+            population,
+            labelled,
+            max_underestimation=float(settings.max_underestimation),
+            max_truncation=float(settings.max_truncation),
         ),
         no_ratio=_no_ratio(samples) + (_no_ratio(replayed.listed) if replayed is not None else 0),
         over_budget=int(np.count_nonzero(over_budget & (samples.truncated == 0))),

@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from dataclasses import fields as fields_of
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.recording import record
 from pytest_token_telemetry.recording.writer import ATTRIBUTE
-from pytest_token_telemetry.sources import native
-from pytest_token_telemetry.sources.budgets import Budgets
-from pytest_token_telemetry.sources.formats import parse, telemetry_scanner
+from pytest_token_telemetry.sample import FIELDS
+from pytest_token_telemetry.sources import own_format
 from pytest_token_telemetry.sources.recorded import KnownCalls
-from pytest_token_telemetry.sources.records import Budget, Unusable
+from pytest_token_telemetry.sources.tagged.budgets import Budgets
+from pytest_token_telemetry.sources.tagged.formats import NEEDLES, parse, telemetry_scanner
+from pytest_token_telemetry.sources.tagged.records import Budget, Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -123,7 +122,7 @@ class Capture:
         if claimed is not None:
             line, known = self._own[claimed]
             if new := _more(known, sample):
-                line = record.completed(line, new)
+                line = own_format.completed(line, new)
                 self._own[claimed] = line, known
                 self._tape.replace(claimed, line)
         return claimed
@@ -152,13 +151,12 @@ class Capture:
             said = parse(fragment)
             if isinstance(said, Budget):
                 budgets.add(said, fragment.line)
+            elif isinstance(said, Unusable):
+                yield _Sighting((fragment.tag + fragment.after).rstrip(), said)
             elif said is not None:
-                if isinstance(said, Unusable):
-                    yield _Sighting((fragment.tag + fragment.after).rstrip(), said)
-                else:
-                    time = said.sample.time if fragment.tag == native.TAG else None
-                    sample = budgets.join(said.sample, fragment.line)
-                    yield _Sighting(_key(said.sample), sample, time and time.replace(tzinfo=UTC))
+                time = said.sample.time if fragment.tag == own_format.TAG else None
+                sample = budgets.join(said.sample, fragment.line)
+                yield _Sighting(_key(said.sample), sample, time and time.replace(tzinfo=UTC))
 
 
 class _Handler(logging.Handler):
@@ -181,22 +179,22 @@ class _Handler(logging.Handler):
 def _line_of(fields: object) -> str:
     """``fields`` as a line of ours, made at once: a program may use them again. Empty if they cannot be one."""
     try:
-        return record.line(**fields)  # type: ignore[arg-type] # refused there
+        return own_format.line(**fields)  # type: ignore[arg-type] # refused there
     except Exception:  # logging's own contract: a handler never breaks the program
         return ""
 
 
-_MARKS = ("[TokenEstimation", "[TOKEN_BUDGET]", record.SCHEMA)
-
-
 def _may_tell(message: str) -> bool:
     """True if ``message`` may hold telemetry."""
-    return any(mark in message for mark in _MARKS)
+    return any(needle in message for needle in _NEEDLES)
+
+
+_NEEDLES = [needle.decode() for needle in NEEDLES]
 
 
 def _key(sample: Sample) -> tuple[object, ...]:
     """What ``sample`` says by fields of ours. Other words may come from a formatter."""
-    return tuple(getattr(sample, each.name) for each in fields_of(sample) if each.name not in ("time", "features"))
+    return tuple(getattr(sample, name) for name, field in FIELDS.items() if field.kind not in ("time", "features"))
 
 
 def _more(known: Sample, sample: Sample) -> dict[str, object]:
@@ -206,18 +204,19 @@ def _more(known: Sample, sample: Sample) -> dict[str, object]:
     }
 
 
-_ADDED = (
-    *("success", "truncated", "truncation_source", "category", "complexity", "deliverable_count"),
-    *("task_id", "model", "budget_tokens", "max_tokens"),
-)
+_ADDED = [
+    name
+    for name, field in FIELDS.items()
+    if field.in_line and field.kind in ("count", "flag", "name", "word") and not field.needed and field.unknown is None
+]
+"""What is added to a call. Why it ended is not: all that follows from that is ``truncated``."""
 
 
 def _line(sample: Sample, time: datetime) -> str:
     """``sample`` as a line of ours. Log lines do not tell their time zone: their ``time`` is when they were seen."""
-    fields = {name: getattr(sample, name) for name in sorted(record.FIELDS - {"time", "finish_reason"})}
-    if not sample.legacy:
-        del fields["legacy"]
+    known = {name: value for name in own_format.WRITTEN if (value := getattr(sample, name)) != FIELDS[name].unknown}
+    call = {**known, "time": time, "finish_reason": sample.finish_reason_raw}
     try:
-        return record.line(time=time, finish_reason=sample.finish_reason_raw, features=sample.features, **fields)
+        return own_format.line(**call)
     except ValueError:  # JSON may need more room for features than the log did: the call counts without them
-        return record.line(time=time, finish_reason=sample.finish_reason_raw, **fields)
+        return own_format.line(**{**call, "features": None})

@@ -1,15 +1,21 @@
-"""What tests are given to record their model calls with."""
+"""What tests record their model calls with: the fixture, and the marker that gives its calls defaults and limits."""
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from pytest_token_telemetry.recording import record, responses
-from pytest_token_telemetry.recording.marker import Marker
+from pytest_token_telemetry import option_types, sample
+from pytest_token_telemetry.recording import responses
+from pytest_token_telemetry.recording.tape import MARKER
+from pytest_token_telemetry.sample import FIELDS
+from pytest_token_telemetry.sources import own_format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from fractions import Fraction
     from types import TracebackType
 
     import pytest
@@ -23,20 +29,16 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_OTHER_NAMES = {
-    "predicted_output": "predicted_output_tokens",
-    "predicted_tokens": "predicted_output_tokens",
-    "actual_output": "output_tokens",
-    "actual_output_tokens": "output_tokens",
-    "completion_tokens": "output_tokens",
-    "selected_budget": "budget_tokens",
-    "max_completion_tokens": "max_tokens",
-    "max_output_tokens": "max_tokens",
-    "stop_reason": "finish_reason",
-    "deliverables": "deliverable_count",
-    "features": "each feature as a keyword of its own",
-}
-"""What other systems call our fields. As features, they would be lost to the verdict."""
+LIMITS = {"max_underestimation": "underestimated", "max_truncation": "truncated"}
+"""The keywords of the marker that fail a test, each with what the calls were that it limits."""
+
+_OF_TEST = tuple(name for name, field in FIELDS.items() if field.of_test)
+"""The other keywords of the marker."""
+
+_GIVEN = [name for name in own_format.WRITTEN if name != "features"]
+"""The keywords that are fields. All others are features."""
+_OTHER_NAMES = {other: name for name, field in FIELDS.items() for other in field.also}
+_OTHER_NAMES["features"] = "each feature as a keyword of its own"
 
 
 class TokenTelemetry:
@@ -95,25 +97,8 @@ class TokenTelemetry:
             ValueError: a value is out of range.
         """
         __tracebackhide__ = True
-        self._add(
-            {
-                "predicted_output_tokens": predicted_output_tokens,
-                "output_tokens": output_tokens,
-                "max_tokens": max_tokens,
-                "budget_tokens": budget_tokens,
-                "finish_reason": finish_reason,
-                "truncated": truncated,
-                "success": success,
-                "category": category,
-                "complexity": complexity,
-                "deliverable_count": deliverable_count,
-                "task_id": task_id,
-                "model": model,
-                "id": id,
-                "time": time,
-            },
-            features,
-        )
+        given = {name: value for name, value in locals().items() if name in _GIVEN}
+        self._add({**given, **features})
 
     def observe(self, response: object, *, predicted_output_tokens: object, **fields: object) -> None:
         """Record one call by the provider's response: its output tokens, model, id and finish reason.
@@ -121,7 +106,7 @@ class TokenTelemetry:
         Args:
             response: of OpenAI (chat or Responses), Anthropic, Gemini or LiteLLM, as an object or as decoded JSON; of a
                 stream, the final event, or a list of all events.
-            predicted_output_tokens: the estimator's prediction, made before the call.
+            predicted_output_tokens: as in `record`.
             fields: as in `record`. They win over what the response says.
 
         Raises:
@@ -130,29 +115,19 @@ class TokenTelemetry:
         """
         __tracebackhide__ = True
         known = _here(responses.read, response)
-        given = {name: value for name, value in fields.items() if name in record.FIELDS and value is not None}
+        said = {each.name: getattr(known, each.name) for each in dataclasses.fields(known) if each.name in _GIVEN}
+        given = {name: value for name, value in fields.items() if value is not None or name not in _GIVEN}
         defaults = _here(Marker.of, self._running()).defaults
-        cap = _here(record.count, "max_tokens", given.get("max_tokens", defaults.get("max_tokens", known.max_tokens)))
-        call = {
-            "output_tokens": known.output_tokens,
-            "finish_reason": known.finish_reason,
-            "model": known.model,
-            "id": known.id,
-            **given,
-            "predicted_output_tokens": predicted_output_tokens,
-            "max_tokens": None if cap is None else cap * known.choices,
-        }
-        features = {name: value for name, value in fields.items() if name not in record.FIELDS}
-        self._add(call, features)
+        cap = given.get("max_tokens", defaults.get("max_tokens", known.max_tokens))
+        cap = _here(own_format.count, "max_tokens", cap)
+        sent = None if cap is None else cap * known.choices
+        self._add({**said, **given, "predicted_output_tokens": predicted_output_tokens, "max_tokens": sent})
 
     def call(self, *, predicted_output_tokens: object, **fields: object) -> Call:
         """A block that makes one call: ``with token_telemetry.call(...) as call: call.response = client.create(...)``.
 
-        Its sample has ``success=True``, or ``False`` if the block raises; the exception goes on.
-
-        Args:
-            predicted_output_tokens: the estimator's prediction, made before the call.
-            fields: as in `record`.
+        Its sample has ``success=True``, or ``False`` if the block raises; the exception goes on. The ``fields`` are as
+        in `record`.
         """
         return Call(self, {"predicted_output_tokens": predicted_output_tokens, **fields})
 
@@ -185,22 +160,18 @@ class TokenTelemetry:
             raise ValueError(f"report: {population!r} is not one of risk, success, all")
         return self._judge(self.samples, population)
 
-    def _add(self, fields: dict[str, object], features: dict[str, object]) -> None:
+    def _add(self, given: dict[str, object]) -> None:
         __tracebackhide__ = True
-        for name in ("legacy", "truncation_source"):
-            if name in features or name in fields:
+        for name in given:
+            if name in FIELDS and FIELDS[name].follows:
                 raise TypeError(f"{name}: it follows from the rest (leave it out)")
-        for name in features:
             if name in _OTHER_NAMES:
                 raise TypeError(f"{name}: there is no such field (write {_OTHER_NAMES[name]})")
-        defaults = _here(Marker.of, self._running()).defaults
-        unsaid = {name: value for name, value in defaults.items() if fields.get(name) is None}
-        call = {**fields, **unsaid}
-        line = _here(record.line, features=features, **{**call, **_truncation(call)})
+        features = {name: value for name, value in given.items() if name not in _GIVEN}
+        said = {name: value for name, value in given.items() if name in _GIVEN and value is not None}
+        call = {**dict.fromkeys(_GIVEN), **_here(Marker.of, self._running()).defaults, **said}
+        line = _here(own_format.line, features=features, **{**call, **_truncation(call)})
         self._capture.know(line, self._tape.add(line))
-
-    def _end_without_response(self) -> None:
-        self._tape.add_unusable("a call ended without a response")
 
 
 class Call:
@@ -242,7 +213,52 @@ class Call:
         except Exception:
             if error is None:
                 raise
-            self._telemetry._end_without_response()  # the block's own exception goes on
+            self._telemetry._tape.add_unusable("a call ended without a response")  # the block's own exception goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What the markers of a test say together. The closest to the test wins."""
+
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    """Fields of the samples that the test records, where it does not say otherwise."""
+    limits: Mapping[str, Fraction] = field(default_factory=dict)
+    """The rates, by the names in `LIMITS`, above which the test fails on what it records."""
+
+    @classmethod
+    def of(cls, item: pytest.Item | None) -> Marker:
+        """The marker of ``item``.
+
+        Raises:
+            TypeError, ValueError: with one sentence, if a keyword is unknown or its value is not one.
+        """
+        given: dict[str, object] = {}
+        for mark in item.iter_markers(MARKER) if item else ():
+            if mark.args:
+                raise TypeError(f"{MARKER}: {mark.args[0]!r} has no keyword (write {MARKER}(category='docs'))")
+            given = {**mark.kwargs, **given}
+        unknown = [name for name in given if name not in (*_OF_TEST, *LIMITS)]
+        if unknown:
+            raise TypeError(
+                f"{MARKER}: there is no keyword {unknown[0]!r} (they are {', '.join((*_OF_TEST, *LIMITS))})"
+            )
+        limits = {}
+        try:
+            for name in LIMITS:
+                if name in given:
+                    limits[name] = _rate(name, given.pop(name))
+            for name, value in given.items():
+                own_format.checked(name, value)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{MARKER}: {error}") from None
+        return cls(given, limits)
+
+
+def _rate(name: str, value: object) -> Fraction:
+    try:
+        return option_types.rate(str(value))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _here(check: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -258,12 +274,12 @@ def _truncation(call: dict[str, Any]) -> dict[str, object]:
     """Whether the output of ``call`` was cut off, and what says so; nothing if nobody can tell."""
     __tracebackhide__ = True
     raw, cap, said = call["finish_reason"], call["max_tokens"], call.get("truncated")
-    reason = None if raw is None else record.finish_reason(str(raw.value if isinstance(raw, Enum) else raw))
+    reason = None if raw is None else sample.finish_reason(str(raw.value if isinstance(raw, Enum) else raw))
     if reason in ("length", "context"):
         return {"truncated": True, "truncation_source": "reason"}
     if said is not None:
-        return {"truncation_source": "reported" if _here(record.flag, "truncated", said) else None}
-    if cap and (_here(record.count, "output_tokens", call["output_tokens"]) or 0) >= cap:
+        return {"truncation_source": "reported" if _here(own_format.checked, "truncated", said) else None}
+    if cap and (_here(own_format.count, "output_tokens", call["output_tokens"]) or 0) >= cap:
         return {"truncated": True, "truncation_source": "cap"}
     can_tell = reason in ("stop", "tool_call", "content_filter") or (cap is not None and reason != "error")
     return {"truncated": False if can_tell else None}

@@ -7,13 +7,14 @@ imported. What was asked and answered is never looked at.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import reduce
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from pytest_token_telemetry.recording import record
+from pytest_token_telemetry import sample
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +53,28 @@ def read(response: object) -> Response:
     parts = [part for event in events if (part := _part(event))]
     if not parts:
         raise _refusal(events[-1])
-    call = reduce(_followed, parts)
-    ends = [end for _, end in sorted(call.ends.items()) if end]
-    if not ends and call.shape.says_its_end:
-        raise ValueError(f"{call.shape.name}: it is not finished ({call.shape.way_out})")
-    if call.output_tokens is None:
-        raise ValueError(f"{call.shape.name}: it has no count of its output tokens ({call.shape.way_out})")
-    cut_off = (end for end in ends if record.finish_reason(end) in ("length", "context"))
+    output_tokens = _last(shape.output_tokens(source) for shape, source in parts)
+    max_tokens = _last(shape.max_tokens(source) for shape, source in parts)
+    ids = [id for _, source in parts if (id := _word(_get(source, "id", "response_id", "responseId")))]
+    if len(set(ids)) > 1:
+        raise ValueError("the events are those of several calls (pass those of one, or its final event alone)")
+    said: _Ends = {}
+    for shape, source in parts:
+        said |= {index: end or said.get(index) for index, end in shape.ends(source).items()}
+    ends = [end for _, end in sorted(said.items()) if end]
+    shape = parts[-1][0]
+    if not ends and shape.says_its_end:
+        raise ValueError(f"{shape.name}: it is not finished ({shape.way_out})")
+    if output_tokens is None:
+        raise ValueError(f"{shape.name}: it has no count of its output tokens ({shape.way_out})")
+    cut_off = (end for end in ends if sample.finish_reason(end) in ("length", "context"))
     return Response(
-        output_tokens=call.output_tokens,
+        output_tokens=output_tokens,
         finish_reason=next(cut_off, ends[0] if ends else None),
-        model=call.model,
-        id=call.id,
-        max_tokens=call.max_tokens,
-        choices=max(len(call.ends), 1),
+        model=_last(_word(_get(source, "model", "model_version", "modelVersion")) for _, source in parts),
+        id=_last(ids),
+        max_tokens=max_tokens,
+        choices=max(len(said), 1),
     )
 
 
@@ -86,50 +95,20 @@ class _Shape:
     max_tokens: Callable[[object], int | None] = lambda _: None
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What a response says, or one event of its stream."""
-
-    shape: _Shape
-    output_tokens: int | None
-    ends: _Ends
-    model: str | None
-    id: str | None
-    max_tokens: int | None
-
-
-def _part(event: object) -> _Part | None:
-    """What ``event`` says; ``None`` for an event of a kind that is not known, as may come in any stream."""
+def _part(event: object) -> tuple[_Shape, object] | None:
+    """The shape of ``event``, or of what it carries, and that; ``None`` for a kind of event that is not known."""
     kind = _word(_get(event, "type")) or ""
     carrier = "response" if kind.startswith("response.") else _CARRIERS.get(kind)
     carried = _get(event, carrier) if carrier else None
     source = event if carried is None else carried
     shape = next((shape for shape in _SHAPES if shape.fits(source)), None)
-    if shape:
-        return _Part(
-            shape,
-            shape.output_tokens(source),
-            shape.ends(source),
-            model=_word(_get(source, "model", "model_version", "modelVersion")),
-            id=_word(_get(source, "id", "response_id", "responseId")),
-            max_tokens=shape.max_tokens(source),
-        )
-    if kind:
-        return None
-    raise _refusal(event)
+    if shape is None and not kind:
+        raise _refusal(event)
+    return None if shape is None else (shape, source)
 
 
-def _followed(earlier: _Part, later: _Part) -> _Part:
-    if earlier.id and later.id and earlier.id != later.id:
-        raise ValueError("the events are those of several calls (pass those of one, or its final event alone)")
-    return _Part(
-        later.shape,
-        earlier.output_tokens if later.output_tokens is None else later.output_tokens,
-        earlier.ends | {index: end for index, end in later.ends.items() if end or index not in earlier.ends},
-        later.model or earlier.model,
-        later.id or earlier.id,
-        earlier.max_tokens if later.max_tokens is None else later.max_tokens,
-    )
+def _last(values: Iterable[_T | None]) -> _T | None:
+    return next((value for value in reversed([*values]) if value is not None), None)
 
 
 def _refusal(thing: object) -> TypeError:

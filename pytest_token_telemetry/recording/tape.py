@@ -1,18 +1,52 @@
-"""What the tests of one process record, from one report to the next."""
+"""What the tests of one process record, from one report to the next, and how it arrives where it is judged.
+
+It is there in every session, so it needs pytest and the standard library alone.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from pytest_token_telemetry.recording.cuts import Cut
+import pytest
+
+from pytest_token_telemetry.settings import GATE, flag, is_on
 
 if TYPE_CHECKING:
-    import pytest
-
     from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
+    from pytest_token_telemetry.sources.recorded import Phase, Recorded
+
+ATTRIBUTE = "token_telemetry"
+"""Of a report: the `Cut` of that phase. Of a worker's output: the `Rest` that no report carried."""
+
+MARKER = "token_telemetry"
+"""Defaults, and limits, for what a test records."""
+
+RUNNING = pytest.StashKey[pytest.Item]()
+"""The test that is running, or ran last."""
+
+
+class Cut(TypedDict):
+    """What was recorded in a phase of a test: of Python's own types, or xdist could not send it."""
+
+    lines: list[str]
+    """``token-telemetry/1``."""
+    unusable: dict[str, int]
+    """How many records could not be used, by reason."""
+    repeated: int
+    """Records left out, because they tell of a call that was recorded already."""
+    began: float
+    """When the test began, in seconds since the epoch."""
+
+
+class Rest(TypedDict):
+    """What a process that ran tests knows at its end."""
+
+    cut: Cut | None
+    deselected: int
+    """How many tests did not run."""
 
 
 class Tape:
@@ -22,7 +56,7 @@ class Tape:
         """A tape whose lines are also appended to the file of ``writer``, each as it comes."""
         self._writer = writer
         self._cut = _nothing(time())
-        self._attached: list[tuple[str, Cut]] = []
+        self._attached: list[Cut] = []
         self._numbers = 0
         self._process = os.getpid()
         self.test: list[str] = []
@@ -36,12 +70,15 @@ class Tape:
         self.test = []
         self._process = os.getpid()
         self._cut["began"] = time()
-        for _, cut in reversed(self._attached):
-            self._take_back(cut)
+        for cut in reversed(self._attached):
+            self._cut["lines"][:0] = cut["lines"]
+            self._cut["unusable"] = dict(Counter(self._cut["unusable"]) + Counter(cut["unusable"]))
+            self._cut["repeated"] += cut["repeated"]
+            self._cut["began"] = min(self._cut["began"], cut["began"])
         self._attached = []
 
     def add(self, line: str) -> int:
-        """Take in a line of `pytest_token_telemetry.recording.record.line`, and return its number.
+        """Take in a line of `pytest_token_telemetry.sources.own_format.line`, and return its number.
 
         Raises:
             RuntimeError: this is another process than the one that runs the test, and nobody would see the line.
@@ -73,16 +110,17 @@ class Tape:
         """Count a record of a call that was recorded already."""
         self._cut["repeated"] += 1
 
-    def attach(self, report: pytest.TestReport, attribute: str) -> None:
+    def attach(self, report: pytest.TestReport) -> None:
         """Cut the tape, and let ``report`` carry the piece, if there is anything on it."""
         cut = self.cut()
         if cut is not None:
-            setattr(report, attribute, cut)
-            self._attached.append((attribute, cut))
+            setattr(report, ATTRIBUTE, cut)
+            self._attached.append(cut)
 
     def told(self, report: pytest.TestReport) -> None:
         """The ``report``, or a copy of it as pytest makes for a subtest, is on its way."""
-        self._attached = [(name, cut) for name, cut in self._attached if getattr(report, name, None) is not cut]
+        carried = getattr(report, ATTRIBUTE, None)
+        self._attached = [cut for cut in self._attached if cut is not carried]
 
     def cut(self) -> Cut | None:
         """All since the last cut; ``None`` if there is nothing."""
@@ -94,12 +132,73 @@ class Tape:
         self.begin_test()
         return self.cut()
 
-    def _take_back(self, cut: Cut) -> None:
-        self._cut["lines"][:0] = cut["lines"]
-        self._cut["unusable"] = dict(Counter(self._cut["unusable"]) + Counter(cut["unusable"]))
-        self._cut["repeated"] += cut["repeated"]
-        self._cut["began"] = min(self._cut["began"], cut["began"])
-
 
 def _nothing(began: float) -> Cut:
     return Cut(lines=[], unusable={}, repeated=0, began=began)
+
+
+class Arrivals:
+    """Hooks of the main or controller process. They are there always: a test may record without being asked to."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._phases: list[Phase] = []
+        self._lost: dict[str, str] = {}
+        self._deselected = 0
+        self._workers: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what ``report`` carries."""
+        cut: Cut | None = getattr(report, ATTRIBUTE, None)
+        if cut is not None:
+            self._add(report.nodeid, cut, cut["began"], report.stop)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:  # noqa: ANN401 - a class of xdist
+        """Keep what a worker knew at its end, or that it did not come to its end."""
+        worker = f"worker {node.gateway.id}"
+        rest: Rest | None = getattr(node, "workeroutput", {}).get(ATTRIBUTE)
+        if error:
+            self._lost[worker] = "it died between two tests"
+            return
+        self._workers.add(worker)  # not the dead one, which another replaces
+        if rest is not None:
+            self.add_rest(worker, rest)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:  # noqa: ANN401 - with xdist's attributes
+        """Remember which test a worker was running when it died."""
+        worker = f"worker {report.node.gateway.id}"
+        self._lost.pop(worker, None)
+        self._lost[crashitem] = f"{worker} died while it ran"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say that there are samples which nothing judges."""
+        count = sum(len(phase.lines) for phase in self._phases)
+        if count and not is_on(self._config, GATE):
+            noun = "sample" if count == 1 else "samples"
+            terminalreporter.write_line(f"token telemetry: {count} {noun} recorded; gate with {flag(GATE)}")
+
+    def add_rest(self, where: str, rest: Rest) -> None:
+        """Keep what no report carried, and which tests did not run: each worker says the same."""
+        self._deselected = max(self._deselected, rest["deselected"])
+        if rest["cut"] is not None:
+            self._add(where, rest["cut"], 0.0, 2.0**31)
+
+    def recorded(self) -> Recorded:
+        """All that has arrived."""
+        from pytest_token_telemetry.sources.recorded import Recorded
+
+        each = self._config.getoption("dist", "no") == "each"
+        return Recorded(
+            phases=tuple(self._phases),
+            lost=dict(self._lost),
+            deselected=self._deselected,
+            copies=max(1, len(self._workers)) if each else 1,
+        )
+
+    def _add(self, where: str, cut: Cut, began: float, ended: float) -> None:
+        from pytest_token_telemetry.sources.recorded import Phase, Span
+
+        span = Span(began, ended)
+        self._phases.append(Phase(where, span, tuple(cut["lines"]), cut["unusable"], cut["repeated"]))

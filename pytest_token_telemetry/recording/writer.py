@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.recording import record
+from pytest_token_telemetry.sources import own_format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ATTRIBUTE = "token_telemetry"
 """The key of ``extra`` that the handler looks for."""
 
-_HEAD = record.HEAD.encode()
+_HEAD = own_format.HEAD.encode()
 
 
 class TokenTelemetryWriter:
@@ -31,19 +31,12 @@ class TokenTelemetryWriter:
         self._end_last_line()
 
     def write(self, *, predicted_output_tokens: object, output_tokens: object, **fields: object) -> None:
-        """Append one call: see `pytest_token_telemetry.recording.record.line` for its fields and what it refuses."""
-        features = fields.pop("features", None)
-        self.append(
-            record.line(
-                predicted_output_tokens=predicted_output_tokens,
-                output_tokens=output_tokens,
-                features=features,  # type: ignore[arg-type] # checked there
-                **fields,
-            )
-        )
+        """Append one call: see `pytest_token_telemetry.sources.own_format.line` for its fields and what it refuses."""
+        counts = {"predicted_output_tokens": predicted_output_tokens, "output_tokens": output_tokens}
+        self.append(own_format.line(**counts, **fields))
 
     def append(self, line: str) -> None:
-        """Append a ``line`` of `pytest_token_telemetry.recording.record.line`."""
+        """Append a ``line`` of `pytest_token_telemetry.sources.own_format.line`."""
         with self.path.open("ab", buffering=0) as file:
             file.write(f"{line}\n".encode())
 

@@ -1,4 +1,4 @@
-"""Which records tell of a call that another one tells of.
+"""Find records of a call that another record tells of.
 
 Nearly all lines are alone with what they say: the hashes of all are sorted, and only rows that share one are looked at.
 Most of these are whole copies of files, which are left out at once. The others are looked at one by one.
@@ -8,31 +8,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from pytest_token_telemetry.sources.digests import digests_of
-from pytest_token_telemetry.sources.extract import Identities, encoded, timed
 from pytest_token_telemetry.sources.recorded import KnownCalls, Span
+from pytest_token_telemetry.sources.rows import Identities, encoded, timed
+from pytest_token_telemetry.sources.tagged.digests import digests_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from pytest_token_telemetry.columns import Integers, Mask, Samples
     from pytest_token_telemetry.sample import Sample
-    from pytest_token_telemetry.sources.digests import Digests
+    from pytest_token_telemetry.samples import Integers, Mask, Samples, SamplesBuilder
     from pytest_token_telemetry.sources.recorded import Phase
-    from pytest_token_telemetry.table import Table
+    from pytest_token_telemetry.sources.tagged.digests import Digests
 
     Hashes: TypeAlias = npt.NDArray[np.uint64]
     Parts: TypeAlias = Sequence[tuple[Samples, Identities]]
     """The samples of files, in their order."""
 
 _AT_ONCE = timedelta(milliseconds=100)
-"""Between two lines of our own about one call, written by what makes it and by what tests it."""
+"""Longest time between two lines of our own about one call, by the code that makes it and by its test."""
 
 _CLOCKS = 16 * 3600
 """Seconds that a local clock may be away from UTC, and more."""
@@ -43,7 +43,7 @@ Copies: TypeAlias = dict[_Digest, dict[str | None, int]]
 """The rows of calls by their digests, and by their tasks."""
 
 
-@dataclass(slots=True)
+@dataclass
 class RecordedCalls:
     """The calls that tests recorded. Each has a row, from 0."""
 
@@ -65,8 +65,9 @@ class RecordedCalls:
         if sample.id is not None:
             self._known_by.append((timed(identity, sample), row))
 
+    @cached_property
     def copies(self) -> Copies:
-        """The calls by what their copies are known by."""
+        """The calls by what their copies are known by, once all were added."""
         copies: Copies = {}
         digests = digests_of([encoded(identity) for identity, _ in self._known_by]).tolist()
         for (head, tail), (_, row) in zip(digests, self._known_by, strict=True):
@@ -77,7 +78,7 @@ class RecordedCalls:
         return copies
 
     def may_tell_of(self, times: npt.NDArray[np.datetime64]) -> Mask:
-        """Which are times of the tests, by whatever clock, or none at all."""
+        """Mark which of ``times`` may be of the tests, by whatever clock; an unknown time may be."""
         seconds = times.astype("datetime64[s]").astype(np.int64)
         near = (seconds >= self.span.began - _CLOCKS) & (seconds <= self.span.ended + _CLOCKS)
         found: Mask = np.isnat(times) | near
@@ -98,9 +99,9 @@ class Suspects:
     """Of those that have an id, in their order: the first row of all with the same id."""
 
 
-def find_suspects(parts: Parts, recorded: RecordedCalls, copies: Copies) -> Suspects:
-    """Those among the rows of ``parts``, where the ``recorded`` calls are known by ``copies``."""
-    repeated, heads = _repeated(parts), np.unique(np.array([head for head, _ in copies], np.uint64))
+def find_suspects(parts: Parts, recorded: RecordedCalls) -> Suspects:
+    """Find the rows of ``parts`` that share a hash with each other or with a ``recorded`` call, or may tell of one."""
+    repeated, heads = _repeated(parts), np.unique(np.array([head for head, _ in recorded.copies], np.uint64))
     rows, identities, nears = [np.empty(0, np.int64)], [], [np.empty(0, np.bool_)]
     begin = 0
     for samples, known in parts:
@@ -122,16 +123,16 @@ def find_suspects(parts: Parts, recorded: RecordedCalls, copies: Copies) -> Susp
     )
 
 
-def copies_left_out(table: Table, suspects: Suspects, recorded: RecordedCalls, copies: Copies) -> Integers:
-    """The rows of ``table`` that tell of a call once more. What they know is added to those that stay.
+def copies_left_out(table: SamplesBuilder, suspects: Suspects, recorded: RecordedCalls) -> Integers:
+    """Find the rows of ``table`` that tell of a call once more, and add what they know to those that stay.
 
-    The table begins with the ``recorded`` calls, which are known by ``copies``; the rows of files follow.
+    The table begins with the ``recorded`` calls; the rows of files follow.
     """
     rows = len(recorded.calls) + suspects.rows
     identities = suspects.identities
     digests = _digests(table, suspects, len(recorded.calls))
     whole, others = _whole_copies(table, rows, digests, suspects.near | ~identities.known)
-    looking = _Looking(table, recorded, copies)
+    looking = _Looking(table, recorded)
     for at in others.tolist():
         digest = (int(digests[at, 0]), int(digests[at, 1])) if identities.known[at] else None
         looking.look_at(int(rows[at]), digest, bool(identities.own[at]), identities.ids.get(at))
@@ -139,7 +140,7 @@ def copies_left_out(table: Table, suspects: Suspects, recorded: RecordedCalls, c
 
 
 def _repeated(parts: Parts) -> Hashes:
-    """The first halves of hashes that more than one row has, in order."""
+    """Find the first halves of digests that more than one row has, sorted."""
     heads = np.empty(sum(np.count_nonzero(known.known) for _, known in parts), np.uint64)
     begin = 0
     for _, known in parts:
@@ -151,7 +152,7 @@ def _repeated(parts: Parts) -> Hashes:
 
 
 def _is_one_of(ordered: Hashes, hashes: Hashes) -> Mask:
-    """Which of ``hashes`` are in ``ordered``."""
+    """Mark which of ``hashes`` occur in ``ordered``, which is sorted."""
     if not len(ordered):
         return np.zeros(len(hashes), np.bool_)
     found: Mask = ordered[_places(ordered, hashes)] == hashes
@@ -159,12 +160,12 @@ def _is_one_of(ordered: Hashes, hashes: Hashes) -> Mask:
 
 
 def _places(ordered: Hashes, hashes: Hashes) -> Integers:
-    """Where each of ``hashes`` is in ``ordered``, if it is there."""
+    """Find the index in ``ordered`` of each of ``hashes`` that occurs there."""
     return np.minimum(np.searchsorted(ordered, hashes), len(ordered) - 1)
 
 
 def _tellers(parts: Parts, ids: Hashes) -> Integers:
-    """The first row of all that has each of ``ids``."""
+    """Find the first row, of all parts, that has each of ``ids``."""
     ordered = np.unique(ids)
     if not len(ordered):
         return np.empty(0, np.int64)
@@ -178,7 +179,7 @@ def _tellers(parts: Parts, ids: Hashes) -> Integers:
     return first[_places(ordered, ids)]
 
 
-def _digests(table: Table, suspects: Suspects, first: int) -> Digests:
+def _digests(table: SamplesBuilder, suspects: Suspects, first: int) -> Digests:
     """By what copies of each suspect are known.
 
     If a file has an earlier call with the same id at another time, and no earlier file has one, the id is that of a
@@ -194,7 +195,7 @@ def _digests(table: Table, suspects: Suspects, first: int) -> Digests:
     return digests
 
 
-def _whole_copies(table: Table, rows: Integers, digests: Digests, doubtful: Mask) -> tuple[Integers, Integers]:
+def _whole_copies(table: SamplesBuilder, rows: Integers, digests: Digests, doubtful: Mask) -> tuple[Integers, Integers]:
     """Those of the suspects that know nothing more than the first one with the same digest, and those to be looked at.
 
     If one of them is ``doubtful`` or differs in what its lines before tell, all with its digest are to be looked at.
@@ -216,14 +217,13 @@ def _whole_copies(table: Table, rows: Integers, digests: Digests, doubtful: Mask
 
 
 class _Looking:
-    """Looks at rows one by one, in their order."""
+    """Decides on rows one by one, in their order."""
 
-    def __init__(self, table: Table, recorded: RecordedCalls, copies: Copies) -> None:
-        """What copies know is added to the rows that stay."""
+    def __init__(self, table: SamplesBuilder, recorded: RecordedCalls) -> None:
+        """What copies know is added to the rows of ``table`` that stay."""
         self.left_out: list[int] = []
         self._table = table
         self._recorded = recorded
-        self._copies = copies
 
     def look_at(self, row: int, digest: _Digest | None, own: bool, id: str | None) -> None:
         """Keep ``row``, unless the same line was read before, for the same task as far as the files tell.
@@ -234,7 +234,7 @@ class _Looking:
         table = self._table
         rows: dict[str | None, int] = {}
         if digest is not None:
-            rows = self._copies.setdefault(digest, rows)
+            rows = self._recorded.copies.setdefault(digest, rows)
         sample = table.sample(row)
         task = sample.task_id
         recorded = None if rows else self._recorded_row(replace(sample, id=id), own)
@@ -249,9 +249,11 @@ class _Looking:
         self.left_out.append(row)
         if task is not None:
             kept = rows[task] = rows.pop(task if task in rows else None)
-            table.complete(kept, task_id=task, max_tokens=sample.max_tokens)
+            table.write("task_id", [kept], [task])
+            if sample.max_tokens is not None:
+                table.write("max_tokens", [kept], [sample.max_tokens])
         if sample.truncated:
-            table.set_truncated(rows[task] if task in rows else next(iter(rows.values())), truncated=True)
+            table.write("truncated", [rows[task] if task in rows else next(iter(rows.values()))], [True])
 
     def _recorded_row(self, sample: Sample, own: bool) -> int | None:
         """The row of the recorded call that ``sample``, from a file, tells of once more.

@@ -1,4 +1,4 @@
-"""Put together what tests recorded and what files hold, and leave out what tells of a call once more."""
+"""Put together what tests recorded and what files hold, without the copies."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from pytest_token_telemetry.columns import UNKNOWN, NameColumn, SampleColumns, Samples, blocks, narrowest
-from pytest_token_telemetry.sources import native
+from pytest_token_telemetry.samples import UNKNOWN, NameColumn, Samples, SamplesBuilder, blocks, narrowest
+from pytest_token_telemetry.sources import own_format
 from pytest_token_telemetry.sources.copies import RecordedCalls, copies_left_out, find_suspects
-from pytest_token_telemetry.sources.formats import telemetry_scanner
 from pytest_token_telemetry.sources.recorded import Span
-from pytest_token_telemetry.sources.records import Read, Unusable
-from pytest_token_telemetry.table import Table
+from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
+from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_token_telemetry.columns import Integers, Mask
-    from pytest_token_telemetry.sources.extract import Extract, FileRead, Identities
+    from pytest_token_telemetry.samples import Integers, Mask
+    from pytest_token_telemetry.sources.extract import Extract, FileRead
     from pytest_token_telemetry.sources.recorded import Phase, Recorded
+    from pytest_token_telemetry.sources.rows import Identities
 
 PLACES_SHOWN = 3
 """How many places of each kind of unusable line are kept."""
@@ -63,18 +63,50 @@ class Origin(NamedTuple):
     """The run that it belongs to."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Merged:
-    """All that was recorded and read."""
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What the reading of files took."""
+
+    files: int
+    size: int
+    """Bytes."""
+    seconds: float
+    processes: int
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second."""
+        return self.size / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """All that some directories hold and some tests recorded."""
 
     samples: Samples
-    files: list[File]
-    duplicates: int
-    unusable: dict[str, UnusableLines]
-    unreadable: dict[str, str]
+    files: tuple[File, ...]
+    """The tests that recorded, in the order in which they ran, then the files that were read, by their paths."""
+    recorded: Recorded | None = None
+    """What tests recorded, if that was asked for."""
+    duplicates: int = 0
+    """Copies of a sample that were left out."""
+    unusable: dict[str, UnusableLines] = field(default_factory=dict)
+    """By reason."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Files and directories that could not be read, with the reason."""
+    outside: tuple[str, ...] = ()
+    """Links out of a directory, not followed."""
+    special: tuple[str, ...] = ()
+    """Pipes, sockets and devices, not opened."""
+    scanned: Scanned | None = field(default=None, compare=False)
+    """What the reading took."""
+
+    def count(self, kind: Literal["file", "test"]) -> int:
+        """How many files were read, or how many tests recorded."""
+        return sum(file.kind == kind and (kind == "file" or file.samples > 0) for file in self.files)
 
 
-def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Recorded | None) -> Merged:
+def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Recorded | None) -> Reading:
     """Merge what tests ``recorded`` and the ``extracts`` of all files, whose ``origins`` are in the same order.
 
     If nobody else holds the extracts, there is never much more of them at a time than all their samples once.
@@ -85,15 +117,16 @@ def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Reco
     for extract in extracts:
         files.add(extract, origins[begin : begin + len(extract.files)])
         begin += len(extract.files)
-    copies = tests.calls.copies()
-    suspects = find_suspects(files.parts, tests.calls, copies)
-    table = Table(chain([tests.columns.build()], files.samples()))
-    left_out = copies_left_out(table, suspects, tests.calls, copies)
+    suspects = find_suspects(files.parts, tests.calls)
+    table = SamplesBuilder(chain([tests.columns.build()], files.samples()))
+    left_out = copies_left_out(table, suspects, tests.calls)
     samples = table.build(_all_but(left_out, len(table)))
     names, kinds = [*tests.names, *files.names], ["test"] * len(tests.names) + ["file"] * len(files.names)
-    return Merged(
+    counts = _counts(samples, len(names))
+    return Reading(
         samples=samples,
-        files=[File(*each) for each in zip(names, _counts(samples, len(names)), kinds, strict=True)],  # type: ignore[arg-type] # two kinds
+        files=tuple(File(*each) for each in zip(names, counts, kinds, strict=True)),  # type: ignore[arg-type] # two kinds
+        recorded=recorded,
         duplicates=tests.repeated + len(left_out),
         unusable=dict(sorted(files.unusable.items())),
         unreadable=files.unreadable,
@@ -121,7 +154,8 @@ class _Tests:
     """What tests recorded."""
 
     def __init__(self, recorded: Recorded | None) -> None:
-        self.columns = SampleColumns()
+        self._scanner = telemetry_scanner()
+        self.columns = SamplesBuilder()
         self.names: list[str] = []
         self.repeated = 0
         self.unusable: dict[str, UnusableLines] = {}
@@ -141,8 +175,8 @@ class _Tests:
 
     def _take(self, line: str, phase: Phase, number: int, lines: Counter[str]) -> None:
         """Take one recorded call."""
-        for fragment in telemetry_scanner().fragments_of(iter((f"{line}\n".encode(),))):
-            match native.parse(fragment):
+        for fragment in self._scanner.fragments_of_line(f"{line}\n".encode(), 1):
+            match own_format.parse(fragment):
                 case Read(sample, identity):
                     lines[phase.test] += 1
                     row = self.columns.add(sample, number, lines[phase.test])
@@ -155,7 +189,7 @@ class _Tests:
 
 
 class _Files:
-    """What files hold, each file once, whatever names it has."""
+    """What files hold."""
 
     def __init__(self, first: int, unusable: dict[str, UnusableLines], unreadable: dict[str, str]) -> None:
         """Files are numbered from ``first`` on."""
@@ -164,43 +198,33 @@ class _Files:
         self.unusable = unusable
         self.unreadable = unreadable
         self._first = first
-        self._seen: set[tuple[int, int]] = set()
 
     def add(self, extract: Extract, origins: Sequence[Origin]) -> None:
         """Add some files, with their ``origins``."""
         numbers = [self._number(*each) for each in zip(extract.files, origins, strict=True)]
         for complaint in extract.complaints:
-            if numbers[complaint.file] != UNKNOWN:
-                shown = origins[complaint.file].shown
-                places = [f"{shown}:{line}" for line in complaint.lines]
-                self.unusable.setdefault(complaint.reason, UnusableLines()).add(complaint.count, places)
+            places = [f"{origins[complaint.file].shown}:{line}" for line in complaint.lines]
+            self.unusable.setdefault(complaint.reason, UnusableLines()).add(complaint.count, places)
         files = extract.samples.file
         runs = {run: code for code, run in enumerate(dict.fromkeys(each.run for each in origins))}
         samples = replace(
             extract.samples,
-            file=narrowest(np.array([*numbers, UNKNOWN])[files]),
-            run=NameColumn(narrowest(np.array([*(runs[each.run] for each in origins), UNKNOWN])[files]), tuple(runs)),
+            file=narrowest(np.array(numbers, np.int64)[files]),
+            run=NameColumn(narrowest(np.array([runs[each.run] for each in origins], np.int64)[files]), tuple(runs)),
         )
-        identities = extract.identities
-        if UNKNOWN in numbers:
-            rows = np.flatnonzero(samples.file != UNKNOWN)
-            samples, identities = samples.take(rows), identities.take(rows)
-        self.parts.append((samples, identities))
+        self.parts.append((samples, extract.identities))
 
     def samples(self) -> Iterator[Samples]:
-        """Those of all parts, which are given up."""
+        """Give the samples of each part, and forget the part."""
         self.parts.reverse()
         while self.parts:
             yield self.parts.pop()[0]
 
     def _number(self, file: FileRead, origin: Origin) -> int:
-        """The file's number; `UNKNOWN` if it was read under another name or could not be opened."""
-        if file.identity in self._seen:
-            return UNKNOWN
+        """The file's number; `UNKNOWN` if it could not be opened."""
         if file.error is not None:
             self.unreadable[origin.shown] = file.error
-        if file.identity is None:
+        if not file.opened:
             return UNKNOWN
-        self._seen.add(file.identity)
         self.names.append(origin.shown)
         return self._first + len(self.names) - 1

@@ -1,21 +1,22 @@
-"""Read every telemetry line below some directories: samples, and a count of all that is none."""
+"""Read every telemetry line below some directories, and count what is no sample."""
 
 from __future__ import annotations
 
 import os
+import stat
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.sources.merge import File, Origin, UnusableLines, merge
-from pytest_token_telemetry.sources.scanning import Scan
+from pytest_token_telemetry.sources.dividing import Sized
+from pytest_token_telemetry.sources.merge import File, Origin, Reading, Scanned, UnusableLines, merge
+from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_token_telemetry.columns import Samples
     from pytest_token_telemetry.sources.extract import Extract
     from pytest_token_telemetry.sources.recorded import Recorded
 
@@ -48,49 +49,6 @@ class Directory:
             yield Origin(self.show(path), real, runs[first])
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
-    """What the reading of files took."""
-
-    files: int
-    size: int
-    """Bytes."""
-    seconds: float
-    processes: int
-
-    @property
-    def rate(self) -> float:
-        """Bytes a second."""
-        return self.size / self.seconds if self.seconds else 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """All that some directories hold and some tests recorded."""
-
-    samples: Samples
-    files: tuple[File, ...]
-    """The tests that recorded, in the order in which they ran, then the files that were read, by their paths."""
-    recorded: Recorded | None = None
-    """What tests recorded, if that was asked for."""
-    duplicates: int = 0
-    """Copies of a sample that were left out."""
-    unusable: dict[str, UnusableLines] = field(default_factory=dict)
-    """By reason."""
-    unreadable: dict[str, str] = field(default_factory=dict)
-    """Files and directories that could not be read, with the reason."""
-    outside: tuple[str, ...] = ()
-    """Links out of a directory, not followed."""
-    special: tuple[str, ...] = ()
-    """Pipes, sockets and devices, not opened."""
-    scanned: Scanned | None = field(default=None, compare=False)
-    """What the reading took."""
-
-    def count(self, kind: Literal["file", "test"]) -> int:
-        """How many files were read, or how many tests recorded."""
-        return sum(file.kind == kind and (kind == "file" or file.samples > 0) for file in self.files)
-
-
 def read_directories(
     directories: Sequence[Directory],
     patterns: Iterable[str],
@@ -114,25 +72,21 @@ def read_directories(
     outside: set[str] = set()
     special: set[str] = set()
     for directory in directories:
-        found = walk(directory.path, patterns)
-        candidates += directory.origins(found.files)
-        unreadable |= {directory.show(path): reason for path, reason in found.unreadable.items()}
-        outside |= {directory.show(path) for path in found.outside}
-        special |= {directory.show(path) for path in found.special}
-    ordered = _each_once(sorted(candidates))
+        below = walk(directory.path, patterns)
+        candidates += directory.origins(below.files)
+        unreadable |= {directory.show(path): reason for path, reason in below.unreadable.items()}
+        outside |= {directory.show(path) for path in below.outside}
+        special |= {directory.show(path) for path in below.special}
     scan = scan or Scan()
     began = time.perf_counter()
-    extracts = scan.read([each.real for each in ordered], keep_ids=recorded is not None)
+    ordered, files = _each_once(sorted(candidates))
+    extracts = scan.read(files, keep_ids=recorded is not None)
     seconds, progress = time.perf_counter() - began, scan.progress
     scanned = Scanned(progress.files, progress.size, seconds, progress.processes)
-    merged = merge(_given_up(extracts), ordered, recorded)
-    return Reading(
-        samples=merged.samples,
-        files=tuple(merged.files),
-        recorded=recorded,
-        duplicates=merged.duplicates,
-        unusable=merged.unusable,
-        unreadable=dict(sorted((unreadable | merged.unreadable).items())),
+    found = merge(_given_up(extracts), ordered, recorded)
+    return replace(
+        found,
+        unreadable=dict(sorted((unreadable | found.unreadable).items())),
         outside=tuple(sorted(outside)),
         special=tuple(sorted(special)),
         scanned=scanned,
@@ -140,15 +94,31 @@ def read_directories(
 
 
 def _given_up(extracts: list[Extract]) -> Iterator[Extract]:
-    """Each of ``extracts``, which nobody holds any more when the next one is asked for."""
+    """Give each of ``extracts``, and hold none of those given before."""
     extracts.reverse()
     while extracts:
         yield extracts.pop()
 
 
-def _each_once(candidates: list[Origin]) -> list[Origin]:
-    """Without those that an earlier one is a link to, or that lie in a directory that was given twice."""
-    first: dict[str, Origin] = {}
+def _each_once(candidates: Iterable[Origin]) -> tuple[list[Origin], list[Sized]]:
+    """Drop paths that lead to the same file as an earlier one, and look up the sizes of the others."""
+    seen: set[object] = set()
+    origins, files = [], []
     for each in candidates:
-        first.setdefault(each.real, each)
-    return list(first.values())
+        if each.real in seen:
+            continue
+        seen.add(each.real)
+        size = 0
+        try:
+            status = os.stat(each.real, follow_symlinks=False)  # noqa: PTH116 - one string a file, not one object
+        except OSError:
+            pass  # reading it says why
+        else:
+            identity = (status.st_dev, status.st_ino)
+            if status.st_ino and identity in seen:  # some file systems number no files
+                continue
+            seen.add(identity)
+            size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+        origins.append(each)
+        files.append(Sized(each.real, size))
+    return origins, files

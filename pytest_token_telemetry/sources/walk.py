@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.values import matches
+from pytest_token_telemetry.option_types import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

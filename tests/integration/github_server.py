@@ -273,7 +273,7 @@ class FakeClock:
         self.slept: list[float] = []
         self._begin = time.time()
 
-    def now(self) -> float:
+    def time(self) -> float:
         return self._begin + sum(self.slept)
 
     def sleep(self, seconds: float) -> None:

@@ -51,7 +51,7 @@ class TestGate:
         ran = gate(runner, directories="runs")
         assert ran.exit == 0, ran.printed
         assert ran.commands == []
-        assert ran.summary.startswith("## ✅ Token telemetry: no tuning needed")
+        assert ran.summary.startswith("## ✅ Token telemetry: PASS, no tuning needed")
         assert ran.outputs["verdict"] == "pass"
         report = json.loads(Path(ran.outputs["report"]).read_text())
         assert ran.outputs["headline"] == report["headline"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from pytest_token_telemetry.ids import DRIFT
 from tests.integration.conftest import Outcome, Run
 from tests.lines import cut_off, ready_lines, stamp, write
+from tests.unit.gate.cases import DRIFT
 
 BASELINE = "--token-telemetry-baseline=baseline.json"
 SAVE = "--token-telemetry-save-baseline=baseline.json"
@@ -391,7 +391,7 @@ def test_every_form_tells_the_same(run: Run, saved: Path, policy: str) -> None:
     assert (cases["drift::ratio"].find("failure") is not None) == (policy == "fail")
     for id, outcome in result.checks.items():
         assert f"{outcome} {id}: " in result.text
-        assert f"| {id.replace('::', ' ')} " in markdown
+        assert f"<td>{id.replace('::', ' ')}</td>" in markdown
     assert "60 new calls against 60 in the baseline" in markdown
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from scripts import screenshots
 from scripts.screenshots import CASES, WIDTH, Case
-from tests.unit.github.test_comment import OWN_LINKS, comment, hostile, section
-from tests.unit.reporters.verdicts import MARK
+from tests.unit.comment.test_page import OWN_LINKS, comment, hostile, leg
+from tests.unit.report.verdicts import MARK
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -32,9 +32,9 @@ HEADINGS = {
 
 ALERTS = {
     "pass": [],
-    "tune": ["Caution\nTuning needed: underestimation 4/59 = 6.8 % (target at most 5 %)."],
-    "not-ready": ["Warning\nNot enough representative data to judge the estimator: collect more, do not tune."],
-    "inconclusive": ["Note\nThe data proves neither that the estimator meets its targets nor that it misses them."],
+    "tune": ["Caution\nTuning needed: 6.8 % underestimated."],
+    "not-ready": ["Warning\nNot enough representative data: collect more, do not tune."],
+    "inconclusive": ["Note\nNothing is proven either way: 1.7 % underestimated, 0.0 % truncated."],
     "no-verdict": ["Warning\nThe report is not used: there is no such file."],
     "unverified": [
         "Warning\nThese figures come from this pull request's own run in a fork. Its author decides what that run"
@@ -181,7 +181,7 @@ def test_nothing_that_was_not_verified_is_green(show: Show) -> None:
 @pytest.mark.parametrize("text", INJECTED)
 def test_hostile_text_is_seen_as_text_and_does_nothing(show: Show, text: str) -> None:
     text = f"{MARK} {text}"
-    shown = show(comment(section("tune", lambda found: hostile(found, text), label=text), section()))
+    shown = show(comment(leg("tune", lambda found: hostile(found, text), label=text), leg()))
     shown.unfold()
     page = shown.page
     assert text in page.locator("article").inner_text()

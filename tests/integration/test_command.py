@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_token_telemetry.ids import CHECK_IDS
 from tests.integration.conftest import Run
 from tests.lines import ready_lines, write
+from tests.unit.gate.cases import CHECK_IDS
 
 
 def test_good_logs_pass_in_a_directory_without_tests(run: Run, passing: object) -> None:

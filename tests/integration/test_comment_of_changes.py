@@ -61,6 +61,13 @@ def rows(page: Page, *header: str) -> list[list[str]]:
     raise AssertionError(header)
 
 
+def figures(page: Page, title: str) -> list[list[str]]:
+    """The rows of the table below a summary."""
+    [found] = [each for each in page.iter("details") if each.find("summary").text_content() == title]
+    _, *others = [[cell.text_content().replace("\xa0", " ") for cell in row] for row in found.iter("tr")]
+    return others
+
+
 def rate(share: dict[str, int]) -> str:
     return f"{share['events']}/{share['n']} = {100 * share['events'] / share['n']:.1f} %"
 
@@ -86,50 +93,44 @@ def test_a_change_of_the_estimator_is_in_the_comment(run: Run, comment: Comment)
     base = report["estimator"]["base"]
     assert base["calls"] == 166  # the 66 of the example and 100 later ones
     old, new, changes = base["base"], base["head"], base["underestimated"]
-    assert rows(page, "", "base", "head", "difference") == [
+    assert figures(page, "Base against head") == [
         [
-            "underestimated",
-            rate(old["underestimation"]),
-            rate(new["underestimation"]),
-            f"{points(base['difference'])}, {around(base['bounds'], points)}",
-        ],
-        ["truncated", rate(old["truncation"]), rate(new["truncation"]), "+0.0 points"],
-        ["waste P50", times(old["waste_p50"]), times(new["waste_p50"]), f"{new['waste_p50'] - old['waste_p50']:+.2f}x"],
-        ["waste P90", times(old["waste_p90"]), times(new["waste_p90"]), f"{new['waste_p90'] - old['waste_p90']:+.2f}x"],
+            name,
+            rate(each["underestimation"]),
+            rate(each["truncation"]),
+            times(each["waste_p50"]),
+            times(each["waste_p90"]),
+        ]
+        for name, each in (("base", old), ("head", new))
     ]
     text = page.text_content()
     assert (
-        f"of the 166 calls that both can replay, {changes['newly_underestimated']} newly underestimated and"
+        f"On the 166 calls that both can replay, {changes['newly_underestimated']} newly underestimated and"
         f" {changes['newly_safe']} newly safe (p = {base['p']:.3f}, McNemar's exact test)"
     ) in text
+    assert f"The underestimation rate changes by {points(base['difference'])}, {around(base['bounds'], points)}" in text
     assert [[row[0], row[1], row[3], row[5]] for row in rows(page, "base", "head", "output")] == [
         [f"{each['base_predicted']:,}", f"{each['head_predicted']:,}", each["change"] or "none", each["source"]]
         for each in base["changed"]
     ]
 
     drift = report["drift"]["drift"]
-    seen = {row[0]: row[1:] for row in rows(page, "", "baseline", "new")}
-    for name, key in (("underestimated", "underestimation"), ("truncated", "truncation")):
+    checks = {row[1]: row[2].replace("\xa0", " ") for row in rows(page, "Outcome", "Check")}
+    for key in ("underestimation", "truncation"):
         found = drift[key]
-        assert seen[name][:2] == [rate(found["base"]), rate(found["head"])]
-        assert seen[name][2] == (
-            f"{points(found['difference'])}, {around(found['bounds'], points)};"
-            f" no drift seen (p = {found['adjusted_p']:.3f})"
-        )
+        said = checks[f"drift {key}"]
+        assert said.startswith(f"{rate(found['base'])} in the baseline, {rate(found['head'])} new")
+        assert said.endswith(f": no drift seen (p = {found['adjusted_p']:.3f})")
     ratio = drift["ratio"]
-    assert seen["output / prediction, median"][:2] == [times(ratio["base_median"]), times(ratio["head_median"])]
-    assert seen["output / prediction, median"][2].startswith(
-        f"{times(ratio['shift'])} as much, {around(ratio['bounds'], times)}; "
+    assert checks["drift ratio"].startswith(
+        f"median output over prediction {times(ratio['base_median'])} in the baseline, {times(ratio['head_median'])}"
+        f" new, {times(ratio['shift'])} as much within categories: "
     )
     assert "100 new calls against 66 in the baseline" in text
-    assert (
-        "History: the last session: underestimation █ (1.7 % to 1.7 %), truncation ▁ (0.0 % to 0.0 %); 1 pass" in text
-    )
+    assert "The last session: underestimation █, truncation ▁." in text
     assert "nothing to compare with" not in text
-    checks = {row[1]: row[2] for row in rows(page, "outcome", "check")}
-    assert checks["readiness::replay"] == "166 calls replayed"
-    underestimation = rate(report["estimator"]["figures"]["underestimation"])
-    assert checks["tier1::underestimation"].replace("\xa0", " ").startswith(underestimation)
+    assert checks["readiness replay"] == "166 of 166 calls replayed"
+    assert checks["tier1 underestimation"].startswith(rate(report["estimator"]["figures"]["underestimation"]))
 
 
 def test_a_fork_s_comparison_is_not_green(run: Run, comment: Comment) -> None:
@@ -143,14 +144,13 @@ def test_a_replay_without_base_and_baseline_says_so(run: Run, comment: Comment) 
     report = run(HEAD, BASELINE, directory=str(PASSES)).report
     page = comment()
     recorded, replayed = report["estimator"]["recorded"], report["estimator"]["figures"]
-    assert rows(page, "", "recorded", "replayed")[0] == [
-        "underestimated",
-        rate(recorded["underestimation"]),
-        rate(replayed["underestimation"]),
+    assert [row[:2] for row in figures(page, "Replayed estimator")] == [
+        ["recorded", rate(recorded["underestimation"])],
+        ["replayed", rate(replayed["underestimation"])],
     ]
     text = page.text_content()
-    assert "there is no base estimator to compare with" in text
-    assert "Drift: not compared: there is no baseline yet" in text
+    assert "Base against head" not in text
+    assert "Not compared: there is no baseline yet" in text
     assert "no baseline, no base estimator: nothing to compare with" in text
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from pytest_token_telemetry import __version__
@@ -16,6 +21,21 @@ def test_the_generated_parts_of_a_page_are_true(name: str) -> None:
     page = (docs.ROOT / name).read_text(encoding="utf-8")
     assert "<!-- generated: " in page
     assert docs.generated(page) == page
+
+
+@pytest.mark.parametrize("name", docs.SCHEMAS)
+def test_a_schema_is_as_the_code_has_it(name: str) -> None:
+    assert (docs.ROOT / name).read_text(encoding="utf-8") == docs.SCHEMAS[name]()
+
+
+def test_a_report_is_valid_against_its_schema(tmp_path: Path) -> None:
+    schema = json.loads((docs.ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
+    command = [*docs.CHANGE.split()[1:], f"--token-telemetry-json={tmp_path / 'report.json'}"]
+    subprocess.run([sys.executable, *command], cwd=docs.ROOT, capture_output=True, check=False)
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(report)
+    report["counts"]["samples"] = -1
+    assert not jsonschema.Draft202012Validator(schema).is_valid(report)
 
 
 @pytest.mark.parametrize("name", [name for name, _ in options()])

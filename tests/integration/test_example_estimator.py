@@ -222,7 +222,7 @@ DAMAGE = {
     "a fraction of a call": lambda baseline: baseline["strata"][0].update(truncation=[0, 1.5]),
     "fewer than no events": lambda baseline: baseline["strata"][0].update(truncation=[-1, 5]),
     "a count of nothing": lambda baseline: baseline["strata"][0]["log_ratios"].update(ticks=[1], counts=[0]),
-    "a tick twice": lambda baseline: baseline["strata"][0]["log_ratios"].update(ticks=[1, 1], counts=[1, 1]),
+    "a bin twice": lambda baseline: baseline["strata"][0]["log_ratios"].update(ticks=[1, 1], counts=[1, 1]),
     "a ratio beyond a billion": lambda baseline: baseline["strata"][0]["log_ratios"].update(ticks=[2101], counts=[1]),
     "a word for a flag": lambda baseline: baseline["terms"].update(one_per_task="no"),
     "a list of aliases": lambda baseline: baseline["terms"].update(alias=["doc"]),
@@ -267,7 +267,7 @@ def test_what_the_schema_of_baselines_refuses_is_refused(run: Run, damage: str) 
 
 
 def _schema(name: str) -> Draft202012Validator:
-    file = files("pytest_token_telemetry").joinpath(f"reporters/token-telemetry-{name}-1.schema.json")
+    file = files("pytest_token_telemetry").joinpath(f"past/token-telemetry-{name}-1.schema.json")
     schema: dict[str, Any] = json.loads(file.read_text("utf-8"))
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema, format_checker=FormatChecker())

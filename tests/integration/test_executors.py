@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_token_telemetry.sources import executors
+from pytest_token_telemetry.sources import other_engines
 from tests.integration.conftest import Run, add_hole
 from tests.lines import ready_lines, stamp, v2, write
 
@@ -262,7 +262,7 @@ def test_something_else_at_the_port_is_no_scheduler(
     run: Run, passing: Path, monkeypatch: pytest.MonkeyPatch, greeting: bytes, reason: str
 ) -> None:
     pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
-    monkeypatch.setattr(executors, "CONNECTING", 0.5)
+    monkeypatch.setattr(other_engines, "CONNECTING", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with ThreadPoolExecutor(1) as host:
@@ -277,7 +277,7 @@ def test_something_else_at_the_port_is_no_scheduler(
 def test_a_scheduler_without_workers_is_told(
     run: Run, passing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executors, "WORKERS", 0.5)
+    monkeypatch.setattr(other_engines, "WORKERS", 0.5)
     (tmp_path / "empty").mkdir()
     for cluster in start(tmp_path / "empty", 0):
         refused = run(cluster.option)

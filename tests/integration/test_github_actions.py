@@ -61,7 +61,7 @@ def test_a_failure_is_told_once_on_the_real_stream(job: Job, tuning: Path, suite
     ]
     assert {each.properties["file"] for each in commands(stderr)} == {"runs/run-1/agent.log"}
     assert commands(stdout) == []
-    assert job.summary.read_text().count("## ❌ Token telemetry: tuning needed") == 1
+    assert job.summary.read_text().count("## ❌ Token telemetry: TUNE, tuning needed") == 1
     assert job.told == {
         "verdict": "tune",
         "headline": job.told["headline"],

@@ -19,12 +19,12 @@ from tests.lines import ready_lines, stamp, v2, write
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at the processes in /proc")
 
 COUNT_PROCESSES = """
-from pytest_token_telemetry.sources import processes
-original = processes.Processes._start
+from pytest_token_telemetry.sources import process_pool
+original = process_pool.Processes._start
 def start(self):
     print("A PROCESS STARTS")
     return original(self)
-processes.Processes._start = start
+process_pool.Processes._start = start
 """
 
 

@@ -140,7 +140,7 @@ def test_it(agent): LOG.info(LINE)
     def test_a_line_of_ours_counts(self, project: Any, judge: Any) -> None:
         project(
             """
-from pytest_token_telemetry.recording.record import line
+from pytest_token_telemetry.sources.own_format import line
 
 def test_it(): LOG.info(line(predicted_output_tokens=1000, output_tokens=900, category="docs"))
 """

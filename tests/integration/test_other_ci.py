@@ -19,7 +19,7 @@ from lxml import etree
 from pytest_token_telemetry import __version__
 from scripts import snippets
 from tests.lines import cut_off, ready_lines, stamp, write
-from tests.unit.reporters.test_code_quality import SCHEMA
+from tests.unit.report.test_code_quality import SCHEMA
 
 PAGE = snippets.PAGE.read_text(encoding="utf-8")
 FILES = snippets.snippets()
@@ -205,7 +205,7 @@ def test_the_summary_can_be_sent_with_the_verdict_as_its_subject(project: Path) 
     run(JOBS["GitLab"], project)
     assert bash(command, project).returncode == 0
     sent = (project / "sent.txt").read_text(encoding="utf-8")
-    assert sent.startswith("-s\n❌ Token telemetry: tuning needed\nteam@example.com\n## ❌ Token telemetry:")
+    assert sent.startswith("-s\n❌ Token telemetry: TUNE, tuning needed\nteam@example.com\n## ❌ Token telemetry:")
 
 
 @pytest.mark.parametrize("name", snippets.SCHEMAS)

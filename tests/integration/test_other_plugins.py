@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_token_telemetry.ids import CHECK_IDS
 from tests.integration.conftest import Run
+from tests.unit.gate.cases import CHECK_IDS
 
 LAYOUTS = {
     "without xdist": ["-p", "no:xdist"],

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_token_telemetry.github.command import run
+from pytest_token_telemetry.comment.command import run
 from tests.integration.github_server import (
     COMMIT,
     LARGEST,
@@ -28,7 +28,7 @@ from tests.integration.github_server import (
     primary_limit,
     secondary_limit,
 )
-from tests.unit.github.reports import report
+from tests.unit.report.documents import report
 
 MARKER = "<!-- pytest-token-telemetry:v1:default -->"
 
@@ -284,7 +284,7 @@ def test_a_comment_that_was_written_before_a_502_is_not_written_again(server, po
 
 def test_an_answer_that_comes_too_late_is_none(server, post, monkeypatch):
     """The comment is there, but the answer that says so is not."""
-    monkeypatch.setattr("pytest_token_telemetry.github.rest.TIMEOUT", 1)
+    monkeypatch.setattr("pytest_token_telemetry.comment.github.TIMEOUT", 1)
     release = threading.Event()
     slow = []
 
@@ -327,7 +327,7 @@ def test_a_server_that_is_not_there_is_a_warning(server, post):
 
 
 def test_the_primary_limit_is_waited_for(server, post):
-    server.fail("GET", "comments", primary_limit(int(FakeClock().now()) + 30))
+    server.fail("GET", "comments", primary_limit(int(FakeClock().time()) + 30))
     result = post()
     assert result.outputs["comment-action"] == "created"
     assert 29 <= result.slept[0] <= 31
@@ -798,7 +798,7 @@ def test_a_wrong_call_ends_in_2(arguments, capsys):
 
 
 def test_without_pygithub_one_sentence_names_the_way_out(post, monkeypatch):
-    monkeypatch.delitem(sys.modules, "pytest_token_telemetry.github.rest", raising=False)
+    monkeypatch.delitem(sys.modules, "pytest_token_telemetry.comment.github", raising=False)
     monkeypatch.setitem(sys.modules, "github", None)
     result = post()
     assert result.exit == 2

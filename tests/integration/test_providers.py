@@ -255,7 +255,7 @@ class TestGemini:
 
 
 @pytest.mark.filterwarnings(  # what Pydantic thinks of LiteLLM's types
-    "ignore:Item .* using the `ReadOnly` qualifier:UserWarning",
+    "ignore:Items? .* using the `ReadOnly` qualifier:UserWarning",
     "ignore:Accessing the 'model_.*' attribute on the instance is deprecated:DeprecationWarning",
 )
 class TestLiteLLM:

@@ -111,7 +111,7 @@ def test_it(token_telemetry):
 """
         )
         keep("--token-telemetry")
-        schema = resources.files("pytest_token_telemetry.recording").joinpath("token-telemetry-1.schema.json")
+        schema = resources.files("pytest_token_telemetry.sources").joinpath("token-telemetry-1.schema.json")
         check = jsonschema.Draft202012Validator(
             json.loads(schema.read_text("utf-8")), format_checker=jsonschema.FormatChecker()
         )

@@ -476,7 +476,7 @@ def test_expected(token_telemetry):
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            ("catgory='docs'", "token_telemetry: there is no keyword 'catgory' (they are category, complexity,"),
+            ("catgory='docs'", "token_telemetry: there is no keyword 'catgory' (they are budget_tokens, max_tokens,"),
             ("'docs'", "token_telemetry: 'docs' has no keyword (write token_telemetry(category='docs'))"),
             ("max_truncation='2,5'", "token_telemetry: max_truncation: '2,5' is not a rate (write 0.025 or 2.5%)"),
             ("deliverable_count='many'", "token_telemetry: deliverable_count: 'many' is not a whole number"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from pytest_token_telemetry.settings import flag, ini_key, options, read_one
@@ -55,7 +59,7 @@ GOOD = {
 """A value that is not the default, for every setting."""
 
 
-def settings_in_force(pytester: pytest.Pytester, *arguments: str) -> dict[str, object]:
+def settings_in_force(pytester: pytest.Pytester, *arguments: str) -> dict[str, Any]:
     pytester.makeconftest(
         """
         import json
@@ -67,61 +71,76 @@ def settings_in_force(pytester: pytest.Pytester, *arguments: str) -> dict[str, o
                            "json": str(settings.json)}, file)
         """
     )
-    import json
-
     result = pytester.runpytest_inprocess("-p", "no:randomly", "--co", *arguments)
     assert result.ret in (0, 5), result.stdout.str()
-    loaded: dict[str, object] = json.loads((pytester.path / "settings.json").read_text())
+    loaded: dict[str, Any] = json.loads((pytester.path / "settings.json").read_text())
     return loaded
 
 
-def as_written(name: str) -> object:
-    repeatable = dict(options())[name].repeatable
-    return [GOOD[name]] if repeatable else GOOD[name]
+OPTIONS = dict(options())
+
+
+def on_the_command_line(pytester: pytest.Pytester, values: dict[str, str]) -> list[str]:
+    return [flag(name) if OPTIONS[name].is_switch else f"{flag(name)}={value}" for name, value in values.items()]
+
+
+def by_override(pytester: pytest.Pytester, values: dict[str, str]) -> list[str]:
+    return [word for name, value in values.items() for word in ("-o", f"{ini_key(name)}={value}")]
+
+
+def in_pytest_ini(pytester: pytest.Pytester, values: dict[str, str]) -> list[str]:
+    lines = [f"{ini_key(name)} = {value}" for name, value in values.items()]
+    (pytester.path / "pytest.ini").write_text("\n".join(["[pytest]", *lines]))
+    return []
+
+
+def in_pyproject(pytester: pytest.Pytester, values: dict[str, str]) -> list[str]:
+    lines = [
+        f'{ini_key(name)} = ["{value}"]' if OPTIONS[name].repeatable else f'{ini_key(name)} = "{value}"'
+        for name, value in values.items()
+    ]
+    pytester.makepyprojecttoml("\n".join(["[tool.pytest.ini_options]", *lines]))
+    return []
+
+
+def in_native_toml(pytester: pytest.Pytester, values: dict[str, str]) -> list[str]:
+    if int(pytest.__version__.split(".")[0]) < 9:
+        pytest.skip("pytest reads [tool.pytest] from version 9 on")
+    lines = [
+        f'{ini_key(name)} = ["{value}"]'
+        if OPTIONS[name].repeatable
+        else f"{ini_key(name)} = {value}"
+        if OPTIONS[name].is_switch
+        else f'{ini_key(name)} = "{value}"'
+        for name, value in values.items()
+    ]
+    pytester.makepyprojecttoml("\n".join(["[tool.pytest]", *lines]))
+    return []
 
 
 def test_the_table_above_names_every_setting() -> None:
-    assert list(GOOD) == [name for name, _ in options()]
+    assert list(GOOD) == list(OPTIONS)
 
 
-@pytest.mark.parametrize("name", GOOD)
-def test_a_setting_is_read_from_the_command_line(pytester: pytest.Pytester, name: str) -> None:
+@pytest.mark.parametrize("left_out", ["executor", "jobs"])  # they exclude each other
+@pytest.mark.parametrize("write_down", [on_the_command_line, by_override, in_pytest_ini, in_pyproject, in_native_toml])
+def test_every_setting_is_read_from_where_it_is_written(
+    pytester: pytest.Pytester,
+    write_down: Callable[[pytest.Pytester, dict[str, str]], list[str]],
+    left_out: str,
+) -> None:
     pytester.mkdir("runs")
+    written = {name: value for name, value in GOOD.items() if name != left_out}
+    texts = settings_in_force(pytester, *write_down(pytester, written))["texts"]
+    texts.pop(left_out, None)  # its default
+    assert texts == {name: [value] if OPTIONS[name].repeatable else value for name, value in written.items()}
+
+
+def test_no_value_in_the_table_above_is_the_default(pytester: pytest.Pytester) -> None:
     pytester.mkdir("other")
-    first = [] if name == "dir" else ["--token-telemetry-dir=other"]
-    if name == "sequential":
-        first.append("--token-telemetry-confidence=0.9")
-    if name == "base_estimator":
-        first.append("--token-telemetry-estimator=json:loads")
-    typed = flag(name) if dict(options())[name].is_switch else f"{flag(name)}={GOOD[name]}"
-    loaded = settings_in_force(pytester, *first, typed)
-    assert loaded["texts"][name] == as_written(name)
-
-
-@pytest.mark.parametrize("name", GOOD)
-@pytest.mark.parametrize("file", ["pytest.ini", "pyproject.toml"])
-def test_a_setting_is_read_from_an_ini_file(pytester: pytest.Pytester, name: str, file: str) -> None:
-    pytester.mkdir("runs")
-    if file == "pytest.ini":
-        text = f"[pytest]\n{ini_key(name)} = {GOOD[name]}\n"
-    else:
-        value = f'["{GOOD[name]}"]' if dict(options())[name].repeatable else f'"{GOOD[name]}"'
-        text = f"[tool.pytest.ini_options]\n{ini_key(name)} = {value}\n"
-    (pytester.path / file).write_text(text)
-    arguments = [] if name == "dir" else ["--token-telemetry-dir=runs", "--token-telemetry-confidence=0.8"]
-    if name in ("dir", "confidence"):
-        arguments = arguments[:-1]
-    if name == "base_estimator":
-        arguments.append("--token-telemetry-estimator=json:loads")
-    assert settings_in_force(pytester, *arguments)["texts"][name] == as_written(name)
-
-
-def test_a_setting_is_read_from_a_native_toml_table(pytester: pytest.Pytester) -> None:
-    if int(pytest.__version__.split(".")[0]) < 9:
-        pytest.skip("pytest reads [tool.pytest] from version 9 on")
-    pytester.mkdir("runs")
-    pytester.makepyprojecttoml('[tool.pytest]\ntoken_telemetry_dir = ["runs"]\ntoken_telemetry_max_truncation = "1%"\n')
-    assert settings_in_force(pytester)["texts"]["max_truncation"] == "1%"
+    texts = settings_in_force(pytester, "--token-telemetry-dir=other")["texts"]
+    assert set(texts) <= set(GOOD)
+    assert [name for name, value in GOOD.items() if texts.get(name) in (value, [value])] == []
 
 
 def test_the_command_line_wins_over_the_ini_file(pytester: pytest.Pytester) -> None:

@@ -17,10 +17,10 @@ from scipy.stats import binom, fisher_exact, hypergeom, mannwhitneyu, norm, rank
 from pytest_token_telemetry.analysis.drift import Drift, RateDrift, Summary, drift
 from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.analysis.stratified import (
-    LARGEST_TICK,
+    LARGEST_BIN,
     LogRatios,
+    bins_of,
     least_visible,
-    log_ratios,
     rate_difference,
     rate_difference_bounds,
     rate_p,
@@ -43,13 +43,17 @@ def rates(*strata):
     return [(Share(*base), Share(*head)) for base, head in strata]
 
 
-def ratios_at(ticks) -> LogRatios:
-    distinct = sorted(set(ticks))
-    return LogRatios(tuple(distinct), tuple(list(ticks).count(tick) for tick in distinct))
+def ratios_at(bins) -> LogRatios:
+    distinct = sorted(set(bins))
+    return LogRatios(tuple(distinct), tuple(list(bins).count(bin_) for bin_ in distinct))
+
+
+def log_ratios(output, predicted) -> LogRatios:
+    return ratios_at(bins_of(output, predicted).tolist())
 
 
 def ratios(*strata):
-    """The ticks of base's samples and of head's in each stratum."""
+    """The bins of base's samples and of head's in each stratum."""
     return [(ratios_at(base), ratios_at(head)) for base, head in strata]
 
 
@@ -322,14 +326,14 @@ def test_without_strata_there_is_no_difference():
 
 # Ratios
 
-TICK_LISTS = st.lists(st.integers(-30, 30), min_size=1, max_size=30)
-RATIOS = st.lists(st.tuples(TICK_LISTS, TICK_LISTS), min_size=1, max_size=4)
+BIN_LISTS = st.lists(st.integers(-30, 30), min_size=1, max_size=30)
+RATIOS = st.lists(st.tuples(BIN_LISTS, BIN_LISTS), min_size=1, max_size=4)
 
 
 def test_ratios_are_kept_as_whole_percents_of_a_logarithm():
     # ln 2 = 0.6931, ln 0.5 = -0.6931, ln 1.004 = 0.0040, ln 1.006 = 0.0060
     found = log_ratios(np.array([200, 50, 1004, 1006, 200]), np.array([100, 100, 1000, 1000, 100]))
-    assert found == LogRatios(ticks=(-69, 0, 1, 69), counts=(1, 1, 1, 2))
+    assert found == LogRatios(bins=(-69, 0, 1, 69), counts=(1, 1, 1, 2))
     assert found.n == 5
 
 
@@ -337,10 +341,10 @@ def test_ratios_are_kept_as_whole_percents_of_a_logarithm():
 @given(st.lists(st.tuples(st.integers(1, 10**9), st.integers(1, 10**9)), min_size=1, max_size=50))
 def test_no_ratio_is_off_by_more_than_half_a_percent(calls):
     found = log_ratios(*(np.array(column) for column in zip(*calls, strict=True)))
-    kept = [tick for tick, count in zip(found.ticks, found.counts, strict=True) for _ in range(count)]
+    kept = [bin_ for bin_, count in zip(found.bins, found.counts, strict=True) for _ in range(count)]
     exact = sorted(100 * math.log(output / predicted) for output, predicted in calls)
     assert kept == pytest.approx(exact, abs=0.5 + 1e-9)
-    assert list(found.ticks) == sorted(set(found.ticks))
+    assert list(found.bins) == sorted(set(found.bins))
 
 
 def test_no_ratios_are_an_empty_histogram():
@@ -351,12 +355,12 @@ def test_no_ratios_are_an_empty_histogram():
 
 def test_ratios_beyond_a_billion_are_kept_as_that():
     found = log_ratios(np.array([10**9, 1]), np.array([1e-200, 1e300]))
-    assert found.ticks == (-LARGEST_TICK, LARGEST_TICK)
+    assert found.bins == (-LARGEST_BIN, LARGEST_BIN)
 
 
 @given(st.lists(st.integers(-300, 300), min_size=1, max_size=40))
-def test_the_median_ratio_is_that_of_the_ticks(ticks):
-    assert ratios_at(ticks).median == pytest.approx(math.exp(np.median(ticks) / 100))
+def test_the_median_ratio_is_that_of_the_bins(bins):
+    assert ratios_at(bins).median == pytest.approx(math.exp(np.median(bins) / 100))
 
 
 def test_ranks_are_compared_as_in_the_reference_table():
@@ -366,7 +370,7 @@ def test_ranks_are_compared_as_in_the_reference_table():
 
 
 @limits(deadline=None, max_examples=150)
-@given(TICK_LISTS, TICK_LISTS)
+@given(BIN_LISTS, BIN_LISTS)
 def test_one_stratum_is_mann_and_whitneys_test(base, head):
     statistic, p = van_elteren(ratios((base, head)))
     if len({*base, *head}) == 1:
@@ -406,14 +410,14 @@ def test_ratios_turned_round_are_as_far_off_the_other_way(strata):
 
 
 @given(RATIOS, st.integers(-200, 200))
-def test_a_shift_of_all_ratios_is_found_exactly(strata, ticks):
+def test_a_shift_of_all_ratios_is_found_exactly(strata, moved):
     before, _ = shift(ratios(*strata))
-    after, _ = shift(ratios(*((base, [tick + ticks for tick in head]) for base, head in strata)))
-    assert after == pytest.approx(before * math.exp(ticks / 100))
+    after, _ = shift(ratios(*((base, [bin_ + moved for bin_ in head]) for base, head in strata)))
+    assert after == pytest.approx(before * math.exp(moved / 100))
 
 
 @limits(deadline=None, max_examples=150)
-@given(TICK_LISTS, TICK_LISTS)
+@given(BIN_LISTS, BIN_LISTS)
 def test_the_shift_of_one_stratum_is_the_median_difference(base, head):
     # Hodges and Lehmann's estimate, and bounds by order statistics of all pairwise differences
     differences = np.sort(np.subtract.outer(head, base), axis=None)
@@ -439,10 +443,10 @@ def test_the_shift_of_several_strata_weighs_their_pairs():
 @given(RATIOS)
 def test_without_its_shift_nothing_is_left_to_see(strata):
     factor, _ = shift(ratios(*strata))
-    ticks = 100 * math.log(factor)
+    bins = 100 * math.log(factor)
     statistics = [
-        van_elteren(ratios(*((base, [tick - moved for tick in head]) for base, head in strata)))[0]
-        for moved in (math.floor(ticks + 1e-6) - 1, math.ceil(ticks - 1e-6) + 1)
+        van_elteren(ratios(*((base, [bin_ - moved for bin_ in head]) for base, head in strata)))[0]
+        for moved in (math.floor(bins + 1e-6) - 1, math.ceil(bins - 1e-6) + 1)
     ]
     assert statistics[0] >= -1e-9
     assert statistics[1] <= 1e-9
@@ -519,11 +523,21 @@ def test_a_rise_must_be_large_enough_to_matter(of, head, outcome):
 
 @pytest.mark.parametrize(("moved", "outcome"), [(9, "steady"), (10, "drift"), (-9, "steady"), (-10, "drift")])
 def test_ratios_must_move_by_a_tenth_to_matter(moved, outcome):
-    ticks = range(-20, 20)  # ln 1.1 is 9.53 ticks
-    found = drift_of_ratios({"docs": ([*ticks] * 50, [tick + moved for tick in ticks] * 50)})
+    bins = range(-20, 20)  # ln 1.1 is 9.53 bins
+    found = drift_of_ratios({"docs": ([*bins] * 50, [bin_ + moved for bin_ in bins] * 50)})
     assert found.p < 1e-6
     assert found.shift == pytest.approx(math.exp(moved / 100))
     assert found.outcome == outcome
+
+
+def test_a_side_of_one_sample_has_its_mix():
+    # base is all docs, head half docs and half tests: half of base's mix would have to move
+    found = drift_of({"docs": ((0, 1), (0, 1)), "tests": ((0, 0), (0, 1))})
+    assert [(each.name, each.base_mix, each.head_mix) for each in found.strata] == [
+        ("docs", 1.0, 0.5),
+        ("tests", 0.0, 0.5),
+    ]
+    assert found.mix_shift == pytest.approx(0.5)
 
 
 def test_ratios_that_moved_with_the_mix_alone_have_not_drifted():
@@ -603,6 +617,10 @@ def test_sides_without_a_common_stratum_cannot_be_compared():
     assert (ratio.outcome, ratio.shift, ratio.bounds, ratio.base_n, ratio.head_n) == ("too-few", None, None, 40, 40)
 
 
+def test_strata_without_a_ratio_are_not_listed_with_the_ratios():
+    assert drift(*sides({"docs": rates(((1, 50), (1, 50)))[0]})).ratio.strata == ()
+
+
 def test_nothing_against_nothing_is_too_few():
     found = drift({}, {})
     assert {found.underestimation.outcome, found.truncation.outcome, found.ratio.outcome} == {"too-few"}
@@ -625,9 +643,9 @@ def test_strata_are_marked_with_regard_to_all_of_them():
     }
 
 
-def whole(underestimation, truncation, ticks) -> list[dict[str | None, Summary]]:
+def whole(underestimation, truncation, bins) -> list[dict[str | None, Summary]]:
     """Both sides of a drift in one stratum, in all three figures."""
-    pairs = [rates(underestimation)[0], rates(truncation)[0], ratios(ticks)[0]]
+    pairs = [rates(underestimation)[0], rates(truncation)[0], ratios(bins)[0]]
     return [{"docs": Summary(*(pair[side] for pair in pairs))} for side in (0, 1)]
 
 
@@ -636,8 +654,8 @@ def p_values(found: Drift) -> list[tuple[float | None, float | None]]:
 
 
 def test_three_tests_make_each_other_harder():
-    ticks = [*range(-20, 20)]
-    found = drift(*whole(((2, 60), (7, 50)), ((1, 60), (1, 50)), (ticks, ticks)))
+    bins = [*range(-20, 20)]
+    found = drift(*whole(((2, 60), (7, 50)), ((1, 60), (1, 50)), (bins, bins)))
     # Holm: the least three times, the next twice at least that, the last once
     assert p_values(found) == [
         (pytest.approx(0.026515, abs=5e-7), pytest.approx(3 * 0.026515, abs=2e-6)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from unittest import mock
 
 import numpy as np
@@ -11,11 +12,19 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from pytest_token_telemetry import columns as rows_in_columns
+from pytest_token_telemetry import samples as rows_in_columns
 from pytest_token_telemetry.analysis import groups
-from pytest_token_telemetry.analysis.groups import computed, counted, grouped, looked_up, present, rows_of
-from pytest_token_telemetry.analysis.metrics import quantile, quantile_places
-from pytest_token_telemetry.columns import UNKNOWN, blocks
+from pytest_token_telemetry.analysis.groups import (
+    computed,
+    counted,
+    grouped,
+    looked_up,
+    present,
+    quantile,
+    quantile_places,
+    rows_of,
+)
+from pytest_token_telemetry.samples import UNKNOWN, blocks
 
 SHARES = (0.0, 0.1, 0.5, 0.9, 0.95, 1.0)
 
@@ -28,6 +37,11 @@ ROWS = st.lists(
 def columns(rows, kind=np.int8):
     codes, mask, values = zip(*rows, strict=True) if rows else ((), (), ())
     return np.array(codes, dtype=kind), np.array(mask, dtype=np.bool_), np.array(values, dtype=np.float64)
+
+
+def values_of(found, code):
+    begin = found.starts[code]
+    return found.values[begin : begin + found.counts[code]].tolist()
 
 
 def small_blocks(size):
@@ -67,7 +81,7 @@ def test_codes_up_to_the_last_of_their_type_are_counted():
     counts = counted(codes, np.ones(4, dtype=np.bool_), 128)
     assert (counts[127], counts[0], counts[UNKNOWN], counts.sum()) == (2, 1, 1, 4)
     found = grouped(codes, np.ones(4, dtype=np.bool_), 128, lambda rows: rows.astype(np.float64))
-    assert (found.of(127).tolist(), found.of(UNKNOWN).tolist()) == ([0.0, 2.0], [1.0])
+    assert (values_of(found, 127), values_of(found, UNKNOWN)) == ([0.0, 2.0], [1.0])
 
 
 @given(ROWS, st.integers(1, 5))
@@ -76,6 +90,14 @@ def test_what_is_looked_up_is_that_of_the_code(rows, size):
     table = np.array([10, 11, 12, 13, 14, UNKNOWN], dtype=np.int16)
     with small_blocks(size):
         assert looked_up(table, codes).tolist() == table[codes].tolist()
+
+
+def sixth(ascending, share):
+    """Hyndman and Fan's sixth quantile in fractions, within the range of the values."""
+    position = share * (len(ascending) + 1)
+    low, high = (ascending[min(max(math.floor(position) - back, 0), len(ascending) - 1)] for back in (1, 0))
+    part = position % 1
+    return low + float(part) * (high - low) if part and low < high else low
 
 
 @limits(deadline=None, max_examples=200)
@@ -91,12 +113,18 @@ def test_groups_hold_their_values_in_order_and_have_their_quantiles(rows, size, 
     for code in range(UNKNOWN, 5):
         own = sorted(value for of, counts, value in rows if of == code and counts)
         assert found.counts[code] == len(own)
-        assert sorted(found.of(code).tolist()) == own
+        assert sorted(values_of(found, code)) == own
         if own and not parted:
-            assert found.of(code).tolist() == own
+            assert values_of(found, code) == own
         for share in SHARES:
             of = found.quantile(share)[code]
-            assert of == quantile(np.array(own), share) if own else math.isnan(of)
+            assert of == pytest.approx(sixth(own, Fraction(share).limit_denominator(20))) if own else math.isnan(of)
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.25, 1.0), (0.5, 2.0), (0.6, math.inf), (0.75, math.inf)])
+def test_a_quantile_at_a_value_is_that_value_whatever_comes_next(share, value):
+    # of three values, a half is at place 2, and six tenths between the second and the third
+    assert quantile(np.array([1.0, 2.0, math.inf]), share) == value
 
 
 @limits(deadline=None)

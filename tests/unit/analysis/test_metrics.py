@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pytest_token_telemetry.analysis.metrics import Share, metrics, waste, worst
+from pytest_token_telemetry.analysis.metrics import Share, metrics, waste, wasteful, worst
 from pytest_token_telemetry.analysis.populations import judged
 from tests.unit.gate.cases import call, columns, cut_off
 
@@ -64,6 +64,17 @@ def test_no_ratio_is_no_waste():
     assert (found.n, found.p50, found.p90, found.mean) == (0, None, None, None)
 
 
+def test_the_p90_is_an_upper_limit_if_it_rests_on_a_call_that_was_cut_off():
+    # of two ratios the P90 is the larger one
+    assert not figures([cut_off(1000, 1000), call(2000, 1000)]).waste.upper_limit
+    assert figures([call(1000, 1000), cut_off(2000, 1000)]).waste.upper_limit
+
+
+def test_a_ratio_on_the_limit_is_wasteful():
+    samples = columns([call(2999, 1000), call(3000, 1000), call(3001, 1000)])
+    assert wasteful(samples, judged(samples, "risk", Fraction(1)), 3.0) == Share(2, 3)
+
+
 def test_smape_is_taken_as_logged():
     assert figures([call(100, 200, smape=12.5)]).smape.mean == 12.5
 
@@ -88,6 +99,11 @@ def test_smape_of_the_success_population_is_over_successes():
 
 def test_nothing_predicted_and_nothing_written_has_no_smape():
     assert figures([call(0, 0)], "all").smape.n == 0
+
+
+def test_a_single_token_has_a_smape_and_a_waste():
+    found = figures([call(0, 1), call(1, 1)], "all")
+    assert (found.smape.n, found.smape.max, found.waste.n, found.waste.mean) == (2, 200.0, 1, 1.0)
 
 
 def test_smape_has_its_range_and_its_median():
@@ -130,3 +146,7 @@ def test_the_worst_samples_are_of_the_population():
 
 def test_no_samples_have_no_worst():
     assert worst_of([]) == []
+
+
+def test_of_no_places_nothing_is_worst():
+    assert worst_of([call()], most=0) == []

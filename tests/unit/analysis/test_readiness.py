@@ -1,10 +1,15 @@
-"""What there is to judge by."""
+"""What there is to judge by, and what to collect."""
 
 from __future__ import annotations
 
-import pytest
+import itertools
 
-from pytest_token_telemetry.analysis.readiness import readiness
+import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+
+from pytest_token_telemetry.analysis.readiness import PlannedRun, Thinnest, planned_runs, readiness, thinnest
 from pytest_token_telemetry.analysis.strata import labels
 from pytest_token_telemetry.settings import DEFAULT_ALIASES
 from tests.unit.gate.cases import call, columns, cut_off, ready
@@ -93,3 +98,134 @@ def test_attempts_say_whether_they_were_cut_off():
 
 def test_nothing_required_is_nothing_missing():
     assert found_in([], categories=()).categories.missing == ()
+
+
+# Planning
+
+
+CATEGORIES, COMPLEXITIES, BUCKETS = ("implementation", "tests", "docs"), ("low", "medium", "high"), ("1", "2-5", "6+")
+COUNTS = {"1": 1, "2-5": 3, "6+": 8, None: 3}
+
+
+def of(rows, categories=CATEGORIES, complexities=COMPLEXITIES, deliverables=BUCKETS):
+    samples = columns(rows)
+    return readiness(
+        samples,
+        labels(samples, {}),
+        categories=categories,
+        complexities=complexities,
+        deliverables=deliverables,
+    )
+
+
+def test_nothing_is_planned_for_data_that_is_ready():
+    assert planned_runs(of(ready(27)), 20) == ()
+
+
+def test_without_data_every_value_gets_its_share():
+    assert planned_runs(of([]), 20) == (
+        PlannedRun(7, "implementation", "low", "1"),
+        PlannedRun(7, "tests", "medium", "2-5"),
+        PlannedRun(6, "docs", "high", "6+"),
+    )
+
+
+def test_missing_values_of_all_dimensions_share_a_run():
+    rows = [each for each in ready(81) if each.category != "docs" and each.complexity != "high"]
+    assert planned_runs(of(rows), 20) == (PlannedRun(1, "docs", "high", "1"),)
+
+
+def test_the_thinnest_evidence_is_thickened():
+    # 9 implementation, 9 tests, 1 docs: the first eight go to docs, then one to each
+    rows = [call(category=category, complexity="low") for category in ("implementation", "tests") * 9]
+    rows.append(call(category="docs", complexity="low"))
+    runs = planned_runs(of(rows, complexities=(), deliverables=()), 30)
+    assert runs == (
+        PlannedRun(9, "docs", None, None),
+        PlannedRun(1, "implementation", None, None),
+        PlannedRun(1, "tests", None, None),
+    )
+
+
+def test_where_nothing_is_required_any_run_will_do():
+    assert planned_runs(of([], (), (), ()), 5) == (PlannedRun(5, None, None, None),)
+
+
+def test_a_billion_runs_are_planned_as_fast_as_twenty():
+    runs = planned_runs(of([]), 999_999_999)
+    assert runs == (
+        PlannedRun(333_333_333, "implementation", "low", "1"),
+        PlannedRun(333_333_333, "tests", "medium", "2-5"),
+        PlannedRun(333_333_333, "docs", "high", "6+"),
+    )
+
+
+def test_thousands_of_required_values_are_planned():
+    names = tuple(f"category-{n}" for n in range(5000))
+    runs = planned_runs(of([], categories=names), 20)
+    assert [run.category for run in runs] == list(names)
+    assert {run.count for run in runs} == {1}
+
+
+def test_the_thinnest_values_are_named():
+    rows = [*ready(27), call(category="docs"), call(category="docs", complexity="high")]
+    # readiness needs 9 of each; docs has two more, low and high one more each, and both calls have three deliverables
+    assert thinnest(of(rows)) == Thinnest(("implementation", 9), ("medium", 9), ("1", 9))
+
+
+def test_a_missing_value_is_not_thin():
+    assert thinnest(of([call(category="docs")])) == Thinnest(("docs", 1), ("low", 1), ("2-5", 1))
+
+
+def test_nothing_is_thin_where_there_is_nothing():
+    assert thinnest(of([])) == thinnest(of(ready(27), (), (), ())) == Thinnest(None, None, None)
+
+
+kinds = st.tuples(
+    st.sampled_from([*CATEGORIES, "other", None]),
+    st.sampled_from([*COMPLEXITIES, "other", None]),
+    st.sampled_from([1, 3, 8, None]),
+)
+subsets = st.tuples(*(st.lists(st.sampled_from(each), unique=True) for each in (CATEGORIES, COMPLEXITIES, BUCKETS)))
+
+
+@limits(deadline=None, max_examples=200)
+@given(st.lists(kinds, max_size=30), subsets, st.integers(1, 40))
+def test_the_fewest_runs_make_the_data_ready(samples, required, min_samples):
+    rows = [call(category=category, complexity=level, deliverable_count=count) for category, level, count in samples]
+    found = of(rows, *required)
+    runs = planned_runs(found, min_samples)
+    missing = [len(each.missing) for each in (found.categories, found.complexities, found.deliverables)]
+    assert sum(run.count for run in runs) == max(min_samples - len(rows), *missing, 0)
+    assert all(run.count > 0 for run in runs)
+    assert len(set(runs)) == len(runs)
+    collected = [
+        call(category=run.category, complexity=run.complexity, deliverable_count=COUNTS[run.deliverables])
+        for run in runs
+        for _ in range(run.count)
+    ]
+    then = of([*rows, *collected], *required)
+    assert then.successes >= min_samples
+    assert then.categories.missing == then.complexities.missing == then.deliverables.missing == ()
+
+
+@limits(deadline=None, max_examples=200)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=4), st.integers(1, 40))
+def test_runs_go_where_the_evidence_is_thinnest(present, more):
+    names = tuple("abcd"[: len(present)])
+    rows = [call(category=name) for name, count in zip(names, present, strict=True) for _ in range(count)]
+    runs = planned_runs(of(rows, names, (), ()), len(rows) + more)
+    # one at a time, each to the value that has the least by then
+    counts = dict(zip(names, present, strict=True))
+    for _ in range(max(more, sum(count == 0 for count in present))):
+        counts[min(counts, key=counts.__getitem__)] += 1
+    planned = {run.category: run.count for run in runs}
+    assert {name: count + planned.get(name, 0) for name, count in zip(names, present, strict=True)} == counts
+
+
+@pytest.mark.parametrize("sizes", list(itertools.product((0, 1, 2, 5), repeat=3)))
+def test_few_kinds_are_planned(sizes):
+    names = [tuple(f"{kind}{n}" for n in range(size)) for kind, size in zip("abc", sizes, strict=True)]
+    runs = planned_runs(of([], *names), 40)
+    # a new kind begins where one of the dimensions goes on to its next value
+    assert len(runs) <= max(sum(size - 1 for size in sizes if size) + 1, 1)

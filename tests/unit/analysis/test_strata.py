@@ -5,15 +5,22 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from scipy.stats import binom
 
 from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.strata import labels, strata
 from tests.unit.gate.cases import call, columns, cut_off, ready
 
 
-def strata_of(rows, population="risk", aliases=None):
+def strata_of(rows, population="risk", aliases=None, max_underestimation=0.05):
     samples = columns(rows)
-    return strata(samples, judged(samples, population, Fraction(1)), labels(samples, aliases or {}))
+    return strata(
+        samples,
+        judged(samples, population, Fraction(1)),
+        labels(samples, aliases or {}),
+        max_underestimation=max_underestimation,
+        max_truncation=0.02,
+    )
 
 
 def test_a_stratum_has_all_figures_of_its_samples():
@@ -39,6 +46,29 @@ def test_the_largest_stratum_comes_first():
 def test_strata_of_one_size_come_by_name():
     rows = [call(category=name) for name in ("b", "c", "a")]
     assert [each.name for each in strata_of(rows).category] == ["a", "b", "c"]
+
+
+def test_of_strata_with_as_many_attempts_the_one_with_more_at_risk_comes_first():
+    rows = [call(category="a", success=False), call(category="b")]
+    assert [each.name for each in strata_of(rows).category] == ["b", "a"]
+
+
+@pytest.mark.parametrize(("n", "proven"), [(16, True), (17, False)])
+def test_an_underestimation_rate_is_marked_where_chance_explains_it_in_five_of_a_hundred_cases(n, proven):
+    # three strata and two rates, so six times the tail: 0.0421 for 4 of 16, 0.0528 for 4 of 17
+    rows = [call(1000, 2000 if place < 4 else 500) for place in range(n)]
+    (found,) = strata_of(rows).category
+    assert found.underestimation_p == pytest.approx(6 * binom.sf(3, n, 0.05), rel=1e-9)
+    assert (found.underestimation_proven, found.truncation_proven) == (proven, False)
+
+
+@pytest.mark.parametrize(("n", "proven"), [(21, True), (22, False)])
+def test_a_truncation_rate_is_marked_where_chance_explains_it_in_five_of_a_hundred_cases(n, proven):
+    # 0.0488 for 3 of 21, 0.0557 for 3 of 22
+    rows = [cut_off(9000, 8192) if place < 3 else call() for place in range(n)]
+    (found,) = strata_of(rows, max_underestimation=0.5).category
+    assert found.truncation_p == pytest.approx(6 * binom.sf(2, n, 0.02), rel=1e-9)
+    assert (found.underestimation_proven, found.truncation_proven) == (False, proven)
 
 
 def test_buckets_come_in_their_order_with_the_unknown_first():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -12,11 +15,12 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from scipy.stats import beta, norm
 
+from pytest_token_telemetry import samples as rows_in_columns
 from pytest_token_telemetry.analysis.conformal import ALPHA, HEADROOM_ALPHA, conformal_rank, least_samples
 from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.strata import labels
-from pytest_token_telemetry.analysis.tuning import RISKS, spread_floor, tune
+from pytest_token_telemetry.analysis.tuning import RISKS, tune
 from tests.unit.gate.cases import call, columns, cut_off
 
 RATIOS = [
@@ -109,6 +113,13 @@ def test_the_published_example_has_its_spread_floor():
     assert advice(calls(RATIOS), max_waste_p90="5").meets_both
 
 
+def test_a_spread_floor_on_the_target_does_not_meet_it():
+    # the 10 % point is 1 and the 95 % point 3, and waste must stay below 3
+    rows = calls([1.0] * 18 + [3.0] * 2)
+    assert (advice(rows).spread_floor, advice(rows).meets_both) == (3.0, False)
+    assert advice(rows, max_waste_p90="3.01").meets_both
+
+
 def test_the_waste_after_is_the_waste_before_times_the_multiplier():
     # the median of prediction over output is between 1 / .37 and 1 / .34
     found = advice(calls(RATIOS))
@@ -117,6 +128,11 @@ def test_the_waste_after_is_the_waste_before_times_the_multiplier():
     # position 18.9: nine tenths of the way from the 18th (1 / .23) to the 19th (1 / .22)
     p90 = 1 / 0.23 + 0.9 * (1 / 0.22 - 1 / 0.23)
     assert found.waste_p90 == (pytest.approx(p90), pytest.approx(1.12 * p90))
+
+
+def test_without_a_ratio_there_is_no_waste_before_or_after():
+    found = advice([cut_off(100, 0)] * 20)
+    assert (found.waste_p50, found.waste_p90) == ((None, None), (None, None))
 
 
 def test_the_first_nineteen_of_the_example_lower():
@@ -140,6 +156,38 @@ def test_a_small_category_borrows_more_than_its_own_spread():
     others = calls([1.0] * 20 + [4.0])
     found = advice([*others, *calls([1.0, 1.1, 1.2], "docs")], "docs")
     assert found.multiplier == pytest.approx(1.1 * 4.0)
+
+
+def test_a_borrowed_multiplier_covers_every_sample_of_its_own_category():
+    # 39 residuals: rank 40 - floor(40 / 20) = 38, which is 1: the spread alone would give the median, 1, again
+    found = advice([*calls([1.0] * 36), *calls([1.0, 1.0, 3.0], "docs")], "docs")
+    assert (found.basis, found.multiplier) == ("borrowed", pytest.approx(3.0))
+
+
+def test_a_category_of_two_lends_nothing():
+    # the largest of 23 residuals is 1.5; the two would add 0.1 and 1.3 over 0.7, which is 1.86
+    rows = [*calls([1.0] * 19 + [1.5]), *calls([0.1, 1.3], "tests"), *calls([1.1] * 3, "docs")]
+    assert advice(rows, "docs").multiplier == pytest.approx(1.1 * 1.5)
+
+
+def test_a_category_whose_median_is_cut_off_lends_nothing():
+    # the 11th of 21 is endless; of the other 23 residuals all are 1
+    rows = [*calls([1.0] * 20), *cut(calls([1.0] * 21, "tests"), *range(11)), *calls([2.0] * 3, "docs")]
+    found = advice(rows, "docs")
+    assert (found.basis, found.multiplier) == ("borrowed", pytest.approx(2.0))
+
+
+def test_a_small_category_borrows_no_less_than_its_own_largest():
+    # 43 residuals: rank 44 - floor(2.2) = 42, which is 1, as only 6 / 1.1 is above it; the median times 1 is 1.1, and
+    # one of its three took 6
+    found = advice([*calls([1.0] * 40), *calls([1.0, 1.1, 6.0], "docs")], "docs")
+    assert (found.basis, found.multiplier) == ("borrowed", pytest.approx(6.0))
+
+
+def test_a_category_of_fewer_than_three_lends_nothing():
+    # as above, 24 residuals and the largest, 4: the two of a hundredth are not among them
+    rows = [*calls([1.0] * 20 + [4.0]), *calls([1.0, 1.1, 1.2], "docs"), *calls([0.01] * 2, "tests")]
+    assert advice(rows, "docs").multiplier == pytest.approx(1.1 * 4.0)
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -210,6 +258,21 @@ def test_predictions_and_outputs_of_nothing_are_left_out():
     assert advice([*rows, call(10_000, 0)], population="all").n == 20
 
 
+def test_calls_that_are_not_judged_are_left_out():
+    assert advice([*calls(RATIOS), *calls([9.0], success=False)]).n == 20
+
+
+def test_a_multiplier_of_one_lowers_nothing():
+    found = advice(calls([1.0] * 20))
+    assert (found.multiplier, found.tier) == (1.0, "risk")
+
+
+def test_a_spread_floor_on_the_target_of_cost_does_not_meet_it():
+    # nine tenths exceed 1, a twentieth exceeds 3: the waste P90 is to stay below 3
+    found = advice(calls([1.0] * 10 + [3.0] * 10))
+    assert (found.spread_floor, found.meets_both) == (3.0, False)
+
+
 def test_without_a_usable_sample_there_is_no_advice():
     for rows in ([], [call(0, 5)] * 30):
         found = tuned(rows)
@@ -229,6 +292,46 @@ def test_a_complexity_has_its_own_multiplier_where_there_are_samples_enough():
     ]
     (cell,) = tuned(rows).cells
     assert (cell.name, cell.complexity, cell.n, cell.multiplier) == ("implementation", "low", 19, pytest.approx(1.0))
+
+
+def test_among_thousands_each_figure_is_that_of_its_rank():
+    # of 20,000 ranks n + 1 - floor((n + 1) * alpha): 19,501 at 2.5 %, and 19,801, 19,601 and 19,001 at 1, 2 and 5 %
+    rows = [call(100_000, 100_000 + rank) for rank in range(1, 20_001)]
+    random.Random(5).shuffle(rows)
+    found = tuned(rows)
+    assert found.categories[0].multiplier == pytest.approx(1.19501, abs=1e-9)
+    assert [each.max_tokens for each in found.max_tokens[0].caps] == [119_801, 119_601, 119_001]
+
+
+def test_a_complexity_needs_enough_samples_that_can_be_used():
+    assert not tuned([*calls([1.0] * 18), *calls([1.0] * 5, success=False)]).cells
+
+
+def test_complexities_come_in_the_order_of_their_categories():
+    rows = [*calls([1.0] * 30, "few"), *calls([1.0] * 25, "many"), *calls([1.0] * 25, "many", complexity="high")]
+    assert [(each.name, each.complexity) for each in tuned(rows).cells] == [
+        ("many", "low"),
+        ("many", "high"),
+        ("few", "low"),
+    ]
+
+
+def test_a_complexity_of_the_samples_without_a_category_is_one_of_its_own():
+    cells = tuned([*calls([1.0] * 19), *calls([1.0] * 19, None)]).cells
+    assert {(each.name, each.n) for each in cells} == {(None, 19), ("implementation", 19)}
+
+
+def test_more_complexities_than_a_byte_counts_are_told_apart():
+    names = [f"category-{number}" for number in range(130)]
+    cells = tuned([row for name in names for row in calls([1.0] * 19, name)]).cells
+    assert [(each.name, each.n) for each in cells] == [(name, 19) for name in names]
+
+
+def test_each_complexity_is_told_with_its_own_category():
+    kinds = {("docs", "low"): 1.0, ("docs", "high"): 2.0, ("tests", "high"): 3.0, (None, "low"): 4.0}
+    rows = [each for (name, of), ratio in kinds.items() for each in calls([ratio] * 19, name, complexity=of)]
+    found = {(cell.name, cell.complexity): cell.multiplier for cell in tuned(rows).cells}
+    assert found == pytest.approx(kinds)
 
 
 @pytest.mark.parametrize(
@@ -307,6 +410,22 @@ def test_without_times_there_is_no_forward_check():
     assert tuned(in_time(calls(RATIOS[:1]))).forward is None
 
 
+def test_at_one_time_the_forward_check_tunes_on_those_that_come_first():
+    # 40 at noon, 60 a minute later: 30 of these belong to the first 70; a call without a time to neither
+    rows = calls([1.2] * 70 + [1.0] * 25 + [1.3] * 5)
+    timed = [replace(row, time=NOON + timedelta(minutes=place >= 40)) for place, row in enumerate(rows)]
+    with mock.patch.object(rows_in_columns, "BLOCK", 20):
+        found = tuned([*calls([9.0] * 10), *timed]).forward
+    assert (found.tuned_on, found.scored) == (70, Share(5, 30))
+
+
+def test_the_forward_check_borrows_from_the_first_calls_only():
+    # 70 residuals, all 1, times the median 2: all 10 later calls in docs exceed it, and 8 of the others their 1
+    earlier = [*calls([1.0] * 67), *calls([2.0] * 3, "docs")]
+    found = tuned(in_time([*earlier, *calls([1.0] * 12 + [5.0] * 8), *calls([3.0] * 10, "docs")])).forward
+    assert (found.tuned_on, found.scored, found.uncovered) == (70, Share(18, 30), 0)
+
+
 @limits(deadline=None, max_examples=100)
 @given(st.integers(1, 10**6), st.integers(1, 10**6), st.sampled_from(["1", "1.1", "1.15", "0.9"]))
 def test_the_forward_check_never_counts_what_is_just_as_before(predicted, output, multiplier):
@@ -314,22 +433,23 @@ def test_the_forward_check_never_counts_what_is_just_as_before(predicted, output
     assert tuned(rows, multiplier).forward.scored == Share(0, 12)
 
 
+def lognormal(sigma, room):
+    """Advice for 999 ratios, of which the 100th is exactly the 10 % point and the 950th the 95 % point."""
+    rows = [call(10**6, round(10**6 * math.exp(sigma * z))) for z in norm.ppf([rank / 1000 for rank in range(1, 1000)])]
+    return advice(rows, multiplier=str(room))
+
+
 @pytest.mark.parametrize("room", [1.0, 1.1, 1.5])
 @pytest.mark.parametrize("sigma", [0.3754, 0.6, 0.9, 1.2])
 def test_the_spread_floor_of_a_lognormal_has_a_closed_form(sigma, room):
     # z(.95) + z(.90) = 2.9264
-    n = 100_000
-    ratios = norm.ppf([(rank + 0.5) / n for rank in range(n)])
-    floor = spread_floor([math.exp(sigma * z) for z in ratios], room)
-    assert floor == pytest.approx(math.exp(2.9264 * sigma) / room, rel=1e-3)
+    assert lognormal(sigma, room).spread_floor == pytest.approx(math.exp(2.9264 * sigma) / room, rel=1e-3)
 
 
 @pytest.mark.parametrize(("room", "sigma"), [(1.0, 0.3754), (1.1, 0.4080), (1.2, 0.4377), (1.5, 0.5140)])
 def test_a_lognormal_meets_both_targets_up_to_the_published_spread(room, sigma):
-    n = 20_000
-    ratios = norm.ppf([(rank + 0.5) / n for rank in range(n)])
-    assert spread_floor([math.exp((sigma - 0.002) * z) for z in ratios], room) < 3
-    assert spread_floor([math.exp((sigma + 0.002) * z) for z in ratios], room) > 3
+    assert lognormal(sigma - 0.002, room).meets_both
+    assert not lognormal(sigma + 0.002, room).meets_both
 
 
 pairs = st.lists(st.tuples(st.integers(1, 5000), st.integers(1, 5000)), min_size=1, max_size=120)

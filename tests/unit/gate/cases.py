@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from pytest_token_telemetry.analysis.baseline import Baseline, baseline, terms
 from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.replayed import rows_to_ask
 from pytest_token_telemetry.analysis.strata import labels
-from pytest_token_telemetry.columns import SampleColumns, Samples
-from pytest_token_telemetry.gate import judge
-from pytest_token_telemetry.gate.past import Past
-from pytest_token_telemetry.replay.request import Request
+from pytest_token_telemetry.gate.checks import CHECKS, checks_of
+from pytest_token_telemetry.gate.findings import Past
+from pytest_token_telemetry.gate.results import Result
+from pytest_token_telemetry.gate.verdict import judge as judged_by
+from pytest_token_telemetry.past.baseline import Baseline, baseline, terms
+from pytest_token_telemetry.replay.estimator import Request
 from pytest_token_telemetry.replay.run import Replay, replay
+from pytest_token_telemetry.report import words
+from pytest_token_telemetry.report.build import report_of
+from pytest_token_telemetry.report.model import Report
 from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.samples import Samples, SamplesBuilder
 from pytest_token_telemetry.settings import DEFAULT_ALIASES, Settings, options
 from pytest_token_telemetry.sources.reading import File, Reading
-from pytest_token_telemetry.verdict import Check, Verdict
+from pytest_token_telemetry.text import plain
 from tests.lines import MIX
+
+CHECK_IDS = tuple(check.id for check in checks_of(replay=False, baseline=False))
+ALL_CHECK_IDS = tuple(check.id for check in CHECKS)
+DRIFT = tuple(check.id for check in CHECKS if check.tier == "drift")
 
 
 def settings(**written: str | list[str] | None) -> Settings:
@@ -74,7 +83,7 @@ def ready(n: int = 27, predicted: int = 1000, output: int = 900, **fields: Any) 
 
 def columns(samples: list[Sample]) -> Samples:
     """``samples`` as the lines 1, 2, 3... of one file."""
-    made = SampleColumns()
+    made = SamplesBuilder()
     for line, sample in enumerate(samples, start=1):
         made.add(sample, 0, line)
     return made.build()
@@ -85,7 +94,14 @@ def reading(samples: list[Sample], **found: Any) -> Reading:
     return Reading(samples=columns(samples), **{"files": (File("logs/run-1/agent.log", len(samples)),), **found})
 
 
-def verdict(samples: list[Sample], found: dict[str, Any] | None = None, **written: str | list[str]) -> Verdict:
+def judge(
+    reading: Reading, settings: Settings, selected: Collection[str] = ALL_CHECK_IDS, past: Past | None = None
+) -> Report:
+    """The report on ``reading``."""
+    return report_of(judged_by(reading, settings, past or Past(), selected))
+
+
+def verdict(samples: list[Sample], found: dict[str, Any] | None = None, **written: str | list[str]) -> Report:
     """The verdict on ``samples`` and on what else was ``found``, under the ``written`` settings."""
     return judge(reading(samples, **(found or {})), settings(**written))
 
@@ -116,7 +132,7 @@ def replayed(
     base: Estimator | None = None,
     source: str | None = None,
     **written: str | list[str],
-) -> Verdict:
+) -> Report:
     """The verdict on what ``estimator`` predicts for ``samples``."""
     read, under = reading(samples), settings(**written)
     return judge(read, under, past=Past(replay=replay_of(read.samples, under, estimator, base, source)))
@@ -130,16 +146,36 @@ def baseline_of(samples: list[Sample], **written: str | list[str]) -> Baseline:
     return baseline(made, population, labels(made, under.alias), on)
 
 
-def compared(samples: list[Sample], known: Baseline | None, **written: str | list[str]) -> Verdict:
+def compared(samples: list[Sample], known: Baseline | None, **written: str | list[str]) -> Report:
     """The verdict on ``samples``, which are compared with the baseline ``known``; ``None`` if there is none yet."""
     return judge(reading(samples), settings(baseline="baseline.json", **written), past=Past(baseline=known))
 
 
-def check(verdict: Verdict, id: str) -> Check:
-    """The check of ``verdict`` with this id."""
-    return next(each for each in verdict.checks if each.id == id)
+def result(report: Report, id: str) -> Result:
+    """How the check with this id ended."""
+    return next(each for each in report.checks if each.id == id)
 
 
-def outcomes(verdict: Verdict) -> dict[str, str]:
+def message(report: Report, id: str) -> str:
+    """What the check with this id says."""
+    return plain(words.message(report, result(report, id)))
+
+
+def advice(report: Report) -> list[str]:
+    """What to do next."""
+    return words.texts(words.advice(report))
+
+
+def notes(report: Report) -> list[str]:
+    """What a reader must know."""
+    return words.texts(words.notes(report))
+
+
+def plan(report: Report) -> list[str]:
+    """What to collect."""
+    return words.texts(words.to_collect(report))
+
+
+def outcomes(report: Report) -> dict[str, str]:
     """How each check ended."""
-    return {each.id: each.outcome for each in verdict.checks}
+    return {each.id: each.outcome for each in report.checks}

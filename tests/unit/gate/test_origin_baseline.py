@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.gate.cases import call, check, verdict
+from pytest_token_telemetry.report.words import headline
+from tests.unit.gate.cases import advice, call, message, result, verdict
 
 ROWS = [(448, 124, 113.3), (448, 129, 110.6), (448, 124, 113.3), (822, 129, 145.7), (373, 117, 104.5)]
 COMPLEXITIES = ["low", "medium", "medium", "high", "low"]
@@ -21,20 +22,20 @@ def baseline(request):
 
 def test_the_baseline_is_not_ready(baseline):
     assert (baseline.title, baseline.fails) == ("NOT READY", True)
-    assert baseline.headline == "Not enough representative data: collect more, do not tune."
+    assert headline(baseline) == "Not enough representative data: collect more, do not tune."
 
 
 def test_the_baseline_needs_collecting(baseline):
-    assert baseline.advice[0] == "Collect 20 more successful samples."
+    assert advice(baseline)[0] == "Collect 20 more successful samples."
     # none of the five succeeded, so each of three categories, complexities and buckets takes a third of the twenty
-    assert baseline.advice[1:] == (
+    assert advice(baseline)[1:] == [
         "These would do: 7 in implementation of low complexity with 1 deliverable, 7 in tests of medium complexity with"
-        " 2-5 deliverables and 6 in docs of high complexity with 6+ deliverables.",
-    )
+        " 2-5 deliverables and 6 in docs of high complexity with 6+ deliverables."
+    ]
 
 
 def test_the_baseline_has_no_success(baseline):
-    assert baseline.metrics.success.value == 0.0
+    assert baseline.metrics.success_rate == 0.0
     assert (baseline.counts.samples, baseline.counts.successes) == (5, 0)
 
 
@@ -55,13 +56,13 @@ def test_the_errors_are_those_of_the_counts():
 
 def test_all_of_the_baseline_has_the_published_rates():
     found = verdict(BASELINE, population="all")
-    under, cut = check(found, "tier1::underestimation"), check(found, "tier1::truncation")
-    assert under.message.startswith("0/5 = 0.0 % of all samples (target <= 5 %)")
-    assert cut.message.startswith("0/5 = 0.0 % of all V2 samples (target <= 2 %)")
-    assert (under.outcome, cut.outcome) == ("skip", "skip")
+    under, cut = "tier1::underestimation", "tier1::truncation"
+    assert message(found, under).startswith("0/5 = 0.0 % of all samples (target <= 5 %)")
+    assert message(found, cut).startswith("0/5 = 0.0 % of all V2 samples (target <= 2 %)")
+    assert (result(found, under).outcome, result(found, cut).outcome) == ("skip", "skip")
 
 
 def test_failed_calls_are_not_at_risk():
-    assert check(verdict(BASELINE), "tier1::underestimation").message == (
+    assert message(verdict(BASELINE), "tier1::underestimation") == (
         "no data: nothing in the risk population (target <= 5 %)"
     )

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_token_telemetry.analysis.metrics import Share
-from pytest_token_telemetry.ids import CHECK_IDS
+from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.reading import File, UnusableLines
-from pytest_token_telemetry.verdict import CountFigure, CoverageFigure
-from tests.unit.gate.cases import call, check, cut_off, outcomes, ready, verdict
+from tests.unit.gate.cases import CHECK_IDS, call, cut_off, message, outcomes, ready, result, verdict
 
 TIERS = ("tier1::underestimation", "tier1::truncation", "tier2::waste-p90")
+
+
+def counted(found, id):
+    """What the check counts, what is needed, and what is missing."""
+    figure = result(found, id)
+    return figure.value, figure.target, figure.missing
 
 
 def test_ready_data_passes_every_check():
     found = verdict(ready(60))
     assert outcomes(found) == dict.fromkeys(CHECK_IDS, "pass")
-    assert (found.conclusion, found.fails, found.title) == ("pass", False, "PASS")
+    assert (found.verdict, found.fails, found.title) == ("pass", False, "PASS")
 
 
 WITHOUT = {
@@ -33,7 +37,7 @@ def test_each_readiness_check_fails_alone_and_nothing_is_judged(failing):
     readiness = {check_id: outcome for check_id, outcome in outcomes(found).items() if check_id not in TIERS}
     assert [check_id for check_id, outcome in readiness.items() if outcome != "pass"] == [failing]
     assert [outcomes(found)[each] for each in TIERS] == ["skip", "skip", "skip"]
-    assert (found.conclusion, found.fails, found.title) == ("not-ready", True, "NOT READY")
+    assert (found.verdict, found.fails, found.title) == ("not-ready", True, "NOT READY")
 
 
 @pytest.mark.parametrize("failing", WITHOUT)
@@ -41,7 +45,7 @@ def test_not_ready_may_skip_instead_of_failing(failing):
     found = verdict(WITHOUT[failing], not_ready="skip")
     assert outcomes(found)[failing] == "skip"
     assert "fail" not in outcomes(found).values()
-    assert (found.conclusion, found.fails) == ("not-ready", False)
+    assert (found.verdict, found.fails) == ("not-ready", False)
 
 
 NOTHING_READ = {"files": ()}
@@ -56,22 +60,23 @@ THREE_UNUSABLE = {
 
 
 @pytest.mark.parametrize(
-    ("found", "message", "figure"),
+    ("found", "said", "figure"),
     [
-        (ONE_UNREADABLE, "1 of 2 paths could not be read", CountFigure(1, 2, 1)),
-        (ALL_UNREADABLE, "1 of 1 paths could not be read", CountFigure(0, 1, 1)),
-        (NOTHING_READ, "no file matches", CountFigure(0, 1, 1)),
+        (ONE_UNREADABLE, "1 of 2 paths could not be read", (1, 2, 1)),
+        (ALL_UNREADABLE, "1 of 1 paths could not be read", (0, 1, 1)),
+        (NOTHING_READ, "no file matches", (0, 1, 1)),
     ],
 )
-def test_sources_must_exist_and_be_readable(found, message, figure):
+def test_sources_must_exist_and_be_readable(found, said, figure):
     judged = verdict([], found)
-    sources = check(judged, "readiness::sources")
-    assert (sources.outcome, sources.message, sources.figure) == ("fail", message, figure)
-    assert judged.conclusion == "not-ready"
+    assert result(judged, "readiness::sources").outcome == "fail"
+    assert message(judged, "readiness::sources") == said
+    assert counted(judged, "readiness::sources") == figure
+    assert judged.verdict == "not-ready"
 
 
 def test_a_missing_source_is_counted_in_whole_numbers():
-    assert type(check(verdict([], NOTHING_READ), "readiness::sources").figure.missing) is int
+    assert type(result(verdict([], NOTHING_READ), "readiness::sources").missing) is int
 
 
 def test_an_unreadable_file_fails_data_that_is_ready_otherwise():
@@ -81,7 +86,7 @@ def test_an_unreadable_file_fails_data_that_is_ready_otherwise():
 
 
 @pytest.mark.parametrize(
-    ("limit", "outcome", "message"),
+    ("limit", "outcome", "said"),
     [
         (None, "pass", "1 file read"),
         ("3", "pass", "1 file read"),
@@ -89,102 +94,104 @@ def test_an_unreadable_file_fails_data_that_is_ready_otherwise():
         ("0", "fail", "3 telemetry lines could not be used (limit 0)"),
     ],
 )
-def test_unusable_lines_fail_above_their_limit_only(limit, outcome, message):
-    sources = check(verdict(ready(), THREE_UNUSABLE, max_unusable=limit), "readiness::sources")
-    assert (sources.outcome, sources.message) == (outcome, message)
+def test_unusable_lines_fail_above_their_limit_only(limit, outcome, said):
+    found = verdict(ready(), THREE_UNUSABLE, max_unusable=limit)
+    assert result(found, "readiness::sources").outcome == outcome
+    assert message(found, "readiness::sources") == said
 
 
 def test_unusable_lines_above_their_limit_are_the_figure():
-    sources = check(verdict(ready(), THREE_UNUSABLE, max_unusable="2"), "readiness::sources")
-    assert sources.figure == CountFigure(3, 2, 1)
+    found = verdict(ready(), THREE_UNUSABLE, max_unusable="2")
+    assert counted(found, "readiness::sources") == (3, 2, 1)
 
 
 @pytest.mark.parametrize("unreadable", [ONE_UNREADABLE, {}])
 def test_the_headline_blames_the_logs_where_nothing_else_is_missing(unreadable):
     unusable = {"max_unusable": "2"}
     found = verdict(ready(60), {**THREE_UNUSABLE, **unreadable}, **unusable)
-    assert found.headline == "The logs cannot all be used: mend that first, do not tune."
+    assert headline(found) == "The logs cannot all be used: mend that first, do not tune."
     too_few = verdict(ready(10), {**THREE_UNUSABLE, **unreadable}, **unusable)
-    assert too_few.headline == "Not enough representative data: collect more, do not tune."
+    assert headline(too_few) == "Not enough representative data: collect more, do not tune."
 
 
 def test_a_success_without_an_output_counts_as_one_nowhere():
     found = verdict([*ready(27), call(output=0)])
     assert found.counts.successes == 27
-    assert found.metrics.success == Share(27, 28)
+    assert found.metrics.success_rate == 27 / 28
     assert sum(stratum.successes for stratum in found.strata.category) == 27
 
 
 def test_no_unusable_line_is_within_a_limit_of_none():
-    assert check(verdict(ready(), max_unusable="0"), "readiness::sources").outcome == "pass"
+    assert result(verdict(ready(), max_unusable="0"), "readiness::sources").outcome == "pass"
 
 
 def test_files_are_counted():
     files = tuple(File(f"logs/{n}.log", 0) for n in range(3))
-    assert check(verdict([], {"files": files}), "readiness::sources").message == "3 files read"
+    assert message(verdict([], {"files": files}), "readiness::sources") == "3 files read"
 
 
 def test_too_few_successes_say_how_many_are_missing():
-    samples = check(verdict(ready(19)), "readiness::samples")
-    assert (samples.message, samples.figure) == ("19 of 20 successful samples", CountFigure(19, 20, 1))
+    found = verdict(ready(19))
+    assert message(found, "readiness::samples") == "19 of 20 successful samples"
+    assert counted(found, "readiness::samples") == (19, 20, 1)
 
 
 def test_enough_successes_say_how_many_were_needed():
-    samples = check(verdict(ready(20)), "readiness::samples")
-    assert (samples.message, samples.figure) == ("20 successful samples (20 needed)", CountFigure(20, 20, 0))
+    found = verdict(ready(20))
+    assert message(found, "readiness::samples") == "20 successful samples (20 needed)"
+    assert counted(found, "readiness::samples") == (20, 20, 0)
 
 
 def test_failed_calls_do_not_count_as_samples():
     found = verdict([*ready(19), *[call(success=False)] * 50])
-    assert check(found, "readiness::samples").message == "19 of 20 successful samples"
+    assert message(found, "readiness::samples") == "19 of 20 successful samples"
 
 
 def test_a_success_without_output_does_not_count_as_a_sample():
-    assert check(verdict([*ready(19), call(output=0)]), "readiness::samples").outcome == "fail"
+    assert result(verdict([*ready(19), call(output=0)]), "readiness::samples").outcome == "fail"
 
 
 def test_samples_that_do_not_say_whether_they_succeeded_are_told():
-    found = check(verdict([*ready(19), call(success=None)]), "readiness::samples")
-    assert found.message == "19 of 20 successful samples (1 sample did not say)"
+    found = verdict([*ready(19), call(success=None)])
+    assert message(found, "readiness::samples") == "19 of 20 successful samples (1 sample did not say)"
 
 
 def test_successes_that_do_not_say_whether_they_were_cut_off_are_not_enough():
     found = verdict(ready(27, truncated=None))
-    samples = check(found, "readiness::samples")
-    assert samples.message == "only 0 of 20 samples say whether they were truncated"
-    assert (samples.outcome, samples.figure) == ("fail", CountFigure(0, 20, 20))
-    assert found.conclusion == "not-ready"
+    assert message(found, "readiness::samples") == "only 0 of 20 samples say whether they were truncated"
+    assert result(found, "readiness::samples").outcome == "fail"
+    assert counted(found, "readiness::samples") == (0, 20, 20)
+    assert found.verdict == "not-ready"
 
 
 @pytest.mark.parametrize(("needed", "outcome"), [("1", "pass"), ("27", "pass"), ("28", "fail")])
 def test_how_many_samples_are_needed_can_be_set(needed, outcome):
-    assert check(verdict(ready(27), min_samples=needed), "readiness::samples").outcome == outcome
+    assert result(verdict(ready(27), min_samples=needed), "readiness::samples").outcome == outcome
 
 
 def test_a_missing_category_is_named():
     rows = [each for each in ready(81) if each.category != "docs"]
-    categories = check(verdict(rows), "readiness::categories")
-    assert categories.message == "no successful sample in docs"
-    assert categories.figure == CoverageFigure(
-        ("implementation", "tests"), ("implementation", "tests", "docs"), ("docs",)
+    found = verdict(rows)
+    assert message(found, "readiness::categories") == "no successful sample in docs"
+    assert counted(found, "readiness::categories") == (
+        *(("implementation", "tests"), ("implementation", "tests", "docs"), ("docs",)),
     )
 
 
 def test_several_missing_values_are_listed():
     found = verdict(ready(27, complexity="low", category="tests", deliverable_count=3))
-    assert check(found, "readiness::categories").message == "no successful sample in implementation or docs"
-    assert check(found, "readiness::complexities").message == "no successful sample of complexity medium or high"
-    assert check(found, "readiness::deliverables").message == "no successful sample with deliverables 1 or 6+"
+    assert message(found, "readiness::categories") == "no successful sample in implementation or docs"
+    assert message(found, "readiness::complexities") == "no successful sample of complexity medium or high"
+    assert message(found, "readiness::deliverables") == "no successful sample with deliverables 1 or 6+"
 
 
 def test_what_is_there_is_counted():
-    message = check(verdict(ready(27)), "readiness::categories").message
-    assert message == "implementation: 9, tests: 9, docs: 9 successful"
+    assert message(verdict(ready(27)), "readiness::categories") == "implementation: 9, tests: 9, docs: 9 successful"
 
 
 def test_a_category_that_only_cut_off_calls_have_is_missing():
     rows = [each for each in ready(81) if each.category != "docs"]
-    assert check(verdict([*rows, cut_off(category="docs")]), "readiness::categories").outcome == "fail"
+    assert result(verdict([*rows, cut_off(category="docs")]), "readiness::categories").outcome == "fail"
 
 
 @pytest.mark.parametrize("name", ["require_categories", "require_complexities", "require_deliverables"])
@@ -195,9 +202,9 @@ def test_nothing_may_be_required(name):
         "require_complexities": "readiness::complexities",
         "require_deliverables": "readiness::deliverables",
     }[name]
-    assert (check(found, required).outcome, check(found, required).message) == ("pass", "nothing is required")
+    assert (result(found, required).outcome, message(found, required)) == ("pass", "nothing is required")
 
 
 def test_other_categories_can_be_required():
     found = verdict(ready(27, category="refactoring"), require_categories="Refactoring")
-    assert check(found, "readiness::categories").message == "refactoring: 27 successful"
+    assert message(found, "readiness::categories") == "refactoring: 27 successful"

@@ -6,10 +6,9 @@ import json
 
 import pytest
 
-from pytest_token_telemetry.gate import judge
-from pytest_token_telemetry.reporters import json as report
+from pytest_token_telemetry.report import json_file
 from pytest_token_telemetry.sources.reading import Directory, read_directories
-from tests.unit.gate.cases import settings
+from tests.unit.gate.cases import judge, settings
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +18,7 @@ def real_reading(real_logs):
 
 @pytest.fixture
 def judged(real_reading):
-    return lambda **written: json.loads(report.render(judge(real_reading, settings(**written))))
+    return lambda **written: json.loads(json_file.render(judge(real_reading, settings(**written))))
 
 
 def check(found, id):

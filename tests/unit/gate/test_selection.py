@@ -6,9 +6,8 @@ import itertools
 
 import pytest
 
-from pytest_token_telemetry.gate import judge
-from pytest_token_telemetry.ids import CHECK_IDS
-from tests.unit.gate.cases import call, cut_off, outcomes, reading, ready, settings
+from pytest_token_telemetry.report.words import headline
+from tests.unit.gate.cases import CHECK_IDS, call, cut_off, judge, message, notes, outcomes, reading, ready, settings
 
 READINESS = tuple(each for each in CHECK_IDS if each.startswith("readiness"))
 TIER1 = tuple(each for each in CHECK_IDS if each.startswith("tier1"))
@@ -23,14 +22,14 @@ def judged(samples, selected, **written):
 def test_tiers_alone_fail_on_data_that_is_not_ready(selected):
     found = judged(ready(5), selected)
     assert outcomes(found) == dict.fromkeys(selected, "fail")
-    assert (found.conclusion, found.fails) == ("not-ready", True)
-    assert all("not judged, data not ready" in each.message for each in found.checks)
+    assert (found.verdict, found.fails) == ("not-ready", True)
+    assert all("not judged, data not ready" in message(found, each.id) for each in found.checks)
 
 
 def test_tiers_alone_skip_on_unready_data_where_not_ready_skips():
     found = judged(ready(5), TIER1, not_ready="skip")
     assert outcomes(found) == dict.fromkeys(TIER1, "skip")
-    assert (found.conclusion, found.fails) == ("not-ready", False)
+    assert (found.verdict, found.fails) == ("not-ready", False)
 
 
 def test_a_failing_readiness_check_fails_alone():
@@ -46,51 +45,51 @@ def test_a_passing_readiness_check_does_not_hide_unready_data():
 
 def test_readiness_alone_that_passes_is_no_verdict():
     found = judged(ready(60), READINESS)
-    assert (found.conclusion, found.fails) == ("inconclusive", False)
-    assert found.headline == "No verdict: what was checked passes, but 3 of 8 checks were deselected."
+    assert (found.verdict, found.fails) == ("inconclusive", False)
+    assert headline(found) == "No verdict: what was checked passes, but 3 of 8 checks were deselected."
 
 
 def test_readiness_alone_that_fails_is_not_ready():
     found = judged(ready(5), READINESS)
-    assert (found.conclusion, found.fails) == ("not-ready", True)
+    assert (found.verdict, found.fails) == ("not-ready", True)
 
 
 def test_a_part_of_readiness_that_passes_on_unready_data_is_no_verdict():
     found = judged(ready(5), ("readiness::sources",))
-    assert (found.conclusion, found.fails) == ("inconclusive", False)
+    assert (found.verdict, found.fails) == ("inconclusive", False)
 
 
 @pytest.mark.parametrize("samples", [ready(60), ready(60, 5000, 1000)])
 def test_waste_may_be_left_out_of_a_pass(samples):
     found = judged(samples, READINESS + TIER1)
-    assert (found.conclusion, found.fails) == ("pass", False)
+    assert (found.verdict, found.fails) == ("pass", False)
 
 
 @pytest.mark.parametrize("left_out", [each for each in CHECK_IDS if each != WASTE])
 def test_nothing_else_may_be_left_out_of_a_pass(left_out):
     found = judged(ready(60), set(CHECK_IDS) - {left_out})
-    assert (found.conclusion, found.fails, found.deselected) == ("inconclusive", False, (left_out,))
+    assert (found.verdict, found.fails, found.deselected) == ("inconclusive", False, (left_out,))
 
 
 def test_tier_one_alone_tells_to_tune_on_ready_data():
     found = judged([*ready(60), *[cut_off()] * 9], TIER1)
-    assert (found.conclusion, found.fails) == ("tune", True)
+    assert (found.verdict, found.fails) == ("tune", True)
 
 
 def test_nothing_selected_is_no_verdict():
     found = judged(ready(60), ())
-    assert (found.conclusion, found.fails, found.checks) == ("inconclusive", False, ())
-    assert found.headline == "No verdict: every check was deselected."
+    assert (found.verdict, found.fails, found.checks) == ("inconclusive", False, ())
+    assert headline(found) == "No verdict: every check was deselected."
     assert found.deselected == CHECK_IDS
 
 
 def test_nothing_selected_on_unready_data_is_no_verdict():
-    assert judged([], ()).conclusion == "inconclusive"
+    assert judged([], ()).verdict == "inconclusive"
 
 
 def test_what_was_deselected_is_noted():
     found = judged(ready(60), READINESS + TIER1[:1])
-    assert found.notes == ("2 of 8 checks deselected: tier1::truncation, tier2::waste-p90.",)
+    assert notes(found) == ["2 of 8 checks deselected: tier1::truncation, tier2::waste-p90."]
 
 
 def test_checks_keep_their_order_whatever_the_order_of_the_selection():
@@ -104,7 +103,7 @@ def test_no_selection_makes_a_pass_of_what_is_none(samples, policy, size):
     whole = judged(samples, CHECK_IDS, not_ready=policy)
     for selected in itertools.combinations(CHECK_IDS, size):
         found = judged(samples, selected, not_ready=policy)
-        assert found.conclusion in (whole.conclusion, "inconclusive")
+        assert found.verdict in (whole.verdict, "inconclusive")
         assert found.fails == any(each.outcome == "fail" for each in found.checks)
         assert tuple(each.id for each in found.checks) == selected
         assert set(found.deselected).isdisjoint(selected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from pytest_token_telemetry.analysis.metrics import Share
-from pytest_token_telemetry.gate.checks import _Rate
-from pytest_token_telemetry.verdict import RateFigure, RatioFigure
-from tests.unit.gate.cases import call, check, cut_off, outcomes, ready, settings, verdict
+from pytest_token_telemetry.gate.check import Case
+from pytest_token_telemetry.gate.checks import UNDERESTIMATION
+from pytest_token_telemetry.gate.findings import find
+from pytest_token_telemetry.gate.results import RateResult, RatioResult
+from pytest_token_telemetry.gate.verdict import certainty_of
+from tests.unit.gate.cases import call, cut_off, message, outcomes, reading, ready, result, settings, verdict
 
 UNDER, CUT, WASTE = "tier1::underestimation", "tier1::truncation", "tier2::waste-p90"
 
@@ -42,18 +46,18 @@ def under(events, n):
 def test_rates_are_compared_exactly(events, n, target, outcome):
     rows = [*ready(n - events), *[call(1000, 1200)] * events] if events < n else ready(n, 1000, 1200)
     found = verdict(rows, max_underestimation=target, require_categories="")
-    assert check(found, UNDER).outcome == outcome
-    assert found.conclusion == {"pass": "pass", "fail": "tune"}[outcome]
+    assert result(found, UNDER).outcome == outcome
+    assert found.verdict == {"pass": "pass", "fail": "tune"}[outcome]
 
 
 @pytest.mark.parametrize(("output", "outcome"), [(115, "pass"), (116, "fail")])
 def test_the_multiplier_is_compared_exactly(output, outcome):
     found = verdict(ready(27, 100, output), under_multiplier="1.15")
-    assert check(found, UNDER).outcome == outcome
+    assert result(found, UNDER).outcome == outcome
 
 
 @pytest.mark.parametrize(
-    ("events", "n", "outcome", "message"),
+    ("events", "n", "outcome", "said"),
     [
         (
             1,
@@ -84,22 +88,22 @@ def test_the_multiplier_is_compared_exactly(output, outcome):
         ),
     ],
 )
-def test_a_rate_is_told_with_what_it_proves(events, n, outcome, message):
-    found = check(verdict(under(events, n), min_samples="1", require_categories="", require_complexities=""), UNDER)
-    assert (found.outcome, found.message) == (outcome, message)
+def test_a_rate_is_told_with_what_it_proves(events, n, outcome, said):
+    found = verdict(under(events, n), min_samples="1", require_categories="", require_complexities="")
+    assert (result(found, UNDER).outcome, message(found, UNDER)) == (outcome, said)
 
 
 def test_a_rate_of_zero_cannot_be_proven():
-    found = check(verdict(ready(60), max_truncation="0"), CUT)
-    assert found.message == (
+    found = verdict(ready(60), max_truncation="0")
+    assert message(found, CUT) == (
         "0/60 = 0.0 % of attempts (target <= 0 %) PASS, unproven: true rate may be up to 4.9 % (95 %)"
     )
-    assert (found.figure.proven, found.figure.samples_to_prove) == (False, None)
+    assert (result(found, CUT).proven, result(found, CUT).samples_to_prove) == (False, None)
 
 
 def test_a_rate_figure_has_all_that_reports_need():
     # scipy: beta.ppf(0.05, 1, 20) and beta.ppf(0.95, 2, 19)
-    found = check(verdict(under(1, 20)), UNDER).figure
+    found = result(verdict(under(1, 20)), UNDER)
     assert (found.events, found.n, found.value, found.target) == (1, 20, 0.05, 0.05)
     assert (found.proven, found.samples_to_prove) == (False, 93)
     assert (found.bounds.confidence, found.bounds.lower, found.bounds.upper) == (
@@ -110,13 +114,13 @@ def test_a_rate_figure_has_all_that_reports_need():
 
 
 def test_a_rate_that_is_exceeded_has_no_number_of_samples_to_prove_it():
-    assert check(verdict(under(2, 20)), UNDER).figure.samples_to_prove is None
+    assert result(verdict(under(2, 20)), UNDER).samples_to_prove is None
 
 
 def test_one_truncation_in_twenty_exceeds_the_target():
     found = verdict([*ready(19), cut_off()], min_samples="19")
     assert outcomes(found)[CUT] == "fail"
-    assert check(found, CUT).message.startswith("1/20 = 5.0 % of attempts (target <= 2 %) FAIL")
+    assert message(found, CUT).startswith("1/20 = 5.0 % of attempts (target <= 2 %) FAIL")
 
 
 @pytest.mark.parametrize(
@@ -129,19 +133,19 @@ def test_one_truncation_in_twenty_exceeds_the_target():
 )
 def test_a_rate_names_its_population(population, of_underestimation, of_truncation):
     found = verdict(ready(27), population=population)
-    assert check(found, UNDER).message.startswith(of_underestimation)
-    assert check(found, CUT).message.startswith(of_truncation)
+    assert message(found, UNDER).startswith(of_underestimation)
+    assert message(found, CUT).startswith(of_truncation)
     assert found.population == population
 
 
 def test_skipped_tiers_show_their_figures():
     found = verdict(ready(10, 1000, 1200))
-    assert [check(found, each).outcome for each in (UNDER, CUT, WASTE)] == ["skip"] * 3
-    assert check(found, UNDER).message.startswith("10/10 = 100.0 % of the risk population (target <= 5 %), proven:")
+    assert [result(found, each).outcome for each in (UNDER, CUT, WASTE)] == ["skip"] * 3
+    assert message(found, UNDER).startswith("10/10 = 100.0 % of the risk population (target <= 5 %), proven:")
     for each in (UNDER, CUT, WASTE):
-        assert check(found, each).message.endswith("; not judged, data not ready")
+        assert message(found, each).endswith("; not judged, data not ready")
     # 1000 / 1200, and 1 - 0.05 ** (1 / 10)
-    assert check(found, WASTE).message == (
+    assert message(found, WASTE) == (
         "P90 = 0.83x of the risk population (target < 3x), unproven: 0 of 10 at 3x or more, truly at most 25.9 %"
         " (95 %); 29 samples with 0 events"
         " would prove it; not judged, data not ready"
@@ -150,10 +154,20 @@ def test_skipped_tiers_show_their_figures():
 
 def test_without_samples_there_is_no_rate():
     found = verdict([])
-    assert check(found, UNDER).figure == RateFigure(0, 0, None, 0.05, None, proven=False, samples_to_prove=None)
-    assert check(found, UNDER).message == "no data: nothing in the risk population (target <= 5 %)"
-    assert check(found, WASTE).figure == RatioFigure(0, None, 3.0)
-    assert check(found, WASTE).message == "no data: no ratio (target < 3x)"
+    assert result(found, UNDER) == RateResult(
+        id=UNDER,
+        outcome="skip",
+        events=0,
+        n=0,
+        value=None,
+        target=0.05,
+        bounds=None,
+        proven=False,
+        samples_to_prove=None,
+    )
+    assert message(found, UNDER) == "no data: nothing in the risk population (target <= 5 %)"
+    assert result(found, WASTE) == RatioResult(id=WASTE, outcome="skip", n=0, value=None, target=3.0)
+    assert message(found, WASTE) == "no data: no ratio (target < 3x)"
 
 
 @pytest.mark.parametrize(
@@ -163,11 +177,11 @@ def test_without_samples_there_is_no_rate():
 def test_waste_warns_unless_it_is_told_to_fail(tier2, outcome, conclusion, word):
     found = verdict(ready(27, 5000, 1000), tier2=tier2)
     # 0.05 ** (1 / 27) = 0.8950
-    assert check(found, WASTE).message == (
+    assert message(found, WASTE) == (
         f"P90 = 5.00x of the risk population (target < 3x) {word}, proven: 27 of 27 at 3x or more, truly at least"
         " 89.5 % (95 %)"
     )
-    assert (check(found, WASTE).outcome, found.conclusion, found.fails) == (outcome, conclusion, outcome == "fail")
+    assert (result(found, WASTE).outcome, found.verdict, found.fails) == (outcome, conclusion, outcome == "fail")
 
 
 @pytest.mark.parametrize(
@@ -182,25 +196,27 @@ def test_waste_warns_unless_it_is_told_to_fail(tier2, outcome, conclusion, word)
     ],
 )
 def test_waste_must_stay_below_its_target(predicted, output, target, outcome, shown):
-    found = check(verdict(ready(27, predicted, output), max_waste_p90=target), WASTE)
-    assert found.outcome == outcome
-    assert found.message.startswith(f"P90 = {shown} of ")
+    found = verdict(ready(27, predicted, output), max_waste_p90=target)
+    assert result(found, WASTE).outcome == outcome
+    assert message(found, WASTE).startswith(f"P90 = {shown} of ")
 
 
 def test_without_any_ratio_waste_cannot_be_judged():
     found = verdict(ready(27, predicted=0), max_underestimation="100%", tier2="fail")
-    assert (check(found, WASTE).outcome, found.conclusion) == ("warn", "pass")
+    assert (result(found, WASTE).outcome, found.verdict) == ("warn", "pass")
 
 
 def test_truncated_runs_that_failed_hide_nothing_in_the_risk_population_but_all_in_successes():
     rows = [*ready(67), *[cut_off(category=category) for category in ("docs", "tests", "docs", "docs")] * 2]
     honest = verdict(rows)
-    assert (honest.title, check(honest, CUT).message.partition(" of ")[0]) == ("TUNE", "8/75 = 10.7 %")
+    assert (honest.title, message(honest, CUT).partition(" of ")[0]) == ("TUNE", "8/75 = 10.7 %")
     blind = verdict(rows, population="success")
-    assert (blind.title, check(blind, CUT).message.partition(" of ")[0]) == ("PASS", "0/67 = 0.0 %")
-    assert [check(blind, each).outcome for each in (UNDER, CUT)] == ["pass", "pass"]
+    assert (blind.title, message(blind, CUT).partition(" of ")[0]) == ("PASS", "0/67 = 0.0 %")
+    assert [result(blind, each).outcome for each in (UNDER, CUT)] == ["pass", "pass"]
 
 
+NOTHING = find(reading([]), settings())
+CONTEXT = verdict([]).context
 _RATE = re.compile(r"(\d+)/(\d+) = (\d+\.\d+) % ")
 
 
@@ -213,9 +229,16 @@ _RATE = re.compile(r"(\d+)/(\d+) = (\d+\.\d+) % ")
 def test_no_percentage_is_shown_on_the_wrong_side_of_its_target(counts, percent):
     events, n = counts
     # or else the very rate, as far as fifteen digits can say it
-    target = Fraction(f"{events / n:.15f}") if percent is None else Fraction(str(percent)) / 100
-    found = _Rate(settings(), ready=True).check(UNDER, Share(events, n), "samples", target)
-    match = _RATE.match(found.message)
+    written = f"{100 * events / n:.13f}%" if percent is None else f"{percent}%"
+    asked = settings(max_underestimation=written)
+    target = asked.max_underestimation
+    findings = replace(
+        NOTHING,
+        settings=asked,
+        metrics=replace(NOTHING.metrics, underestimation=Share(events, n)),
+    )
+    found = UNDERESTIMATION.decide(Case(findings, None, None, certainty_of(asked), ready=True))
+    match = _RATE.match(UNDERESTIMATION.words(found, CONTEXT))
     assert match is not None
     shown = Fraction(match[3]) / 100
     assert found.outcome == ("pass" if Fraction(events, n) <= target else "fail")
@@ -224,9 +247,9 @@ def test_no_percentage_is_shown_on_the_wrong_side_of_its_target(counts, percent)
 
 
 def test_samples_to_prove_are_told_with_what_they_would_prove():
-    found = check(verdict(under(3, 20), min_samples="1", require_categories="", confidence="0.95"), UNDER)
+    found = verdict(under(3, 20), min_samples="1", require_categories="", confidence="0.95")
     # statistics tables: three events need 153 samples
-    assert found.message == (
+    assert message(found, UNDER) == (
         "3/20 = 15.0 % of the risk population (target <= 5 %) INCONCLUSIVE, unproven: true rate may be as low as 4.2 %"
         " (95 %); 153 samples with 3 events would prove the target met"
     )
@@ -243,42 +266,43 @@ FIVE_ROWS = [
 
 def test_calls_cut_off_below_their_prediction_make_the_rate_an_interval():
     # 120 and 150 exceed their prediction for sure; the call cut off at 100 of 100 may have
-    found = check(verdict(FIVE_ROWS), UNDER)
-    assert (found.figure.events, found.figure.n, found.figure.uncertain) == (3, 4, 1)
-    assert "; 2 to 3, as 1 was cut off below the prediction" in found.message
+    found = verdict(FIVE_ROWS)
+    figure = result(found, UNDER)
+    assert (figure.events, figure.n, figure.uncertain) == (3, 4, 1)
+    assert "; 2 to 3, as 1 was cut off below the prediction" in message(found, UNDER)
 
 
 @pytest.mark.parametrize(("cut", "outcome"), [(2, "pass"), (3, "fail")])
 def test_the_upper_end_of_the_interval_is_gated(cut, outcome):
-    found = check(verdict([*ready(40 - cut), *[cut_off(1000, 900)] * cut]), UNDER)
-    assert (found.outcome, found.figure.uncertain) == (outcome, cut)
-    assert f"; 0 to {cut}, as {cut} were cut off below the prediction" in found.message
+    found = verdict([*ready(40 - cut), *[cut_off(1000, 900)] * cut])
+    assert (result(found, UNDER).outcome, result(found, UNDER).uncertain) == (outcome, cut)
+    assert f"; 0 to {cut}, as {cut} were cut off below the prediction" in message(found, UNDER)
 
 
 def test_calls_cut_off_above_their_prediction_are_certain():
-    found = check(verdict([*ready(19), cut_off(1000, 1001)], min_samples="1"), UNDER)
-    assert found.figure.uncertain == 0
-    assert "cut off" not in found.message
+    found = verdict([*ready(19), cut_off(1000, 1001)], min_samples="1")
+    assert result(found, UNDER).uncertain == 0
+    assert "cut off" not in message(found, UNDER)
 
 
 @pytest.mark.parametrize("population", ["success", "all"])
 def test_the_origins_populations_know_no_interval(population):
-    found = check(verdict([*ready(27), cut_off(1000, 900)], population=population), UNDER)
-    assert found.figure.uncertain == 0
+    found = result(verdict([*ready(27), cut_off(1000, 900)], population=population), UNDER)
+    assert found.uncertain == 0
 
 
 def waste_of(ratios, truncated=0):
-    """The waste check of successes with these ``ratios``, of which the last are cut off."""
+    """The verdict on successes with these ``ratios``, of which the last are cut off."""
     rows = [call(round(ratio * 1000), 1000) for ratio in ratios[: len(ratios) - truncated]]
     rows += [cut_off(round(ratio * 1000), 1000) for ratio in ratios[len(ratios) - truncated :]]
-    return check(verdict(rows, require_categories="", require_complexities="", require_deliverables=""), WASTE)
+    return verdict(rows, require_categories="", require_complexities="", require_deliverables="")
 
 
 TWENTY = [1.05, 1.1, 1.15, 1.2, 1.25, 1.3, 1.35, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0, 2.2, 2.4, 2.6, 2.8, 3.5, 5.0]
 
 
 def test_waste_has_the_evidence_of_a_rate():
-    figure = waste_of(TWENTY).figure
+    figure = result(waste_of(TWENTY), WASTE)
     # numpy and R give 3.43 by definition 6; two of twenty reach 3: statsmodels' upper bound is .282619
     assert (figure.value, figure.events, figure.n, figure.proven) == (pytest.approx(3.43), 2, 20, False)
     assert figure.bounds.upper == pytest.approx(0.282619, abs=5e-7)
@@ -288,17 +312,17 @@ def test_waste_has_the_evidence_of_a_rate():
 def test_waste_needs_twenty_nine_clean_samples_to_be_proven(n, proven):
     # 0.9 ** 29 = 0.0471; 0.9 ** 28 = 0.0523
     found = waste_of([1.5] * n)
-    assert found.figure.proven is proven
-    assert found.figure.samples_to_prove == (None if proven else 29)
-    assert ("; 29 samples with 0 events would prove it" in found.message) is not proven
+    assert result(found, WASTE).proven is proven
+    assert result(found, WASTE).samples_to_prove == (None if proven else 29)
+    assert ("; 29 samples with 0 events would prove it" in message(found, WASTE)) is not proven
 
 
 @pytest.mark.parametrize(("above", "proven"), [(5, False), (6, True)])
 def test_waste_is_proven_high_by_the_lower_bound(above, proven):
     # scipy: binom.sf(4, 27, .1) = 0.1370; binom.sf(5, 27, .1) = 0.0472
     found = waste_of([1.5] * (27 - above) + [4.0] * above)
-    assert (found.outcome, found.figure.proven) == ("warn", proven)
-    assert f"{'proven' if proven else 'unproven'}: {above} of 27 at 3x or more" in found.message
+    assert (result(found, WASTE).outcome, result(found, WASTE).proven) == ("warn", proven)
+    assert f"{'proven' if proven else 'unproven'}: {above} of 27 at 3x or more" in message(found, WASTE)
 
 
 @pytest.mark.parametrize(
@@ -316,5 +340,5 @@ def test_waste_is_proven_high_by_the_lower_bound(above, proven):
 )
 def test_waste_that_rests_on_cut_off_calls_is_an_upper_limit(ratios, truncated, limit):
     found = waste_of(ratios, truncated)
-    assert found.figure.upper_limit is limit
-    assert ("x (upper limit) of " in found.message) is limit
+    assert result(found, WASTE).upper_limit is limit
+    assert ("x (upper limit) of " in message(found, WASTE)) is limit

@@ -15,8 +15,8 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from pytest_token_telemetry.recording.capture import Capture
-from pytest_token_telemetry.recording.record import line
 from pytest_token_telemetry.recording.tape import Tape
+from pytest_token_telemetry.sources.own_format import line
 from tests.lines import cut_off, v2
 
 LEGACY = "[TokenEstimation] Predicted: 300 output tokens, Actual: 128 output tokens, Error: 57.3%"

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.recording.record import finish_reason
 from pytest_token_telemetry.recording.responses import Response, read
+from pytest_token_telemetry.sample import finish_reason
 
 SECRET = "what the model said"
 

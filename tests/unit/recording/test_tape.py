@@ -1,4 +1,4 @@
-"""What is recorded between two reports, and which report carries it."""
+"""What is recorded between two reports, which report carries it, and what arrives from the workers of xdist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.recording.tape import Tape
+from pytest_token_telemetry.recording.tape import Arrivals, Tape
 from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
 
 
@@ -23,7 +23,7 @@ def report() -> pytest.TestReport:
 
 
 def carried(made: pytest.TestReport) -> object:
-    return getattr(made, "piece", None)
+    return getattr(made, "token_telemetry", None)
 
 
 def piece(*lines: str, repeated: int = 0, **unusable: int) -> dict[str, object]:
@@ -65,7 +65,7 @@ def test_a_piece_is_made_of_what_can_be_sent_to_another_process() -> None:
     tape.add("a")
     tape.add_unusable("late")
     made = report()
-    tape.attach(made, "piece")
+    tape.attach(made)
     tape.begin_test()
     cut = tape.cut()
     assert cut is not None
@@ -88,23 +88,23 @@ def test_a_report_carries_the_piece_of_its_phase() -> None:
     tape = Tape(None)
     setup, call = report(), report()
     tape.add("a")
-    tape.attach(setup, "piece")
+    tape.attach(setup)
     tape.add("b")
-    tape.attach(call, "piece")
+    tape.attach(call)
     assert [carried(setup), carried(call)] == [piece("a"), piece("b")]
 
 
 def test_a_report_of_a_phase_that_recorded_nothing_carries_nothing() -> None:
     silent = report()
-    Tape(None).attach(silent, "piece")
-    assert not hasattr(silent, "piece")
+    Tape(None).attach(silent)
+    assert not hasattr(silent, "token_telemetry")
 
 
 def test_what_was_told_is_not_carried_again() -> None:
     tape = Tape(None)
     made = report()
     tape.add("a")
-    tape.attach(made, "piece")
+    tape.attach(made)
     tape.told(made)
     tape.begin_test()
     assert tape.rest() is None
@@ -115,21 +115,21 @@ def test_what_was_never_told_is_taken_back_when_the_next_test_begins() -> None:
     tape.add("a")
     tape.add_unusable("late")
     tape.add_repeated()
-    tape.attach(report(), "piece")
+    tape.attach(report())
     tape.begin_test()
     tape.add("b")
     tape.add_unusable("late")
     tape.add_unusable("old")
     tape.add_repeated()
     made = report()
-    tape.attach(made, "piece")
+    tape.attach(made)
     assert carried(made) == piece("a", "b", repeated=2, late=2, old=1)
 
 
 def test_what_was_taken_back_is_no_line_of_the_next_test() -> None:
     tape = Tape(None)
     tape.add("a")
-    tape.attach(report(), "piece")
+    tape.attach(report())
     tape.begin_test()
     assert tape.test == []
 
@@ -138,7 +138,7 @@ def test_what_was_taken_back_stays_in_its_order() -> None:
     tape = Tape(None)
     for phase in ("setup", "call", "teardown"):
         tape.add(phase)
-        tape.attach(report(), "piece")
+        tape.attach(report())
     tape.add("end")
     assert tape.rest() == piece("setup", "call", "teardown", "end")
 
@@ -148,7 +148,7 @@ def test_a_copy_of_a_report_may_be_told() -> None:
     tape = Tape(None)
     made = report()
     tape.add("a")
-    tape.attach(made, "piece")
+    tape.attach(made)
     tape.told(copy.copy(made))
     assert tape.rest() is None
 
@@ -159,7 +159,7 @@ def test_only_the_report_that_was_told_is_on_its_way() -> None:
     lost, told = report(), report()
     for made in (lost, told):
         tape.add("a")
-        tape.attach(made, "piece")
+        tape.attach(made)
     tape.told(told)
     tape.told(report())
     assert tape.rest() == piece("a")
@@ -168,7 +168,7 @@ def test_only_the_report_that_was_told_is_on_its_way() -> None:
 def test_a_piece_that_is_taken_back_is_taken_once() -> None:
     tape = Tape(None)
     tape.add("a")
-    tape.attach(report(), "piece")
+    tape.attach(report())
     assert tape.rest() == piece("a")
     assert tape.rest() is None
 
@@ -219,7 +219,7 @@ def test_what_was_taken_back_began_with_its_own_test(clock: Clock) -> None:
         clock.shows = begin
         tape.begin_test()
         tape.add("a")
-        tape.attach(report(), "piece")
+        tape.attach(report())
     clock.shows = 40
     tape.begin_test()
     assert begins(tape) == 10
@@ -237,7 +237,7 @@ def test_each_line_is_written_at_once(tmp_path: Path) -> None:
 def test_what_is_taken_back_is_not_written_again(tmp_path: Path) -> None:
     tape = Tape(TokenTelemetryWriter(tmp_path / "calls.jsonl"))
     tape.add("a")
-    tape.attach(report(), "piece")
+    tape.attach(report())
     tape.rest()
     assert (tmp_path / "calls.jsonl").read_text(encoding="utf-8") == "a\n"
 
@@ -267,7 +267,7 @@ def test_every_line_arrives_once_and_in_order_whichever_reports_are_told(steps: 
             tape.begin_test()
         else:
             made = report()
-            tape.attach(made, "piece")
+            tape.attach(made)
             if step == "attach and tell":
                 tape.told(made)
                 pieces.append(carried(made) or piece())
@@ -278,3 +278,37 @@ def test_every_line_arrives_once_and_in_order_whichever_reports_are_told(steps: 
     assert sorted(arrived) == lines
     assert sum(each["unusable"].get("late", 0) for each in pieces) == unusable
     assert sum(each["repeated"] for each in pieces) == repeated
+
+
+# Workers of xdist, where a real one cannot be made to die at will --------------------------------------------------
+
+
+def arrivals(dist: str) -> Arrivals:
+    return Arrivals(cast("pytest.Config", SimpleNamespace(getoption=lambda name, default: dist)))
+
+
+def worker(name: str) -> SimpleNamespace:
+    return SimpleNamespace(gateway=SimpleNamespace(id=name), workeroutput={})
+
+
+def test_every_worker_that_ends_well_ran_each_test_once() -> None:
+    arrived = arrivals("each")
+    for name in ("gw0", "gw1"):
+        arrived.pytest_testnodedown(worker(name), None)
+    assert arrived.recorded().copies == 2
+
+
+def test_a_dead_worker_is_none_beside_the_one_that_replaces_it() -> None:
+    arrived = arrivals("each")
+    arrived.pytest_testnodedown(worker("gw0"), "Not properly terminated")
+    for name in ("gw1", "gw2"):
+        arrived.pytest_testnodedown(worker(name), None)
+    assert arrived.recorded().copies == 2
+    assert arrived.recorded().lost == {"worker gw0": "it died between two tests"}
+
+
+def test_workers_that_share_the_tests_ran_each_once_together() -> None:
+    arrived = arrivals("load")
+    for name in ("gw0", "gw1"):
+        arrived.pytest_testnodedown(worker(name), None)
+    assert arrived.recorded().copies == 1

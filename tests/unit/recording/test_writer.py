@@ -16,7 +16,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from pytest_token_telemetry import TokenTelemetryHandler, TokenTelemetryWriter
-from pytest_token_telemetry.recording.record import line
+from pytest_token_telemetry.sources.own_format import line
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pytest_token_telemetry import CannotReplay
-from pytest_token_telemetry.columns import UNKNOWN
-from pytest_token_telemetry.replay.locate import location
+from pytest_token_telemetry.importing import location
 from pytest_token_telemetry.replay.run import ERRORS_KEPT, Estimates, replay, replay_apart
+from pytest_token_telemetry.samples import UNKNOWN
 from tests.unit.gate.cases import call, columns
 
 SIX = columns([call(1000 + row, features={"row": str(row)}) for row in range(6)])

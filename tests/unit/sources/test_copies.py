@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.recording.record import line as own_line
 from pytest_token_telemetry.sources import copies
+from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.recorded import Recorded
 from tests.lines import stamp, v2, write
-from tests.unit.sources.test_reading import budget
-from tests.unit.sources.test_scanning import RECORDED, TEXTS, at, everything, logs, read
+from tests.unit.sources.builders import RECORDED, TEXTS, at, budget, everything, logs, read
 
 
 def one_by_one(table: object, rows: Any, digests: object, doubtful: object) -> tuple[Any, Any]:

@@ -21,15 +21,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.sources import budgets, scan
+from pytest_token_telemetry.sources.dividing import TaskSizes
+from pytest_token_telemetry.sources.parallel import Progress, Scan
 from pytest_token_telemetry.sources.reading import Directory, File, Reading, UnusableLines, read_directories
-from pytest_token_telemetry.sources.scanning import Progress, Scan
+from pytest_token_telemetry.sources.tagged import simple_finding
+from pytest_token_telemetry.sources.tagged.tagged_source import Sizes
 from tests.lines import stamp, v2, write
+from tests.unit.sources.builders import OTHER_LINES, V2_LINES, budget, joined, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-TIME = "2026-01-02 03:04:05,678"
 
 
 def read(*directories: Path, patterns: tuple[str, ...] = ("*.log",), **options: Any) -> Reading:
@@ -38,36 +39,11 @@ def read(*directories: Path, patterns: tuple[str, ...] = ("*.log",), **options: 
 
 
 def scan_of(buffer: int, tell: Callable[[int, int], None] | None = None) -> Scan:
-    return Scan(buffer=buffer, progress=Progress(tell))
+    return Scan(sizes=Sizes(buffer), progress=Progress(tell))
 
 
 def read_lines(directory: Path, *lines: str) -> Reading:
     return read(write(directory, list(lines)))
-
-
-def budget(phase: str, output: int, cap: int = 16384, time: str = TIME) -> str:
-    return f"{time} - a - INFO - [TOKEN_BUDGET] phase={phase} complexity=low input=1 output={output}/{cap} total=2"
-
-
-def rows(reading: Reading) -> list[dict[str, Any]]:
-    """The samples, one dictionary each; what nobody said is left out."""
-    samples = reading.samples
-    found = []
-    for row in range(len(samples)):
-        values: dict[str, Any] = {"place": f"{reading.files[samples.file[row]].path}:{samples.line[row]}"}
-        for name in ("predicted_output_tokens", "output_tokens", "max_tokens", "truncated", "success", "legacy"):
-            values[name] = int(getattr(samples, name)[row])
-        for name in ("task_id", "run", "category", "model"):
-            values[name] = getattr(samples, name).name(row)
-        values["time"] = str(samples.time[row])
-        values |= samples.features.get(row, {})
-        found.append({name: value for name, value in values.items() if value not in (None, -1, "NaT")})
-    return found
-
-
-def joined(reading: Reading) -> list[tuple[str | None, int | None]]:
-    """Task and cap of each sample."""
-    return [(row.get("task_id"), row.get("max_tokens")) for row in rows(reading)]
 
 
 def summary(reading: Reading) -> dict[str, Any]:
@@ -305,7 +281,7 @@ def test_noise_around_records_does_no_harm(tmp_path: Path) -> None:
 
 def test_a_long_word_behind_a_tag_is_searched_once(tmp_path: Path) -> None:
     """Searching each again from each of its letters took minutes for this file."""
-    word = "a" * (scan.RECORD_LIMIT - 1)
+    word = "a" * (simple_finding.RECORD_LIMIT - 1)
     found = read_lines(tmp_path, *[f"[TOKEN_BUDGET] {word}", f"[TokenEstimation] {'a.' * (len(word) // 2)}"] * 50, v2())
     assert (len(found.samples), found.unusable) == (1, {})
 
@@ -401,7 +377,7 @@ def test_a_file_replaced_while_others_are_read_is_unreadable(tmp_path: Path, mak
             if not os.path.lexists(logs / "1.log"):
                 make(logs / "1.log")
 
-    found = within(60, lambda: read(logs, scan=scan_of(1000, replace)))
+    found = within(60, lambda: read(logs, scan=Scan(bounds=TaskSizes(1, 1, 1_000), progress=Progress(replace))))
     assert set(found.unreadable) == {"logs/1.log"}
     assert len(found.samples) == 0
 
@@ -466,52 +442,11 @@ def test_progress_tells_files_and_bytes_so_far(tmp_path: Path) -> None:
     (tmp_path / "b.log").write_bytes(b"x" * 5)
     told: list[tuple[int, int]] = []
     read(tmp_path, scan=scan_of(10, lambda files, size: told.append((files, size))))
-    assert told == [(1, 10), (1, 20), (1, 25), (2, 30)]
+    assert told == [(2, 10), (2, 20), (2, 25), (2, 30)]
 
 
 # For any logs -----------------------------------------------------------------------------------------------------
 
-FLAGS = st.sampled_from(["True", "False", "None", "true"])
-COUNTS = st.sampled_from(["0", "1", "900", "16384", "1000000000"])
-WORDS = st.fixed_dictionaries(
-    {"success": FLAGS, "truncated": FLAGS},
-    optional={
-        "predicted_output": COUNTS | st.sampled_from(["None", "x", "1000000001", "-7"]),
-        "actual_output": COUNTS | st.sampled_from(["None", "1.5", "1000000001", "-7"]),
-        "actual_total": COUNTS,
-        "category": st.sampled_from(["docs", "tests", "None"]),
-        "task_id": st.sampled_from(["p", "r", "None"]),
-        "retries": st.sampled_from(["1", "2"]),
-    },
-)
-PREFIXES = ["", "2026-01-02 03:04:05 ", "2026-01-02 03:04:05,678 - a - INFO - ", "[2026-01-02 03:04:06] INFO: "]
-
-
-@st.composite
-def v2_lines(draw: st.DrawFn) -> str:
-    """A line of the present version: good, or with one of its counts missing or nonsense."""
-    words = draw(WORDS.flatmap(lambda words: st.permutations([f"{key}={value}" for key, value in words.items()])))
-    return f"{draw(st.sampled_from(PREFIXES))}[TokenEstimationV2] {' '.join(words)}"
-
-
-GOOD = "[TokenEstimationV2] predicted_output=900 actual_output=900 success=True truncated=False"
-V2_LINES = v2_lines() | st.sampled_from([f"{prefix}{GOOD}" for prefix in PREFIXES])
-OTHER_LINES = st.sampled_from(
-    [
-        "",
-        "nothing to see",
-        "key=value predicted_output=5",
-        "2026-01-02 03:04:05 [TokenEstimation] Predicted: 300 output tokens, Actual: 900 output tokens, Error: 5.0%",
-        "[TokenEstimation] Predicted: 300 output tokens, Actual: 900 output tokens",
-        "[TokenEstimation] Predicted: None output tokens, Actual: 900 output tokens, Error: 5.0%",
-        "see the [TokenEstimation] and",
-        "no [TokenEstimationV2] here",
-        "[TOKEN_BUDGET] phase=p complexity=low input=1 output=900/16384 total=2",
-        "[TOKEN_BUDGET] phase=q complexity=low input=1 output=900/16384 total=2",
-        "[TOKEN_BUDGET] phase=p output=16384/16384",
-        "[TOKEN_BUDGET] used 16384/16384 tokens",
-    ]
-)
 LOGS = st.lists(V2_LINES | OTHER_LINES, max_size=12)
 
 
@@ -525,7 +460,7 @@ class SlowReader:
     def __init__(self, reach: int) -> None:
         self.reach = reach
         self.unusable = 0
-        self.loose: list[tuple[Any, ...]] = []
+        self.untimed: list[tuple[Any, ...]] = []
         self.groups: dict[str, list[tuple[Any, ...]]] = {}
 
     def read(self, text: str) -> None:
@@ -561,11 +496,11 @@ class SlowReader:
         elif "2026" in line:
             self.groups.setdefault(line[line.index("2026") :], []).append(sample)
         else:
-            self.loose.append(sample)
+            self.untimed.append(sample)
 
     def result(self) -> tuple[Counter[tuple[Any, ...]], int, int]:
         """Samples, duplicates and unusable lines."""
-        samples, duplicates = Counter(self.loose), 0
+        samples, duplicates = Counter(self.untimed), 0
         for copies in self.groups.values():
             caps = dict(sorted(((copy[2], copy[3]) for copy in copies), key=lambda pair: pair[1] or 0))
             if len(caps) > 1:
@@ -605,10 +540,10 @@ def test_counts_are_those_of_a_slow_reader(logs: list[list[str]], reach: int) ->
     slow = SlowReader(reach)
     for lines in logs:
         slow.read("\n".join(lines))
-    with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(budgets, "BUDGET_REACH", reach)
+    with tempfile.TemporaryDirectory() as directory:
         tree = write_logs(Path(directory), {f"{n}.log": lines for n, lines in enumerate(logs)})
-        assert figures(read(tree)) == slow.result()
+        scan = Scan(sizes=Sizes(reach=reach))
+        assert figures(read(tree, scan=scan)) == slow.result()
 
 
 NAMES = ["a.log", "b/a.log", "b/c/d.log", "e/a.log", "f.log"]

@@ -1,0 +1,140 @@
+"""The two rates of Tier 1: by their own value, or by what they prove if a confidence is set."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+from pytest_token_telemetry.analysis.evidence import bounds
+from pytest_token_telemetry.gate.check import Check
+from pytest_token_telemetry.gate.results import RateResult
+from pytest_token_telemetry.text import exact, percent, plural
+
+if TYPE_CHECKING:
+    from pytest_token_telemetry.analysis.metrics import Share
+    from pytest_token_telemetry.gate.check import Case, Context
+    from pytest_token_telemetry.gate.results import Outcome
+
+POPULATIONS = {
+    "risk": {"underestimation": "the risk population", "truncation": "attempts"},
+    "success": {"underestimation": "successful samples", "truncation": "successful samples"},
+    "all": {"underestimation": "all samples", "truncation": "all V2 samples"},
+}
+"""What the two rates are shares of, in words."""
+
+NOT_JUDGED = "; not judged, data not ready"
+
+
+class RateCheck(Check[RateResult]):
+    """A rate that must not be above its target."""
+
+    kind = RateResult
+    judges_estimator = True
+
+    def __init__(self, rate: Literal["underestimation", "truncation"], past_tense: str) -> None:
+        super().__init__(f"tier1::{rate}", rate)
+        self._rate = rate
+        self._past_tense = past_tense
+
+    def decide(self, case: Case) -> RateResult:
+        """Compare the rate with its target, exactly; with a confidence, only what is proven passes or fails."""
+        settings, certainty, ready = case.settings, case.certainty, case.ready
+        share: Share = getattr(case.findings.metrics, self._rate)
+        target: Fraction = getattr(settings, f"max_{self._rate}")
+        if not share.n:
+            return self._without_samples(target, ready=ready)
+        certified = settings.confidence is not None
+        within = Fraction(share.events, share.n) <= target
+        prove = certainty.proves_within if within else certainty.proves_above
+        proven = prove(share.events, share.n, float(target))
+        inconclusive = ready and certified and not proven
+        outcome: Outcome = "pass" if within else "fail"
+        if inconclusive:
+            outcome = "fail" if settings.inconclusive == "fail" else "skip"
+        unproven = not proven and (within or certified)
+        return RateResult(
+            id=self.id,
+            outcome=outcome if ready else "skip",
+            inconclusive=inconclusive,
+            events=share.events,
+            n=share.n,
+            value=share.value,
+            target=float(target),
+            bounds=bounds(share.events, share.n, certainty.confidence),
+            proven=proven,
+            samples_to_prove=certainty.samples_to_prove(share.events, float(target)) if unproven else None,
+            uncertain=case.findings.metrics.uncertain if self._rate == "underestimation" else 0,
+            sequential=certainty.sequential,
+        )
+
+    def _without_samples(self, target: Fraction, *, ready: bool) -> RateResult:
+        return RateResult(
+            id=self.id,
+            outcome="fail" if ready else "skip",
+            events=0,
+            n=0,
+            value=None,
+            target=float(target),
+            bounds=None,
+            proven=False,
+            samples_to_prove=None,
+        )
+
+    def words(self, result: RateResult, context: Context) -> str:
+        """The rate, what it is a share of, and what it proves."""
+        population = POPULATIONS[context.population][self._rate]
+        limit = f"(target <= {exact(result.limit * 100)} %)"
+        if not result.n:
+            return f"no data: nothing in {population} {limit}"
+        rate = f"{result.events}/{result.n} = {_percent(result)} of {population} {limit}"
+        judgement = f" {'INCONCLUSIVE' if result.inconclusive else result.outcome.upper()}"
+        if result.unjudged:
+            judgement = ""
+        return f"{rate}{judgement}, {_evidence(result)}{_uncertainty(result)}{NOT_JUDGED if result.unjudged else ''}"
+
+    def in_headline(self, result: RateResult) -> str:
+        """``82.6 % underestimated``."""
+        return f"{_percent(result) if result.n else 'no data'} {self._past_tense}"
+
+
+def _percent(result: RateResult) -> str:
+    return percent(Fraction(result.events, result.n), result.limit)
+
+
+def _evidence(result: RateResult) -> str:
+    """What a rate proves, in words."""
+    proven = "proven" if result.proven else "unproven"
+    if result.bounds is None:  # a report file of another program
+        return proven
+    sure = confidence_in_words(result.bounds.confidence)
+    upper, lower = (percent(bound, result.limit) for bound in (result.bounds.upper, result.bounds.lower))
+    if result.sequential:
+        words = f"{proven} ({sure}, at every look)"
+    elif result.is_within:
+        words = f"{proven}: true rate {'at most' if result.proven else 'may be up to'} {upper} ({sure})"
+    else:
+        words = f"{proven}: true rate {'at least' if result.proven else 'may be as low as'} {lower} ({sure})"
+    return words + more_needed(result.samples_to_prove, result.events, "it" if result.is_within else "the target met")
+
+
+def confidence_in_words(confidence: float) -> str:
+    """``95 %``."""
+    return f"{exact(Fraction(str(confidence)) * 100)} %"
+
+
+def more_needed(samples: int | None, events: int, claim: str = "it") -> str:
+    """How many samples would prove the ``claim``; nothing if none are needed, or none would do."""
+    if samples is None:
+        return ""
+    return f"; {plural(samples, 'sample')} with {plural(events, 'event')} would prove {claim}"
+
+
+def _uncertainty(result: RateResult) -> str:
+    if not result.uncertain:
+        return ""
+    cut = "1 was" if result.uncertain == 1 else f"{result.uncertain} were"
+    return f"; {result.events - result.uncertain} to {result.events}, as {cut} cut off below the prediction"
+
+
+UNDERESTIMATION = RateCheck("underestimation", "underestimated")
+TRUNCATION = RateCheck("truncation", "truncated")

@@ -1,0 +1,226 @@
+"""What the replayed estimator comes to, beside what was recorded and beside the estimator that it is to replace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from msgspec import Meta, Struct
+
+from pytest_token_telemetry.analysis.evidence import Bounds
+from pytest_token_telemetry.analysis.metrics import Share, metrics
+from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Difference, Quantity, Rate
+from pytest_token_telemetry.analysis.populations import judged
+from pytest_token_telemetry.analysis.replayed import (
+    Paired,
+    PredictionRatio,
+    cut_offs,
+    difference_bounds,
+    mid_p,
+    most_changed,
+    paired,
+    prediction_ratio,
+    with_estimates,
+)
+from pytest_token_telemetry.samples import UNKNOWN
+
+if TYPE_CHECKING:
+    from pytest_token_telemetry.analysis.metrics import Metrics
+    from pytest_token_telemetry.analysis.populations import Judged
+    from pytest_token_telemetry.gate.findings import Findings
+    from pytest_token_telemetry.replay.run import Estimates
+    from pytest_token_telemetry.samples import Integers, Mask, Samples
+    from pytest_token_telemetry.settings import Settings
+
+CHANGED_SHOWN = 10
+
+Flip = Literal["newly underestimated", "newly safe"]
+"""What becomes of a call with another estimator."""
+
+
+class EstimatorFigures(Struct, frozen=True):
+    """What one estimator's predictions come to."""
+
+    underestimation: Share
+    truncation: Share
+    waste_p50: Quantity | None
+    waste_p90: Quantity | None
+
+    def __post_init__(self) -> None:
+        if (self.waste_p50 is None) != (self.waste_p90 is None):
+            raise ValueError("one of waste_p50 and waste_p90 is missing")
+        if (self.waste_p50 or 0) > (self.waste_p90 or 0) * (1 + 1e-9):
+            raise ValueError("waste_p50 is more than waste_p90")
+
+
+class WrongAnswer(Struct, frozen=True):
+    """An answer of the estimator that is no prediction. Both texts are untrusted."""
+
+    source: str
+    reason: str
+
+
+class ChangedSample(Struct, frozen=True):
+    """A sample for which two estimators differ much. Its texts are untrusted."""
+
+    source: str
+    category: str | None
+    base_predicted: Count
+    head_predicted: Count
+    output_tokens: Count
+    change: Flip | None
+
+
+class BaseComparison(Struct, frozen=True, kw_only=True):
+    """The estimator beside the one that it is to replace, on the calls that both can replay."""
+
+    estimator: str
+    calls: Count
+    cannot: Count
+    """Calls that the base said it cannot replay."""
+    wrong: Count
+    """Answers of the base that were no prediction."""
+    errors: Annotated[tuple[WrongAnswer, ...], ROWS]
+    """The first of those."""
+    base: EstimatorFigures
+    head: EstimatorFigures
+    underestimated: Paired
+    difference: Difference | None
+    """Of the two rates; above 0, the new estimator is worse."""
+    bounds: Bounds | None
+    """On that difference."""
+    p: Rate
+    """How likely as uneven a change is if both underestimate as often (McNemar's exact test, mid-p)."""
+    predictions: PredictionRatio
+    changed: Annotated[tuple[ChangedSample, ...], Meta(max_length=100)]
+    """Those that changed most: first those that are newly underestimated or newly safe."""
+
+
+class ReplayReport(Struct, frozen=True, kw_only=True):
+    """What an estimator would have predicted for the recorded calls."""
+
+    estimator: str
+    source: str | None
+    """Where it is defined, as ``file:line``, if Python knows."""
+    calls: Count
+    replayed: Count
+    cannot: Count
+    """Calls that the estimator said it cannot replay."""
+    wrong: Count
+    """Answers that were no prediction."""
+    errors: Annotated[tuple[WrongAnswer, ...], ROWS]
+    """The first of those."""
+    recorded: EstimatorFigures
+    """Of the same calls with the predictions of their time."""
+    figures: EstimatorFigures
+    """With the estimator's."""
+    with_budget: Count
+    """Calls for which the estimator picked a budget."""
+    would_truncate: Count
+    """Of those: the output would not have fitted into it."""
+    unknown: Count
+    """Of those: the call was truncated, and would have had more room."""
+    base: BaseComparison | None
+
+    def __post_init__(self) -> None:
+        if self.replayed + self.cannot + self.wrong != self.calls:
+            raise ValueError("calls is not the number of answers")
+        if self.would_truncate + self.unknown > self.with_budget or self.with_budget > self.replayed:
+            raise ValueError("with_budget is not what its parts say")
+
+
+def replay_report(findings: Findings) -> ReplayReport | None:
+    """What the replay comes to; ``None`` if there was none."""
+    replayed, settings = findings.replayed, findings.settings
+    if replayed is None:
+        return None
+    replay = replayed.replay
+    recorded = judged(replayed.recorded, settings.population, settings.under_multiplier)
+    return ReplayReport(
+        estimator=replay.estimator,
+        source=replay.source,
+        calls=replayed.calls,
+        replayed=len(replayed.rows),
+        cannot=replay.head.cannot,
+        wrong=replay.head.wrong,
+        errors=_errors(findings, replay.head),
+        recorded=_figures(metrics(replayed.recorded, recorded)),
+        figures=_figures(findings.metrics),
+        with_budget=int(np.count_nonzero(replayed.cut.with_budget)),
+        would_truncate=int(np.count_nonzero(replayed.cut.would)),
+        unknown=int(np.count_nonzero(replayed.cut.unknown)),
+        base=None
+        if replay.base is None or replay.base_estimator is None
+        else _comparison(findings, replay.base_estimator, replay.base),
+    )
+
+
+def _comparison(findings: Findings, estimator: str, base: Estimates) -> BaseComparison:
+    replayed, settings = findings.replayed, findings.settings
+    assert replayed is not None  # noqa: S101 - asked for only then
+    both = np.flatnonzero(base.predicted_output_tokens[replayed.rows] != UNKNOWN)
+    rows = replayed.rows[both]
+    recorded = replayed.recorded.take(both)
+    old, old_judged = _with(recorded, base, rows, settings)
+    new, new_judged = _with(recorded, replayed.replay.head, rows, settings)
+    at_risk = old_judged.at_risk | new_judged.at_risk
+    counts = paired(old_judged.underestimated[at_risk], new_judged.underestimated[at_risk])
+    old_predicted, new_predicted = old.predicted_output_tokens, new.predicted_output_tokens
+    changed = (
+        ChangedSample(
+            source=findings.place(recorded, row),
+            category=recorded.category.name(row),
+            base_predicted=int(old_predicted[row]),
+            head_predicted=int(new_predicted[row]),
+            output_tokens=int(recorded.output_tokens[row]),
+            change=_change(bool(old_judged.underestimated[row]), bool(new_judged.underestimated[row])),
+        )
+        for row in _most_changed(old, new, old_judged.underestimated, new_judged.underestimated)
+    )
+    return BaseComparison(
+        estimator=estimator,
+        calls=len(rows),
+        cannot=base.cannot,
+        wrong=base.wrong,
+        errors=_errors(findings, base),
+        base=_figures(metrics(old, old_judged)),
+        head=_figures(metrics(new, new_judged)),
+        underestimated=counts,
+        difference=counts.difference,
+        bounds=difference_bounds(counts),
+        p=mid_p(counts),
+        predictions=prediction_ratio(old_predicted, new_predicted),
+        changed=tuple(changed),
+    )
+
+
+def _most_changed(old: Samples, new: Samples, before: Mask, now: Mask) -> list[int]:
+    """The rows to show: newly underestimated, then newly safe, then others, and those that changed most of each."""
+    found: list[int] = []
+    for kind in (now & ~before, before & ~now, now == before):
+        rows = np.flatnonzero(kind)
+        predicted = old.predicted_output_tokens[rows], new.predicted_output_tokens[rows]
+        found += [int(rows[row]) for row, _ in most_changed(*predicted, CHANGED_SHOWN - len(found))]
+    return found
+
+
+def _errors(findings: Findings, estimates: Estimates) -> tuple[WrongAnswer, ...]:
+    every = findings.reading.samples
+    return tuple(WrongAnswer(findings.place(every, row), reason) for row, reason in estimates.errors)
+
+
+def _with(recorded: Samples, estimates: Estimates, rows: Integers, settings: Settings) -> tuple[Samples, Judged]:
+    """The ``recorded`` calls with what an estimator says of them, and which of them count."""
+    cut = cut_offs(recorded, estimates.budget_tokens[rows])
+    samples = with_estimates(recorded, estimates.predicted_output_tokens[rows], estimates.budget_tokens[rows], cut)
+    return samples, judged(samples, settings.population, settings.under_multiplier).without_attempts(cut.unknown)
+
+
+def _change(before: bool, now: bool) -> Flip | None:
+    if before == now:
+        return None
+    return "newly underestimated" if now else "newly safe"
+
+
+def _figures(figures: Metrics) -> EstimatorFigures:
+    return EstimatorFigures(figures.underestimation, figures.truncation, figures.waste.p50, figures.waste.p90)

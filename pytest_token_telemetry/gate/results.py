@@ -1,0 +1,178 @@
+"""What a check decides: its outcome with its figure. A report file holds it by these keys, ``kind`` among them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from pytest_token_telemetry.analysis.drift import Trend
+from pytest_token_telemetry.analysis.evidence import Bounds
+from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Names, Quantity, Rate
+
+Outcome = Literal["pass", "fail", "skip", "warn"]
+
+CheckId: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9]{1,20}::[a-z0-9-]{1,40}$(?!\n)")]
+"""Python's ``$`` alone would let a line end after it."""
+
+_ROUNDING = 1e-9
+"""Two ways to divide whole numbers differ by less."""
+
+_SHORTENED = Fraction(1, 10**12)
+"""A target of very many digits is written as the floating point number next to it."""
+
+
+class Result(Struct, frozen=True, kw_only=True, tag_field="kind", tag="other"):
+    """How a check ended. As ``other`` it is that of a check that this version does not know."""
+
+    id: CheckId
+    outcome: Outcome
+    inconclusive: bool = False
+    """True if it is neither passed nor failed, because a proof was asked for and there is none."""
+    for_unready: bool = False
+    """True if it fails only because the data is not ready, and the checks that say so do not take part."""
+
+    @property
+    def exceeded(self) -> bool:
+        """True if the figure is on the wrong side of its target, and not just unproven."""
+        return self.outcome == "fail" and not self.inconclusive
+
+    @property
+    def unjudged(self) -> bool:
+        """True if there was no looking at the target, as the data is not ready or says too little."""
+        return self.for_unready or (self.outcome == "skip" and not self.inconclusive)
+
+    @property
+    def misses(self) -> bool:
+        """True if the figure cannot be that of a check that passed."""
+        return False
+
+
+class RateResult(Result, frozen=True, kw_only=True, tag="rate"):
+    """A rate against its target, and what it proves."""
+
+    events: Count
+    n: Count
+    value: Rate | None
+    target: Rate
+    bounds: Bounds | None
+    proven: bool
+    """True if there is no doubt, at the stated confidence, on which side of the target the true rate is."""
+    samples_to_prove: Count | None
+    """How many samples with as many events would prove an unproven rate to be within its target."""
+    uncertain: Count = 0
+    """Events that may be none: calls that were truncated before their prediction was reached."""
+    sequential: bool = False
+    """True if the proof holds at every look at a file that grows."""
+
+    def __post_init__(self) -> None:
+        if self.events > self.n:
+            raise ValueError("events is more than n")
+        if (self.value is None) != (self.n == 0) or abs((self.value or 0) - self.events / (self.n or 1)) > _ROUNDING:
+            raise ValueError("value is not events of n")
+        if self.uncertain > self.events:
+            raise ValueError("uncertain is more than events")
+
+    @property
+    def limit(self) -> Fraction:
+        """The target, as the decimal number that it was written as."""
+        return Fraction(str(self.target))
+
+    @property
+    def is_within(self) -> bool:
+        """True if the rate is at most its target, compared exactly."""
+        return Fraction(self.events, self.n) <= self.limit
+
+    @property
+    def misses(self) -> bool:
+        """True without samples, or above the target."""
+        return self.n == 0 or Fraction(self.events, self.n) > self.limit + _SHORTENED
+
+
+class RatioResult(Result, frozen=True, kw_only=True, tag="ratio"):
+    """A ratio's P90 against its target, and what the calls at or above the target prove about it."""
+
+    n: Count
+    value: Quantity | None
+    target: Quantity
+    upper_limit: bool = False
+    """True if the value rests on calls that were truncated, whose real ratio is lower."""
+    events: Count = 0
+    """Calls at or above the target: at most every tenth may be."""
+    bounds: Bounds | None = None
+    """On the share of such calls."""
+    proven: bool = False
+    samples_to_prove: Count | None = None
+
+    def __post_init__(self) -> None:
+        if self.events > self.n:
+            raise ValueError("events is more than n")
+
+    @property
+    def limit(self) -> Fraction:
+        """The target, as the decimal number that it was written as."""
+        return Fraction(str(self.target))
+
+    @property
+    def is_within(self) -> bool:
+        """True if the value is below its target."""
+        return self.value is not None and self.value < self.target
+
+    @property
+    def misses(self) -> bool:
+        """True unless the value is below its target."""
+        return not self.is_within
+
+
+class CountResult(Result, frozen=True, kw_only=True, tag="count"):
+    """A count against its target."""
+
+    value: Count
+    target: Count
+    missing: Count
+
+    @property
+    def misses(self) -> bool:
+        """True if the count is too small."""
+        return self.missing > 0 or self.value < self.target
+
+
+class CoverageResult(Result, frozen=True, kw_only=True, tag="coverage"):
+    """The required values that occur, all that are required, and those that do not occur. Untrusted."""
+
+    value: Names
+    target: Names
+    missing: Names
+    counts: Annotated[tuple[Count, ...], ROWS] = ()
+    """Successful samples of each value, in its order."""
+
+    def __post_init__(self) -> None:
+        if not set(self.missing) <= set(self.target):
+            raise ValueError("missing is not part of target")
+        if set(self.value) != set(self.target) - set(self.missing):
+            raise ValueError("value is not target without missing")
+        if self.counts and len(self.counts) != len(self.value):
+            raise ValueError("counts is not of value")
+
+    @property
+    def misses(self) -> bool:
+        """True if a value is missing."""
+        return bool(self.missing)
+
+
+class DriftResult(Result, frozen=True, kw_only=True, tag="drift"):
+    """How likely as much change is by chance."""
+
+    p: Rate | None
+    adjusted_p: Rate | None
+    """Adjusted for the other drift checks (Holm)."""
+    finding: Trend | Literal["no-baseline"]
+
+    @property
+    def misses(self) -> bool:
+        """True unless the calls are steady."""
+        return self.finding != "steady"
+
+
+AnyResult: TypeAlias = RateResult | RatioResult | CountResult | CoverageResult | DriftResult | Result

@@ -1,0 +1,132 @@
+"""Judge what was read by the settings: figures and targets into results, results into the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace as replace_fields
+
+from pytest_token_telemetry.analysis.evidence import CONFIDENCE, Certainty
+from pytest_token_telemetry.analysis.tuning import tune
+from pytest_token_telemetry.gate.check import Case
+from pytest_token_telemetry.gate.checks import CHECK_BY_ID, checks_of
+from pytest_token_telemetry.gate.collecting import plan
+from pytest_token_telemetry.gate.drift_report import drift_report
+from pytest_token_telemetry.gate.findings import find
+from pytest_token_telemetry.gate.replay_report import replay_report
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pytest_token_telemetry.analysis.tuning import Tuning
+    from pytest_token_telemetry.gate.collecting import Plan
+    from pytest_token_telemetry.gate.findings import Findings, Past
+    from pytest_token_telemetry.gate.results import Result
+    from pytest_token_telemetry.past.history import PastVerdict
+    from pytest_token_telemetry.settings import Settings
+    from pytest_token_telemetry.sources.reading import Reading
+
+Conclusion = Literal["pass", "tune", "not-ready", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the gate decided, and the findings that it rests on."""
+
+    conclusion: Conclusion
+    results: tuple[Result, ...]
+    """Of the checks that were not deselected."""
+    deselected: tuple[str, ...]
+    """The ids of those that were."""
+    unready: tuple[Result, ...]
+    """The readiness checks that are not met, deselected or not."""
+    plan: Plan
+    tuning: Tuning | None
+    """Advice, if the verdict is TUNE or it was asked for."""
+    case: Case
+    """What it rests on."""
+    history: tuple[PastVerdict, ...] | None
+    """Earlier sessions, the oldest first."""
+
+
+def judge(
+    reading: Reading, settings: Settings, past: Past, selected: Collection[str] = frozenset(CHECK_BY_ID)
+) -> Judgement:
+    """Decide on ``reading``.
+
+    Args:
+        reading: samples, and what else the sources hold.
+        settings: targets and requirements.
+        past: what the samples are held against: an estimator's answers, a baseline, earlier verdicts.
+        selected: ids of the checks that take part. Tier 1 is judged on ready data only, even if the readiness checks
+            do not take part, and without all readiness and Tier 1 checks no verdict is a PASS.
+    """
+    findings = find(reading, settings, past.replay)
+    certainty = certainty_of(settings)
+    case = Case(findings, replay_report(findings), drift_report(reading, settings, past), certainty)
+    checks = checks_of(replay=case.replay is not None, baseline=case.drift is not None)
+    readiness = [check.decide(case) for check in checks if check.tier == "readiness"]
+    unready = tuple(result for result in readiness if result.outcome != "pass")
+    case = replace(case, ready=not unready)
+    tiers = [check.decide(case) for check in checks if check.tier != "readiness"]
+    every = [*readiness, *tiers]
+    kept = [result for result in every if result.id in selected]
+    deselected = tuple(result.id for result in every if result.id not in selected)
+    if unready:
+        kept = _as_not_ready(kept, settings.not_ready)
+    conclusion = _conclusion(kept, deselected, ready=not unready)
+    return Judgement(
+        conclusion=conclusion,
+        results=tuple(kept),
+        deselected=deselected,
+        unready=unready,
+        plan=plan(findings, every, certainty),
+        tuning=_tuning(findings) if conclusion == "tune" or settings.tuning is not None else None,
+        case=case,
+        history=past.history,
+    )
+
+
+def certainty_of(settings: Settings) -> Certainty:
+    """How sure a proof must be: as set, and for mere information 95 %."""
+    return Certainty(CONFIDENCE if settings.confidence is None else float(settings.confidence), settings.sequential)
+
+
+def _as_not_ready(kept: list[Result], policy: str) -> list[Result]:
+    """The results as they end when the data is not ready.
+
+    If the checks that say so do not take part, those that could not be judged for it fail in their place: data that is
+    not ready never ends in success because of a selection.
+    """
+    if policy == "skip":
+        return [replace_fields(result, outcome="skip") if result.outcome == "fail" else result for result in kept]
+    if any(result.outcome == "fail" for result in kept):
+        return kept
+    return [
+        replace_fields(result, outcome="fail", for_unready=True) if result.outcome == "skip" else result
+        for result in kept
+    ]
+
+
+def _conclusion(kept: list[Result], deselected: tuple[str, ...], *, ready: bool) -> Conclusion:
+    outcomes = {result.outcome for result in kept}
+    if not ready and outcomes & {"fail", "skip"}:
+        return "not-ready"
+    if any(result.exceeded for result in kept):
+        return "tune"
+    if any(result.inconclusive for result in kept):
+        return "inconclusive"
+    if any(CHECK_BY_ID[id].decides for id in deselected):
+        return "inconclusive"
+    return "pass"
+
+
+def _tuning(findings: Findings) -> Tuning:
+    return tune(
+        findings.samples,
+        findings.judged,
+        findings.labels,
+        under_multiplier=findings.settings.under_multiplier,
+        max_waste_p90=findings.settings.max_waste_p90,
+    )

@@ -1,0 +1,226 @@
+"""What a user wrote for a setting, read into a value or refused with one sentence.
+
+Every reader takes the text as written and raises ``ValueError`` with the rest of a sentence that begins with the
+setting's name. Rates and limits become exact fractions, because ``7 / 100 * 100 <= 7.0`` is false in floating point.
+"""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from fractions import Fraction
+
+    from pytest_token_telemetry.importing import Location
+
+_DECIMAL = r"\d{1,9}(?:\.\d{1,15})?|\.\d{1,15}"
+"""Few enough digits that every value can be shown exactly."""
+
+_NAME = r"\w[\w .+/-]*"
+"""A name that may stand in any report as it is: nothing in it is markup anywhere."""
+
+
+def _decimal(text: str) -> Fraction | None:
+    from fractions import Fraction
+
+    return Fraction(text) if re.fullmatch(_DECIMAL, text, re.ASCII) else None
+
+
+def rate(text: str) -> Fraction:
+    """``5%`` or ``0.05``: a rate from 0 to 1."""
+    body, percent = text.strip(), False
+    if body.endswith("%"):
+        body, percent = body[:-1].rstrip(), True
+    number = _decimal(body)
+    if number is None:
+        raise ValueError(f"{text!r} is not a rate (write 0.025 or 2.5%)")
+    value = number / 100 if percent else number
+    if value > 1:
+        raise ValueError(f"{text!r} is more than 100% (write 0.05 or 5%)")
+    if value == 1 and not percent:
+        raise ValueError(f"{text!r} can be meant as 1% or as 100% (write one of them)")
+    return value
+
+
+def ratio(text: str) -> Fraction:
+    """``3`` or ``3x``: a limit above 0."""
+    number = _decimal(text.strip().removesuffix("x").rstrip())
+    if number is None or number == 0:
+        raise ValueError(f"{text!r} is not a ratio above 0 (write 3 or 3x)")
+    return number
+
+
+def confidence(text: str) -> Fraction:
+    """``0.95`` or ``95%``: from 0.5 up to but not including 1."""
+    try:
+        value = rate(text)
+    except ValueError:
+        value = None
+    if value is None or value < 0.5 or float(value) >= 1.0:
+        raise ValueError(f"{text!r} is not a confidence from 0.5 to below 1 (write 0.95 or 95%)")
+    return value
+
+
+def switch(text: str) -> bool:
+    """``true`` or ``false``."""
+    try:
+        return {"true": True, "false": False}[text.strip().lower()]
+    except KeyError:
+        raise ValueError(f"{text!r} is neither true nor false") from None
+
+
+def multiplier(text: str) -> Fraction:
+    """``1.1``: above 0, at most 10, with at most six decimals, so that products stay exact in 64 bits."""
+    number = _decimal(text.strip())
+    if number is None or not 0 < number <= 10:
+        raise ValueError(f"{text!r} is not a multiplier above 0 and up to 10 (write 1.1)")
+    if 10**6 % number.denominator:
+        raise ValueError(f"{text!r} has more than six decimals (write 1.1)")
+    return number
+
+
+def count(at_least: int) -> Callable[[str], int]:
+    """A reader of whole numbers that are not below ``at_least``."""
+
+    def read(text: str) -> int:
+        digits = text.strip()
+        if not re.fullmatch(r"\d{1,9}", digits, re.ASCII) or int(digits) < at_least:
+            raise ValueError(f"{text!r} is not a whole number from {at_least} to 999999999")
+        return int(digits)
+
+    return read
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A reader that takes one of ``choices``."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``implementation,tests,docs``: distinct names in lower case; nothing means none."""
+    found = _distinct(text)
+    for name in found:
+        if not re.fullmatch(_NAME, name):
+            raise ValueError(f"{name!r} is not a plain name (write letters, digits, blanks and any of _ . + / -)")
+    return found
+
+
+def buckets(text: str) -> tuple[str, ...]:
+    """``1,2-5,6+``: some of the deliverable buckets; nothing means none."""
+    from pytest_token_telemetry.sample import BUCKETS
+
+    found = _distinct(text)
+    for name in found:
+        if name not in BUCKETS:
+            raise ValueError(f"{name!r} is not a deliverable bucket (they are {', '.join(BUCKETS)})")
+    return found
+
+
+def _distinct(text: str) -> tuple[str, ...]:
+    found = [name.strip().lower() for name in text.split(",")] if text.strip() else []
+    if "" in found:
+        raise ValueError(f"{text!r} has an empty name (write a,b,c)")
+    if len(set(found)) < len(found):
+        raise ValueError(f"{text!r} names one twice")
+    return tuple(found)
+
+
+def alias(text: str) -> tuple[str, str]:
+    """``documentation=docs``: a spelling and the category that it is folded into, both in lower case."""
+    spelling, equals, category = (part.strip().lower() for part in text.partition("="))
+    if not (spelling and equals and category) or "=" in category:
+        raise ValueError(f"{text!r} is not an alias (write documentation=docs)")
+    return spelling, category
+
+
+def glob(text: str) -> str:
+    """``*.log`` (a file's name) or ``logs/*.txt`` (its path below the directory)."""
+    pattern = text.strip()
+    if not pattern or pattern.startswith("/"):
+        raise ValueError(f"{text!r} is not a pattern for paths below the directory (write *.log)")
+    return pattern
+
+
+def matches(path: str, patterns: Iterable[str]) -> bool:
+    """True if ``path``, relative with '/', matches one of ``patterns``: by its name, unless a pattern has a '/'."""
+    of_name, of_path = _compiled(tuple(patterns))
+    return of_name(path.rpartition("/")[2]) is not None or of_path(path) is not None
+
+
+_Match: TypeAlias = "Callable[[str], re.Match[str] | None]"
+
+
+@lru_cache
+def _compiled(patterns: tuple[str, ...]) -> tuple[_Match, _Match]:
+    """What matches names, and what matches paths."""
+    of_names = [translate(pattern) for pattern in patterns if "/" not in pattern]
+    of_paths = [translate(pattern) for pattern in patterns if "/" in pattern]
+    return tuple(re.compile("|".join(found) or "(?!)").match for found in (of_names, of_paths))  # type: ignore[return-value] # two
+
+
+def estimator(text: str) -> Location:
+    """``package.module:callable``, or ``path/to/checkout::package.module:callable``."""
+    from pytest_token_telemetry.importing import location
+
+    return location(text)
+
+
+def log_level(text: str) -> int:
+    """``INFO`` or ``20``."""
+    import logging
+
+    name = text.strip().upper()
+    levels = logging.getLevelNamesMapping()
+    if name in levels:
+        return levels[name]
+    if re.fullmatch(r"\d{1,3}", name, re.ASCII):
+        return int(name)
+    raise ValueError(f"{text!r} is not a log level (write INFO or 20)")
+
+
+def path(text: str) -> str:
+    """A path, not yet resolved."""
+    if not text.strip() or "\0" in text:
+        raise ValueError(f"{text!r} is not a path")
+    return text
+
+
+def jobs(text: str) -> int | None:
+    """How many processes; ``None`` for as many as are worth it.
+
+    Raises:
+        ValueError: as above.
+    """
+    if text.strip() == "auto":
+        return None
+    try:
+        return count(1)(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, and not auto") from None
+
+
+def executor(text: str) -> str | Location:
+    """``dask://host:port``, as ``host:port``, or the place of what makes an executor.
+
+    Raises:
+        ValueError: as above.
+    """
+    if text.startswith("dask://"):
+        address = text.removeprefix("dask://")
+        if not re.fullmatch(r"[A-Za-z0-9.-]+:\d{1,5}|\[[0-9A-Fa-f:.]+\]:\d{1,5}", address, re.ASCII):
+            raise ValueError(f"{text!r} is not the address of a scheduler (write dask://host:8786)")
+        return address
+    try:
+        return estimator(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an executor (write dask://host:8786, or package.module:callable)") from None

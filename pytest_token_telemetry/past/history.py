@@ -1,0 +1,155 @@
+"""The history file, ``token-telemetry-history/1``: one line of JSON for each session, appended when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+import msgspec
+
+from pytest_token_telemetry.analysis.number_ranges import Rate
+from pytest_token_telemetry.past import Events, KeptCount, PastError
+from pytest_token_telemetry.writing import reason
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_token_telemetry.analysis.metrics import Share
+
+SHOWN = 10
+"""Sessions that reports show."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastVerdict:
+    """An earlier session, as reports show it. Its texts are untrusted."""
+
+    time: str
+    """When it ended, in UTC."""
+    verdict: Literal["pass", "tune", "not-ready", "inconclusive"]
+    samples: KeptCount
+    underestimation: Rate | None
+    """As a fraction of 1; ``None`` if no sample was judged. So is ``truncation``."""
+    truncation: Rate | None
+    commit: str | None = None
+
+
+class _Line(msgspec.Struct, kw_only=True):
+    """A session in the file. Keys that later versions add are passed over."""
+
+    schema: Literal["token-telemetry-history/1"]
+    time: str
+    verdict: Literal["pass", "tune", "not-ready", "inconclusive"]
+    samples: KeptCount
+    underestimation: Events
+    truncation: Events
+    commit: str | None = None
+
+
+def read(path: Path) -> tuple[PastVerdict, ...]:
+    """Read the last `SHOWN` sessions at ``path``, the oldest first; none if there is no file.
+
+    A last line that was cut off is passed over: the session that wrote it was killed.
+
+    Raises:
+        PastError: the file is something else.
+    """
+    past: deque[PastVerdict] = deque(maxlen=SHOWN)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                found = _session(line)
+                if found is not None:
+                    past.append(found)
+                elif line.strip() and not is_cut_off(line):
+                    raise PastError(f"has no session in line {number} (name another file)")
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise PastError(f"cannot be read: {reason(error)}") from None
+    return tuple(past)
+
+
+def append(path: Path, verdict: str, samples: int, underestimation: Share, truncation: Share) -> None:
+    """Append this session to the history at ``path``.
+
+    Args:
+        path: the file; it and its directory are made if they are not there.
+        verdict: how the session ended, as reports for programs write it.
+        samples: how many were read.
+        underestimation: events among the samples that were judged.
+        truncation: events among the attempts.
+
+    Raises:
+        PastError: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            _end_last_line(file)
+            file.write(render(verdict, samples, underestimation, truncation).encode())
+    except OSError as error:
+        raise PastError(f"could not be written: {reason(error)}") from None
+
+
+def render(verdict: str, samples: int, underestimation: Share, truncation: Share) -> str:
+    """This session as a line, with the time and the commit under test."""
+    record = {
+        "schema": _SCHEMA,
+        "time": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "verdict": verdict,
+        "samples": samples,
+        "underestimation": [underestimation.events, underestimation.n],
+        "truncation": [truncation.events, truncation.n],
+        "commit": next((commit for name in _COMMIT if (commit := os.environ.get(name))), None),
+    }
+    return json.dumps(record) + "\n"
+
+
+_SCHEMA = "token-telemetry-history/1"
+
+_HEAD = f'{{"schema": "{_SCHEMA}"'.encode()
+"""How every line begins."""
+
+_COMMIT = ("GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT", "BITBUCKET_COMMIT", "BUILD_SOURCEVERSION")
+"""Where GitHub, GitLab, Jenkins, Bitbucket and Azure say which commit they test."""
+
+_LONGEST_LINE = 1 << 16
+"""Bytes that no line of ours comes near."""
+
+
+def is_cut_off(line: bytes) -> bool:
+    """True if ``line`` is the beginning of a session, without its end."""
+    begins = line.startswith(_HEAD) or _HEAD.startswith(line)
+    return begins and not line.endswith(b"\n") and _session(line) is None
+
+
+def _end_last_line(file: BinaryIO) -> None:
+    """Remove a last line that was cut off, as the session that wrote it was killed; end any other."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - _LONGEST_LINE, 0))
+    last = file.read().rpartition(b"\n")[2]
+    if is_cut_off(last) and len(last) < _LONGEST_LINE:
+        file.truncate(size - len(last))
+    elif last:
+        file.write(b"\n")
+
+
+def _session(line: bytes) -> PastVerdict | None:
+    """The session that ``line`` holds, its texts cut to a length that fits a table; ``None`` if it holds none."""
+    try:
+        record = msgspec.convert(json.loads(line), _Line)
+        return PastVerdict(
+            time=record.time[:32],
+            verdict=record.verdict,
+            samples=record.samples,
+            underestimation=record.underestimation.share.value,
+            truncation=record.truncation.share.value,
+            commit=record.commit and record.commit[:64],
+        )
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,201 @@
+"""The recording in one process that runs tests: each test's markers, log lines, output and limits."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_token_telemetry import settings
+from pytest_token_telemetry.recording.capture import Capture
+from pytest_token_telemetry.recording.fixture import LIMITS, Marker, TokenTelemetry
+from pytest_token_telemetry.recording.tape import ATTRIBUTE, RUNNING, Rest, Tape
+from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
+from pytest_token_telemetry.settings import ROOT
+from pytest_token_telemetry.text import percent
+from pytest_token_telemetry.writing import reason
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytest_token_telemetry.analysis.metrics import Metrics, Share
+    from pytest_token_telemetry.analysis.populations import Population
+    from pytest_token_telemetry.sample import Sample
+
+RECORDING_SESSION = pytest.StashKey["RecordingSession"]()
+
+
+def start(config: pytest.Config) -> RecordingSession:
+    """The recording of this process, begun if it has not been.
+
+    Raises:
+        pytest.UsageError: a setting is malformed, or the file to record to cannot be written.
+    """
+    recording = config.stash.get(RECORDING_SESSION, None)
+    if recording is None:
+        recording = config.stash[RECORDING_SESSION] = RecordingSession(config)
+        config.pluginmanager.register(recording, "token-telemetry-recording")
+    return recording
+
+
+class RecordingSession:
+    """Hooks around each test."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._level: int = settings.read_one(config, "capture_level")
+        self._levels = ExitStack()
+        self._captures: bool | None = settings.read_one(config, "capture_logs")
+        self._deselected = 0
+        self._marker = Marker()
+        self._shown_of = ""
+        self._shown: list[str] = []
+        self._is_in_test = False
+        self.tape = Tape(_writer(config))
+        self._capture = Capture(self.tape)
+        self.fixture = TokenTelemetry(self.tape, self._capture, lambda: config.stash.get(RUNNING, None), self._metrics)
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Count the tests that do not run."""
+        self._deselected += sum(not item.nodeid.startswith(f"{ROOT}::") for item in items)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Begin with a test, or with another attempt at it."""
+        self.tape.begin_test()
+        self._capture.begin_test()
+        refused = ""
+        try:
+            self._marker = Marker.of(item)
+        except (TypeError, ValueError) as error:
+            self._marker, refused = Marker(), str(error)
+        if self._is_capturing:
+            self._lower_level()
+        else:
+            self._capture.stop_listening()
+        self._listen()
+        result = yield
+        if refused:  # only now, so that every other plugin has begun what it will end in the teardown
+            pytest.fail(refused, pytrace=False)
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self) -> Generator[None, object, object]:
+        """Catch what the test logs."""
+        self._is_in_test = True
+        self._listen()
+        try:
+            return (yield)
+        finally:
+            self._is_in_test = False
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
+        """Catch what its fixtures log at their end."""
+        self._listen()
+        try:
+            return (yield)
+        finally:
+            self._levels.close()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Fail the test on its own limits, and let its report carry what was recorded."""
+        report = yield
+        if self._is_capturing and (report.when != "setup" or not report.passed):
+            # What was logged in the setup waits for the call: the test may record that call by itself.
+            self._capture.take_logged()
+            self._take_printed(report)
+        is_whole = report.when == "call" and not self._is_in_test  # not of a subtest
+        if is_whole and report.passed and self._marker.limits and not hasattr(report, "wasxfail"):
+            exceeded = self._exceeded()
+            if exceeded:
+                report.outcome, report.longrepr = "failed", exceeded
+        self.tape.attach(report)
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Know that what ``report`` carries is on its way."""
+        self.tape.told(report)
+        if self._is_in_test and self._is_capturing:  # it is of a subtest, and alone has what that printed
+            self._take_printed(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """On a worker, send what no report has carried."""
+        output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
+        if output is not None:
+            output[ATTRIBUTE] = self.rest()
+
+    def pytest_unconfigure(self) -> None:
+        """Leave the root logger as it was."""
+        self._capture.stop_listening()
+
+    def rest(self) -> Rest:
+        """What no report has carried: of a thread that goes on after the last test, for one."""
+        self._capture.take_logged()
+        return Rest(cut=self.tape.rest(), deselected=self._deselected)
+
+    @property
+    def _is_capturing(self) -> bool:
+        if self._captures is None:
+            return settings.is_on(self._config, settings.GATE) or bool(self._marker.limits)
+        return self._captures
+
+    def _listen(self) -> None:
+        if self._is_capturing:
+            self._capture.listen()  # again, as the phase before may have replaced the root logger's handlers
+
+    def _lower_level(self) -> None:
+        """Have the root logger pass what is captured, until the test ends or sets its level to something else."""
+        root = logging.getLogger()
+        before, lowered = root.level, min(root.level, self._level)
+        root.setLevel(lowered)
+        self._levels.callback(lambda: root.setLevel(before) if root.level == lowered else None)
+
+    def _take_printed(self, report: pytest.TestReport) -> None:
+        """Record what no report has shown before: that of another attempt repeats what those before it printed."""
+        shown = self._shown if self._shown_of == report.nodeid else []
+        for stream in ("stdout", "stderr"):
+            for title, text in report.sections:
+                if title.startswith(f"Captured {stream} ") and not any(text is each for each in shown):
+                    self._capture.take_printed(stream, text)
+        self._shown_of, self._shown = report.nodeid, [text for _, text in report.sections]
+
+    def _metrics(self, samples: tuple[Sample, ...], population: Population | None) -> Metrics:
+        from pytest_token_telemetry.analysis.metrics import metrics
+        from pytest_token_telemetry.analysis.populations import judged
+        from pytest_token_telemetry.samples import columns_of
+
+        columns = columns_of(samples)
+        chosen = population or settings.read_one(self._config, "population")
+        return metrics(columns, judged(columns, chosen, settings.read_one(self._config, "under_multiplier")))
+
+    def _exceeded(self) -> str:
+        """What the test's samples say against its limits, in one sentence each."""
+        figures = self._metrics(self.fixture.samples, None)
+        sentences = []
+        for name, limit in self._marker.limits.items():
+            share: Share = getattr(figures, name.removeprefix("max_"))
+            if not share.n:
+                sentences.append(f"token_telemetry: {name}: the test recorded nothing to judge")
+            elif (rate := Fraction(share.events, share.n)) > limit:
+                found = f"{share.events}/{share.n} = {percent(rate, limit)} {LIMITS[name]}"
+                sentences.append(f"token_telemetry: {found} ({name} {percent(limit, limit)})")
+        return "\n".join(sentences)
+
+
+def _writer(config: pytest.Config) -> TokenTelemetryWriter | None:
+    path = settings.read_one(config, "record")
+    if path is None:
+        return None
+    try:
+        return TokenTelemetryWriter(path)
+    except OSError as error:
+        raise pytest.UsageError(
+            f"{settings.flag('record')}: '{path}': {reason(error)} (name a file that can be written)"
+        ) from None

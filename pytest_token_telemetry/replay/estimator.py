@@ -1,0 +1,120 @@
+"""What an estimator is told of a recorded call, and what it may answer.
+
+It is told what was known before the call, and nothing of how the call ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import floor, isfinite
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_token_telemetry.sample import MOST_TOKENS
+from pytest_token_telemetry.text import LONGEST_REASON, plural, raised
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+OUTCOMES = frozenset(
+    {
+        *("output", "output_tokens", "output_token_count", "total_output_tokens", "total", "total_tokens"),
+        *("actual", "actual_output", "actual_output_tokens", "actual_tokens", "actual_total", "used_tokens"),
+        *("completion_tokens", "generated_tokens", "reasoning_tokens", "thinking_tokens", "candidates_token_count"),
+        *("thoughts_token_count", "eval_count", "utilization", "smape", "error", "ratio", "waste", "waste_ratio"),
+        *("success", "succeeded", "successful", "failed", "outcome", "result", "status"),
+        *("truncated", "truncation", "truncation_source", "is_truncated", "was_truncated", "cut_off"),
+        *("finish_reason", "finish_reasons", "finish_reason_raw", "stop_reason", "stop_reasons", "done_reason"),
+    }
+)
+"""Features with these names tell how a call ended: an estimator that reads them predicts what it was told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A recorded call as it was before it was made. ``None``: not given."""
+
+    predicted_output_tokens: int
+    """What the estimator of that time predicted."""
+    category: str | None = None
+    complexity: str | None = None
+    deliverable_count: int | None = None
+    task_id: str | None = None
+    model: str | None = None
+    features: Mapping[str, str] = field(default_factory=dict)
+    """What else was recorded of it, by the keys of the log."""
+
+    @property
+    def deliverables(self) -> tuple[str, ...]:
+        """What the call should produce, where a feature of this name lists it with commas between."""
+        return tuple(filter(None, (name.strip() for name in self.features.get("deliverables", "").split(","))))
+
+
+class CannotReplay(Exception):  # noqa: N818 - it is an answer, not an error
+    """Raised by an estimator that cannot say what it would have predicted for a recorded call."""
+
+
+class Answer(NamedTuple):
+    """A prediction, or why there is none. There is one a call, and a tuple is quicker made than a dataclass."""
+
+    predicted_output_tokens: int | None = None
+    budget_tokens: int | None = None
+    """The cap that goes with it, if the estimator picks one."""
+    cannot: bool = False
+    """True if the estimator said that it cannot replay the call."""
+    error: str | None = None
+    """What went wrong, in one line. It may quote the estimator's own words."""
+
+
+@lru_cache(maxsize=4096)
+def tells_outcome(feature: str) -> bool:
+    """True if ``feature`` is one of `OUTCOMES`, however it is spelled: ``outputTokens``, ``usage.output-tokens``."""
+    return "".join(filter(str.isalnum, feature.strip(".").rpartition(".")[2])).lower() in _FOLDED
+
+
+_FOLDED = frozenset(name.replace("_", "") for name in OUTCOMES)
+
+
+def ask(estimator: Callable[[Request], object], request: Request) -> Answer:
+    """What ``estimator`` answers to ``request``. Whatever it does, this raises nothing but Ctrl-C."""
+    try:
+        return read(estimator(request))
+    except CannotReplay:
+        return Answer(cannot=True)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # what the user's estimator raises is a finding: sys.exit must not end the session
+        return Answer(error=raised(error))
+
+
+def read(answer: object) -> Answer:
+    """``answer`` as tokens: a number, or a pair of prediction and budget."""
+    try:
+        if isinstance(answer, tuple | list):
+            if len(answer) != 2:
+                raise ValueError(
+                    f"{plural(len(answer), 'value')} instead of a prediction, or a prediction and a budget"
+                )
+            budget = None if answer[1] is None else _tokens("budget", answer[1])
+            return Answer(_tokens("prediction", answer[0]), budget)
+        return Answer(_tokens("prediction", answer))
+    except ValueError as error:
+        return Answer(error=str(error)[:LONGEST_REASON])
+
+
+def _tokens(what: str, value: object) -> int:
+    """A whole number of tokens; fractions are cut off, as ``int`` does.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, int | float) and callable(item := getattr(value, "item", None)):
+        value = item()  # numbers of other libraries
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"the {what} is {type(value).__name__}, not a number")
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"the {what} is {value}")
+    if not 0 <= value <= MOST_TOKENS:
+        shown = f": {value}" if abs(value) < 10**100 else ""  # Python does not write a number of any length
+        raise ValueError(f"the {what} is {'negative' if value < 0 else 'too large'}{shown}")
+    return floor(value)

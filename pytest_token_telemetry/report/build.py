@@ -1,0 +1,103 @@
+"""From the gate's judgement to the report."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry import __version__
+from pytest_token_telemetry.analysis.metrics import worst
+from pytest_token_telemetry.gate.counts import counts
+from pytest_token_telemetry.report.model import (
+    Figures,
+    NotRead,
+    Report,
+    ScanFigures,
+    SourceFile,
+    Unreadable,
+    WorstSample,
+)
+from pytest_token_telemetry.samples import UNKNOWN
+
+if TYPE_CHECKING:
+    from pytest_token_telemetry.analysis.metrics import Metrics
+    from pytest_token_telemetry.gate.findings import Findings
+    from pytest_token_telemetry.gate.verdict import Judgement
+    from pytest_token_telemetry.samples import Mask
+
+WORST_SHOWN = 5
+
+
+def report_of(judgement: Judgement) -> Report:
+    """Everything that reports show of ``judgement``."""
+    case = judgement.case
+    findings = case.findings
+    reading, scanned = findings.reading, findings.reading.scanned
+    return Report(
+        version=__version__,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        verdict=judgement.conclusion,
+        population=findings.settings.population,
+        counts=counts(findings),
+        checks=judgement.results,
+        deselected=judgement.deselected,
+        unready=judgement.unready,
+        metrics=_figures(findings.metrics),
+        strata=findings.strata,
+        plan=judgement.plan,
+        tuning=judgement.tuning,
+        estimator=case.replay,
+        drift=case.drift,
+        history=judgement.history,
+        worst=_worst(findings, findings.judged.at_risk),
+        cut_off=_worst(findings, findings.judged.truncated),
+        sources=tuple(SourceFile(file.path, file.samples, file.kind) for file in reading.files),
+        not_read=NotRead(
+            unreadable=tuple(Unreadable(path, reason) for path, reason in reading.unreadable.items()),
+            outside=reading.outside,
+            special=reading.special,
+        ),
+        scan=None
+        if scanned is None
+        else ScanFigures(
+            files=scanned.files,
+            size=scanned.size,
+            seconds=scanned.seconds,
+            processes=scanned.processes,
+            rate=scanned.rate,
+        ),
+        settings={
+            name: text if isinstance(text, str) else tuple(text) for name, text in findings.settings.texts.items()
+        },
+    )
+
+
+def _figures(metrics: Metrics) -> Figures:
+    return Figures(
+        success_rate=metrics.success.value,
+        waste=metrics.waste,
+        smape=metrics.smape,
+        predicted_output_tokens=metrics.predicted_output_tokens,
+        output_tokens=metrics.output_tokens,
+        underestimation=metrics.underestimation,
+        uncertain=metrics.uncertain,
+        truncation=metrics.truncation,
+    )
+
+
+def _worst(findings: Findings, among: Mask) -> tuple[WorstSample, ...]:
+    samples = findings.samples
+    codes, names = findings.labels.category
+    return tuple(
+        WorstSample(
+            source=findings.place(samples, row),
+            task_id=samples.task_id.name(row),
+            category=None if codes[row] == UNKNOWN else names[codes[row]],
+            predicted_output_tokens=int(samples.predicted_output_tokens[row]),
+            output_tokens=int(samples.output_tokens[row]),
+            truncated=None if samples.truncated[row] == UNKNOWN else bool(samples.truncated[row]),
+            ratio=ratio,
+            underestimated=bool(findings.judged.underestimated[row]),
+        )
+        for row, ratio in worst(samples, among, WORST_SHOWN)
+    )

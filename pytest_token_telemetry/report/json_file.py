@@ -1,0 +1,80 @@
+"""The report file: the one interface between the gate and other programs. Its schema is in ``docs/reports.md``.
+
+Its sentences are there for people. A program that reads the file makes its own from the figures.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
+from pytest_token_telemetry.report import words
+from pytest_token_telemetry.report.model import Report
+from pytest_token_telemetry.text import plain
+
+if TYPE_CHECKING:
+    from pytest_token_telemetry.analysis.tuning import Tuning
+
+TUNING_SCHEMA = "token-telemetry-tuning/1"
+
+_SENTENCES = {"type": "array", "items": {"type": "string"}}
+
+
+def render(report: Report) -> str:
+    """``report`` as a JSON document: rates as fractions of 1, figures not rounded, and sentences beside them."""
+    document = msgspec.to_builtins(report)
+    checks = [
+        {**check, "message": plain(words.message(report, result))}
+        for check, result in zip(document["checks"], report.checks, strict=True)
+    ]
+    said = {
+        "headline": words.headline(report),
+        "advice": words.texts(words.advice(report)),
+        "notes": words.texts(words.notes(report)),
+    }
+    document = {**_after(document, "verdict", said), "checks": checks}
+    document["plan"]["sentences"] = words.texts(words.to_collect(report))
+    if report.tuning is not None:
+        document["tuning"] = {"schema": TUNING_SCHEMA, **document["tuning"]}
+    if report.drift is not None:
+        document["drift"] = {"missing": NO_BASELINE if report.drift.drift is None else None, **document["drift"]}
+    return _dumped(document)
+
+
+def _after(document: dict[str, Any], key: str, more: dict[str, Any]) -> dict[str, Any]:
+    """``document`` with ``more`` behind its ``key``."""
+    place = list(document).index(key) + 1
+    items = list(document.items())
+    return dict([*items[:place], *more.items(), *items[place:]])
+
+
+def render_tuning(tuning: Tuning) -> str:
+    """The tuning advice alone, as a JSON document."""
+    return _dumped({"schema": TUNING_SCHEMA, **msgspec.to_builtins(tuning)})
+
+
+def _dumped(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def schema() -> str:
+    """The JSON Schema of a report file, as it stands in ``docs/``."""
+    (reference,), definitions = msgspec.json.schema_components((Report,), ref_template="#/$defs/{name}")
+    sentence = {"type": "string"}
+    definitions["Report"]["properties"] |= {"headline": sentence, "advice": _SENTENCES, "notes": _SENTENCES}
+    definitions["Plan"]["properties"]["sentences"] = _SENTENCES
+    definitions["DriftReport"]["properties"]["missing"] = {"anyOf": [sentence, {"type": "null"}]}
+    definitions["Tuning"]["properties"]["schema"] = {"const": TUNING_SCHEMA}
+    for name, definition in definitions.items():
+        if name.endswith("Result"):
+            definition["properties"]["message"] = sentence
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "token-telemetry-report/1",
+        **reference,
+        "$defs": dict(sorted(definitions.items())),
+    }
+    return _dumped(document)

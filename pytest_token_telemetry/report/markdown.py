@@ -1,0 +1,198 @@
+"""The report as markdown: what a reviewer reads in five seconds, then the details.
+
+The order and the words are the same for everybody, and in the comment on a pull request, which is made of the same
+blocks; how they are written is up to a `Flavour`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from pytest_token_telemetry import __version__
+from pytest_token_telemetry.report import sections, words
+from pytest_token_telemetry.report.markdown_flavours import GITHUB, written
+from pytest_token_telemetry.text import listing, plural, size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pytest_token_telemetry.gate.results import Result
+    from pytest_token_telemetry.report.markdown_flavours import Flavour
+    from pytest_token_telemetry.report.model import Report
+    from pytest_token_telemetry.report.sections import Section, Table
+
+LONGEST = 60_000
+"""Characters. GitHub takes 65,536 in a comment, and whoever posts it adds some."""
+
+Outlook: TypeAlias = Literal["pass", "tune", "not-ready", "inconclusive", "none"]
+"""A verdict, or that there is none."""
+
+TITLES: dict[Outlook, str] = {
+    "pass": "PASS, no tuning needed",
+    "tune": "TUNE, tuning needed",
+    "not-ready": "NOT READY, collect more",
+    "inconclusive": "INCONCLUSIVE, nothing proven",
+    "none": "NO VERDICT, a report is missing or not usable",
+}
+ALERTS: dict[Outlook, str] = {"tune": "CAUTION", "not-ready": "WARNING", "none": "WARNING", "inconclusive": "NOTE"}
+_SYMBOLS: dict[Outlook, str] = {"pass": "✅", "tune": "❌", "not-ready": "❌", "inconclusive": "⚪", "none": "⚠️"}
+_OUTCOMES = {"fail": "❌ fail", "warn": "⚠️ warning", "skip": "⚪ skipped", "pass": "✅ pass"}
+"""In the order of importance."""
+
+_TIERS = ("tier1", "tier2", "drift", "readiness")
+"""In the order of what a reviewer asks first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is shown. The terminal and the JSON report have everything."""
+
+    rows: int
+    """Of each table."""
+    checks: Literal["all", "failing", "none"] = "all"
+    details: bool = True
+
+
+SIZES = (
+    *(Size(rows) for rows in (50, 20, 10, 5, 2)),
+    Size(2, details=False),
+    Size(0, "failing", details=False),
+    Size(0, "none", details=False),
+)
+
+
+def fitting(make: Callable[[Size], str]) -> str:
+    """What ``make`` makes at the largest size that has less than `LONGEST` characters."""
+    for each in SIZES:
+        text = make(each)
+        if len(text) <= LONGEST:
+            break
+    return text
+
+
+def stacked(blocks: Iterable[str]) -> str:
+    """``blocks`` that are not empty, below each other: all of them, or so many that they are longer than `LONGEST`."""
+    found: list[str] = []
+    room = LONGEST
+    for block in filter(None, blocks):
+        found.append(block)
+        room -= len(block)
+        if room < 0:
+            break  # fifty large reports take long to render, and this size of them is of no use
+    return "\n\n".join(found)
+
+
+def render(report: Report, write: Flavour = GITHUB) -> str:
+    """``report`` as markdown, below the 65,536 characters of a comment."""
+
+    def document(size: Size) -> str:
+        lead = write.lead(write.own(words.headline(report)), ALERTS.get(report.verdict))
+        blocks = (f"## {title(report.verdict)}", lead, *body(report, write, size), write.last_line(_last_line(report)))
+        return stacked(blocks) + "\n"
+
+    return fitting(document)
+
+
+def title(outlook: Outlook, *, verified: bool = True) -> str:
+    """The heading's text. Nothing that is not verified is green."""
+    unverified = "" if verified or outlook == "none" else " (unverified)"
+    return f"{symbol(outlook, verified=verified)} Token telemetry: {TITLES[outlook]}{unverified}"
+
+
+def symbol(outlook: Outlook, *, verified: bool = True) -> str:
+    """The mark of a verdict."""
+    return _SYMBOLS["inconclusive" if outlook == "pass" and not verified else outlook]
+
+
+def body(report: Report, write: Flavour, size: Size, *, verified: bool = True) -> Iterator[str]:
+    """The blocks below the headline. Some may be empty."""
+    if size.checks != "none":
+        yield write.bullets(written(write, step) for step in words.advice(report))
+        yield _checks(report, write, size, verified=verified)
+    if size.checks == "all":
+        yield write.bullets(written(write, note) for note in words.notes(report))
+        for section in sections.compared(report):
+            sentences = write.bullets(written(write, sentence) for sentence in section.sentences)
+            yield write.section(section.title, sentences, _tables(section, write, size))
+    if size.details:
+        for section in sections.details(report):
+            sentences = write.bullets(written(write, sentence) for sentence in section.sentences)
+            yield write.folded(section.title, write.stacked((sentences, _tables(section, write, size))))
+
+
+def _checks(report: Report, write: Flavour, size: Size, *, verified: bool) -> str:
+    shown = [
+        result for result in sorted(report.checks, key=_importance) if size.checks == "all" or result.outcome == "fail"
+    ]
+    rows = [
+        (
+            _outcome(result, verified=verified),
+            result.id.replace("::", " "),
+            written(write, words.message(report, result)),
+        )
+        for result in shown
+    ]
+    return write.table(("Outcome", "Check", "Figure"), rows, len(report.checks) - len(shown)) if rows else ""
+
+
+def _importance(result: Result) -> tuple[int, int]:
+    """Those that failed come first, and among those that ended alike the ones about the estimator."""
+    tier = result.id.partition("::")[0]
+    return list(_OUTCOMES).index(result.outcome), _TIERS.index(tier) if tier in _TIERS else len(_TIERS)
+
+
+def _outcome(result: Result, *, verified: bool) -> str:
+    if result.inconclusive:
+        return "❌ inconclusive" if result.outcome == "fail" else "⚪ inconclusive"
+    return "⚪ pass" if result.outcome == "pass" and not verified else _OUTCOMES[result.outcome]
+
+
+def _tables(section: Section, write: Flavour, size: Size) -> str:
+    if not size.rows:
+        return ""
+    tables = [_table(table, write, size.rows) for table in section.tables]
+    remarks = [write.remark(write.own(remark)) for remark in section.remarks if tables]
+    return write.stacked((*tables, *remarks))
+
+
+def _table(table: Table, write: Flavour, most: int) -> str:
+    rows = [[written(write, cell) for cell in row] for row in table.rows[:most]]
+    for row, column in table.marked:
+        if row < most:
+            rows[row][column] = write.strong(rows[row][column])
+    return write.table(tuple(map(write.own, table.columns)), rows, len(table.rows) - most)
+
+
+def _last_line(report: Report) -> str:
+    return f"{about(report)} · pytest-token-telemetry {__version__}"
+
+
+def about(report: Report) -> str:
+    """What was judged, and what it was compared with."""
+    counts = report.counts
+    places = (
+        plural(counts.files, "file") if counts.files or not counts.tests else "",
+        plural(counts.tests, "test") if counts.tests else "",
+    )
+    where = listing(filter(None, places))
+    judged = f"{report.population} population · {plural(counts.samples, 'sample')} in {where}"
+    return " · ".join(filter(None, (judged, _scanned(report), _not_compared(report))))
+
+
+def _scanned(report: Report) -> str:
+    """What the reading of files took."""
+    scan = report.scan
+    if scan is None or not scan.files:
+        return ""
+    processes = f" by {scan.processes} processes" if scan.processes > 1 else ""
+    return f"{size(scan.size)} read in {scan.seconds:.1f} s ({size(scan.rate)}/s){processes}"
+
+
+def _not_compared(report: Report) -> str:
+    """What there is nothing of to compare with: that is said, so that no figure is taken for a change."""
+    base = report.estimator is not None and report.estimator.base is not None
+    baseline = report.drift is not None and report.drift.drift is not None
+    if not base and not baseline:
+        return "no baseline, no base estimator: nothing to compare with"
+    return "" if base and baseline else "no baseline" if base else "no base estimator"

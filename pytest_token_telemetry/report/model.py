@@ -1,0 +1,175 @@
+"""The report: one model, typed to the last value, that every form renders and that a report file holds.
+
+It has figures and names, and no sentence: `words` makes those, so that a file from elsewhere brings none of its own.
+Every text in it is untrusted.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct, field
+
+from pytest_token_telemetry.analysis.metrics import Share, Smape, Tokens, Waste
+from pytest_token_telemetry.analysis.number_ranges import FILES, Count, LoggedTokens, Names, Quantity, Rate
+from pytest_token_telemetry.analysis.populations import Population
+from pytest_token_telemetry.analysis.strata import Strata
+from pytest_token_telemetry.analysis.tuning import Tuning
+from pytest_token_telemetry.gate.check import Context
+from pytest_token_telemetry.gate.collecting import Plan
+from pytest_token_telemetry.gate.counts import Counts
+from pytest_token_telemetry.gate.drift_report import DriftReport
+from pytest_token_telemetry.gate.replay_report import ReplayReport
+from pytest_token_telemetry.gate.results import AnyResult, CheckId, Result
+from pytest_token_telemetry.gate.verdict import Conclusion
+from pytest_token_telemetry.past.history import PastVerdict
+
+REPORT_SCHEMA = "token-telemetry-report/1"
+
+Time: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
+
+_NO_SHARE = Share(0, 0)
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """All figures of the judged samples."""
+
+    success_rate: Rate | None
+    """Among the samples that say whether they succeeded."""
+    waste: Waste
+    smape: Smape
+    predicted_output_tokens: Tokens
+    output_tokens: Tokens
+    underestimation: Share = _NO_SHARE
+    uncertain: Count = 0
+    """Of the underestimated: truncated before the prediction was reached."""
+    truncation: Share = _NO_SHARE
+
+
+class WorstSample(Struct, frozen=True, kw_only=True):
+    """A sample with much output for its prediction."""
+
+    source: str
+    """Where it stands, as ``file:line``, or which sample of which test it is."""
+    task_id: str | None
+    category: str | None
+    predicted_output_tokens: LoggedTokens
+    output_tokens: Count
+    truncated: bool | None
+    ratio: Quantity | None
+    """Output over prediction; ``None`` if the prediction is not above 0."""
+    underestimated: bool = False
+    """True if the underestimation rate counts it."""
+
+
+class SourceFile(Struct, frozen=True):
+    """A file that was read, or a test that recorded."""
+
+    path: str
+    """As shown, or the test's node id."""
+    samples: Count
+    kind: Literal["file", "test"] = "file"
+
+
+class Unreadable(Struct, frozen=True):
+    """A file or directory that could not be read."""
+
+    path: str
+    reason: str
+
+
+class NotRead(Struct, frozen=True, kw_only=True):
+    """What was found and not read."""
+
+    unreadable: Annotated[tuple[Unreadable, ...], FILES] = ()
+    outside: Annotated[tuple[str, ...], FILES] = ()
+    """Links out of a directory, not followed."""
+    special: Annotated[tuple[str, ...], FILES] = ()
+    """Pipes, sockets and devices, not opened."""
+
+
+class ScanFigures(Struct, frozen=True, kw_only=True):
+    """What the reading of files took."""
+
+    files: Count
+    size: Count
+    """Bytes."""
+    seconds: Quantity
+    processes: Count
+    rate: Quantity = 0.0
+    """Bytes a second."""
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What the gate found."""
+
+    schema: Literal["token-telemetry-report/1"] = REPORT_SCHEMA  # type: ignore[assignment]
+    version: str
+    """Of the program that wrote it."""
+    created: Time
+    verdict: Conclusion
+    population: Population
+    """What rates are shares of."""
+    counts: Counts
+    checks: Annotated[tuple[AnyResult, ...], Meta(max_length=50)]
+    """How those ended that were not deselected."""
+    deselected: Annotated[tuple[CheckId, ...], Meta(max_length=50)] = ()
+    unready: Annotated[tuple[AnyResult, ...], Meta(max_length=50)] | None = None
+    """The readiness checks that are not met, deselected or not. ``None`` in an older report."""
+    metrics: Figures
+    strata: Strata
+    plan: Plan
+    tuning: Tuning | None = None
+    """Advice, if the verdict is TUNE or it was asked for."""
+    estimator: ReplayReport | None = None
+    """What another estimator would have predicted, if one was named."""
+    drift: DriftReport | None = None
+    history: Annotated[tuple[PastVerdict, ...], Meta(max_length=100)] | None = None
+    """Earlier sessions, the oldest first."""
+    worst: Annotated[tuple[WorstSample, ...], Meta(max_length=100)]
+    """Of all that are judged."""
+    cut_off: Annotated[tuple[WorstSample, ...], Meta(max_length=100)] = ()
+    """Of those that the truncation rate counts."""
+    sources: Annotated[tuple[SourceFile, ...], FILES]
+    not_read: NotRead = field(default_factory=NotRead)
+    scan: ScanFigures | None = None
+    settings: Annotated[dict[str, str | Names], Meta(max_length=200)]
+    """Every setting in force, as its user wrote it."""
+
+    @property
+    def title(self) -> str:
+        """The verdict in capitals, as reports begin with it."""
+        return self.verdict.replace("-", " ").upper()
+
+    @property
+    def fails(self) -> bool:
+        """True if it fails the session."""
+        return any(result.outcome == "fail" for result in self.checks)
+
+    @property
+    def unmet(self) -> tuple[Result, ...]:
+        """The readiness checks that are not met."""
+        if self.unready is not None:
+            return self.unready
+        return tuple(each for each in self.checks if each.id.startswith("readiness::") and each.outcome != "pass")
+
+    @property
+    def context(self) -> Context:
+        """What the words of the checks mention."""
+        return Context(
+            population=self.population,
+            counts=self.counts,
+            reads_files=bool(self.settings.get("dir")),
+            reads_tests=self.is_on("gate"),
+            replay=self.estimator,
+            refuses_wrong_answers=self.settings.get("estimator_errors") == "fail",
+            drift=None if self.drift is None else self.drift.drift,
+        )
+
+    def is_on(self, setting: str) -> bool:
+        """True if the switch ``setting`` is on."""
+        return self.settings.get(setting) == "true"
+
+    def result(self, id: str) -> Result | None:
+        """How the check with this id ended, deselected or not, as far as the report says."""
+        return next((each for each in (*self.checks, *self.unmet) if each.id == id), None)

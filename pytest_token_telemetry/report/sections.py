@@ -1,0 +1,392 @@
+"""The parts of the report below its checks: each a title, sentences, and tables of figures and names.
+
+A form decides how a section looks, never what stands in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
+from pytest_token_telemetry.report import words
+from pytest_token_telemetry.text import (
+    Untrusted,
+    chance,
+    exact,
+    joined,
+    percent,
+    plural,
+    points,
+    sparkline,
+    times,
+    upwards,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_token_telemetry.analysis.drift import Drift, RateDrift, StratumRates
+    from pytest_token_telemetry.analysis.metrics import Share
+    from pytest_token_telemetry.analysis.strata import Stratum
+    from pytest_token_telemetry.analysis.tuning import Advice, BeforeAfter, Cap, ForwardCheck, Tuning
+    from pytest_token_telemetry.gate.drift_report import DriftReport
+    from pytest_token_telemetry.gate.replay_report import BaseComparison, EstimatorFigures, ReplayReport, WrongAnswer
+    from pytest_token_telemetry.past.history import PastVerdict
+    from pytest_token_telemetry.report.model import Report, WorstSample
+    from pytest_token_telemetry.text import Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures and names, a row each. Names come last in a row."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Sentence, ...], ...]
+    marked: frozenset[tuple[int, int]] = frozenset()
+    """Cells that must not be missed, by row and column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the report: sentences, then tables, then remarks on them."""
+
+    title: str
+    sentences: tuple[Sentence, ...] = ()
+    tables: tuple[Table, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def compared(report: Report) -> Iterator[Section]:
+    """What was asked for besides: a replayed estimator and its base, drift, and history."""
+    if report.estimator is not None:
+        yield from _estimator(report.estimator)
+    if report.drift is not None:
+        yield _drift(report.drift)
+    if report.history is not None:
+        yield _history(report.history)
+
+
+def details(report: Report) -> Iterator[Section]:
+    """Everything else, for who wants to know more."""
+    if report.worst:
+        yield _worst(report.worst)
+    yield _strata(report)
+    if report.tuning is not None:
+        yield _tuning(report.tuning)
+    if collect := words.to_collect(report):
+        yield Section("What to collect", tuple(collect))
+    yield _sources(report)
+    yield _settings(report)
+
+
+def _estimator(replay: ReplayReport) -> Iterator[Section]:
+    yield _replay(replay)
+    if replay.errors:
+        yield _wrong("Answers that are no prediction", replay.errors)
+    if replay.base is not None:
+        yield _base(replay.base)
+        if replay.base.errors:
+            yield _wrong("Answers of base that are no prediction", replay.base.errors)
+        if replay.base.changed:
+            yield _changed(replay.base)
+
+
+def _replay(report: ReplayReport) -> Section:
+    sentences: list[Sentence] = [
+        (
+            "The verdict is on the predictions of ",
+            Untrusted(report.estimator),
+            f" for {report.replayed} of {plural(report.calls, 'recorded call')}, not on those of the time.",
+        )
+    ]
+    if report.with_budget:
+        were = "was" if report.unknown == 1 else "were"
+        open_ = f"; of {report.unknown} that {were} cut off and would have had more room, nobody knows"
+        sentences.append(
+            f"With its budgets, {report.would_truncate} of {plural(report.with_budget, 'call')} would have been"
+            f" truncated{open_ if report.unknown else ''}."
+        )
+    figures = _side_by_side(("recorded", report.recorded), ("replayed", report.figures))
+    return Section("Replayed estimator", tuple(sentences), (figures,))
+
+
+def _base(base: BaseComparison) -> Section:
+    counts, title = base.underestimated, "Base against head"
+    sentences: list[Sentence] = []
+    if base.wrong or base.cannot:
+        missing = f" has no prediction for {plural(base.cannot + base.wrong, 'call')}"
+        wrong = f": {plural(base.wrong, 'answer')} of another kind" if base.wrong else ""
+        sentences.append(("Base ", Untrusted(base.estimator), f"{missing}{wrong}."))
+    if not base.calls:
+        return Section(title, (*sentences, "Not compared: there is no call that both can replay."))
+    sentences.append(
+        f"On the {plural(base.calls, 'call')} that both can replay, {counts.newly_underestimated} newly underestimated"
+        f" and {counts.newly_safe} newly safe ({chance(base.p)}, McNemar's exact test)."
+    )
+    if base.difference is not None and base.bounds is not None:
+        sure = exact(Fraction(str(base.bounds.confidence)) * 100)
+        sentences.append(
+            f"The underestimation rate changes by {points(base.difference)}, truly between"
+            f" {points(base.bounds.lower)} and {points(base.bounds.upper)} ({sure} % each)."
+        )
+    ratio = base.predictions
+    if ratio.p50 is not None:
+        sentences.append(
+            f"{plural(ratio.raised, 'prediction')} raised and {ratio.lowered} lowered; in the middle they are"
+            f" {times(ratio.p50)} those of base."
+        )
+    return Section(title, tuple(sentences), (_side_by_side(("base", base.base), ("head", base.head)),))
+
+
+def _side_by_side(*estimators: tuple[str, EstimatorFigures]) -> Table:
+    rows = tuple(
+        (name, _share(each.underestimation), _share(each.truncation), _times(each.waste_p50), _times(each.waste_p90))
+        for name, each in estimators
+    )
+    return Table(("", "underestimated", "truncated", "waste P50", "waste P90"), rows)
+
+
+def _wrong(title: str, errors: tuple[WrongAnswer, ...]) -> Section:
+    rows = tuple((Untrusted(error.source), Untrusted(error.reason)) for error in errors)
+    return Section(title, tables=(Table(("call", "what the estimator did"), rows),))
+
+
+def _changed(base: BaseComparison) -> Section:
+    rows = tuple(
+        (
+            f"{each.base_predicted:,}",
+            f"{each.head_predicted:,}",
+            f"{each.output_tokens:,}",
+            each.change or "none",
+            Untrusted(each.category),
+            Untrusted(each.source),
+        )
+        for each in base.changed
+    )
+    columns = ("base", "head", "output", "change", "category", "call")
+    return Section("Predictions that changed most", tables=(Table(columns, rows),))
+
+
+def _drift(report: DriftReport) -> Section:
+    found = report.drift
+    if found is None:
+        return Section("Drift", (f"Not compared: {NO_BASELINE}.",))
+    sentence = (
+        f"{plural(report.new_samples, 'new call')} against {report.baseline_samples} in the baseline, compared"
+        " within categories: a change of the mix alone is no drift."
+    )
+    return Section("Drift", (sentence, *_mix(found.underestimation)), (_drift_by_category(found),))
+
+
+def _drift_by_category(found: Drift) -> Table:
+    under = {each.name: each for each in found.underestimation.strata}
+    cut = {each.name: each for each in found.truncation.strata}  # a category can have figures of one rate only
+    names = sorted({*under, *cut}, key=lambda name: (name is not None, name or ""))
+    return Table(
+        ("underestimated, baseline", "new", "truncated, baseline", "new", "share of calls", "category"),
+        tuple(
+            (*_sides(under.get(name)), *_sides(cut.get(name)), _mixes(under.get(name)), Untrusted(name))
+            for name in names
+        ),
+    )
+
+
+def _sides(stratum: StratumRates | None) -> tuple[str, str]:
+    return ("none", "none") if stratum is None else (_share(stratum.base), _share(stratum.head))
+
+
+def _mixes(stratum: StratumRates | None) -> str:
+    return "none" if stratum is None else f"{percent(stratum.base_mix)} -> {percent(stratum.head_mix)}"
+
+
+def _mix(found: RateDrift) -> tuple[str, ...]:
+    if found.mix_shift is None or found.standardised is None or not found.head.n:
+        return ()
+    return (
+        f"{percent(found.mix_shift)} of the calls moved to other categories; with the baseline's mix, the new"
+        f" underestimation rate of {percent(found.head.events / found.head.n)} would be {percent(found.standardised)}.",
+    )
+
+
+def _history(past: tuple[PastVerdict, ...]) -> Section:
+    if not past:
+        return Section("History", ("This is the first session of the history.",))
+    under = sparkline([each.underestimation for each in past])
+    cut = sparkline([each.truncation for each in past])
+    sessions = "session" if len(past) == 1 else plural(len(past), "session")
+    rows = tuple(
+        (
+            each.verdict,
+            f"{each.samples:,}",
+            "none" if each.underestimation is None else percent(each.underestimation),
+            "none" if each.truncation is None else percent(each.truncation),
+            Untrusted(each.time),
+            Untrusted(each.commit and each.commit[:12]),
+        )
+        for each in past
+    )
+    columns = ("verdict", "samples", "underestimation", "truncation", "when", "commit")
+    sentence = f"The last {sessions}: underestimation {under}, truncation {cut}."
+    return Section("History", (sentence,), (Table(columns, rows),))
+
+
+def _worst(samples: tuple[WorstSample, ...]) -> Section:
+    rows = tuple(
+        (
+            "none" if sample.ratio is None else times(sample.ratio),
+            f"{sample.predicted_output_tokens:,}",
+            f"{sample.output_tokens:,}",
+            {True: "yes", False: "no", None: "not given"}[sample.truncated],
+            Untrusted(sample.category),
+            Untrusted(sample.task_id),
+            Untrusted(sample.source),
+        )
+        for sample in samples
+    )
+    columns = ("output / prediction", "predicted", "output", "cut off", "category", "task", "where")
+    return Section("Most output for its prediction", tables=(Table(columns, rows),))
+
+
+def _strata(report: Report) -> Section:
+    kinds = (
+        ("category", report.strata.category),
+        ("complexity", report.strata.complexity),
+        ("deliverables", report.strata.deliverables),
+    )
+    return Section(
+        "By category, complexity and number of deliverables",
+        tables=tuple(_stratum_table(kind, strata) for kind, strata in kinds if strata),
+        remarks=("* above its target, proven with all strata looked at together (Holm, 95 %)",),
+    )
+
+
+def _stratum_table(kind: str, strata: tuple[Stratum, ...]) -> Table:
+    rows = tuple(
+        (
+            f"{each.attempts:,}",
+            f"{each.successes:,}",
+            f"{each.truncated:,}{'*' if each.truncation_proven else ''}",
+            f"{each.risk:,}",
+            f"{each.underestimated:,}{'*' if each.underestimation_proven else ''}",
+            _times(each.waste_p50, ""),
+            _times(each.waste_p90, ""),
+            Untrusted(each.name),
+        )
+        for each in strata
+    )
+    marked = {(i, 2) for i, each in enumerate(strata) if each.truncation_proven} | {
+        (i, 4) for i, each in enumerate(strata) if each.underestimation_proven
+    }
+    columns = ("attempts", "successful", "truncated", "judged", "underestimated", "waste P50", "waste P90", kind)
+    return Table(columns, rows, frozenset(marked))
+
+
+def _tuning(tuning: Tuning) -> Section:
+    every = (*tuning.categories, *tuning.cells)
+    tables = [Table(_ADVICE, tuple(map(_advice, every)))]
+    if tuning.max_tokens:
+        risks = tuple(f"cap at {percent(cap.risk)} risk" for cap in tuning.max_tokens[0].caps)
+        rows: tuple[tuple[Sentence, ...], ...] = tuple(
+            (f"{each.n:,}", *map(_cap, each.caps), Untrusted(each.name)) for each in tuning.max_tokens
+        )
+        tables.append(Table(("judged", *risks, "category"), rows))
+    forward = () if tuning.forward is None else (_forward(tuning.forward),)
+    return Section("Tuning advice", tables=tuple(tables), remarks=(LEGEND, *forward))
+
+
+LEGEND = "( ) lowers the predictions: that saves cost, and is no advice for risk; ~ is borrowed from other categories"
+
+_ADVICE = (
+    *("judged", "truncated", "underestimated", "multiply by", "then underestimated"),
+    *("waste P50", "waste P90", "waste P90 at best", "category", "complexity"),
+)
+
+
+def _advice(advice: Advice) -> tuple[Sentence, ...]:
+    return (
+        f"{advice.n:,}",
+        f"{advice.truncated:,}",
+        f"{advice.underestimated:,}",
+        _multiplier(advice),
+        _expectation(advice),
+        _change(advice.waste_p50),
+        _change(advice.waste_p90),
+        _times(advice.spread_floor, "endless"),
+        Untrusted(advice.name),
+        "" if advice.complexity is None else Untrusted(advice.complexity),
+    )
+
+
+def _multiplier(advice: Advice) -> str:
+    """``1.81``, rounded up so that it does what is promised; in brackets if it lowers; else why there is none."""
+    if advice.multiplier is None:
+        return advice.basis
+    shown = f"{'~' if advice.basis == 'borrowed' else ''}{upwards(advice.multiplier)}"
+    return f"({shown})" if advice.tier == "cost" else shown
+
+
+def _expectation(advice: Advice) -> str:
+    """``4.0 % (0.2 to 11.3)``: the rate to expect after, and where it will be in nine of ten cases."""
+    if advice.expected_underestimation is None or advice.expected_range is None:
+        return ""
+    low, high = (f"{100 * bound:.1f}" for bound in advice.expected_range)
+    return f"{percent(advice.expected_underestimation)} ({low} to {high})"
+
+
+def _change(change: BeforeAfter) -> str:
+    """``1.66x -> 3.00x``: before and after."""
+    before, after = change
+    if before is None:
+        return ""
+    return times(before) if after is None else f"{times(before)} -> {times(after)}"
+
+
+def _cap(suggested: Cap) -> str:
+    """``8192``, or what it takes to suggest one."""
+    if suggested.max_tokens is not None:
+        return str(suggested.max_tokens)
+    return "hidden by the cap" if suggested.samples_needed is None else f"needs {suggested.samples_needed}"
+
+
+def _forward(check: ForwardCheck) -> str:
+    """What the advice of the earlier calls would have done to the later ones."""
+    left_out = f", {check.uncovered} without advice left out" if check.uncovered else ""
+    if check.scored.value is None or check.bounds is None:
+        return f"forward check: tuned on the first {check.tuned_on}, no later call to score{left_out}"
+    rate = f"{check.scored.events}/{check.scored.n} = {percent(check.scored.value)}"
+    sure = f"true rate {percent(check.bounds.lower)} to {percent(check.bounds.upper)} (95 % each)"
+    return f"forward check: tuned on the first {check.tuned_on}, {rate} of the rest underestimated, {sure}{left_out}"
+
+
+def _sources(report: Report) -> Section:
+    by_samples = sorted(report.sources, key=lambda source: -source.samples)
+    file = "file or test" if report.counts.tests else "file"
+    tables = [Table(("samples", file), tuple((f"{each.samples:,}", Untrusted(each.path)) for each in by_samples))]
+    if report.not_read.unreadable:
+        rows = tuple((Untrusted(each.reason), Untrusted(each.path)) for each in report.not_read.unreadable)
+        tables.append(Table(("not read, because", file), rows))
+    if reasons := report.counts.unusable.reasons:
+        unusable: tuple[tuple[Sentence, ...], ...] = tuple(
+            (f"{lines.count:,}", Untrusted(reason), joined(map(Untrusted, lines.places), " "))
+            for reason, lines in reasons.items()
+        )
+        tables.append(Table(("lines", "unusable because", "such as"), unusable))
+    return Section("Sources", tables=tuple(tables))
+
+
+def _settings(report: Report) -> Section:
+    rows: tuple[tuple[Sentence, ...], ...] = tuple(
+        (Untrusted(name), Untrusted(text) if isinstance(text, str) else joined(map(Untrusted, text), " "))
+        for name, text in report.settings.items()
+    )
+    return Section("Settings", tables=(Table(("setting", "in force"), rows),))
+
+
+def _share(share: Share) -> str:
+    return f"{share.events}/{share.n} = {percent(share.events / share.n)}" if share.n else "none"
+
+
+def _times(value: float | None, without: str = "none") -> str:
+    return without if value is None else times(value)

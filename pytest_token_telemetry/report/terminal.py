@@ -1,0 +1,226 @@
+"""The verdict in the terminal: one screen, the verdict and the next step first."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from itertools import takewhile, zip_longest
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from pytest_token_telemetry.report import sections, words
+from pytest_token_telemetry.text import NOT_GIVEN, inert, pieces, plain, plural, times
+from pytest_token_telemetry.text import size as in_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Self
+
+    import pytest
+
+    from pytest_token_telemetry.report.model import Report, WorstSample
+    from pytest_token_telemetry.report.sections import Table
+    from pytest_token_telemetry.text import Sentence
+
+_COLOURS = {"pass": "green", "fail": "red", "skip": "yellow", "warn": "yellow"}
+_CONCLUSION_COLOURS = {"pass": "green", "tune": "red", "not-ready": "red", "inconclusive": "yellow"}
+
+LINES = 25
+"""What a screen holds, the heading included."""
+
+_WORST = "most output for its prediction:"
+
+Line = tuple[str, dict[str, bool]]
+"""A line and how to mark it."""
+
+
+def show(terminal: pytest.TerminalReporter, report: Report | str, errors: list[str]) -> None:
+    """Write the report, or why there is none, then what went wrong in writing it elsewhere."""
+    verbosity = terminal.config.get_verbosity()
+    if verbosity < 0:
+        lines = [brief(report)]
+    else:
+        terminal.write_sep("=", "token telemetry")
+        lines = screen(report, terminal._tw.fullwidth, verbose=verbosity > 0)
+    for text, marks in lines:
+        terminal.write_line(text, **marks)
+    for error in errors:
+        terminal.write_line(f"ERROR: {error}", red=True, bold=True)
+
+
+def brief(report: Report | str) -> Line:
+    """All in one line, for ``-q``."""
+    if isinstance(report, str):
+        return f"token telemetry: not judged: {report}", {"yellow": True}
+    return f"token telemetry: {report.title}: {words.headline(report)}", {_CONCLUSION_COLOURS[report.verdict]: True}
+
+
+def screen(report: Report | str, width: int, *, verbose: bool) -> list[Line]:
+    """The verdict on one screen of 80 columns, `LINES` with the heading; all there is to say with ``verbose``."""
+    if isinstance(report, str):
+        return [(f"not judged: {report}", {"yellow": True})]
+    if verbose:
+        return [*_judgement(report, width, None), *_remarks(report, width, None), *_details(report, width)]
+    rest = _remarks(report, width, 4)
+    for most in (3, 2, 1):
+        lines = _judgement(report, width, most)
+        room = LINES - 1 - len(lines)
+        if room > 0:
+            break
+    if len(rest) > room:
+        rest = rest[: max(room - 1, 0)]
+        if rest and rest[-1][0] == _WORST:
+            rest.pop()  # a title of nothing
+        rest.append(("... more with -v", {}))
+    return lines + rest
+
+
+def _judgement(report: Report, width: int, most: int | None) -> list[Line]:
+    """What must be seen, each part on at most ``most`` lines: the headline, the next steps, the checks."""
+    colour = _CONCLUSION_COLOURS[report.verdict]
+    lines = _wrapped(f"{report.title}: {words.headline(report)}", width, most, {colour: True, "bold": True})
+    for step in words.advice(report):
+        lines += _wrapped(f"-> {plain(step)}", width, most, {"bold": True})
+    for result in report.checks:
+        said = plain(words.message(report, result))
+        first, *more = _wrapped(f"{result.outcome} {result.id}: {said}", width, most, {})
+        lines += [(first[0], {_COLOURS[result.outcome]: True}), *more]
+    return lines
+
+
+def _remarks(report: Report, width: int, most: int | None) -> list[Line]:
+    lines = [(_unreadable(each.path, each.reason, width), {"red": True}) for each in report.not_read.unreadable[:3]]
+    for section in sections.compared(report):
+        for sentence in section.sentences:
+            lines += _wrapped(f"{section.title}: {plain(sentence)}", width, most, {})
+    for note in words.notes(report):
+        lines += _wrapped(f"note: {plain(note)}", width, most, {})
+    if report.worst:
+        lines += [(_WORST, {}), *((_worst(sample, width), {}) for sample in report.worst)]
+    return lines
+
+
+def _unreadable(path: str, reason: str, width: int) -> str:
+    """In one line, with the end of the path, which says most."""
+    room = max(width - len("could not be read: : ") - len(reason) - 1, 20)
+    return f"could not be read: {_cut(inert(path, len(path) * 10)[::-1], room)[::-1]}: {reason}"
+
+
+def _worst(sample: WorstSample, width: int) -> str:
+    """Figures first, then the place, of which the end says most, then the task in what room is left."""
+    ratio = "no ratio" if sample.ratio is None else times(sample.ratio)
+    cut_off = " cut off" if sample.truncated else ""
+    figures = f"{ratio:>8}  {sample.predicted_output_tokens} -> {sample.output_tokens}{cut_off}"
+    room = max(width - len(figures) - 5, 20)
+    place = _cut(inert(sample.source, len(sample.source) * 10)[::-1], room * 2 // 3)[::-1]
+    task = _cut(inert(sample.task_id), room - _columns(place)) if sample.task_id else ""
+    return f"{figures}  {place}  {task}".rstrip()
+
+
+def _columns(text: str) -> int:
+    """How wide ``text`` is: Chinese, Japanese and Korean letters and emoji take two columns."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _cut(text: str, width: int) -> str:
+    """The beginning of ``text`` that fits into ``width`` columns."""
+    if _columns(text) <= width:
+        return text
+    end, room = 0, width - 1
+    while (room := room - _columns(text[end])) >= 0:
+        end += 1
+    return f"{text[:end]}…"
+
+
+def _wrapped(text: str, width: int, most: int | None, marks: dict[str, bool]) -> list[Line]:
+    """``text`` on at most ``most`` lines of less than ``width`` columns, those after the first indented."""
+    whole = text.replace(" %", "\0%")  # a figure stays with its percent sign
+    whole = "".join(f"{char}\1" if _columns(char) == 2 else char for char in whole)
+    lines = textwrap.wrap(whole, width - 1, subsequent_indent="     ", max_lines=most, placeholder=" ...")
+    return [(line.replace("\0", " ").replace("\1", ""), marks) for line in lines]
+
+
+def _details(report: Report, width: int) -> Iterator[Line]:
+    for section in (*sections.compared(report), *sections.details(report)):
+        if not section.tables and section.title != _COLLECT:
+            continue
+        yield "", {}
+        yield section.title, {"bold": True}
+        if section.title == _COLLECT:
+            for sentence in section.sentences:
+                yield from _wrapped(plain(sentence), width, None, {})
+        for i, table in enumerate(section.tables):
+            yield from [("", {})] if i else []
+            yield from ((line, {}) for line in _table(table))
+        for remark in section.remarks:
+            yield remark, {}
+
+
+_COLLECT = "What to collect"
+"""The section that is not told above already, and has no table."""
+
+_WIDEST_TITLE = 15
+"""Columns of a title before it goes on in the next line."""
+
+
+def _table(table: Table) -> Iterator[str]:
+    """Our own figures below each other, to the right; then the names."""
+    own = [sum(1 for _ in takewhile(lambda cell: isinstance(cell, str), row)) for row in table.rows]
+    figures = min(own, default=len(table.columns))
+    head, names = table.columns[:figures], table.columns[figures:]
+    lines: list[str] = []
+    if figures:
+        rows = [[textwrap.fill(title, _WIDEST_TITLE) for title in head], *(row[:figures] for row in table.rows)]
+        lines = tabulate(rows, tablefmt="plain", stralign="right", disable_numparse=True).splitlines()
+    titles = max(len(lines) - len(table.rows), 1)  # those of names stand in the last line of the others
+    cells = [*[("",) * len(names)] * (titles - 1), names]
+    cells += [tuple(map(_name, row[figures:])) for row in table.rows]
+    widths = [max(map(_columns, column)) for column in zip(*cells, strict=True)]
+    for line, row in zip_longest(lines, cells, fillvalue=""):
+        padded = (f"{cell}{' ' * (width - _columns(cell))}" for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(filter(None, (line, *padded))).rstrip()
+
+
+def _name(cell: Sentence) -> str:
+    """A cell of names, each on this line and not too long."""
+    return "".join(part if isinstance(part, str) else _inert(part.text) for part in pieces(cell))
+
+
+def _inert(untrusted: str | None) -> str:
+    return f"({NOT_GIVEN})" if untrusted is None else inert(untrusted, 200)
+
+
+class ScanProgress:
+    """One line that counts files and bytes while a long scan runs: on a terminal only, and gone when it ends."""
+
+    _BEGIN = 1.0
+    """Seconds before the first line."""
+    _BETWEEN = 0.2
+    """Seconds between two."""
+
+    def __init__(self, terminal: pytest.TerminalReporter | None, clock: Callable[[], float]) -> None:
+        self._terminal = terminal if terminal is not None and terminal.isatty else None
+        self._clock = clock
+        self._began = clock()
+        self._next = self._began + self._BEGIN
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._terminal is not None and self._shown:
+            self._terminal.rewrite("", erase=True)
+
+    def __call__(self, files: int, size: int) -> None:
+        """Say how far the scan is."""
+        if self._terminal is None:
+            return
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + self._BETWEEN
+            self._shown = True
+            rate = in_bytes(size / (now - self._began))
+            said = f"{plural(files, 'file')}, {in_bytes(size)}, {rate}/s"
+            self._terminal.rewrite(f"reading token telemetry: {said}", erase=True)

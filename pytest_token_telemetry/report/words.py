@@ -1,0 +1,391 @@
+"""The report in sentences: the headline, what to do next, what to know, and each check in a line.
+
+All of them are made here from the report's figures, whether the gate built it or a file holds it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.gate.checks import (
+    ALL_READ,
+    CHECK_BY_ID,
+    REPLAY,
+    SAMPLES,
+    TRUNCATION,
+    UNDERESTIMATION,
+    WASTE,
+)
+from pytest_token_telemetry.gate.checks.samples import lacks_attempts
+from pytest_token_telemetry.gate.results import CountResult, RateResult
+from pytest_token_telemetry.text import joined, listing, named, plain, plural, upwards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from pytest_token_telemetry.analysis.metrics import Share
+    from pytest_token_telemetry.analysis.readiness import PlannedRun
+    from pytest_token_telemetry.analysis.strata import Stratum
+    from pytest_token_telemetry.analysis.tuning import Advice, Tuning
+    from pytest_token_telemetry.gate.check import Check
+    from pytest_token_telemetry.gate.collecting import ProofPlan
+    from pytest_token_telemetry.gate.results import Result
+    from pytest_token_telemetry.report.model import Report
+    from pytest_token_telemetry.text import Piece, Sentence
+
+WHAT_CHANGED = "Find out what changed since the baseline, in the work or in the model, before tuning to it."
+
+
+def message(report: Report, result: Result) -> Sentence:
+    """All that ``result`` says, on one line."""
+    check = CHECK_BY_ID.get(result.id)
+    said: Sentence = f"{_NEWER}: {result.outcome}" if check is None else check.words(result, report.context)
+    if result.for_unready and report.unmet:
+        return joined((message(report, report.unmet[0]), said), ": ")
+    return said
+
+
+def headline(report: Report) -> str:
+    """One plain sentence, of our own words and figures only."""
+    match report.verdict:
+        case "not-ready":
+            return _why_not_ready(report)
+        case "inconclusive":
+            return _why_inconclusive(report)
+        case "pass":
+            waste = ", waste above its target" if _warns(report, WASTE.tier) else ""
+            drift = ", drift since the baseline" if _warns(report, "drift") else ""
+            return f"No tuning needed: {_rates(report)}{waste}{drift}."
+    return f"Tuning needed: {', '.join(_in_headline(each) for each in report.checks if each.exceeded)}."
+
+
+def _in_headline(result: Result) -> str:
+    check = CHECK_BY_ID.get(result.id)
+    return f"{_NEWER} above its target" if check is None else check.in_headline(result)
+
+
+_NEWER = "a check of a newer version"
+
+
+def _why_not_ready(report: Report) -> str:
+    unmet = {result.id for result in report.unmet}
+    if _blames_estimator(report):
+        refused = report.estimator is not None and report.estimator.wrong and report.context.refuses_wrong_answers
+        lacks = (
+            "not all of its answers are predictions" if refused else "it does not replay enough of the recorded calls"
+        )
+        return f"The estimator cannot be judged: {lacks}."
+    if unmet == {ALL_READ.id} and report.counts.lost_tests:
+        return "What a dead worker recorded is missing: run the tests again."
+    if unmet == {ALL_READ.id} and report.sources:
+        return "The logs cannot all be used: mend that first, do not tune."
+    return "Not enough representative data: collect more, do not tune."
+
+
+def _blames_estimator(report: Report) -> bool:
+    """True if there are calls to replay, and the estimator does not."""
+    return (
+        report.estimator is not None
+        and report.estimator.calls > 0
+        and any(result.id == REPLAY.id for result in report.unmet)
+    )
+
+
+def _why_inconclusive(report: Report) -> str:
+    if not report.checks:
+        return "No verdict: every check was deselected."
+    match [_subject(each) for each in report.checks if each.inconclusive]:
+        case [subject]:
+            return f"{subject.capitalize()} is not proven either way: {_rates(report)}."
+        case [_, *_]:
+            return f"Nothing is proven either way: {_rates(report)}."
+    return f"No verdict: what was checked passes, but {_deselected(report)} were deselected."
+
+
+def _subject(result: Result) -> str:
+    check = CHECK_BY_ID.get(result.id)
+    return _NEWER if check is None else check.subject
+
+
+def _deselected(report: Report) -> str:
+    return f"{len(report.deselected)} of {len(report.checks) + len(report.deselected)} checks"
+
+
+def _rates(report: Report) -> str:
+    """The Tier 1 rates, also of deselected checks."""
+    shares = ((UNDERESTIMATION, report.metrics.underestimation), (TRUNCATION, report.metrics.truncation))
+    return ", ".join(_rate(check, report.result(check.id), share) for check, share in shares)
+
+
+def _rate(check: Check[RateResult], result: Result | None, share: Share) -> str:
+    if not isinstance(result, RateResult):  # deselected: there is no target to stand on the right side of
+        result = RateResult(
+            id=check.id,
+            outcome="skip",
+            events=share.events,
+            n=share.n,
+            value=share.value,
+            target=1.0,
+            bounds=None,
+            proven=False,
+            samples_to_prove=None,
+        )
+    return check.in_headline(result)
+
+
+def _warns(report: Report, tier: str) -> bool:
+    return any(result.outcome == "warn" for result in report.checks if result.id.startswith(f"{tier}::"))
+
+
+def advice(report: Report) -> list[Sentence]:
+    """What to do next, one sentence each."""
+    match report.verdict:
+        case "not-ready":
+            return list(_what_to_collect(report))
+        case "tune":
+            return list(_what_to_tune(report))
+        case "inconclusive":
+            return list(_what_to_prove(report))
+    steps: list[Sentence] = []
+    if _warns(report, WASTE.tier):
+        steps.append("Risk is within its targets. To save cost, lower predictions where waste is high.")
+    if _warns(report, "drift"):
+        steps.append(WHAT_CHANGED)
+    return steps or ["Nothing to tune: go on collecting, and watch for drift."]
+
+
+def _what_to_prove(report: Report) -> Iterator[Sentence]:
+    wanted, beyond = [], []
+    for result in report.checks:
+        if result.inconclusive and isinstance(result, RateResult):
+            subject = _subject(result)
+            if result.samples_to_prove is None:
+                beyond.append(subject)
+            else:
+                wanted.append(f"{plural(result.samples_to_prove - result.n, 'more sample')} to prove {subject}")
+    if wanted:
+        yield f"Collect {listing(wanted)}, if no event comes with them."
+    if beyond:
+        yield f"Raise the target of {listing(beyond)}, or set no confidence: nothing proves so low a rate."
+    if report.deselected:
+        yield f"Run all checks for a verdict: {_deselected(report)} were deselected."
+
+
+def _what_to_collect(report: Report) -> Iterator[Sentence]:
+    counts, context = report.counts, report.context
+    if len(report.not_read.unreadable) > counts.lost_tests:
+        yield "Make every file readable: what could not be read was not judged."
+    elif context.reads_files and not counts.files:
+        yield "Check the directory and the pattern: no file matches."
+    if counts.lost_tests:
+        yield "Run the tests again: a worker died, and what it recorded last is lost."
+    elif context.reads_tests and not counts.tests:
+        yield "Let tests record their model calls, with the token_telemetry fixture or in log lines: none did."
+    if not report.sources:
+        return
+    if _blames_estimator(report):
+        yield "Let the estimator answer for the recorded calls, or say CannotReplay: -v shows what it did."
+        return
+    if counts.files and not counts.samples:
+        yield "Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used."
+    samples, limit = report.result(SAMPLES.id), report.settings.get("max_unusable")
+    if isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20]):
+        yield "Repair what writes the unusable lines, or raise the limit."
+    if isinstance(samples, CountResult) and lacks_attempts(samples, context):
+        yield "Log 'truncated' with every sample: too few say whether they were cut off."
+    if report.plan.runs:
+        yield f"Collect {plural(sum(run.count for run in report.plan.runs), 'more successful sample')}."
+        yield _these_would_do(report.plan.runs)
+
+
+_RUNS_SHOWN = 4
+"""Kinds of runs that the advice names."""
+
+_RUNS_LISTED = 20
+"""Kinds of runs that the plan lists; the report has all."""
+
+
+def _these_would_do(runs: Sequence[PlannedRun]) -> Sentence:
+    kinds: list[Sentence] = [_run(run) for run in runs[:_RUNS_SHOWN]]
+    if others := sum(run.count for run in runs[_RUNS_SHOWN:]):
+        kinds.append(f"{others} of other kinds")
+    return ("These would do: ", *joined(kinds, last="and"), ".")
+
+
+def _run(run: PlannedRun) -> Sentence:
+    kind: list[Sentence] = []
+    if run.category:
+        kind.append(("in ", named(run.category)))
+    if run.complexity:
+        kind.append(("of ", named(run.complexity), " complexity"))
+    if run.deliverables:
+        kind.append(("with ", *_deliverables(run.deliverables)))
+    return joined((str(run.count), *(kind or ["of any kind"])), " ")
+
+
+def _deliverables(bucket: str) -> tuple[Piece, ...]:
+    return (named(bucket), " deliverable" if bucket == "1" else " deliverables")
+
+
+def to_collect(report: Report) -> list[Sentence]:
+    """What to collect, for someone who schedules runs."""
+    runs, thinnest = report.plan.runs, report.plan.thinnest
+    sentences: list[Sentence] = [
+        joined(("Schedule successful runs: ", _run(run), "."), "") for run in runs[:_RUNS_LISTED]
+    ]
+    if others := sum(run.count for run in runs[_RUNS_LISTED:]):
+        sentences.append(f"Schedule successful runs: {others} of other kinds.")
+    cells: list[Sentence] = []
+    if thinnest.category:
+        cells.append((named(thinnest.category[0]), _successful(thinnest.category[1])))
+    if thinnest.complexity:
+        cells.append((named(thinnest.complexity[0]), " complexity", _successful(thinnest.complexity[1])))
+    if thinnest.deliverables:
+        cells.append((*_deliverables(thinnest.deliverables[0]), _successful(thinnest.deliverables[1])))
+    if cells:
+        sentences.append(("The thinnest evidence is that of ", *joined(cells, last="and"), "."))
+    return sentences + [_proof(proof) for proof in report.plan.proofs]
+
+
+def _successful(count: int) -> str:
+    return f" ({plural(count, 'successful sample')})"
+
+
+def _proof(proof: ProofPlan) -> str:
+    check = CHECK_BY_ID.get(proof.id)
+    target = "the target" if check is None else f"{check.subject} within its target"
+    subject = f"To prove {target} ({proof.events} of {proof.n} now):"
+    if proof.without_more_events is None:
+        return f"{subject} no number of samples proves so low a target."
+    if proof.without_more_events <= proof.n:
+        return f"{subject} done."
+    words = f"{subject} {proof.without_more_events} samples in all if there are no more events"
+    if proof.at_present_rate is None:
+        return f"{words}; at the present rate, no number would."
+    return f"{words}, {proof.at_present_rate} at the present rate."
+
+
+def _what_to_tune(report: Report) -> Iterator[Sentence]:
+    failed = {result.id for result in report.checks if result.exceeded}
+    category = report.strata.category
+    multiplied = False
+    if UNDERESTIMATION.id in failed:
+        steps = list(_what_to_multiply(report.tuning, say_capped=TRUNCATION.id not in failed)) if report.tuning else []
+        where = _most(category, lambda each: (each.underestimated, each.risk))
+        yield from steps or [joined(("Raise the predictions where runs were underestimated: ", where, "."), "")]
+        multiplied = True
+    if TRUNCATION.id in failed:
+        where = _most(category, lambda each: (each.truncated, each.attempts))
+        yield joined(("Raise the budget (max_tokens) where runs were cut off: ", where, ". Then tune again."), "")
+    elif WASTE.id in failed and not multiplied:
+        yield "Lower the predictions where waste is high, as far as Tier 1 stays within its targets."
+    if any(id.startswith("drift::") for id in failed):
+        yield WHAT_CHANGED
+
+
+_SHOWN = 3
+"""Categories that a sentence names."""
+
+
+def _what_to_multiply(tuning: Tuning, *, say_capped: bool) -> Iterator[Sentence]:
+    hit = [each for each in tuning.categories if each.underestimated]
+
+    def where(advice: list[Advice], say: Callable[[Advice], str]) -> Sentence:
+        return _some([(named(each.name), say(each)) for each in advice])
+
+    if multiply := [each for each in hit if each.tier == "risk"]:
+        by = where(multiply, lambda each: f" by {upwards(each.multiplier or 0)} ({_basis(each)})")
+        yield joined(("Multiply the predictions in ", by, "."), "")
+    capped = [each for each in hit if each.basis == "raise-cap"]
+    if capped and say_capped:
+        cut = where(capped, lambda each: f" ({each.truncated} of {each.n} cut off)")
+        yield joined(("Raise max_tokens and collect, then tune: ", cut, "."), "")
+    if few := [each for each in hit if each.basis == "collect"]:
+        needed = where(few, lambda each: f" ({each.n} of {each.samples_needed})")
+        yield joined(("Collect samples to tune on: ", needed, "."), "")
+    if spread := [each for each in hit if each.basis == "category" and not each.meets_both]:
+        names = where(spread, lambda _: "")
+        yield joined(
+            (
+                "No single multiplier meets both risk and cost in ",
+                names,
+                ": the estimator lacks information there (split the category or add a feature).",
+            ),
+            "",
+        )
+
+
+def _some(every: Sequence[Sentence]) -> Sentence:
+    """The first few, and that there are others."""
+    return (*joined(every[:_SHOWN]), " and others" if len(every) > _SHOWN else "")
+
+
+def _basis(advice: Advice) -> str:
+    return f"{plural(advice.n, 'sample')}{', borrowed from the others' if advice.basis == 'borrowed' else ''}"
+
+
+def _most(categories: Iterable[Stratum], figure: Callable[[Stratum], tuple[int, int]]) -> Sentence:
+    """The three categories with the most events, as ``docs 5 of 12``."""
+    hit = sorted((each for each in categories if figure(each)[0]), key=figure, reverse=True)
+    return _some([(named(each.name), " {} of {}".format(*figure(each))) for each in hit])
+
+
+def notes(report: Report) -> list[Sentence]:
+    """What a reader must know to read the figures rightly, one sentence each."""
+    counts, unread = report.counts, report.not_read
+    found: list[Sentence] = []
+    if report.deselected:
+        found.append(f"{_deselected(report)} deselected: {', '.join(report.deselected)}.")
+    if report.settings.get("save_baseline") is not None and report.unmet:
+        found.append("No baseline was saved: the data is not ready, and nothing should be compared with it.")
+    if counts.unusable.total:
+        reasons = [(f"{lines.count} because ", reason) for reason, lines in counts.unusable.reasons.items()]
+        why = joined(((many, named(reason)) for many, reason in reasons), "; ")
+        found.append((f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *why, "."))
+    if counts.duplicates:
+        found.append(f"{plural(counts.duplicates, 'duplicate')} left out: the same call in another place.")
+    if counts.no_ratio:
+        found.append(f"{plural(counts.no_ratio, 'sample')} with a prediction or an output of 0, set apart.")
+    if counts.legacy:
+        fate = "judged" if report.population == "all" else "listed, not judged"
+        found.append(f"{plural(counts.legacy, 'legacy sample')} (V1 lines) {fate}.")
+    found += _recording(report)
+    found += _dependence(report)
+    if counts.over_budget:
+        over = plural(counts.over_budget, "sample")
+        found.append(f"{over} above the budget without being cut off: the budget is not the cap that was sent.")
+    if unread.outside:
+        found.append(f"{plural(len(unread.outside), 'link')} out of the directory not followed.")
+    if unread.special:
+        found.append(f"{plural(len(unread.special), 'path')} not opened: pipes, sockets or devices.")
+    return found
+
+
+def _recording(report: Report) -> Iterator[str]:
+    """What tests did not record, and what they recorded more than once."""
+    counts = report.counts
+    if counts.by_cap:
+        yield f"{plural(counts.by_cap, 'truncation')} known by the cap alone: the reason did not say so."
+    if counts.deselected_tests:
+        yield f"{plural(counts.deselected_tests, 'test')} deselected: what they would record is not judged."
+    if counts.copies_of_tests > 1:
+        yield f"Each test ran on {counts.copies_of_tests} workers (--dist=each): its samples count once a run."
+
+
+def _dependence(report: Report) -> Iterator[str]:
+    samples, tasks = report.counts.with_task, report.counts.tasks
+    if report.is_on("one_per_task"):
+        if not tasks:
+            yield "One sample a task was asked for, but no sample names its task: all are judged."
+        elif samples:
+            yield f"One sample a task is judged: {samples - tasks} of {samples} left out."
+    elif samples > 2 * tasks:
+        yield (
+            f"{samples} samples come from only {plural(tasks, 'task')}, and runs of one task are alike: what is called"
+            " proven here is less so (--token-telemetry-one-per-task judges one a task)."
+        )
+
+
+def texts(sentences: Iterable[Sentence]) -> list[str]:
+    """``sentences`` as plain text."""
+    return [plain(sentence) for sentence in sentences]

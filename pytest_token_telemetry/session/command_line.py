@@ -1,0 +1,143 @@
+"""The command line as it was typed: ids of checks, options without effect, and the form that moves pytest's rootdir."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_token_telemetry.settings import GATE, RECORDING, ROOT, flag
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from pathlib import Path
+
+PICKED = pytest.StashKey[tuple[str, ...]]()
+"""The ids of ours, or beginnings of some, that stood on the command line. If there are none, all checks run."""
+
+_CONFIG_FILES = {
+    "pytest.toml": "",
+    ".pytest.toml": "",
+    "pytest.ini": "",
+    ".pytest.ini": "",
+    "pyproject.toml": "[tool.pytest",
+    "tox.ini": "[pytest]",
+    "setup.cfg": "[tool:pytest]",
+}
+"""Where pytest looks for its settings in a directory, in its order, and what the file must hold to count."""
+
+
+class TokenTelemetryWarning(pytest.PytestWarning):
+    """Something about the call is probably not as it was meant."""
+
+
+def take_ids(config: pytest.Config) -> None:
+    """Take ``token-telemetry`` and ids below it off the arguments, before pytest looks for files of that name.
+
+    Raises:
+        pytest.UsageError: an id names no check.
+    """
+    own = [argument for argument in config.args if _is_own(config, argument)]
+    if own:
+        _refuse_unknown(own)
+    config.stash[PICKED] = tuple(own)
+    config.args[:] = [argument for argument in config.args if argument not in own]
+
+
+def _refuse_unknown(ids: Iterable[str]) -> None:
+    from pytest_token_telemetry.gate.checks import CHECKS, node_id
+
+    for argument in ids:
+        if not any(picks(argument, check.id) for check in CHECKS):
+            known = ", ".join(node_id(check.id) for check in CHECKS)
+            raise pytest.UsageError(f"{argument}: there is no such check (they are {known})")
+
+
+def picks(argument: str, check: str) -> bool:
+    """True if ``argument`` is the id of ``check``, or the beginning of it."""
+    return f"{ROOT}::{check}::".startswith(f"{argument}::")
+
+
+def refuse_absent(config: pytest.Config, checks: Collection[str]) -> None:
+    """Refuse the ids of checks that are not among those of the session.
+
+    Raises:
+        pytest.UsageError: naming the id.
+    """
+    from pytest_token_telemetry.gate.checks import CHECKS
+
+    for argument in config.stash[PICKED]:
+        if not any(picks(argument, check) for check in checks):
+            needs = next(check.needs for check in CHECKS if picks(argument, check.id))
+            needed = flag("estimator" if needs == "replay" else "baseline")
+            raise pytest.UsageError(f"{argument}: there is no such check in this session (add {needed})")
+
+
+def refuse_idle(config: pytest.Config) -> None:
+    """Refuse what was typed for the gate where there is nothing to judge.
+
+    Options from ``addopts`` may stand there for the runs that do name a directory.
+
+    Raises:
+        pytest.UsageError: naming the argument.
+    """
+    if config.getoption("help", False) or config.getoption("version", False):
+        return
+    typed = [str(argument).partition("=")[0] for argument in config.invocation_params.args]
+    useful = [flag(name) for name in RECORDING]
+    options = [argument for argument in typed if argument.startswith(f"{flag(GATE)}-") and argument not in useful]
+    ids = [argument for argument in config.args if _is_own(config, argument)]
+    for argument in options + ids:
+        raise pytest.UsageError(
+            f"{argument}: there is nothing to judge (add {flag('dir')}=DIR, or {flag(GATE)} for what tests record)"
+        )
+
+
+def warn_if_rootdir_moved(config: pytest.Config) -> None:
+    """Warn if the space form made pytest take the log directory for a test path, and read other settings for it.
+
+    pytest looks for its settings before it knows the plugins' options: to it, the word after ``--token-telemetry-dir``
+    is a path like any other.
+    """
+    typed = [str(argument) for argument in config.invocation_params.args]
+    if flag("dir") not in typed or (config.args_source is config.ArgsSource.ARGS and config.args):
+        return
+    if config.getoption("inifilename", None) or config.getoption("rootdir", None):
+        return
+    here = config.invocation_params.dir
+    expected = _config_file(here)
+    if expected == config.inipath and (expected or config.rootpath == _root_without_config(here)):
+        return
+    directory = typed[typed.index(flag("dir")) + 1]
+    settings = "" if expected == config.inipath else f", and settings come from {config.inipath}, not from {expected}"
+    warning = TokenTelemetryWarning(
+        f"'{flag('dir')} {directory}' made pytest look for its settings in {directory}: rootdir is"
+        f" {config.rootpath}{settings} (write {flag('dir')}={directory})"
+    )
+    try:
+        config.issue_config_time_warning(warning, stacklevel=2)
+    except TokenTelemetryWarning:  # where warnings are errors
+        raise pytest.UsageError(str(warning)) from None
+
+
+def _config_file(directory: Path) -> Path | None:
+    """The file that pytest reads its settings from if it starts in ``directory`` without paths."""
+    for each in (directory, *directory.parents):
+        for name, mark in _CONFIG_FILES.items():
+            path = each / name
+            if path.is_file() and mark in path.read_text(encoding="utf-8", errors="replace"):
+                return path
+    for each in (directory, *directory.parents):
+        if (path := each / "pyproject.toml").is_file():
+            return path
+    return None
+
+
+def _root_without_config(directory: Path) -> Path:
+    """The rootdir of pytest if it starts in ``directory`` without paths and finds no settings."""
+    return next((each for each in (directory, *directory.parents) if (each / "setup.py").is_file()), directory)
+
+
+def _is_own(config: pytest.Config, argument: str) -> bool:
+    root = argument.split("::")[0]
+    return root == ROOT and ("::" in argument or not (config.invocation_params.dir / root).exists())

@@ -1,0 +1,151 @@
+"""What one session's calls are held against besides the targets: loaded before the tests, kept after the verdict."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_token_telemetry.past import PastError
+from pytest_token_telemetry.settings import flag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_token_telemetry.gate.findings import Past
+    from pytest_token_telemetry.past.baseline import Baseline
+    from pytest_token_telemetry.past.history import PastVerdict
+    from pytest_token_telemetry.replay.run import Replay
+    from pytest_token_telemetry.report.model import Report
+    from pytest_token_telemetry.samples import Samples
+    from pytest_token_telemetry.settings import Settings
+    from pytest_token_telemetry.sources.reading import Reading
+
+
+def has_hook(config: pytest.Config) -> bool:
+    """True if something answers for an estimator."""
+    return bool(config.hook.pytest_token_telemetry_estimate.get_hookimpls())
+
+
+class HeldAgainst:
+    """The estimators, the baseline and the history that the settings of one session name."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        """Import and read them.
+
+        Raises:
+            pytest.UsageError: an estimator cannot be imported, or a file is there and is not what it should be.
+        """
+        self._config = config
+        self._settings = settings
+        self._search = tuple(sys.path)
+        """Where the base estimator's process looks for modules: not where the estimator was found."""
+        self._reading: Reading | None = None
+        with _named_in_errors("estimator"):
+            self._estimator = settings.estimator and settings.estimator.load()
+        self._refuse_missing_base()
+        self._baseline = self._read_baseline()
+        self._history = self._read_history()
+
+    @property
+    def replays(self) -> bool:
+        """True if there is an estimator to judge."""
+        return self._estimator is not None or has_hook(self._config)
+
+    def past(self, reading: Reading) -> Past:
+        """What the samples of ``reading`` are held against.
+
+        Raises:
+            pytest.UsageError: the base estimator cannot be imported, or its process ends early.
+        """
+        from pytest_token_telemetry.gate.findings import Past
+
+        self._reading = reading
+        replay = self._replay(reading.samples) if self.replays else None
+        return Past(replay=replay, baseline=self._baseline, history=self._history)
+
+    def keep(self, report: Report) -> list[str]:
+        """Write the baseline and the line of the history that were asked for; one sentence for each that failed.
+
+        Data that is not ready makes no baseline: what it says of the calls is chance.
+        """
+        from pytest_token_telemetry.gate.drift_report import baseline_of
+        from pytest_token_telemetry.past import baseline, history
+
+        settings, metrics, errors = self._settings, report.metrics, []
+        if settings.save_baseline is not None and self._reading is not None and not report.unmet:
+            try:
+                baseline.write(baseline_of(self._reading, settings), settings.save_baseline)
+            except PastError as error:
+                errors.append(f"{self._named('save_baseline')} {error}")
+        if settings.history is not None:
+            figures = (report.counts.samples, metrics.underestimation, metrics.truncation)
+            try:
+                history.append(settings.history, report.verdict, *figures)
+            except PastError as error:
+                errors.append(f"{self._named('history')} {error}")
+        return errors
+
+    def _refuse_missing_base(self) -> None:
+        """It is imported after the tests: a wrong path is said before them."""
+        where = self._settings.base_estimator
+        if where is not None and not self.replays:
+            raise pytest.UsageError(f"{flag('base_estimator')} needs one to compare with (add {flag('estimator')})")
+        with _named_in_errors("base_estimator"):
+            if where is not None:
+                where.refuse_missing_directory()
+
+    def _replay(self, samples: Samples) -> Replay:
+        from pytest_token_telemetry.analysis.replayed import rows_to_ask
+        from pytest_token_telemetry.importing import defined_at
+        from pytest_token_telemetry.replay.run import Replay, replay, replay_apart
+
+        settings, here = self._settings, self._config.invocation_params.dir
+        hook = self._config.hook.pytest_token_telemetry_estimate
+        rows = rows_to_ask(samples, judges_legacy=settings.population == "all", one_per_task=settings.one_per_task)
+        head = replay(samples, rows, self._estimator or (lambda request: hook(request=request)))
+        name = str(settings.texts.get("estimator", "pytest_token_telemetry_estimate"))
+        source = defined_at(self._estimator or hook.get_hookimpls()[-1].function, here)
+        if settings.base_estimator is None:
+            return Replay(name, head, source=source)
+        with _named_in_errors("base_estimator"):
+            base = replay_apart(samples, rows, settings.base_estimator, here, self._search)
+        return Replay(name, head, str(settings.texts["base_estimator"]), base, source)
+
+    def _read_baseline(self) -> Baseline | None:
+        settings = self._settings
+        if settings.baseline is None:
+            return None
+        from pytest_token_telemetry.past.baseline import read, terms
+
+        now = terms(settings.population, settings.under_multiplier, settings.alias, one_per_task=settings.one_per_task)
+        try:
+            return read(settings.baseline, now)
+        except PastError as error:
+            way_out = f"(write it anew with {flag('save_baseline')})"
+            raise pytest.UsageError(f"{self._named('baseline')} {error} {way_out}") from None
+
+    def _read_history(self) -> tuple[PastVerdict, ...] | None:
+        if self._settings.history is None:
+            return None
+        from pytest_token_telemetry.past.history import read
+
+        try:
+            return read(self._settings.history)
+        except PastError as error:
+            raise pytest.UsageError(f"{self._named('history')} {error}") from None
+
+    def _named(self, name: str) -> str:
+        """The setting, and its value as the user wrote it."""
+        return f"{flag(name)}: {self._settings.texts[name]!r}"
+
+
+@contextmanager
+def _named_in_errors(name: str) -> Iterator[None]:
+    """Begin what is wrong with an estimator with the setting that names it."""
+    try:
+        yield
+    except LookupError as error:
+        raise pytest.UsageError(f"{flag(name)}: {error}") from None

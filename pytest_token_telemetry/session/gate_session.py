@@ -1,0 +1,273 @@
+"""The gate in one pytest session: its checks are collected with the tests, judged after the last test, and told."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from importlib import import_module
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_token_telemetry.session.command_line import refuse_absent
+from pytest_token_telemetry.session.comparisons import HeldAgainst, has_hook
+from pytest_token_telemetry.session.items import CHECK_IDS, GATE_MARKER, REPORT, CheckItem, root_collector
+from pytest_token_telemetry.settings import OUTPUTS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytest_token_telemetry.recording.tape import Arrivals
+    from pytest_token_telemetry.report.model import Report
+    from pytest_token_telemetry.report.terminal import ScanProgress
+    from pytest_token_telemetry.settings import Settings
+    from pytest_token_telemetry.sources.parallel import Scan
+    from pytest_token_telemetry.sources.recorded import Recorded
+
+_RERUNNERS = ("rerunfailures", "flaky")
+"""Plugins that run a failed item again. The verdict does not change by asking twice."""
+
+
+_RUN_NOTHING = (
+    *("collectonly", "setuponly", "setupplan"),
+    *("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow"),
+)
+"""pytest's options that run no test."""
+
+
+_ENDED_EARLY = "the session ended before the checks"
+
+_ESTIMATES = "token_telemetry_estimates"
+"""By which key a worker tells the controller that an estimator's hook is there."""
+
+
+class WorkerSession:
+    """Hooks of the gate in a worker of xdist: it collects the tests, and with them their ``conftest.py`` files."""
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tell the controller of an estimator that it does not see."""
+        session.config.workeroutput[_ESTIMATES] = has_hook(session.config)  # type: ignore[attr-defined]
+
+
+class GateSession:
+    """Hooks of the gate. Registered on the main or controller process only, and only if there is something to judge."""
+
+    def __init__(self, config: pytest.Config, settings: Settings, arrivals: Arrivals) -> None:
+        import_module("numpy")  # now: where a test runs pytest in this process, what that imports is forgotten after it
+        config.addinivalue_line(
+            "markers", f"{GATE_MARKER}: the checks of the token telemetry gate (set by the plugin)."
+        )
+        self._config = config
+        self._settings = settings
+        self._arrivals = arrivals
+        self._held_against = HeldAgainst(config, settings)
+        self._checks: tuple[str, ...] = ()
+        self._items: list[CheckItem] = []
+        self._replays = False
+        self._estimates_in_worker = False
+        self._aborted = False
+        self._write_errors: list[str] = []
+        self._not_judged = _ENDED_EARLY
+        if not self._runs_nothing():
+            self._remove_old_reports()
+
+    @property
+    def _report(self) -> Report | None:
+        return self._config.stash.get(REPORT, None)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Say which checks there are. Whoever answers for an estimator is registered by now."""
+        from pytest_token_telemetry.gate.checks import checks_of
+
+        self._replays = self._held_against.replays
+        checks = checks_of(replay=self._replays, baseline=self._settings.baseline is not None)
+        self._checks = tuple(check.id for check in checks)
+        self._config.stash[CHECK_IDS] = self._checks
+        refuse_absent(self._config, self._checks)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Let the session collect the checks too, as if they were one more file."""
+        report = yield
+        if isinstance(collector, pytest.Session) and report.passed:
+            report.result.append(root_collector(collector))
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self) -> None:
+        """Remember that the session is broken: then nothing can be judged."""
+        self._aborted = True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Run the tests first, then the checks. An exception (``-x``, Ctrl-C) passes by, and nothing is judged."""
+        self._refuse_late_estimator()
+        on_controller = self._config.pluginmanager.hasplugin("dsession")
+        if not on_controller:
+            self._items = [item for item in session.items if isinstance(item, CheckItem)]
+            session.items[:] = [item for item in session.items if not isinstance(item, CheckItem)]
+        result = yield
+        if self._runs_nothing():
+            return result
+        if self._aborted:
+            session.testsfailed += 1
+            return result
+        if on_controller:
+            self._refuse_late_estimator()
+            self._collect_on_controller(session)
+        self._items.sort(key=lambda item: self._checks.index(item.check))  # whatever another plugin made of the order
+        if self._items or self._is_report_wanted():
+            self._config.stash[REPORT] = self._judge()
+            self._run_items(session)
+        else:
+            self._not_judged = f"{len(self._checks)} of {len(self._checks)} checks deselected"
+        return result
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
+        """Learn whether a worker sees an estimator."""
+        self._estimates_in_worker |= bool(getattr(node, "workeroutput", {}).get(_ESTIMATES))
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the reports, and leave no way to exit 0 with a check that was not judged."""
+        if self._runs_nothing():
+            return
+        report = self._report
+        if report is not None:
+            from pytest_token_telemetry.report.files import write_reports
+
+            self._write_errors = write_reports(report, self._settings) + self._held_against.keep(report)
+        if self._settings.github:
+            self._write_errors += self._tell_github()
+        if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            if self._write_errors:
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            elif self._aborted:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            elif self._not_judged == _ENDED_EARLY and report is None:
+                session.exitstatus = pytest.ExitCode.INTERRUPTED  # as by pytest.exit(returncode=0)
+        if self._write_errors and not self._config.pluginmanager.hasplugin("terminalreporter"):
+            sys.stderr.write("".join(f"ERROR: {error}\n" for error in self._write_errors))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show the verdict."""
+        from pytest_token_telemetry.report.terminal import show
+
+        if not self._runs_nothing():
+            show(terminalreporter, self._report or self._not_judged, self._write_errors)
+
+    def _tell_github(self) -> list[str]:
+        """Tell the GitHub Actions job of this session, if it is part of one."""
+        from pytest_token_telemetry.report.github_job import job_of, tell
+
+        job = job_of(os.environ)
+        if job is None:
+            return []
+        bases = (self._config.invocation_params.dir, self._config.rootpath)
+        return tell(
+            self._report or self._not_judged,
+            job,
+            sys.stderr,
+            bases,
+            self._settings.json,
+            self._settings.markdown_append,
+        )
+
+    def _refuse_late_estimator(self) -> None:
+        """An estimator that this process did not see when it collected would be passed over in silence.
+
+        Raises:
+            pytest.UsageError: there is one.
+        """
+        if not self._replays and (self._held_against.replays or self._estimates_in_worker):
+            self._not_judged = (
+                "pytest_token_telemetry_estimate is answered too late, in the conftest.py of a directory of tests (move"
+                " it to that of the root directory)"
+            )
+            raise pytest.UsageError(self._not_judged)
+
+    def _runs_nothing(self) -> bool:
+        return any(getattr(self._config.option, name, False) for name in _RUN_NOTHING)
+
+    def _collect_on_controller(self, session: pytest.Session) -> None:
+        """Under xdist the workers collect the tests; the checks are collected here, and selected as tests are."""
+        items: list[pytest.Item] = list(session.genitems(root_collector(session)))
+        self._config.hook.pytest_collection_modifyitems(session=session, config=self._config, items=items)
+        self._items = [item for item in items if isinstance(item, CheckItem)]
+        session.testscollected += len(self._items)
+
+    def _judge(self) -> Report:
+        from pytest_token_telemetry.gate.verdict import judge
+        from pytest_token_telemetry.report.build import report_of
+        from pytest_token_telemetry.report.terminal import ScanProgress
+        from pytest_token_telemetry.sources.parallel import ScanError
+        from pytest_token_telemetry.sources.reading import Directory, read_directories
+
+        directories = [
+            Directory(path, os.path.normpath(text))
+            for path, text in zip(self._settings.dir, self._settings.texts["dir"], strict=True)
+        ]
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        recorded = self._recorded() if self._settings.gate else None
+        try:
+            with ScanProgress(terminal, time.monotonic) as progress:
+                scan = self._scan(progress)
+                reading = read_directories(directories, self._settings.pattern, recorded=recorded, scan=scan)
+            past = self._held_against.past(reading)
+        except ScanError as error:
+            self._not_judged = str(error)
+            raise pytest.UsageError(str(error)) from error
+        except pytest.UsageError as error:
+            self._not_judged = str(error)
+            raise
+        return report_of(judge(reading, self._settings, past, {item.check for item in self._items}))
+
+    def _scan(self, progress: ScanProgress) -> Scan:
+        """How the settings want the files to be read."""
+        from pytest_token_telemetry.sources.other_engines import Cluster, Factory
+        from pytest_token_telemetry.sources.parallel import Progress, Scan
+
+        where = self._settings.executor
+        if where is None:
+            return Scan(jobs=self._settings.jobs, progress=Progress(progress))
+        elsewhere = Cluster(where) if isinstance(where, str) else Factory(where)
+        return Scan(executor=elsewhere.open, progress=Progress(progress))
+
+    def _recorded(self) -> Recorded:
+        """What the tests recorded, with what was recorded in this process after the last of them."""
+        from pytest_token_telemetry.recording import recording_session
+
+        self._arrivals.add_rest("after the tests", recording_session.start(self._config).rest())
+        return self._arrivals.recorded()
+
+    def _run_items(self, session: pytest.Session) -> None:
+        failed_before = session.testsfailed
+        plugins = self._config.pluginmanager
+        run = plugins.subset_hook_caller(
+            "pytest_runtest_protocol", [plugin for name in _RERUNNERS if (plugin := plugins.get_plugin(name))]
+        )
+        for item, following in zip_longest(self._items, self._items[1:]):
+            run(item=item, nextitem=following)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+        if self._report is not None and self._report.fails and session.testsfailed == failed_before:
+            session.testsfailed += 1  # a mark from elsewhere made the failing checks skip, or expected them to fail
+
+    def _is_report_wanted(self) -> bool:
+        return any(getattr(self._settings, name) is not None for name in OUTPUTS)
+
+    def _remove_old_reports(self) -> None:
+        """An earlier session's report must not be taken for this one's, if this one ends before its own."""
+        from pytest_token_telemetry.report.files import remove_report
+
+        for name in OUTPUTS:
+            path = getattr(self._settings, name)
+            if path is not None and name != "markdown_append":
+                remove_report(path)

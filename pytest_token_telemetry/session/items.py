@@ -1,0 +1,91 @@
+"""The checks as pytest items: collected without any file, reported like any test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_token_telemetry.session.command_line import PICKED, picks
+from pytest_token_telemetry.settings import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_token_telemetry.report.model import Report
+
+
+GATE_MARKER = "token_telemetry_gate"
+"""Every check has it: ``-m "not token_telemetry_gate"`` leaves the gate out."""
+
+REPORT: pytest.StashKey[Report] = pytest.StashKey()
+"""Where the items find the report, once it is there."""
+
+
+CHECK_IDS = pytest.StashKey[tuple[str, ...]]()
+"""The ids of the session's checks."""
+
+
+class CheckFailed(Exception):  # noqa: N818 - it is an outcome, not an error
+    """A check is not met. Its text is all there is to say."""
+
+
+class GateCollector(pytest.Collector):
+    """The root of all checks. It stands for no file."""
+
+    def collect(self) -> Iterator[TierCollector]:
+        """One collector a tier."""
+        for tier in dict.fromkeys(check.split("::")[0] for check in self.config.stash[CHECK_IDS]):
+            yield TierCollector.from_parent(self, name=tier)
+
+
+class TierCollector(pytest.Collector):
+    """The checks of readiness, or of one tier."""
+
+    def collect(self) -> Iterator[CheckItem]:
+        """The tier's checks, as far as they were asked for."""
+        picked = self.config.stash[PICKED]
+        for check in self.config.stash[CHECK_IDS]:
+            tier, name = check.split("::")
+            wanted = not picked or any(picks(each, check) for each in picked)
+            if tier == self.name and wanted:
+                yield CheckItem.from_parent(self, name=name, check=check)
+
+
+class CheckItem(pytest.Item):
+    """One check."""
+
+    def __init__(self, *, check: str, **parts: object) -> None:
+        super().__init__(**parts)  # type: ignore[arg-type] # pytest's own, passed on by from_parent
+        self.check = check
+        self.add_marker(GATE_MARKER)
+
+    def runtest(self) -> None:
+        """Report the check's outcome, which was decided before."""
+        from pytest_token_telemetry.report import words
+        from pytest_token_telemetry.text import plain
+
+        report = self.config.stash[REPORT]
+        result = next(each for each in report.checks if each.id == self.check)
+        if result.outcome == "fail":
+            raise CheckFailed(plain(words.message(report, result)))
+        if result.outcome == "skip":
+            pytest.skip(plain(words.message(report, result)))
+
+    def repr_failure(  # type: ignore[override] # a plain text is one of the forms that pytest takes
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
+    ) -> object:
+        """The check's message alone: where it was raised says nothing."""
+        if isinstance(excinfo.value, CheckFailed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)  # type: ignore[arg-type]
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where the check is and what it is called. The line must be a number: pytest adds to it."""
+        return self.path, 0, f"{ROOT}::{self.check}"
+
+
+def root_collector(session: pytest.Session) -> GateCollector:
+    """The collector of all checks."""
+    return GateCollector.from_parent(session, name=ROOT, nodeid=ROOT)

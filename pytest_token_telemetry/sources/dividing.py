@@ -1,0 +1,151 @@
+"""The work of reading files as tasks that can be done anywhere, and what comes of a file's parts put together again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from itertools import accumulate, groupby, pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from pytest_token_telemetry.samples import SamplesBuilder
+from pytest_token_telemetry.sources.extract import READ_ONLY, Extract, FileRead, Part, Task, ending
+from pytest_token_telemetry.sources.rows import PLACES_KEPT, Complaint, Identities
+from pytest_token_telemetry.sources.source import claimed
+from pytest_token_telemetry.sources.tagged.simple_finding import is_wide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+
+class Sized(NamedTuple):
+    """A file to read."""
+
+    path: str
+    size: int
+    """Bytes; 0 if it is no regular file any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSizes:
+    """How large tasks are."""
+
+    size: int
+    """Bytes of a task of several files."""
+    files: int
+    """How many files those are at most."""
+    part: int
+    """Bytes of a part. A larger file is read in parts, unless its lines cannot be told from its bytes."""
+    line: int = 1 << 16
+    """Bytes in which a line end is looked for; if there is none, a part goes on."""
+
+
+HERE = TaskSizes(32 << 20, 2500, 64 << 20)
+"""For processes on this machine: enough work to be worth its way, and little enough to keep all busy to the end."""
+
+ELSEWHERE = TaskSizes(128 << 20, 5000, 128 << 20)
+"""For other engines, of which some take 5 ms for a task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A task, and how much it is."""
+
+    task: Task
+    size: int
+    """Bytes."""
+
+    @property
+    def divided(self) -> str | None:
+        """The file that was divided, if this is a part of it."""
+        return None if self.task.part is None else self.task.paths[0]
+
+    @property
+    def files(self) -> int:
+        """How many files it has, each part of a file being counted with the first."""
+        return 0 if self.task.part is not None and self.task.part.begin else len(self.task.paths)
+
+
+def plan(files: Iterable[Sized], bounds: TaskSizes, like: Task) -> Iterator[Planned]:
+    """The work of reading ``files``, in their order, by tasks that are ``like`` this one but for what they read."""
+    batch: list[Sized] = []
+    total = 0
+    for file in files:
+        parts = _parts(file, bounds) if file.size > bounds.part else ()
+        if batch and (parts or total + file.size > bounds.size or len(batch) == bounds.files):
+            yield _together(batch, like)
+            batch, total = [], 0
+        for part in parts:
+            yield Planned(replace(like, paths=(file.path,), part=part), part.end - part.begin)
+        if not parts:
+            batch.append(file)
+            total += file.size
+    if batch:
+        yield _together(batch, like)
+
+
+def in_whole_files(done: Iterable[tuple[Planned, Extract]]) -> Iterator[Extract]:
+    """The extracts of ``done``, in the order of the files, with one for all parts of a file."""
+    for divided, of_task in groupby(done, key=lambda each: each[0].divided):
+        extracts = [extract for _, extract in of_task]
+        yield from extracts if divided is None else [_whole(extracts)]
+
+
+def _together(batch: Sequence[Sized], like: Task) -> Planned:
+    return Planned(replace(like, paths=tuple(each.path for each in batch)), sum(each.size for each in batch))
+
+
+def _parts(file: Sized, bounds: TaskSizes) -> tuple[Part, ...]:
+    """The parts of a large file; none if it has to be read whole."""
+    try:
+        descriptor = os.open(file.path, READ_ONLY)
+        try:
+            if is_wide(os.read(descriptor, 4)) or claimed(file.path, descriptor) is not None:
+                return ()
+            ends = [0, *_line_ends(descriptor, bounds, file.size), file.size]
+            spans = pairwise(ends) if len(ends) > 2 else ()
+            return tuple(Part(begin, end, ending(descriptor, begin, end)) for begin, end in spans)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return ()
+
+
+def _line_ends(descriptor: int, bounds: TaskSizes, end: int) -> Iterator[int]:
+    """Where lines end, behind about every so many bytes as a part has, up to ``end``."""
+    at = bounds.part
+    while at < end:
+        os.lseek(descriptor, at, os.SEEK_SET)
+        found = os.read(descriptor, bounds.line).find(b"\n") + 1
+        if found and at + found < end:
+            yield at + found
+        at += found + bounds.part
+
+
+def _whole(parts: Sequence[Extract]) -> Extract:
+    """What reading a file whole finds, from the extracts of its parts, in their order."""
+    files = [part.files[0] for part in parts]
+    *before, line_ends = accumulate((file.line_ends for file in files), initial=0)
+    samples = [
+        replace(part.samples, line=part.samples.line.astype(np.int64) + lines)
+        for part, lines in zip(parts, before, strict=True)
+    ]
+    error = next((file.error for file in files if file.error is not None), None)
+    return Extract(
+        files=(FileRead(any(file.opened for file in files), error, line_ends),),
+        samples=SamplesBuilder(samples).build(),
+        identities=Identities.joined([part.identities for part in parts]),
+        complaints=_added_up(parts, before),
+    )
+
+
+def _added_up(parts: Sequence[Extract], before: Sequence[int]) -> tuple[Complaint, ...]:
+    """One complaint a reason, from the ``parts`` of a file, each with the number of line ends ``before`` it."""
+    found: dict[str, Complaint] = {}
+    for part, lines in zip(parts, before, strict=True):
+        for each in part.complaints:
+            kept = found.get(each.reason, replace(each, count=0, lines=()))
+            places = (*kept.lines, *(line + lines for line in each.lines))[:PLACES_KEPT]
+            found[each.reason] = replace(kept, count=kept.count + each.count, lines=places)
+    return tuple(complaint for _, complaint in sorted(found.items()))

@@ -1,0 +1,271 @@
+"""Read files with as many processes as are worth it, or with whatever executor is at hand.
+
+A task is some paths, or a part of a file; what comes back is an `Extract`. So anything that runs a function elsewhere
+can run them: this module speaks `concurrent.futures.Executor` and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.sources.dividing import ELSEWHERE, HERE, Planned, TaskSizes, in_whole_files, plan
+from pytest_token_telemetry.sources.extract import Extract, Task, extract
+from pytest_token_telemetry.sources.process_pool import ProcessDiedError, Processes
+from pytest_token_telemetry.sources.tagged.tagged_source import Sizes
+from pytest_token_telemetry.text import inert, plural, raised
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from pytest_token_telemetry.sources.dividing import Sized
+
+    Done = tuple[Planned, Extract]
+
+_CALL = 1.0
+"""Seconds after which to look whether Ctrl-C was pressed, on systems that do not interrupt a wait."""
+
+
+class ScanError(Exception):
+    """Why the files could not be read: one sentence in our own words, with paths in it made inert."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the scan is."""
+
+    tell: Callable[[int, int], None] | None = None
+    """Called now and then with the number of files and bytes so far."""
+    files: int = 0
+    size: int = 0
+    processes: int = 1
+    """That read: this one, and those that it starts."""
+
+    def count(self, size: int, files: int = 0) -> None:
+        """Add what was read."""
+        self.size += size
+        self.files += files
+        if self.tell is not None:
+            self.tell(self.files, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What decides how many processes are started, in seconds."""
+
+    process: float = 0.7
+    """Work that is worth starting a process for: one takes about 0.2 s to start, while this one reads on."""
+    look: float = 0.1
+    """To read in this process before the work ahead is estimated from it."""
+    byte: float = 4e-10
+    """At least; so two processes are worth it for 1.7 GB, whatever they hold."""
+    file: float = 2e-5
+    """At least; so two processes are worth it for 35,000 files."""
+
+    def processes(self, seconds: float, most: int) -> int:
+        """How many processes so much work is worth."""
+        return min(most, int(2 * seconds / self.process)) if seconds >= self.process else 1
+
+
+def _processors() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Scan:
+    """How to read files."""
+
+    jobs: int | None = 1
+    """Processes, of which this is one; ``None``: as many as are worth it."""
+    executor: Callable[[], AbstractContextManager[Executor]] | None = None
+    """Where to run the tasks instead."""
+    progress: Progress = field(default_factory=Progress)
+    bounds: TaskSizes | None = None
+    """How large tasks are; ``None``: as is best for where they run."""
+    waiting: int = 4096
+    """Tasks that an executor has at a time: enough for a thousand workers, and few enough for any scheduler."""
+    sizes: Sizes = field(default_factory=Sizes)
+    """How much is looked at, and at a time."""
+    worth: Worth = field(default_factory=Worth)
+    processors: int = field(default_factory=_processors)
+    start: Callable[[int], Executor] = Processes
+    """Gives an executor of so many processes of this machine."""
+
+    def read(self, files: Sequence[Sized], *, keep_ids: bool = False) -> list[Extract]:
+        """The extracts of ``files``, in this order. ``keep_ids`` keeps the calls' own ids.
+
+        Raises:
+            ScanError: what read some of them died, or the executor does not work.
+        """
+        like = Task((), keep_ids=keep_ids, sizes=self.sizes)
+        if self.executor is None:
+            work = deque(plan(files, self.bounds or HERE, like))
+            return list(in_whole_files(self._on_this_machine(work, len(files))))
+        with self.executor() as executor:
+            tasks = _Tasks(executor, plan(files, self.bounds or ELSEWHERE, like), self.waiting, self.progress)
+            return list(in_whole_files(tasks.done()))
+
+    def _on_this_machine(self, work: deque[Planned], files: int) -> list[Done]:
+        """Do the ``work``, on so many ``files``, in other processes too if they were asked for or it will take long."""
+        done: list[Done] = []
+        jobs = self.jobs or self._worth(max(files * self.worth.file, _size(work) * self.worth.byte))
+        if self.jobs is None and jobs == 1:
+            began = time.perf_counter()
+            while work and time.perf_counter() - began < self.worth.look:
+                done.append(self._one_here(work.popleft()))
+            rate = (time.perf_counter() - began) / max(sum(planned.size for planned, _ in done), 1)
+            jobs = min(self._worth(_size(work) * rate), len(work))
+        processes = self._started(jobs - 1) if jobs > 1 else None
+        if processes is None:
+            return done + [self._one_here(planned) for planned in work]
+        self.progress.processes = jobs
+        with _ended(processes):
+            return done + _Tasks(processes, work, 2 * (jobs - 1), self.progress).done(self._one_here)
+
+    def _worth(self, seconds: float) -> int:
+        return self.worth.processes(seconds, self.processors)
+
+    def _started(self, processes: int) -> Executor | None:
+        """So many processes; ``None`` if none can be started, and none was asked for: one is enough then."""
+        try:
+            return self.start(processes)
+        except OSError as error:
+            if self.jobs is None:
+                return None
+            raise ScanError(f"no process can be started: {raised(error)}") from error
+
+    def _one_here(self, planned: Planned, between: Callable[[], None] | None = None) -> Done:
+        """Do ``planned`` in this process. ``between`` is called now and then."""
+        left = planned.size
+
+        def on_read(size: int) -> None:
+            nonlocal left
+            self.progress.count(min(size, left))  # what stands before a part may be read again
+            left -= min(size, left)
+            if between is not None:
+                between()
+
+        self.progress.files += planned.files
+        return planned, extract(planned.task, on_read)
+
+
+class _Tasks:
+    """Tasks on their way to an executor and back."""
+
+    def __init__(self, executor: Executor, work: Iterable[Planned], most: int, progress: Progress) -> None:
+        """The ``executor`` gets no more than ``most`` tasks at a time."""
+        self._executor = executor
+        self._left = enumerate(work)
+        self._most = most
+        self._progress = progress
+        self._found: dict[int, Done] = {}
+        self._waiting: dict[Future[Extract], tuple[int, Planned]] = {}
+        self._ended: SimpleQueue[Future[Extract]] = SimpleQueue()
+
+    def done(self, here: Callable[[Planned, Callable[[], None]], Done] | None = None) -> list[Done]:
+        """All tasks, in their order, when they are done.
+
+        ``here`` does one in this process, if there is no executor free for it, and looks after the others meanwhile.
+        """
+        try:
+            while True:
+                self._look_after()
+                mine = self._one_to_do() if here else None
+                if here and mine is not None:
+                    at, planned = mine
+                    self._found[at] = here(planned, self._look_after)
+                elif self._waiting:
+                    self._take(_next(self._ended))
+                else:
+                    return [self._found[at] for at in sorted(self._found)]
+        except BaseException:
+            for future in self._waiting:
+                future.cancel()
+            raise
+
+    def _look_after(self) -> None:
+        """Take what has ended, and hand out as much as there may be, without waiting."""
+        while not self._ended.empty():
+            self._take(self._ended.get())
+        for at, planned in islice(self._left, self._most - len(self._waiting)):
+            future = _submit(self._executor, planned)
+            self._waiting[future] = at, planned
+            future.add_done_callback(self._ended.put)
+
+    def _one_to_do(self) -> tuple[int, Planned] | None:
+        """The next task that nobody does, handed out or not."""
+        if (one := next(self._left, None)) is not None:
+            return one
+        return next((self._waiting.pop(future) for future in [*self._waiting] if future.cancel()), None)
+
+    def _take(self, future: Future[Extract]) -> None:
+        if future not in self._waiting:  # it was taken back
+            return
+        at, planned = self._waiting.pop(future)
+        self._found[at] = planned, _result(future, planned, [each for _, each in self._waiting.values()])
+        self._progress.count(planned.size, planned.files)
+
+
+def _size(work: Iterable[Planned]) -> int:
+    return sum(each.size for each in work)
+
+
+def _submit(executor: Executor, planned: Planned) -> Future[Extract]:
+    try:
+        future = executor.submit(extract, planned.task)
+    except Exception as error:  # whatever it raises
+        raise ScanError(f"the executor takes no work: {inert(raised(error), 300)}") from error
+    if not isinstance(future, Future):
+        raise ScanError(f"the executor gives {type(future).__name__} for work, not a concurrent.futures.Future")
+    return future
+
+
+def _next(ended: SimpleQueue[Future[Extract]]) -> Future[Extract]:
+    while True:
+        try:
+            return ended.get(timeout=_CALL)
+        except Empty:
+            continue
+
+
+def _result(future: Future[Extract], planned: Planned, others: Sequence[Planned]) -> Extract:
+    try:
+        found = future.result()
+    except ProcessDiedError as error:
+        raise ScanError(f"a process that read {_files([planned])} {inert(str(error), 400)}") from error
+    except BrokenExecutor as error:  # which task it was, nobody can tell
+        raise ScanError(f"a worker died: it had a part of {_files([planned, *others])}") from error
+    except Exception as error:  # whatever the executor raises
+        if type(error).__name__ == "KilledWorker":  # of Dask: it may not be installed
+            raise ScanError(f"the workers died that were to read {_files([planned])}") from error
+        raise ScanError(f"reading {_files([planned])} failed: {inert(raised(error), 300)}") from error
+    if not isinstance(found, Extract):
+        raise ScanError(f"the executor gives {type(found).__name__} where its work is done, not what the work returns")
+    return found
+
+
+def _files(work: Sequence[Planned]) -> str:
+    paths = list(dict.fromkeys(path for planned in work for path in planned.task.paths))
+    more = f" and {plural(len(paths) - 1, 'other file')}" if len(paths) > 1 else ""
+    return f"{inert(paths[0], 200)}{more}"
+
+
+@contextmanager
+def _ended(processes: Executor) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        processes.shutdown(cancel_futures=True)
+        raise
+    processes.shutdown()

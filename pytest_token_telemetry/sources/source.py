@@ -1,0 +1,50 @@
+"""What a format is: something that claims files and reads samples from them.
+
+Files that no source in `SOURCES` claims are read as logs that may hold lines with a tag: see `tagged.source`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from pytest_token_telemetry.sources.rows import Rows
+
+HEAD = 1 << 12
+"""Bytes of a file by which a source may know it."""
+
+
+class Source(Protocol):
+    """A format of files."""
+
+    name: str
+
+    def claims(self, path: str, head: bytes) -> bool:
+        """Whether the file at ``path`` that begins with ``head``, of `HEAD` bytes at most, is of this format."""
+
+    def read(self, file: BinaryIO, into: Rows) -> None:
+        """Read the samples of a whole file.
+
+        Raises:
+            OSError: not all of it can be read.
+        """
+
+
+SOURCES: list[Source] = []
+"""In the order in which they are asked."""
+
+
+def claimed(path: str, descriptor: int) -> Source | None:
+    """The source that the file at ``path``, open as ``descriptor``, is for; ``None``: it is a log.
+
+    Raises:
+        OSError: its beginning cannot be read.
+    """
+    if not SOURCES:
+        return None
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    head = os.read(descriptor, HEAD)
+    return next((source for source in SOURCES if source.claims(path, head)), None)

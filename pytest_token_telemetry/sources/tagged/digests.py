@@ -1,0 +1,63 @@
+"""By what copies of a line are known: 128 bits of its text, computed for many texts at once.
+
+Texts that differ have different digests, but for a chance of one in 2**64 or less among all that a session reads. It is
+no protection against somebody who wants two of them to be the same: who writes the logs decides anyway what they say.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from pytest_token_telemetry.sources.tagged.byte_words import REACH, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from pytest_token_telemetry.samples import Integers
+
+    Digests: TypeAlias = npt.NDArray[np.uint64]
+    """Of shape (rows, 2)."""
+
+_AT_ONCE = 1 << 10
+"""Texts whose words stay in the processor's cache."""
+
+_FACTORS = np.frombuffer(
+    b"".join(blake2b(b"factors", digest_size=64, salt=bytes([n])).digest() for n in range(REACH // 8 * 2 // 8)), "<u8"
+).reshape(2, -1) | np.uint64(1)
+"""Any odd numbers, two for each word of a text. Those of its last word are the last."""
+
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+def digests(text: Text, begins: Integers, ends: Integers) -> Digests:
+    """The digests of the texts in ``text`` from ``begins`` to ``ends``."""
+    found = np.empty((len(begins), 2), np.uint64)
+    for first in range(0, len(begins), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        found[part] = _digests(text, begins[part], ends[part])
+    return found
+
+
+def digests_of(texts: Sequence[bytes]) -> Digests:
+    """The digest of each of ``texts``."""
+    ends = np.cumsum([0, *map(len, texts)])
+    return digests(Text(b"".join(texts)), ends[:-1], ends[1:])
+
+
+def _digests(text: Text, begins: Integers, ends: Integers) -> Digests:
+    sizes = ends - begins
+    long = np.flatnonzero(sizes > REACH).tolist()
+    words = text.before(ends, np.minimum(sizes, REACH))
+    words ^= words >> np.uint64(32)
+    words *= _MIX
+    words ^= words >> np.uint64(29)
+    found: Digests = words @ _FACTORS[:, _FACTORS.shape[1] - words.shape[1] :].T
+    found += sizes.astype(np.uint64)[:, np.newaxis] * _MIX
+    for row in long:
+        found[row] = np.frombuffer(blake2b(text.text[begins[row] : ends[row]], digest_size=16).digest(), "<u8")
+    return found

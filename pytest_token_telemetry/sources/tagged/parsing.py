@@ -1,0 +1,242 @@
+"""The log lines of the origin: ``[TokenEstimationV2]``, its predecessor, and ``[TOKEN_BUDGET]``.
+
+    [TokenEstimationV2] predicted_output=5200 actual_output=3860 smape=29.6% selected_budget=8192 category=docs
+        complexity=low deliverables=5 success=True stop_reason=end_turn truncated=False model=some-model
+    [TokenEstimation] Predicted: 300 output tokens, Actual: 128 output tokens, Error: 57.3%
+    [TOKEN_BUDGET] phase=phase-7 complexity=low input=1158 output=3860/16384 total=5018 utilization=23.6%
+
+Keys come in any order, and keys that are not known here are kept as features. Only ``key=value`` words are read, never
+the text around them.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.sample import (
+    LONGEST_TEXT,
+    MOST_FEATURES,
+    MOST_TOKENS,
+    Sample,
+    finish_reason,
+    is_truncated,
+)
+from pytest_token_telemetry.sources.tagged.records import Budget, Read, RecordError, Unusable
+
+if TYPE_CHECKING:
+    from pytest_token_telemetry.sources.tagged.simple_finding import Fragment
+
+V2 = b"[TokenEstimationV2]"
+V1 = b"[TokenEstimation]"
+BUDGET = b"[TOKEN_BUDGET]"
+TAGS = (V2, V1, BUDGET)
+
+_TIMESTAMP = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+)
+_NEXT_LINE = re.compile(rf"(?<![=_:/.@-])(?<!=[\"'])(?:{_TIMESTAMP.pattern})", re.ASCII)
+"""A timestamp that is no part of a value, as in ``started=2026-01-02T03:04:05`` or ``task_id=nightly-2026-01-...``."""
+_COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_WORD = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*+)=\"?([^\s\"]*)")
+"""A key begins and ends where a word does: else the time to search a long word would be quadratic."""
+_LEGACY = re.compile(
+    r"\s*Predicted:\s*(\d+)\s+output tokens,\s*Actual:\s*(\d+)\s+output tokens(?:,\s*Error:\s*(\d+(?:\.\d+)?)%)?"
+)
+_COUNT = re.compile(r"-?\d+", re.ASCII)
+_PERCENT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)%?", re.ASCII)
+_USED = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
+_CLOSING = "',;}]\\"
+"""What else may stand behind a line's last value where the line itself is quoted, as in JSON."""
+
+NO_NAMES = ("none", "null")
+"""What stands where there is no name, in lower case."""
+
+_KNOWN = frozenset(
+    {
+        "predicted_output",
+        "actual_output",
+        "actual_total",
+        "smape",
+        "selected_budget",
+        "actual_max_tokens",
+        "max_tokens",
+        "category",
+        "complexity",
+        "deliverables",
+        "success",
+        "stop_reason",
+        "truncated",
+        "model",
+        "phase",
+        "task_id",
+    }
+)
+_NUMBERS = frozenset(
+    {"predicted_output", "actual_output", "selected_budget", "actual_max_tokens", "max_tokens", "deliverables"}
+)
+
+
+def parse(fragment: Fragment) -> Read | Unusable | Budget | None:
+    """What ``fragment`` says; ``None`` if it only mentions a tag."""
+    before = _text(fragment.before)
+    after, ended = _own_part(_text(fragment.after), fragment.ended)
+    if fragment.tag == BUDGET:
+        return _budget(after)
+    stamps = list(_TIMESTAMP.finditer(before))
+    time = _time(stamps[-1]) if stamps else None
+    try:
+        sample = _legacy(after, time) if fragment.tag == V1 else _estimation(after, ended, time)
+    except RecordError as error:
+        return Unusable(str(error))
+    if sample is None:
+        return None
+    identity = f"{before[stamps[-1].start() :]}{fragment.tag.decode()}{after.rstrip()}" if stamps else None
+    return Read(sample, identity)
+
+
+def _text(raw: bytes) -> str:
+    return _COLOUR.sub("", raw.decode("utf-8", "replace"))
+
+
+def _own_part(after: str, ended: bool) -> tuple[str, bool]:
+    """The part of ``after`` that is this record's: a timestamp begins another that was glued to it."""
+    glued = _NEXT_LINE.search(after)
+    if glued is None:
+        return after, ended
+    return after[: glued.start()].removesuffix("["), False
+
+
+def _words(after: str, ended: bool) -> dict[str, str]:
+    """The ``key=value`` words of a record: the known ones anywhere, others as long as nothing else is between.
+
+    Raises:
+        RecordError: the record is cut off, or gives one field two values.
+    """
+    words: dict[str, str] = {}
+    features = 0
+    unbroken = True
+    key, last_end = "", 0
+    for match in _WORD.finditer(after):
+        unbroken = unbroken and (not words or not after[last_end : match.start()].replace('"', " ").strip())
+        last_end = match.end()
+        key, value = match[1], match[2].rstrip(_CLOSING) or match[2]
+        if key in _KNOWN:
+            if words.setdefault(key, value) != value:
+                raise RecordError(f"{key} is given twice, with different values")
+        elif unbroken and features < MOST_FEATURES:
+            features += key not in words
+            words.setdefault(key, value)
+    if key in _NUMBERS and not ended and last_end == len(after):
+        raise RecordError("the line is cut off")
+    return words
+
+
+def _estimation(after: str, ended: bool, time: datetime | None) -> Sample | None:
+    words = _words(after, ended)
+    if not words and "Predicted:" not in after:
+        return None
+    if "actual_output" not in words and "actual_total" in words:
+        raise RecordError("actual_total counts input and output together: there is no output count")
+    predicted = _count(words, "predicted_output")
+    output = _count(words, "actual_output")
+    if output < 0:
+        raise RecordError("actual_output is negative")
+    raw_reason = _name(words.get("stop_reason"))
+    reason = finish_reason(raw_reason) if raw_reason else None
+    cap = _optional_count(words, "actual_max_tokens") or _optional_count(words, "max_tokens")
+    deliverables = _optional_count(words, "deliverables")
+    return Sample(
+        predicted_output_tokens=predicted,
+        output_tokens=output,
+        time=time,
+        budget_tokens=_optional_count(words, "selected_budget"),
+        max_tokens=cap,
+        finish_reason=reason,
+        finish_reason_raw=raw_reason,
+        truncated=is_truncated(_flag(words, "truncated"), reason, output, cap),
+        success=_flag(words, "success"),
+        category=_name(words.get("category")),
+        complexity=_name(words.get("complexity")),
+        deliverable_count=deliverables if deliverables and deliverables > 0 else None,
+        task_id=_name(words.get("task_id") or words.get("phase")),
+        model=_name(words.get("model")),
+        smape=_percent(words.get("smape")),
+        features={key[:LONGEST_TEXT]: value[:LONGEST_TEXT] for key, value in words.items() if key not in _KNOWN},
+    )
+
+
+def _legacy(after: str, time: datetime | None) -> Sample | None:
+    match = _LEGACY.match(after)
+    if match is None:
+        if "Predicted:" in after or _WORD.search(after):
+            raise RecordError("the legacy line is not 'Predicted: N output tokens, Actual: M output tokens'")
+        return None
+    counts = {"Predicted": match[1], "Actual": match[2]}
+    return Sample(
+        predicted_output_tokens=_count(counts, "Predicted"),
+        output_tokens=_count(counts, "Actual"),
+        time=time,
+        smape=_percent(match[3]),
+        legacy=True,
+    )
+
+
+def _budget(after: str) -> Budget | None:
+    words = {key: value.rstrip(_CLOSING) for key, value in _WORD.findall(after)}
+    used = _USED.fullmatch(words.get("output", ""))
+    task = _name(words.get("phase"))
+    if used is None or task is None:
+        return None
+    return Budget(task, int(used[1]), int(used[2]))
+
+
+def _count(words: dict[str, str], key: str) -> int:
+    value = words.get(key)
+    if not value:
+        raise RecordError(f"{key} is missing")
+    if not _COUNT.fullmatch(value):
+        raise RecordError(f"{key} is not a whole number")
+    if len(value) > 11 or abs(int(value)) > MOST_TOKENS:
+        raise RecordError(f"{key} is too large")
+    return int(value)
+
+
+def _optional_count(words: dict[str, str], key: str) -> int | None:
+    value = words.get(key)
+    if value is None or not _COUNT.fullmatch(value) or len(value) > 11:
+        return None
+    return int(value) if 0 <= int(value) <= MOST_TOKENS else None
+
+
+def _flag(words: dict[str, str], key: str) -> bool | None:
+    value = words.get(key)
+    if not value:
+        raise RecordError(f"{key} is missing")
+    try:
+        return {"true": True, "false": False, "none": None, "null": None}[value.lower()]
+    except KeyError:
+        raise RecordError(f"{key} is not True, False or None") from None
+
+
+def _name(value: str | None) -> str | None:
+    return None if not value or value.lower() in NO_NAMES else value[:LONGEST_TEXT]
+
+
+def _percent(value: str | None) -> float | None:
+    match = _PERCENT.fullmatch(value or "")
+    return float(match[1]) if match else None
+
+
+def _time(stamp: re.Match[str]) -> datetime | None:
+    *date, fraction, zone = stamp.groups()
+    try:
+        time = datetime.fromisoformat(f"{'-'.join(date[:3])}T{':'.join(date[3:])}")
+        if fraction:
+            time = time.replace(microsecond=int(fraction.ljust(6, "0")))
+        if zone:
+            time = datetime.fromisoformat(f"{time.isoformat()}{zone}").astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
+    return time

@@ -1,0 +1,119 @@
+"""Whoever tells it, the verdict is the same."""
+
+from __future__ import annotations
+
+import json
+
+import cmarkgfm
+import lxml.html
+from cmarkgfm.cmark import Options
+from hypothesis import given
+from hypothesis import settings as limits
+from lxml import etree
+
+from pytest_token_telemetry.report import code_quality, json_file, junit, markdown, terminal
+from pytest_token_telemetry.report.markdown_flavours import FLAVOURS
+from tests.unit.gate.cases import ALL_CHECK_IDS, DRIFT, message
+from tests.unit.report.test_markdown import text as shown
+from tests.unit.report.verdicts import verdicts
+
+SHOWN = {
+    "✅ pass": "pass",
+    "❌ fail": "fail",
+    "❌ inconclusive": "fail",
+    "⚪ skipped": "skip",
+    "⚪ inconclusive": "skip",
+    "⚠️ warning": "warn",
+}
+
+
+def in_json(found):
+    return {check["id"]: check["outcome"] for check in json.loads(json_file.render(found))["checks"]}
+
+
+def in_terminal(found, *, verbose):
+    outcomes = {}
+    for text, _ in terminal.screen(found, 80, verbose=verbose):
+        outcome, _, rest = text.partition(" ")
+        if (id := rest.partition(": ")[0]) in ALL_CHECK_IDS:
+            outcomes[id] = outcome
+    return outcomes
+
+
+def in_junit(found, family):
+    kinds = {"failure": "fail", "skipped": "skip"}
+    return {
+        f"{case.get('classname').partition('.')[2]}::{case.get('name')}": next(
+            (kinds[each.tag] for each in case if each.tag in kinds), "pass"
+        )
+        for case in etree.fromstring(junit.render(found, family).encode()).iter("testcase")
+    }
+
+
+def in_code_quality(found):
+    """What it says of whole checks, by the text that other reports have for them."""
+    outcomes = {"major": "fail", "minor": "warn"}
+    texts = {f"{check.id}: {message(found, check.id)}" for check in found.checks}
+    return {
+        each["check_name"].partition("::")[2]: outcomes[each["severity"]]
+        for each in json.loads(code_quality.render(found))
+        if each["description"] in texts
+    }
+
+
+def in_markdown(found, write):
+    html = cmarkgfm.github_flavored_markdown_to_html(markdown.render(found, write), Options.CMARK_OPT_UNSAFE)
+    document = lxml.html.fragment_fromstring(html, create_parent="div")
+    rows = [[shown(cell) for cell in row] for row in document.iter("tr")]
+    return {name.replace(" ", "::"): SHOWN[symbol] for symbol, name, *_ in rows if symbol in SHOWN}
+
+
+@limits(deadline=None, max_examples=150)
+@given(verdicts())
+def test_every_report_tells_the_same_outcome_of_every_check(found):
+    expected = {check.id: check.outcome for check in found.checks}
+    assert in_json(found) == expected
+    assert in_terminal(found, verbose=False) == expected
+    assert in_terminal(found, verbose=True) == expected
+    for write in FLAVOURS.values():
+        assert in_markdown(found, write) == expected
+    assert in_code_quality(found) == {id: each for id, each in expected.items() if each in ("fail", "warn")}
+    for family in ("xunit1", "xunit2"):
+        assert in_junit(found, family) == {
+            id: "pass" if outcome == "warn" else outcome for id, outcome in expected.items()
+        }
+
+
+@limits(deadline=None, max_examples=100)
+@given(verdicts())
+def test_every_report_tells_the_same_conclusion(found):
+    titles = {
+        "pass": "PASS, no tuning needed",
+        "tune": "TUNE, tuning needed",
+        "not-ready": "NOT READY, collect more",
+        "inconclusive": "INCONCLUSIVE, nothing proven",
+    }
+    assert json.loads(json_file.render(found))["verdict"] == found.verdict
+    for write in FLAVOURS.values():
+        heading, _, _ = markdown.render(found, write).partition("\n")
+        assert heading.endswith(f" Token telemetry: {titles[found.verdict]}")
+    assert terminal.screen(found, 80, verbose=False)[0][0].startswith(f"{found.title}: ")
+    suite = etree.fromstring(junit.render(found, "xunit1").encode())
+    assert suite.find(".//property[@name='verdict']").get("value") == found.verdict
+    assert found.fails == (int(suite.get("failures")) > 0)
+
+
+@limits(deadline=None, max_examples=100)
+@given(verdicts())
+def test_a_conclusion_follows_from_its_checks(found):
+    outcomes = {check.outcome for check in found.checks}
+    decided = {check.outcome for check in found.checks if not check.inconclusive}
+    if found.verdict in ("pass", "inconclusive"):
+        assert "fail" not in decided
+        assert all(each.id in DRIFT for each in found.checks if each.outcome == "skip" and not each.inconclusive)
+    if found.verdict == "pass":
+        assert not any(check.inconclusive for check in found.checks)
+    if found.verdict == "tune":
+        assert "fail" in decided
+    if found.verdict == "not-ready":
+        assert outcomes & {"fail", "skip"}

@@ -1,0 +1,102 @@
+"""Report files of an earlier version: every key and figure of theirs is in the reports of this one.
+
+The files in ``golden`` were written before sentences were made from the report. What they do not have may be added.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent.parent
+PASSES = "--token-telemetry-dir=examples/passes"
+BASELINE = "--token-telemetry-baseline=examples/baseline/token-telemetry-baseline.json"
+
+
+def written(directory, *options):
+    """The report file of a session in the repository, and of no test."""
+    path = directory / "report.json"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", "token-telemetry"]
+    command += [f"--token-telemetry-json={path}", *options]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode in (0, 1), ran.stdout + ran.stderr
+    return path.read_text(encoding="utf-8")
+
+
+def lost(before, now, place=""):
+    """The places below which ``now`` does not say what ``before`` says."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key, value in before.items():
+            if key in now:
+                yield from lost(value, now[key], f"{place}.{key}")
+            else:
+                yield f"{place}.{key} is gone"
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for n, (value, other) in enumerate(zip(before, now, strict=True)):
+            yield from lost(value, other, f"{place}[{n}]")
+    elif before != now:
+        yield f"{place} was {before!r} and is {now!r}"
+
+
+def golden(name):
+    return json.loads((HERE / "golden" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("passes", [PASSES]),
+        ("passes-with-confidence", [PASSES, "--token-telemetry-confidence=95%"]),
+        ("not-ready", ["--token-telemetry-dir=examples/not-ready"]),
+        (
+            "estimator",
+            [
+                PASSES,
+                "--token-telemetry-estimator=examples/estimator::replay:replay",
+                "--token-telemetry-base-estimator=examples/estimator/main::replay:replay",
+            ],
+        ),
+    ],
+)
+def test_the_shipped_examples_have_the_same_report(name, options, tmp_path):
+    assert list(lost(golden(name), json.loads(written(tmp_path, *options)))) == []
+
+
+def test_the_shipped_baseline_has_the_same_report(tmp_path):
+    found = written(tmp_path, PASSES, BASELINE, f"--token-telemetry-tuning={tmp_path}/tuning.json")
+    assert list(lost(golden("baseline"), json.loads(found))) == []
+
+
+def test_the_shipped_history_has_the_same_report(tmp_path):
+    history = tmp_path / "history.jsonl"
+    history.write_bytes((ROOT / "examples/baseline/token-telemetry-history.jsonl").read_bytes())
+    saved = f"--token-telemetry-save-baseline={tmp_path}/baseline.json"
+    found = written(tmp_path, PASSES, BASELINE, saved, f"--token-telemetry-history={history}")
+    assert list(lost(golden("history"), json.loads(found))) == []
+
+
+READY = [
+    "--token-telemetry-min-samples=5",
+    "--token-telemetry-require-categories=implementation",
+    "--token-telemetry-require-deliverables=2-5",
+    "--token-telemetry-require-complexities=low",
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("autopack", []),
+        ("autopack-success", ["--token-telemetry-population=success"]),
+        ("autopack-all", ["--token-telemetry-population=all"]),
+        ("autopack-with-confidence", [*READY, "--token-telemetry-confidence=90%"]),
+    ],
+)
+def test_the_origins_logs_have_the_same_report(name, options, real_logs, tmp_path):
+    found = written(tmp_path, f"--token-telemetry-dir={real_logs}", *options)
+    assert list(lost(golden(name), json.loads(found.replace(str(real_logs), "autopack_logs")))) == []

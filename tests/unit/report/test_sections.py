@@ -1,0 +1,377 @@
+"""The parts of a report below its checks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from pytest_token_telemetry import CannotReplay
+from pytest_token_telemetry.gate.findings import Past
+from pytest_token_telemetry.past.history import PastVerdict
+from pytest_token_telemetry.report import sections
+from pytest_token_telemetry.report.words import texts
+from pytest_token_telemetry.text import Untrusted
+from tests.unit.analysis.test_tuning import RATIOS, calls
+from tests.unit.gate.cases import (
+    baseline_of,
+    call,
+    compared,
+    cut_off,
+    judge,
+    reading,
+    ready,
+    replayed,
+    settings,
+    verdict,
+)
+from tests.unit.gate.test_drift_report import later
+from tests.unit.gate.test_replay_report import BASE, HEAD, TEN, as_recorded, numbered, table
+
+NOON = datetime(2026, 1, 2, 12)
+
+
+def section(found, title):
+    return next(each for each in sections.compared(found) if each.title == title)
+
+
+def titles(found):
+    return [each.title for each in sections.compared(found)]
+
+
+def sentences(found, title):
+    return tuple(texts(section(found, title).sentences))
+
+
+def shown(found, title):
+    (made,) = section(found, title).tables
+    return made
+
+
+def judged(samples, history):
+    return judge(reading(samples), settings(), past=Past(history=history))
+
+
+def test_nothing_that_was_not_asked_for_has_a_section():
+    assert titles(verdict(ready(27))) == []
+
+
+# Replay
+
+
+def test_a_replay_is_told_beside_what_was_recorded():
+    found = replayed([*ready(60), cut_off()], lambda request: 4500)
+    assert sentences(found, "Replayed estimator") == (
+        "The verdict is on the predictions of new:predict for 61 of 61 recorded calls, not on those of the time.",
+    )
+    assert shown(found, "Replayed estimator").columns == ("", "underestimated", "truncated", "waste P50", "waste P90")
+    # 1000 / 900 is 1.11; 4500 / 900 is 5
+    assert shown(found, "Replayed estimator").rows == (
+        ("recorded", "1/61 = 1.6 %", "1/61 = 1.6 %", "1.11x", "1.11x"),
+        ("replayed", "1/61 = 1.6 %", "1/61 = 1.6 %", "5.00x", "5.00x"),
+    )
+
+
+def test_a_replay_of_nothing_has_no_figures():
+    found = shown(replayed([], as_recorded), "Replayed estimator")
+    assert found.rows[1] == ("replayed", "none", "none", "none", "none")
+
+
+@pytest.mark.parametrize(
+    ("rows", "pairs", "sentence"),
+    [
+        ([call(), call()], [(1, 899), (1, 900)], "With its budgets, 1 of 2 calls would have been truncated."),
+        ([call()], [(1, 899)], "With its budgets, 1 of 1 call would have been truncated."),
+        (
+            [call(), cut_off(output=900)],
+            [(1, 900), (1, 901)],
+            "With its budgets, 0 of 2 calls would have been truncated; of 1 that was cut off and would have had more"
+            " room, nobody knows.",
+        ),
+        (
+            [cut_off(output=900)] * 2,
+            [(1, 901)] * 2,
+            "With its budgets, 0 of 2 calls would have been truncated; of 2 that were cut off and would have had more"
+            " room, nobody knows.",
+        ),
+    ],
+)
+def test_budgets_are_told_in_one_sentence(rows, pairs, sentence):
+    assert sentences(replayed(numbered(rows), table(*pairs)), "Replayed estimator")[1] == sentence
+
+
+def test_wrong_answers_are_listed():
+    found = replayed(numbered(ready(27)), table("</td>", ValueError, otherwise=1000))
+    wrong = shown(found, "Answers that are no prediction")
+    assert wrong.rows == (
+        (Untrusted("logs/run-1/agent.log:1"), Untrusted("the prediction is str, not a number")),
+        (Untrusted("logs/run-1/agent.log:2"), Untrusted("the prediction is type, not a number")),
+    )
+
+
+def test_base_and_head_are_told_side_by_side():
+    found = replayed(TEN, HEAD, BASE)
+    assert titles(found) == ["Replayed estimator", "Base against head", "Predictions that changed most"]
+    told = sentences(found, "Base against head")
+    assert told[0] == "Base old:predict has no prediction for 1 call."
+    assert told[1] == (
+        "On the 8 calls that both can replay, 2 newly underestimated and 1 newly safe (p = 0.625, McNemar's exact"
+        " test)."
+    )
+    assert told[2].startswith("The underestimation rate changes by +14.3 points, truly between -")
+    assert told[2].endswith(" points (95 % each).")
+    assert told[3] == "2 predictions raised and 4 lowered; in the middle they are 0.97x those of base."
+    assert shown(found, "Base against head").rows == (
+        ("base", "3/7 = 42.9 %", "1/8 = 12.5 %", "1.10x", "2.00x"),
+        ("head", "4/7 = 57.1 %", "1/8 = 12.5 %", "1.00x", "1.11x"),
+    )
+
+
+def test_the_calls_that_changed_are_listed():
+    rows = shown(replayed(TEN, HEAD, BASE), "Predictions that changed most").rows
+    assert rows[3] == (
+        *("1,000", "100", "400", "none"),
+        Untrusted("implementation"),
+        Untrusted("logs/run-1/agent.log:7"),
+    )
+    assert rows[1][3:5] == ("newly underestimated", Untrusted("docs"))
+    assert len(rows) == 6
+
+
+def test_an_estimator_that_changed_nothing_lists_nothing():
+    assert titles(replayed(ready(60), as_recorded, as_recorded)) == ["Replayed estimator", "Base against head"]
+
+
+def test_estimators_that_have_no_call_in_common_are_told_so():
+    found = sentences(replayed(numbered(ready(2)), table(1, None), table(None, 1)), "Base against head")
+    assert found == (
+        "Base old:predict has no prediction for 1 call: 1 answer of another kind.",
+        "Not compared: there is no call that both can replay.",
+    )
+
+
+def test_what_the_base_cannot_answer_is_told():
+    found = replayed(numbered(ready(27)), as_recorded, table(CannotReplay, CannotReplay, otherwise=1000))
+    assert sentences(found, "Base against head")[0] == "Base old:predict has no prediction for 2 calls."
+
+
+def test_wrong_answers_of_the_base_are_told_and_listed():
+    found = replayed(numbered(ready(27)), as_recorded, table(CannotReplay, "</td>", otherwise=1000))
+    assert sentences(found, "Base against head")[0] == (
+        "Base old:predict has no prediction for 2 calls: 1 answer of another kind."
+    )
+    assert shown(found, "Answers of base that are no prediction").rows == (
+        (Untrusted("logs/run-1/agent.log:2"), Untrusted("the prediction is str, not a number")),
+    )
+
+
+# Drift
+
+
+def test_no_baseline_is_said():
+    found = compared(ready(27), None)
+    assert sentences(found, "Drift") == (
+        "Not compared: there is no baseline yet (--token-telemetry-save-baseline writes one).",
+    )
+    assert section(found, "Drift").tables == ()
+
+
+def test_drift_is_told_by_category():
+    # of 60, 24 are implementation and 18 each tests and docs; of 27, 9 each
+    found = compared(later(ready(27)), baseline_of(ready(60)))
+    assert sentences(found, "Drift")[0] == (
+        "27 new calls against 60 in the baseline, compared within categories: a change of the mix alone is no drift."
+    )
+    # 24/60 = 40 % became 9/27 = 33.3 %
+    assert sentences(found, "Drift")[1] == (
+        "6.7 % of the calls moved to other categories; with the baseline's mix, the new underestimation rate of 0.0 %"
+        " would be 0.0 %."
+    )
+    assert shown(found, "Drift").rows == (
+        *(
+            ("0/18 = 0.0 %", "0/9 = 0.0 %", "0/18 = 0.0 %", "0/9 = 0.0 %", "30.0 % -> 33.3 %", Untrusted("docs")),
+            (
+                *("0/24 = 0.0 %", "0/9 = 0.0 %", "0/24 = 0.0 %", "0/9 = 0.0 %", "40.0 % -> 33.3 %"),
+                Untrusted("implementation"),
+            ),
+            ("0/18 = 0.0 %", "0/9 = 0.0 %", "0/18 = 0.0 %", "0/9 = 0.0 %", "30.0 % -> 33.3 %", Untrusted("tests")),
+        ),
+    )
+
+
+def test_a_category_with_figures_of_one_rate_only_is_told_too():
+    """Calls that failed without being cut off are attempts, and say nothing about the prediction."""
+    failed = [call(category="other", success=False)] * 2
+    silent = [call(category="silent", truncated=None)] * 3
+    found = shown(compared(later([*ready(27), *failed, *silent]), baseline_of(ready(60))), "Drift")
+    rows = {row[-1].text: row[:-1] for row in found.rows}
+    assert rows["other"] == ("none", "none", "none", "0/2 = 0.0 %", "none")
+    assert rows["silent"] == ("none", "0/3 = 0.0 %", "none", "none", "0.0 % -> 10.0 %")  # of 30 at risk
+    assert rows["docs"][:4] == ("0/18 = 0.0 %", "0/9 = 0.0 %", "0/18 = 0.0 %", "0/9 = 0.0 %")
+
+
+def test_categories_that_one_side_has_are_told():
+    old = baseline_of([*ready(27), call(category="gone")])
+    found = shown(compared(later([*ready(27), call(category=None)]), old), "Drift")
+    names = [row[-1] for row in found.rows]
+    assert names == [Untrusted(name) for name in (None, "docs", "gone", "implementation", "tests")]
+
+
+def test_nothing_new_is_told():
+    rows = ready(60)
+    found = sentences(compared(rows, baseline_of(rows)), "Drift")
+    assert found == (
+        "0 new calls against 60 in the baseline, compared within categories: a change of the mix alone is no drift.",
+    )
+
+
+# History
+
+
+def past(n, verdict="pass", samples=60, under=0.0, cut=0.0, commit=None):
+    return PastVerdict(f"2026-01-{n:02}T05:00:00Z", verdict, samples, under, cut, commit)
+
+
+def test_the_first_session_of_a_history_is_told_so():
+    found = sentences(judged(ready(27), ()), "History")
+    assert found == ("This is the first session of the history.",)
+
+
+def test_one_earlier_session_is_one():
+    found = sentences(judged(ready(27), (past(1),)), "History")
+    assert found == ("The last session: underestimation ▁, truncation ▁.",)
+
+
+def test_sessions_are_bars_from_none_to_the_highest():
+    # of 14 %: 0, 2, 4... in steps of 2
+    rates = [step * 0.02 for step in range(8)]
+    found = sentences(judged(ready(27), tuple(past(n, under=rate) for n, rate in enumerate(rates, 1))), "History")
+    assert found == ("The last 8 sessions: underestimation ▁▂▃▄▅▆▇█, truncation ▁▁▁▁▁▁▁▁.",)
+
+
+def test_a_session_without_a_rate_is_a_dot():
+    found = sentences(judged(ready(27), (past(1, under=None, cut=None), past(2, under=0.5))), "History")
+    assert found == ("The last 2 sessions: underestimation ·█, truncation ·▁.",)
+
+
+def test_sessions_are_listed_the_oldest_first():
+    history = (
+        past(1, "not-ready", 5, None, None),
+        past(2, "tune", 1234, 0.125, 0.02, "0123456789abcdef"),
+    )
+    assert shown(judged(ready(27), history), "History").rows == (
+        ("not-ready", "5", "none", "none", Untrusted("2026-01-01T05:00:00Z"), Untrusted(None)),
+        ("tune", "1,234", "12.5 %", "2.0 %", Untrusted("2026-01-02T05:00:00Z"), Untrusted("0123456789ab")),
+    )
+
+
+def test_everything_that_was_asked_for_has_its_section():
+    from tests.unit.gate.cases import replay_of
+
+    read, under = reading(ready(60)), settings(baseline="baseline.json")
+    found = judge(
+        read,
+        under,
+        past=Past(
+            replay=replay_of(read.samples, under, lambda request: 950, as_recorded),
+            baseline=baseline_of(ready(27)),
+            history=(past(1),),
+        ),
+    )
+    assert titles(found) == [
+        "Replayed estimator",
+        "Base against head",
+        "Predictions that changed most",
+        "Drift",
+        "History",
+    ]
+
+
+# Strata
+
+
+def detail(found, title):
+    return next(each for each in sections.details(found) if each.title == title)
+
+
+def test_marks_of_strata_are_explained():
+    found = detail(
+        verdict([*ready(81), *[cut_off(category="capped")] * 9]), "By category, complexity and number of deliverables"
+    )
+    table = found.tables[0]
+    assert table.rows[-1] == (*("9", "0", "9*", "9", "9*", "0.12x", "0.12x"), Untrusted("capped"))
+    assert table.marked == {(3, 2), (3, 4)}
+    assert found.remarks == ("* above its target, proven with all strata looked at together (Holm, 95 %)",)
+
+
+# Tuning
+
+ROWS = [
+    *ready(60),
+    *calls(RATIOS, "refactoring"),
+    *calls([1.34, 1.40, 6.23], "bugfix"),
+    *calls([1.5], "rare"),
+    *[cut_off(category="capped")] * 5,
+]
+TUNE = verdict(ROWS)
+
+
+def advised(found):
+    """The rows of advice by category, those of a complexity alone left out."""
+    return {row[-2].text: row[:-2] for row in detail(found, "Tuning advice").tables[0].rows if row[-1] == ""}
+
+
+def test_multipliers_have_a_table():
+    # the waste before is that of the example by hand, 2.8219 and 4.5257, and the waste after 1.12 times that
+    found = advised(TUNE)
+    assert found["refactoring"] == (
+        *("20", "0", "1", "1.12", "4.8 % (0.3 to 13.9)"),
+        *("2.82x -> 3.16x", "4.53x -> 5.07x", "4.98x"),
+    )
+    assert found["bugfix"][3:5] == ("~6.23", "25.0 % (0.0 to 63.2)")
+    assert found["rare"][3:5] == ("collect", "")
+    assert found["capped"][:5] == ("5", "5", "5", "raise-cap", "")
+    # well predicted: 900 of 1000, so that a lower prediction would do, which is no advice for risk
+    assert found["implementation"][3] == "(0.90)"
+
+
+def capped(found):
+    return {row[-1].text: row[:-1] for row in detail(found, "Tuning advice").tables[1].rows}
+
+
+def test_caps_have_a_table():
+    assert detail(TUNE, "Tuning advice").tables[1].columns == (
+        *("judged", "cap at 1.0 % risk", "cap at 2.0 % risk", "cap at 5.0 % risk", "category"),
+    )
+    assert capped(TUNE)["refactoring"] == ("20", "needs 99", "needs 49", "11200")
+    assert capped(TUNE)["capped"] == ("5", "needs 99", "needs 49", "needs 19")
+    hidden = capped(verdict([*ready(60), *[cut_off(category="capped")] * 19]))
+    assert hidden["capped"] == ("19", "needs 99", "needs 49", "hidden by the cap")
+
+
+def test_without_advice_there_is_no_section_of_it():
+    assert "Tuning advice" not in [each.title for each in sections.details(verdict(ready(27)))]
+
+
+def in_time(rows):
+    return [replace(each, time=NOON + timedelta(minutes=minute)) for minute, each in enumerate(rows)]
+
+
+FORWARD = verdict(
+    in_time(calls([1.5] * 90 + [2.0] * 10)), require_categories="", require_complexities="", require_deliverables=""
+)
+SAID = (
+    # scipy: beta.ppf(.05, 10, 21) = 0.1931, beta.ppf(.95, 11, 20) = 0.4992
+    "forward check: tuned on the first 70, 10/30 = 33.3 % of the rest underestimated, true rate 19.3 % to 49.9 % (95 %"
+    " each)"
+)
+
+
+def test_the_forward_check_is_said():
+    assert detail(FORWARD, "Tuning advice").remarks[-1] == SAID
+
+
+def test_a_cell_has_its_complexity():
+    rows = detail(FORWARD, "Tuning advice").tables[0].rows
+    assert (Untrusted("implementation"), Untrusted("low")) in [row[-2:] for row in rows]

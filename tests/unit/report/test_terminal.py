@@ -1,0 +1,360 @@
+"""The verdict on one screen."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from types import SimpleNamespace
+
+import pytest
+from _pytest._io.wcwidth import wcswidth
+from hypothesis import given
+from hypothesis import settings as limits
+
+from pytest_token_telemetry.report.terminal import ScanProgress, brief, screen, show
+from pytest_token_telemetry.sources.reading import File, UnusableLines
+from tests.unit.gate.cases import advice, call, compared, cut_off, message, notes, plan, ready, replayed, verdict
+from tests.unit.report.test_sections import TUNE
+from tests.unit.report.verdicts import HOSTILE, full, verdicts
+
+
+def lines_of(found, width=80, *, verbose=False):
+    return [text for text, _ in screen(found, width, verbose=verbose)]
+
+
+def fits(lines, width=80):
+    return len(lines) <= 24 and all(wcswidth(line) <= width for line in lines)
+
+
+def test_a_pass_is_told_from_the_verdict_to_the_details():
+    lines = lines_of(verdict(ready(27)))
+    assert lines[:2] == [
+        "PASS: No tuning needed: 0.0 % underestimated, 0.0 % truncated.",
+        "-> Nothing to tune: go on collecting, and watch for drift.",
+    ]
+    assert lines[2] == "pass readiness::sources: 1 file read"
+    assert "most output for its prediction:" in lines
+
+
+@pytest.mark.parametrize(
+    ("found", "colour"),
+    [
+        (verdict(ready(27)), "green"),
+        (verdict([*ready(27), cut_off()]), "red"),
+        (verdict([]), "red"),
+        (verdict([], not_ready="skip"), "red"),
+    ],
+    ids=["pass", "tune", "not ready", "not ready, skipped"],
+)
+def test_the_headline_has_the_colour_of_its_conclusion(found, colour):
+    assert screen(found, 80, verbose=False)[0][1] == {colour: True, "bold": True}
+
+
+def test_each_check_has_the_colour_of_its_outcome():
+    found = verdict([*ready(60, 5000, 1000), *[cut_off()] * 9])
+    colours = {
+        text.split(":")[0]: marks
+        for text, marks in screen(found, 80, verbose=False)
+        if text.split(" ")[0] in ("pass", "fail", "warn", "skip")
+    }
+    assert colours["pass readiness"] == {"green": True}
+    assert colours["fail tier1"] == {"red": True}
+    assert colours["warn tier2"] == {"yellow": True}
+
+
+def test_a_figure_stays_with_its_percent_sign():
+    for width in range(40, 120):
+        assert not any(line.strip().startswith("%") for line in lines_of(verdict(ready(27)), width))
+
+
+def test_no_verdict_says_that_nothing_was_judged():
+    assert lines_of("the session ended early") == ["not judged: the session ended early"]
+    assert brief("the session ended early")[0] == "token telemetry: not judged: the session ended early"
+
+
+@pytest.mark.parametrize("found", [verdict(ready(27)), verdict([]), verdict([*ready(27), cut_off()]), "why not"])
+def test_brief_is_one_line(found):
+    text, marks = brief(found)
+    assert "\n" not in text
+    assert text.startswith("token telemetry")
+    assert len(marks) == 1
+
+
+def test_brief_has_the_verdict_and_its_headline():
+    assert brief(verdict([]))[0] == (
+        "token telemetry: NOT READY: Not enough representative data: collect more, do not tune."
+    )
+
+
+MANY_NAMES = ",".join(f"category-number-{n}" for n in range(200))
+EVERYTHING_WRONG = {
+    "files": (File("x" * 300, 27),),
+    "unreadable": {f"logs/{n}.log": "Permission denied" for n in range(99)},
+    "unusable": {f"a rather long reason number {n} is missing": UnusableLines(9, ["logs/x.log:1"]) for n in range(30)},
+    "duplicates": 12345,
+    "outside": ("a",) * 99,
+    "special": ("b",) * 99,
+}
+EXTREMES = {
+    "nothing": verdict([]),
+    "nothing and everything required": verdict(
+        [], EVERYTHING_WRONG, require_categories=MANY_NAMES, require_complexities=MANY_NAMES, max_unusable="1"
+    ),
+    "one of everything": verdict(
+        [call(0, 10**9, category="値" * 300, task_id="한" * 300, truncated=True)] * 9,
+        EVERYTHING_WRONG,
+        require_categories=MANY_NAMES,
+        require_complexities=MANY_NAMES,
+        max_unusable="1",
+    ),
+    "long figures on data that is not ready": verdict(
+        [*[call(1, 10**9)] * 15, *[cut_off(5, 7)] * 3, *[call(success=None)] * 9],
+        EVERYTHING_WRONG,
+        require_categories=MANY_NAMES,
+        require_complexities=MANY_NAMES,
+        max_unusable="1",
+        max_underestimation="55.55555555555555%",
+        max_truncation="11.11111111111111%",
+    ),
+    "all exceeded": verdict(
+        [*ready(60, 9999, 1), *(cut_off(1, 10**9, category=name, task_id=name) for name in HOSTILE)],
+        {**EVERYTHING_WRONG, "unreadable": {}},
+        tier2="fail",
+    ),
+    "all that can be asked for": full(),
+    "all that can be asked for, and exceeded": full(*[cut_off()] * 9, *[call(1, 10**9)] * 9),
+    "long numbers": verdict(
+        [*ready(60, 9999, 1), cut_off(1, 10**9)],
+        max_underestimation="1.639344262295082%",
+        max_waste_p90="9998.999999999999999",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_the_worst_verdict_fits_on_one_screen(name):
+    lines = lines_of(EXTREMES[name])
+    assert fits(lines), "\n".join(lines)
+    assert lines[0].startswith(EXTREMES[name].title)
+    assert all(any(f"{check.outcome} {check.id}:" in line for line in lines) for check in EXTREMES[name].checks)
+
+
+@limits(deadline=None, max_examples=150)
+@given(verdicts())
+def test_any_verdict_fits_on_one_screen(found):
+    lines = lines_of(found)
+    assert fits(lines), "\n".join(lines)
+
+
+@limits(deadline=None, max_examples=100)
+@given(verdicts())
+def test_no_text_of_the_logs_controls_the_terminal_or_the_server(found):
+    for verbose in (False, True):
+        for line in lines_of(found, verbose=verbose):
+            assert not any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in line)
+            assert not re.search(r"##\w*\[", line)
+
+
+def test_what_does_not_fit_is_a_word_away():
+    found = EXTREMES["all exceeded"]
+    assert lines_of(found)[-1] == "... more with -v"
+    assert "... more with -v" not in lines_of(found, verbose=True)
+
+
+def test_what_fits_has_no_more():
+    assert "... more with -v" not in lines_of(verdict(ready(27)))
+
+
+def test_verbose_cuts_no_sentence_short():
+    found = EXTREMES["nothing and everything required"]
+    text = " ".join(line.strip() for line in lines_of(found, verbose=True))
+    for sentence in (*advice(found), *notes(found), *(message(found, check.id) for check in found.checks)):
+        assert sentence.replace(" ", "") in text.replace(" ", "")
+
+
+def test_verbose_shows_strata_and_sources():
+    found = verdict(
+        [*ready(27), call(category=None)],
+        {
+            "files": (File("logs/a.log", 20), File("logs/b.log", 8)),
+            "unreadable": {"logs/c.log": "Permission denied"},
+            "unusable": {"success is missing": UnusableLines(3, ["logs/a.log:7", "logs/a.log:9"])},
+        },
+    )
+    lines = lines_of(found, verbose=True)
+    assert [line.split() for line in lines if line.endswith("  docs")] == [
+        ["9", "9", "0", "9", "0", "1.11x", "1.11x", "docs"]
+    ]
+    strata = [line.rsplit("  ", 1)[1] for line in lines if "1.11x      1.11x  " in line]
+    assert strata == ["docs", "implementation", "tests", "(not given)", "low", "high", "medium", "1", "2-5", "6+"]
+    at = lines.index("Sources")
+    assert lines[at + 1 : at + 10] == [
+        "samples  file",
+        "     20  logs/a.log",
+        "      8  logs/b.log",
+        "",
+        "not read, because  file",
+        "Permission denied  logs/c.log",
+        "",
+        "lines  unusable because    such as",
+        "    3  success is missing  logs/a.log:7 logs/a.log:9",
+    ]
+
+
+def test_what_was_asked_for_is_told_below_the_checks():
+    # each of the 60 is predicted higher than recorded, with 1100 for 900
+    lines = lines_of(replayed(ready(60), lambda request: 1100))
+    told = lines.index("Replayed estimator: The verdict is on the predictions of new:predict for 60 of")
+    assert lines[told + 1] == "     60 recorded calls, not on those of the time."
+    assert told > max(n for n, line in enumerate(lines) if line.startswith("pass "))
+
+
+def test_verbose_shows_the_tables_of_what_was_asked_for():
+    lines = lines_of(replayed(ready(60), lambda request: 1100), verbose=True)
+    at = lines.index("Replayed estimator")
+    assert lines[at + 1 : at + 4] == [
+        "          underestimated     truncated  waste P50  waste P90",
+        "recorded    0/60 = 0.0 %  0/60 = 0.0 %      1.11x      1.11x",
+        "replayed    0/60 = 0.0 %  0/60 = 0.0 %      1.22x      1.22x",
+    ]
+
+
+def test_what_has_no_table_has_no_title_of_one():
+    found = compared(ready(60), None)
+    assert "Drift: Not compared: there is no baseline yet" in " ".join(lines_of(found, verbose=True))
+    assert "Drift" not in lines_of(found, verbose=True)
+
+
+def test_verbose_shows_the_tuning_advice():
+    lines = lines_of(TUNE, verbose=True)
+    (row,) = [line for line in lines if "1.12" in line and line.endswith("  refactoring")]
+    assert row.split() == [
+        *("20", "0", "1", "1.12", "4.8", "%", "(0.3", "to", "13.9)"),
+        *("2.82x", "->", "3.16x", "4.53x", "->", "5.07x", "4.98x", "refactoring"),
+    ]
+    assert any(line.endswith("  refactoring") and "11200" in line and "needs 99" in line for line in lines)
+
+
+def test_verbose_shows_the_plan():
+    found = verdict(ready(27))
+    text = " ".join(line.strip() for line in lines_of(found, verbose=True))
+    for sentence in plan(found):
+        assert sentence.replace(" ", "") in text.replace(" ", "")
+
+
+def test_the_usual_screen_has_neither():
+    assert not any("needs 99" in line or "To prove" in line for line in lines_of(TUNE))
+
+
+def test_names_in_a_table_are_inert_and_cut():
+    lines = lines_of(full(), verbose=True)
+    rows = [line for line in lines if "ValueError" in line]
+    assert len(rows) == 1
+    assert rows[0].split("  ")[-1] == "ValueError: ZQX</code>|@octocat\\u001b[31m # x"
+    (row,) = [line for line in lines_of(verdict([call(category="x" * 300)]), verbose=True) if "xxx" in line][:1]
+    assert f"  {'x' * 199}…" in row
+
+
+def worst_line(source="logs/run/agent.log", **fields):
+    found = verdict([call(**fields)], {"files": (File(source, 1),)})
+    return lines_of(found)[-1]
+
+
+def test_a_worst_sample_has_its_figures_place_and_task():
+    assert worst_line(predicted=471, output=5267, task_id="phase-7") == (
+        "  11.18x  471 -> 5267  logs/run/agent.log:1  phase-7"
+    )
+
+
+def test_a_worst_sample_may_have_been_cut_off_and_have_no_ratio():
+    assert worst_line(predicted=0, output=9, truncated=True) == "no ratio  0 -> 9 cut off  logs/run/agent.log:1"
+
+
+def test_the_end_of_a_long_place_is_shown():
+    line = worst_line(f"{'long/' * 50}the-end.log", task_id="t" * 300)
+    assert "/the-end.log:1" in line
+    assert line.endswith("…")
+    assert len(line) <= 80
+
+
+@pytest.mark.parametrize("letter", ["値", "한", "🚀", "x", "\n", "\U000e0041"])
+def test_a_place_of_wide_letters_stays_within_the_line(letter):
+    assert wcswidth(worst_line(letter * 200, task_id=letter * 200)) <= 80
+
+
+class Terminal:
+    """What pytest's terminal reporter offers, as far as it is used."""
+
+    isatty = True
+
+    def __init__(self, verbosity=0):
+        self.config = SimpleNamespace(get_verbosity=lambda: verbosity)
+        self._tw = SimpleNamespace(fullwidth=80)
+        self.written = []
+
+    def write_sep(self, sep, title):
+        self.written.append(f"{sep * 2} {title}")
+
+    def write_line(self, text, **marks):
+        self.written.append(text)
+
+    def rewrite(self, text, erase=False):
+        assert erase
+        self.written.append(text)
+
+
+def shown(found, errors=(), verbosity=0):
+    terminal = Terminal(verbosity)
+    show(terminal, found, list(errors))
+    return terminal.written
+
+
+def test_the_screen_has_a_heading_and_fits_with_it():
+    written = shown(EXTREMES["all exceeded"])
+    assert written[0] == "== token telemetry"
+    assert len(written) <= 25
+
+
+def test_quiet_is_one_line():
+    assert shown(verdict(ready(27)), verbosity=-1) == [
+        "token telemetry: PASS: No tuning needed: 0.0 % underestimated, 0.0 % truncated."
+    ]
+
+
+def test_reports_that_could_not_be_written_come_last():
+    assert shown("why not", ["--token-telemetry-json: no"]) == [
+        "== token telemetry",
+        "not judged: why not",
+        "ERROR: --token-telemetry-json: no",
+    ]
+
+
+def test_a_short_scan_says_nothing():
+    terminal = Terminal()
+    clock = iter([0.0, 0.5, 0.99])
+    with ScanProgress(terminal, lambda: next(clock)) as progress:
+        progress(1, 1_000_000)
+        progress(2, 2_000_000)
+    assert terminal.written == []
+
+
+def test_a_long_scan_counts_files_and_bytes_and_cleans_up():
+    # shown from one second on, then every fifth of one
+    terminal = Terminal()
+    clock = iter([0.0, 0.5, 1.6, 1.7, 2.0])
+    with ScanProgress(terminal, lambda: next(clock)) as progress:
+        for files in (1, 2, 3, 4):
+            progress(files, files * 1_000_000)
+    assert terminal.written == [
+        "reading token telemetry: 2 files, 2.0 MB, 1.2 MB/s",
+        "reading token telemetry: 4 files, 4.0 MB, 2.0 MB/s",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("terminal", [None, SimpleNamespace(isatty=False)])
+def test_a_scan_is_silent_where_no_line_can_be_rewritten(terminal):
+    clock = iter([0.0])
+    with ScanProgress(terminal, lambda: next(clock)) as progress:
+        progress(1, 1)
+    assert next(clock, None) is None

@@ -1,0 +1,304 @@
+"""The verdict in sentences."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pytest_token_telemetry.report import words
+from pytest_token_telemetry.report.words import headline
+from pytest_token_telemetry.sources.reading import File, UnusableLines
+from pytest_token_telemetry.sources.recorded import Recorded
+from pytest_token_telemetry.text import Untrusted, pieces
+from tests.unit.gate.cases import ALL_CHECK_IDS, advice, call, cut_off, judge, notes, reading, ready, settings, verdict
+
+
+def test_a_pass_says_that_nothing_needs_tuning():
+    found = verdict(ready(60))
+    assert headline(found) == "No tuning needed: 0.0 % underestimated, 0.0 % truncated."
+    assert advice(found) == ["Nothing to tune: go on collecting, and watch for drift."]
+
+
+def test_a_rate_at_its_target_is_shown_as_the_target():
+    found = verdict([*ready(19), call(1000, 1200)])
+    assert headline(found) == "No tuning needed: 5.0 % underestimated, 0.0 % truncated."
+
+
+def test_tuning_names_what_is_exceeded_and_where():
+    rows = [*ready(60), *[call(1000, 1200, category="docs")] * 6, *[cut_off(category="tests")] * 2]
+    found = verdict(rows)
+    # underestimated: 6 + 2 of 68; truncated: 2 of 68; of the 60, 24 are implementation, 18 tests and 18 docs
+    assert headline(found) == ("Tuning needed: 11.8 % underestimated, 2.9 % truncated.")
+    assert advice(found) == [
+        # of 24 docs, the 24th smallest ratio counts: 1.2; in tests, 2 of 20 were cut off
+        "Multiply the predictions in docs by 1.20 (24 samples).",
+        "Raise the budget (max_tokens) where runs were cut off: tests 2 of 20. Then tune again.",
+    ]
+
+
+def test_only_what_is_exceeded_is_named():
+    found = verdict([*ready(60), *[call(1000, 1200, category="docs")] * 6])
+    assert headline(found) == "Tuning needed: 9.1 % underestimated."  # 6 of 66
+    assert len(advice(found)) == 1
+
+
+def test_waste_alone_is_lowered():
+    found = verdict(ready(60, 5000, 1000), tier2="fail")
+    assert headline(found) == "Tuning needed: waste above its target."
+    assert advice(found) == ["Lower the predictions where waste is high, as far as Tier 1 stays within its targets."]
+
+
+def test_three_categories_are_named_and_the_rest_is_others():
+    rows = [*ready(60), *(call(1, 9, category=name) for name in "aabbbccccd")]
+    assert advice(verdict(rows)) == [
+        # the categories that were predicted well and c and b, of three samples at least, lend their spread: none
+        "Multiply the predictions in c by 9.00 (4 samples, borrowed from the others), b by 9.00 (3 samples, borrowed"
+        " from the others).",
+        "Collect samples to tune on: a (2 of 19), d (1 of 19).",
+    ]
+
+
+def test_three_categories_are_multiplied_and_the_rest_is_others():
+    rows = [*ready(60), *(call(1, 9, category=name) for name in "abcd" * 5)]
+    assert advice(verdict(rows)) == [
+        "Multiply the predictions in a by 9.00 (5 samples, borrowed from the others), b by 9.00 (5 samples, borrowed"
+        " from the others), c by 9.00 (5 samples, borrowed from the others) and others."
+    ]
+
+
+def test_a_multiplier_is_rounded_up_and_a_plain_one_stays():
+    # 1.12 * 100 is 112.00000000000001
+    for output, shown in ((1120, "1.12"), (1121, "1.13"), (2000, "2.00")):
+        rows = [*ready(60), *[call(1000, output, category="docs")] * 6]
+        assert advice(verdict(rows)) == [f"Multiply the predictions in docs by {shown} (24 samples)."]
+
+
+def test_predictions_of_nothing_cannot_be_multiplied():
+    assert advice(verdict(ready(60, predicted=0))) == [
+        "Raise the predictions where runs were underestimated: implementation 24 of 24, docs 18 of 18, tests 18 of 18."
+    ]
+
+
+def test_a_spread_that_no_multiplier_meets_is_said():
+    # half take a tenth of their prediction, half ten times it: 95 % within costs the P10 a factor of 100
+    rows = [*ready(40), *[call(1000, output, category="docs") for output in (100, 10_000) * 20]]
+    assert advice(verdict(rows))[-1] == (
+        "No single multiplier meets both risk and cost in docs: the estimator lacks information there (split the"
+        " category or add a feature)."
+    )
+
+
+def test_not_ready_says_what_to_collect():
+    found = verdict(ready(9, category="implementation", complexity="low", deliverable_count=3))
+    assert headline(found) == "Not enough representative data: collect more, do not tune."
+    assert advice(found) == [
+        "Collect 11 more successful samples.",
+        "These would do: 6 in tests of medium complexity with 1 deliverable and 5 in docs of high complexity with 6+"
+        " deliverables.",
+    ]
+
+
+def test_one_missing_sample_is_one():
+    # of 19, docs, medium and high complexity and 2-5 and 6+ deliverables have one less than the others
+    assert advice(verdict(ready(19))) == [
+        "Collect 1 more successful sample.",
+        "These would do: 1 in docs of medium complexity with 2-5 deliverables.",
+    ]
+
+
+def test_missing_kinds_are_collected_even_if_there_are_samples_enough():
+    rows = [each for each in ready(81) if each.category != "docs" and each.deliverable_count != 1]
+    assert advice(verdict(rows)) == [
+        "Collect 1 more successful sample.",
+        "These would do: 1 in docs of low complexity with 1 deliverable.",
+    ]
+
+
+def test_where_nothing_is_required_any_kind_will_do():
+    found = verdict(ready(5), require_categories="", require_complexities="", require_deliverables="")
+    assert advice(found) == ["Collect 15 more successful samples.", "These would do: 15 of any kind."]
+
+
+def test_four_kinds_are_named_and_the_rest_is_others():
+    found = verdict([], {"files": (File("a.log", 0),)}, require_categories="a,b,c,d,e,f", min_samples="6")
+    assert advice(found)[-1].startswith("These would do: 1 in a of low complexity with 1 deliverable, 1 in b ")
+    assert advice(found)[-1].endswith(" and 2 of other kinds.")
+
+
+def test_samples_that_do_not_say_whether_they_were_cut_off_are_to_be_logged():
+    assert advice(verdict(ready(27, truncated=None))) == [
+        "Log 'truncated' with every sample: too few say whether they were cut off."
+    ]
+
+
+def advice_on(found, samples=(), **written):
+    return advice(verdict(list(samples), found, **written))
+
+
+def test_no_matching_file_is_looked_for_first():
+    assert advice_on({"files": ()}) == ["Check the directory and the pattern: no file matches."]
+
+
+def test_tests_that_record_nothing_are_looked_into_first():
+    assert advice_on({"files": (), "recorded": Recorded()}, gate="true") == [
+        "Let tests record their model calls, with the token_telemetry fixture or in log lines: none did.",
+    ]
+
+
+def test_what_a_dead_worker_took_with_it_is_recorded_again():
+    lost = {"tests/test_a.py::test_b": "worker gw1 died while it ran"}
+    found = {"files": (), "unreadable": lost, "recorded": Recorded(lost=lost)}
+    assert advice_on(found, gate="true") == ["Run the tests again: a worker died, and what it recorded last is lost."]
+
+
+def test_files_without_a_sample_are_looked_into_first():
+    assert advice_on({})[0] == (
+        "Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used."
+    )
+
+
+def test_unreadable_files_are_made_readable():
+    advice = advice_on({"unreadable": {"logs/x.log": "Permission denied"}}, ready(27))
+    assert advice == ["Make every file readable: what could not be read was not judged."]
+
+
+def test_files_that_match_but_cannot_be_read_are_not_said_to_be_missing():
+    advice = advice_on({"files": (), "unreadable": {"logs/x.log": "Permission denied"}})
+    assert advice[0] == "Make every file readable: what could not be read was not judged."
+    assert not any("no file matches" in step for step in advice)
+
+
+def test_too_many_unusable_lines_are_repaired():
+    unusable = {"unusable": {"success is missing": UnusableLines(2, ["logs/a.log:1"])}}
+    assert advice_on(unusable, ready(27), max_unusable="1") == [
+        "Repair what writes the unusable lines, or raise the limit.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("samples", "found", "note"),
+    [
+        (ready(27), {"duplicates": 1}, "1 duplicate left out: the same call in another place."),
+        (ready(27), {"recorded": Recorded(deselected=3)}, "3 tests deselected: what they would record is not judged."),
+        (
+            ready(27),
+            {"recorded": Recorded(copies=2)},
+            "Each test ran on 2 workers (--dist=each): its samples count once a run.",
+        ),
+        (
+            [*ready(27), cut_off(truncation_source="cap"), cut_off(truncation_source="reason")],
+            {},
+            "1 truncation known by the cap alone: the reason did not say so.",
+        ),
+        (ready(27), {"duplicates": 2}, "2 duplicates left out: the same call in another place."),
+        ([*ready(27), call(0, 5), call(5, 0)], {}, "2 samples with a prediction or an output of 0, set apart."),
+        (
+            [*ready(27), call(legacy=True, success=None, truncated=None)],
+            {},
+            "1 legacy sample (V1 lines) listed, not judged.",
+        ),
+        (ready(27), {"outside": ("logs/a", "logs/b")}, "2 links out of the directory not followed."),
+        (ready(27), {"special": ("logs/a.log",)}, "1 path not opened: pipes, sockets or devices."),
+        (
+            ready(27),
+            {"unusable": {"a is missing": UnusableLines(2), "b is too large": UnusableLines(1)}},
+            "3 telemetry lines could not be used: 2 because a is missing; 1 because b is too large.",
+        ),
+    ],
+)
+def test_what_changes_how_figures_read_is_noted(samples, found, note):
+    assert notes(verdict(samples, found)) == [note]
+
+
+def test_the_origins_default_judges_legacy_samples():
+    rows = [*ready(27), call(legacy=True, success=None, truncated=None)]
+    assert notes(verdict(rows, population="all")) == ["1 legacy sample (V1 lines) judged."]
+
+
+def test_nothing_remarkable_is_not_noted():
+    assert notes(verdict(ready(27))) == []
+
+
+HOSTILE = [
+    "@everyone",
+    "<script>alert(1)</script>",
+    "[click](http://evil)",
+    "http://evil",
+    "evil/repo#1",
+    "`code`",
+    "a|b",
+    "**bold**",
+    "::error::x",
+    "line\nbreak",
+    "\x1b[31mred",
+    "\u202eleft",
+    "x" * 33,
+    "",
+    "1st",
+    "a.b",
+    "$(reboot)",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("count", [5, 60], ids=["not ready", "tune"])
+def test_names_from_the_logs_stand_in_no_sentence_unless_they_are_plain_words(name, count):
+    rows = [
+        *ready(count),
+        *[call(1, 100, category=name, complexity=name, model=name, task_id=name, run=name, finish_reason_raw=name)] * 9,
+        *[cut_off(category=name, task_id=name)] * 9,
+    ]
+    odd = {
+        "unusable": {"x": UnusableLines(1, [name])},
+        "unreadable": {name: "y"},
+        "outside": (name,),
+        "special": (name,),
+    }
+    for found in (verdict(rows), verdict(rows, odd), judge(reading(rows), settings(), ("tier1::truncation",))):
+        said = [words.headline(found), *words.advice(found), *words.notes(found), *words.to_collect(found)]
+        said += [words.message(found, each) for each in found.checks]
+        assert len(said) > 2
+        for own in (part for sentence in said for part in pieces(sentence) if isinstance(part, str)):
+            assert name not in own or not name.strip()
+            assert re.fullmatch(r"[\w .,:;()\[\]%/<=+'-]*", own, re.ASCII)
+
+
+def test_a_category_that_is_no_plain_word_stays_untrusted():
+    rows = [*ready(60), *[call(1, 9, category="@everyone")] * 9]
+    (step,) = words.advice(verdict(rows))
+    assert [part for part in step if part] == [
+        "Multiply the predictions in ",
+        Untrusted("@everyone"),
+        " by 9.00 (9 samples, borrowed from the others)",
+        ".",
+    ]
+
+
+def test_samples_without_a_category_are_told_as_such():
+    rows = [*ready(60), *[call(1, 9, category=None)] * 9]
+    assert advice(verdict(rows))[0].startswith("Multiply the predictions in not given by 9.00 (")
+
+
+NOT_SAVED = "No baseline was saved: the data is not ready, and nothing should be compared with it."
+
+
+@pytest.mark.parametrize(
+    ("rows", "selected", "told"),
+    [
+        (ready(60), ALL_CHECK_IDS, False),
+        ([*ready(60), *[cut_off()] * 9], ALL_CHECK_IDS, False),
+        (ready(60), (), False),
+        (ready(5), ALL_CHECK_IDS, True),
+        (ready(5), (), True),
+        ([], ALL_CHECK_IDS, True),
+    ],
+    ids=["pass", "tune", "nothing selected", "not ready", "not ready, nothing selected", "nothing"],
+)
+def test_a_baseline_that_is_not_saved_is_told(rows, selected, told):
+    found = judge(reading(rows), settings(save_baseline="baseline.json"), selected)
+    assert (NOT_SAVED in notes(found), bool(found.unmet)) == (told, told)
+
+
+def test_no_baseline_is_told_of_where_none_was_asked_for():
+    assert NOT_SAVED not in notes(verdict(ready(5)))

@@ -1,0 +1,72 @@
+"""Files of other formats: a source claims them, and everything else is done for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.sources import source
+from pytest_token_telemetry.sources.dividing import TaskSizes
+from pytest_token_telemetry.sources.parallel import Scan
+from pytest_token_telemetry.sources.rows import Rows
+from tests.lines import stamp, v2, write
+from tests.unit.sources.builders import read
+
+
+class Pairs:
+    """A prediction and an output a line, in files that say so."""
+
+    name = "pairs"
+
+    def claims(self, path: str, head: bytes) -> bool:
+        return path.endswith(".log") and head.startswith(b"pairs\n")
+
+    def read(self, file: BinaryIO, into: Rows) -> None:
+        for number, line in enumerate(file.read().decode().splitlines(), 1):
+            predicted, _, output = line.partition(" ")
+            if output.isdecimal():
+                sample = Sample(predicted_output_tokens=int(predicted), output_tokens=int(output))
+                into.add(sample, f"pairs {line}", number)
+            elif number > 1:
+                into.complain("there is no output", number)
+
+
+@pytest.fixture(autouse=True)
+def pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "SOURCES", [Pairs()])
+
+
+@pytest.mark.parametrize("jobs", [1, None])
+def test_a_claimed_file_is_read_by_its_source_among_logs(tmp_path: Path, jobs: int | None) -> None:
+    write(tmp_path, [v2(time=stamp(1), predicted=1, output=2)], "a.log")
+    write(tmp_path, ["pairs", "3 4", "5", "6 7", v2()], "b.log")
+    write(tmp_path, [v2(time=stamp(2), predicted=8, output=9)], "c.log")
+    found = read(tmp_path, Scan(jobs=jobs, bounds=TaskSizes(10_000, 10, 20)))  # a log of this size is read in parts
+    assert found.samples.predicted_output_tokens.tolist() == [1, 3, 6, 8]
+    assert [(file.path, file.samples) for file in found.files] == [
+        ("logs/a.log", 1),
+        ("logs/b.log", 2),
+        ("logs/c.log", 1),
+    ]
+    assert {reason: lines.places for reason, lines in found.unusable.items()} == {
+        "there is no output": ["logs/b.log:3", "logs/b.log:5"]
+    }
+
+
+def test_its_copies_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path, ["pairs", "3 4"], "a.log")
+    write(tmp_path, ["pairs", "3 4", "5 6"], "b.log")
+    found = read(tmp_path)
+    assert (found.samples.output_tokens.tolist(), found.duplicates) == ([4, 6], 1)
+
+
+def test_what_its_source_cannot_read_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: Pairs, file: BinaryIO, into: Rows) -> None:
+        raise OSError(None, "it is encrypted")
+
+    monkeypatch.setattr(Pairs, "read", fails)
+    write(tmp_path, ["pairs", "3 4"], "a.log")
+    assert read(tmp_path).unreadable == {"logs/a.log": "it is encrypted"}

@@ -1,0 +1,270 @@
+"""Where an estimator is, as users write it, and how it is loaded from there."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_token_telemetry.importing import Location, defined_at, location
+
+
+@pytest.fixture(autouse=True)
+def _leave_no_modules(monkeypatch):
+    """Python forgets what a test imported, and where from."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def module(directory: Path, text: str, name: str = "far_estimator") -> Path:
+    directory.mkdir(exist_ok=True, parents=True)
+    (directory / f"{name}.py").write_text(text)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("estimator:predict", Location("estimator", "predict")),
+        ("  estimator:predict ", Location("estimator", "predict")),
+        ("package.module:callable", Location("package.module", "callable")),
+        ("package.module:Class.method", Location("package.module", "Class.method")),
+        ("main::estimator:predict", Location("estimator", "predict", Path("main"))),
+        ("../main::a.b:c.d", Location("a.b", "c.d", Path("../main"))),
+        ("/abs/main::estimator:predict", Location("estimator", "predict", Path("/abs/main"))),
+        (r"C:\work\main::estimator:predict", Location("estimator", "predict", Path(r"C:\work\main"))),
+        ("C:/code/main::estimator:predict", Location("estimator", "predict", Path("C:/code/main"))),
+        ("with space::estimator:predict", Location("estimator", "predict", Path("with space"))),
+        ("odd::path::estimator:predict", Location("estimator", "predict", Path("odd::path"))),
+        (".::estimator:predict", Location("estimator", "predict", Path())),
+        ("münchen::schätzer:größe", Location("schätzer", "größe", Path("münchen"))),
+    ],
+)
+def test_a_location_is_a_module_and_a_callable_in_it_and_perhaps_a_directory(text, expected):
+    assert location(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "estimator",
+        "estimator:",
+        ":predict",
+        "::estimator:predict",
+        "main::estimator",
+        "main::",
+        "main:estimator:predict",
+        "estimator.py:predict()",
+        "package/module:predict",
+        "C:/code/estimator.py:predict",
+        "package..module:predict",
+        ".module:predict",
+        "module:.predict",
+        "mod ule:predict",
+        "main:: estimator:predict",
+        "1module:predict",
+        "module:predict:more",
+    ],
+)
+def test_what_names_no_callable_is_refused_with_the_way_to_write_it(text):
+    with pytest.raises(ValueError, match=r"is not an estimator \(write package\.module:callable, or path::module:call"):
+        location(text)
+
+
+@pytest.mark.parametrize("text", ["a.b:c.d", "/abs/main::a:b", "odd:::a:b"])
+def test_a_location_is_written_as_it_is_read(text):
+    assert str(location(text)) == text
+    assert location(str(location(text))) == location(text)
+
+
+def test_a_relative_directory_lies_below_the_place_where_it_is_written(tmp_path):
+    assert location("main::a:b").below(tmp_path).directory == tmp_path / "main"
+    assert location("/abs::a:b").below(tmp_path).directory == Path("/abs")
+
+
+def test_a_callable_is_loaded_from_its_directory(tmp_path):
+    module(tmp_path / "main", "def predict(request): return 7")
+    assert location("main::far_estimator:predict").below(tmp_path).load()(None) == 7
+
+
+def test_a_module_without_a_directory_may_lie_where_it_is_written(tmp_path):
+    module(tmp_path, "def predict(request): return 7")
+    assert location("far_estimator:predict").below(tmp_path).load()(None) == 7
+
+
+def test_a_module_of_python_is_not_hidden_by_one_that_lies_where_it_is_written(tmp_path):
+    module(tmp_path, "raise RuntimeError", "fractions")
+    assert location("fractions:Fraction").below(tmp_path).load().__name__ == "Fraction"
+
+
+def test_a_module_in_a_package_is_found(tmp_path):
+    module(tmp_path / "main" / "far_package", "", "__init__")
+    module(tmp_path / "main" / "far_package", "def predict(request): return 7", "inner")
+    assert location("main::far_package.inner:predict").below(tmp_path).load()(None) == 7
+
+
+def test_an_attribute_of_an_attribute_is_found(tmp_path):
+    module(tmp_path, "class Estimator:\n    @staticmethod\n    def predict(request): return 7")
+    assert location(f"{tmp_path}::far_estimator:Estimator.predict").load()(None) == 7
+
+
+def test_an_object_that_can_be_called_is_an_estimator(tmp_path):
+    module(tmp_path, "class Estimator:\n    def __call__(self, request): return 7\nready = Estimator()")
+    assert location(f"{tmp_path}::far_estimator:ready").load()(None) == 7
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(LookupError) as error:
+        location(text).load()
+    said = str(error.value)
+    assert "\n" not in said
+    return said
+
+
+def test_a_directory_that_is_not_there_is_refused(tmp_path):
+    assert refusal(f"{tmp_path}/nowhere::far_estimator:predict") == f"'{tmp_path}/nowhere' is no directory"
+
+
+def test_a_file_is_no_directory(tmp_path):
+    module(tmp_path, "")
+    assert refusal(f"{tmp_path}/far_estimator.py::far_estimator:predict").endswith("far_estimator.py' is no directory")
+
+
+def test_a_module_that_is_not_there_is_refused(tmp_path):
+    assert refusal("no_module_of_this_name:predict") == (
+        "'no_module_of_this_name' cannot be imported: ModuleNotFoundError: No module named 'no_module_of_this_name'"
+    )
+
+
+def test_a_module_that_was_imported_from_elsewhere_is_refused(tmp_path):
+    module(tmp_path / "head", "def predict(request): return 1")
+    module(tmp_path / "main", "def predict(request): return 2")
+    assert location(f"{tmp_path}/head::far_estimator:predict").load()(None) == 1
+    said = refusal(f"{tmp_path}/main::far_estimator:predict")
+    assert said == f"'far_estimator' is not in '{tmp_path}/main', but was found elsewhere"
+
+
+@pytest.mark.parametrize("name", ["json", "sys", "pytest"])
+def test_a_module_that_python_finds_elsewhere_is_refused(tmp_path, name):
+    assert "was found elsewhere" in refusal(f"{tmp_path}::{name}:loads")
+
+
+def test_a_directory_beside_one_that_begins_with_its_name_is_elsewhere(tmp_path):
+    module(tmp_path / "main-2", "def predict(request): return 2")
+    location(f"{tmp_path}/main-2::far_estimator:predict").load()
+    (tmp_path / "main").mkdir()
+    assert "was found elsewhere" in refusal(f"{tmp_path}/main::far_estimator:predict")
+
+
+def test_a_directory_may_be_a_link(tmp_path):
+    module(tmp_path / "real", "def predict(request): return 7")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert location(f"{tmp_path}/link::far_estimator:predict").load()(None) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("raise RuntimeError('no database')", "RuntimeError: no database"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("import pytest\npytest.skip('not here', allow_module_level=True)", "Skipped: not here"),
+        ("def predict(:", "SyntaxError: "),
+        ("raise ValueError('two\\nlines \\x1b[31m')", "ValueError: two lines \\u001b[31m"),
+        ("import nothing_of_this_name", "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+    ],
+)
+def test_a_module_that_raises_is_refused_in_one_inert_line(tmp_path, text, reason):
+    module(tmp_path, text)
+    assert f"'far_estimator' cannot be imported: {reason}" in refusal(f"{tmp_path}::far_estimator:predict")
+
+
+def test_ctrl_c_while_a_module_is_imported_stops(tmp_path):
+    module(tmp_path, "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        location(f"{tmp_path}::far_estimator:predict").load()
+
+
+def test_a_name_that_is_not_there_is_refused(tmp_path):
+    module(tmp_path, "def predict(request): return 7")
+    assert refusal(f"{tmp_path}::far_estimator:estimate") == "'far_estimator' has no 'estimate'"
+    assert refusal(f"{tmp_path}::far_estimator:predict.more") == "'far_estimator' has no 'predict.more'"
+
+
+def test_a_module_that_breaks_over_a_name_is_refused(tmp_path):
+    module(tmp_path, "def __getattr__(name): raise ImportError('the extra is not installed')")
+    said = refusal(f"{tmp_path}::far_estimator:predict")
+    assert said.startswith("far_estimator:predict cannot be had: ImportError: ")
+
+
+def test_what_cannot_be_called_is_refused(tmp_path):
+    module(tmp_path, "predict = {}")
+    assert refusal(f"{tmp_path}::far_estimator:predict") == "far_estimator:predict is dict, which cannot be called"
+
+
+# Where an estimator is defined ------------------------------------------------------------------------------------
+
+
+def plain(request):
+    return 1
+
+
+@functools.wraps(plain)
+def decorated(request):
+    return plain(request)
+
+
+class Called:
+    def __call__(self, call):
+        return 1
+
+    def method(self, request):
+        return 1
+
+
+class Made:
+    def __init__(self, request):
+        pass
+
+
+def first_line(text: str) -> int:
+    """The line of this file that holds ``text``."""
+    return next(n for n, line in enumerate(Path(__file__).read_text().splitlines(), start=1) if text in line)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "text"),
+    [
+        (plain, "def plain("),
+        (decorated, "def plain("),
+        (functools.partial(functools.partial(plain), 1), "def plain("),
+        (Called(), "def __call__(self, call)"),
+        (Called().method, "def method("),
+        (Made, "def __init__("),
+    ],
+    ids=["function", "decorated", "partial", "object", "method", "class"],
+)
+def test_an_estimator_is_defined_where_its_code_begins(estimator, text):
+    assert defined_at(estimator, Path(__file__).parent) == f"test_importing.py:{first_line(text)}"
+
+
+def test_what_lies_elsewhere_is_shown_whole(tmp_path):
+    assert defined_at(plain, tmp_path) == f"{Path(__file__).as_posix()}:{first_line('def plain(')}"
+
+
+def loop():
+    return 1
+
+
+loop.__wrapped__ = loop  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("estimator", [len, str, functools.partial(max, 3), "text", object(), loop])
+def test_what_is_not_written_in_python_has_no_place(estimator, tmp_path):
+    assert defined_at(estimator, tmp_path) is None

@@ -1,0 +1,336 @@
+"""What users write for a setting: read, or refused with a sentence."""
+
+from __future__ import annotations
+
+import logging
+import re
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+
+from pytest_token_telemetry import option_types
+
+NOT_NUMBERS = [
+    "",
+    " ",
+    "nan",
+    "NaN",
+    "inf",
+    "-inf",
+    "infinity",
+    "five",
+    "1e-2",
+    "2,5",
+    "1/20",
+    "+5",
+    "-5",
+    "-0",
+    "5.",
+    ".",
+    "0x5",
+    "1_000",
+    "5 5",
+    "\u0665",
+    "\uff15",
+    "½",
+    "²",
+    "5\0",
+    "9" * 5000,
+    "0." + "0" * 5000 + "1",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5%", Fraction(1, 20)),
+        ("0.05", Fraction(1, 20)),
+        (" 5 % ", Fraction(1, 20)),
+        ("2.5%", Fraction(1, 40)),
+        (".5", Fraction(1, 2)),
+        ("0", Fraction(0)),
+        ("0%", Fraction(0)),
+        ("100%", Fraction(1)),
+        ("0.07", Fraction(7, 100)),
+        ("33.333333333333333%", Fraction(33333333333333333, 10**17)),
+    ],
+)
+def test_a_rate_is_read_exactly(text, value):
+    assert option_types.rate(text) == value
+
+
+@pytest.mark.parametrize("text", ["1", "1.0", "1.00"])
+def test_a_bare_one_is_ambiguous(text):
+    with pytest.raises(ValueError, match="can be meant as 1% or as 100%"):
+        option_types.rate(text)
+
+
+@pytest.mark.parametrize("text", ["@team", "[a](b)", "a|b", "<b>", "a\x1bb", "`a`", "*a*", "#1"])
+def test_a_name_is_a_plain_word(text):
+    with pytest.raises(ValueError, match="is not a plain name"):
+        option_types.names(text)
+
+
+@pytest.mark.parametrize("text", [*NOT_NUMBERS, "%", "5%%", "%5", "nan%", "5x", "5 percent", "5\uff05"])
+def test_what_is_no_rate_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a rate \(write 0\.025 or 2\.5%\)$") as refusal:
+        option_types.rate(text)
+    assert str(refusal.value).startswith(repr(text))
+
+
+@pytest.mark.parametrize("text", ["1.01", "5", "100.1%", "101%", "999999999"])
+def test_a_rate_above_one_is_refused(text):
+    with pytest.raises(ValueError, match=r"^'[\d.%]+' is more than 100% \(write 0\.05 or 5%\)$"):
+        option_types.rate(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("3", 3), ("3x", 3), ("3 x", 3), (" 2.5x ", Fraction(5, 2)), (".1", Fraction(1, 10))]
+)
+def test_a_ratio_is_read_exactly(text, value):
+    assert option_types.ratio(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0.95", "0.95"), ("95%", "0.95"), (" 80 % ", "0.8"), ("0.5", "0.5"), ("50%", "0.5"), ("0.999999", "0.999999")],
+)
+def test_a_confidence_is_read_exactly(text, value):
+    assert option_types.confidence(text) == Fraction(value)
+
+
+@pytest.mark.parametrize(
+    "text", [*NOT_NUMBERS, "0", "0.49", "49.9%", "1", "100%", "1.0", "95", "2", "99.999999999999999%"]
+)
+def test_what_is_no_confidence_is_refused(text):
+    # the last is below one, but no floating point number tells
+    with pytest.raises(ValueError, match=r" is not a confidence from 0.5 to below 1 \(write 0.95 or 95%\)$"):
+        option_types.confidence(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False), (" True ", True), ("FALSE", False)])
+def test_a_switch_is_read(text, value):
+    assert option_types.switch(text) is value
+
+
+@pytest.mark.parametrize("text", ["", "yes", "no", "1", "0", "on", "truee"])
+def test_what_is_no_switch_is_refused(text):
+    with pytest.raises(ValueError, match=r" is neither true nor false$"):
+        option_types.switch(text)
+
+
+@pytest.mark.parametrize("text", [*NOT_NUMBERS, "0", "0.0", "0x", "x", "3xx", "x3", "3X", "3%"])
+def test_what_is_no_ratio_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a ratio above 0 \(write 3 or 3x\)$"):
+        option_types.ratio(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1.1", Fraction(11, 10)),
+        ("1", 1),
+        ("10", 10),
+        ("0.000001", Fraction(1, 10**6)),
+        ("1.1000000", Fraction(11, 10)),
+        (" 1.15 ", Fraction(23, 20)),
+    ],
+)
+def test_a_multiplier_is_read_exactly(text, value):
+    assert option_types.multiplier(text) == value
+
+
+@pytest.mark.parametrize("text", [*NOT_NUMBERS, "0", "0.000", "10.000001", "11", "1.1x", "110%"])
+def test_what_is_no_multiplier_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a multiplier above 0 and up to 10 \(write 1\.1\)$"):
+        option_types.multiplier(text)
+
+
+@pytest.mark.parametrize("text", ["1.1234567", "0.0000001"])
+def test_a_multiplier_of_too_many_decimals_is_refused(text):
+    with pytest.raises(ValueError, match=r" has more than six decimals \(write 1\.1\)$"):
+        option_types.multiplier(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "value"),
+    [("20", 1, 20), (" 20 ", 1, 20), ("0", 0, 0), ("007", 1, 7), ("999999999", 1, 999999999)],
+)
+def test_a_count_is_read(text, least, value):
+    assert option_types.count(least)(text) == value
+
+
+@pytest.mark.parametrize("text", [*NOT_NUMBERS, "0", "1.0", "1000000000", "5%"])
+def test_what_is_no_count_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a whole number from 1 to 999999999$"):
+        option_types.count(1)(text)
+
+
+def test_a_choice_is_taken_as_it_is():
+    assert option_types.one_of("warn", "fail")("fail") == "fail"
+
+
+@pytest.mark.parametrize("text", ["", "Fail", " fail", "warn|fail", "none"])
+def test_another_choice_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not one of warn, fail$"):
+        option_types.one_of("warn", "fail")(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("implementation,tests,docs", ("implementation", "tests", "docs")),
+        (" Docs , TESTS ", ("docs", "tests")),
+        ("one", ("one",)),
+        ("", ()),
+        ("  ", ()),
+    ],
+)
+def test_names_are_read_in_lower_case(text, value):
+    assert option_types.names(text) == value
+
+
+@pytest.mark.parametrize("text", [",", "a,", ",a", "a,,b", "a, ,b"])
+def test_an_empty_name_is_refused(text):
+    with pytest.raises(ValueError, match=r" has an empty name \(write a,b,c\)$"):
+        option_types.names(text)
+
+
+@pytest.mark.parametrize("text", ["a,a", "docs,tests,Docs", "a , a"])
+def test_a_name_given_twice_is_refused(text):
+    with pytest.raises(ValueError, match=r" names one twice$"):
+        option_types.names(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1,2-5,6+", ("1", "2-5", "6+")), (" 6+ ", ("6+",)), ("", ())])
+def test_buckets_are_read(text, value):
+    assert option_types.buckets(text) == value
+
+
+@pytest.mark.parametrize("text", ["2", "1,2,3", "6", "2\u20135", "1-5", "many"])
+def test_another_bucket_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a deliverable bucket \(they are 1, 2-5, 6\+\)$"):
+        option_types.buckets(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("documentation=docs", ("documentation", "docs")), (" Doc = DOCS ", ("doc", "docs"))]
+)
+def test_an_alias_is_read_in_lower_case(text, value):
+    assert option_types.alias(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "=", "a", "a=", "=b", " = ", "a=b=c", "a==b"])
+def test_what_is_no_alias_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not an alias \(write documentation=docs\)$"):
+        option_types.alias(text)
+
+
+@pytest.mark.parametrize("text", ["*.log", "logs/*.txt", "a b.log", "**/*.log"])
+def test_a_pattern_is_taken(text):
+    assert option_types.glob(f" {text} ") == text
+
+
+@pytest.mark.parametrize("text", ["", "  ", "/", "/var/log/*.log", " /x"])
+def test_what_is_no_pattern_below_the_directory_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a pattern for paths below the directory \(write \*\.log\)$"):
+        option_types.glob(text)
+
+
+@pytest.mark.parametrize("text", ["a", "a b", " a ", "./a", "a\nb"])
+def test_a_path_is_taken_as_it_is(text):
+    assert option_types.path(text) == text
+
+
+@pytest.mark.parametrize("text", ["", " ", "a\0b"])
+def test_what_is_no_path_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a path$"):
+        option_types.path(text)
+
+
+READERS = [
+    option_types.rate,
+    option_types.confidence,
+    option_types.switch,
+    option_types.ratio,
+    option_types.multiplier,
+    option_types.count(0),
+    option_types.one_of("a", "b"),
+    option_types.names,
+    option_types.buckets,
+    option_types.alias,
+    option_types.glob,
+    option_types.log_level,
+    option_types.path,
+]
+
+
+@pytest.mark.parametrize("read", READERS)
+@limits(deadline=None)
+@given(text=st.text(max_size=20) | st.from_regex(r"[-+.\d%x_e, =]{1,12}"))
+def test_any_text_is_read_or_refused_in_one_sentence(read, text):
+    refusal = ""
+    try:
+        value = read(text)
+    except ValueError as error:
+        refusal = str(error)
+    assert re.match("['\"]", refusal) if refusal else value is not None
+    assert "\n" not in refusal
+
+
+@limits(deadline=None)
+@given(st.fractions(0, 1, max_denominator=10**9))
+def test_no_fraction_is_a_rate_unless_it_is_written_in_decimals(value):
+    written = f"{value.numerator}/{value.denominator}"
+    with pytest.raises(ValueError, match="is not a rate"):
+        option_types.rate(written)
+
+
+@limits(deadline=None)
+@given(st.integers(0, 10**15 - 1))
+def test_a_rate_is_the_same_with_and_without_its_percent_sign(units):
+    digits = f"{units:016}"
+    plain = f"{digits[0]}.{digits[1:]}"
+    assert option_types.rate(plain) == Fraction(units, 10**15)
+
+
+@pytest.mark.parametrize("text", ["7", " 7 ", "7\x1f", "\u20037"])
+def test_white_space_around_a_count_is_no_part_of_it(text):
+    assert option_types.count(1)(text) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("DEBUG", 10),
+        ("INFO", 20),
+        ("WARNING", 30),
+        ("warn", 30),
+        ("Error", 40),
+        (" critical ", 50),
+        ("FATAL", 50),
+        ("NOTSET", 0),
+        ("20", 20),
+        (" 5 ", 5),
+        ("0", 0),
+        ("007", 7),
+        ("999", 999),
+    ],
+)
+def test_a_log_level_is_read_by_its_name_or_number(text, level):
+    assert option_types.log_level(text) == level
+
+
+def test_a_level_that_a_program_has_named_is_known(monkeypatch):
+    monkeypatch.setattr(logging, "getLevelNamesMapping", lambda: {"VERBOSE": 15})
+    assert option_types.log_level("verbose") == 15
+
+
+@pytest.mark.parametrize("text", [*NOT_NUMBERS, "1000", "1.0", "INF", "INFO,DEBUG", "logging.INFO", "Level 20", "20%"])
+def test_what_is_no_log_level_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a log level \(write INFO or 20\)$") as refusal:
+        option_types.log_level(text)
+    assert str(refusal.value).startswith(repr(text))
