@@ -128,7 +128,7 @@ def _checks(report: Report, write: Flavour, size: Size, *, verified: bool) -> st
     rows = [
         (
             _outcome(result, verified=verified),
-            result.id.replace("::", " "),
+            written(write, words.known_id(result.id)).replace("::", " "),
             written(write, words.message(report, result)),
         )
         for result in shown

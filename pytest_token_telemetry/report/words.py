@@ -18,7 +18,7 @@ from pytest_token_telemetry.gate.checks import (
 )
 from pytest_token_telemetry.gate.checks.samples import lacks_attempts
 from pytest_token_telemetry.gate.results import CountResult, RateResult
-from pytest_token_telemetry.text import joined, listing, named, plain, plural, upwards
+from pytest_token_telemetry.text import Untrusted, joined, listing, named, plain, plural, upwards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,6 +43,11 @@ def message(report: Report, result: Result) -> Sentence:
     if result.for_unready and report.unmet:
         return joined((message(report, report.unmet[0]), said), ": ")
     return said
+
+
+def known_id(id: str) -> Piece:
+    """The id of a check, as our own word if it is one of ours."""
+    return id if id in CHECK_BY_ID else Untrusted(id)
 
 
 def headline(report: Report) -> str:
@@ -335,7 +340,7 @@ def notes(report: Report) -> list[Sentence]:
     counts, unread = report.counts, report.not_read
     found: list[Sentence] = []
     if report.deselected:
-        found.append(f"{_deselected(report)} deselected: {', '.join(report.deselected)}.")
+        found.append((f"{_deselected(report)} deselected: ", *joined(map(known_id, report.deselected)), "."))
     if report.settings.get("save_baseline") is not None and report.unmet:
         found.append("No baseline was saved: the data is not ready, and nothing should be compared with it.")
     if counts.unusable.total:

@@ -194,6 +194,16 @@ def test_a_check_of_a_newer_version_is_named_in_our_own_words():
     assert LIE not in text
 
 
+def test_an_id_that_is_none_of_ours_stands_as_code_since_it_may_look_like_a_commit():
+    def rename(found):
+        found["checks"].append({"id": "tier3::deadbeef1", "outcome": "fail", "message": LIE, "kind": LIE})
+        found.update(verdict="tune", deselected=["abcdef0::abcdef1"])
+
+    text = comment(leg("pass", rename))
+    assert "<td><code>tier3 deadbeef1</code></td>" in text
+    assert "deselected: <code>abcdef0::abcdef1</code>." in text
+
+
 def outcomes(*legs):
     return [row[0] for row in table(page(comment(*legs)), "Outcome")[1:]]
 
