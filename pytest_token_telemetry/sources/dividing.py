@@ -13,7 +13,7 @@ from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.extract import READ_ONLY, Extract, FileRead, Part, Task, ending
 from pytest_token_telemetry.sources.rows import PLACES_KEPT, Complaint, Identities
 from pytest_token_telemetry.sources.source import claimed
-from pytest_token_telemetry.sources.tagged.simple_finding import is_wide
+from pytest_token_telemetry.sources.tagged.simple_search import is_wide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

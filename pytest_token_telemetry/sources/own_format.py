@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_token_telemetry.sample import Field, Kind
-    from pytest_token_telemetry.sources.tagged.simple_finding import Fragment
+    from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
 SCHEMA = "token-telemetry/1"
 

@@ -88,12 +88,12 @@ def slow_scan(pytester: pytest.Pytester) -> list[str]:
     pytester.makeconftest(
         """
         import time
-        from pytest_token_telemetry.sources.tagged import finding
-        read_into = finding._read_into
+        from pytest_token_telemetry.sources.tagged import search
+        read_into = search._read_into
         def from_slow_disk(descriptor, view):
             time.sleep(0.2)
             return read_into(descriptor, view)
-        finding._read_into = from_slow_disk
+        search._read_into = from_slow_disk
         """
     )
     return [

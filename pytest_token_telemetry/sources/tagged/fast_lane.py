@@ -23,7 +23,7 @@ from pytest_token_telemetry.sources.tagged.digests import digests
 from pytest_token_telemetry.sources.tagged.formats import TAGS, parse
 from pytest_token_telemetry.sources.tagged.parsing import BUDGET, NO_NAMES, V2
 from pytest_token_telemetry.sources.tagged.records import Budget, Read
-from pytest_token_telemetry.sources.tagged.simple_finding import Fragment
+from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry.sources import own_format
 from pytest_token_telemetry.sources.own_format import HEAD
 from pytest_token_telemetry.sources.tagged import parsing
-from pytest_token_telemetry.sources.tagged.simple_finding import Scanner
+from pytest_token_telemetry.sources.tagged.simple_search import Scanner
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.tagged.records import Budget, Read, Unusable
-    from pytest_token_telemetry.sources.tagged.simple_finding import Fragment
+    from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
 TAGS = (*parsing.TAGS, own_format.TAG)
 """What the records of all formats begin with."""

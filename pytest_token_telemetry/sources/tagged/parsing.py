@@ -26,7 +26,7 @@ from pytest_token_telemetry.sample import (
 from pytest_token_telemetry.sources.tagged.records import Budget, Read, RecordError, Unusable
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.sources.tagged.simple_finding import Fragment
+    from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
 V2 = b"[TokenEstimationV2]"
 V1 = b"[TokenEstimation]"

@@ -16,16 +16,16 @@ import numpy as np
 from pytest_token_telemetry.sources import own_format
 from pytest_token_telemetry.sources.tagged.budgets import BUDGET_REACH, join_rows
 from pytest_token_telemetry.sources.tagged.fast_lane import regular
-from pytest_token_telemetry.sources.tagged.finding import BUFFER, Lines, line_scanner
 from pytest_token_telemetry.sources.tagged.formats import parse
 from pytest_token_telemetry.sources.tagged.records import Budget, Read, Unusable
+from pytest_token_telemetry.sources.tagged.search import BUFFER, Lines, line_scanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_token_telemetry.samples import Integers, SamplesBuilder
     from pytest_token_telemetry.sources.rows import Rows
-    from pytest_token_telemetry.sources.tagged.simple_finding import Fragment
+    from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
 _BACK = 1 << 16
 """Bytes that are read at a time to look back."""

@@ -17,15 +17,15 @@ from pytest_token_telemetry.samples import NameColumn
 from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 from pytest_token_telemetry.sources.recorded import Phase, Recorded, Span
-from pytest_token_telemetry.sources.tagged.simple_finding import Fragment
+from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 from tests.lines import v2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_token_telemetry.sources.parallel import Scan
-    from pytest_token_telemetry.sources.tagged.finding import LineScanner
-    from pytest_token_telemetry.sources.tagged.simple_finding import Scanner
+    from pytest_token_telemetry.sources.tagged.search import LineScanner
+    from pytest_token_telemetry.sources.tagged.simple_search import Scanner
 
 FOUND = list[Fragment | str]
 """The records of a file, and the reason if it ends with an error."""

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.parallel import Progress, Scan
 from pytest_token_telemetry.sources.reading import Directory, File, Reading, UnusableLines, read_directories
-from pytest_token_telemetry.sources.tagged import simple_finding
+from pytest_token_telemetry.sources.tagged import simple_search
 from pytest_token_telemetry.sources.tagged.tagged_source import Sizes
 from tests.lines import stamp, v2, write
 from tests.unit.sources.builders import OTHER_LINES, V2_LINES, budget, joined, rows
@@ -281,7 +281,7 @@ def test_noise_around_records_does_no_harm(tmp_path: Path) -> None:
 
 def test_a_long_word_behind_a_tag_is_searched_once(tmp_path: Path) -> None:
     """Searching each again from each of its letters took minutes for this file."""
-    word = "a" * (simple_finding.RECORD_LIMIT - 1)
+    word = "a" * (simple_search.RECORD_LIMIT - 1)
     found = read_lines(tmp_path, *[f"[TOKEN_BUDGET] {word}", f"[TokenEstimation] {'a.' * (len(word) // 2)}"] * 50, v2())
     assert (len(found.samples), found.unusable) == (1, {})
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.tagged.parsing import BUDGET, TAGS, V1, V2, Budget, Read, Unusable, parse
-from pytest_token_telemetry.sources.tagged.simple_finding import Fragment, Scanner
+from pytest_token_telemetry.sources.tagged.simple_search import Fragment, Scanner
 from tests.lines import v2
 from tests.unit.sources.builders import in_blocks
 

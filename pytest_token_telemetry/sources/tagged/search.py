@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 import numpy as np
 
 from pytest_token_telemetry.sources.tagged.formats import NEEDLES, telemetry_scanner
-from pytest_token_telemetry.sources.tagged.simple_finding import WIDE_BEGINS, Fragment, Scanner, is_wide
+from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS, Fragment, Scanner, is_wide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

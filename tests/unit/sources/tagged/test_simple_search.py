@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_token_telemetry.sources.tagged.parsing import BUDGET, TAGS, V1, V2
-from pytest_token_telemetry.sources.tagged.simple_finding import LOOK_BACK, RECORD_LIMIT, Fragment, Scanner
+from pytest_token_telemetry.sources.tagged.simple_search import LOOK_BACK, RECORD_LIMIT, Fragment, Scanner
 from tests.lines import v2
 from tests.unit.sources.builders import FOUND, outcome, simply
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.sources.tagged.finding import (
+from pytest_token_telemetry.sources.tagged.formats import NEEDLES, telemetry_scanner
+from pytest_token_telemetry.sources.tagged.search import (
     _DENSE_HITS,
     Find,
     Hits,
@@ -22,11 +23,10 @@ from pytest_token_telemetry.sources.tagged.finding import (
     fastest_find,
     line_scanner,
 )
-from pytest_token_telemetry.sources.tagged.formats import NEEDLES, telemetry_scanner
-from pytest_token_telemetry.sources.tagged.simple_finding import LOOK_BACK, RECORD_LIMIT, Fragment
+from pytest_token_telemetry.sources.tagged.simple_search import LOOK_BACK, RECORD_LIMIT, Fragment
 from tests.lines import v2
 from tests.unit.sources.builders import FOUND, fast, simply
-from tests.unit.sources.tagged.test_simple_finding import HEAD, PIECES, contents
+from tests.unit.sources.tagged.test_simple_search import HEAD, PIECES, contents
 
 
 def simple(path: Path) -> FOUND:
