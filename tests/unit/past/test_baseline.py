@@ -37,6 +37,7 @@ from pytest_token_telemetry.past.baseline import (
 )
 from pytest_token_telemetry.sample import FIELDS, Sample
 from tests.unit.gate.cases import call, columns, cut_off, reading, ready, settings
+from tests.unit.test_samples import BARE, FULL
 
 NOON = datetime(2026, 1, 2, 12)
 
@@ -237,29 +238,8 @@ def test_the_fields_that_tell_samples_apart_are_all_but_the_places_and_what_foll
 
 def test_the_fingerprints_are_those_of_saved_baselines():
     """They are taken from version 0.1.0: with others, no saved baseline would know a sample again."""
-    full = Sample(
-        predicted_output_tokens=448,
-        output_tokens=124,
-        budget_tokens=8192,
-        max_tokens=16384,
-        finish_reason="length",
-        finish_reason_raw="max_tokens",
-        truncated=True,
-        truncation_source="reason",
-        success=False,
-        category="docs",
-        complexity="low",
-        deliverable_count=5,
-        task_id="phase-7",
-        run="run-1",
-        time=datetime(2026, 1, 2, 3, 4, 5, 678_000),
-        model="some-model",
-        smape=113.3,
-        legacy=True,
-        features={"colour": "blue"},
-    )
-    bare = Sample(predicted_output_tokens=1, output_tokens=2)
-    found = [fingerprint.hex() for fingerprint in kept([full, bare]).fingerprints]
+    full = replace(FULL, deliverable_count=5)
+    found = [fingerprint.hex() for fingerprint in kept([full, BARE]).fingerprints]
     assert found == ["4594d109c371044b", "b7182dc076b86897"]
 
 
