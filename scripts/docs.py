@@ -386,7 +386,7 @@ def _section(command: str, directory: Path = ROOT) -> list[str]:
 
 def _pytest(command: str, directory: Path) -> str:
     """What a real run of ``command`` prints, at 80 columns."""
-    quiet = ["-p", "no:randomly", "-p", "no:cacheprovider"]
+    quiet = ["-p", "no:randomly", "-p", "no:hypothesispytest", "-p", "no:cacheprovider"]
     return subprocess.run(
         [sys.executable, *command.split()[1:], *quiet],
         cwd=directory,

@@ -118,7 +118,7 @@ def comment(case: Case) -> str:
 
 def _judge(gate: tuple[str, ...], report: Path) -> None:
     """Run the gate, and keep its report."""
-    quiet = ["-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    quiet = ["-q", "-p", "no:randomly", "-p", "no:hypothesispytest", "-p", "no:cacheprovider"]
     subprocess.run(
         [sys.executable, "-m", "pytest", "token-telemetry", *quiet, *gate, f"--token-telemetry-json={report}"],
         cwd=ROOT,

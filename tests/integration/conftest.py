@@ -36,9 +36,11 @@ Run = Callable[..., Outcome]
 
 
 @pytest.fixture(autouse=True)
-def _quick_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the plugin that would import all of Hypothesis in every run."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+def _quick_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the plugins that would import all of Hypothesis or asyncio in every run, and in each of its workers."""
+    if "pytester" in request.fixturenames:
+        request.getfixturevalue("pytester")  # it forgets the variable
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:anyio")
 
 
 @pytest.fixture

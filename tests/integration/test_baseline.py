@@ -226,7 +226,7 @@ def test_a_baseline_on_other_terms_is_refused_before_the_tests(
 ) -> None:
     pytester.makepyfile("def test_it(): open('ran', 'w').close()")
     before = Path("baseline.json").read_bytes()
-    assert usage_error(run(BASELINE, SAVE, *arguments, process=True)) == (
+    assert usage_error(run(BASELINE, SAVE, *arguments)) == (
         f"--token-telemetry-baseline: 'baseline.json' was made {difference} (write it anew with"
         " --token-telemetry-save-baseline)"
     )
@@ -247,7 +247,7 @@ def test_a_file_that_is_no_baseline_is_refused_before_the_tests(
 ) -> None:
     pytester.makepyfile("def test_it(): open('ran', 'w').close()")
     Path("baseline.json").write_text(text)
-    assert usage_error(run(BASELINE, process=True)) == (
+    assert usage_error(run(BASELINE)) == (
         f"--token-telemetry-baseline: 'baseline.json' {reason} (write it anew with --token-telemetry-save-baseline)"
     )
     assert not Path("ran").exists()
@@ -457,7 +457,7 @@ def test_a_file_that_is_no_history_is_refused_and_left_alone(
     pytester.makepyfile("def test_it(): open('ran', 'w').close()")
     for text, number in (("# Notes\n", 1), ("no line end", 1), ('{"schema": "token-telemetry/1"}\n', 1)):
         Path("history.jsonl").write_text(text)
-        assert usage_error(run(HISTORY, process=True)) == (
+        assert usage_error(run(HISTORY)) == (
             f"--token-telemetry-history: 'history.jsonl' has no session in line {number} (name another file)"
         )
         assert Path("history.jsonl").read_text() == text

@@ -118,7 +118,8 @@ def run(job: Job, project: Path) -> tuple[int, str]:
 
 def bash(commands: str, project: Path) -> subprocess.CompletedProcess[str]:
     path = f"{project.parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTEST_ADDOPTS": "-p no:hypothesispytest", "PYTHONUTF8": "1"}
+    quick = f"{os.environ['PYTEST_ADDOPTS']} -p no:randomly"
+    environment = {**os.environ, "PATH": path, "PYTEST_ADDOPTS": quick, "PYTHONUTF8": "1"}
     return subprocess.run(
         ["bash", "-e", "-c", commands], cwd=project, env=environment, capture_output=True, encoding="utf-8", check=False
     )

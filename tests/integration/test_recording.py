@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -472,24 +472,27 @@ def test_expected(token_telemetry):
         )
         assert recorded()["counts"]["samples"] == 1
 
+    REFUSED: ClassVar = {
+        "catgory='docs'": "token_telemetry: there is no keyword 'catgory' (they are budget_tokens, max_tokens,",
+        "'docs'": "token_telemetry: 'docs' has no keyword (write token_telemetry(category='docs'))",
+        "max_truncation='2,5'": "token_telemetry: max_truncation: '2,5' is not a rate (write 0.025 or 2.5%)",
+        "deliverable_count='many'": "token_telemetry: deliverable_count: 'many' is not a whole number",
+    }
+
     @pytest.mark.parametrize("layout", [[], ["-n", "2"]], ids=["one process", "two workers"])
-    @pytest.mark.parametrize(
-        ("arguments", "sentence"),
-        [
-            ("catgory='docs'", "token_telemetry: there is no keyword 'catgory' (they are budget_tokens, max_tokens,"),
-            ("'docs'", "token_telemetry: 'docs' has no keyword (write token_telemetry(category='docs'))"),
-            ("max_truncation='2,5'", "token_telemetry: max_truncation: '2,5' is not a rate (write 0.025 or 2.5%)"),
-            ("deliverable_count='many'", "token_telemetry: deliverable_count: 'many' is not a whole number"),
-        ],
-    )
-    def test_refuses_what_it_does_not_know_in_that_test_alone(
-        self, project: Any, run: Run, arguments: str, sentence: str, layout: list[str]
-    ) -> None:
-        project(f"@pytest.mark.token_telemetry({arguments})\ndef test_it(): pass\n\ndef test_other(): pass")
+    def test_refuses_what_it_does_not_know_in_that_test_alone(self, project: Any, run: Run, layout: list[str]) -> None:
+        refused = [
+            f"@pytest.mark.token_telemetry({arguments})\ndef test_{n}(): pass\n\n"
+            for n, arguments in enumerate(self.REFUSED)
+        ]
+        project(f"{''.join(refused)}def test_other(): pass")
         result = run("--strict-markers", *layout, directory=None)
         assert result.exit == 1
-        assert result.outcomes == {"errors": 1, "passed": 1}
-        assert sentence in result.text
+        assert result.outcomes == {"errors": 4, "passed": 1}
+        for n, sentence in enumerate(self.REFUSED.values()):
+            assert (
+                sentence in result.text.partition(f"ERROR at setup of test_{n} ")[2].partition("ERROR at setup of")[0]
+            )
         assert "Traceback" not in result.text
 
 

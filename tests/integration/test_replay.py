@@ -198,7 +198,7 @@ def test_a_hook_that_comes_too_late_is_refused_before_the_tests(
     below = pytester.mkdir("below")
     (below / "conftest.py").write_text("def pytest_token_telemetry_estimate(request): return 800")
     (below / "test_it.py").write_text("def test_it(): open('ran', 'w').close()")
-    said = usage_error(run(process=True))
+    said = usage_error(run())
     assert said.startswith("pytest_token_telemetry_estimate is answered too late")
     assert not Path("ran").exists()
 
@@ -382,10 +382,11 @@ def test_an_estimator_that_cannot_be_had_is_refused_before_the_tests(
 ) -> None:
     pytester.makepyfile("def test_it(): open('ran', 'w').close()")
     pytester.mkdir("empty")
+    pytester.syspathinsert()  # as python -m pytest has it
     module(f"{HIGH_ENOUGH}\nTABLE = {{}}")
     module("raise SystemExit(0)", name="leaves")
     module("raise ValueError('two\\nlines')", name="breaks")
-    said = usage_error(run(f"--token-telemetry-{option}", process=True))
+    said = usage_error(run(f"--token-telemetry-{option}"))
     assert said.startswith(f"--token-telemetry-{option.partition('=')[0]}")
     assert sentence in said
     assert not Path("ran").exists()
@@ -426,7 +427,8 @@ def test_a_base_that_fails_leaves_no_pass_and_no_earlier_report(
     assert run(ESTIMATOR, *reports).exit == 0
     module(text, "base")
     base = "--token-telemetry-base-estimator=base::far_estimator:predict"
-    result = run(ESTIMATOR, base, "--token-telemetry-history=history.jsonl", *reports, *layout, process=True)
+    spread = "-n" in layout
+    result = run(ESTIMATOR, base, "--token-telemetry-history=history.jsonl", *reports, *layout, process=spread)
     assert usage_error(result).startswith(f"--token-telemetry-base-estimator: {sentence}")
     assert not Path("summary.md").exists()
     assert not Path("junit.xml").exists()
@@ -463,7 +465,7 @@ def test_a_replay_without_its_check_is_no_pass(run: Run, passing: object) -> Non
 
 
 def test_the_check_of_the_replay_has_no_place_where_nothing_is_replayed(run: Run, passing: object) -> None:
-    assert usage_error(run("token-telemetry::readiness::replay", "token-telemetry::tier1", process=True)) == (
+    assert usage_error(run("token-telemetry::readiness::replay", "token-telemetry::tier1")) == (
         "token-telemetry::readiness::replay: there is no such check in this session (add --token-telemetry-estimator)"
     )
     assert run("-k", "replay").exit == 5

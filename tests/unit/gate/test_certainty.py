@@ -267,6 +267,15 @@ def test_the_plan_says_what_no_number_of_samples_proves():
     ]
 
 
+def test_without_samples_there_is_no_present_rate():
+    proofs = verdict([]).plan.proofs
+    # log(0.05) / log(0.95) = 58.4 and log(0.05) / log(0.98) = 148.3
+    assert [(proof.n, proof.without_more_events, proof.at_present_rate) for proof in proofs] == [
+        (0, 59, None),
+        (0, 149, None),
+    ]
+
+
 def test_the_plan_names_the_thinnest_evidence():
     rows = [*ready(81), call(category="docs"), call(category="tests", complexity="high", deliverable_count=8)]
     assert sentences(rows)[0] == (

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from pytest_token_telemetry.gate.checks import CATEGORIES
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.reading import File, UnusableLines
+from pytest_token_telemetry.sources.recorded import Recorded
+from pytest_token_telemetry.text import plain
 from tests.unit.gate.cases import CHECK_IDS, call, cut_off, message, outcomes, ready, result, verdict
 
 TIERS = ("tier1::underestimation", "tier1::truncation", "tier2::waste-p90")
@@ -43,14 +47,16 @@ def test_each_readiness_check_fails_alone_and_nothing_is_judged(failing):
 @pytest.mark.parametrize("failing", WITHOUT)
 def test_not_ready_may_skip_instead_of_failing(failing):
     found = verdict(WITHOUT[failing], not_ready="skip")
-    assert outcomes(found)[failing] == "skip"
-    assert "fail" not in outcomes(found).values()
+    skipped = {failing, *TIERS}
+    assert outcomes(found) == {each: "skip" if each in skipped else "pass" for each in CHECK_IDS}
     assert (found.verdict, found.fails) == ("not-ready", False)
 
 
 NOTHING_READ = {"files": ()}
 ONE_UNREADABLE = {"unreadable": {"logs/secret.log": "Permission denied"}}
 ALL_UNREADABLE = {**NOTHING_READ, **ONE_UNREADABLE}
+FILE = File("logs/run-1/agent.log", 1)
+TESTS = tuple(File(f"tests/test_a.py::test_{n}", 1, "test") for n in range(2))
 THREE_UNUSABLE = {
     "unusable": {
         "actual_output is missing": UnusableLines(2, ["logs/a.log:1", "logs/a.log:2"]),
@@ -73,6 +79,29 @@ def test_sources_must_exist_and_be_readable(found, said, figure):
     assert message(judged, "readiness::sources") == said
     assert counted(judged, "readiness::sources") == figure
     assert judged.verdict == "not-ready"
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome", "said", "figure"),
+    [
+        ({"files": TESTS}, "fail", "no file matches", (2, 2, 1)),
+        ({"files": (FILE,)}, "fail", "no test recorded a sample", (1, 1, 1)),
+        (NOTHING_READ, "fail", "no file matches and no test recorded a sample", (0, 1, 2)),
+        ({"files": (FILE, *TESTS), **ONE_UNREADABLE}, "fail", "1 of 4 files and tests could not be read", (3, 4, 1)),
+        ({"files": (FILE, *TESTS)}, "pass", "1 file read and 2 tests recorded", (3, 3, 0)),
+    ],
+)
+def test_files_and_tests_must_both_be_there_where_both_are_asked_for(found, outcome, said, figure):
+    judged = verdict([], {"recorded": Recorded(), **found}, gate="true", dir=["logs"])
+    assert result(judged, "readiness::sources").outcome == outcome
+    assert message(judged, "readiness::sources") == said
+    assert counted(judged, "readiness::sources") == figure
+
+
+def test_tests_alone_are_a_source():
+    judged = verdict([], {"recorded": Recorded(), "files": TESTS}, gate="true", dir=[])
+    assert message(judged, "readiness::sources") == "2 tests recorded"
+    assert counted(judged, "readiness::sources") == (2, 2, 0)
 
 
 def test_a_missing_source_is_counted_in_whole_numbers():
@@ -156,11 +185,12 @@ def test_samples_that_do_not_say_whether_they_succeeded_are_told():
     assert message(found, "readiness::samples") == "19 of 20 successful samples (1 sample did not say)"
 
 
-def test_successes_that_do_not_say_whether_they_were_cut_off_are_not_enough():
-    found = verdict(ready(27, truncated=None))
-    assert message(found, "readiness::samples") == "only 0 of 20 samples say whether they were truncated"
+@pytest.mark.parametrize(("silent", "told"), [(20, 0), (27, 0), (1, 19), (8, 19)])
+def test_successes_that_do_not_say_whether_they_were_cut_off_are_not_enough(silent, told):
+    found = verdict([*ready(silent, truncated=None), *ready(told)])
+    assert message(found, "readiness::samples") == f"only {told} of 20 samples say whether they were truncated"
     assert result(found, "readiness::samples").outcome == "fail"
-    assert counted(found, "readiness::samples") == (0, 20, 20)
+    assert counted(found, "readiness::samples") == (told, 20, 20 - told)
     assert found.verdict == "not-ready"
 
 
@@ -186,7 +216,10 @@ def test_several_missing_values_are_listed():
 
 
 def test_what_is_there_is_counted():
-    assert message(verdict(ready(27)), "readiness::categories") == "implementation: 9, tests: 9, docs: 9 successful"
+    found = verdict(ready(27))
+    assert message(found, "readiness::categories") == "implementation: 9, tests: 9, docs: 9 successful"
+    of_another_program = replace(result(found, "readiness::categories"), counts=())
+    assert plain(CATEGORIES.words(of_another_program, found.context)) == "implementation, tests and docs covered"
 
 
 def test_a_category_that_only_cut_off_calls_have_is_missing():

@@ -268,6 +268,12 @@ def test_a_wrong_answer_can_be_left_out():
     assert message(found, REPLAY) == "17 of 20 calls replayed (1 that it cannot replay and 2 wrong answers left out)"
 
 
+def test_only_what_happened_to_calls_is_told():
+    found = replay_of_twenty([None, None], estimator_errors="skip")
+    assert message(found, REPLAY) == "18 of 20 calls replayed (2 wrong answers left out)"
+    assert message(replay_of_twenty([]), REPLAY) == "20 of 20 calls replayed"
+
+
 def test_wrong_answers_that_are_left_out_count_against_what_is_replayed():
     assert result(replay_of_twenty([None] * 3, estimator_errors="skip"), REPLAY).outcome == "fail"
 
@@ -381,6 +387,15 @@ def test_a_larger_budget_does_not_prove_that_a_truncation_would_not_have_happene
     assert found.metrics.truncation == Share(0, 60)
     assert found.metrics.underestimation == Share(6, 66)  # they are underestimated, or it is uncertain
     assert found.metrics.uncertain == 6
+
+
+def test_a_rate_that_nothing_tells_of_is_no_pass():
+    # all were cut off, and nobody knows whether they would have been with twice the room
+    rows = ready(60, output=8192, truncated=True)
+    found = replayed(rows, lambda request: (9000, 16384))
+    assert result(found, "tier1::truncation").n == 0
+    assert (outcomes(found)["tier1::truncation"], found.verdict) == ("fail", "tune")
+    assert "no data" in headline(found)
 
 
 def test_an_estimator_without_budgets_leaves_the_truncations_as_they_were():
@@ -506,6 +521,14 @@ def test_budgets_of_both_are_compared():
     found = replayed(ready(60), lambda request: (1000, 800), lambda request: (1000, 4096)).estimator.base
     assert (found.base.truncation, found.head.truncation) == (Share(0, 60), Share(60, 60))
     assert found.underestimated == Paired(newly_underestimated=60, newly_safe=0, both=0, neither=0)
+
+
+def test_a_failed_call_counts_for_both_where_one_of_them_would_have_cut_it_off():
+    rows = [*ready(60), *[call(success=False, task_id="failed")] * 3]
+    found = replayed(
+        rows, lambda request: (1000, 800 if request.task_id == "failed" else 4096), lambda request: (1000, 4096)
+    ).estimator.base
+    assert found.underestimated == Paired(newly_underestimated=3, newly_safe=0, both=0, neither=60)
 
 
 def test_a_worse_base_changes_no_verdict():

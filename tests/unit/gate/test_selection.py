@@ -100,9 +100,10 @@ def test_checks_keep_their_order_whatever_the_order_of_the_selection():
 @pytest.mark.parametrize("policy", ["fail", "skip"])
 @pytest.mark.parametrize("samples", [ready(60), ready(5), [*ready(60), *[call(1, 10)] * 9]], ids=["good", "few", "bad"])
 def test_no_selection_makes_a_pass_of_what_is_none(samples, policy, size):
-    whole = judged(samples, CHECK_IDS, not_ready=policy)
+    read, under = reading(samples), settings(not_ready=policy)
+    whole = judge(read, under, CHECK_IDS)
     for selected in itertools.combinations(CHECK_IDS, size):
-        found = judged(samples, selected, not_ready=policy)
+        found = judge(read, under, selected)
         assert found.verdict in (whole.verdict, "inconclusive")
         assert found.fails == any(each.outcome == "fail" for each in found.checks)
         assert tuple(each.id for each in found.checks) == selected

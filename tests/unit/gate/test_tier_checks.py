@@ -10,11 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_fields
 from scipy.stats import beta
 
 from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.gate.check import Case
 from pytest_token_telemetry.gate.checks import UNDERESTIMATION
+from pytest_token_telemetry.gate.checks import WASTE as WASTE_CHECK
 from pytest_token_telemetry.gate.findings import find
 from pytest_token_telemetry.gate.results import RateResult, RatioResult
 from pytest_token_telemetry.gate.verdict import certainty_of
@@ -315,6 +317,8 @@ def test_waste_needs_twenty_nine_clean_samples_to_be_proven(n, proven):
     assert result(found, WASTE).proven is proven
     assert result(found, WASTE).samples_to_prove == (None if proven else 29)
     assert ("; 29 samples with 0 events would prove it" in message(found, WASTE)) is not proven
+    of_another_program = WASTE_CHECK.words(replace_fields(result(found, WASTE), bounds=None), found.context)
+    assert of_another_program.endswith(f" PASS, {'proven' if proven else 'unproven'}")
 
 
 @pytest.mark.parametrize(("above", "proven"), [(5, False), (6, True)])

@@ -68,7 +68,7 @@ def in_markdown(found, write):
     return {name.replace(" ", "::"): SHOWN[symbol] for symbol, name, *_ in rows if symbol in SHOWN}
 
 
-@limits(deadline=None, max_examples=150)
+@limits(deadline=None, max_examples=100)
 @given(verdicts())
 def test_every_report_tells_the_same_outcome_of_every_check(found):
     expected = {check.id: check.outcome for check in found.checks}

@@ -21,8 +21,8 @@ BASELINE = "--token-telemetry-baseline=examples/baseline/token-telemetry-baselin
 def written(directory, *options):
     """The report file of a session in the repository, and of no test."""
     path = directory / "report.json"
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", "token-telemetry"]
-    command += [f"--token-telemetry-json={path}", *options]
+    quiet = ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:hypothesispytest"]
+    command = [sys.executable, "-m", "pytest", *quiet, "token-telemetry", f"--token-telemetry-json={path}", *options]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode in (0, 1), ran.stdout + ran.stderr
     return path.read_text(encoding="utf-8")

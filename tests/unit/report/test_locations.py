@@ -146,7 +146,7 @@ def test_a_source_names_a_place(source, expected):
     assert place(source) == expected
 
 
-@limits(deadline=None, max_examples=200)
+@limits(deadline=None, max_examples=100)
 @given(verdicts())
 def test_pointers_are_few_severe_first_and_on_one_line(found):
     told = pointers(found, 10)

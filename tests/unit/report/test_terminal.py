@@ -139,7 +139,7 @@ def test_the_worst_verdict_fits_on_one_screen(name):
     assert all(any(f"{check.outcome} {check.id}:" in line for line in lines) for check in EXTREMES[name].checks)
 
 
-@limits(deadline=None, max_examples=150)
+@limits(deadline=None, max_examples=100)
 @given(verdicts())
 def test_any_verdict_fits_on_one_screen(found):
     lines = lines_of(found)
