@@ -24,6 +24,8 @@ GATE = "the gate"
 FAST = "the gate [fast]"
 ALONE = "pytest alone"
 PLAIN = "the plain script"
+LOADS = "a loop of json.loads"
+GUNZIP = "gzip -dc and grep -c"
 RIPGREP = "ripgrep"
 GROUPS = "ripgrep, 11 groups"
 GREP = "grep"
@@ -71,6 +73,7 @@ def missing() -> list[str]:
     return [
         *([f"{RIPGREP}: no program rg (its PyPI package has one: ripgrep)"] if _ripgrep() is None else []),
         *([f"{GREP}: no program grep"] if shutil.which("grep") is None else []),
+        *([f"{GUNZIP}: no program gzip"] if shutil.which("gzip") is None else []),
         *([f"{FAST}: stringzilla is not installed"] if find_spec("stringzilla") is None else []),
     ]
 
@@ -132,23 +135,62 @@ def _without_stringzilla(work: Path) -> Path:
 
 def _verify_report(report: Path, written: Written) -> None:
     counts = json.loads(report.read_text(encoding="utf-8"))["counts"]
-    found = (counts["files"], counts["samples"], counts["legacy"], counts["duplicates"], counts["unusable"]["total"])
-    _compare("the report's files, samples, legacy, duplicates and unusable", found, _expected(written))
+    found = {name: counts[name] for name in ("files", "samples", "legacy", "duplicates", "mentions")}
+    _compare("the report's counts", found | {"unusable": counts["unusable"]["total"]}, _expected(written))
 
 
-def _expected(written: Written) -> tuple[int, int, int, int, int]:
-    return written.logs, written.records, written.v1, 0, 0
+def _expected(written: Written) -> dict[str, int]:
+    return {
+        "files": written.logs,
+        "samples": written.records,
+        "legacy": written.v1,
+        "duplicates": 0,
+        "mentions": written.mentions + written.budget_mentions,
+        "unusable": 0,
+    }
 
 
 def _others(written: Written, corpus: Path) -> Iterator[Contender]:
     directory = str(corpus)
-    script = str(Path(__file__).parent / "plain_script.py")
-    yield Contender(
-        PLAIN,
-        (sys.executable, script, directory),
+    match written.shape.kind:
+        case "own":
+            yield _script(LOADS, "json_script.py", directory, written)
+            yield _reader("*.jsonl", directory)
+        case "packed":
+            yield _script(PLAIN, "plain_script.py", directory, written, "*.log.gz")
+            yield from _gunzip(written, directory)
+            yield _reader("*.log.gz", directory)
+        case _:
+            yield _script(PLAIN, "plain_script.py", directory, written)
+            yield from _searches(written, directory)
+            yield _reader("*.log", directory)
+
+
+def _script(name: str, file: str, directory: str, written: Written, *more: str) -> Contender:
+    return Contender(
+        name,
+        (sys.executable, str(Path(__file__).parent / file), directory, *more),
         verify=lambda output: _compare("records", _first_line(output), f"records: {written.records}"),
         result=str,
     )
+
+
+def _reader(pattern: str, directory: str) -> Contender:
+    return Contender(READ, ("find", directory, "-name", pattern, "-exec", "cat", "{}", "+"))
+
+
+def _gunzip(written: Written, directory: str) -> Iterator[Contender]:
+    if shutil.which("gzip") and shutil.which("grep"):
+        command = f"""find "$1" -name '*.log.gz' -exec gzip -dc {{}} + | grep -Fac '{TAG}'"""
+        yield Contender(
+            GUNZIP,
+            ("sh", "-c", command, "sh", directory),
+            clean_environment(LC_ALL="C"),
+            verify=lambda output: _compare("lines", _first_line(output), str(written.tagged_lines)),
+        )
+
+
+def _searches(written: Written, directory: str) -> Iterator[Contender]:
     if ripgrep := _ripgrep():
         all_logs = ("--no-config", "-uuu", "--no-filename", "--no-line-number", "--color=never", "--glob=*.log")
         yield Contender(
@@ -170,7 +212,6 @@ def _others(written: Written, corpus: Path) -> Iterator[Contender]:
             clean_environment(LC_ALL="C"),
             verify=lambda output: _compare("lines", _lines(output), written.tagged_lines),
         )
-    yield Contender(READ, ("find", directory, "-name", "*.log", "-exec", "cat", "{}", "+"))
 
 
 def _ripgrep() -> str | None:

@@ -153,7 +153,7 @@ def glob(text: str) -> str:
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
     """True if ``path``, relative with '/', matches one of ``patterns``: by its name, unless a pattern has a '/'."""
-    of_name, of_path = _compiled(tuple(patterns))
+    of_name, of_path = matchers(tuple(patterns))
     return of_name(path.rpartition("/")[2]) is not None or of_path(path) is not None
 
 
@@ -161,8 +161,8 @@ _Match: TypeAlias = "Callable[[str], re.Match[str] | None]"
 
 
 @lru_cache
-def _compiled(patterns: tuple[str, ...]) -> tuple[_Match, _Match]:
-    """What matches names, and what matches paths."""
+def matchers(patterns: tuple[str, ...]) -> tuple[_Match, _Match]:
+    """What matches names by those of ``patterns`` without a '/', and what matches whole paths by the others."""
     of_names = [translate(pattern) for pattern in patterns if "/" not in pattern]
     of_paths = [translate(pattern) for pattern in patterns if "/" in pattern]
     return tuple(re.compile("|".join(found) or "(?!)").match for found in (of_names, of_paths))  # type: ignore[return-value] # two

@@ -6,12 +6,15 @@ and its column in `pytest_token_telemetry.samples.Samples`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - the annotations of `Sample` are read when this is imported
+from collections.abc import Iterable, Mapping  # noqa: TC003 - the annotations of `Sample` are read when this is imported
 from dataclasses import KW_ONLY, MISSING, dataclass, field, fields, replace
 from datetime import datetime  # noqa: TC003
 from typing import Annotated, Literal, TypeAlias, get_args, get_type_hints
 
 FinishReason = Literal["stop", "length", "tool_call", "content_filter", "error", "context", "unknown"]
+
+CUT_OFF: tuple[FinishReason, ...] = ("length", "context")
+"""The reasons that say that the output was cut off."""
 
 MOST_TOKENS = 10**9
 """A larger count is taken for a defect. The limit also keeps ``tokens * multiplier`` exact in 64 bits."""
@@ -42,9 +45,7 @@ class Field:
     """One sentence, for users too."""
     _: KW_ONLY
     unit: str = "tokens"
-    """Of a count or a number."""
-    least: int = 0
-    """The least count; `MOST_TOKENS` is the largest. Where the count may be unknown, 0 says that it is."""
+    """Of a count, which is from 0 to `MOST_TOKENS`, or a number. Where a count may be unknown, 0 says that it is."""
     words: tuple[str, ...] = ()
     """The closed set."""
     in_line: bool = True
@@ -82,7 +83,6 @@ class Sample:
         Field(
             "count",
             "The estimator's prediction, made before the call.",
-            least=-MOST_TOKENS,
             tells_apart=True,
             also=("predicted_output", "predicted_tokens"),
         ),
@@ -207,8 +207,17 @@ FIELDS: Mapping[str, Field] = {
 
 
 def finish_reason(raw: str) -> FinishReason:
-    """``raw`` in our vocabulary, however it is spelled: ``max_tokens``, ``MAX_TOKENS``, ``FinishReason.MAX_TOKENS``."""
-    return FINISH_REASONS.get(raw.lower().rpartition(".")[2].replace("-", "_"), "unknown")
+    """``raw`` in our vocabulary, however it is spelled: ``max_tokens``, ``maxTokens``, ``FinishReason.MAX_TOKENS``."""
+    return FINISH_REASONS.get(_letters(raw.rpartition(".")[2] or raw), "unknown")
+
+
+def telling_reason(words: Iterable[str | None]) -> str | None:
+    """The word that counts of those that several fields or answers give for the end of one call.
+
+    One that says *cut off* counts wherever it stands: gateways call ``stop`` what they do not know. Else the first.
+    """
+    given = [word for word in words if word]
+    return next((word for word in given if finish_reason(word) in CUT_OFF), given[0] if given else None)
 
 
 def is_truncated(
@@ -216,9 +225,10 @@ def is_truncated(
 ) -> bool | None:
     """Whether the output was cut off: if anything says so, a lost reason or an unset flag must not hide it.
 
-    An output that reached the cap was cut off, unless the reason or the flag says that it ended by itself.
+    An output that reached the cap was cut off, unless the reason or the flag says that it ended by itself. One below
+    the cap was not, unless the call broke off with an error or nobody counted its output: then nobody can tell.
     """
-    if stated or reason in ("length", "context"):
+    if stated or reason in CUT_OFF:
         return True
     if stated is not None:
         return stated
@@ -226,13 +236,24 @@ def is_truncated(
         return False
     if max_tokens and output_tokens >= max_tokens:
         return True
-    return False if reason == "tool_call" else None
+    below_cap = bool(max_tokens) and output_tokens > 0 and reason != "error"
+    return False if below_cap or reason == "tool_call" else None
 
 
-_SPELLINGS: Mapping[FinishReason, str] = {
-    "stop": "stop end_turn stop_sequence complete completed eos eos_token",
-    "length": "length max_tokens max_output_tokens max_tokens_exceeded",
-    "tool_call": "tool_use tool_calls tool_call function_call",
+SPELLINGS: Mapping[FinishReason, str] = {
+    "stop": (
+        "stop end_turn stop_sequence complete completed eos eos_token eos_found end_of_text endoftext "
+        "stop_string_found stop_sequence_reached stop_criteria_met finished reason_stop"
+    ),
+    "length": (
+        "length max_length max_length_exceeded max_len reason_max_len length_limit length_limit_reached "
+        "max_tokens max_token max_tokens_reached max_tokens_exceeded max_tokens_limit maximum_tokens "
+        "max_output max_output_tokens max_output_tokens_exceeded max_completion_tokens max_new_tokens "
+        "max_predicted_tokens_reached limit output_limit output_limit_reached output_token_limit "
+        "token_limit tokens_limit token_limit_reached token_limit_exceeded stopped_limit "
+        "incomplete truncated truncated_final alternative_status_truncated_final"
+    ),
+    "tool_call": "tool_use tool_calls tool_call function_call tool_execution reason_tool_calls",
     "content_filter": (
         "content_filter content_filtered refusal safety sensitive error_toxic guardrail_intervened recitation "
         "language blocklist prohibited_content spii model_armor escalation jailbreak image_safety "
@@ -241,9 +262,22 @@ _SPELLINGS: Mapping[FinishReason, str] = {
     "error": (
         "error failed cancelled network_error insufficient_system_resource malformed_function_call "
         "malformed_tool_use malformed_response malformed_model_output missing_thought_signature "
-        "unexpected_tool_call"
+        "unexpected_tool_call abort aborted canceled cancel user_cancel user_stopped interrupted timeout timed_out "
+        "time_limit reason_time_limit"
     ),
-    "context": "context model_length model_context_window_exceeded",
+    "context": (
+        "context model_length model_context_window_exceeded context_window_exceeded context_length "
+        "context_length_exceeded context_length_reached context_limit max_context_length max_prompt_tokens "
+        "exceeded_context_window_size reason_max_context error_limit"
+    ),
 }
-FINISH_REASONS = {word: ours for ours, words in _SPELLINGS.items() for word in words.split()}
-"""What providers and their libraries call the end of an output, in one vocabulary."""
+"""Our word for the end of an output, and what providers and their libraries call it."""
+
+
+def _letters(word: str) -> str:
+    """``word`` without what spellings differ in: case, blanks, dashes, underscores and quotes."""
+    return "".join(filter(str.isalnum, word)).lower()
+
+
+FINISH_REASONS = {_letters(word): ours for ours, words in SPELLINGS.items() for word in words.split()}
+"""The same by the letters of a word of theirs: see `finish_reason`."""

@@ -106,21 +106,24 @@ def _choice(default: str, other: str, *, help: str) -> Any:  # noqa: ANN401 - as
     return _setting(option_types.one_of(default, other), default, f"{default}|{other}", help)
 
 
+def _switch(help: str, default: str | None = "false") -> Any:  # noqa: ANN401 - as above
+    return _setting(option_types.switch, default, "", help)
+
+
+def _file(help: str) -> Any:  # noqa: ANN401 - as above
+    return _setting(option_types.path, None, "PATH", help)
+
+
 class Settings:
     """The settings in force, read and checked. Paths are absolute."""
 
-    gate: bool = _setting(
-        option_types.switch,
-        "false",
-        "",
-        "Judge what the tests record, alone or together with --token-telemetry-dir.",
-    )
+    gate: bool = _switch("Judge what the tests record, alone or together with --token-telemetry-dir.")
     dir: tuple[Path, ...] = _setting(
         option_types.path, (), "DIR", "Judge the run logs below DIR (repeatable). Write it with '='."
     )
     pattern: tuple[str, ...] = _setting(
         option_types.glob,
-        ("*.log", "*.jsonl"),
+        ("*.log", "*.log.*", "*.log-*", "*.jsonl", "*.jsonl.*", "*.jsonl-*"),
         "GLOB",
         "Read the files whose name matches GLOB, or whose path below DIR does if GLOB has a '/' (repeatable).",
     )
@@ -195,15 +198,10 @@ class Settings:
     inconclusive: str = _choice(
         "warn", "fail", help="What a Tier 1 check does that --token-telemetry-confidence leaves open."
     )
-    sequential: bool = _setting(
-        option_types.switch,
-        "false",
-        "",
-        "Prove with --token-telemetry-confidence at every look at a file that grows, not just at one.",
+    sequential: bool = _switch(
+        "Prove with --token-telemetry-confidence at every look at a file that grows, not just at one."
     )
-    one_per_task: bool = _setting(
-        option_types.switch, "false", "", "Judge one sample a task, the last attempt, where samples name their task."
-    )
+    one_per_task: bool = _switch("Judge one sample a task, the last attempt, where samples name their task.")
     max_waste_p90: Fraction = _setting(
         option_types.ratio, "3", "RATIO", "Tier 2: 90 % of the predictions should stay below RATIO times the output."
     )
@@ -229,59 +227,33 @@ class Settings:
         "RATE",
         "Readiness: the least share of the recorded calls that the estimator can replay.",
     )
-    baseline: Path | None = _setting(
-        option_types.path, None, "PATH", "Compare the calls that are not in the baseline at PATH with it."
-    )
-    save_baseline: Path | None = _setting(
-        option_types.path, None, "PATH", "Write what was judged as a baseline to PATH, to be kept in git."
-    )
+    baseline: Path | None = _file("Compare the calls that are not in the baseline at PATH with it.")
+    save_baseline: Path | None = _file("Write what was judged as a baseline to PATH, to be kept in git.")
     drift: str = _choice("warn", "fail", help="What a drift check does that sees the calls get worse.")
-    history: Path | None = _setting(
-        option_types.path,
-        None,
-        "PATH",
-        "Append the verdict to PATH, a line a session, and show the last ten.",
-    )
-    json: Path | None = _setting(option_types.path, None, "PATH", "Write the report as JSON, for other programs.")
-    junit: Path | None = _setting(option_types.path, None, "PATH", "Write the checks as JUnit XML, for CI servers.")
+    history: Path | None = _file("Append the verdict to PATH, a line a session, and show the last ten.")
+    json: Path | None = _file("Write the report as JSON, for other programs.")
+    junit: Path | None = _file("Write the checks as JUnit XML, for CI servers.")
     junit_family: str = _choice(
         "xunit1", "xunit2", help="JUnit dialect: xunit1 has file and line, xunit2 is valid against Jenkins' schema."
     )
-    code_quality: Path | None = _setting(
-        option_types.path, None, "PATH", "Write what was found as a Code Quality report, for GitLab."
-    )
-    markdown: Path | None = _setting(option_types.path, None, "PATH", "Write the summary as markdown, for reviewers.")
-    markdown_append: Path | None = _setting(
-        option_types.path,
-        None,
-        "PATH",
-        "Append the same summary to PATH, as $GITHUB_STEP_SUMMARY wants it.",
-    )
+    code_quality: Path | None = _file("Write what was found as a Code Quality report, for GitLab.")
+    markdown: Path | None = _file("Write the summary as markdown, for reviewers.")
+    markdown_append: Path | None = _file("Append the same summary to PATH, as $GITHUB_STEP_SUMMARY wants it.")
     markdown_flavour: str = _choice(
         "github",
         "plain",
         help="How the summary is written: for GitHub, or without HTML, for GitLab, Bitbucket and e-mail.",
     )
-    github: bool = _setting(
-        option_types.switch,
-        "false",
-        "",
-        "In a GitHub Actions job: annotate what failed, append to the step's summary, and set its outputs.",
+    github: bool = _switch(
+        "In a GitHub Actions job: annotate what failed, append to the step's summary, and set its outputs."
     )
-    tuning: Path | None = _setting(
-        option_types.path, None, "PATH", "Write the tuning advice as JSON, whatever the verdict."
+    tuning: Path | None = _file("Write the tuning advice as JSON, whatever the verdict.")
+    record: Path | None = _file(
+        "Append every call that a test records to PATH, one line of JSON each; name it *.jsonl to read it back."
     )
-    record: Path | None = _setting(
-        option_types.path,
-        None,
-        "PATH",
-        "Append every call that a test records to PATH, one line of JSON each; name it *.jsonl to read it back.",
-    )
-    capture_logs: bool | None = _setting(
-        option_types.switch,
-        None,
-        "",
+    capture_logs: bool | None = _switch(
         "Record the telemetry lines that the tests log or print. Without it: where what tests record is judged.",
+        default=None,
     )
     capture_level: int = _setting(
         option_types.log_level,

@@ -26,6 +26,19 @@ def replace_file(path: Path, text: str) -> None:
         raise
 
 
+def append_file(path: Path, text: str, most: int | None = None) -> None:
+    """Write to the end of ``path`` at once, as other programs append to the same file.
+
+    Raises:
+        OSError: it cannot be written, or would get more than ``most`` bytes.
+    """
+    data = encoded(text)
+    with path.open("ab", buffering=0) as file:
+        if most is not None and file.tell() + len(data) > most:
+            raise OSError(0, f"it would be larger than {most:,} bytes")
+        file.write(data)
+
+
 def encoded(text: str) -> bytes:
     """In UTF-8. Bytes of the command line that are none became surrogates; they are shown as JSON escapes them."""
     return text.encode("utf-8", "backslashreplace")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.report import json_file
-from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT, MOST_FEATURES, MOST_TOKENS
+from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT, MOST_FEATURES, MOST_TOKENS, SPELLINGS
 from pytest_token_telemetry.settings import Option, flag, ini_key, options
 from pytest_token_telemetry.sources.own_format import SCHEMA
 
@@ -31,6 +31,7 @@ ROOT = Path(__file__).parent.parent
 
 PAGES = (
     "README.md",
+    "docs/definitions.md",
     "docs/from-your-tests.md",
     "docs/getting-started.md",
     "docs/options.md",
@@ -151,6 +152,13 @@ def _meaning(field: Field, quote: str = "") -> str:
     return f"{field.meaning.removesuffix('.')}{words}"
 
 
+def reason_table() -> str:
+    """Why an output ended in our words, and in those of others, as a markdown table."""
+    lines = ["| why it ended | words |", "|:--|:--|"]
+    lines += [f"| `{ours}` | {', '.join(f'`{word}`' for word in words.split())} |" for ours, words in SPELLINGS.items()]
+    return "\n".join(lines)
+
+
 def line_schema() -> str:
     """The JSON schema of a line of our own format."""
     schema = {
@@ -182,7 +190,7 @@ def _constraints(field: Field) -> dict[str, object]:
     meaning = {"description": f"{_meaning(field)}."}
     match field.kind:
         case "count":
-            return {**of_type("integer"), "minimum": field.least, "maximum": MOST_TOKENS, **meaning}
+            return {**of_type("integer"), "minimum": 0, "maximum": MOST_TOKENS, **meaning}
         case "flag":
             return {**of_type("boolean"), **meaning}
         case "word":
@@ -401,6 +409,7 @@ def _pytest(command: str, directory: Path) -> str:
 _PARTS: dict[str, Callable[[], str]] = {
     "options": option_table,
     "fields": field_table,
+    "reasons": reason_table,
     "passes": partial(example, "passes"),
     "not-ready": partial(example, "not-ready"),
     "tuning": tuning_example,

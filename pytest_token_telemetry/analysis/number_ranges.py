@@ -9,8 +9,8 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
-_ROUNDING = 1e-9
-"""Sums of fractions may pass 1 by less."""
+ROUNDING = 1e-9
+"""Two ways to compute the same figure differ by less, and sums of fractions pass 1 by less."""
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """How many."""
@@ -18,10 +18,10 @@ Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 LoggedTokens: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """A prediction as it was logged: a broken estimator may predict less than nothing."""
 
-Rate: TypeAlias = Annotated[float, Meta(ge=0, le=1 + _ROUNDING)]
+Rate: TypeAlias = Annotated[float, Meta(ge=0, le=1 + ROUNDING)]
 """A fraction of 1."""
 
-Difference: TypeAlias = Annotated[float, Meta(ge=-1 - _ROUNDING, le=1 + _ROUNDING)]
+Difference: TypeAlias = Annotated[float, Meta(ge=-1 - ROUNDING, le=1 + ROUNDING)]
 """Of two rates."""
 
 Quantity: TypeAlias = Annotated[float, Meta(ge=0, le=1e30)]

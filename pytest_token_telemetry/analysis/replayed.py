@@ -192,21 +192,18 @@ def prediction_ratio(base: Narrow | Floats, head: Narrow | Floats) -> Prediction
     )
 
 
-def most_changed(base: Narrow | Floats, head: Narrow | Floats, most: int) -> list[tuple[int, float | None]]:
-    """The rows, at most ``most``, whose prediction changed most, and ``head`` over ``base`` in each.
+def most_changed(base: Narrow | Floats, head: Narrow | Floats, most: int) -> Integers:
+    """The indices of the rows, at most ``most``, whose prediction changed most from ``base`` to ``head``.
 
     Twice as much is as large a change as half as much; equal changes keep the order of the rows. Where only one of the
-    predictions is above 0 there is no ratio (``None``), and no greater change. Rows that did not change are left out.
+    predictions is above 0 there is no greater change. Rows that did not change are left out.
     """
     low, high = np.minimum(base, head), np.maximum(base, head)
     changes: Floats = np.where(high > 0, np.inf, 1.0)
     # The larger over the smaller, which ties where logarithms would differ by rounding.
     np.divide(high, low, out=changes, where=low > 0)
     rows = np.argsort(-changes, kind="stable")[:most]
-    return [
-        (row, float(head[row] / base[row]) if np.isfinite(changes[row]) else None)
-        for row in rows[changes[rows] > 1.0].tolist()
-    ]
+    return rows[changes[rows] > 1.0]
 
 
 def _correlation(counts: Paired) -> float:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain, islice
 from math import isnan
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -107,7 +107,13 @@ def strata(
         + [p_value(each.truncated, each.attempts, max_truncation) for each in every]
     )
     proven = (
-        Stratum(*each, under, cut, under <= _SIGNIFICANT, cut <= _SIGNIFICANT)
+        replace(
+            each,
+            underestimation_p=under,
+            truncation_p=cut,
+            underestimation_proven=under <= _SIGNIFICANT,
+            truncation_proven=cut <= _SIGNIFICANT,
+        )
         for each, under, cut in zip(every, adjusted, adjusted[len(every) :], strict=False)
     )
     category, complexity, deliverables = (tuple(islice(proven, len(kind))) for kind in kinds)
@@ -122,21 +128,11 @@ def _by_size(stratum: Stratum) -> tuple[int, int, str]:
     return -stratum.attempts, -stratum.risk, stratum.name or ""
 
 
-class _Counted(NamedTuple):
-    """The first fields of a `Stratum`."""
+def _counted(samples: Samples, judged: Judged, codes: Narrow, names: tuple[str, ...]) -> list[Stratum]:
+    """The strata of one kind that hold a sample, the unknown first, then in the order of their codes.
 
-    name: str | None
-    attempts: int
-    successes: int
-    truncated: int
-    risk: int
-    underestimated: int
-    waste_p50: float | None
-    waste_p90: float | None
-
-
-def _counted(samples: Samples, judged: Judged, codes: Narrow, names: tuple[str, ...]) -> list[_Counted]:
-    """The strata of one kind that hold a sample, the unknown first, then in the order of their codes."""
+    What they prove is not in them yet.
+    """
 
     def count(mask: Mask) -> Integers:
         return counted(codes, mask, len(names))
@@ -149,7 +145,7 @@ def _counted(samples: Samples, judged: Judged, codes: Narrow, names: tuple[str, 
     counts = (each[found].tolist() for each in (attempts, successes, truncated, risk, underestimated))
     quantiles = (_known(ratios.quantile(share)[found]) for share in WASTE_SHARES)
     named = [*names, None]  # the last is `UNKNOWN`
-    return list(map(_Counted, (named[code] for code in found.tolist()), *counts, *quantiles))
+    return list(map(Stratum, (named[code] for code in found.tolist()), *counts, *quantiles))
 
 
 def _known(figures: Floats) -> list[float | None]:

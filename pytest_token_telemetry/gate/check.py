@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.drift import Drift
     from pytest_token_telemetry.analysis.evidence import Certainty
     from pytest_token_telemetry.analysis.populations import Population
-    from pytest_token_telemetry.gate.counts import Counts
-    from pytest_token_telemetry.gate.drift_report import DriftReport
-    from pytest_token_telemetry.gate.findings import Findings
+    from pytest_token_telemetry.gate.findings import Counts, Findings
     from pytest_token_telemetry.gate.replay_report import ReplayReport
+    from pytest_token_telemetry.past.baseline import DriftReport
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.text import Sentence
 
@@ -55,6 +54,8 @@ class Context:
     """What rates are shares of."""
     counts: Counts
     reads_files: bool
+    patterns: tuple[str, ...]
+    """Those that files must match. Untrusted."""
     reads_tests: bool
     replay: ReplayReport | None
     refuses_wrong_answers: bool

@@ -1,26 +1,97 @@
-"""All that the checks and the words about them look at: the figures of what was read, under the settings."""
+"""All that the checks and the words about them look at: the figures of what was read, under the settings.
+
+Among them are the counts: how many there are of everything that was read and judged.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from msgspec import Meta, Struct, field
 
 from pytest_token_telemetry.analysis.metrics import Metrics, metrics
+from pytest_token_telemetry.analysis.number_ranges import Count, Names
 from pytest_token_telemetry.analysis.populations import Judged, distinct_tasks, judged, rows_of_one_per_task
 from pytest_token_telemetry.analysis.readiness import Readiness, readiness
-from pytest_token_telemetry.analysis.replayed import CutOffs, askable, cut_offs, with_estimates
+from pytest_token_telemetry.analysis.replayed import askable, cut_offs, with_estimates
 from pytest_token_telemetry.analysis.strata import Labels, Strata, labels, strata
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.past.baseline import Baseline
     from pytest_token_telemetry.past.history import PastVerdict
-    from pytest_token_telemetry.replay.run import Replay
-    from pytest_token_telemetry.samples import Integers, Samples
+    from pytest_token_telemetry.replay.run import Estimates, Replay
+    from pytest_token_telemetry.samples import Integers, Mask, Samples
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.reading import Reading
+
+
+class ReasonCount(Struct, frozen=True):
+    """Lines that should be samples and cannot be, for one reason."""
+
+    count: Count
+    places: Names
+    """The first of them, as ``file:line``. Untrusted."""
+
+
+class UnusableCount(Struct, frozen=True):
+    """Telemetry lines that could not be used."""
+
+    total: Count = 0
+    reasons: Annotated[dict[str, ReasonCount], Meta(max_length=1000)] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.total != sum(lines.count for lines in self.reasons.values()):
+            raise ValueError("total is not the sum of its reasons")
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """How many there are of everything. What an older report does not count is 0."""
+
+    samples: Count
+    attempts: Count
+    """Samples that say whether they were truncated."""
+    successes: Count
+    risk: Count
+    """Successful or truncated."""
+    legacy: Count
+    """V1 samples."""
+    no_ratio: Count
+    """Samples whose prediction or output is not above 0."""
+    duplicates: Count
+    doubled_files: Count = 0
+    """Files in which every record stands several times in a row."""
+    unusable: UnusableCount
+    files: Count
+    tests: Count = 0
+    """That recorded."""
+    unreadable_files: Count
+    runs: Count
+    tasks: Count
+    """The distinct tasks that samples name."""
+    with_task: Count = 0
+    """Samples that name their task."""
+    silent_on_success: Count = 0
+    """Samples, legacy ones aside, that do not say whether they succeeded."""
+    over_budget: Count = 0
+    """Samples whose output exceeds their budget although nothing truncated them."""
+    by_cap: Count = 0
+    """Truncated samples of which only the cap tells it."""
+    lost_tests: Count = 0
+    """Tests whose records a dead worker took with it."""
+    deselected_tests: Count = 0
+    mentions: Count = 0
+    """Tags that no record follows."""
+    nothing_known: Count = 0
+    """Files that were read and have no sample, no unusable line and no tag."""
+    look_like: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
+    """What these look like, where there are no others, with how many do."""
+    near_misses: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
+    """Where no file matches: patterns of names that are there, with how many. Untrusted."""
+    copies_of_tests: Count = 1
+    """How often each test ran, on a worker of its own each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,25 +118,14 @@ class Findings:
     metrics: Metrics
     readiness: Readiness
     strata: Strata
-    no_ratio: int
-    """Samples whose prediction or output is not above 0."""
-    over_budget: int
-    """Samples whose output exceeds their budget although nothing cut them off."""
-    by_cap: int
-    """Truncated samples of which only the cap tells it."""
+    counts: Counts
     replayed: Replayed | None
     """What was replayed, if an estimator is judged."""
-    legacy: int
-    """V1 samples."""
-    with_task: int
-    """Samples that name their task."""
-    tasks: int
-    """The distinct tasks that they name."""
 
     @property
     def unusable(self) -> int:
         """Telemetry lines that could not be used."""
-        return sum(lines.count for lines in self.reading.unusable.values())
+        return self.counts.unusable.total
 
     def place(self, samples: Samples, row: int) -> str:
         """Where the sample in this row of ``samples`` stands: a line of a file, or a test and which of its samples."""
@@ -83,7 +143,6 @@ class Replayed:
     rows: Integers
     """Which of the reading's samples they are."""
     recorded: Samples
-    cut: CutOffs
     listed: Samples
     """Legacy samples that it was not asked about: they are not judged."""
 
@@ -96,21 +155,21 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         samples = samples.take(rows)
     legacy = int(np.count_nonzero(samples.legacy))
     replayed = None
-    if replay is not None:
+    if replay is None:
+        population = judged(samples, settings.population, settings.under_multiplier)
+    else:
         rows = np.arange(len(samples)) if rows is None else rows
         replayed = _replayed(samples, rows, replay, judges_legacy=settings.population == "all")
-        samples = with_estimates(
-            replayed.recorded,
-            replay.head.predicted_output_tokens[replayed.rows],
-            replay.head.budget_tokens[replayed.rows],
-            replayed.cut,
-        )
-    with_task, tasks = distinct_tasks(reading.samples)
-    over_budget = (samples.budget_tokens >= 0) & (samples.output_tokens > samples.budget_tokens)
-    population = judged(samples, settings.population, settings.under_multiplier)
-    if replayed is not None:
-        population = population.without_attempts(replayed.cut.unknown)
+        samples, population = with_answers(replayed.recorded, replay.head, replayed.rows, settings)
+    risk = population if settings.population == "risk" else judged(samples, "risk", settings.under_multiplier)
     labelled = labels(samples, settings.alias)
+    there = readiness(
+        samples,
+        labelled,
+        categories=settings.require_categories,
+        complexities=settings.require_complexities,
+        deliverables=settings.require_deliverables,
+    )
     return Findings(
         reading=reading,
         samples=samples,
@@ -118,13 +177,7 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         judged=population,
         labels=labelled,
         metrics=metrics(samples, population),
-        readiness=readiness(
-            samples,
-            labelled,
-            categories=settings.require_categories,
-            complexities=settings.require_complexities,
-            deliverables=settings.require_deliverables,
-        ),
+        readiness=there,
         strata=strata(
             samples,
             population,
@@ -132,28 +185,79 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
             max_underestimation=float(settings.max_underestimation),
             max_truncation=float(settings.max_truncation),
         ),
-        no_ratio=_no_ratio(samples) + (_no_ratio(replayed.listed) if replayed is not None else 0),
+        counts=_counts(
+            reading,
+            samples,
+            there,
+            at_risk=risk.at_risk,
+            legacy=legacy,
+            no_ratio=_no_ratio(samples) + (_no_ratio(replayed.listed) if replayed is not None else 0),
+        ),
+        replayed=replayed,
+    )
+
+
+def _counts(
+    reading: Reading, samples: Samples, readiness: Readiness, *, at_risk: Mask, legacy: int, no_ratio: int
+) -> Counts:
+    """How many there are in ``reading``, of which ``samples`` are judged."""
+    recorded = reading.recorded
+    with_task, tasks = distinct_tasks(reading.samples)
+    over_budget = (samples.budget_tokens >= 0) & (samples.output_tokens > samples.budget_tokens)
+    reasons = {reason: ReasonCount(lines.count, tuple(lines.places)) for reason, lines in reading.unusable.items()}
+    return Counts(
+        samples=len(reading.samples),
+        attempts=readiness.attempts,
+        successes=readiness.successes,
+        risk=int(np.count_nonzero(at_risk)),
+        legacy=legacy,
+        no_ratio=no_ratio,
+        duplicates=reading.duplicates,
+        doubled_files=len(reading.doubled),
+        unusable=UnusableCount(sum(lines.count for lines in reasons.values()), reasons),
+        files=reading.count("file"),
+        tests=reading.count("test"),
+        unreadable_files=len(reading.unreadable),
+        runs=len(samples.run.names),
+        tasks=tasks,
+        with_task=with_task,
+        silent_on_success=readiness.silent_on_success,
         over_budget=int(np.count_nonzero(over_budget & (samples.truncated == 0))),
         by_cap=int(np.count_nonzero((samples.truncated == 1) & samples.truncation_source.is_name("cap"))),
-        replayed=replayed,
-        legacy=legacy,
-        with_task=with_task,
-        tasks=tasks,
+        lost_tests=0 if recorded is None else len(recorded.lost),
+        deselected_tests=0 if recorded is None else recorded.deselected,
+        mentions=reading.mentions,
+        nothing_known=reading.nothing_known,
+        look_like=reading.look_like,
+        near_misses=reading.near_misses,
+        copies_of_tests=1 if recorded is None else recorded.copies,
     )
+
+
+def with_answers(recorded: Samples, estimates: Estimates, rows: Integers, settings: Settings) -> tuple[Samples, Judged]:
+    """Recorded calls with what an estimator says of them, and which of them count.
+
+    Args:
+        recorded: calls for which there is a prediction.
+        estimates: the answers, one entry for each sample of the reading.
+        rows: which of those samples the calls are.
+        settings: the population that is judged.
+    """
+    predicted, budgets = estimates.predicted_output_tokens[rows], estimates.budget_tokens[rows]
+    cut = cut_offs(recorded, budgets)
+    samples = with_estimates(recorded, predicted, budgets, cut)
+    return samples, judged(samples, settings.population, settings.under_multiplier).without_attempts(cut.unknown)
 
 
 def _replayed(samples: Samples, rows: Integers, replay: Replay, *, judges_legacy: bool) -> Replayed:
     """Those of ``samples``, which are the ``rows`` of what was read, for which there is a prediction."""
     asked = askable(samples, judges_legacy=judges_legacy)
     answered = asked & (replay.head.predicted_output_tokens[rows] != UNKNOWN)
-    recorded = samples.take(np.flatnonzero(answered))
-    kept = rows[answered]
     return Replayed(
         replay=replay,
         calls=int(np.count_nonzero(asked)),
-        rows=kept,
-        recorded=recorded,
-        cut=cut_offs(recorded, replay.head.budget_tokens[kept]),
+        rows=rows[answered],
+        recorded=samples.take(np.flatnonzero(answered)),
         listed=samples.take(np.flatnonzero(~asked)),
     )
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from pytest_token_telemetry.analysis.evidence import Bounds
 from pytest_token_telemetry.analysis.metrics import Share, metrics
-from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Difference, Quantity, Rate
+from pytest_token_telemetry.analysis.number_ranges import ROUNDING, ROWS, Count, Difference, Quantity, Rate
 from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.replayed import (
     Paired,
@@ -20,17 +20,15 @@ from pytest_token_telemetry.analysis.replayed import (
     most_changed,
     paired,
     prediction_ratio,
-    with_estimates,
 )
+from pytest_token_telemetry.gate.findings import with_answers
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.metrics import Metrics
-    from pytest_token_telemetry.analysis.populations import Judged
     from pytest_token_telemetry.gate.findings import Findings
     from pytest_token_telemetry.replay.run import Estimates
-    from pytest_token_telemetry.samples import Integers, Mask, Samples
-    from pytest_token_telemetry.settings import Settings
+    from pytest_token_telemetry.samples import Mask, Samples
 
 CHANGED_SHOWN = 10
 
@@ -49,7 +47,7 @@ class EstimatorFigures(Struct, frozen=True):
     def __post_init__(self) -> None:
         if (self.waste_p50 is None) != (self.waste_p90 is None):
             raise ValueError("one of waste_p50 and waste_p90 is missing")
-        if (self.waste_p50 or 0) > (self.waste_p90 or 0) * (1 + 1e-9):
+        if (self.waste_p50 or 0) > (self.waste_p90 or 0) * (1 + ROUNDING):
             raise ValueError("waste_p50 is more than waste_p90")
 
 
@@ -136,6 +134,7 @@ def replay_report(findings: Findings) -> ReplayReport | None:
         return None
     replay = replayed.replay
     recorded = judged(replayed.recorded, settings.population, settings.under_multiplier)
+    cut = cut_offs(replayed.recorded, replay.head.budget_tokens[replayed.rows])
     return ReplayReport(
         estimator=replay.estimator,
         source=replay.source,
@@ -146,9 +145,9 @@ def replay_report(findings: Findings) -> ReplayReport | None:
         errors=_errors(findings, replay.head),
         recorded=_figures(metrics(replayed.recorded, recorded)),
         figures=_figures(findings.metrics),
-        with_budget=int(np.count_nonzero(replayed.cut.with_budget)),
-        would_truncate=int(np.count_nonzero(replayed.cut.would)),
-        unknown=int(np.count_nonzero(replayed.cut.unknown)),
+        with_budget=int(np.count_nonzero(cut.with_budget)),
+        would_truncate=int(np.count_nonzero(cut.would)),
+        unknown=int(np.count_nonzero(cut.unknown)),
         base=None
         if replay.base is None or replay.base_estimator is None
         else _comparison(findings, replay.base_estimator, replay.base),
@@ -161,8 +160,8 @@ def _comparison(findings: Findings, estimator: str, base: Estimates) -> BaseComp
     both = np.flatnonzero(base.predicted_output_tokens[replayed.rows] != UNKNOWN)
     rows = replayed.rows[both]
     recorded = replayed.recorded.take(both)
-    old, old_judged = _with(recorded, base, rows, settings)
-    new, new_judged = _with(recorded, replayed.replay.head, rows, settings)
+    old, old_judged = with_answers(recorded, base, rows, settings)
+    new, new_judged = with_answers(recorded, replayed.replay.head, rows, settings)
     at_risk = old_judged.at_risk | new_judged.at_risk
     counts = paired(old_judged.underestimated[at_risk], new_judged.underestimated[at_risk])
     old_predicted, new_predicted = old.predicted_output_tokens, new.predicted_output_tokens
@@ -200,20 +199,13 @@ def _most_changed(old: Samples, new: Samples, before: Mask, now: Mask) -> list[i
     for kind in (now & ~before, before & ~now, now == before):
         rows = np.flatnonzero(kind)
         predicted = old.predicted_output_tokens[rows], new.predicted_output_tokens[rows]
-        found += [int(rows[row]) for row, _ in most_changed(*predicted, CHANGED_SHOWN - len(found))]
+        found += rows[most_changed(*predicted, CHANGED_SHOWN - len(found))].tolist()
     return found
 
 
 def _errors(findings: Findings, estimates: Estimates) -> tuple[WrongAnswer, ...]:
     every = findings.reading.samples
     return tuple(WrongAnswer(findings.place(every, row), reason) for row, reason in estimates.errors)
-
-
-def _with(recorded: Samples, estimates: Estimates, rows: Integers, settings: Settings) -> tuple[Samples, Judged]:
-    """The ``recorded`` calls with what an estimator says of them, and which of them count."""
-    cut = cut_offs(recorded, estimates.budget_tokens[rows])
-    samples = with_estimates(recorded, estimates.predicted_output_tokens[rows], estimates.budget_tokens[rows], cut)
-    return samples, judged(samples, settings.population, settings.under_multiplier).without_attempts(cut.unknown)
 
 
 def _change(before: bool, now: bool) -> Flip | None:

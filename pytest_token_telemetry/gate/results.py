@@ -9,18 +9,12 @@ from msgspec import Meta, Struct
 
 from pytest_token_telemetry.analysis.drift import Trend
 from pytest_token_telemetry.analysis.evidence import Bounds
-from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Names, Quantity, Rate
+from pytest_token_telemetry.analysis.number_ranges import ROUNDING, ROWS, Count, Names, Quantity, Rate
 
 Outcome = Literal["pass", "fail", "skip", "warn"]
 
 CheckId: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9]{1,20}::[a-z0-9-]{1,40}$(?!\n)")]
 """Python's ``$`` alone would let a line end after it."""
-
-_ROUNDING = 1e-9
-"""Two ways to divide whole numbers differ by less."""
-
-_SHORTENED = Fraction(1, 10**12)
-"""A target of very many digits is written as the floating point number next to it."""
 
 
 class Result(Struct, frozen=True, kw_only=True, tag_field="kind", tag="other"):
@@ -43,11 +37,6 @@ class Result(Struct, frozen=True, kw_only=True, tag_field="kind", tag="other"):
         """True if there was no looking at the target, as the data is not ready or says too little."""
         return self.for_unready or (self.outcome == "skip" and not self.inconclusive)
 
-    @property
-    def misses(self) -> bool:
-        """True if the figure cannot be that of a check that passed."""
-        return False
-
 
 class RateResult(Result, frozen=True, kw_only=True, tag="rate"):
     """A rate against its target, and what it proves."""
@@ -69,7 +58,7 @@ class RateResult(Result, frozen=True, kw_only=True, tag="rate"):
     def __post_init__(self) -> None:
         if self.events > self.n:
             raise ValueError("events is more than n")
-        if (self.value is None) != (self.n == 0) or abs((self.value or 0) - self.events / (self.n or 1)) > _ROUNDING:
+        if (self.value is None) != (self.n == 0) or abs((self.value or 0) - self.events / (self.n or 1)) > ROUNDING:
             raise ValueError("value is not events of n")
         if self.uncertain > self.events:
             raise ValueError("uncertain is more than events")
@@ -83,11 +72,6 @@ class RateResult(Result, frozen=True, kw_only=True, tag="rate"):
     def is_within(self) -> bool:
         """True if the rate is at most its target, compared exactly."""
         return Fraction(self.events, self.n) <= self.limit
-
-    @property
-    def misses(self) -> bool:
-        """True without samples, or above the target."""
-        return self.n == 0 or Fraction(self.events, self.n) > self.limit + _SHORTENED
 
 
 class RatioResult(Result, frozen=True, kw_only=True, tag="ratio"):
@@ -119,11 +103,6 @@ class RatioResult(Result, frozen=True, kw_only=True, tag="ratio"):
         """True if the value is below its target."""
         return self.value is not None and self.value < self.target
 
-    @property
-    def misses(self) -> bool:
-        """True unless the value is below its target."""
-        return not self.is_within
-
 
 class CountResult(Result, frozen=True, kw_only=True, tag="count"):
     """A count against its target."""
@@ -131,11 +110,6 @@ class CountResult(Result, frozen=True, kw_only=True, tag="count"):
     value: Count
     target: Count
     missing: Count
-
-    @property
-    def misses(self) -> bool:
-        """True if the count is too small."""
-        return self.missing > 0 or self.value < self.target
 
 
 class CoverageResult(Result, frozen=True, kw_only=True, tag="coverage"):
@@ -155,11 +129,6 @@ class CoverageResult(Result, frozen=True, kw_only=True, tag="coverage"):
         if self.counts and len(self.counts) != len(self.value):
             raise ValueError("counts is not of value")
 
-    @property
-    def misses(self) -> bool:
-        """True if a value is missing."""
-        return bool(self.missing)
-
 
 class DriftResult(Result, frozen=True, kw_only=True, tag="drift"):
     """How likely as much change is by chance."""
@@ -168,11 +137,6 @@ class DriftResult(Result, frozen=True, kw_only=True, tag="drift"):
     adjusted_p: Rate | None
     """Adjusted for the other drift checks (Holm)."""
     finding: Trend | Literal["no-baseline"]
-
-    @property
-    def misses(self) -> bool:
-        """True unless the calls are steady."""
-        return self.finding != "steady"
 
 
 AnyResult: TypeAlias = RateResult | RatioResult | CountResult | CoverageResult | DriftResult | Result

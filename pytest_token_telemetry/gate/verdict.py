@@ -1,33 +1,58 @@
-"""Judge what was read by the settings: figures and targets into results, results into the verdict."""
+"""Judge what was read by the settings: figures and targets into results, results into the verdict.
+
+With the verdict goes what to collect: the runs that make the data ready, the thinnest evidence, and how many samples
+prove a target.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 
+from msgspec import Struct
 from msgspec.structs import replace as replace_fields
 
 from pytest_token_telemetry.analysis.evidence import CONFIDENCE, Certainty
+from pytest_token_telemetry.analysis.number_ranges import ROWS, Count
+from pytest_token_telemetry.analysis.readiness import PlannedRun, Thinnest, planned_runs, thinnest
 from pytest_token_telemetry.analysis.tuning import tune
 from pytest_token_telemetry.gate.check import Case
 from pytest_token_telemetry.gate.checks import CHECK_BY_ID, checks_of
-from pytest_token_telemetry.gate.collecting import plan
-from pytest_token_telemetry.gate.drift_report import drift_report
 from pytest_token_telemetry.gate.findings import find
 from pytest_token_telemetry.gate.replay_report import replay_report
+from pytest_token_telemetry.gate.results import CheckId, RateResult
+from pytest_token_telemetry.past.baseline import drift_report
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from pytest_token_telemetry.analysis.tuning import Tuning
-    from pytest_token_telemetry.gate.collecting import Plan
     from pytest_token_telemetry.gate.findings import Findings, Past
     from pytest_token_telemetry.gate.results import Result
-    from pytest_token_telemetry.past.history import PastVerdict
+    from pytest_token_telemetry.past.history import Conclusion, PastVerdict
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.reading import Reading
 
-Conclusion = Literal["pass", "tune", "not-ready", "inconclusive"]
+
+class ProofPlan(Struct, frozen=True):
+    """How many samples would prove a Tier 1 target."""
+
+    id: CheckId
+    n: Count
+    events: Count
+    without_more_events: Count | None
+    """In all, if no event comes with them. ``None``: nothing proves a target of 0, or one so little above it."""
+    at_present_rate: Count | None
+    """In all, if events come as often as until now. ``None``: at this rate nothing does."""
+
+
+class Plan(Struct, frozen=True):
+    """What to collect."""
+
+    runs: Annotated[tuple[PlannedRun, ...], ROWS]
+    """Successful samples that would make the data ready."""
+    thinnest: Thinnest
+    proofs: Annotated[tuple[ProofPlan, ...], ROWS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +89,7 @@ def judge(
     """
     findings = find(reading, settings, past.replay)
     certainty = certainty_of(settings)
-    case = Case(findings, replay_report(findings), drift_report(reading, settings, past), certainty)
+    case = Case(findings, replay_report(findings), drift_report(reading, settings, past.baseline), certainty)
     checks = checks_of(replay=case.replay is not None, baseline=case.drift is not None)
     readiness = [check.decide(case) for check in checks if check.tier == "readiness"]
     unready = tuple(result for result in readiness if result.outcome != "pass")
@@ -81,7 +106,7 @@ def judge(
         results=tuple(kept),
         deselected=deselected,
         unready=unready,
-        plan=plan(findings, every, certainty),
+        plan=_plan(findings, every, certainty),
         tuning=_tuning(findings) if conclusion == "tune" or settings.tuning is not None else None,
         case=case,
         history=past.history,
@@ -129,4 +154,25 @@ def _tuning(findings: Findings) -> Tuning:
         findings.labels,
         under_multiplier=findings.settings.under_multiplier,
         max_waste_p90=findings.settings.max_waste_p90,
+    )
+
+
+def _plan(findings: Findings, results: list[Result], certainty: Certainty) -> Plan:
+    """What to collect, given the ``results`` of all checks, deselected or not."""
+    return Plan(
+        runs=planned_runs(findings.readiness, findings.settings.min_samples),
+        thinnest=thinnest(findings.readiness),
+        proofs=tuple(
+            ProofPlan(
+                id=rate.id,
+                n=rate.n,
+                events=rate.events,
+                without_more_events=certainty.samples_to_prove(rate.events, rate.target),
+                at_present_rate=certainty.samples_to_prove_at_rate(rate.events, rate.n, rate.target)
+                if rate.n
+                else None,
+            )
+            for rate in results
+            if isinstance(rate, RateResult)
+        ),
     )

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import numpy as np
 
-from pytest_token_telemetry.analysis.drift import Summary, summaries
+from pytest_token_telemetry.analysis.drift import Drift, Summary, drift, summaries
 from pytest_token_telemetry.analysis.metrics import QUANTILE_METHOD
+from pytest_token_telemetry.analysis.number_ranges import Count
+from pytest_token_telemetry.analysis.populations import judged, rows_of_one_per_task
+from pytest_token_telemetry.analysis.strata import labels
 from pytest_token_telemetry.analysis.stratified import LARGEST_BIN, LogRatios
 from pytest_token_telemetry.past import Events, KeptCount, PastError
 from pytest_token_telemetry.sample import FIELDS
@@ -27,12 +30,13 @@ from pytest_token_telemetry.writing import reason, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from fractions import Fraction
     from pathlib import Path
 
-    from pytest_token_telemetry.analysis.populations import Judged, Population
+    from pytest_token_telemetry.analysis.populations import Judged
     from pytest_token_telemetry.analysis.strata import Labels
     from pytest_token_telemetry.samples import Integers, Samples
+    from pytest_token_telemetry.settings import Settings
+    from pytest_token_telemetry.sources.reading import Reading
 
 FINGERPRINT_BYTES = 8
 """Of the hash that stands for a sample: two of ten million samples share one with a chance of 1 in 370,000."""
@@ -73,28 +77,60 @@ class Baseline:
         return len(self.fingerprints)
 
 
-def terms(
-    population: Population, under_multiplier: Fraction, alias: Mapping[str, str], *, one_per_task: bool = False
-) -> Terms:
-    """The `Terms` of settings."""
+class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
+    """New calls against the baseline."""
+
+    baseline_samples: Count
+    new_samples: Count
+    drift: Drift | None
+    """``None`` if there is no baseline yet."""
+
+
+def terms(settings: Settings) -> Terms:
+    """The `Terms` of ``settings``."""
     return Terms(
-        population=population,
-        under_multiplier=exact(under_multiplier),
+        population=settings.population,
+        under_multiplier=exact(settings.under_multiplier),
         quantile_method=QUANTILE_METHOD,
-        alias=dict(sorted(alias.items())),
-        one_per_task=one_per_task,
+        alias=dict(sorted(settings.alias.items())),
+        one_per_task=settings.one_per_task,
     )
 
 
-def baseline(samples: Samples, judged: Judged, labels: Labels, on: Terms) -> Baseline:
-    """What to keep of ``samples``, of which ``judged`` has masks and ``labels`` the categories, one entry each."""
+def baseline_of(reading: Reading, settings: Settings) -> Baseline:
+    """What to keep of ``reading``, for later calls to be compared with."""
+    samples, population, named = _recorded(reading, settings)
     times = samples.time[~np.isnat(samples.time)]
     return Baseline(
-        terms=on,
-        strata=summaries(samples, judged, labels, np.arange(len(samples))),
+        terms=terms(settings),
+        strata=summaries(samples, population, named, np.arange(len(samples))),
         fingerprints=tuple(sorted(_fingerprints(samples))),
         newest=str(np.max(times)) if len(times) else None,
     )
+
+
+def drift_report(reading: Reading, settings: Settings, known: Baseline | None) -> DriftReport | None:
+    """The calls that the baseline does not hold, against it; ``None`` if none was asked for.
+
+    It is about the predictions that were recorded, whatever estimator is replayed: about the system, not the change.
+    """
+    if settings.baseline is None:
+        return None
+    if known is None:
+        return DriftReport(baseline_samples=0, new_samples=0, drift=None)
+    samples, population, named = _recorded(reading, settings)
+    rows = new_rows(samples, known)
+    head = summaries(samples, population, named, rows)
+    return DriftReport(baseline_samples=known.samples, new_samples=len(rows), drift=drift(known.strata, head))
+
+
+def _recorded(reading: Reading, settings: Settings) -> tuple[Samples, Judged, Labels]:
+    """The samples that take part, with the predictions of their time: which of them count, and their categories."""
+    samples = reading.samples
+    if settings.one_per_task:
+        samples = samples.take(rows_of_one_per_task(samples))
+    population = judged(samples, settings.population, settings.under_multiplier)
+    return samples, population, labels(samples, settings.alias)
 
 
 def new_rows(samples: Samples, known: Baseline) -> Integers:

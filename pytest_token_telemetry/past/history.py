@@ -7,7 +7,7 @@ import os
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.analysis.metrics import Share
 
+Conclusion: TypeAlias = Literal["pass", "tune", "not-ready", "inconclusive"]
+"""How a session ends."""
+
 SHOWN = 10
 """Sessions that reports show."""
 
@@ -30,7 +33,7 @@ class PastVerdict:
 
     time: str
     """When it ended, in UTC."""
-    verdict: Literal["pass", "tune", "not-ready", "inconclusive"]
+    verdict: Conclusion
     samples: KeptCount
     underestimation: Rate | None
     """As a fraction of 1; ``None`` if no sample was judged. So is ``truncation``."""
@@ -43,7 +46,7 @@ class _Line(msgspec.Struct, kw_only=True):
 
     schema: Literal["token-telemetry-history/1"]
     time: str
-    verdict: Literal["pass", "tune", "not-ready", "inconclusive"]
+    verdict: Conclusion
     samples: KeptCount
     underestimation: Events
     truncation: Events

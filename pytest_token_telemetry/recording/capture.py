@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from pytest_token_telemetry.recording.wrapped import WholeLines
 from pytest_token_telemetry.recording.writer import ATTRIBUTE
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources import own_format
 from pytest_token_telemetry.sources.recorded import KnownCalls
+from pytest_token_telemetry.sources.tagged.begun import begun
 from pytest_token_telemetry.sources.tagged.budgets import Budgets
-from pytest_token_telemetry.sources.tagged.formats import NEEDLES, parse, telemetry_scanner
+from pytest_token_telemetry.sources.tagged.formats import NEEDLES, is_own, parse, telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Budget, Unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_token_telemetry.recording.tape import Tape
     from pytest_token_telemetry.sample import Sample
+    from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,16 @@ class _Sighting:
     said: Sample | Unusable
     time: datetime | None = None
     """When the call was, where the line tells it with its time zone."""
+    wrapped: bool = False
+    """Whether a line that was seen whole was broken, or cut off, in this way."""
 
 
 class Capture:
     """Records the telemetry lines of one test after another.
 
     A line that is seen in several ways, as where a handler prints what is logged, is as many calls as the way that saw
-    it most often has seen. A line of a call that the test recorded by itself is left out.
+    it most often has seen. So is one that a handler has broken to fit a width, if it was seen whole before. A line of a
+    call that the test recorded by itself is left out.
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -54,6 +61,7 @@ class Capture:
         self._own: dict[int, tuple[str, Sample]] = {}
         self._seen: dict[str, Counter[object]] = defaultdict(Counter)
         self._taken: Counter[object] = Counter()
+        self._whole: WholeLines[_Sighting] = WholeLines()
         self._budgets: dict[str, Budgets] = defaultdict(Budgets)
 
     def listen(self) -> None:
@@ -88,17 +96,43 @@ class Capture:
     def samples(self, lines: Iterable[str]) -> tuple[Sample, ...]:
         """What ``lines`` of ours say."""
         text = "".join(f"{line}\n" for line in lines)
-        return tuple(each.said for each in self._sightings(text, Budgets()) if not isinstance(each.said, Unusable))
+        said = (sighting.said for _, sighting in self._sightings(text, Budgets()))
+        return tuple(each for each in said if not isinstance(each, Unusable))
 
     def _take(self, way: str, text: str, now: datetime) -> None:
-        for sighting in self._sightings(text, self._budgets[way]):
-            seen = self._seen[way]
+        lines = text.split("\n")
+        for fragment, found in self._sightings(text, self._budgets[way]):
+            sighting = found
+            if found.key not in self._taken:
+                sighting = self._seen_whole(found, fragment, lines, way) or found
+            if sighting is found and not _is_cut_off(found):
+                self._whole.add(_shown(fragment), found)
+            seen = self._seen[f"{way}, wrapped" if sighting.wrapped else way]
             seen[sighting.key] += 1
             if seen[sighting.key] > self._taken[sighting.key]:
                 self._taken[sighting.key] += 1
                 self._record(sighting, now)
             else:
                 self._tape.add_repeated()
+
+    def _seen_whole(self, found: _Sighting, fragment: Fragment, lines: Sequence[str], way: str) -> _Sighting | None:
+        """What was seen whole before and is broken in ``fragment``, the following ``lines`` being its rest.
+
+        Without its rest, it must be cut off behind both counts, and not have been seen in this way; and no line that
+        follows may look like the rest of another call.
+        """
+        if not fragment.ended:
+            return None
+        shown = _shown(fragment)
+        following = lines[fragment.line : fragment.line + _MOST_LINES]
+        whole = self._whole.continued(shown, following)
+        if whole is None and _is_cut_off(found) and begun(fragment) is not None and not _may_go_on(following):
+            ways = (self._seen[way], self._seen[f"{way}, wrapped"])
+            candidates = self._whole.begun_by(shown)
+            whole = next(
+                (each for each in candidates if sum(seen[each.key] for seen in ways) < self._taken[each.key]), None
+            )
+        return None if whole is None else replace(whole, wrapped=True)
 
     def _record(self, sighting: _Sighting, now: datetime) -> None:
         if isinstance(sighting.said, Unusable):
@@ -145,18 +179,18 @@ class Capture:
         if _may_tell(message):
             self.know(line, number)
 
-    def _sightings(self, text: str, budgets: Budgets) -> Iterator[_Sighting]:
+    def _sightings(self, text: str, budgets: Budgets) -> Iterator[tuple[Fragment, _Sighting]]:
         raw = text if text.endswith("\n") else f"{text}\n"
         for fragment in self._scanner.fragments_of(iter((raw.encode("utf-8", "replace"),))):
             said = parse(fragment)
             if isinstance(said, Budget):
                 budgets.add(said, fragment.line)
             elif isinstance(said, Unusable):
-                yield _Sighting((fragment.tag + fragment.after).rstrip(), said)
+                yield fragment, _Sighting(_shown(fragment).rstrip(), said)
             elif said is not None:
-                time = said.sample.time if fragment.tag == own_format.TAG else None
+                time = said.sample.time if is_own(fragment) else None
                 sample = budgets.join(said.sample, fragment.line)
-                yield _Sighting(_key(said.sample), sample, time and time.replace(tzinfo=UTC))
+                yield fragment, _Sighting(_key(said.sample), sample, time and time.replace(tzinfo=UTC))
 
 
 class _Handler(logging.Handler):
@@ -189,7 +223,27 @@ def _may_tell(message: str) -> bool:
     return any(needle in message for needle in _NEEDLES)
 
 
-_NEEDLES = [needle.decode() for needle in NEEDLES]
+_NEEDLES = [*(needle.decode() for needle in NEEDLES), "\x1b", "\\u00"]
+"""What a message with a record has, in any spelling and colour."""
+
+
+_MOST_LINES = 300
+"""Lines that a broken record can take: more than it has letters."""
+
+
+def _is_cut_off(sighting: _Sighting) -> bool:
+    return isinstance(sighting.said, Unusable) and sighting.said.cut_off
+
+
+def _may_go_on(following: Sequence[str]) -> bool:
+    """True if the first lines ``following`` a record may hold its rest, however narrow they are."""
+    rest = takewhile(lambda line: not _may_tell(line), following[:3])
+    return any("=" in line for line in rest)
+
+
+def _shown(fragment: Fragment) -> str:
+    """The text of ``fragment``, from its tag on, on its line."""
+    return (fragment.tag + bytes(fragment.after).partition(b"\n")[0]).decode("utf-8", "replace")
 
 
 def _key(sample: Sample) -> tuple[object, ...]:

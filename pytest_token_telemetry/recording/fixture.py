@@ -38,7 +38,7 @@ _OF_TEST = tuple(name for name, field in FIELDS.items() if field.of_test)
 _GIVEN = [name for name in own_format.WRITTEN if name != "features"]
 """The keywords that are fields. All others are features."""
 _OTHER_NAMES = {other: name for name, field in FIELDS.items() for other in field.also}
-_OTHER_NAMES["features"] = "each feature as a keyword of its own"
+_OTHER_NAMES |= {"finish_reason_raw": "finish_reason", "features": "each feature as a keyword of its own"}
 
 
 class TokenTelemetry:
@@ -273,13 +273,14 @@ def _here(check: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
 def _truncation(call: dict[str, Any]) -> dict[str, object]:
     """Whether the output of ``call`` was cut off, and what says so; nothing if nobody can tell."""
     __tracebackhide__ = True
-    raw, cap, said = call["finish_reason"], call["max_tokens"], call.get("truncated")
+    raw, said = call["finish_reason"], call.get("truncated")
     reason = None if raw is None else sample.finish_reason(str(raw.value if isinstance(raw, Enum) else raw))
-    if reason in ("length", "context"):
+    if reason in sample.CUT_OFF:
         return {"truncated": True, "truncation_source": "reason"}
     if said is not None:
         return {"truncation_source": "reported" if _here(own_format.checked, "truncated", said) else None}
-    if cap and (_here(own_format.count, "output_tokens", call["output_tokens"]) or 0) >= cap:
+    output = _here(own_format.count, "output_tokens", call["output_tokens"]) or 0
+    cap = _here(own_format.count, "max_tokens", call["max_tokens"])
+    if cap and output >= cap:
         return {"truncated": True, "truncation_source": "cap"}
-    can_tell = reason in ("stop", "tool_call", "content_filter") or (cap is not None and reason != "error")
-    return {"truncated": False if can_tell else None}
+    return {"truncated": sample.is_truncated(None, reason, output, cap)}

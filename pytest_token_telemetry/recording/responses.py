@@ -53,24 +53,27 @@ def read(response: object) -> Response:
     parts = [part for event in events if (part := _part(event))]
     if not parts:
         raise _refusal(events[-1])
-    output_tokens = _last(shape.output_tokens(source) for shape, source in parts)
     max_tokens = _last(shape.max_tokens(source) for shape, source in parts)
     ids = [id for _, source in parts if (id := _word(_get(source, "id", "response_id", "responseId")))]
     if len(set(ids)) > 1:
         raise ValueError("the events are those of several calls (pass those of one, or its final event alone)")
     said: _Ends = {}
+    output_tokens = None
     for shape, source in parts:
-        said |= {index: end or said.get(index) for index, end in shape.ends(source).items()}
+        found = shape.ends(source)
+        said |= {index: end or said.get(index) for index, end in found.items()}
+        count = shape.output_tokens(source)
+        if count is not None or any(found.values()):  # a count from before the end is of what there was by then
+            output_tokens = count
     ends = [end for _, end in sorted(said.items()) if end]
     shape = parts[-1][0]
     if not ends and shape.says_its_end:
         raise ValueError(f"{shape.name}: it is not finished ({shape.way_out})")
     if output_tokens is None:
         raise ValueError(f"{shape.name}: it has no count of its output tokens ({shape.way_out})")
-    cut_off = (end for end in ends if sample.finish_reason(end) in ("length", "context"))
     return Response(
         output_tokens=output_tokens,
-        finish_reason=next(cut_off, ends[0] if ends else None),
+        finish_reason=sample.telling_reason(ends),
         model=_last(_word(_get(source, "model", "model_version", "modelVersion")) for _, source in parts),
         id=_last(ids),
         max_tokens=max_tokens,
@@ -137,11 +140,11 @@ def _chat_tokens(completion: object) -> int | None:
 
 
 def _chat_ends(completion: object) -> _Ends:
-    """LiteLLM translates, and calls ``stop`` what it does not know: the provider's word is kept beside."""
+    """Gateways translate, and LiteLLM calls ``stop`` what it does not know: the provider's word is kept beside."""
 
     def end(choice: object) -> str | None:
-        native = _get(_get(choice, "provider_specific_fields"), "native_finish_reason")
-        return _word(native) or _word(_get(choice, "finish_reason"))
+        native = [_get(each, "native_finish_reason") for each in (_get(choice, "provider_specific_fields"), choice)]
+        return sample.telling_reason(map(_word, [*native, _get(choice, "finish_reason")]))
 
     return _by_index(_get(completion, "choices"), end)
 
@@ -158,14 +161,20 @@ def _message_ends(message: object) -> _Ends:
 
 
 def _gemini_tokens(response: object) -> int | None:
-    """Thoughts are beside the candidates. A count of zero is left out, and then the prompt is all of the total."""
+    """Thoughts are beside the candidates, unless the total says that they are among them.
+
+    A count of zero is left out, and then the prompt is all of the total.
+    """
     usage = _get(response, "usage_metadata", "usageMetadata")
     candidates = _count(usage, "candidates_token_count", "candidatesTokenCount")
     thoughts = _count(usage, "thoughts_token_count", "thoughtsTokenCount")
+    prompt = _number(usage, "prompt_token_count", "promptTokenCount")
+    tools = _number(usage, "tool_use_prompt_token_count", "toolUsePromptTokenCount")
+    total = _number(usage, "total_token_count", "totalTokenCount")
     if candidates is None and thoughts is None:
-        prompt = _number(usage, "prompt_token_count", "promptTokenCount")
-        return 0 if prompt and prompt == _number(usage, "total_token_count", "totalTokenCount") else None
-    return (candidates or 0) + (thoughts or 0)
+        return 0 if prompt and prompt == total else None
+    answer, beside = candidates or 0, thoughts or 0
+    return answer if beside <= answer and total - answer in (prompt, prompt + tools) else answer + beside
 
 
 def _gemini_ends(response: object) -> _Ends:

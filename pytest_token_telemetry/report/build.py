@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.analysis.metrics import worst
-from pytest_token_telemetry.gate.counts import counts
 from pytest_token_telemetry.report.model import (
     Figures,
     NotRead,
@@ -38,7 +37,7 @@ def report_of(judgement: Judgement) -> Report:
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         verdict=judgement.conclusion,
         population=findings.settings.population,
-        counts=counts(findings),
+        counts=findings.counts,
         checks=judgement.results,
         deselected=judgement.deselected,
         unready=judgement.unready,

@@ -6,38 +6,40 @@ A figure that follows from others in the report must be the one that does.
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.analysis.drift import LEAST_RISE_OF_TRUNCATION, LEAST_RISE_OF_UNDERESTIMATION, LEAST_SHIFT
 from pytest_token_telemetry.analysis.evidence import holm
+from pytest_token_telemetry.analysis.number_ranges import ROUNDING
 from pytest_token_telemetry.analysis.replayed import mid_p
 from pytest_token_telemetry.gate.checks import ALL_READ, CHECK_BY_ID, REPLAY, TRUNCATION, UNDERESTIMATION, WASTE
 from pytest_token_telemetry.gate.checks.drift import DriftCheck
-from pytest_token_telemetry.gate.results import CountResult, DriftResult, RateResult, RatioResult
+from pytest_token_telemetry.gate.results import CountResult, CoverageResult, DriftResult, RateResult, RatioResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from fractions import Fraction
 
     from pytest_token_telemetry.analysis.drift import Drift, RateDrift, RatioDrift
     from pytest_token_telemetry.analysis.evidence import Bounds
     from pytest_token_telemetry.analysis.metrics import Share
-    from pytest_token_telemetry.gate.drift_report import DriftReport
     from pytest_token_telemetry.gate.replay_report import BaseComparison, EstimatorFigures, ReplayReport
     from pytest_token_telemetry.gate.results import Result
+    from pytest_token_telemetry.past.baseline import DriftReport
     from pytest_token_telemetry.report.model import Report
 
 MOST_DIFFERING = 10**7
 """Calls on which two estimators differ: of more, the p value takes long to compute."""
 
-_ROUNDING = 1e-9
-"""Two ways to compute the same differ by less."""
-
 _FARTHEST = 1e30
 """No ratio is kept that is larger than a billion, and no change of them is larger than its square."""
 
 _ROUNDING_OF_CHANCE = 1e-6
-"""The same of a p value, which is made of logarithms of factorials."""
+"""Two ways to compute the same p value, which is made of logarithms of factorials, differ by less."""
+
+
+_SHORTENED = Fraction(1, 10**12)
+"""A target of very many digits is written as the floating point number next to it."""
 
 
 class RefusedError(Exception):
@@ -63,6 +65,7 @@ def check_consistency(report: Report) -> None:
             raise RefusedError(f"{result.id} says pass, and its figure says otherwise")
         if isinstance(result, RateResult | RatioResult):
             _check_proof(result)
+    _check_files(report)
     _check_estimator(report)
     _check_rates(report)
     _check_drift(report)
@@ -79,6 +82,14 @@ def _check_time(created: str) -> None:
         datetime.strptime(created, "%Y-%m-%dT%H:%M:%S%z")
     except ValueError:
         raise RefusedError("created is not a time in UTC") from None
+
+
+def _check_files(report: Report) -> None:
+    counts, read = report.counts, report.result(ALL_READ.id)
+    if counts.nothing_known > counts.files:
+        raise RefusedError("nothing_known is more than files")
+    if counts.files and counts.nothing_known == counts.files and read is not None and read.outcome == "pass":
+        raise RefusedError(f"{ALL_READ.id} says pass, and no file holds telemetry")
 
 
 def _check_proof(result: RateResult | RatioResult) -> None:
@@ -100,8 +111,20 @@ def _check_unmet(report: Report) -> None:
 
 
 def _misses(result: Result) -> bool:
-    unusable = result.id == ALL_READ.id and isinstance(result, CountResult) and result.value > result.target
-    return result.misses or unusable
+    """True if the figure cannot be that of a check that passed."""
+    match result:
+        case RateResult():
+            return result.n == 0 or Fraction(result.events, result.n) > result.limit + _SHORTENED
+        case RatioResult():
+            return not result.is_within
+        case CountResult():
+            unusable = result.id == ALL_READ.id and result.value > result.target
+            return result.missing > 0 or result.value < result.target or unusable
+        case CoverageResult():
+            return bool(result.missing)
+        case DriftResult():
+            return result.finding != "steady"
+    return False
 
 
 def _check_rates(report: Report) -> None:
@@ -213,7 +236,7 @@ def _check_base(replay: ReplayReport, base: BaseComparison) -> None:
     every = max(old.n, new.n) <= counts.n <= min(old.n + new.n, both)
     if not every or (counts.base.events, counts.head.events) != (old.events, new.events):
         raise RefusedError(f"{place}.underestimated is not what base and head underestimate")
-    if not _is_same(base.difference, counts.difference, _ROUNDING):
+    if not _is_same(base.difference, counts.difference, ROUNDING):
         raise RefusedError(f"{place}.difference is not that of the counts")
     _check_range(base.bounds, place, -1, 1)
     _check_bounds(base.bounds, base.difference, place)
@@ -248,12 +271,12 @@ def _check_bounds(bounds: Bounds | None, estimate: float | None, place: str, *, 
     if bounds is None:
         if needed and estimate is not None:
             raise RefusedError(f"{place}.bounds is missing")
-    elif estimate is None or not bounds.lower - _ROUNDING <= estimate <= bounds.upper + _ROUNDING:
+    elif estimate is None or not bounds.lower - ROUNDING <= estimate <= bounds.upper + ROUNDING:
         raise RefusedError(f"{place}.bounds is not around the figure")
 
 
 def _check_range(bounds: Bounds | None, place: str, lowest: float, highest: float) -> None:
-    if bounds is not None and not lowest - _ROUNDING <= bounds.lower <= bounds.upper <= highest + _ROUNDING:
+    if bounds is not None and not lowest - ROUNDING <= bounds.lower <= bounds.upper <= highest + ROUNDING:
         raise RefusedError(f"{place}.bounds is not from {lowest:g} to {highest:g}")
 
 
@@ -291,7 +314,7 @@ def _check_changes(report: DriftReport, drift: Drift) -> None:
     judged = {key: each.p for key, each in found.items() if each.p is not None}
     expected = dict(zip(judged, holm(list(judged.values())), strict=True))
     for key, each in found.items():
-        if not _is_same(each.adjusted_p, expected.get(key), _ROUNDING):
+        if not _is_same(each.adjusted_p, expected.get(key), ROUNDING):
             raise RefusedError(f"drift.drift.{key}.adjusted_p is not that of the three")
 
 
@@ -323,7 +346,7 @@ def _check_ratio(found: RatioDrift, new_samples: int) -> None:
 
 def _check_matters(matters: bool, excess: float | None, place: str) -> None:
     """A change matters if it has at least the size that it needs, which it exceeds by ``excess``."""
-    if matters != (excess is not None and excess >= 0) and (excess is None or abs(excess) > _ROUNDING):
+    if matters != (excess is not None and excess >= 0) and (excess is None or abs(excess) > ROUNDING):
         raise RefusedError(f"{place}.matters is not what the figures say")
 
 

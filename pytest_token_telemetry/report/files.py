@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.settings import flag
-from pytest_token_telemetry.writing import encoded, reason, replace_file
+from pytest_token_telemetry.writing import append_file, reason, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,11 @@ def write_reports(report: Report, settings: Settings) -> list[str]:
     for name, text in _texts(report, settings):
         path: Path = getattr(settings, name)
         try:
-            _append(path, text) if name == "markdown_append" else replace_file(path, text)
+            if name == "markdown_append":
+                path.parent.mkdir(parents=True, exist_ok=True)
+                append_file(path, text)
+            else:
+                replace_file(path, text)
         except OSError as error:
             errors.append(f"{flag(name)}: {settings.texts[name]!r} could not be written: {reason(error)}")
     return errors
@@ -74,10 +78,3 @@ def _texts(report: Report, settings: Settings) -> Iterator[tuple[str, str]]:
         from pytest_token_telemetry.report import json_file
 
         yield "tuning", json_file.render_tuning(report.tuning)
-
-
-def _append(path: Path, text: str) -> None:
-    """One write to the end, as other steps append to the same file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab", buffering=0) as file:
-        file.write(encoded(text))

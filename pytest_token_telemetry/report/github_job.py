@@ -15,6 +15,7 @@ from pytest_token_telemetry.gate.checks import node_id
 from pytest_token_telemetry.report import markdown, words
 from pytest_token_telemetry.report.locations import pointers
 from pytest_token_telemetry.text import inert
+from pytest_token_telemetry.writing import append_file, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -149,12 +150,8 @@ def _outputs(report: Report | str, file: Path | None) -> dict[str, str]:
 
 def _append(name: str, path: Path, text: str, most: int | None = None) -> list[str]:
     """Add ``text`` to the file that the variable ``name`` names, which may get ``most`` bytes."""
-    data = text.encode("utf-8", "backslashreplace")
     try:
-        with path.open("ab") as file:
-            if most is not None and file.tell() + len(data) > most:
-                raise OSError(0, f"it would be larger than {most:,} bytes")
-            file.write(data)
+        append_file(path, text, most)
     except OSError as error:
-        return [f"{name} could not be written: {error.strerror or type(error).__name__}"]
+        return [f"{name} could not be written: {reason(error)}"]
     return []

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pytest_token_telemetry.gate.results import Result
+    from pytest_token_telemetry.past.history import Conclusion
     from pytest_token_telemetry.report.markdown_flavours import Flavour
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.report.sections import Section, Table
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 LONGEST = 60_000
 """Characters. GitHub takes 65,536 in a comment, and whoever posts it adds some."""
 
-Outlook: TypeAlias = Literal["pass", "tune", "not-ready", "inconclusive", "none"]
+Outlook: TypeAlias = 'Conclusion | Literal["none"]'
 """A verdict, or that there is none."""
 
 TITLES: dict[Outlook, str] = {

@@ -16,13 +16,12 @@ from pytest_token_telemetry.analysis.populations import Population
 from pytest_token_telemetry.analysis.strata import Strata
 from pytest_token_telemetry.analysis.tuning import Tuning
 from pytest_token_telemetry.gate.check import Context
-from pytest_token_telemetry.gate.collecting import Plan
-from pytest_token_telemetry.gate.counts import Counts
-from pytest_token_telemetry.gate.drift_report import DriftReport
+from pytest_token_telemetry.gate.findings import Counts
 from pytest_token_telemetry.gate.replay_report import ReplayReport
 from pytest_token_telemetry.gate.results import AnyResult, CheckId, Result
-from pytest_token_telemetry.gate.verdict import Conclusion
-from pytest_token_telemetry.past.history import PastVerdict
+from pytest_token_telemetry.gate.verdict import Plan
+from pytest_token_telemetry.past.baseline import DriftReport
+from pytest_token_telemetry.past.history import Conclusion, PastVerdict
 
 REPORT_SCHEMA = "token-telemetry-report/1"
 
@@ -160,6 +159,7 @@ class Report(Struct, frozen=True, kw_only=True):
             population=self.population,
             counts=self.counts,
             reads_files=bool(self.settings.get("dir")),
+            patterns=(patterns,) if isinstance(patterns := self.settings.get("pattern", ()), str) else patterns,
             reads_tests=self.is_on("gate"),
             replay=self.estimator,
             refuses_wrong_answers=self.settings.get("estimator_errors") == "fail",

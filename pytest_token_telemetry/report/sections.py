@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
 from pytest_token_telemetry.report import words
@@ -25,17 +25,28 @@ from pytest_token_telemetry.text import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pytest_token_telemetry.analysis.drift import Drift, RateDrift, StratumRates
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.analysis.strata import Stratum
     from pytest_token_telemetry.analysis.tuning import Advice, BeforeAfter, Cap, ForwardCheck, Tuning
-    from pytest_token_telemetry.gate.drift_report import DriftReport
-    from pytest_token_telemetry.gate.replay_report import BaseComparison, EstimatorFigures, ReplayReport, WrongAnswer
+    from pytest_token_telemetry.gate.replay_report import (
+        BaseComparison,
+        ChangedSample,
+        EstimatorFigures,
+        ReplayReport,
+        WrongAnswer,
+    )
+    from pytest_token_telemetry.past.baseline import DriftReport
     from pytest_token_telemetry.past.history import PastVerdict
     from pytest_token_telemetry.report.model import Report, WorstSample
     from pytest_token_telemetry.text import Sentence
+
+T = TypeVar("T")
+
+Columns: TypeAlias = "Mapping[str, Callable[[T], Sentence]]"
+"""The title of each column, and what stands in its cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,19 +165,15 @@ def _wrong(title: str, errors: tuple[WrongAnswer, ...]) -> Section:
 
 
 def _changed(base: BaseComparison) -> Section:
-    rows = tuple(
-        (
-            f"{each.base_predicted:,}",
-            f"{each.head_predicted:,}",
-            f"{each.output_tokens:,}",
-            each.change or "none",
-            Untrusted(each.category),
-            Untrusted(each.source),
-        )
-        for each in base.changed
-    )
-    columns = ("base", "head", "output", "change", "category", "call")
-    return Section("Predictions that changed most", tables=(Table(columns, rows),))
+    columns: Columns[ChangedSample] = {
+        "base": lambda each: f"{each.base_predicted:,}",
+        "head": lambda each: f"{each.head_predicted:,}",
+        "output": lambda each: f"{each.output_tokens:,}",
+        "change": lambda each: each.change or "none",
+        "category": lambda each: Untrusted(each.category),
+        "call": lambda each: Untrusted(each.source),
+    }
+    return Section("Predictions that changed most", tables=(_table(columns, base.changed),))
 
 
 def _drift(report: DriftReport) -> Section:
@@ -216,37 +223,29 @@ def _history(past: tuple[PastVerdict, ...]) -> Section:
     under = sparkline([each.underestimation for each in past])
     cut = sparkline([each.truncation for each in past])
     sessions = "session" if len(past) == 1 else plural(len(past), "session")
-    rows = tuple(
-        (
-            each.verdict,
-            f"{each.samples:,}",
-            "none" if each.underestimation is None else percent(each.underestimation),
-            "none" if each.truncation is None else percent(each.truncation),
-            Untrusted(each.time),
-            Untrusted(each.commit and each.commit[:12]),
-        )
-        for each in past
-    )
-    columns = ("verdict", "samples", "underestimation", "truncation", "when", "commit")
+    columns: Columns[PastVerdict] = {
+        "verdict": lambda each: each.verdict,
+        "samples": lambda each: f"{each.samples:,}",
+        "underestimation": lambda each: "none" if each.underestimation is None else percent(each.underestimation),
+        "truncation": lambda each: "none" if each.truncation is None else percent(each.truncation),
+        "when": lambda each: Untrusted(each.time),
+        "commit": lambda each: Untrusted(each.commit and each.commit[:12]),
+    }
     sentence = f"The last {sessions}: underestimation {under}, truncation {cut}."
-    return Section("History", (sentence,), (Table(columns, rows),))
+    return Section("History", (sentence,), (_table(columns, past),))
 
 
 def _worst(samples: tuple[WorstSample, ...]) -> Section:
-    rows = tuple(
-        (
-            "none" if sample.ratio is None else times(sample.ratio),
-            f"{sample.predicted_output_tokens:,}",
-            f"{sample.output_tokens:,}",
-            {True: "yes", False: "no", None: "not given"}[sample.truncated],
-            Untrusted(sample.category),
-            Untrusted(sample.task_id),
-            Untrusted(sample.source),
-        )
-        for sample in samples
-    )
-    columns = ("output / prediction", "predicted", "output", "cut off", "category", "task", "where")
-    return Section("Most output for its prediction", tables=(Table(columns, rows),))
+    columns: Columns[WorstSample] = {
+        "output / prediction": lambda each: _times(each.ratio),
+        "predicted": lambda each: f"{each.predicted_output_tokens:,}",
+        "output": lambda each: f"{each.output_tokens:,}",
+        "cut off": lambda each: {True: "yes", False: "no", None: "not given"}[each.truncated],
+        "category": lambda each: Untrusted(each.category),
+        "task": lambda each: Untrusted(each.task_id),
+        "where": lambda each: Untrusted(each.source),
+    }
+    return Section("Most output for its prediction", tables=(_table(columns, samples),))
 
 
 def _strata(report: Report) -> Section:
@@ -263,29 +262,24 @@ def _strata(report: Report) -> Section:
 
 
 def _stratum_table(kind: str, strata: tuple[Stratum, ...]) -> Table:
-    rows = tuple(
-        (
-            f"{each.attempts:,}",
-            f"{each.successes:,}",
-            f"{each.truncated:,}{'*' if each.truncation_proven else ''}",
-            f"{each.risk:,}",
-            f"{each.underestimated:,}{'*' if each.underestimation_proven else ''}",
-            _times(each.waste_p50, ""),
-            _times(each.waste_p90, ""),
-            Untrusted(each.name),
-        )
-        for each in strata
-    )
+    columns: Columns[Stratum] = {
+        "attempts": lambda each: f"{each.attempts:,}",
+        "successful": lambda each: f"{each.successes:,}",
+        "truncated": lambda each: f"{each.truncated:,}{'*' if each.truncation_proven else ''}",
+        "judged": lambda each: f"{each.risk:,}",
+        "underestimated": lambda each: f"{each.underestimated:,}{'*' if each.underestimation_proven else ''}",
+        "waste P50": lambda each: _times(each.waste_p50, ""),
+        "waste P90": lambda each: _times(each.waste_p90, ""),
+        kind: lambda each: Untrusted(each.name),
+    }
     marked = {(i, 2) for i, each in enumerate(strata) if each.truncation_proven} | {
         (i, 4) for i, each in enumerate(strata) if each.underestimation_proven
     }
-    columns = ("attempts", "successful", "truncated", "judged", "underestimated", "waste P50", "waste P90", kind)
-    return Table(columns, rows, frozenset(marked))
+    return _table(columns, strata, frozenset(marked))
 
 
 def _tuning(tuning: Tuning) -> Section:
-    every = (*tuning.categories, *tuning.cells)
-    tables = [Table(_ADVICE, tuple(map(_advice, every)))]
+    tables = [_table(_ADVICE, (*tuning.categories, *tuning.cells))]
     if tuning.max_tokens:
         risks = tuple(f"cap at {percent(cap.risk)} risk" for cap in tuning.max_tokens[0].caps)
         rows: tuple[tuple[Sentence, ...], ...] = tuple(
@@ -297,26 +291,6 @@ def _tuning(tuning: Tuning) -> Section:
 
 
 LEGEND = "( ) lowers the predictions: that saves cost, and is no advice for risk; ~ is borrowed from other categories"
-
-_ADVICE = (
-    *("judged", "truncated", "underestimated", "multiply by", "then underestimated"),
-    *("waste P50", "waste P90", "waste P90 at best", "category", "complexity"),
-)
-
-
-def _advice(advice: Advice) -> tuple[Sentence, ...]:
-    return (
-        f"{advice.n:,}",
-        f"{advice.truncated:,}",
-        f"{advice.underestimated:,}",
-        _multiplier(advice),
-        _expectation(advice),
-        _change(advice.waste_p50),
-        _change(advice.waste_p90),
-        _times(advice.spread_floor, "endless"),
-        Untrusted(advice.name),
-        "" if advice.complexity is None else Untrusted(advice.complexity),
-    )
 
 
 def _multiplier(advice: Advice) -> str:
@@ -360,6 +334,20 @@ def _forward(check: ForwardCheck) -> str:
     return f"forward check: tuned on the first {check.tuned_on}, {rate} of the rest underestimated, {sure}{left_out}"
 
 
+_ADVICE: Columns[Advice] = {
+    "judged": lambda each: f"{each.n:,}",
+    "truncated": lambda each: f"{each.truncated:,}",
+    "underestimated": lambda each: f"{each.underestimated:,}",
+    "multiply by": _multiplier,
+    "then underestimated": _expectation,
+    "waste P50": lambda each: _change(each.waste_p50),
+    "waste P90": lambda each: _change(each.waste_p90),
+    "waste P90 at best": lambda each: _times(each.spread_floor, "endless"),
+    "category": lambda each: Untrusted(each.name),
+    "complexity": lambda each: "" if each.complexity is None else Untrusted(each.complexity),
+}
+
+
 def _sources(report: Report) -> Section:
     by_samples = sorted(report.sources, key=lambda source: -source.samples)
     file = "file or test" if report.counts.tests else "file"
@@ -373,7 +361,13 @@ def _sources(report: Report) -> Section:
             for reason, lines in reasons.items()
         )
         tables.append(Table(("lines", "unusable because", "such as"), unusable))
-    return Section("Sources", tables=tuple(tables))
+    counts = report.counts
+    remarks = []
+    if counts.nothing_known:
+        remarks.append(f"{counts.nothing_known} of {plural(counts.files, 'file')} without any telemetry")
+    if counts.mentions:
+        remarks.append(f"{plural(counts.mentions, 'mention')} of a tag without a record")
+    return Section("Sources", tables=tuple(tables), remarks=tuple(remarks))
 
 
 def _settings(report: Report) -> Section:
@@ -382,6 +376,11 @@ def _settings(report: Report) -> Section:
         for name, text in report.settings.items()
     )
     return Section("Settings", tables=(Table(("setting", "in force"), rows),))
+
+
+def _table(columns: Columns[T], items: Iterable[T], marked: frozenset[tuple[int, int]] = frozenset()) -> Table:
+    """A row for each of ``items``."""
+    return Table(tuple(columns), tuple(tuple(cell(each) for cell in columns.values()) for each in items), marked)
 
 
 def _share(share: Share) -> str:

@@ -18,6 +18,7 @@ from pytest_token_telemetry.gate.checks import (
 )
 from pytest_token_telemetry.gate.checks.samples import lacks_attempts
 from pytest_token_telemetry.gate.results import CountResult, RateResult
+from pytest_token_telemetry.sources.look_like import UNSTRUCTURED
 from pytest_token_telemetry.text import Untrusted, joined, listing, named, plain, plural, upwards
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.readiness import PlannedRun
     from pytest_token_telemetry.analysis.strata import Stratum
     from pytest_token_telemetry.analysis.tuning import Advice, Tuning
-    from pytest_token_telemetry.gate.check import Check
-    from pytest_token_telemetry.gate.collecting import ProofPlan
+    from pytest_token_telemetry.gate.checks.rates import RateCheck
     from pytest_token_telemetry.gate.results import Result
+    from pytest_token_telemetry.gate.verdict import ProofPlan
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.text import Piece, Sentence
 
@@ -122,20 +123,10 @@ def _rates(report: Report) -> str:
     return ", ".join(_rate(check, report.result(check.id), share) for check, share in shares)
 
 
-def _rate(check: Check[RateResult], result: Result | None, share: Share) -> str:
-    if not isinstance(result, RateResult):  # deselected: there is no target to stand on the right side of
-        result = RateResult(
-            id=check.id,
-            outcome="skip",
-            events=share.events,
-            n=share.n,
-            value=share.value,
-            target=1.0,
-            bounds=None,
-            proven=False,
-            samples_to_prove=None,
-        )
-    return check.in_headline(result)
+def _rate(check: RateCheck, result: Result | None, share: Share) -> str:
+    if isinstance(result, RateResult):
+        return check.in_headline(result)
+    return check.as_share(share.events, share.n)  # deselected: there is no target to stand on the right side of
 
 
 def _warns(report: Report, tier: str) -> bool:
@@ -191,7 +182,12 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     if _blames_estimator(report):
         yield "Let the estimator answer for the recorded calls, or say CannotReplay: -v shows what it did."
         return
-    if counts.files and not counts.samples:
+    if any(look not in UNSTRUCTURED for look in counts.look_like):
+        yield (
+            "Let the system leave one token-telemetry/1 line a call (docs/own-system.md), or name other files:"
+            " no other format is read yet."
+        )
+    elif counts.files and not counts.samples:
         yield "Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used."
     samples, limit = report.result(SAMPLES.id), report.settings.get("max_unusable")
     if isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20]):
@@ -349,6 +345,11 @@ def notes(report: Report) -> list[Sentence]:
         found.append((f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *why, "."))
     if counts.duplicates:
         found.append(f"{plural(counts.duplicates, 'duplicate')} left out: the same call in another place.")
+    if counts.doubled_files:
+        files = plural(counts.doubled_files, "file")
+        found.append(
+            f"{files} with every record several times in a row, as of a handler attached twice: each counts once."
+        )
     if counts.no_ratio:
         found.append(f"{plural(counts.no_ratio, 'sample')} with a prediction or an output of 0, set apart.")
     if counts.legacy:

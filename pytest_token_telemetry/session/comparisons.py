@@ -71,13 +71,12 @@ class HeldAgainst:
 
         Data that is not ready makes no baseline: what it says of the calls is chance.
         """
-        from pytest_token_telemetry.gate.drift_report import baseline_of
         from pytest_token_telemetry.past import baseline, history
 
         settings, metrics, errors = self._settings, report.metrics, []
         if settings.save_baseline is not None and self._reading is not None and not report.unmet:
             try:
-                baseline.write(baseline_of(self._reading, settings), settings.save_baseline)
+                baseline.write(baseline.baseline_of(self._reading, settings), settings.save_baseline)
             except PastError as error:
                 errors.append(f"{self._named('save_baseline')} {error}")
         if settings.history is not None:
@@ -120,9 +119,8 @@ class HeldAgainst:
             return None
         from pytest_token_telemetry.past.baseline import read, terms
 
-        now = terms(settings.population, settings.under_multiplier, settings.alias, one_per_task=settings.one_per_task)
         try:
-            return read(settings.baseline, now)
+            return read(settings.baseline, terms(settings))
         except PastError as error:
             way_out = f"(write it anew with {flag('save_baseline')})"
             raise pytest.UsageError(f"{self._named('baseline')} {error} {way_out}") from None

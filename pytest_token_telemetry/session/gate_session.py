@@ -229,12 +229,13 @@ class GateSession:
 
     def _scan(self, progress: ScanProgress) -> Scan:
         """How the settings want the files to be read."""
-        from pytest_token_telemetry.sources.other_engines import Cluster, Factory
         from pytest_token_telemetry.sources.parallel import Progress, Scan
 
         where = self._settings.executor
         if where is None:
             return Scan(jobs=self._settings.jobs, progress=Progress(progress))
+        from pytest_token_telemetry.sources.other_engines import Cluster, Factory
+
         elsewhere = Cluster(where) if isinstance(where, str) else Factory(where)
         return Scan(executor=elsewhere.open, progress=Progress(progress))
 

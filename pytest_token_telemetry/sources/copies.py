@@ -1,5 +1,6 @@
 """Find records of a call that another record tells of.
 
+Each line of a file is a call; a line that several files hold is as many calls as the file has that holds it most often.
 Nearly all lines are alone with what they say: the hashes of all are sorted, and only rows that share one are looked at.
 Most of these are whole copies of files, which are left out at once. The others are looked at one by one.
 """
@@ -9,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.sources.recorded import KnownCalls, Span
 from pytest_token_telemetry.sources.rows import Identities, encoded, timed
 from pytest_token_telemetry.sources.tagged.digests import digests_of
@@ -123,7 +125,18 @@ def find_suspects(parts: Parts, recorded: RecordedCalls) -> Suspects:
     )
 
 
-def copies_left_out(table: SamplesBuilder, suspects: Suspects, recorded: RecordedCalls) -> Integers:
+class LeftOut(NamedTuple):
+    """What is left out of a table."""
+
+    rows: Integers
+    """The rows that tell of a call once more, in any order."""
+    again: Integers
+    """Those of them that stand in a file in which every record stands several times in a row: each counts once."""
+    doubled: Integers
+    """Such files."""
+
+
+def copies_left_out(table: SamplesBuilder, suspects: Suspects, recorded: RecordedCalls) -> LeftOut:
     """Find the rows of ``table`` that tell of a call once more, and add what they know to those that stay.
 
     The table begins with the ``recorded`` calls; the rows of files follow.
@@ -131,12 +144,18 @@ def copies_left_out(table: SamplesBuilder, suspects: Suspects, recorded: Recorde
     rows = len(recorded.calls) + suspects.rows
     identities = suspects.identities
     digests = _digests(table, suspects, len(recorded.calls))
-    whole, others = _whole_copies(table, rows, digests, suspects.near | ~identities.known)
+    again, doubled = _written_again(table, rows, digests, identities.known)
+    doubtful = suspects.near | ~identities.known
+    whole, others = _whole_copies(table, rows, digests, again, doubtful, identities.id != 0)
+    files, tasks = table.column("file")[rows[others]], table.column("task_id")[rows[others]]
+    others = others[np.lexsort((others, tasks == UNKNOWN, files))]
     looking = _Looking(table, recorded)
     for at in others.tolist():
         digest = (int(digests[at, 0]), int(digests[at, 1])) if identities.known[at] else None
-        looking.look_at(int(rows[at]), digest, bool(identities.own[at]), identities.ids.get(at))
-    return np.concatenate([rows[whole], np.array(looking.left_out, dtype=np.int64)])
+        has_id = bool(identities.id[at])
+        looking.look_at(int(rows[at]), digest, has_id, bool(identities.own[at]), identities.ids.get(at))
+    left_out = np.concatenate([rows[again], rows[whole], np.array(looking.left_out, dtype=np.int64)])
+    return LeftOut(left_out, rows[again], doubled)
 
 
 def _repeated(parts: Parts) -> Hashes:
@@ -195,12 +214,48 @@ def _digests(table: SamplesBuilder, suspects: Suspects, first: int) -> Digests:
     return digests
 
 
-def _whole_copies(table: SamplesBuilder, rows: Integers, digests: Digests, doubtful: Mask) -> tuple[Integers, Integers]:
-    """Those of the suspects that know nothing more than the first one with the same digest, and those to be looked at.
+def _written_again(table: SamplesBuilder, rows: Integers, digests: Digests, known: Mask) -> tuple[Mask, Integers]:
+    """Mark suspects that a handler attached several times has written again, and find the files of such handlers.
 
-    If one of them is ``doubtful`` or differs in what its lines before tell, all with its digest are to be looked at.
+    In such a file each record stands equally often, or some times as often, next to each other. One record alone is no
+    proof: parallel calls that are cut off at one cap leave the same line. A line that knows another task, or another
+    end, than the one before it is not the same.
+    """
+    column = table.column("file")
+    files, begins, found = np.unique(column[rows], return_index=True, return_counts=True)
+    every = found == np.searchsorted(column, files, "right") - np.searchsorted(column, files, "left")
+    if not every.any():
+        return np.zeros(len(rows), np.bool_), np.empty(0, np.int64)
+    differs = np.zeros(len(rows), np.bool_)
+    differs[1:] = (digests[1:] != digests[:-1]).any(axis=1)
+    differs[begins] = False
+    starts = differs | ~known
+    for name in ("task_id", "max_tokens", "truncated"):
+        said = table.column(name)[rows]
+        starts[1:] |= (said[1:] != said[:-1]) & (said[1:] != UNKNOWN)
+    starts[begins] = True
+    runs = np.flatnonzero(starts)
+    lengths = np.diff(runs, append=len(rows))
+    times = np.gcd.reduceat(lengths, np.searchsorted(runs, begins))
+    times[~(every & np.logical_or.reduceat(differs, begins))] = 1
+    at = np.arange(len(rows)) - np.repeat(runs, lengths)
+    again: Mask = at % np.repeat(times, found) != 0
+    return again, files[times > 1].astype(np.int64)
+
+
+def _whole_copies(
+    table: SamplesBuilder, rows: Integers, digests: Digests, again: Mask, doubtful: Mask, has_id: Mask
+) -> tuple[Integers, Integers]:
+    """Those of the suspects that know nothing more than an earlier one with the same digest, and those to be looked at.
+
+    Those that were written ``again`` are passed over. The second line of a file that says the same is a copy of the
+    second one of another file, unless the lines have the id of their call. If one suspect is ``doubtful`` or differs in
+    what its lines before tell, all with its digest are to be looked at.
     """
     order = np.lexsort((digests[:, 1], digests[:, 0]))  # those alike stay in the order of their rows
+    order = order[~again[order]] if again.any() else order
+    if not len(order):
+        return order, order
     is_first = np.ones(len(order), np.bool_)
     is_first[1:] = (digests[order[1:]] != digests[order[:-1]]).any(axis=1)
     begins = np.flatnonzero(is_first)
@@ -210,50 +265,108 @@ def _whole_copies(table: SamplesBuilder, rows: Integers, digests: Digests, doubt
     for name in ("task_id", "max_tokens", "truncated"):
         column = table.column(name)
         is_doubtful |= column[rows[order]] != column[rows[leaders]]
-    if not len(order):
-        return order, order
     is_doubtful = np.logical_or.reduceat(is_doubtful, begins)[group]
-    return np.sort(order[~is_first & ~is_doubtful]), np.sort(order[is_doubtful])
+    nth = _nth_of_file(table.column("file")[rows[order]], is_first)
+    nth[has_id[order]] = 0
+    place = group * (int(np.max(nth)) + 1) + nth
+    is_copy = np.zeros(len(order), np.bool_)
+    is_copy[1:] = place[1:] <= np.maximum.accumulate(place)[:-1]  # a file before had as many
+    return np.sort(order[is_copy & ~is_doubtful]), np.sort(order[is_doubtful])
+
+
+def _nth_of_file(files: Integers, is_first: Mask) -> Integers:
+    """Count, from 0, the rows of one group and one file before each row. Groups begin where ``is_first``."""
+    is_new = is_first.copy()
+    is_new[1:] |= files[1:] != files[:-1]
+    begins = np.flatnonzero(is_new)
+    nth: Integers = np.arange(len(files)) - begins[np.cumsum(is_new) - 1]
+    return nth
+
+
+@dataclass(slots=True)
+class _Calls:
+    """The calls that one line tells of, in however many files."""
+
+    rows: dict[str | None, list[int]] = field(default_factory=dict)
+    """By task."""
+    _file: int = UNKNOWN
+    _told: dict[str | None, int] = field(default_factory=dict)
+    """By task: how many of them the file has told of."""
+
+    def told_by(self, file: int, task: str | None, *, again: bool) -> int | None:
+        """Find the row of a call that a line of ``file`` tells of, for the same task as far as the files know it.
+
+        Lines of a file that name their task come first: those that name none may tell of any. Unless it may do so
+        ``again``, a file tells of each call once.
+        """
+        if file != self._file:
+            self._file, self._told = file, {}
+        for each in (task, None) if task is not None else (None, *(each for each in self.rows if each is not None)):
+            told, rows = self._told.get(each, 0), self.rows.get(each, ())
+            if told == len(rows):
+                continue
+            row = rows[told]
+            if each != task and task is not None:
+                del self.rows[each][told]
+                self.add(row, task, again=again)
+            elif not again:
+                self._told[each] = told + 1
+            return row
+        return None
+
+    def add(self, row: int, task: str | None, *, again: bool) -> None:
+        """Add a call of which the file has told."""
+        rows = self.rows.setdefault(task, [])
+        told = len(rows) if again else self._told.get(task, 0)
+        rows.insert(told, row)
+        if not again:
+            self._told[task] = told + 1
 
 
 class _Looking:
-    """Decides on rows one by one, in their order."""
+    """Decides on rows one by one, file by file."""
 
     def __init__(self, table: SamplesBuilder, recorded: RecordedCalls) -> None:
         """What copies know is added to the rows of ``table`` that stay."""
         self.left_out: list[int] = []
         self._table = table
+        self._files = table.column("file")
         self._recorded = recorded
+        self._calls: dict[_Digest, _Calls] = {}
 
-    def look_at(self, row: int, digest: _Digest | None, own: bool, id: str | None) -> None:
+    def look_at(self, row: int, digest: _Digest | None, has_id: bool, own: bool, id: str | None) -> None:
         """Keep ``row``, unless the same line was read before, for the same task as far as the files tell.
 
         Calls that are cut off at the same cap in the same second leave the same line, but belong to different tasks. A
-        copy without the lines around it does not know its task.
+        copy without the lines around it does not know its task. A line that has an id, or that a test recorded, is one
+        call wherever it stands, and in one file too.
         """
-        table = self._table
-        rows: dict[str | None, int] = {}
+        sample = self._table.sample(row)
+        task, file = sample.task_id, int(self._files[row])
+        calls, again = _Calls(), has_id
         if digest is not None:
-            rows = self._recorded.copies.setdefault(digest, rows)
-        sample = table.sample(row)
-        task = sample.task_id
-        recorded = None if rows else self._recorded_row(replace(sample, id=id), own)
+            of_tests = self._recorded.copies.get(digest, {})
+            again = again or bool(of_tests)
+            calls = self._calls.setdefault(digest, _Calls({task: [each] for task, each in of_tests.items()}))
+        known = calls.told_by(file, task, again=again)
+        if known is not None:
+            self._leave_out(row, known, sample)
+            return
+        recorded = None if again and calls.rows else self._recorded_row(replace(sample, id=id), own)
+        calls.add(row if recorded is None else recorded, task, again=again)
         if recorded is not None:
-            rows[task] = recorded
-            table.fill(recorded, sample)
+            self._table.fill(recorded, sample)
             self.left_out.append(row)
-            return
-        if not rows or (task is not None and rows.keys().isdisjoint((task, None))):
-            rows[task] = row
-            return
+
+    def _leave_out(self, row: int, known: int, sample: Sample) -> None:
+        """Leave out ``row``, a copy of the one that is ``known``, and add to that what only the copy says."""
         self.left_out.append(row)
-        if task is not None:
-            kept = rows[task] = rows.pop(task if task in rows else None)
-            table.write("task_id", [kept], [task])
+        if sample.task_id is not None:
+            self._table.write("task_id", [known], [sample.task_id])
             if sample.max_tokens is not None:
-                table.write("max_tokens", [kept], [sample.max_tokens])
+                self._table.write("max_tokens", [known], [sample.max_tokens])
         if sample.truncated:
-            table.write("truncated", [rows[task] if task in rows else next(iter(rows.values()))], [True])
+            self._table.write("truncated", [known], [True])
 
     def _recorded_row(self, sample: Sample, own: bool) -> int | None:
         """The row of the recorded call that ``sample``, from a file, tells of once more.

@@ -5,26 +5,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby, pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pytest_token_telemetry.samples import SamplesBuilder
-from pytest_token_telemetry.sources.extract import READ_ONLY, Extract, FileRead, Part, Task, ending
-from pytest_token_telemetry.sources.rows import PLACES_KEPT, Complaint, Identities
-from pytest_token_telemetry.sources.source import claimed
+from pytest_token_telemetry.sources.compressed import is_compressed
+from pytest_token_telemetry.sources.extract import READ_ONLY, Extract, FileRead, Listed, Part, Task, ending
+from pytest_token_telemetry.sources.rows import MOST_BEGUN, PLACES_KEPT, Complaint, Identities
+from pytest_token_telemetry.sources.source import claimed, head_of
 from pytest_token_telemetry.sources.tagged.simple_search import is_wide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-
-class Sized(NamedTuple):
-    """A file to read."""
-
-    path: str
-    size: int
-    """Bytes; 0 if it is no regular file any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,60 +41,39 @@ ELSEWHERE = TaskSizes(128 << 20, 5000, 128 << 20)
 """For other engines, of which some take 5 ms for a task."""
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A task, and how much it is."""
-
-    task: Task
-    size: int
-    """Bytes."""
-
-    @property
-    def divided(self) -> str | None:
-        """The file that was divided, if this is a part of it."""
-        return None if self.task.part is None else self.task.paths[0]
-
-    @property
-    def files(self) -> int:
-        """How many files it has, each part of a file being counted with the first."""
-        return 0 if self.task.part is not None and self.task.part.begin else len(self.task.paths)
-
-
-def plan(files: Iterable[Sized], bounds: TaskSizes, like: Task) -> Iterator[Planned]:
+def plan(files: Iterable[Listed], bounds: TaskSizes, like: Task) -> Iterator[Task]:
     """The work of reading ``files``, in their order, by tasks that are ``like`` this one but for what they read."""
-    batch: list[Sized] = []
+    batch: list[Listed] = []
     total = 0
     for file in files:
-        parts = _parts(file, bounds) if file.size > bounds.part else ()
-        if batch and (parts or total + file.size > bounds.size or len(batch) == bounds.files):
-            yield _together(batch, like)
+        size = file.size
+        parts = _parts(file, bounds) if size > bounds.part else ()
+        if batch and (parts or total + size > bounds.size or len(batch) == bounds.files):
+            yield replace(like, files=tuple(batch))
             batch, total = [], 0
         for part in parts:
-            yield Planned(replace(like, paths=(file.path,), part=part), part.end - part.begin)
+            yield replace(like, files=(file,), part=part)
         if not parts:
             batch.append(file)
-            total += file.size
+            total += size
     if batch:
-        yield _together(batch, like)
+        yield replace(like, files=tuple(batch))
 
 
-def in_whole_files(done: Iterable[tuple[Planned, Extract]]) -> Iterator[Extract]:
+def in_whole_files(done: Iterable[tuple[Task, Extract]]) -> Iterator[Extract]:
     """The extracts of ``done``, in the order of the files, with one for all parts of a file."""
     for divided, of_task in groupby(done, key=lambda each: each[0].divided):
         extracts = [extract for _, extract in of_task]
         yield from extracts if divided is None else [_whole(extracts)]
 
 
-def _together(batch: Sequence[Sized], like: Task) -> Planned:
-    return Planned(replace(like, paths=tuple(each.path for each in batch)), sum(each.size for each in batch))
-
-
-def _parts(file: Sized, bounds: TaskSizes) -> tuple[Part, ...]:
-    """The parts of a large file; none if it has to be read whole."""
+def _parts(file: Listed, bounds: TaskSizes) -> tuple[Part, ...]:
+    """The parts of a large file; none if it has to be read whole, as one that is compressed."""
     try:
         descriptor = os.open(file.path, READ_ONLY)
         try:
-            if is_wide(os.read(descriptor, 4)) or claimed(file.path, descriptor) is not None:
+            head = head_of(descriptor)
+            if is_wide(head) or is_compressed(head) or claimed(file.path, head) is not None:
                 return ()
             ends = [0, *_line_ends(descriptor, bounds, file.size), file.size]
             spans = pairwise(ends) if len(ends) > 2 else ()
@@ -137,6 +109,7 @@ def _whole(parts: Sequence[Extract]) -> Extract:
         samples=SamplesBuilder(samples).build(),
         identities=Identities.joined([part.identities for part in parts]),
         complaints=_added_up(parts, before),
+        mentions={0: sum(part.mentions.get(0, 0) for part in parts)} if any(part.mentions for part in parts) else {},
     )
 
 
@@ -145,7 +118,8 @@ def _added_up(parts: Sequence[Extract], before: Sequence[int]) -> tuple[Complain
     found: dict[str, Complaint] = {}
     for part, lines in zip(parts, before, strict=True):
         for each in part.complaints:
-            kept = found.get(each.reason, replace(each, count=0, lines=()))
+            kept = found.get(each.reason, replace(each, count=0, lines=(), begun=()))
             places = (*kept.lines, *(line + lines for line in each.lines))[:PLACES_KEPT]
-            found[each.reason] = replace(kept, count=kept.count + each.count, lines=places)
+            begun = (*kept.begun, *((line + lines, said) for line, said in each.begun))[:MOST_BEGUN]
+            found[each.reason] = replace(kept, count=kept.count + each.count, lines=places, begun=begun)
     return tuple(complaint for _, complaint in sorted(found.items()))

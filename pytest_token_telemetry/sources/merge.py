@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, compress, takewhile
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn, Samples, SamplesBuilder, blocks, narrowest
-from pytest_token_telemetry.sources import own_format
 from pytest_token_telemetry.sources.copies import RecordedCalls, copies_left_out, find_suspects
+from pytest_token_telemetry.sources.cut_off import CutOff, copies_of_whole
 from pytest_token_telemetry.sources.recorded import Span
+from pytest_token_telemetry.sources.tagged import own_parsing
 from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 
@@ -20,16 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_token_telemetry.samples import Integers, Mask
-    from pytest_token_telemetry.sources.extract import Extract, FileRead
+    from pytest_token_telemetry.sources.extract import Extract
     from pytest_token_telemetry.sources.recorded import Phase, Recorded
-    from pytest_token_telemetry.sources.rows import Identities
+    from pytest_token_telemetry.sources.rows import Complaint, Identities
 
 PLACES_SHOWN = 3
 """How many places of each kind of unusable line are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """A file that was read, or a test that recorded."""
 
     path: str
@@ -90,6 +90,8 @@ class Reading:
     """What tests recorded, if that was asked for."""
     duplicates: int = 0
     """Copies of a sample that were left out."""
+    doubled: tuple[str, ...] = ()
+    """Files in which every record stands several times in a row, as where a handler is attached twice."""
     unusable: dict[str, UnusableLines] = field(default_factory=dict)
     """By reason."""
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -98,12 +100,21 @@ class Reading:
     """Links out of a directory, not followed."""
     special: tuple[str, ...] = ()
     """Pipes, sockets and devices, not opened."""
+    mentions: int = 0
+    """Tags in files that no record follows."""
+    nothing_known: int = 0
+    """Files that were read and have no sample, no unusable line and no tag."""
+    look_like: dict[str, int] = field(default_factory=dict)
+    """What these look like, where there are no others: see `look_like`."""
+    near_misses: dict[str, int] = field(default_factory=dict)
+    """Where no file matches: what files are there, by the ending of their names, with how many these are."""
     scanned: Scanned | None = field(default=None, compare=False)
     """What the reading took."""
 
     def count(self, kind: Literal["file", "test"]) -> int:
         """How many files were read, or how many tests recorded."""
-        return sum(file.kind == kind and (kind == "file" or file.samples > 0) for file in self.files)
+        tests = list(takewhile(lambda file: file.kind == "test", self.files))
+        return len(self.files) - len(tests) if kind == "file" else sum(test.samples > 0 for test in tests)
 
 
 def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Recorded | None) -> Reading:
@@ -112,7 +123,7 @@ def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Reco
     If nobody else holds the extracts, there is never much more of them at a time than all their samples once.
     """
     tests = _Tests(recorded)
-    files = _Files(len(tests.names), tests.unusable, tests.unreadable)
+    files = _Files(len(tests.names), tests.unreadable)
     begin = 0
     for extract in extracts:
         files.add(extract, origins[begin : begin + len(extract.files)])
@@ -120,16 +131,21 @@ def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Reco
     suspects = find_suspects(files.parts, tests.calls)
     table = SamplesBuilder(chain([tests.columns.build()], files.samples()))
     left_out = copies_left_out(table, suspects, tests.calls)
-    samples = table.build(_all_but(left_out, len(table)))
+    cut_off = copies_of_whole(table, len(tests.calls.calls), left_out.again, files.cut_off)
+    unusable = files.unusable(tests.unusable, cut_off)
+    samples = table.build(_all_but(left_out.rows, len(table)))
     names, kinds = [*tests.names, *files.names], ["test"] * len(tests.names) + ["file"] * len(files.names)
     counts = _counts(samples, len(names))
     return Reading(
         samples=samples,
         files=tuple(File(*each) for each in zip(names, counts, kinds, strict=True)),  # type: ignore[arg-type] # two kinds
         recorded=recorded,
-        duplicates=tests.repeated + len(left_out),
-        unusable=dict(sorted(files.unusable.items())),
+        duplicates=tests.repeated + len(left_out.rows) + sum(cut_off),
+        doubled=tuple(names[file] for file in left_out.doubled.tolist()),
+        unusable=dict(sorted(unusable.items())),
         unreadable=files.unreadable,
+        mentions=files.mentions,
+        nothing_known=files.nothing_known,
     )
 
 
@@ -175,8 +191,9 @@ class _Tests:
 
     def _take(self, line: str, phase: Phase, number: int, lines: Counter[str]) -> None:
         """Take one recorded call."""
-        for fragment in self._scanner.fragments_of_line(f"{line}\n".encode(), 1):
-            match own_format.parse(fragment):
+        text = f"{line}\n".encode()
+        for fragment in self._scanner.fragments_within(text, 0, len(text), 1):
+            match own_parsing.parse(fragment):
                 case Read(sample, identity):
                     lines[phase.test] += 1
                     row = self.columns.add(sample, number, lines[phase.test])
@@ -191,40 +208,61 @@ class _Tests:
 class _Files:
     """What files hold."""
 
-    def __init__(self, first: int, unusable: dict[str, UnusableLines], unreadable: dict[str, str]) -> None:
+    def __init__(self, first: int, unreadable: dict[str, str]) -> None:
         """Files are numbered from ``first`` on."""
         self.names: list[str] = []
         self.parts: list[tuple[Samples, Identities]] = []
-        self.unusable = unusable
+        self.complaints: list[tuple[str, Complaint, list[CutOff]]] = []
+        """Each with its file as shown, and its records that are cut off."""
         self.unreadable = unreadable
+        self.mentions = self.nothing_known = 0
         self._first = first
 
     def add(self, extract: Extract, origins: Sequence[Origin]) -> None:
         """Add some files, with their ``origins``."""
-        numbers = [self._number(*each) for each in zip(extract.files, origins, strict=True)]
+        shown, begin = [origin.shown for origin in origins], self._first + len(self.names)
+        for file, path in zip(extract.files, shown, strict=True):
+            if file.error is not None:
+                self.unreadable[path] = file.error
+        opened = np.array([file.opened for file in extract.files], np.bool_)
+        numbers = np.where(opened, begin + np.cumsum(opened) - 1, UNKNOWN)
+        self.names += compress(shown, opened)
         for complaint in extract.complaints:
-            places = [f"{origins[complaint.file].shown}:{line}" for line in complaint.lines]
-            self.unusable.setdefault(complaint.reason, UnusableLines()).add(complaint.count, places)
+            cut_off = [CutOff(int(numbers[complaint.file]), begun) for _, begun in complaint.begun]
+            self.complaints.append((shown[complaint.file], complaint, cut_off))
         files = extract.samples.file
+        known = np.bincount(files, minlength=len(extract.files)) > 0
+        known[[complaint.file for complaint in extract.complaints]] = True
+        known[[*extract.mentions]] = True
+        self.nothing_known += sum(extract.files[at].opened for at in np.flatnonzero(~known).tolist())
+        self.mentions += sum(extract.mentions.values())
         runs = {run: code for code, run in enumerate(dict.fromkeys(each.run for each in origins))}
         samples = replace(
             extract.samples,
-            file=narrowest(np.array(numbers, np.int64)[files]),
+            file=narrowest(numbers[files]),
             run=NameColumn(narrowest(np.array([runs[each.run] for each in origins], np.int64)[files]), tuple(runs)),
         )
         self.parts.append((samples, extract.identities))
+
+    @property
+    def cut_off(self) -> list[CutOff]:
+        """The records that are cut off, in their order."""
+        return [each for *_, cut_off in self.complaints for each in cut_off]
+
+    def unusable(self, found: dict[str, UnusableLines], copies: Sequence[bool]) -> dict[str, UnusableLines]:
+        """Add to those ``found`` all complaints, but not the cut-off records that are ``copies``, in their order."""
+        is_copy = iter(copies)
+        for shown, complaint, _ in self.complaints:
+            begun = [(line, next(is_copy)) for line, _ in complaint.begun]
+            copied = {line for line, copy in begun if copy}
+            count = complaint.count - sum(copy for _, copy in begun)
+            lines = sorted({*complaint.lines, *(line for line, _ in begun)} - copied) if copied else complaint.lines
+            if count:
+                found.setdefault(complaint.reason, UnusableLines()).add(count, (f"{shown}:{line}" for line in lines))
+        return found
 
     def samples(self) -> Iterator[Samples]:
         """Give the samples of each part, and forget the part."""
         self.parts.reverse()
         while self.parts:
             yield self.parts.pop()[0]
-
-    def _number(self, file: FileRead, origin: Origin) -> int:
-        """The file's number; `UNKNOWN` if it could not be opened."""
-        if file.error is not None:
-            self.unreadable[origin.shown] = file.error
-        if not file.opened:
-            return UNKNOWN
-        self.names.append(origin.shown)
-        return self._first + len(self.names) - 1

@@ -1,6 +1,6 @@
-"""Our own lines: one JSON object a call, ``token-telemetry/1``. How they are written, and how they are read.
+"""Our own lines: one JSON object a call, ``token-telemetry/1``, and how they are written.
 
-A call is checked where it is written, so that no line is unusable later. Lines of others are read more leniently.
+A call is checked where it is written, so that no line is unusable later.
 """
 
 from __future__ import annotations
@@ -11,28 +11,22 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_token_telemetry.sample import (
     FIELDS,
     LONGEST_TEXT,
     MOST_FEATURES,
     MOST_TOKENS,
-    Sample,
     finish_reason,
-    is_truncated,
 )
-from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_token_telemetry.sample import Field, Kind
-    from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
 SCHEMA = "token-telemetry/1"
-
-TAG = json.dumps(SCHEMA).encode()
 
 HEAD = f'{{"schema":"{SCHEMA}"'
 """How every line begins."""
@@ -72,16 +66,11 @@ def line(*, predicted_output_tokens: object, output_tokens: object, **fields: ob
         else:
             record[name] = plain
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-    for tag, escaped in _ESCAPES:
-        text = f"{HEAD}{text[len(HEAD) :].replace(tag, escaped)}"
+    text = text.replace("[T", "\\u005bT")  # no text of ours is taken for a tag
     encoded = text.encode("utf-8", "replace")
     if len(encoded) > LONGEST_LINE:
         raise ValueError(f"the call takes more than {LONGEST_LINE} bytes (record fewer or shorter features)")
     return encoded.decode()
-
-
-_ESCAPES = (("[T", "\\u005bT"), (f'"{SCHEMA}"', json.dumps(SCHEMA).replace("/", "\\/")))
-"""What a reader would take for the tag of a record, within a text of ours, and how JSON can write it otherwise."""
 
 
 def completed(line: str, fields: Mapping[str, object]) -> str:
@@ -132,8 +121,8 @@ def _checked_count(field: Field, value: object) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{field.name}: {value!r} is not a whole number")
-    if not field.least <= value <= MOST_TOKENS:
-        raise ValueError(f"{field.name}: {value} is not between {field.least} and {MOST_TOKENS}")
+    if not 0 <= value <= MOST_TOKENS:
+        raise ValueError(f"{field.name}: {value} is not between 0 and {MOST_TOKENS}")
     return value
 
 
@@ -191,121 +180,3 @@ _CHECKS: dict[Kind, Callable[[Field, object], object]] = {
     "time": _checked_time,
     "features": _checked_features,
 }
-
-
-def parse(fragment: Fragment) -> Read | Unusable | None:
-    """What ``fragment`` says; ``None`` if it only mentions the schema's name."""
-    before, after = fragment.before.decode("utf-8", "replace"), fragment.after.decode("utf-8", "replace")
-    starts = [at for at in (before.rfind("{"), before.find("{")) if at >= 0]
-    if not starts:
-        return None
-    text = f"{before}{TAG.decode()}{after}"
-    for start in dict.fromkeys(starts):
-        try:
-            record, _ = _DECODER.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict) and record.get("schema") == SCHEMA:
-            try:
-                return _read(record)
-            except RecordError as error:
-                return Unusable(str(error))
-    return Unusable("the JSON line is malformed or cut off")
-
-
-_DECODER = json.JSONDecoder()
-
-
-def _read(record: dict[str, Any]) -> Read:
-    said: dict[str, Any] = {name: _READERS[field.kind](field, record.get(name)) for name, field in _READ.items()}
-    reason, raw = FIELDS["finish_reason"], FIELDS["finish_reason_raw"]
-    word = _read_text(raw, record.get(raw.name)) or _read_text(reason, record.get(reason.name))
-    said["finish_reason_raw"], said["finish_reason"] = word, None if word is None else finish_reason(word)
-    facts = (said[name] for name in ("truncated", "finish_reason", "output_tokens", "max_tokens"))
-    sample = Sample(**{**said, "truncated": is_truncated(*facts)})
-    return Read(sample, _identity(record, sample))
-
-
-def _identity(record: dict[str, Any], sample: Sample) -> str | None:
-    """The call's own id with its counts, or else the whole line if it has a time: the same in every copy.
-
-    Servers that stand in for a provider may give every call the same id: other counts are another call.
-    """
-    if isinstance(record.get("id"), str):
-        return f"id {sample.predicted_output_tokens} {sample.output_tokens} {record['id']}"
-    return json.dumps(record, sort_keys=True) if isinstance(record.get("time"), str) else None
-
-
-def _read_count(field: Field, value: object) -> int | None:
-    """The count; 0 and less says of one that is not needed that it is unknown."""
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 12:
-        value = int(value)
-    if value is None:
-        if field.needed:
-            raise RecordError(f"{field.name} is missing")
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise RecordError(f"{field.name} is not a whole number")
-    if abs(value) > MOST_TOKENS:
-        raise RecordError(f"{field.name} is too large")
-    if not field.needed:
-        return value if value > 0 else None
-    if value < field.least:
-        raise RecordError(f"{field.name} is negative")
-    return value
-
-
-def _read_flag(field: Field, value: object) -> object:
-    if value is not None and not isinstance(value, bool):
-        raise RecordError(f"{field.name} is not true, false or null")
-    return field.unknown if value is None else value
-
-
-def _read_text(field: Field, value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise RecordError(f"{field.name} is not a text")
-    return _writable(value) if value else None
-
-
-def _read_word(field: Field, value: object) -> str | None:
-    word = _read_text(field, value)
-    return word if word in field.words else None
-
-
-def _read_own_text(_: Field, value: object) -> str | None:
-    return _writable(value) if isinstance(value, str) and value else None
-
-
-def _read_time(_: Field, value: object) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
-    except (ValueError, OverflowError):
-        return None
-
-
-def _read_features(_: Field, value: object) -> dict[str, str]:
-    """The features that are plain values, as texts."""
-    if not isinstance(value, dict):
-        return {}
-    plain = [(name, each) for name, each in value.items() if isinstance(each, (str, int, float, bool))]
-    return {_writable(name): _writable(str(each)) for name, each in plain[:MOST_FEATURES]}
-
-
-def _writable(text: str) -> str:
-    """``text`` at its longest, in UTF-8: JSON can also write half a character."""
-    text = text[:LONGEST_TEXT]
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-_READERS: dict[Kind, Callable[[Field, object], Any]] = {
-    "count": _read_count,
-    "flag": _read_flag,
-    "name": _read_text,
-    "text": _read_own_text,
-    "word": _read_word,
-    "time": _read_time,
-    "features": _read_features,
-}
-_READ = {name: field for name, field in WRITTEN.items() if field.kind in _READERS}
-"""The fields that are read each by itself. The reason may stand in either of two."""

@@ -10,14 +10,13 @@ import os
 import time
 from collections import deque
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pytest_token_telemetry.sources.dividing import ELSEWHERE, HERE, Planned, TaskSizes, in_whole_files, plan
-from pytest_token_telemetry.sources.extract import Extract, Task, extract
+from pytest_token_telemetry.sources.dividing import ELSEWHERE, HERE, TaskSizes, in_whole_files, plan
+from pytest_token_telemetry.sources.extract import Extract, Listed, Task, extract
 from pytest_token_telemetry.sources.process_pool import ProcessDiedError, Processes
 from pytest_token_telemetry.sources.tagged.tagged_source import Sizes
 from pytest_token_telemetry.text import inert, plural, raised
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from pytest_token_telemetry.sources.dividing import Sized
-
-    Done = tuple[Planned, Extract]
+    Done = tuple[Task, Extract]
 
 _CALL = 1.0
 """Seconds after which to look whether Ctrl-C was pressed, on systems that do not interrupt a wait."""
@@ -61,14 +58,14 @@ class Progress:
 class Worth:
     """What decides how many processes are started, in seconds."""
 
-    process: float = 0.7
-    """Work that is worth starting a process for: one takes about 0.2 s to start, while this one reads on."""
+    process: float = 0.5
+    """Work that is worth starting a process for: one takes about 0.2 s to start, while this one goes on."""
     look: float = 0.1
     """To read in this process before the work ahead is estimated from it."""
     byte: float = 4e-10
-    """At least; so two processes are worth it for 1.7 GB, whatever they hold."""
+    """At least; so two processes are worth it for 1.2 GB, whatever they hold."""
     file: float = 2e-5
-    """At least; so two processes are worth it for 35,000 files."""
+    """At least; so two processes are worth it for 25,000 files."""
 
     def processes(self, seconds: float, most: int) -> int:
         """How many processes so much work is worth."""
@@ -101,53 +98,84 @@ class Scan:
     processors: int = field(default_factory=_processors)
     start: Callable[[int], Executor] = Processes
     """Gives an executor of so many processes of this machine."""
+    _started: Executor | None = field(default=None, init=False)
+    _is_decided: bool = field(default=False, init=False)
 
-    def read(self, files: Sequence[Sized], *, keep_ids: bool = False) -> list[Extract]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """End the processes that were started: after an error without waiting for their work."""
+        if self._started is not None:
+            self._started.shutdown(cancel_futures=kind is not None)
+            self._started = None
+
+    def expect(self, files: int, size: int = 0) -> Executor | None:
+        """Start as many processes as so many ``files``, of ``size`` bytes, are worth: they are soon to be read.
+
+        Raises:
+            ScanError: as many were asked for, and none can be started.
+        """
+        if self.executor is None and not self._is_decided:
+            self._start(self.jobs or self._worth(max(files * self.worth.file, size * self.worth.byte)))
+        return self._started
+
+    def read(self, files: Iterable[Listed], *, keep_ids: bool = False) -> list[Extract]:
         """The extracts of ``files``, in this order. ``keep_ids`` keeps the calls' own ids.
+
+        Where other processes were started already, they read the first files while others are still asked for.
 
         Raises:
             ScanError: what read some of them died, or the executor does not work.
         """
         like = Task((), keep_ids=keep_ids, sizes=self.sizes)
         if self.executor is None:
-            work = deque(plan(files, self.bounds or HERE, like))
-            return list(in_whole_files(self._on_this_machine(work, len(files))))
+            return list(in_whole_files(self._on_this_machine(plan(files, self.bounds or HERE, like))))
         with self.executor() as executor:
-            tasks = _Tasks(executor, plan(files, self.bounds or ELSEWHERE, like), self.waiting, self.progress)
+            elsewhere = (Listed(each.path, each.size) for each in files)  # whose numbers and clocks may be others
+            tasks = _Tasks(executor, plan(elsewhere, self.bounds or ELSEWHERE, like), self.waiting, self.progress)
             return list(in_whole_files(tasks.done()))
 
-    def _on_this_machine(self, work: deque[Planned], files: int) -> list[Done]:
-        """Do the ``work``, on so many ``files``, in other processes too if they were asked for or it will take long."""
+    def _on_this_machine(self, planned: Iterator[Task]) -> list[Done]:
+        """Do what is ``planned``, in other processes too if they were asked for or it will take long."""
+        if self._started is not None:
+            return self._with(self._started, planned)
         done: list[Done] = []
-        jobs = self.jobs or self._worth(max(files * self.worth.file, _size(work) * self.worth.byte))
-        if self.jobs is None and jobs == 1:
+        work = deque(planned)
+        processes = self.expect(sum(each.new_files for each in work), _size(work))
+        if not self._is_decided:
             began = time.perf_counter()
             while work and time.perf_counter() - began < self.worth.look:
                 done.append(self._one_here(work.popleft()))
-            rate = (time.perf_counter() - began) / max(sum(planned.size for planned, _ in done), 1)
-            jobs = min(self._worth(_size(work) * rate), len(work))
-        processes = self._started(jobs - 1) if jobs > 1 else None
-        if processes is None:
-            return done + [self._one_here(planned) for planned in work]
-        self.progress.processes = jobs
-        with _ended(processes):
-            return done + _Tasks(processes, work, 2 * (jobs - 1), self.progress).done(self._one_here)
+            rate = (time.perf_counter() - began) / max(sum(task.size for task, _ in done), 1)
+            processes = self._start(min(self._worth(_size(work) * rate), len(work)))
+        return done + ([self._one_here(one) for one in work] if processes is None else self._with(processes, work))
+
+    def _with(self, processes: Executor, work: Iterable[Task]) -> list[Done]:
+        """Do the ``work`` in this process and others."""
+        return _Tasks(processes, work, 2 * (self.progress.processes - 1), self.progress).done(self._one_here)
 
     def _worth(self, seconds: float) -> int:
         return self.worth.processes(seconds, self.processors)
 
-    def _started(self, processes: int) -> Executor | None:
-        """So many processes; ``None`` if none can be started, and none was asked for: one is enough then."""
+    def _start(self, jobs: int) -> Executor | None:
+        """Have ``jobs`` processes, of which this is one: it is enough if none was asked for and none can be started."""
+        self._is_decided = jobs > 1 or self.jobs == 1
+        if jobs <= 1:
+            return None
         try:
-            return self.start(processes)
+            self._started = self.start(jobs - 1)
         except OSError as error:
             if self.jobs is None:
                 return None
             raise ScanError(f"no process can be started: {raised(error)}") from error
+        self.progress.processes = jobs
+        _submit(self._started, Task(()))  # the process that is started now imports what reads
+        return self._started
 
-    def _one_here(self, planned: Planned, between: Callable[[], None] | None = None) -> Done:
-        """Do ``planned`` in this process. ``between`` is called now and then."""
-        left = planned.size
+    def _one_here(self, task: Task, between: Callable[[], None] | None = None) -> Done:
+        """Do ``task`` in this process. ``between`` is called now and then."""
+        left = task.size
 
         def on_read(size: int) -> None:
             nonlocal left
@@ -156,24 +184,24 @@ class Scan:
             if between is not None:
                 between()
 
-        self.progress.files += planned.files
-        return planned, extract(planned.task, on_read)
+        self.progress.files += task.new_files
+        return task, extract(task, on_read)
 
 
 class _Tasks:
     """Tasks on their way to an executor and back."""
 
-    def __init__(self, executor: Executor, work: Iterable[Planned], most: int, progress: Progress) -> None:
+    def __init__(self, executor: Executor, work: Iterable[Task], most: int, progress: Progress) -> None:
         """The ``executor`` gets no more than ``most`` tasks at a time."""
         self._executor = executor
         self._left = enumerate(work)
         self._most = most
         self._progress = progress
         self._found: dict[int, Done] = {}
-        self._waiting: dict[Future[Extract], tuple[int, Planned]] = {}
+        self._waiting: dict[Future[Extract], tuple[int, Task]] = {}
         self._ended: SimpleQueue[Future[Extract]] = SimpleQueue()
 
-    def done(self, here: Callable[[Planned, Callable[[], None]], Done] | None = None) -> list[Done]:
+    def done(self, here: Callable[[Task, Callable[[], None]], Done] | None = None) -> list[Done]:
         """All tasks, in their order, when they are done.
 
         ``here`` does one in this process, if there is no executor free for it, and looks after the others meanwhile.
@@ -183,8 +211,8 @@ class _Tasks:
                 self._look_after()
                 mine = self._one_to_do() if here else None
                 if here and mine is not None:
-                    at, planned = mine
-                    self._found[at] = here(planned, self._look_after)
+                    at, task = mine
+                    self._found[at] = here(task, self._look_after)
                 elif self._waiting:
                     self._take(_next(self._ended))
                 else:
@@ -198,12 +226,12 @@ class _Tasks:
         """Take what has ended, and hand out as much as there may be, without waiting."""
         while not self._ended.empty():
             self._take(self._ended.get())
-        for at, planned in islice(self._left, self._most - len(self._waiting)):
-            future = _submit(self._executor, planned)
-            self._waiting[future] = at, planned
+        for at, task in islice(self._left, self._most - len(self._waiting)):
+            future = _submit(self._executor, task)
+            self._waiting[future] = at, task
             future.add_done_callback(self._ended.put)
 
-    def _one_to_do(self) -> tuple[int, Planned] | None:
+    def _one_to_do(self) -> tuple[int, Task] | None:
         """The next task that nobody does, handed out or not."""
         if (one := next(self._left, None)) is not None:
             return one
@@ -212,18 +240,18 @@ class _Tasks:
     def _take(self, future: Future[Extract]) -> None:
         if future not in self._waiting:  # it was taken back
             return
-        at, planned = self._waiting.pop(future)
-        self._found[at] = planned, _result(future, planned, [each for _, each in self._waiting.values()])
-        self._progress.count(planned.size, planned.files)
+        at, task = self._waiting.pop(future)
+        self._found[at] = task, _result(future, task, [each for _, each in self._waiting.values()])
+        self._progress.count(task.size, task.new_files)
 
 
-def _size(work: Iterable[Planned]) -> int:
+def _size(work: Iterable[Task]) -> int:
     return sum(each.size for each in work)
 
 
-def _submit(executor: Executor, planned: Planned) -> Future[Extract]:
+def _submit(executor: Executor, task: Task) -> Future[Extract]:
     try:
-        future = executor.submit(extract, planned.task)
+        future = executor.submit(extract, task)
     except Exception as error:  # whatever it raises
         raise ScanError(f"the executor takes no work: {inert(raised(error), 300)}") from error
     if not isinstance(future, Future):
@@ -239,33 +267,23 @@ def _next(ended: SimpleQueue[Future[Extract]]) -> Future[Extract]:
             continue
 
 
-def _result(future: Future[Extract], planned: Planned, others: Sequence[Planned]) -> Extract:
+def _result(future: Future[Extract], task: Task, others: Sequence[Task]) -> Extract:
     try:
         found = future.result()
     except ProcessDiedError as error:
-        raise ScanError(f"a process that read {_files([planned])} {inert(str(error), 400)}") from error
+        raise ScanError(f"a process that read {_files([task])} {inert(str(error), 400)}") from error
     except BrokenExecutor as error:  # which task it was, nobody can tell
-        raise ScanError(f"a worker died: it had a part of {_files([planned, *others])}") from error
+        raise ScanError(f"a worker died: it had a part of {_files([task, *others])}") from error
     except Exception as error:  # whatever the executor raises
         if type(error).__name__ == "KilledWorker":  # of Dask: it may not be installed
-            raise ScanError(f"the workers died that were to read {_files([planned])}") from error
-        raise ScanError(f"reading {_files([planned])} failed: {inert(raised(error), 300)}") from error
+            raise ScanError(f"the workers died that were to read {_files([task])}") from error
+        raise ScanError(f"reading {_files([task])} failed: {inert(raised(error), 300)}") from error
     if not isinstance(found, Extract):
         raise ScanError(f"the executor gives {type(found).__name__} where its work is done, not what the work returns")
     return found
 
 
-def _files(work: Sequence[Planned]) -> str:
-    paths = list(dict.fromkeys(path for planned in work for path in planned.task.paths))
+def _files(work: Sequence[Task]) -> str:
+    paths = list(dict.fromkeys(file.path for task in work for file in task.files))
     more = f" and {plural(len(paths) - 1, 'other file')}" if len(paths) > 1 else ""
     return f"{inert(paths[0], 200)}{more}"
-
-
-@contextmanager
-def _ended(processes: Executor) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        processes.shutdown(cancel_futures=True)
-        raise
-    processes.shutdown()

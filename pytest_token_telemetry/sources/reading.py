@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.sources.dividing import Sized
+from pytest_token_telemetry.sources.extract import Listed
+from pytest_token_telemetry.sources.look_like import looks_of
 from pytest_token_telemetry.sources.merge import File, Origin, Reading, Scanned, UnusableLines, merge
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.walk import walk
@@ -32,21 +33,20 @@ class Directory:
 
     def show(self, path: str) -> str:
         """``path``, relative to the directory, as users see it; ``.`` is the directory itself."""
-        joined = self.shown if path == "." else os.path.join(self.shown, path)  # noqa: PTH118
-        joined = joined.replace(os.sep, "/")
-        return joined if joined.isascii() else joined.encode("utf-8", "backslashreplace").decode()
+        return _printable((self.shown if path == "." else os.path.join(self.shown, path)).replace(os.sep, "/"))  # noqa: PTH118
 
     def origins(self, files: Mapping[str, str]) -> Iterator[Origin]:
         """Of ``files``, by their paths relative to the directory, each with the path to open.
 
         The run that a file belongs to is the first directory below this one, or else this one.
         """
+        above = os.path.join(self.shown, "").replace(os.sep, "/")  # noqa: PTH118
         runs: dict[str, str] = {}
         for path, real in files.items():
-            first = path.split("/", 1)[0] if "/" in path else "."
+            first = path[: path.find("/")] if "/" in path else "."
             if first not in runs:
                 runs[first] = self.show(first)
-            yield Origin(self.show(path), real, runs[first])
+            yield Origin(_printable(above + path), real, runs[first])
 
 
 def read_directories(
@@ -71,26 +71,43 @@ def read_directories(
     unreadable: dict[str, str] = {}
     outside: set[str] = set()
     special: set[str] = set()
-    for directory in directories:
-        below = walk(directory.path, patterns)
-        candidates += directory.origins(below.files)
-        unreadable |= {directory.show(path): reason for path, reason in below.unreadable.items()}
-        outside |= {directory.show(path) for path in below.outside}
-        special |= {directory.show(path) for path in below.special}
-    scan = scan or Scan()
-    began = time.perf_counter()
-    ordered, files = _each_once(sorted(candidates))
-    extracts = scan.read(files, keep_ids=recorded is not None)
-    seconds, progress = time.perf_counter() - began, scan.progress
+    with scan or Scan() as scan:
+        for directory in directories:
+            below = walk(directory.path, patterns, scan.expect)
+            candidates += directory.origins(below.files)
+            unreadable |= {directory.show(path): reason for path, reason in below.unreadable.items()}
+            outside |= {directory.show(path) for path in below.outside}
+            special |= {directory.show(path) for path in below.special}
+        began = time.perf_counter()
+        origins: list[Origin] = []
+        extracts = scan.read(_each_once(sorted(candidates), origins), keep_ids=recorded is not None)
+        seconds, progress = time.perf_counter() - began, scan.progress
     scanned = Scanned(progress.files, progress.size, seconds, progress.processes)
-    found = merge(_given_up(extracts), ordered, recorded)
+    found = merge(_given_up(extracts), origins, recorded)
     return replace(
         found,
         unreadable=dict(sorted((unreadable | found.unreadable).items())),
         outside=tuple(sorted(outside)),
         special=tuple(sorted(special)),
+        look_like=looks_of(each.real for each in origins) if found.nothing_known == found.count("file") > 0 else {},
+        near_misses={} if candidates else _near_misses(directories),
         scanned=scanned,
     )
+
+
+_ENDINGS = 3
+"""How many endings of names are kept."""
+
+
+def _near_misses(directories: Iterable[Directory]) -> dict[str, int]:
+    """The files below ``directories``, by the pattern of the names that end alike: the most frequent ones."""
+    names = (each.show(path).rpartition("/")[2] for each in directories for path in walk(each.path, ("*",)).files)
+    endings = Counter(f"*{ending}" if (ending := os.path.splitext(name)[1]) else name for name in names)  # noqa: PTH122
+    return dict(sorted(endings.items(), key=lambda item: (-item[1], item[0]))[:_ENDINGS])
+
+
+def _printable(path: str) -> str:
+    return path if path.isascii() else path.encode("utf-8", "backslashreplace").decode()
 
 
 def _given_up(extracts: list[Extract]) -> Iterator[Extract]:
@@ -100,25 +117,20 @@ def _given_up(extracts: list[Extract]) -> Iterator[Extract]:
         yield extracts.pop()
 
 
-def _each_once(candidates: Iterable[Origin]) -> tuple[list[Origin], list[Sized]]:
-    """Drop paths that lead to the same file as an earlier one, and look up the sizes of the others."""
+def _each_once(candidates: Iterable[Origin], origins: list[Origin]) -> Iterator[Listed]:
+    """Add to ``origins`` what leads to no file that an earlier one leads to, and give how each of these is now."""
     seen: set[object] = set()
-    origins, files = [], []
     for each in candidates:
-        if each.real in seen:
-            continue
-        seen.add(each.real)
-        size = 0
+        identity: object = each.real
         try:
-            status = os.stat(each.real, follow_symlinks=False)  # noqa: PTH116 - one string a file, not one object
+            status = os.lstat(each.real)
         except OSError:
-            pass  # reading it says why
+            file = Listed(each.real, 0)  # reading it says why
         else:
-            identity = (status.st_dev, status.st_ino)
-            if status.st_ino and identity in seen:  # some file systems number no files
-                continue
+            file = Listed.of(each.real, status)
+            if status.st_ino:  # some file systems number no files
+                identity = status.st_dev, status.st_ino
+        if identity not in seen:
             seen.add(identity)
-            size = status.st_size if stat.S_ISREG(status.st_mode) else 0
-        origins.append(each)
-        files.append(Sized(each.real, size))
-    return origins, files
+            origins.append(each)
+            yield file

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PLACES_KEPT = 3
 """How many lines of each kind of unusable line are kept, by file."""
 
+MOST_BEGUN = 1000
+"""Of how many lines of each kind, by file, it is kept what they say before they are cut off."""
+
 _AT_ONCE = 1 << 20
 """Bytes of identities that are hashed at once."""
 
@@ -37,6 +40,8 @@ class Complaint:
     count: int
     lines: tuple[int, ...]
     """The first `PLACES_KEPT`."""
+    begun: tuple[tuple[int, Sample], ...] = ()
+    """What the first `MOST_BEGUN` say that are cut off, each with its line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +100,7 @@ class Rows:
         self.file = -1
         """The index of the file that is read."""
         self._before = 0
-        self._blocks: list[tuple[Samples, Digests]] = []
+        self._blocks: list[_Block] = []
         self._single = SamplesBuilder()
         self._digests = _DigestColumn()
         self._timed = _DigestColumn()
@@ -104,6 +109,8 @@ class Rows:
         self._own: list[bool] = []
         self._ids: dict[int, str] = {}
         self._complaints: dict[tuple[int, str], _Lines] = defaultdict(_Lines)
+        self.mentions: Counter[int] = Counter()
+        """How many tags each file has that no record follows."""
 
     def begin_file(self, before: int = 0) -> None:
         """Go on with the next file. Its first lines, so many as ``before``, are read for what they tell of the rest."""
@@ -141,17 +148,39 @@ class Rows:
 
     def add_block(self, samples: Samples, digests: Digests) -> None:
         """Add the samples of many lines, which know their files and lines, each with the digest of its identity."""
-        self._blocks.append((samples, digests))
+        n = len(samples)
+        self._blocks.append(_Block(samples, digests, np.broadcast_to(True, n), False, {}, digests_of([])))
 
-    def complain(self, reason: str, line: int, *, file: int | None = None) -> None:
-        """Count a ``line`` that should be a sample and cannot be."""
+    def add_own_block(self, samples: Samples, digests: Digests, known: Mask, ids: Sequence[str | None]) -> None:
+        """Add the samples of many lines of our own format.
+
+        Args:
+            samples: they know their files and lines.
+            digests: that of the identity of each, of shape ``(samples, 2)``; 0 without one.
+            known: which have an identity.
+            ids: the call's own id of each.
+        """
+        kept = {row: id for row, id in enumerate(ids) if id is not None}
+        rows = list(kept)
+        counts = (samples.predicted_output_tokens[rows].tolist(), samples.output_tokens[rows].tolist())
+        calls = zip(*counts, kept.values(), samples.time[rows].tolist(), strict=True)
+        texts = [f"id {predicted} {output} {id} at {time}".encode() for predicted, output, id, time in calls]
+        self._blocks.append(_Block(samples, digests, known, True, kept, digests_of(texts)))
+
+    def complain(self, reason: str, line: int, *, file: int | None = None, begun: Sample | None = None) -> None:
+        """Count a ``line`` that should be a sample and cannot be, and keep what it has ``begun`` to say."""
         if line > self._before:
-            self._complaints[self.file if file is None else file, reason].add(line - self._before)
+            self._complaints[self.file if file is None else file, reason].add(line - self._before, begun)
+
+    def mention(self, line: int, *, file: int) -> None:
+        """Count a tag in a ``line`` that only talks about it."""
+        if line > self._before:
+            self.mentions[file] += 1
 
     def complaints(self) -> tuple[Complaint, ...]:
         """The complaints, in the order of their files."""
         return tuple(
-            Complaint(file, reason, each.count, tuple(each.first()))
+            Complaint(file, reason, each.count, tuple(each.first()), each.begun())
             for (file, reason), each in sorted(self._complaints.items(), key=lambda item: item[0])
         )
 
@@ -166,27 +195,37 @@ class Rows:
             keep_ids: whether to keep the calls' own ids.
         """
         single = self._single.build()
-        samples = SamplesBuilder([*(block for block, _ in self._blocks), single])
-        n, first = len(samples), len(samples) - len(single)
-        places = _column(n, first, self._places, 0)
-        known = _column(n, first, self._known, True)
-        own = _column(n, first, self._own, False)
-        id = np.zeros(n, np.uint64)
-        id[[first + row for row in self._ids]] = [_hash_of_id(text) for text in self._ids.values()]
-        digest = np.concatenate([*(digests for _, digests in self._blocks), self._digests.build()])
+        n = len(single)
+        last = _Block(
+            single, self._digests.build(), np.array(self._known, np.bool_), False, self._ids, self._timed.build()
+        )
+        parts = [*self._blocks, last]
+        begins = np.cumsum([0, *(len(part.samples) for part in parts)]).tolist()
+        samples = SamplesBuilder([part.samples for part in parts])
+        places = np.zeros(len(samples), np.int64)
+        places[len(samples) - n :] = self._places
+        known = np.concatenate([part.known for part in parts])
+        own = np.concatenate(
+            [*(np.full(len(part.samples), part.own) for part in self._blocks), np.array(self._own, np.bool_)]
+        )
+        ids = {begin + row: id for begin, part in zip(begins, parts, strict=False) for row, id in part.ids.items()}
+        id = np.zeros(len(samples), np.uint64)
+        id[list(ids)] = [_hash_of_id(text) for text in ids.values()]
+        digest = np.concatenate([part.digest for part in parts])
         digest[~known] = 0
+        timed = np.concatenate([part.timed for part in parts])
         order = np.lexsort((places, samples.column("line"), samples.column("file")))
         complete(samples, order, places[order])
-        new = np.empty(n, np.int64)
-        new[order] = np.arange(n)
-        at = new[[first + row for row in self._ids]]
+        new = np.empty(len(order), np.int64)
+        new[order] = np.arange(len(order))
+        at = new[list(ids)]
         identities = Identities(
             digest=digest[order],
             known=stored(known[order]),
             own=stored(own[order]),
             id=stored(id[order]),
-            timed=self._timed.build()[np.argsort(at)],
-            ids=dict(zip(at.tolist(), self._ids.values(), strict=True)) if keep_ids else {},
+            timed=timed[np.argsort(at)],
+            ids=dict(zip(at.tolist(), ids.values(), strict=True)) if keep_ids else {},
         )
         if not self._before:
             return samples.build(order), identities
@@ -212,15 +251,35 @@ class _Lines:
 
     count: int = 0
     _kept: list[int] = field(default_factory=list)
+    _begun: list[tuple[int, Sample]] = field(default_factory=list)
 
-    def add(self, line: int) -> None:
+    def add(self, line: int, begun: Sample | None) -> None:
         self.count += 1
+        if begun is not None:
+            self._begun.append((line, begun))
+            if len(self._begun) > 2 * MOST_BEGUN:
+                self._begun = list(self.begun())
         self._kept.append(line)
         if len(self._kept) > 100 * PLACES_KEPT:
             self._kept = self.first()
 
+    def begun(self) -> tuple[tuple[int, Sample], ...]:
+        return tuple(sorted(self._begun, key=lambda each: each[0])[:MOST_BEGUN])
+
     def first(self) -> list[int]:
         return sorted(self._kept)[:PLACES_KEPT]
+
+
+class _Block(NamedTuple):
+    """Samples that came together, with the fields of `Identities`."""
+
+    samples: Samples
+    digest: Digests
+    known: Mask
+    own: bool
+    """Whether all of them are of our own format."""
+    ids: dict[int, str]
+    timed: Digests
 
 
 class _DigestColumn:
@@ -246,13 +305,6 @@ class _DigestColumn:
     def _take(self) -> None:
         self._built.append(digests_of(self._texts))
         self._texts, self._size = [], 0
-
-
-def _column(n: int, first: int, values: Sequence[int], others: int) -> npt.NDArray[Any]:
-    """A column of ``n`` rows: the ``values`` from row ``first`` on, and ``others`` before."""
-    column = np.full(n, others)
-    column[first:] = values
-    return column
 
 
 def _hash_of_id(id: str) -> int:

@@ -37,14 +37,19 @@ SOURCES: list[Source] = []
 """In the order in which they are asked."""
 
 
-def claimed(path: str, descriptor: int) -> Source | None:
-    """The source that the file at ``path``, open as ``descriptor``, is for; ``None``: it is a log.
+def claimed(path: str, head: bytes) -> Source | None:
+    """The source that the file at ``path``, which begins with ``head``, is for; ``None``: it is a log."""
+    for source in SOURCES:
+        if source.claims(path, head):
+            return source
+    return None
+
+
+def head_of(descriptor: int) -> bytes:
+    """The first `HEAD` bytes of an open file.
 
     Raises:
-        OSError: its beginning cannot be read.
+        OSError: they cannot be read.
     """
-    if not SOURCES:
-        return None
     os.lseek(descriptor, 0, os.SEEK_SET)
-    head = os.read(descriptor, HEAD)
-    return next((source for source in SOURCES if source.claims(path, head)), None)
+    return os.read(descriptor, HEAD)

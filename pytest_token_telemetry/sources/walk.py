@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.option_types import matches
+from pytest_token_telemetry.option_types import matchers, matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 
@@ -27,20 +27,25 @@ class Found:
     """Pipes, sockets and devices that match: not opened."""
 
 
-def walk(root: Path, patterns: Iterable[str]) -> Found:
+def walk(root: Path, patterns: Iterable[str], tell: Callable[[int], object] | None = None) -> Found:
     """All that matches one of ``patterns`` below ``root``, in an order of no meaning.
 
     A pattern without a '/' is matched with the file's name, any other with its path below ``root``. Links to
-    directories are not followed: what they lead to is either below ``root`` anyway, or outside.
+    directories are not followed: what they lead to is either below ``root`` anyway, or outside. ``tell`` is called
+    now and then with the number of files so far.
     """
     patterns = tuple(patterns)
+    of_name, of_path = matchers(patterns)
     real_root = os.path.realpath(root)
     found = Found()
     seen: set[tuple[int, int]] = set()
     pending = [""]
     while pending:
+        if tell is not None:
+            tell(len(found.files))
         below = pending.pop()
         directory = os.path.join(real_root, below)  # noqa: PTH118 - one string a file, not one object
+        above = f"{below}/" if below else ""
         try:
             identity = os.stat(directory)  # noqa: PTH116
             if (identity.st_dev, identity.st_ino) in seen:
@@ -48,12 +53,12 @@ def walk(root: Path, patterns: Iterable[str]) -> Found:
             seen.add((identity.st_dev, identity.st_ino))
             with os.scandir(directory) as entries:
                 for entry in entries:
-                    path = f"{below}/{entry.name}" if below else entry.name
+                    path = above + entry.name
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(path)
                     elif entry.is_symlink():
                         _follow(entry.path, path, patterns, real_root, found)
-                    elif matches(path, patterns):
+                    elif of_name(entry.name) or of_path(path):
                         if entry.is_file(follow_symlinks=False):
                             found.files[path] = entry.path
                         else:

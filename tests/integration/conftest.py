@@ -88,6 +88,33 @@ def suite(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_suite="def test_one(): pass\ndef test_two(): pass\ndef test_samples(): pass\n")
 
 
+@pytest.fixture
+def project(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Write one test file, ``test_agent.py``, that begins with the ``HEAD`` of the module."""
+
+    def write_test(source: str) -> None:
+        pytester.makepyfile(test_agent=f"{request.module.HEAD}\n{source}")
+
+    return write_test
+
+
+def usage_error(result: Outcome) -> str:
+    """The one sentence of a session that ended with a usage error."""
+    assert result.exit == 4
+    assert result.report is None
+    assert "Traceback" not in result.text
+    assert "PASS" not in result.text
+    errors = [line for line in result.text.splitlines() if line.startswith("ERROR")]
+    assert len(errors) == 1
+    return errors[0].removeprefix("ERROR: ")
+
+
+def by_source(result: Outcome) -> dict[str, int]:
+    """How many samples came from each file or test."""
+    assert result.report is not None
+    return {source["path"]: source["samples"] for source in result.report["sources"]}
+
+
 def add_hole(path: Path, size: int) -> None:
     """Make the file at ``path`` that long, which takes no room: it is slow to be read, as a large log is."""
     try:

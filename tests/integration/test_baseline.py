@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.integration.conftest import Outcome, Run
+from tests.integration.conftest import Outcome, Run, usage_error
 from tests.lines import cut_off, ready_lines, stamp, write
 from tests.unit.gate.cases import DRIFT
 
@@ -27,17 +27,6 @@ def later(n: int = 60, **fields: object) -> list[str]:
 
 def drift(result: Outcome) -> dict[str, str]:
     return {id: outcome for id, outcome in result.checks.items() if id in DRIFT}
-
-
-def usage_error(result: Outcome) -> str:
-    """The one sentence of a session that ended with a usage error."""
-    assert result.exit == 4
-    assert result.report is None
-    assert "Traceback" not in result.text
-    assert "PASS" not in result.text
-    errors = [line for line in result.text.splitlines() if line.startswith("ERROR")]
-    assert len(errors) == 1
-    return errors[0].removeprefix("ERROR: ")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Outcome, Run
+from tests.integration.conftest import Outcome, Run, by_source
 from tests.lines import cut_off, v2, write
 
 LINE = v2(time=None)
@@ -29,16 +29,6 @@ def record(telemetry, **fields):
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> Any:
-    """Write one test file, ``test_agent.py``."""
-
-    def write_test(source: str) -> None:
-        pytester.makepyfile(test_agent=f"{HEAD}\n{source}")
-
-    return write_test
-
-
-@pytest.fixture
 def judge(run: Run) -> Any:
     """Run the tests with the gate on what they record.
 
@@ -55,11 +45,6 @@ def counts(result: Outcome) -> tuple[int, int]:
     """How many samples there are, and how many copies of one were left out."""
     assert result.report is not None
     return result.report["counts"]["samples"], result.report["counts"]["duplicates"]
-
-
-def by_source(result: Outcome) -> dict[str, int]:
-    assert result.report is not None
-    return {source["path"]: source["samples"] for source in result.report["sources"]}
 
 
 class TestLogged:

@@ -35,16 +35,6 @@ def call(telemetry, task, **fields):
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> Any:
-    """Write one test file, ``test_agent.py``."""
-
-    def write_test(source: str) -> None:
-        pytester.makepyfile(test_agent=f"{HEAD}\n{source}")
-
-    return write_test
-
-
-@pytest.fixture
 def keep(run: Run) -> Any:
     """Run the tests, and keep what they record in ``kept/calls.jsonl``."""
 
@@ -100,7 +90,7 @@ RESPONSE = {
 @pytest.mark.token_telemetry(category="docs", complexity="low")
 def test_it(token_telemetry):
     call(token_telemetry, "a", max_tokens=4096, budget_tokens=0, deliverable_count=0, finish_reason="end_turn", id="i")
-    call(token_telemetry, "b", predicted_output_tokens=-1, model="größe \\u2028", language="de", files=3, ratio=0.5)
+    call(token_telemetry, "b", predicted_output_tokens=0, model="größe \\u2028", language="de", files=3, ratio=0.5)
     token_telemetry.observe(RESPONSE, predicted_output_tokens=900)
     token_telemetry.observe(RESPONSE, predicted_output_tokens=900, max_tokens=850, finish_reason="odd")
     with token_telemetry.call(predicted_output_tokens=900) as block:

@@ -44,20 +44,13 @@ def every_kind(telemetry, categories=("implementation", "tests", "docs")):
 """
 
 
+HEAD = "import pytest\nfrom model import *\n"
+
+
 @pytest.fixture(autouse=True)
 def _model(pytester: pytest.Pytester) -> None:
     """What the tests under test import: ways to record calls as they go well and not."""
     pytester.makepyfile(model=MODEL)
-
-
-@pytest.fixture
-def project(pytester: pytest.Pytester) -> Any:
-    """Write one test file, ``test_agent.py``."""
-
-    def write_test(source: str) -> None:
-        pytester.makepyfile(test_agent=f"import pytest\nfrom model import *\n\n{source}")
-
-    return write_test
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.integration.conftest import Outcome, Run
+from tests.integration.conftest import Outcome, Run, by_source
 
 LAYOUTS = {"one process": [], "without xdist": ["-p", "no:xdist"], "two workers": ["-n", "2"]}
 
@@ -69,11 +69,6 @@ def judge(run: Run) -> Any:
         return run(*judged, *arguments, directory=None, process=process)
 
     return run_judged
-
-
-def by_source(result: Outcome) -> dict[str, int]:
-    assert result.report is not None
-    return {source["path"]: source["samples"] for source in result.report["sources"]}
 
 
 def by_category(result: Outcome) -> dict[str, int]:

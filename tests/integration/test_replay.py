@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.integration.conftest import Outcome, Run
+from tests.integration.conftest import Run, usage_error
 from tests.lines import ready_lines, stamp, v2, write
 
 TOO_LOW = "def predict(request): return 800"  # 900 came out of each call
@@ -32,17 +32,6 @@ REPLAYED = {
 def module(text: str, directory: str = ".", name: str = "far_estimator") -> None:
     Path(directory).mkdir(parents=True, exist_ok=True)
     Path(directory, f"{name}.py").write_text(f"from pytest_token_telemetry import CannotReplay\n{text}\n")
-
-
-def usage_error(result: Outcome) -> str:
-    """The one sentence of a session that ended with a usage error."""
-    assert result.exit == 4
-    assert result.report is None
-    assert "Traceback" not in result.text
-    assert "PASS" not in result.text
-    errors = [line for line in result.text.splitlines() if line.startswith("ERROR")]
-    assert len(errors) == 1
-    return errors[0].removeprefix("ERROR: ")
 
 
 # Where the estimator is

@@ -84,16 +84,16 @@ def slow_scan(pytester: pytest.Pytester) -> list[str]:
     """A command that reads for longer than a progress line waits."""
     write(pytester.path / "runs", ready_lines())
     for i in range(8):
-        write(pytester.path / "runs", ["nothing to see"], f"run-1/{i}.log")
+        write(pytester.path / "runs", ["nothing to see"] * 6_000, f"run-1/{i}.log")  # small ones are read at once
     pytester.makeconftest(
         """
         import time
-        from pytest_token_telemetry.sources.tagged import search
-        read_into = search._read_into
+        from pytest_token_telemetry.sources.tagged import line_scanner
+        read_into = line_scanner._read_into
         def from_slow_disk(descriptor, view):
             time.sleep(0.2)
             return read_into(descriptor, view)
-        search._read_into = from_slow_disk
+        line_scanner._read_into = from_slow_disk
         """
     )
     return [

@@ -86,19 +86,20 @@ class RateCheck(Check[RateResult]):
         limit = f"(target <= {exact(result.limit * 100)} %)"
         if not result.n:
             return f"no data: nothing in {population} {limit}"
-        rate = f"{result.events}/{result.n} = {_percent(result)} of {population} {limit}"
+        rate = percent(Fraction(result.events, result.n), result.limit)
+        share = f"{result.events}/{result.n} = {rate} of {population} {limit}"
         judgement = f" {'INCONCLUSIVE' if result.inconclusive else result.outcome.upper()}"
         if result.unjudged:
             judgement = ""
-        return f"{rate}{judgement}, {_evidence(result)}{_uncertainty(result)}{NOT_JUDGED if result.unjudged else ''}"
+        return f"{share}{judgement}, {_evidence(result)}{_uncertainty(result)}{NOT_JUDGED if result.unjudged else ''}"
 
     def in_headline(self, result: RateResult) -> str:
         """``82.6 % underestimated``."""
-        return f"{_percent(result) if result.n else 'no data'} {self._past_tense}"
+        return self.as_share(result.events, result.n, result.limit)
 
-
-def _percent(result: RateResult) -> str:
-    return percent(Fraction(result.events, result.n), result.limit)
+    def as_share(self, events: int, n: int, limit: Fraction | None = None) -> str:
+        """The same of ``events`` among ``n`` samples, on the right side of ``limit`` if there is one."""
+        return f"{percent(Fraction(events, n), limit) if n else 'no data'} {self._past_tense}"
 
 
 def _evidence(result: RateResult) -> str:

@@ -1,4 +1,4 @@
-"""Is there something to read, and could it all be read and used?"""
+"""Is there something to read, could it all be read and used, and is it telemetry?"""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.gate.check import Check
 from pytest_token_telemetry.gate.results import CountResult
-from pytest_token_telemetry.text import listing, plural
+from pytest_token_telemetry.sources.look_like import EMPTY, LOOKS
+from pytest_token_telemetry.text import Untrusted, joined, listing, plural
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.gate.check import Case, Context
+    from pytest_token_telemetry.gate.findings import Counts
+    from pytest_token_telemetry.text import Sentence
 
 
 class SourcesCheck(Check[CountResult]):
-    """Something was found to read, all of it could be read, and no more lines than allowed are unusable."""
+    """Telemetry was found, all could be read, and no more lines than allowed are unusable."""
 
     kind = CountResult
 
@@ -21,7 +24,7 @@ class SourcesCheck(Check[CountResult]):
         """Count what was read, or, where that is all, the unusable lines against their limit."""
         reading, settings = case.findings.reading, case.settings
         files, tests, unreadable = reading.count("file"), reading.count("test"), len(reading.unreadable)
-        nothing = (bool(settings.dir) and not files) + (reading.recorded is not None and not tests)
+        nothing = (bool(settings.dir) and reading.nothing_known == files) + (reading.recorded is not None and not tests)
         missing, limit, unusable = max(unreadable, nothing), settings.max_unusable, case.findings.unusable
         if not missing and limit is not None and unusable > limit:
             return CountResult(id=self.id, outcome="fail", value=unusable, target=limit, missing=unusable - limit)
@@ -33,7 +36,7 @@ class SourcesCheck(Check[CountResult]):
             missing=missing,
         )
 
-    def words(self, result: CountResult, context: Context) -> str:
+    def words(self, result: CountResult, context: Context) -> Sentence:
         """What could not be read, else what was."""
         counts = context.counts
         if result.value > result.target:
@@ -42,18 +45,43 @@ class SourcesCheck(Check[CountResult]):
             what = "files and tests" if context.reads_tests else "paths"
             every = counts.files + counts.tests + counts.unreadable_files
             return f"{counts.unreadable_files} of {every} {what} could not be read"
-        nothing = (
-            "no file matches" if context.reads_files and not counts.files else "",
-            "no test recorded a sample" if context.reads_tests and not counts.tests else "",
-        )
-        if any(nothing):
-            return listing(filter(None, nothing))
+        nothing: list[Sentence] = []
+        if context.reads_files and counts.nothing_known == counts.files:
+            nothing.append(_no_telemetry(counts) if counts.files else _no_file(context))
+        if context.reads_tests and not counts.tests:
+            nothing.append("no test recorded a sample")
+        if nothing:
+            return joined(nothing, last="and")
         found = (
             f"{plural(counts.files, 'file')} read" if counts.files else "",
             f"{plural(counts.tests, 'test')} recorded" if counts.tests else "",
         )
         tasks = f", {plural(counts.with_task, 'sample')} of {plural(counts.tasks, 'task')}" if counts.with_task else ""
         return (listing(filter(None, found)) if any(found) else "nothing read") + tasks
+
+
+def _no_telemetry(counts: Counts) -> Sentence:
+    """What the files look like that hold none."""
+    if not counts.look_like:
+        return f"no telemetry in {plural(counts.files, 'file')}"
+    return ("no telemetry found: ", *joined(_looks(*each) for each in counts.look_like.items()))
+
+
+def _looks(look: str, count: int) -> Sentence:
+    files = plural(count, "file")
+    if look == EMPTY:
+        return f"{files} {'is' if count == 1 else 'are'} empty"
+    return f"{files} {'looks' if count == 1 else 'look'} like ", look if look in LOOKS else Untrusted(look)
+
+
+def _no_file(context: Context) -> Sentence:
+    """What is there instead of files that match."""
+    there = context.counts.near_misses
+    if not there:
+        return "no file matches"
+    patterns = joined(map(Untrusted, context.patterns), last="or")
+    found = joined(((f"{plural(count, 'file')} ", Untrusted(ending)) for ending, count in there.items()), last="and")
+    return ("no file matches ", *patterns, "; ", *found, " is there" if [*there.values()] == [1] else " are there")
 
 
 ALL_READ = SourcesCheck("readiness::sources", "sources")

@@ -1,6 +1,7 @@
 """Lines with a tag in any log: the origin's, and our own.
 
-`source` reads files. `scanner` says which records a text holds, and `autopack` and `own_lines` what each says; that is
-the definition. `lines` finds the same records faster, and `regular` reads many plain lines at once: what is not plain
-goes the slow way. Only `regular` and `digests` know the text as words of eight bytes.
+`tagged_source` reads files. `simple_search` says which records a text holds, and `parsing` and `own_parsing` what each
+says; that is the definition. `line_scanner` finds the same records faster, and `fast_lane`, `budget_lane` and
+`own_lane` read many plain lines at once: what is not plain goes the slow way. Only these and `digests` know the text as
+words of eight bytes.
 """

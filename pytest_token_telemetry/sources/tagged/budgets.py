@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 BUDGET_REACH = 200
 """Lines from a ``[TOKEN_BUDGET]`` record to the sample that it belongs to. Real logs have up to 39."""
 
-_PENDING_BUDGETS = 64
-"""Budget records that are remembered at a time: more calls than that do not run side by side in one file."""
-
 
 class Budgets:
     """The ``[TOKEN_BUDGET]`` records of one text that no sample has claimed yet."""
@@ -28,21 +25,18 @@ class Budgets:
     def __init__(self, reach: int = BUDGET_REACH) -> None:
         """A sample is at most ``reach`` lines below its record."""
         self._reach = reach
-        self._waiting: deque[tuple[int, Budget]] = deque(maxlen=_PENDING_BUDGETS)
+        self._pending: dict[int, list[tuple[int, Budget]]] = defaultdict(list)
 
     def add(self, budget: Budget, line: int) -> None:
         """Remember ``budget``, which stands on ``line``."""
-        self._waiting.append((line, budget))
+        self._pending[budget.output_tokens].append((line, budget))
 
     def claim(self, output_tokens: int, line: int) -> Budget | None:
         """Take the nearest record above ``line`` that has this output count: no other sample gets it."""
-        for at, budget in reversed(self._waiting):
-            if line - at > self._reach:
-                break
-            if budget.output_tokens == output_tokens:
-                self._waiting.remove((at, budget))
-                return budget
-        return None
+        pending = self._pending.get(output_tokens)
+        if not pending or line - pending[-1][0] > self._reach:
+            return None
+        return pending.pop()[1]
 
     def join(self, sample: Sample, line: int) -> Sample:
         """Claim the record of ``sample``, and add to it what that says."""
@@ -63,26 +57,29 @@ def joined(sample: Sample, budget: Budget) -> Sample:
 
 def join_rows(
     table: SamplesBuilder,
-    rows: Iterable[tuple[int, int, int]],
-    budgets: Iterable[tuple[int, int, Budget]],
+    rows: Iterable[tuple[int, int, int, int]],
+    budgets: Iterable[tuple[int, int, int, Budget]],
     reach: int = BUDGET_REACH,
 ) -> None:
-    """Give each sample of one file what the record that it claims says.
+    """Give each sample what the record of its file that it claims says.
 
     Args:
         table: the samples.
-        rows: line, place in the line, and row of each sample of the file, in their order.
-        budgets: line, place in the line, and the record itself, in their order.
+        rows: file, line, place in the line, and row of each sample, in their order.
+        budgets: file, line, place in the line, and the record itself, in their order.
         reach: lines from a record to its sample, at most.
     """
-    waiting = Budgets(reach)
+    waiting, of = Budgets(reach), -1
     following = iter(budgets)
     budget = next(following, None)
     outputs, legacy = table.column("output_tokens"), table.column("legacy")
     claims: list[tuple[int, Budget]] = []
-    for line, place, row in rows:
-        while budget is not None and budget[:2] < (line, place):
-            waiting.add(budget[2], budget[0])
+    for file, line, place, row in rows:
+        if file != of:
+            waiting, of = Budgets(reach), file
+        while budget is not None and budget[:3] < (file, line, place):
+            if budget[0] == file:
+                waiting.add(budget[3], budget[1])
             budget = next(following, None)
         found = None if legacy[row] else waiting.claim(int(outputs[row]), line)
         if found is not None:

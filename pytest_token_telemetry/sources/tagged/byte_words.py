@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from pytest_token_telemetry.samples import Integers, Mask
@@ -21,6 +23,14 @@ REACH = 512
 
 _AT_ONCE = 1 << 18
 """Bytes that are searched at a time: to ask the system for more memory takes longer than the search."""
+
+
+LONGEST_TEXT = 192
+"""Bytes of a text between two numbers. Real ones have up to 80."""
+MOST_TEXTS = 512
+"""Distinct texts between the same two keys that are read once for all their lines."""
+
+Meaning = TypeVar("Meaning")
 
 
 class Text:
@@ -97,6 +107,17 @@ class Text:
         sizes = np.where(ok, sizes, 0)
         leaders, found = _leaders(self.before(ends, sizes), sizes)
         return leaders, found & ok
+
+    def meanings(
+        self, begins: Integers, ends: Integers, meaning: Callable[[bytes], Meaning | None]
+    ) -> tuple[Integers, list[Meaning | None]]:
+        """What the texts from ``begins`` to ``ends`` mean: of each, the index of its meaning; ``None`` is the last."""
+        leaders, found = self.distinct(begins, ends, LONGEST_TEXT)
+        distinct = np.flatnonzero(found & (leaders == np.arange(len(leaders))))[:MOST_TEXTS]
+        numbers = np.full(len(leaders), -1)
+        numbers[distinct] = np.arange(len(distinct))
+        spans = zip(begins[distinct].tolist(), ends[distinct].tolist(), strict=True)
+        return np.where(found, numbers[leaders], -1), [*(meaning(self.text[at:to]) for at, to in spans), None]
 
 
 def like(pattern: bytes, words: Words) -> tuple[Words, Mask]:

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn, unknown
-from pytest_token_telemetry.sources.own_format import HEAD
+from pytest_token_telemetry.sources.tagged.budget_lane import PLAIN_VALUE, PlainBudgets, plain_budgets
 from pytest_token_telemetry.sources.tagged.byte_words import Text, stamps
 from pytest_token_telemetry.sources.tagged.digests import digests
-from pytest_token_telemetry.sources.tagged.formats import TAGS, parse
-from pytest_token_telemetry.sources.tagged.parsing import BUDGET, NO_NAMES, V2
-from pytest_token_telemetry.sources.tagged.records import Budget, Read
+from pytest_token_telemetry.sources.tagged.formats import parse
+from pytest_token_telemetry.sources.tagged.own_parsing import NEEDLE
+from pytest_token_telemetry.sources.tagged.parsing import BUDGET, TAGS, V2
+from pytest_token_telemetry.sources.tagged.records import Read
 from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Flags, Floats, Integers, Mask, Samples
     from pytest_token_telemetry.sources.tagged.digests import Digests
+    from pytest_token_telemetry.sources.tagged.own_lane import Plain
 
 
 class Line(NamedTuple):
@@ -54,19 +56,22 @@ class Regular:
     digest: Digests
     """The digest of each row's `Read.identity`, of shape ``(rows, 2)``."""
     rest: list[Line]
-    """The other lines that have a tag, or are cut off within the head of one, in their order.
+    """The other lines that have a tag, in their order.
 
     A `Scanner` that is given one alone would take its first bytes for the mark of an encoding, if they look like one.
     """
-    budgets: list[tuple[int, Budget]]
-    """What plain ``[TOKEN_BUDGET]`` lines say, each with its number in the block, from 1."""
+    budgets: PlainBudgets
+    mentions: Integers
+    """The numbers of the lines that only mention a tag."""
+    own: Plain | None
+    """What the plain lines of our own format say; `Samples.line` as above. ``None`` if there are no such lines."""
 
 
 def regular(block: bytes) -> Regular:
     """Read the regular lines of ``block``.
 
     Args:
-        block: whole lines; only the last line of a file may lack its end. Plain bytes without NUL.
+        block: whole `normal` lines.
     """
     text = Text(block)
     line_ends = text.places(b"\n")
@@ -76,30 +81,45 @@ def regular(block: bytes) -> Regular:
     samples = reader.samples()
     is_rest = ~reader.chosen
     is_rest[reader.chosen] = ~reader.ok
-    budgets = _budgets(text, line_ends, tags, lines, is_rest)
+    begins, ends = np.append(0, line_ends + 1), np.append(line_ends, len(block))
+    own = np.flatnonzero(
+        is_rest & _alone(lines) & text.ends_with(NEEDLE, tags + len(NEEDLE)) & (lines < len(line_ends))
+    )
+    of_own = None
+    if len(own):
+        from pytest_token_telemetry.sources.tagged.own_lane import plain  # most logs have none, and it takes 4 ms
+
+        of_own = plain(text, begins[lines[own]], line_ends[lines[own]])
+        is_rest[own[of_own.rows]] = False
+        of_own = of_own._replace(samples=replace(of_own.samples, line=lines[own[of_own.rows]] + 1))
+    alone = np.flatnonzero(is_rest & _alone(lines))
+    mentions = alone[_are_mentions(text, reader.equals, tags[alone], ends[lines[alone]])]
+    is_rest[mentions] = False
+    alone = np.flatnonzero(is_rest & _alone(lines) & text.ends_with(BUDGET, tags + len(BUDGET)))
+    budgets = plain_budgets(text, reader.equals, tags[alone], ends[lines[alone]])
+    alone = alone[budgets.line]
+    is_rest[alone] = False
     return Regular(
         samples=samples,
         digest=reader.digest(),
         rest=_lines(block, line_ends, np.unique(lines[is_rest])),
-        budgets=budgets,
+        budgets=budgets._replace(line=lines[alone] + 1),
+        mentions=lines[mentions] + 1,
+        own=of_own,
     )
 
 
-def _budgets(
-    text: Text, line_ends: Integers, tags: Integers, lines: Integers, is_rest: Mask
-) -> list[tuple[int, Budget]]:
-    """Read the plain ``[TOKEN_BUDGET]`` lines, each with its number, and take them out of the rest."""
-    begins = tags + len(BUDGET)
-    candidates = np.flatnonzero(is_rest & _alone(lines) & (lines < len(line_ends)) & text.ends_with(BUDGET, begins))
-    ends = line_ends[lines[candidates]]
-    budgets = []
-    rows = (column.tolist() for column in (candidates, lines[candidates], begins[candidates], ends))
-    for tag, line, begin, end in zip(*rows, strict=True):
-        found = _BUDGET.fullmatch(text.text, begin, end)
-        if found is not None and (task := found[1].decode()).lower() not in NO_NAMES:
-            budgets.append((line + 1, Budget(task, int(found[2]), int(found[3]))))
-            is_rest[tag] = False
-    return budgets
+def _are_mentions(text: Text, equals: Integers, tags: Integers, ends: Integers) -> Mask:
+    """Mark which ``tags``, each the only one of its line, have no record behind them. The lines end at ``ends``."""
+    first = np.searchsorted(equals, tags)
+    counts = np.searchsorted(equals, ends) - first
+    is_budget = text.ends_with(BUDGET, tags + len(BUDGET))
+    with_output = text.ends_with(b"output=", equals[first] + 1)
+    found: Mask = is_budget & ((counts == 0) | ((counts == 1) & ~with_output))
+    for at in np.flatnonzero(~is_budget & (counts == 0)).tolist():
+        is_tag = text.bytes[tags[at]] == ord("[")  # a name stands within its record
+        found[at] = is_tag and text.text.find(b"Predicted:", int(tags[at]), int(ends[at])) < 0
+    return found
 
 
 def _alone(lines: Integers) -> Mask:
@@ -111,36 +131,28 @@ def _alone(lines: Integers) -> Mask:
 
 
 def _tags(text: Text) -> Integers:
-    """Where the tags of all formats begin, in order."""
-    found = []
-    for first in dict.fromkeys(tag[:1] for tag in TAGS):
-        begins = text.places(first)
-        second = text.words(begins, 1)[:, 0] >> np.uint64(8) & np.uint64(0xFF)
-        for tag in TAGS:
-            if tag.startswith(first):
-                candidates = begins[second == tag[1]]
-                found.append(candidates[text.ends_with(tag, candidates + len(tag))])
+    """Where tags begin, and names in their usual spelling, in order."""
+    begins = text.places(b"[")
+    begins = begins[text.ends_with(_TAG_BEGIN, begins + len(_TAG_BEGIN))]
+    found = [begins[text.ends_with(tag, begins + len(tag))] for tag in TAGS]
+    found.append(np.array([match.start() for match in _NAME.finditer(text.text)], np.int64))
     found = [begins for begins in found if len(begins)] or found[:1]
     return found[0] if len(found) == 1 else np.sort(np.concatenate(found))
 
 
+_TAG_BEGIN = b"[T"
+_NAME = re.compile(re.escape(NEEDLE))
+
+
 def _lines(block: bytes, line_ends: Integers, indices: Integers) -> list[Line]:
-    """The lines with these ``indices``, and a last one that may be cut off within the head of our own lines."""
+    """The lines with these ``indices``."""
     begins = np.append(0, line_ends + 1)
     ends = np.append(line_ends + 1, len(block))
     columns = (indices + 1, begins[indices], ends[indices])
-    lines = [Line(*line) for line in zip(*(column.tolist() for column in columns), strict=True)]
-    last = block[begins[-1] :]
-    if last and len(last) < len(HEAD) and HEAD.encode().startswith(last):
-        lines.append(Line(len(begins), int(begins[-1]), len(block)))
-    return lines
+    return [Line(*line) for line in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 _KEYS = 11
-_LONGEST_TEXT = 192
-"""Bytes of a text between two numbers. Real ones have up to 80."""
-_MOST_TEXTS = 512
-"""Distinct texts between the same two keys that are read once for all their lines."""
 
 
 class _Reader:
@@ -156,7 +168,7 @@ class _Reader:
         size = len(text.text)
         begins = np.append(0, line_ends + 1)[lines]
         ends = np.append(line_ends, size)[lines]
-        equals = np.append(text.places(b"="), [size] * (_KEYS + 1))
+        equals = self.equals = np.append(text.places(b"="), [size] * (_KEYS + 1))
         first = np.searchsorted(equals, tags)
         chosen = _alone(lines) & (ends < size)
         chosen &= (equals[first + _KEYS - 1] < ends) & (equals[first + _KEYS] > ends)
@@ -238,15 +250,9 @@ class _Reader:
 
     def _texts(self, begin: Integers, end: Integers, meaning: Callable[[bytes], Sample | None]) -> _Texts:
         """What the texts from ``begin`` to ``end`` mean."""
-        leaders, found = self.text.distinct(begin, end, _LONGEST_TEXT)
-        distinct = np.flatnonzero(found & (leaders == np.arange(len(leaders))))[:_MOST_TEXTS]
-        numbers = np.full(len(leaders), -1)
-        numbers[distinct] = np.arange(len(distinct))
-        spans = zip(begin[distinct].tolist(), end[distinct].tolist(), strict=True)
-        samples = [*(meaning(self.text.text[at:to]) for at, to in spans), None]
-        which = np.where(found, numbers[leaders], -1).astype(np.int16)
+        which, samples = self.text.meanings(begin, end, meaning)
         self.ok &= np.array([sample is not None for sample in samples])[which]
-        return _Texts(which, samples)
+        return _Texts(which.astype(np.int16), samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,17 +287,12 @@ class _Texts:
         return column
 
 
-_PLAIN = rb"([!#-<>-~]+)"
-"""A value of printable ASCII characters, but no quotes and no equals sign."""
 _HEADING = re.compile(rb"[ -+/:-~-][ -~]*")
 """What stands between timestamp and tag: it does not continue the timestamp's digits."""
-_KIND = re.compile(rb" category=%b complexity=%b deliverables=" % (_PLAIN, _PLAIN))
-_OUTCOME = re.compile(rb" success=%b stop_reason=%b truncated=%b model=%b" % (_PLAIN, _PLAIN, _PLAIN, _PLAIN))
-_BUDGET = re.compile(
-    rb" phase=([\w./+-]{1,120}) complexity=\w+ input=\d{1,9} output=(\d{1,9})/(\d{1,9})"
-    rb"(?: total=\d{1,9}(?: utilization=[\d.]{1,9}%)?)?\r?"
+_KIND = re.compile(rb" category=%b complexity=%b deliverables=" % (PLAIN_VALUE, PLAIN_VALUE))
+_OUTCOME = re.compile(
+    rb" success=%b stop_reason=%b truncated=%b model=%b" % (PLAIN_VALUE, PLAIN_VALUE, PLAIN_VALUE, PLAIN_VALUE)
 )
-"""No value is in quotes, or continues behind one, or holds a timestamp: that needs a colon."""
 _PLAIN_KIND = b" category=docs complexity=low deliverables="
 _PLAIN_OUTCOME = b" success=True stop_reason=end_turn truncated=False model=m"
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sample import (
@@ -22,8 +23,10 @@ from pytest_token_telemetry.sample import (
     Sample,
     finish_reason,
     is_truncated,
+    telling_reason,
 )
-from pytest_token_telemetry.sources.tagged.records import Budget, Read, RecordError, Unusable
+from pytest_token_telemetry.sources.json_objects import unescaped
+from pytest_token_telemetry.sources.tagged.records import Budget, CutOffError, Read, RecordError, Unusable
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.tagged.simple_search import Fragment
@@ -38,41 +41,43 @@ _TIMESTAMP = re.compile(
 )
 _NEXT_LINE = re.compile(rf"(?<![=_:/.@-])(?<!=[\"'])(?:{_TIMESTAMP.pattern})", re.ASCII)
 """A timestamp that is no part of a value, as in ``started=2026-01-02T03:04:05`` or ``task_id=nightly-2026-01-...``."""
-_COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _WORD = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*+)=\"?([^\s\"]*)")
 """A key begins and ends where a word does: else the time to search a long word would be quadratic."""
 _LEGACY = re.compile(
     r"\s*Predicted:\s*(\d+)\s+output tokens,\s*Actual:\s*(\d+)\s+output tokens(?:,\s*Error:\s*(\d+(?:\.\d+)?)%)?"
 )
+_SPOKEN_REASON = re.compile(r"(?<![\w.])stop_reason=(.{,99}?)(?:\s[A-Za-z_][\w.]*=|\s*$)")
 _COUNT = re.compile(r"-?\d+", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)%?", re.ASCII)
 _USED = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
 _CLOSING = "',;}]\\"
 """What else may stand behind a line's last value where the line itself is quoted, as in JSON."""
 
+_IN_JSON = re.compile(r'[{,]\s*\\*"[^"\\]{1,64}\\*"\s*:\s*(\\*)"')
+"""What stands before a line that was put into JSON: a key, and the quote of its value."""
+_PARTIAL = re.compile(r'^\{"log":\s*"|^\S+ (?:stdout|stderr) P ')
+"""How a line begins of which the runtime of a container may have written a part only."""
+
 NO_NAMES = ("none", "null")
 """What stands where there is no name, in lower case."""
 
-_KNOWN = frozenset(
-    {
-        "predicted_output",
-        "actual_output",
-        "actual_total",
-        "smape",
-        "selected_budget",
-        "actual_max_tokens",
-        "max_tokens",
-        "category",
-        "complexity",
-        "deliverables",
-        "success",
-        "stop_reason",
-        "truncated",
-        "model",
-        "phase",
-        "task_id",
-    }
+_IN_ORDER = (
+    "predicted_output",
+    "actual_output",
+    "smape",
+    "selected_budget",
+    "category",
+    "complexity",
+    "deliverables",
+    "success",
+    "stop_reason",
+    "truncated",
+    "model",
 )
+"""The origin's keys: a line that was wrapped or cut off lacks the last of them."""
+
+_KNOWN = frozenset({*_IN_ORDER, "actual_total", "actual_max_tokens", "max_tokens", "phase", "task_id"})
+_NEEDED = ("predicted_output", "actual_output", "success", "truncated")
 _NUMBERS = frozenset(
     {"predicted_output", "actual_output", "selected_budget", "actual_max_tokens", "max_tokens", "deliverables"}
 )
@@ -80,8 +85,9 @@ _NUMBERS = frozenset(
 
 def parse(fragment: Fragment) -> Read | Unusable | Budget | None:
     """What ``fragment`` says; ``None`` if it only mentions a tag."""
-    before = _text(fragment.before)
-    after, ended = _own_part(_text(fragment.after), fragment.ended)
+    pieces = (fragment.lead, fragment.before, fragment.after)
+    lead, before, after = (bytes(piece).decode("utf-8", "replace") for piece in pieces)
+    before, after, ended = _own_part(lead, before, after, fragment.ended)
     if fragment.tag == BUDGET:
         return _budget(after)
     stamps = list(_TIMESTAMP.finditer(before))
@@ -89,23 +95,54 @@ def parse(fragment: Fragment) -> Read | Unusable | Budget | None:
     try:
         sample = _legacy(after, time) if fragment.tag == V1 else _estimation(after, ended, time)
     except RecordError as error:
-        return Unusable(str(error))
+        return Unusable(str(error), cut_off=isinstance(error, CutOffError))
     if sample is None:
         return None
     identity = f"{before[stamps[-1].start() :]}{fragment.tag.decode()}{after.rstrip()}" if stamps else None
     return Read(sample, identity)
 
 
-def _text(raw: bytes) -> str:
-    return _COLOUR.sub("", raw.decode("utf-8", "replace"))
+def _own_part(lead: str, before: str, after: str, ended: bool) -> tuple[str, str, bool]:
+    """The text ``before`` a record, the part of ``after`` that is the record's, and whether it ended there.
 
-
-def _own_part(after: str, ended: bool) -> tuple[str, bool]:
-    """The part of ``after`` that is this record's: a timestamp begins another that was glued to it."""
+    In JSON, an escaped line end is its end, or else the end of the string. A timestamp begins another line that was
+    glued to it.
+    """
+    if _PARTIAL.match(lead):
+        ended = False
+    backslashes = _string_of_json(before)
+    if backslashes is None:
+        backslashes = _string_of_json(lead)
+    if backslashes is not None:
+        end = _end_in_json(backslashes).search(after)
+        if end is not None:
+            after, ended = after[: end.start()], ended or end[1] is not None
+        for _ in range(backslashes.bit_length() + 1):  # 0, 1, 3 or 7: each string doubles them, and adds one
+            before, after = unescaped(before), unescaped(after)
     glued = _NEXT_LINE.search(after)
     if glued is None:
-        return after, ended
-    return after[: glued.start()].removesuffix("["), False
+        return before, after, ended
+    return before, after[: glued.start()].removesuffix("["), False
+
+
+def _string_of_json(text: str) -> int | None:
+    """How many backslashes the quotes of the string of JSON have that ``text`` ends in; ``None`` if it ends in none."""
+    for opening in reversed([*_IN_JSON.finditer(text)]):
+        backslashes = len(opening[1])
+        if not re.search(rf'(?<!\\)\\{{{backslashes}}}"', text[opening.end() :]):
+            return backslashes
+    return None
+
+
+@lru_cache
+def _end_in_json(escaped: int) -> re.Pattern[str]:
+    """A line end, or else the end of a string of JSON, whose quote has so many backslashes before it.
+
+    In a string within strings, each backslash of the text is twice as many as that quote has, and one for itself.
+    """
+    unit = escaped + 1
+    before = rf"(?<!\\)(?:\\{{{2 * unit}}}){{0,8}}"
+    return re.compile(rf'{before}(?:\\{{{unit}}}([nr]|u000[aAdD])|\\{{{escaped}}}")')
 
 
 def _words(after: str, ended: bool) -> dict[str, str]:
@@ -129,7 +166,11 @@ def _words(after: str, ended: bool) -> dict[str, str]:
             features += key not in words
             words.setdefault(key, value)
     if key in _NUMBERS and not ended and last_end == len(after):
-        raise RecordError("the line is cut off")
+        raise CutOffError(f"the line is cut off after {key}")
+    if key in _IN_ORDER and not after[last_end:].strip(f'{_CLOSING}" \r'):
+        missing = [_IN_ORDER.index(each) for each in _NEEDED if each not in words]
+        if missing and _IN_ORDER.index(key) < min(missing):
+            raise CutOffError(f"the line is cut off after {key}")
     return words
 
 
@@ -141,9 +182,7 @@ def _estimation(after: str, ended: bool, time: datetime | None) -> Sample | None
         raise RecordError("actual_total counts input and output together: there is no output count")
     predicted = _count(words, "predicted_output")
     output = _count(words, "actual_output")
-    if output < 0:
-        raise RecordError("actual_output is negative")
-    raw_reason = _name(words.get("stop_reason"))
+    raw_reason = _reason(words, after)
     reason = finish_reason(raw_reason) if raw_reason else None
     cap = _optional_count(words, "actual_max_tokens") or _optional_count(words, "max_tokens")
     deliverables = _optional_count(words, "deliverables")
@@ -165,6 +204,12 @@ def _estimation(after: str, ended: bool, time: datetime | None) -> Sample | None
         smape=_percent(words.get("smape")),
         features={key[:LONGEST_TEXT]: value[:LONGEST_TEXT] for key, value in words.items() if key not in _KNOWN},
     )
+
+
+def _reason(words: dict[str, str], after: str) -> str | None:
+    """The word for why the output ended, or all up to the next key if that says *cut off*: ``max tokens``."""
+    word, spoken = _name(words.get("stop_reason")), _SPOKEN_REASON.search(after)
+    return telling_reason([word, spoken and spoken[1].strip(f'" {_CLOSING}')]) if word else None
 
 
 def _legacy(after: str, time: datetime | None) -> Sample | None:
@@ -195,11 +240,13 @@ def _budget(after: str) -> Budget | None:
 def _count(words: dict[str, str], key: str) -> int:
     value = words.get(key)
     if not value:
-        raise RecordError(f"{key} is missing")
+        raise (RecordError if key in words else CutOffError)(f"{key} is missing")
     if not _COUNT.fullmatch(value):
         raise RecordError(f"{key} is not a whole number")
     if len(value) > 11 or abs(int(value)) > MOST_TOKENS:
         raise RecordError(f"{key} is too large")
+    if int(value) < 0:
+        raise RecordError(f"{key} is negative")
     return int(value)
 
 
@@ -213,7 +260,7 @@ def _optional_count(words: dict[str, str], key: str) -> int | None:
 def _flag(words: dict[str, str], key: str) -> bool | None:
     value = words.get(key)
     if not value:
-        raise RecordError(f"{key} is missing")
+        raise (RecordError if key in words else CutOffError)(f"{key} is missing")
     try:
         return {"true": True, "false": False, "none": None, "null": None}[value.lower()]
     except KeyError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
@@ -23,10 +23,11 @@ class Unusable:
     """A record that should be a sample and cannot be."""
 
     reason: str
+    cut_off: bool = field(default=False, compare=False)
+    """Whether it ends before it says all that it should: the same record may stand whole elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(NamedTuple):
     """A ``[TOKEN_BUDGET]`` record: which task used how many output tokens under which cap."""
 
     task_id: str
@@ -36,3 +37,7 @@ class Budget:
 
 class RecordError(Exception):
     """Why a record cannot be used, in our own words: never the record's."""
+
+
+class CutOffError(RecordError):
+    """The record does not say all that it should."""

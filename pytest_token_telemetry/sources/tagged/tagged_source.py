@@ -7,24 +7,26 @@ once that look as the origin writes them; all others are read one by one, by `pa
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, replace
-from itertools import groupby
+from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pytest_token_telemetry.sources import own_format
+from pytest_token_telemetry.sources.tagged.begun import begun
 from pytest_token_telemetry.sources.tagged.budgets import BUDGET_REACH, join_rows
 from pytest_token_telemetry.sources.tagged.fast_lane import regular
-from pytest_token_telemetry.sources.tagged.formats import parse
+from pytest_token_telemetry.sources.tagged.formats import is_own, parse
+from pytest_token_telemetry.sources.tagged.line_scanner import BUFFER, Lines, line_scanner
 from pytest_token_telemetry.sources.tagged.records import Budget, Read, Unusable
-from pytest_token_telemetry.sources.tagged.search import BUFFER, Lines, line_scanner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pytest_token_telemetry.samples import Integers, SamplesBuilder
     from pytest_token_telemetry.sources.rows import Rows
+    from pytest_token_telemetry.sources.tagged.budget_lane import PlainBudgets
     from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
 _BACK = 1 << 16
@@ -52,15 +54,28 @@ class TaggedSource:
         self._sizes = sizes
         self._scanner = line_scanner(sizes.buffer, on_read)
         self._gathered: list[bytes] = []
-        self._origins: list[tuple[int, Integers]] = []
+        self._origins: list[tuple[Integers, Integers]] = []
         self._size = 0
+        self._on_read = on_read
+        self._small: list[bytes] = []
+        self._small_files: list[int] = []
+        self._small_size = 0
         self._budgets: list[_PlacedBudget] = []
+        self._plain_budgets: list[tuple[Integers, Integers, PlainBudgets]] = []
         self._last = (0, 0, 0)
 
-    def read(self, descriptor: int, begin: int, end: int) -> tuple[int, int]:
-        """Read the next file from byte ``begin``, where a line begins, to byte ``end``.
+    def read(
+        self,
+        descriptor: int,
+        begin: int,
+        end: int,
+        file_end: int,
+        readinto: Callable[[memoryview], int] | None = None,
+    ) -> tuple[int, int]:
+        """Read the next file from byte ``begin``, where a line begins, to byte ``end``, of ``file_end``.
 
-        It may be a part of a file: lines before it are read for what they say about its samples.
+        It may be a part of a file: what stands around it is read for what it says about its samples.
+        ``readinto``: see `LineScanner.scan`.
 
         Returns:
             How many line ends there are, and how many bytes are missing at the end.
@@ -70,45 +85,92 @@ class TaggedSource:
         """
         before, lines = _look_back(descriptor, begin, self._sizes.reach)
         self._into.begin_file(lines)
-        for found in self._scanner.scan(descriptor, before, end):
-            if isinstance(found, Lines):
-                self._gather(found)
-            else:
-                self._read_fragment(found, self._into.file)
+        self._take(self._scanner.scan(descriptor, before, end, file_end, readinto), self._into.file)
         return self._scanner.line_ends - lines, self._scanner.left
+
+    def read_small(self, text: bytes) -> None:
+        """Read the next file together with others: its ``text`` is plain, and ends with a line end or is empty."""
+        self._into.begin_file()
+        if text:
+            self._small.append(text)
+            self._small_files.append(self._into.file)
+            self._small_size += len(text)
+            if self._small_size >= self._sizes.at_once:
+                self._search_small()
 
     def complete(self, samples: SamplesBuilder, rows: Integers, places: Integers) -> None:
         """Give samples what the ``[TOKEN_BUDGET]`` lines above them say: see `Rows.build`."""
-        if not self._budgets:
+        budgets = [*self._budgets]
+        outputs = np.unique(samples.column("output_tokens")[rows])
+        for files, lines, plain in self._plain_budgets:
+            claimed = np.flatnonzero(np.isin(plain.output_tokens, outputs))
+            said = zip(files[claimed].tolist(), lines[claimed].tolist(), plain.rows(claimed), strict=True)
+            budgets += [_PlacedBudget(file, line, 0, budget) for file, line, budget in said]
+        budgets.sort()
+        if not budgets:
             return
-        files, lines = samples.column("file")[rows], samples.column("line")[rows]
-        for file, budgets in groupby(sorted(self._budgets, key=lambda each: each[:3]), key=lambda each: each.file):
-            part = slice(*np.searchsorted(files, (file, file + 1)).tolist())
-            columns = (lines[part].tolist(), places[part].tolist(), rows[part].tolist())
-            join_rows(samples, zip(*columns, strict=True), (each[1:] for each in budgets), self._sizes.reach)
+        may_claim = np.isin(samples.column("file")[rows], [budget.file for budget in budgets])
+        rows, places = rows[may_claim], places[may_claim]
+        columns = samples.column("file")[rows], samples.column("line")[rows], places, rows
+        join_rows(samples, zip(*(column.tolist() for column in columns), strict=True), budgets, self._sizes.reach)
+
+    def files_with_budgets(self) -> set[int]:
+        """The indices of the files with ``[TOKEN_BUDGET]`` records, once all was read."""
+        plain = (file for files, _, _ in self._plain_budgets for file in np.unique(files).tolist())
+        return {*plain, *(budget.file for budget in self._budgets)}
 
     def finish(self) -> None:
         """Read the lines that were gathered, of however many files, at once."""
+        self._search_small()
         if not self._gathered:
             return
         text = b"".join(self._gathered)
-        files = np.repeat([file for file, _ in self._origins], [len(numbers) for _, numbers in self._origins])
-        numbers = np.concatenate([numbers for _, numbers in self._origins])
+        files, numbers = (np.concatenate(columns) for columns in zip(*self._origins, strict=True))
         self._gathered, self._origins, self._size = [], [], 0
         found = regular(text)
         if len(found.samples):
             rows = found.samples.line - 1
             self._into.add_block(replace(found.samples, file=files[rows], line=numbers[rows]), found.digest)
-        for at, budget in found.budgets:
-            self._budgets.append(_PlacedBudget(int(files[at - 1]), int(numbers[at - 1]), 0, budget))
+        if (own := found.own) is not None and len(own.samples):
+            rows = own.samples.line - 1
+            self._into.add_own_block(
+                replace(own.samples, file=files[rows], line=numbers[rows]), own.digest, own.known, own.ids
+            )
+        at = found.budgets.line - 1
+        self._plain_budgets.append((files[at], numbers[at], found.budgets))
+        for at in (found.mentions - 1).tolist():
+            self._into.mention(int(numbers[at]), file=int(files[at]))
         for line in found.rest:
             file, number = int(files[line.number - 1]), int(numbers[line.number - 1])
             for fragment in self._scanner.fragments_of_line(text[line.begin : line.end], number):
                 self._read_fragment(fragment, file)
 
-    def _gather(self, lines: Lines) -> None:
+    def _search_small(self) -> None:
+        """Gather the lines of the small files."""
+        texts, files, size = self._small, np.array(self._small_files), self._small_size
+        if not texts:
+            return
+        self._small, self._small_files, self._small_size = [], [], 0
+        if self._on_read is not None:
+            self._on_read(size)
+        for at in self._scanner.others(texts):
+            self._take(self._scanner.scan(-1, 0, sys.maxsize, readinto=BytesIO(texts[at]).readinto), int(files[at]))
+            texts[at] = b""
+        if (found := self._scanner.lines_of(texts)) is not None:
+            which, lines = found
+            self._gather(files[which], lines)
+
+    def _take(self, found: Iterable[Lines | Fragment], file: int) -> None:
+        for each in found:
+            if isinstance(each, Lines):
+                self._gather(np.full(len(each.numbers), file), each)
+            else:
+                self._read_fragment(each, file)
+
+    def _gather(self, files: Integers, lines: Lines) -> None:
+        """Keep ``lines``, each of the file with that index, until they are worth reading."""
         self._gathered.append(lines.text)
-        self._origins.append((self._into.file, lines.numbers))
+        self._origins.append((files, lines.numbers))
         self._size += len(lines.text)
         if self._size >= self._sizes.at_once:
             self.finish()
@@ -120,11 +182,14 @@ class TaggedSource:
         match parse(fragment):
             case Budget() as budget:
                 self._budgets.append(_PlacedBudget(file, fragment.line, place, budget))
-            case Unusable(reason):
-                self._into.complain(reason, fragment.line, file=file)
+            case Unusable(reason, cut_off):
+                said = begun(fragment) if cut_off else None
+                self._into.complain(reason, fragment.line, file=file, begun=said)
             case Read(sample, identity):
-                own = fragment.tag == own_format.TAG
+                own = is_own(fragment)
                 self._into.add(sample, identity, fragment.line, place=place, file=file, own=own)
+            case None:
+                self._into.mention(fragment.line, file=file)
 
 
 class _PlacedBudget(NamedTuple):

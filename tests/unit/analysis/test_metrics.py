@@ -9,20 +9,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pytest_token_telemetry.analysis.metrics import Share, metrics, waste, wasteful, worst
+from pytest_token_telemetry.analysis.metrics import Share, waste, wasteful, worst
 from pytest_token_telemetry.analysis.populations import judged
-from tests.unit.gate.cases import call, columns, cut_off
+from tests.unit.gate.cases import call, columns, cut_off, figures
 
 
 def waste_of(ratios, per=100):
     """The waste of calls that were predicted ``ratio`` times their output."""
     samples = columns([call(round(ratio * per), per) for ratio in ratios])
     return waste(samples, np.ones(len(samples), dtype=np.bool_))
-
-
-def figures(rows, population="risk"):
-    samples = columns(rows)
-    return metrics(samples, judged(samples, population, Fraction(1)))
 
 
 TWENTY = [1.05, 1.1, 1.15, 1.2, 1.25, 1.3, 1.35, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0, 2.2, 2.4, 2.6, 2.8, 3.5, 5.0]

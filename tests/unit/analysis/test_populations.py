@@ -10,16 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.analysis.metrics import Share, metrics
+from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.analysis.populations import distinct_tasks, judged, rows_of_one_per_task, successful
-from tests.unit.gate.cases import call, columns, cut_off
+from tests.unit.gate.cases import call, columns, cut_off, figures
 
 ONE = Fraction(1)
-
-
-def figures(rows, population, multiplier="1"):
-    samples = columns(rows)
-    return metrics(samples, judged(samples, population, Fraction(multiplier)))
 
 
 FIVE_ROWS = [

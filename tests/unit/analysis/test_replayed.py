@@ -313,29 +313,29 @@ def test_what_is_not_predicted_has_no_ratio():
 def test_no_predictions_have_no_ratio():
     nothing = np.array([], dtype=np.int64)
     assert prediction_ratio(nothing, nothing) == PredictionRatio(0, 0, 0, None, None, None, None, None)
-    assert most_changed(nothing, nothing, 10) == []
+    assert most_changed(nothing, nothing, 10).tolist() == []
 
 
 def test_the_largest_change_comes_first_whichever_way_it_went():
     base, head = np.array([100, 100, 100, 100, 100]), np.array([150, 20, 100, 300, 99])
-    assert most_changed(base, head, 10) == [(1, 0.2), (3, 3.0), (0, 1.5), (4, 0.99)]
+    assert most_changed(base, head, 10).tolist() == [1, 3, 0, 4]
 
 
 def test_no_more_changes_are_listed_than_asked_for():
     base, head = np.full(50, 100), np.arange(101, 151)
-    assert [row for row, _ in most_changed(base, head, 3)] == [49, 48, 47]
-    assert most_changed(base, head, 0) == []
+    assert most_changed(base, head, 3).tolist() == [49, 48, 47]
+    assert most_changed(base, head, 0).tolist() == []
 
 
 def test_equal_changes_keep_the_order_of_the_rows():
     # a third and three times: the logarithm of a rounded third is not exactly that of three
     base, head = np.array([100, 300, 700, 900, 21]), np.array([300, 100, 2100, 300, 63])
-    assert [row for row, _ in most_changed(base, head, 5)] == [0, 1, 2, 3, 4]
+    assert most_changed(base, head, 5).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_prediction_that_came_or_went_is_the_greatest_change():
     base, head = np.array([100, 0, 100, 0, -3, 10, 0]), np.array([100_000, 100, 0, 0, 0, 10, 1])
-    assert most_changed(base, head, 10) == [(1, None), (2, None), (6, None), (0, 1000.0)]
+    assert most_changed(base, head, 10).tolist() == [1, 2, 6, 0]
 
 
 @limits(deadline=None, max_examples=100)
@@ -344,5 +344,4 @@ def test_the_most_changed_are_those_with_the_largest_factor(predictions, most):
     base, head = (np.array([each[side] for each in predictions], dtype=np.int64) for side in (0, 1))
     factors = [max(Fraction(*each), 1 / Fraction(*each)) for each in predictions]
     expected = sorted((row for row in range(len(factors)) if factors[row] > 1), key=lambda row: (-factors[row], row))
-    assert [row for row, _ in most_changed(base, head, most)] == expected[:most]
-    assert all(ratio == head[row] / base[row] for row, ratio in most_changed(base, head, most))
+    assert most_changed(base, head, most).tolist() == expected[:most]

@@ -57,4 +57,4 @@ def test_a_benchmark_fails_if_a_record_was_not_found(tmp_path: Path) -> None:
     command = [BENCHMARKS / "scanning.py", "--only=dense", "--scale=0.001", "--rounds=1", f"--corpora={tmp_path}"]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "the report's files, samples, legacy, duplicates and unusable: (12, " in done.stderr
+    assert "the report's counts: {'files': 12, " in done.stderr

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from pytest_token_telemetry.analysis.populations import judged
+from pytest_token_telemetry.analysis.metrics import Metrics, metrics
+from pytest_token_telemetry.analysis.populations import Population, judged
 from pytest_token_telemetry.analysis.replayed import rows_to_ask
-from pytest_token_telemetry.analysis.strata import labels
 from pytest_token_telemetry.gate.checks import CHECKS, checks_of
 from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.gate.results import Result
 from pytest_token_telemetry.gate.verdict import judge as judged_by
-from pytest_token_telemetry.past.baseline import Baseline, baseline, terms
+from pytest_token_telemetry.past.baseline import Baseline
+from pytest_token_telemetry.past.baseline import baseline_of as baseline_of_reading
 from pytest_token_telemetry.replay.estimator import Request
 from pytest_token_telemetry.replay.run import Replay, replay
 from pytest_token_telemetry.report import words
@@ -89,6 +91,12 @@ def columns(samples: list[Sample]) -> Samples:
     return made.build()
 
 
+def figures(rows: list[Sample], population: Population = "risk", multiplier: str = "1") -> Metrics:
+    """What ``rows`` come to in ``population``."""
+    samples = columns(rows)
+    return metrics(samples, judged(samples, population, Fraction(multiplier)))
+
+
 def reading(samples: list[Sample], **found: Any) -> Reading:
     """``samples`` as they would come from one file, and what else was ``found``."""
     return Reading(samples=columns(samples), **{"files": (File("logs/run-1/agent.log", len(samples)),), **found})
@@ -140,10 +148,7 @@ def replayed(
 
 def baseline_of(samples: list[Sample], **written: str | list[str]) -> Baseline:
     """The baseline of ``samples`` under the ``written`` settings."""
-    made, under = columns(samples), settings(**written)
-    population = judged(made, under.population, under.under_multiplier)
-    on = terms(under.population, under.under_multiplier, under.alias, one_per_task=under.one_per_task)
-    return baseline(made, population, labels(made, under.alias), on)
+    return baseline_of_reading(reading(samples), settings(**written))
 
 
 def compared(samples: list[Sample], known: Baseline | None, **written: str | list[str]) -> Report:

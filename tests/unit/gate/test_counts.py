@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import convert
 
-from pytest_token_telemetry.gate.counts import Counts
+from pytest_token_telemetry.gate.findings import Counts
 from tests.unit.gate.cases import call, cut_off, ready, verdict
 
 

@@ -53,6 +53,7 @@ def test_not_ready_may_skip_instead_of_failing(failing):
 
 
 NOTHING_READ = {"files": ()}
+PATTERNS = "*.log, *.log.*, *.log-*, *.jsonl, *.jsonl.* or *.jsonl-*"
 ONE_UNREADABLE = {"unreadable": {"logs/secret.log": "Permission denied"}}
 ALL_UNREADABLE = {**NOTHING_READ, **ONE_UNREADABLE}
 FILE = File("logs/run-1/agent.log", 1)
@@ -71,14 +72,42 @@ THREE_UNUSABLE = {
         (ONE_UNREADABLE, "1 of 2 paths could not be read", (1, 2, 1)),
         (ALL_UNREADABLE, "1 of 1 paths could not be read", (0, 1, 1)),
         (NOTHING_READ, "no file matches", (0, 1, 1)),
+        (
+            {**NOTHING_READ, "near_misses": {"*.txt": 3, "*.csv": 1}},
+            f"no file matches {PATTERNS}; 3 files *.txt and 1 file *.csv are there",
+            (0, 1, 1),
+        ),
+        (
+            {**NOTHING_READ, "near_misses": {"sys\nlog": 1}},
+            f"no file matches {PATTERNS}; 1 file sys\\u000alog is there",
+            (0, 1, 1),
+        ),
+        ({"nothing_known": 1}, "no telemetry in 1 file", (1, 1, 1)),
+        ({"nothing_known": 1, "look_like": {"CSV": 1}}, "no telemetry found: 1 file looks like CSV", (1, 1, 1)),
+        (
+            {
+                "files": (File("a", 0), File("b", 0), File("c", 0)),
+                "nothing_known": 3,
+                "look_like": {"OpenAI batch results": 2, "empty files": 1},
+            },
+            "no telemetry found: 2 files look like OpenAI batch results, 1 file is empty",
+            (3, 3, 1),
+        ),
+        ({"nothing_known": 1, **ONE_UNREADABLE}, "1 of 2 paths could not be read", (1, 2, 1)),
     ],
 )
-def test_sources_must_exist_and_be_readable(found, said, figure):
+def test_sources_must_hold_telemetry_and_be_readable(found, said, figure):
     judged = verdict([], found)
     assert result(judged, "readiness::sources").outcome == "fail"
     assert message(judged, "readiness::sources") == said
     assert counted(judged, "readiness::sources") == figure
     assert judged.verdict == "not-ready"
+
+
+def test_files_without_telemetry_among_others_are_no_failure():
+    found = verdict(ready(60), {"files": (File("a.log", 60), File("b.log", 0)), "nothing_known": 1, "mentions": 2})
+    assert outcomes(found) == dict.fromkeys(CHECK_IDS, "pass")
+    assert (found.counts.nothing_known, found.counts.mentions) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +116,8 @@ def test_sources_must_exist_and_be_readable(found, said, figure):
         ({"files": TESTS}, "fail", "no file matches", (2, 2, 1)),
         ({"files": (FILE,)}, "fail", "no test recorded a sample", (1, 1, 1)),
         (NOTHING_READ, "fail", "no file matches and no test recorded a sample", (0, 1, 2)),
-        ({"files": (FILE, *TESTS), **ONE_UNREADABLE}, "fail", "1 of 4 files and tests could not be read", (3, 4, 1)),
-        ({"files": (FILE, *TESTS)}, "pass", "1 file read and 2 tests recorded", (3, 3, 0)),
+        ({"files": (*TESTS, FILE), **ONE_UNREADABLE}, "fail", "1 of 4 files and tests could not be read", (3, 4, 1)),
+        ({"files": (*TESTS, FILE)}, "pass", "1 file read and 2 tests recorded", (3, 3, 0)),
     ],
 )
 def test_files_and_tests_must_both_be_there_where_both_are_asked_for(found, outcome, said, figure):

@@ -18,14 +18,14 @@ from msgspec.structs import replace
 
 from pytest_token_telemetry import samples as in_columns
 from pytest_token_telemetry.analysis import groups
-from pytest_token_telemetry.analysis.metrics import Share, metrics, wasteful, worst
+from pytest_token_telemetry.analysis.metrics import Share, wasteful, worst
 from pytest_token_telemetry.analysis.populations import judged, rows_of_one_per_task
 from pytest_token_telemetry.analysis.replayed import cut_offs
 from pytest_token_telemetry.analysis.strata import labels, strata
 from pytest_token_telemetry.analysis.tuning import tune
 from pytest_token_telemetry.sample import MOST_TOKENS as MOST
 from pytest_token_telemetry.samples import UNKNOWN
-from tests.unit.gate.cases import baseline_of, call, columns, compared, cut_off, replayed, verdict
+from tests.unit.gate.cases import baseline_of, call, columns, compared, cut_off, figures, replayed, verdict
 
 NOON = datetime(2026, 1, 2, 12)
 
@@ -122,14 +122,9 @@ def test_what_is_underestimated_is_exact_whatever_the_multiplier(predicted, outp
     assert judged(samples, "all", Fraction(multiplier)).underestimated.tolist() == [exceeds]
 
 
-def figures(rows):
-    samples = columns(rows)
-    return metrics(samples, judged(samples, "all", Fraction(1)))
-
-
 def test_means_and_medians_of_the_largest_counts_are_exact():
     # a hundred of them are beyond 32 bits, and so is the sum of the two in the middle of more
-    found = figures([call(MOST, MOST - 1)] * 100)
+    found = figures([call(MOST, MOST - 1)] * 100, "all")
     assert (found.predicted_output_tokens.mean, found.predicted_output_tokens.median) == (MOST, MOST)
     assert (found.output_tokens.mean, found.output_tokens.median) == (MOST - 1, MOST - 1)
     assert found.waste.mean == pytest.approx(MOST / (MOST - 1), rel=1e-15)
@@ -139,14 +134,14 @@ def test_means_and_medians_of_the_largest_counts_are_exact():
     ("predicted", "output"), [(MOST, MOST), (MOST, MOST - 1), (MOST, 1), (1, MOST), (-MOST + 1, MOST)]
 )
 def test_the_error_of_the_largest_counts_is_computed_without_overflow(predicted, output):
-    found = figures([call(predicted, output)]).smape
+    found = figures([call(predicted, output)], "all").smape
     assert (found.n, found.mean) == (1, 200.0 * abs(predicted - output) / (predicted + output))
 
 
 @limits(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, MOST), st.integers(1, MOST)), min_size=1, max_size=30))
 def test_figures_of_any_counts_are_those_of_plain_python(pairs):
-    found = figures([call(*pair) for pair in pairs])
+    found = figures([call(*pair) for pair in pairs], "all")
     predicted, output = zip(*pairs, strict=True)
     assert found.predicted_output_tokens.median == statistics.median(predicted)
     assert found.output_tokens.mean == pytest.approx(statistics.fmean(output), rel=1e-12)

@@ -22,12 +22,11 @@ from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.strata import labels
 from pytest_token_telemetry.analysis.stratified import LogRatios
-from pytest_token_telemetry.gate.drift_report import baseline_of
 from pytest_token_telemetry.past import PastError
 from pytest_token_telemetry.past.baseline import (
     FINGERPRINT_BYTES,
     Baseline,
-    baseline,
+    baseline_of,
     differences,
     new_rows,
     read,
@@ -36,6 +35,7 @@ from pytest_token_telemetry.past.baseline import (
     write,
 )
 from pytest_token_telemetry.sample import FIELDS, Sample
+from pytest_token_telemetry.settings import DEFAULT_ALIASES
 from tests.unit.gate.cases import call, columns, cut_off, reading, ready, settings
 from tests.unit.test_samples import BARE, FULL
 
@@ -60,10 +60,8 @@ samples = st.builds(
 )
 
 
-def kept(rows, population="risk", alias=None, multiplier=1):
-    made = columns(list(rows))
-    on = terms(population, Fraction(multiplier), alias or {})
-    return baseline(made, judged(made, population, Fraction(multiplier)), labels(made, alias or {}), on)
+def kept(rows, **written):
+    return baseline_of(reading(list(rows)), settings(**written))
 
 
 def new(rows, known):
@@ -99,7 +97,7 @@ def test_calls_that_name_no_category_are_a_stratum_of_their_own():
 
 def test_spellings_of_one_category_are_one_stratum():
     rows = [call(category=name) for name in ("docs", "Documentation", "DOCS")]
-    found = kept(rows, alias={"documentation": "docs"}).strata
+    found = kept(rows).strata
     assert {name: summary.underestimation.n for name, summary in found.items()} == {"docs": 3}
 
 
@@ -118,10 +116,10 @@ def test_no_newest_time_is_kept_where_no_call_has_one():
 
 
 def test_the_terms_are_those_of_the_settings():
-    found = terms("success", Fraction("1.1"), {"testing": "tests", "doc": "docs"})
+    found = terms(settings(population="success", under_multiplier="1.1", alias=["z=docs", "a=docs"]))
     assert (found.population, found.under_multiplier) == ("success", "1.1")
     assert found.quantile_method == "hyndman-fan-6"
-    assert list(found.alias.items()) == [("doc", "docs"), ("testing", "tests")]
+    assert list(found.alias.items()) == sorted({**dict(DEFAULT_ALIASES), "z": "docs", "a": "docs"}.items())
 
 
 def counted(rows, population):
@@ -161,14 +159,15 @@ def counted(rows, population):
 @limits(max_examples=60)
 @given(rows=st.lists(samples, max_size=12))
 def test_the_figures_are_those_of_plain_counting(population, rows):
-    assert kept(rows, population, {"documentation": "docs"}).strata == counted(rows, population)
+    assert kept(rows, population=population).strata == counted(rows, population)
 
 
 @given(st.lists(samples, max_size=8), st.data())
 def test_only_the_rows_that_are_asked_for_are_summed_up(rows, data):
     chosen = data.draw(st.sets(st.sampled_from(range(len(rows)))) if rows else st.just(set()))
     made = columns(rows)
-    found = summaries(made, judged(made, "risk", Fraction(1)), labels(made, {}), np.array(sorted(chosen), dtype=int))
+    named = labels(made, settings().alias)
+    found = summaries(made, judged(made, "risk", Fraction(1)), named, np.array(sorted(chosen), dtype=int))
     assert found == kept([rows[row] for row in sorted(chosen)]).strata
 
 
@@ -295,12 +294,12 @@ def strata(path):
 
 
 def test_a_file_reads_as_a_table():
-    text = render(kept([call(1000, 1000, category="docs"), call(1000, 2000, category=None), cut_off(category="a")]))
-    lines = text.splitlines()
+    rows = [call(1000, 1000, category="docs"), call(1000, 2000, category=None), cut_off(category="a")]
+    lines = render(replace(kept(rows), terms=TERMS)).splitlines()
     assert lines[0] == "{"
     assert lines[1] == '  "schema": "token-telemetry-baseline/1",'
     assert lines[2] == (
-        '  "terms": {"alias": {}, "one_per_task": false, "population": "risk",'
+        '  "terms": {"alias": {"documentation": "docs"}, "one_per_task": false, "population": "risk",'
         ' "quantile_method": "hyndman-fan-6", "under_multiplier": "1"},'
     )
     assert lines[3:6] == ['  "newest": null,', '  "samples": 3,', '  "strata": [']
@@ -392,12 +391,10 @@ def test_a_directory_is_no_place_for_a_baseline(tmp_path):
 # Its file, as it is read
 
 ALIAS = {"documentation": "docs"}
-TERMS = terms("risk", Fraction(1), ALIAS)
-
-
-KNOWN = kept(
-    [call(category="docs"), call(1000, 1200, category="docs"), cut_off(category="tests"), call(category=None)],
-    alias=ALIAS,
+TERMS = replace(terms(settings()), alias=ALIAS)
+KNOWN = replace(
+    kept([call(category="docs"), call(1000, 1200, category="docs"), cut_off(category="tests"), call(category=None)]),
+    terms=TERMS,
 )
 TEXT = render(KNOWN)
 
@@ -436,7 +433,7 @@ def test_what_is_written_is_read_back(directory):
 @limits(max_examples=60, deadline=None)
 @given(rows=st.lists(samples, max_size=10))
 def test_any_samples_come_back_as_they_went(directory, rows):
-    made = kept(rows, alias=ALIAS)
+    made = replace(kept(rows), terms=TERMS)
     assert read_text(directory, render(made)) == made
     assert render(read_text(directory, render(made))) == render(made)
 
@@ -636,27 +633,27 @@ def test_a_file_that_was_cut_off_anywhere_is_refused(directory, length):
 
 
 def test_the_same_settings_differ_in_nothing():
-    assert differences(TERMS, terms("risk", Fraction(1), ALIAS)) == ""
+    assert differences(TERMS, replace(TERMS)) == ""
 
 
 @pytest.mark.parametrize(
     ("new", "words"),
     [
-        (terms("all", Fraction(1), TERMS.alias), "with population=risk (now all)"),
-        (terms("risk", Fraction("1.1"), TERMS.alias), "with under_multiplier=1 (now 1.1)"),
+        (replace(TERMS, population="all"), "with population=risk (now all)"),
+        (replace(TERMS, under_multiplier="1.1"), "with under_multiplier=1 (now 1.1)"),
         (replace(TERMS, quantile_method="hyndman-fan-7"), "with quantile_method=hyndman-fan-6 (now hyndman-fan-7)"),
         (replace(TERMS, one_per_task=True), "with one_per_task=false (now true)"),
-        (terms("risk", Fraction(1), {}), "with other aliases (documentation=docs)"),
+        (replace(TERMS, alias={}), "with other aliases (documentation=docs)"),
         (
-            terms("risk", Fraction(1), {"documentation": "papers"}),
+            replace(TERMS, alias={"documentation": "papers"}),
             "with other aliases (documentation=docs, documentation=papers)",
         ),
         (
-            terms("risk", Fraction(1), {f"alias-{n}": "docs" for n in range(9)}),
+            replace(TERMS, alias={f"alias-{n}": "docs" for n in range(9)}),
             "with other aliases (alias-0=docs, alias-1=docs, alias-2=docs and others)",
         ),
         (
-            terms("success", Fraction(2), TERMS.alias),
+            replace(TERMS, population="success", under_multiplier="2"),
             "with population=risk (now success) and with under_multiplier=1 (now 2)",
         ),
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -494,6 +496,123 @@ def test_budget_lines_of_a_text_that_is_read_are_its_own(recording: Recording) -
     recording.capture.read(BUDGET)
     recording.capture.read(f"{BUDGET}\n{v2()}\n{v2()}\n")
     assert [call.get("task_id") for call in recording.calls] == ["phase-7", None]
+
+
+# Broken to fit a width --------------------------------------------------------------------------------------------
+
+
+def broken(line: str, columns: int, *, words: bool = True, coloured: bool = False, place: str = "agent.py:12") -> str:
+    """``line`` as rich's handler prints it into so many ``columns``, or broken within words."""
+    head = "[11/26/26 13:00:36] INFO     "
+    width = columns - len(head) - len(place) - 1
+    if words:
+        parts = textwrap.wrap(line, width, break_on_hyphens=False)
+    else:
+        parts = [line[at : at + width] for at in range(0, len(line), width)]
+    shown = [f"{'' if n else head:{len(head)}}{part:{width}} {'' if n else place}" for n, part in enumerate(parts)]
+    text = "\n".join(shown)
+    return re.sub(r"=(\w+)", "=\x1b[1m\\1\x1b[0m", text) if coloured else text
+
+
+LOGGED = v2(time=None, more=" retries=2")
+LONG = {"model": "a" * 90, "features": {"a": "b" * 90, "c": "d e f"}}
+
+
+@pytest.mark.parametrize("columns", [90, 100, 120, 160, 200, 240, 260, 280, 400])
+@pytest.mark.parametrize("words", [True, False])
+@pytest.mark.parametrize("coloured", [True, False])
+@pytest.mark.parametrize("place", ["agent.py:12", ""])
+@pytest.mark.parametrize(
+    "logged",
+    [[LOGGED], [v2(time=None, output=1), LOGGED, LOGGED], [cut_off(time=None)] * 9, [LEGACY], [line(**CALL, **LONG)]],
+    ids=["one", "three", "parallel", "legacy", "ours"],
+)
+def test_a_call_that_is_logged_and_printed_broken_is_one_call(
+    recording: Recording, columns: int, words: bool, coloured: bool, place: str, logged: list[str]
+) -> None:
+    for each in logged:
+        recording.log(each)
+    shown = [broken(each, columns, words=words, coloured=coloured, place=place) for each in logged]
+    recording.print(*shown, "done")
+    samples, _, unusable = recording.counts()
+    assert (samples, unusable) == (len(logged), 0)
+
+
+COUNTS = "[TokenEstimationV2] predicted_output=1000 actual_output=900"
+
+
+@pytest.mark.parametrize(
+    ("logged", "printed", "expected"),
+    [
+        # cut off: behind both counts or within a later word, and before
+        ([LOGGED], [f"{COUNTS} smape=10.5% selected_bu"], (1, 1, 0)),
+        ([LOGGED], [f"{COUNTS} smape=10.5%   agent.py:12"], (1, 1, 0)),
+        ([LOGGED], [f"{COUNTS[:-1]}"], (1, 0, 1)),
+        ([LOGGED], [f"{COUNTS} smape=10.6% selected_bu"], (1, 0, 1)),
+        ([LOGGED] * 2, [f"{COUNTS} smape=10.5%"] * 3, (2, 2, 1)),
+        # whole, and again broken or cut off, in one way
+        ([LOGGED], [LOGGED, broken(LOGGED, 120)], (1, 2, 0)),
+        ([LOGGED], [LOGGED, f"{COUNTS} smape=10.5%"], (1, 1, 1)),
+        # another call
+        ([], [broken(LOGGED, 120)], (0, 0, 1)),
+        ([LOGGED], [broken(v2(time=None, output=901), 120)], (1, 0, 1)),
+        ([LOGGED], [broken(v2(time=None, category="docs"), 120)], (1, 0, 1)),
+        ([LOGGED], [broken(v2(time=None, complexity="high"), 120, words=False)], (1, 0, 1)),
+        ([LOGGED], [f"{COUNTS} smape=10.5%", "then: tokens=5"], (1, 0, 1)),
+        ([v2(time=None)], [broken(v2(time=None).replace("-4-5", "-4-6"), 240)], (2, 0, 0)),
+        ([v2(time=None)], [broken(f"{v2(time=None)}-6", 240)], (2, 0, 0)),
+        ([v2(time=None)], [broken(v2(time=None)[:-1], 240)], (2, 0, 0)),
+        ([v2(time=None)], [broken(v2(time=None), 240).replace("\n", "\nother\n")], (2, 0, 0)),
+        # more of them than were logged
+        ([LOGGED], [broken(LOGGED, 120)] * 3, (3, 1, 0)),
+        # one that cannot be used
+        ([v2(time=None, output=-1)], [broken(v2(time=None, output=-1), 120)], (0, 1, 1)),
+    ],
+)
+def test_a_broken_line_is_another_call_unless_a_whole_one_says_all_of_it(
+    recording: Recording, logged: list[str], printed: list[str], expected: tuple[int, int, int]
+) -> None:
+    for each in logged:
+        recording.log(each)
+    assert recording.print(*printed, "done").counts() == expected
+
+
+@limits(deadline=None, max_examples=150)
+@given(
+    st.lists(st.sampled_from([1, 2, 9, 12]), min_size=1, max_size=8),
+    st.lists(st.integers(0, 99), max_size=8),
+    st.integers(90, 300),
+    st.booleans(),
+)
+def test_calls_that_are_printed_broken_are_the_multiset_maximum(
+    logged: list[int], choices: list[int], columns: int, words: bool
+) -> None:
+    recording = Recording()
+    for output in logged:
+        recording.log(v2(time=None, output=output))
+    printed = [logged[choice % len(logged)] for choice in choices]
+    recording.print(*(broken(v2(time=None, output=output), columns, words=words) for output in printed))
+    expected = Counter(logged) | Counter(printed)
+    assert Counter(recording.outputs) == expected
+    assert recording.counts() == (expected.total(), len(logged) + len(printed) - expected.total(), 0)
+
+
+def test_a_line_that_is_cut_off_is_no_whole_one(recording: Recording) -> None:
+    recording.print(f"{COUNTS} smape=10.5% selected_bu").print(f"{COUNTS} smape=10.5%", to="stderr")
+    assert recording.counts() == (0, 0, 2)
+
+
+def test_many_broken_lines_take_no_quadratic_time(recording: Recording) -> None:
+    lines = [v2(time=None, output=n) for n in range(3000)]
+    with listening(recording.capture):
+        for each in lines:
+            LOGGER.info(each)
+    recording.capture.take_logged()
+    recording.print(*(broken(each, 120) for each in lines))
+    assert recording.counts() == (3000, 3000, 0)
+
+
+# What lines say ---------------------------------------------------------------------------------------------------
 
 
 def test_samples_are_what_lines_say(recording: Recording) -> None:

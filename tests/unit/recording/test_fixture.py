@@ -164,6 +164,8 @@ def test_nothing_says_that_a_whole_call_was_cut_off(telemetry: Telemetry, stated
         ({"finish_reason": "max_tokens"}, True),
         ({"max_tokens": 850}, True),
         ({"max_tokens": 851}, False),
+        ({"max_tokens": 851, "output_tokens": 0}, None),
+        ({"max_tokens": 0}, None),
         ({"finish_reason": "stop", "max_tokens": 850}, True),
         ({"finish_reason": "stop", "max_tokens": 850, "truncated": False}, False),
         ({}, None),
@@ -173,7 +175,7 @@ def test_nothing_says_that_a_whole_call_was_cut_off(telemetry: Telemetry, stated
 def test_a_recorded_call_was_cut_off_if_anything_says_so(
     telemetry: Telemetry, fields: dict[str, object], truncated: bool | None
 ) -> None:
-    telemetry.record(**CALL, **fields)
+    telemetry.record(**{**CALL, **fields})
     assert telemetry.samples[0].truncated is truncated
 
 
@@ -640,6 +642,7 @@ def test_a_report_judges_what_the_test_has_recorded(telemetry: Telemetry, popula
         ("max_completion_tokens", "max_tokens"),
         ("max_output_tokens", "max_tokens"),
         ("stop_reason", "finish_reason"),
+        ("finish_reason_raw", "finish_reason"),
         ("deliverables", "deliverable_count"),
         ("features", "each feature as a keyword of its own"),
     ],
@@ -681,6 +684,11 @@ REFUSALS: list[tuple[Callable[[Telemetry], object], type[Exception], str]] = [
         lambda telemetry: telemetry.record(predicted_output_tokens=None, output_tokens=1),
         TypeError,
         "predicted_output_tokens: None is not a whole number",
+    ),
+    (
+        lambda telemetry: telemetry.record(predicted_output_tokens=-1, output_tokens=1),
+        ValueError,
+        "predicted_output_tokens: -1 is not between 0 and 1000000000",
     ),
     (
         lambda telemetry: telemetry.record(**CALL, max_tokens=-1),

@@ -121,6 +121,9 @@ def test_gemini_as_an_object(form: Callable[[Any], Any]) -> None:
     )
 
 
+TOOLS = "toolUsePromptTokenCount"
+
+
 @pytest.mark.parametrize(
     ("usage", "tokens"),
     [
@@ -128,9 +131,16 @@ def test_gemini_as_an_object(form: Callable[[Any], Any]) -> None:
         ({"thoughtsTokenCount": 7}, 7),
         ({"candidatesTokenCount": 0, "thoughtsTokenCount": 7}, 7),
         ({"totalTokenCount": 8}, 0),  # the prompt alone: a zero is left out
+        ({"thoughtsTokenCount": 0, "totalTokenCount": 8}, 0),
+        ({"candidatesTokenCount": 20, "thoughtsTokenCount": 15, "totalTokenCount": 28}, 20),  # 8 + 20: 15 of the 20
+        ({"candidatesTokenCount": 20, "thoughtsTokenCount": 15, "totalTokenCount": 43}, 35),  # 8 + 20 + 15
+        ({"candidatesTokenCount": 20, "thoughtsTokenCount": 15, "totalTokenCount": 99}, 35),
+        ({"candidatesTokenCount": 20, "thoughtsTokenCount": 15, "totalTokenCount": 30, TOOLS: 2}, 20),  # 8 + 2 + 20
+        ({"candidatesTokenCount": 20, "thoughtsTokenCount": 15, "totalTokenCount": 45, TOOLS: 2}, 35),
+        ({"candidatesTokenCount": 4, "thoughtsTokenCount": 15, "totalTokenCount": 12}, 19),  # no 15 are within 4
     ],
 )
-def test_either_of_geminis_counts_may_be_left_out(usage: dict[str, int], tokens: int) -> None:
+def test_the_total_tells_whether_geminis_thoughts_are_beside_the_candidates(usage: dict[str, int], tokens: int) -> None:
     assert read(gemini("STOP", **usage)).output_tokens == tokens
 
 
@@ -141,10 +151,21 @@ def test_a_prompt_that_gemini_blocked_says_why(candidates: list[Any] | None) -> 
     assert (read(blocked).output_tokens, read(blocked).finish_reason) == (0, "SAFETY")
 
 
-def test_the_word_before_a_gateways_translation_is_kept(form: Callable[[Any], Any]) -> None:
-    translated = chat("stop")
-    translated["choices"][0]["provider_specific_fields"] = {"native_finish_reason": "pause_turn"}
-    assert read(form(translated)).finish_reason == "pause_turn"
+@pytest.mark.parametrize(
+    ("translation", "fields", "kept"),
+    [
+        ("stop", {"provider_specific_fields": {"native_finish_reason": "pause_turn"}}, "pause_turn"),
+        ("stop", {"native_finish_reason": "MAX_TOKENS"}, "MAX_TOKENS"),  # OpenRouter has it on the choice itself
+        ("length", {"native_finish_reason": "a new word"}, "length"),
+        ("tool_calls", {"provider_specific_fields": {"native_finish_reason": "max_tokens"}}, "max_tokens"),
+    ],
+)
+def test_the_word_before_a_gateways_translation_is_kept_unless_the_other_says_cut_off(
+    translation: str, fields: dict[str, Any], kept: str, form: Callable[[Any], Any]
+) -> None:
+    translated = chat(translation)
+    translated["choices"][0] |= fields
+    assert read(form(translated)).finish_reason == kept
 
 
 def test_other_things_a_gateway_keeps_are_no_reason(form: Callable[[Any], Any]) -> None:
@@ -179,7 +200,7 @@ def test_reasoning_beside_the_completion_is_billed_too(
     ("response", "raw", "ours"),
     [
         (responses("completed"), "completed", "stop"),
-        (responses("incomplete"), "incomplete", "unknown"),
+        (responses("incomplete"), "incomplete", "length"),
         (responses("incomplete", incomplete_details={"reason": "content_filter"}), "content_filter", "content_filter"),
         (responses("failed"), "failed", "error"),
         (responses("cancelled"), "cancelled", "error"),
@@ -258,6 +279,7 @@ MESSAGE_STREAM = [
     {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}, "usage": {"output_tokens": 41}},
     {"type": "message_stop"},
 ]
+END_WITHOUT_COUNT = {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}}
 GEMINI_STREAM = [
     gemini(None, thoughtsTokenCount=112),
     gemini(None, candidatesTokenCount=1, thoughtsTokenCount=112),
@@ -347,6 +369,10 @@ def test_a_chunk_of_gemini_without_a_reason_is_not_the_last(unfinished: Any) -> 
         (CHAT_STREAM[:3], 'send stream_options={"include_usage": True}'),
         (responses("failed", usage=None), "a call that failed may have no usage"),
         (message(usage={}), "message_delta"),
+        ([MESSAGE_STREAM[0], END_WITHOUT_COUNT, MESSAGE_STREAM[-1]], "message_delta"),
+        ([*MESSAGE_STREAM[:4], {**END_WITHOUT_COUNT, "usage": {"output_tokens": None}}], "message_delta"),
+        ([gemini(None, candidatesTokenCount=1), gemini("STOP")], "last chunk"),
+        ([chat(None, tokens=1), chat("stop", usage=None)], 'send stream_options={"include_usage": True}'),
         (gemini("STOP"), "last chunk"),
         (gemini("STOP", trafficType="ON_DEMAND", promptTokenCount=None), "last chunk"),
         (gemini("STOP", totalTokenCount=30), "last chunk"),

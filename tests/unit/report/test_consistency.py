@@ -6,7 +6,7 @@ import pytest
 
 from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.analysis.replayed import Paired
-from pytest_token_telemetry.gate.drift_report import DriftReport
+from pytest_token_telemetry.past.baseline import DriftReport
 from pytest_token_telemetry.report.json_file import render
 from pytest_token_telemetry.report.untrusted_file import from_json
 from tests.unit.gate.cases import baseline_of, compared, ready
@@ -43,6 +43,18 @@ def test_no_comparison_is_read():
     assert found.estimator.base is None
     assert found.drift == DriftReport(baseline_samples=0, new_samples=0, drift=None)
     assert found.history is None
+
+
+@pytest.mark.parametrize(
+    ("nothing_known", "why"),
+    [
+        (2, "nothing_known is more than files"),
+        (1, "readiness::sources says pass, and no file holds telemetry"),
+        (-1, "expected `int` >= 0"),
+    ],
+)
+def test_files_that_hold_nothing_are_at_odds_with_a_pass(nothing_known, why):
+    assert why in refusal(report("pass", lambda found: found["counts"].update(nothing_known=nothing_known)))
 
 
 UNDER, CUT, RATIO = "drift.drift.underestimation", "drift.drift.truncation", "drift.drift.ratio"

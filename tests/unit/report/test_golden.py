@@ -14,6 +14,8 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent.parent
+OLD_PATTERNS = ("--token-telemetry-pattern=*.log", "--token-telemetry-pattern=*.jsonl")
+"""The default of that version."""
 PASSES = "--token-telemetry-dir=examples/passes"
 BASELINE = "--token-telemetry-baseline=examples/baseline/token-telemetry-baseline.json"
 
@@ -22,7 +24,8 @@ def written(directory, *options):
     """The report file of a session in the repository, and of no test."""
     path = directory / "report.json"
     quiet = ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:hypothesispytest"]
-    command = [sys.executable, "-m", "pytest", *quiet, "token-telemetry", f"--token-telemetry-json={path}", *options]
+    command = [sys.executable, "-m", "pytest", *quiet, "token-telemetry"]
+    command += [f"--token-telemetry-json={path}", *OLD_PATTERNS, *options]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode in (0, 1), ran.stdout + ran.stderr
     return path.read_text(encoding="utf-8")

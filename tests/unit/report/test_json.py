@@ -118,8 +118,13 @@ def test_counts_count():
     found = {
         "files": (File("logs/a.log", 20), File("logs/b.log", 11)),
         "duplicates": 4,
+        "doubled": ("logs/a.log", "logs/b.log"),
         "unusable": {"success is missing": UnusableLines(3, ["logs/a.log:7"])},
         "unreadable": {"logs/c.log": "Permission denied"},
+        "mentions": 2,
+        "nothing_known": 1,
+        "look_like": {"CSV": 1},
+        "near_misses": {"*.txt": 3},
     }
     assert report(verdict(rows, found))["counts"] == {
         "samples": 31,
@@ -129,6 +134,7 @@ def test_counts_count():
         "legacy": 1,
         "no_ratio": 1,
         "duplicates": 4,
+        "doubled_files": 2,
         "unusable": {"total": 3, "reasons": {"success is missing": {"count": 3, "places": ["logs/a.log:7"]}}},
         "files": 2,
         "tests": 0,
@@ -141,6 +147,10 @@ def test_counts_count():
         "by_cap": 0,
         "lost_tests": 0,
         "deselected_tests": 0,
+        "mentions": 2,
+        "nothing_known": 1,
+        "look_like": {"CSV": 1},
+        "near_misses": {"*.txt": 3},
         "copies_of_tests": 1,
     }
 

@@ -12,6 +12,7 @@ from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.past.history import PastVerdict
 from pytest_token_telemetry.report import sections
 from pytest_token_telemetry.report.words import texts
+from pytest_token_telemetry.sources.reading import File
 from pytest_token_telemetry.text import Untrusted
 from tests.unit.analysis.test_tuning import RATIOS, calls
 from tests.unit.gate.cases import (
@@ -26,7 +27,7 @@ from tests.unit.gate.cases import (
     settings,
     verdict,
 )
-from tests.unit.gate.test_drift_report import later
+from tests.unit.gate.test_drift_checks import later
 from tests.unit.gate.test_replay_report import BASE, HEAD, TEN, as_recorded, numbered, table
 
 NOON = datetime(2026, 1, 2, 12)
@@ -303,6 +304,17 @@ def test_marks_of_strata_are_explained():
     assert table.rows[-1] == (*("9", "0", "9*", "9", "9*", "0.12x", "0.12x"), Untrusted("capped"))
     assert table.marked == {(3, 2), (3, 4)}
     assert found.remarks == ("* above its target, proven with all strata looked at together (Holm, 95 %)",)
+
+
+def test_files_without_telemetry_and_mentions_of_tags_are_counted():
+    found = verdict(
+        ready(27), {"files": (File("a", 27), File("b", 0), File("c", 0)), "nothing_known": 2, "mentions": 1}
+    )
+    assert detail(found, "Sources").remarks == (
+        "2 of 3 files without any telemetry",
+        "1 mention of a tag without a record",
+    )
+    assert detail(verdict(ready(27)), "Sources").remarks == ()
 
 
 # Tuning

@@ -92,6 +92,7 @@ EVERYTHING_WRONG = {
     "unreadable": {f"logs/{n}.log": "Permission denied" for n in range(99)},
     "unusable": {f"a rather long reason number {n} is missing": UnusableLines(9, ["logs/x.log:1"]) for n in range(30)},
     "duplicates": 12345,
+    "doubled": ("logs/x.log",) * 99,
     "outside": ("a",) * 99,
     "special": ("b",) * 99,
 }

@@ -158,6 +158,24 @@ def test_files_without_a_sample_are_looked_into_first():
     )
 
 
+@pytest.mark.parametrize(
+    ("looks", "step"),
+    [
+        (
+            {"plain text": 1, "OTLP JSON": 1},
+            "Let the system leave one token-telemetry/1 line a call (docs/own-system.md), or name other files:"
+            " no other format is read yet.",
+        ),
+        (
+            {"plain text": 1, "empty files": 1},
+            "Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used.",
+        ),
+    ],
+)
+def test_files_of_another_format_are_no_matter_of_logging(looks, step):
+    assert advice_on({"nothing_known": 1, "look_like": looks})[0] == step
+
+
 def test_unreadable_files_are_made_readable():
     advice = advice_on({"unreadable": {"logs/x.log": "Permission denied"}}, ready(27))
     assert advice == ["Make every file readable: what could not be read was not judged."]
@@ -192,6 +210,11 @@ def test_too_many_unusable_lines_are_repaired():
             "1 truncation known by the cap alone: the reason did not say so.",
         ),
         (ready(27), {"duplicates": 2}, "2 duplicates left out: the same call in another place."),
+        (
+            ready(27),
+            {"doubled": ("logs/a.log",)},
+            "1 file with every record several times in a row, as of a handler attached twice: each counts once.",
+        ),
         ([*ready(27), call(0, 5), call(5, 0)], {}, "2 samples with a prediction or an output of 0, set apart."),
         (
             [*ready(27), call(legacy=True, success=None, truncated=None)],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_token_telemetry.sources.parallel import Scan
-    from pytest_token_telemetry.sources.tagged.search import LineScanner
+    from pytest_token_telemetry.sources.tagged.line_scanner import LineScanner
     from pytest_token_telemetry.sources.tagged.simple_search import Scanner
 
 FOUND = list[Fragment | str]
@@ -45,11 +45,11 @@ def fast(scanner: LineScanner, path: Path, begin: int = 0, end: int | None = Non
     """What the fast scanner finds in a file, or in a part of it."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        return outcome(_fragments(scanner, file.fileno(), begin, size if end is None else end))
+        return outcome(_fragments(scanner, file.fileno(), begin, size if end is None else end, size))
 
 
-def _fragments(scanner: LineScanner, descriptor: int, begin: int, end: int) -> Iterator[Fragment]:
-    for found in scanner.scan(descriptor, begin, end):
+def _fragments(scanner: LineScanner, descriptor: int, begin: int, end: int, size: int) -> Iterator[Fragment]:
+    for found in scanner.scan(descriptor, begin, end, size):
         if isinstance(found, Fragment):
             yield found
         else:
@@ -58,14 +58,14 @@ def _fragments(scanner: LineScanner, descriptor: int, begin: int, end: int) -> I
 
 
 def outcome(fragments: Iterator[Fragment]) -> FOUND:
-    """``fragments``, and the reason if they end with an error."""
-    found: FOUND = []
+    """``fragments`` in the order of their lines, and the reason if they end with an error."""
+    found: list[Fragment] = []
+    error: list[str] = []
     try:
-        for fragment in fragments:
-            found.append(fragment)
-    except OSError as error:
-        found.append(str(error.strerror))
-    return found
+        found.extend(fragments)
+    except OSError as raised:
+        error.append(str(raised.strerror))
+    return [*sorted(found, key=lambda fragment: fragment.line), *error]
 
 
 # Lines and logs -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_token_telemetry.sources import copies
+from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.own_format import line as own_line
-from pytest_token_telemetry.sources.recorded import Recorded
-from tests.lines import stamp, v2, write
+from pytest_token_telemetry.sources.parallel import Scan
+from pytest_token_telemetry.sources.reading import Reading
+from pytest_token_telemetry.sources.recorded import Phase, Recorded, Span
+from tests.lines import cut_off, stamp, v2, write
 from tests.unit.sources.builders import RECORDED, TEXTS, at, budget, everything, logs, read
 
 
-def one_by_one(table: object, rows: Any, digests: object, doubtful: object) -> tuple[Any, Any]:
-    return np.empty(0, np.int64), np.arange(len(rows))
+def read_files(directory: Path, files: Sequence[list[str]]) -> Reading:
+    for n, lines in enumerate(files):
+        write(directory, lines, f"{n}.log")
+    return read(directory)
+
+
+def one_by_one(table: object, rows: object, digests: object, again: Any, *_: object) -> tuple[Any, Any]:
+    return np.empty(0, np.int64), np.flatnonzero(~again)
 
 
 @settings(deadline=None, max_examples=150)
@@ -87,3 +97,129 @@ def test_who_is_only_suspected_stays(tmp_path: Path, monkeypatch: pytest.MonkeyP
     write(tmp_path, [v2(time=stamp(second)) for second in range(9)], "a.log")
     found = read(tmp_path)
     assert (len(found.samples), found.duplicates) == (9, 0)
+
+
+# Many calls in one file -------------------------------------------------------------------------------------------
+
+CUT = cut_off(output=8192)
+OTHER, NEXT = v2(time=stamp(1), output=1), v2(time=stamp(2), output=2)
+OWN = [own_line(predicted_output_tokens=1, output_tokens=n, time=at(5)) for n in (1, 2)]
+WITH_ID = own_line(predicted_output_tokens=1, output_tokens=1, time=at(5), id="a")
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ([[CUT] * 9], (9, 0)),
+        ([[CUT] * 9 + [OTHER]], (10, 0)),
+        ([[OTHER, CUT, OTHER, CUT]], (4, 0)),
+        ([[CUT] * 9, [CUT] * 9], (9, 9)),
+        ([[CUT] * 2, [CUT] * 9, [CUT]], (9, 3)),
+        ([[CUT, OTHER, CUT], [CUT, OTHER]], (3, 2)),
+        ([[CUT, OTHER], [CUT, CUT, NEXT], [OTHER, OTHER, NEXT]], (5, 3)),
+        ([[OWN[0], OWN[0], OWN[1]]], (3, 0)),
+        ([[OWN[0], OWN[1]], [OWN[0], OWN[0], OWN[1]]], (3, 2)),
+        ([[WITH_ID, OTHER, WITH_ID], [WITH_ID]], (2, 2)),
+    ],
+    ids=str,
+)
+def test_a_line_is_as_many_calls_as_the_file_has_that_holds_most_of_it(
+    tmp_path: Path, files: list[list[str]], expected: tuple[int, int]
+) -> None:
+    found = read_files(tmp_path, files)
+    assert (len(found.samples), found.duplicates, found.doubled) == (*expected, ())
+
+
+@pytest.mark.parametrize(
+    ("files", "expected", "doubled"),
+    [
+        ([[CUT, CUT, OTHER, OTHER]], (2, 2), ["0.log"]),
+        ([[CUT] * 3 + [OTHER] * 3], (2, 4), ["0.log"]),
+        ([[OWN[0], OWN[0], OWN[1], OWN[1]]], (2, 2), ["0.log"]),
+        # parallel calls of one line, and each was written twice
+        ([[CUT] * 4 + [OTHER] * 2], (3, 3), ["0.log"]),
+        ([[CUT] * 6 + [OTHER] * 3], (3, 6), ["0.log"]),
+        # copies of what was doubled, and of what was not
+        ([[CUT, CUT, OTHER, OTHER], [CUT, OTHER]], (2, 4), ["0.log"]),
+        ([[CUT, OTHER, CUT], [CUT, CUT, OTHER, OTHER]], (3, 4), ["1.log"]),
+        # one record alone is no proof
+        ([[CUT, CUT]], (2, 0), []),
+        ([[OTHER, OTHER]], (2, 0), []),
+        # one that stands alone, or elsewhere, or without a time
+        ([[CUT, CUT, OTHER]], (3, 0), []),
+        ([[CUT, CUT, OTHER, OTHER, NEXT]], (5, 0), []),
+        ([[CUT, CUT, OTHER, OTHER, NEXT], [CUT]], (5, 1), []),
+        ([[CUT, OTHER, CUT, OTHER]], (4, 0), []),
+        ([[CUT] * 2 + [OTHER] * 3], (5, 0), []),
+        ([[CUT, CUT, OTHER, OTHER, v2(time=None), v2(time=None)]], (6, 0), []),
+        # equal lines of two tasks are two calls
+        ([[OTHER, OTHER, budget("p", 8192), CUT, budget("q", 8192), CUT]], (4, 0), []),
+    ],
+    ids=str,
+)
+def test_a_file_where_every_record_stands_several_times_in_a_row_counts_each_once(
+    tmp_path: Path, files: list[list[str]], expected: tuple[int, int], doubled: list[str]
+) -> None:
+    """As a handler leaves it that is attached twice."""
+    found = read_files(tmp_path, files)
+    assert (len(found.samples), found.duplicates) == expected
+    assert found.doubled == tuple(f"logs/{name}" for name in doubled)
+
+
+def test_lines_without_a_time_are_never_written_again(tmp_path: Path) -> None:
+    write(tmp_path, [OTHER, OTHER, v2(time=None, output=5), v2(time=None, output=6)], "a.log")
+    found = read(tmp_path, recorded=RECORDED)
+    assert (len(found.samples), found.duplicates, found.doubled) == (5, 0, ())
+
+
+def test_a_file_that_is_read_in_parts_is_known_to_be_doubled(tmp_path: Path) -> None:
+    write(tmp_path, [line for n in range(60) for line in [v2(time=stamp(n), output=n)] * 2], "a.log")
+    found = read(tmp_path, scan=Scan(bounds=TaskSizes(1 << 20, 100, 1000)))
+    assert (len(found.samples), found.duplicates, found.doubled) == (60, 60, ("logs/a.log",))
+
+
+@pytest.mark.parametrize(("logged", "expected"), [(1, (2, 2)), (2, (2, 3)), (3, (3, 3))])
+def test_each_line_of_a_file_tells_of_another_recorded_call(
+    tmp_path: Path, logged: int, expected: tuple[int, int]
+) -> None:
+    call = own_line(predicted_output_tokens=1000, output_tokens=900, time=at(5))
+    recorded = Recorded(phases=(Phase("test", Span(at(5).timestamp(), at(6).timestamp()), (call, call)),))
+    line = v2(time="2026-01-02T03:04:05Z")
+    write(tmp_path, [line] * logged, "a.log")
+    write(tmp_path, [line], "b.log")
+    found = read(tmp_path, recorded=recorded)
+    assert (len(found.samples), found.duplicates) == expected
+
+
+def test_a_flood_of_one_line_in_doubt_takes_no_quadratic_time(tmp_path: Path) -> None:
+    write(tmp_path, [CUT] * 20_000, "a.log")
+    write(tmp_path, [budget("p", 8192), *[CUT] * 20_000], "b.log")
+    found = read(tmp_path)
+    assert (len(found.samples), found.duplicates) == (20_000, 20_000)
+
+
+TASKS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, "p", "q"])), max_size=8)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(TASKS, min_size=1, max_size=4))
+def test_calls_are_the_multiset_maximum_over_files(files: list[list[tuple[str, str | None]]]) -> None:
+    """Per line: the most that a file has for each task, or the most that a file has at all, if that is more."""
+    texts = []
+    for n, told in enumerate(files):
+        lines = [f"2026-01-02 03:04:05 nothing {n}"]
+        for number, (letter, task) in enumerate(told):
+            if task:
+                lines.append(budget(task, ord(letter)))
+            lines += [v2(output=ord(letter)), f"{number}"]
+        single = v2(time=stamp(n), output=1)  # so that no file is one in which every record stands several times
+        texts.append("\n".join([*lines, single]).encode())
+    expected = len(files)
+    for letter in "abc":
+        of_tasks: Counter[str] = Counter()
+        for told in files:
+            of_tasks |= Counter(task for each, task in told if each == letter and task)
+        expected += max(of_tasks.total(), *(sum(each == letter for each, _ in told) for told in files))
+    with logs(texts) as directory:
+        found = read(directory)
+    assert (len(found.samples), found.duplicates) == (expected, sum(map(len, files)) + len(files) - expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import resources
 from pathlib import Path
@@ -14,9 +15,12 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
+from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.own_format import checked, count, line
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
+from pytest_token_telemetry.sources.tagged.formats import parse, telemetry_scanner
+from pytest_token_telemetry.sources.tagged.records import Read
 from pytest_token_telemetry.sources.tagged.tagged_source import Sizes
 from tests.lines import v2
 
@@ -263,8 +267,10 @@ def test_what_is_no_count_is_refused(value: object, error: type[Exception], sent
     assert str(caught.value) == sentence
 
 
-def test_only_a_prediction_may_be_below_zero() -> None:
-    assert count("predicted_output_tokens", -5) == -5
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.kind == "count"])
+def test_no_count_may_be_below_zero(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: -5 is not between 0 and 1000000000$"):
+        count(name, -5)
 
 
 @pytest.mark.parametrize(
@@ -287,12 +293,13 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.samp
 
 @limits(deadline=None)
 @given(TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=3))
-def test_any_text_is_one_line_of_json_with_one_tag(text: str, features: dict[str, str]) -> None:
+def test_any_text_is_one_record_on_one_line(text: str, features: dict[str, str]) -> None:
     found = line(**CALL, category=text, features=features)
     record = json.loads(found.encode("utf-8"))
     assert record["category"] == text
     assert record.get("features", {}) == features
-    assert found.count('"token-telemetry/1"') == 1
+    said = [parse(fragment) for fragment in telemetry_scanner().fragments_of(iter([f"{found}\n".encode()]))]
+    assert [type(each) for each in said if each is not None] == [Read]
     assert not any(tag in found for tag in ("[TokenEstimation", "[TOKEN_BUDGET]", "\n"))
 
 
@@ -348,13 +355,48 @@ def test_every_field_comes_back(tmp_path: Path) -> None:
         ({"max_tokens": 850, "finish_reason": "tool_calls"}, 1),
         ({"max_tokens": 850, "finish_reason": "stop"}, 0),
         ({"max_tokens": 850, "truncated": False}, 0),
-        ({"max_tokens": 851}, -1),
+        ({"max_tokens": 851}, 0),
+        ({"max_tokens": 851, "finish_reason": "a new word"}, 0),
+        ({"max_tokens": 851, "finish_reason": "error"}, -1),
+        ({"max_tokens": 851, "output_tokens": 0}, -1),
+        ({"max_tokens": 0}, -1),
+        ({"budget_tokens": 851}, -1),
         ({"finish_reason": "tool_calls"}, 0),
+        ({"finish_reason": "a new word"}, -1),
         ({}, -1),
     ],
 )
 def test_a_call_is_truncated_if_anything_says_so(tmp_path: Path, fields: dict[str, object], truncated: int) -> None:
     assert read(tmp_path, call(**fields)).samples.truncated.tolist() == [truncated]
+
+
+@pytest.mark.parametrize(
+    ("reason", "raw", "ours", "truncated"),
+    [
+        ("length", "OUTPUT_CEILING", "length", 1),
+        ("length", "end_turn", "length", 1),
+        ("context", "end_turn", "context", 1),
+        ("stop", "max_tokens", "length", 1),
+        ("OUTPUT_LIMIT", None, "length", 1),
+        (None, "maxTokens", "length", 1),
+        ("stop", "a new word", "unknown", -1),
+        ("unknown", "end_turn", "stop", 0),
+    ],
+)
+def test_a_reason_that_says_cut_off_counts_in_either_field(
+    tmp_path: Path, reason: str | None, raw: str | None, ours: str, truncated: int
+) -> None:
+    fields = {**json.loads(call()), "finish_reason": reason, "finish_reason_raw": raw}
+    found = read(tmp_path, json.dumps(fields)).samples
+    assert (found.finish_reason.name(0), found.finish_reason_raw.name(0)) == (ours, raw or reason)
+    assert found.truncated.tolist() == [truncated]
+
+
+def test_of_calls_with_a_cap_and_no_reason_all_count_for_truncation(tmp_path: Path) -> None:
+    """10 of 100 reached the cap: 10 %, not 10 of the 10 that reached it."""
+    outputs = [1000] * 10 + [50] * 90
+    text = "\n".join(call(id=str(n), output_tokens=each, max_tokens=1000) for n, each in enumerate(outputs))
+    assert Counter(read(tmp_path, text).samples.truncated.tolist()) == {1: 10, 0: 90}
 
 
 def test_keys_come_in_any_order_and_others_are_passed_over(tmp_path: Path) -> None:
@@ -373,6 +415,7 @@ def test_keys_come_in_any_order_and_others_are_passed_over(tmp_path: Path) -> No
         ({"output_tokens": 1.5}, "output_tokens is not a whole number"),
         ({"output_tokens": True}, "output_tokens is not a whole number"),
         ({"output_tokens": -1}, "output_tokens is negative"),
+        ({"predicted_output_tokens": -1}, "predicted_output_tokens is negative"),
         ({"output_tokens": 10**10}, "output_tokens is too large"),
         ({"success": "yes"}, "success is not true, false or null"),
         ({"category": 3}, "category is not a text"),
@@ -384,6 +427,28 @@ def test_a_line_that_cannot_be_used_is_counted_with_its_reason(
     found = read(tmp_path, json.dumps({**json.loads(call()), **change}))
     assert len(found.samples) == 0
     assert {why: lines.places for why, lines in found.unusable.items()} == {reason: ["logs/a.jsonl:1"]}
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ('"output_tokens":851', "output_tokens is given twice, with different values"),
+        ('"output_tokens":850.0', "output_tokens is given twice, with different values"),
+        ('"truncated":true,"truncated":1', "truncated is given twice, with different values"),
+        ('"id":"seCret","id":null', "id is given twice, with different values"),
+        ('"schema":"token-telemetry/2"', "schema is given twice, with different values"),
+        ('"seCret":1,"seCret":2', "a key is given twice, with different values"),
+        ('"features":{"seCret":1,"seCret":2}', "a key is given twice, with different values"),
+        ('"features":{"a":[1]},"features":{"a":[2]}', "features is given twice, with different values"),
+        ('"output_tokens":850', None),
+        ('"category":"docs","category":"docs"', None),
+        ('"features":{"a":[1]},"features":{"a":[1]}', None),
+    ],
+)
+def test_two_values_for_one_key_cannot_be_used(tmp_path: Path, more: str, reason: str | None) -> None:
+    found = read(tmp_path, f"{call()[:-1]},{more}}}")
+    assert list(found.unusable) == ([] if reason is None else [reason])
+    assert len(found.samples) == (reason is None)
 
 
 def test_a_line_that_was_cut_off_is_lost_alone(tmp_path: Path) -> None:
@@ -432,7 +497,7 @@ names = st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1
     st.lists(
         st.fixed_dictionaries(
             {
-                "predicted_output_tokens": st.integers(-5, 10**9),
+                "predicted_output_tokens": st.integers(0, 10**9),
                 "output_tokens": st.integers(0, 10**9),
                 "category": names,
                 "task_id": names,
@@ -539,7 +604,7 @@ def test_counts_and_ids_are_told_apart(tmp_path: Path) -> None:
 def test_an_id_that_is_no_text_is_none(tmp_path: Path) -> None:
     lines = [json.dumps({**json.loads(call()), "id": 7, "output_tokens": 1, "time": at}) for at in ("a", "b", "b")]
     found = read(tmp_path, "\n".join(lines))
-    assert (len(found.samples), found.duplicates) == (2, 1)
+    assert (len(found.samples), found.duplicates) == (3, 0)
 
 
 def test_half_a_character_is_read(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.sources.dividing import Sized, TaskSizes, plan
-from pytest_token_telemetry.sources.extract import Task
+from pytest_token_telemetry.sources.dividing import TaskSizes, plan
+from pytest_token_telemetry.sources.extract import Listed, Task
 from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.parallel import Progress, Scan, ScanError, Worth
 from pytest_token_telemetry.sources.process_pool import Processes
@@ -133,6 +133,24 @@ def test_processes_are_started_at_once_where_there_is_much_to_read(tmp_path: Pat
     assert start.started == [(2, 0)]
 
 
+def test_no_process_is_left_where_reading_fails(tmp_path: Path) -> None:
+    def fail(files: int, size: int) -> None:
+        raise KeyboardInterrupt
+
+    started: list[Processes] = []
+
+    def start(number: int) -> Executor:
+        started.append(Processes(number))
+        return started[0]
+
+    scan = Scan(jobs=None, bounds=SMALL, processors=2, worth=Worth(file=10.0), start=start, progress=Progress(fail))
+    with pytest.raises(KeyboardInterrupt):
+        read(a_bit_of_everything(tmp_path), scan)
+    [processes] = started
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        processes.submit(os.getpid)
+
+
 def test_little_work_starts_no_process(tmp_path: Path) -> None:
     logs = a_bit_of_everything(tmp_path)
     worth = Worth(look=600.0)  # however slow this machine is
@@ -169,7 +187,7 @@ def test_a_line_that_is_longer_than_parts_makes_a_part_longer(tmp_path: Path) ->
     write(tmp_path, [budget("p", 900), "x" * 10_000, *[v2(time=stamp(n), output=900) for n in range(20)]], "a.log")
     bounds = TaskSizes(size=2_000, files=2, part=1_000, line=300)
     log = tmp_path / "a.log"
-    parts = list(plan([Sized(str(log), log.stat().st_size)], bounds, Task(())))
+    parts = list(plan([Listed(str(log), log.stat().st_size)], bounds, Task(())))
     assert [each.size > 10_000 for each in parts] == [True] + [False] * (len(parts) - 1)
     assert len(parts) > 3
     assert joined(read(tmp_path, with_executor(Pickling(), bounds)))[0] == ("p", 16384)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import itertools
 import json
+import math
 import os
 import re
 import shutil
@@ -15,7 +17,7 @@ import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -81,7 +83,7 @@ def test_unusable_lines_are_counted_with_their_reason_and_first_three_places(tmp
     assert found.unusable == {
         "actual_output is negative": UnusableLines(7, ["logs/a.log:2", "logs/a.log:3", "logs/b.log:2"]),
         "predicted_output is not a whole number": UnusableLines(1, ["logs/a.log:1"]),
-        "the line is cut off": UnusableLines(1, ["logs/c.log:1"]),
+        "the line is cut off after predicted_output": UnusableLines(1, ["logs/c.log:1"]),
     }
     assert len(found.samples) == 0
 
@@ -91,6 +93,37 @@ def test_prose_is_neither_a_sample_nor_unusable(tmp_path: Path) -> None:
         tmp_path, "=== Check logs above for [TokenEstimation] line ===", "[TOKEN_BUDGET] used 5/6 tokens"
     )
     assert (len(found.samples), found.unusable) == (0, {})
+    assert (found.mentions, found.nothing_known) == (2, 0)
+
+
+@pytest.mark.parametrize("size", [1 << 20, 40])
+def test_files_that_hold_nothing_known_are_counted(tmp_path: Path, size: int) -> None:
+    """A sample, also one that is left out as a copy, an unusable line, a tag and a record of a budget are known."""
+    write(tmp_path, [v2()], "a.log")
+    write(tmp_path, [v2()], "copy.log")
+    write(tmp_path, ["nothing", v2(None)], "unusable.log")
+    write(tmp_path, ["a [TokenEstimation] here", "and [TokenEstimationV2] or [TokenEstimation] there"], "m.log")
+    write(tmp_path, ["nothing", budget("phase-7", 900)], "budget.log")
+    write(tmp_path, ["nothing", "more nothing of this kind", "and no more than nothing"], "nothing.log")
+    (tmp_path / "empty.log").write_bytes(b"")
+    found = read(tmp_path, scan=Scan(bounds=TaskSizes(size, 2, size)))
+    assert (len(found.samples), found.duplicates) == (1, 1)
+    assert (found.mentions, found.nothing_known, found.look_like) == (3, 2, {})
+
+
+def test_where_no_file_holds_anything_known_they_are_named_for_what_they_look_like(tmp_path: Path) -> None:
+    write(tmp_path, ['{"custom_id": "r-1", "response": {}}'], "a.log")
+    write(tmp_path, ["started", "ended"], "b.log")
+    (tmp_path / "c.log").write_bytes(gzip.compress(b'{"custom_id": "r-1", "response": {}}'))
+    found = read(tmp_path)
+    assert (found.nothing_known, list(found.look_like.items())) == (3, [("OpenAI batch results", 2), ("plain text", 1)])
+
+
+def test_where_no_file_matches_the_files_that_are_there_are_told_by_their_endings(tmp_path: Path) -> None:
+    for name in ("a.txt", "b/c.txt", "d.csv", "e.csv", "f.tar.gz", "g", "h"):
+        write(tmp_path, [v2()], name)
+    assert list(read(tmp_path).near_misses.items()) == [("*.csv", 2), ("*.txt", 2), ("*.gz", 1)]
+    assert read(tmp_path, patterns=("*.txt",)).near_misses == {}
 
 
 def test_the_real_logs_add_up_to_what_was_counted_by_hand(real_logs: Path) -> None:
@@ -156,11 +189,10 @@ def test_a_legacy_line_takes_no_budget_record(tmp_path: Path) -> None:
     assert joined(found) == [(None, None), ("p", 16384)]
 
 
-def test_a_flood_of_budget_records_leaves_the_last_ones(tmp_path: Path) -> None:
-    """As many as real calls run side by side; the rest is forgotten, not searched for each sample."""
+def test_any_number_of_calls_side_by_side_find_their_budget_records(tmp_path: Path) -> None:
     lines = [budget(f"p{n}", n) for n in range(100)]
     found = read_lines(tmp_path, *lines, *[v2(output=n, time=stamp(n)) for n in range(100)])
-    assert [task for task, _ in joined(found)] == [None] * 36 + [f"p{n}" for n in range(36, 100)]
+    assert [task for task, _ in joined(found)] == [f"p{n}" for n in range(100)]
 
 
 # Duplicates -------------------------------------------------------------------------------------------------------
@@ -179,9 +211,10 @@ def test_a_line_copied_into_another_file_is_one_sample_and_one_duplicate(tmp_pat
     assert [file.samples for file in found.files] == [1, 0, 0]
 
 
-def test_a_line_written_twice_by_two_handlers_is_one_sample(tmp_path: Path) -> None:
-    found = read_lines(tmp_path, budget("p", 900), budget("p", 900), v2(output=900), v2(output=900))
-    assert (joined(found), found.duplicates) == ([("p", 16384)], 1)
+def test_lines_written_twice_by_two_handlers_are_one_sample_each(tmp_path: Path) -> None:
+    lines = [budget("p", 900), v2(output=900), budget("q", 901), v2(output=901)]
+    found = read_lines(tmp_path, *(line for line in lines for _ in range(2)))
+    assert (joined(found), found.duplicates) == ([("p", 16384), ("q", 16384)], 2)
 
 
 def test_lines_without_a_timestamp_are_never_merged(tmp_path: Path) -> None:
@@ -382,6 +415,96 @@ def test_a_file_replaced_while_others_are_read_is_unreadable(tmp_path: Path, mak
     assert len(found.samples) == 0
 
 
+LOG = "".join(f"{v2(time=stamp(n))}\n" for n in range(40))
+OLD = 10**18
+"""When the files below were written, in ns: what is written now is written later by any clock."""
+
+
+def rewrite(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def replace_by(path: Path, text: str) -> None:
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").replace(path)
+
+
+SHORTER, REPLACED, OVERWRITTEN = (
+    f"it {what} while it was read" for what in ("became shorter", "was replaced", "was overwritten")
+)
+HOW_READ = pytest.mark.parametrize(
+    ("sizes", "part"),
+    [(Sizes(), 1 << 20), (Sizes(buffer=1_000), 1 << 20), (Sizes(), 1_000)],
+    ids=["at once", "by and by", "in parts"],
+)
+
+
+def read_while(path: Path, name: str, change: Callable[[], object], sizes: Sizes, part: int) -> Reading:
+    """Read ``path`` and a log beside it, and ``change`` something after the first read of the one called ``name``."""
+    for each in ("0.log", "1.log"):
+        path.with_name(each).write_text(LOG if each == path.name else "nothing\n" * 5)
+        os.utime(path.with_name(each), ns=(OLD, OLD))
+    changes = [change]
+
+    def tell(files: int, size: int) -> None:
+        if files == int(name[0]) + 1 and changes:
+            changes.pop()()
+
+    return read(path.parent, scan=Scan(sizes=sizes, bounds=TaskSizes(1, 1, part), progress=Progress(tell)))
+
+
+@HOW_READ
+@pytest.mark.parametrize(
+    ("how", "text", "error"),
+    [
+        (rewrite, "", SHORTER),
+        (rewrite, LOG[: len(LOG) // 2], SHORTER),
+        (rewrite, "x" * (len(LOG) - 1) + "\n", OVERWRITTEN),
+        (replace_by, "x" * (len(LOG) - 1) + "\n", REPLACED),
+        (replace_by, "x\n" * len(LOG), REPLACED),
+        (replace_by, "", SHORTER),
+    ],
+)
+def test_a_file_that_is_another_one_than_was_listed_is_unreadable(
+    tmp_path: Path, sizes: Sizes, part: int, how: Callable[[Path, str], None], text: str, error: str
+) -> None:
+    log = tmp_path / "1.log"
+    found = read_while(log, "0.log", lambda: how(log, text), sizes, part)
+    assert found.unreadable == {f"{tmp_path.name}/1.log": error}
+
+
+@pytest.mark.parametrize("part", [1 << 20, 1_000])
+@pytest.mark.parametrize(
+    ("how", "text", "error"),
+    [
+        (rewrite, "", SHORTER),
+        (rewrite, "x" * (len(LOG) - 1) + "\n", OVERWRITTEN),
+        (rewrite, LOG[: len(LOG) // 2] + "x" * (len(LOG) - len(LOG) // 2), OVERWRITTEN),
+    ],
+)
+def test_a_file_that_changes_while_it_is_read_is_unreadable(
+    tmp_path: Path, part: int, how: Callable[[Path, str], None], text: str, error: str
+) -> None:
+    log = tmp_path / "0.log"
+    found = read_while(log, "0.log", lambda: how(log, text), Sizes(buffer=600), part)
+    assert found.unreadable == {f"{tmp_path.name}/0.log": error}
+
+
+@HOW_READ
+def test_a_file_that_only_grows_is_read(tmp_path: Path, sizes: Sizes, part: int) -> None:
+    """What was there when it was listed is read, and perhaps more."""
+    log = tmp_path / "1.log"
+    found = read_while(log, "0.log", lambda: rewrite(log, LOG + v2(time=stamp(50)) + "\n"), sizes, part)
+    assert (found.unreadable, found.unusable) == ({}, {})
+    assert len(found.samples) in (40, 41)
+
+
+def test_a_file_that_gives_its_name_to_another_one_while_it_is_read_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "0.log"
+    found = read_while(log, "0.log", lambda: replace_by(log, ""), Sizes(buffer=600), 1 << 20)
+    assert (found.unreadable, len(found.samples)) == ({}, 40)
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -447,7 +570,11 @@ def test_progress_tells_files_and_bytes_so_far(tmp_path: Path) -> None:
 
 # For any logs -----------------------------------------------------------------------------------------------------
 
-LOGS = st.lists(V2_LINES | OTHER_LINES, max_size=12)
+LOGS = st.builds(
+    lambda lines, handlers: [line for line in lines for _ in range(handlers)],
+    st.lists(V2_LINES | OTHER_LINES, max_size=12),
+    st.sampled_from([1, 1, 1, 2, 3]),
+)
 
 
 def is_count(word: str | None) -> bool:
@@ -460,11 +587,11 @@ class SlowReader:
     def __init__(self, reach: int) -> None:
         self.reach = reach
         self.unusable = 0
-        self.untimed: list[tuple[Any, ...]] = []
-        self.groups: dict[str, list[tuple[Any, ...]]] = {}
+        self.files: list[list[Telling]] = []
 
     def read(self, text: str) -> None:
         budgets: dict[int, tuple[str, str, int]] = {}
+        self.files.append([])
         for number, line in enumerate(text.split("\n")):
             if "[TOKEN_BUDGET]" in line:
                 words = dict(word.split("=", 1) for word in line.split() if "=" in word)
@@ -474,11 +601,14 @@ class SlowReader:
             elif "[TokenEstimation]" in line and "Predicted:" in line:
                 words = dict(itertools.pairwise(line.split()))
                 predicted, output = words["Predicted:"], words["Actual:"]
-                self.keep(line, (predicted, output, None, None, "legacy") if is_count(predicted) else None)
+                if is_count(predicted):
+                    self.keep(line, None, None, predicted, output, "legacy")
+                else:
+                    self.unusable += 1
             elif "[TokenEstimationV2]" in line and "=" in line:
                 words = dict(word.split("=", 1) for word in line.split() if "=" in word)
                 predicted, output = words.get("predicted_output"), words.get("actual_output")
-                if not (is_count(predicted) and is_count(output)) or int(str(output)) < 0:
+                if not (is_count(predicted) and is_count(output)) or min(int(str(predicted)), int(str(output))) < 0:
                     self.unusable += 1
                     continue
                 task, cap = words.get("task_id"), None
@@ -488,34 +618,64 @@ class SlowReader:
                         phase, _, cap = budgets.pop(at)
                         task = task or phase
                         break
-                self.keep(line, (predicted, output, task, cap, words["success"].lower()))
+                self.keep(line, task, cap, predicted, output, words["success"].lower())
 
-    def keep(self, line: str, sample: tuple[Any, ...] | None) -> None:
-        if sample is None:
-            self.unusable += 1
-        elif "2026" in line:
-            self.groups.setdefault(line[line.index("2026") :], []).append(sample)
-        else:
-            self.untimed.append(sample)
+    def keep(self, line: str, task: str | None, cap: int | None, *said: str | None) -> None:
+        self.files[-1].append(Telling(line[line.index("2026") :] if "2026" in line else None, task, cap, said))
 
     def result(self) -> tuple[Counter[tuple[Any, ...]], int, int]:
         """Samples, duplicates and unusable lines."""
-        samples, duplicates = Counter(self.untimed), 0
-        for copies in self.groups.values():
-            caps = dict(sorted(((copy[2], copy[3]) for copy in copies), key=lambda pair: pair[1] or 0))
-            if len(caps) > 1:
-                caps.pop(None, None)
-            duplicates += len(copies) - len(caps)
-            predicted, output, _, _, kind = copies[0]
-            samples.update((predicted, output, task, cap, kind) for task, cap in caps.items())
-        return samples, duplicates, self.unusable
+        once = [written_once(file) for file in self.files]
+        samples: Counter[tuple[Any, ...]] = Counter()
+        for line in {each.line: each.said for file in once for each in file}:
+            copies = [[each for each in file if each.line == line] for file in once]
+            calls = [each for file in copies for each in file] if line is None else calls_of(copies)
+            samples.update((*each.said[:2], each.task, each.cap, each.said[2]) for each in calls)
+        return samples, sum(map(len, self.files)) - samples.total(), self.unusable
+
+
+class Telling(NamedTuple):
+    """A line that tells of a call: from its time on, ``None`` without one."""
+
+    line: str | None
+    task: str | None
+    cap: int | None
+    said: tuple[str | None, ...]
+
+
+def written_once(file: list[Telling]) -> list[Telling]:
+    """The lines of a file without what a handler that is attached several times has written again."""
+    runs: list[list[Telling]] = []
+    for each in file:
+        last = runs[-1][-1] if runs else each
+        more = (each.task not in (None, last.task)) or (each.cap not in (None, last.cap))
+        if not runs or each.line is None or each.line != last.line or more:
+            runs.append([])
+        runs[-1].append(each)
+    times = math.gcd(*map(len, runs)) if len({each.line for each in file}) > 1 else 1
+    return [each for run in runs for each in run[::times]]
+
+
+def calls_of(copies: list[list[Telling]]) -> list[Telling]:
+    """The calls that one line tells of in some files, of which each tells of a call once.
+
+    Of a task there are as many as the file has that has most of them. A line that names no task may tell of any call of
+    which its file does not tell otherwise, so there are others only where a file has more lines than all those.
+    """
+    calls: list[Telling] = []
+    for task in {each.task for file in copies for each in file} - {None}:
+        for alike in itertools.zip_longest(*([each for each in file if each.task == task] for file in copies)):
+            known = [each for each in alike if each is not None]
+            calls.append(max(known, key=lambda each: each.cap or 0))
+    unknown = next((each for file in copies for each in file if each.task is None), None)
+    return calls + [unknown for _ in range(max(map(len, copies)) - len(calls)) if unknown is not None]
 
 
 def figures(found: Reading) -> tuple[Counter[tuple[Any, ...]], int, int]:
     flags = {1: "true", 0: "false", None: "none"}
     samples = Counter(
         (
-            str(row["predicted_output_tokens"]) if "predicted_output_tokens" in row else "-1",
+            str(row["predicted_output_tokens"]),
             str(row["output_tokens"]),
             row.get("task_id"),
             row.get("max_tokens"),
@@ -597,12 +757,22 @@ def test_no_reason_repeats_what_a_log_says(tmp_path: Path) -> None:
     assert not re.search("seCret", str(found.unusable))
 
 
-@pytest.mark.parametrize(("stated", "used", "expected"), [("None", 900, 1), ("None", 901, -1), ("False", 900, 0)])
-def test_an_output_that_reached_the_cap_of_its_budget_line_was_cut_off(
-    tmp_path: Path, stated: str, used: int, expected: int
+@pytest.mark.parametrize(
+    ("stated", "reason", "cap", "expected"),
+    [
+        ("None", "None", 900, 1),
+        ("None", "None", 901, 0),
+        ("None", "bored", 901, 0),
+        ("None", "error", 901, -1),
+        ("None", "None", 0, -1),
+        ("False", "None", 900, 0),
+    ],
+)
+def test_the_cap_of_its_budget_line_tells_whether_an_output_was_cut_off(
+    tmp_path: Path, stated: str, reason: str, cap: int, expected: int
 ) -> None:
-    budget = f"[TOKEN_BUDGET] phase=p output=900/{used}"
-    (tmp_path / "a.log").write_text(f"{budget}\n{v2(output=900, reason=None, truncated=stated)}\n")
+    budget = f"[TOKEN_BUDGET] phase=p output=900/{cap}"
+    (tmp_path / "a.log").write_text(f"{budget}\n{v2(output=900, reason=reason, truncated=stated)}\n")
     assert read(tmp_path).samples.truncated.tolist() == [expected]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,14 +15,19 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.sample import FINISH_REASONS, Sample
 from pytest_token_telemetry.sources.own_format import line
-from pytest_token_telemetry.sources.tagged import fast_lane as reader
-from pytest_token_telemetry.sources.tagged import formats, parsing
+from pytest_token_telemetry.sources.tagged import byte_words, own_parsing, parsing
 from pytest_token_telemetry.sources.tagged.digests import digests_of
 from pytest_token_telemetry.sources.tagged.fast_lane import Line, Regular, regular
 from pytest_token_telemetry.sources.tagged.formats import parse, telemetry_scanner
+from pytest_token_telemetry.sources.tagged.normal import normal
 from pytest_token_telemetry.sources.tagged.records import Budget, Read, Unusable
 from tests.lines import stamp, v2
 
+if TYPE_CHECKING:
+    from pytest_token_telemetry.samples import Mask, Samples
+    from pytest_token_telemetry.sources.tagged.digests import Digests
+
+AT = datetime.fromisoformat("2026-01-02T03:04:05.678901+00:00")
 CLASSIC = "2026-01-02 03:04:05,678 - parsing.anthropic_clients - INFO - "
 BRACKETS = "[2026-01-02 03:04:05] INFO: "
 PLAIN = v2()
@@ -41,27 +48,35 @@ Record = tuple[int, Known | Unusable | Budget | None]
 
 
 def one_by_one(text: bytes, before: int = 0) -> list[Record]:
-    """What the reference finds in ``text``, which has so many lines ``before`` it in its file."""
+    """What the reference finds in each line of ``text``, which has so many lines ``before`` it in its file."""
     found: list[Record] = []
-    for fragment in telemetry_scanner().fragments_of(
-        iter((b"\n" + text,))
-    ):  # a first line keeps off marks of wide text
-        record = parse(fragment)
-        if isinstance(record, Read):
-            identity = record.identity
-            digest = None if identity is None else digests_of([identity.encode()]).tobytes()
-            found.append((before + fragment.line - 1, Known(record.sample, digest)))
-        else:
-            found.append((before + fragment.line - 1, record))
+    lines = text.removesuffix(b"\n").split(b"\n")
+    for number, each in enumerate(lines, start=before + 1):
+        # an empty first line keeps off marks of wide text
+        for fragment in telemetry_scanner().fragments_of(iter((b"\n" + each + b"\n",))):
+            record = parse(fragment)
+            if isinstance(record, Read):
+                identity = record.identity
+                digest = None if identity is None else digests_of([identity.encode()]).tobytes()
+                found.append((number, Known(record.sample, digest)))
+            else:
+                found.append((number, record))
     return found
 
 
 def rows(found: Regular) -> list[Record]:
-    """The regular lines."""
-    samples = found.samples
+    """The regular lines, and the plain ones of our own."""
+    count = len(found.samples)
+    records = _rows(found.samples, found.digest, np.ones(count, np.bool_), [None] * count)
+    if (own := found.own) is not None:
+        records += _rows(own.samples, own.digest, own.known, own.ids)
+    return records
+
+
+def _rows(samples: Samples, digest: Digests, known: Mask, ids: list[str | None]) -> list[Record]:
     records: list[Record] = []
     for row in range(len(samples)):
-        values: dict[str, object] = {"id": None, "features": samples.features.get(row, {})}
+        values: dict[str, object] = {"id": ids[row], "features": samples.features.get(row, {})}
         for field in fields(Sample):
             if field.name in values:
                 continue
@@ -70,15 +85,17 @@ def rows(found: Regular) -> list[Record]:
             values[field.name] = None if value == -1 or value != value else value
         for flag in ("truncated", "success"):
             values[flag] = None if values[flag] is None else bool(values[flag])
-        known = Known(Sample(**values), found.digest[row].tobytes())  # type: ignore[arg-type]
-        records.append((int(samples.line[row]), known))
+        identity = digest[row].tobytes() if known[row] else None
+        records.append((int(samples.line[row]), Known(Sample(**values), identity)))  # type: ignore[arg-type]
     return records
 
 
 def all_at_once(block: bytes) -> list[Record]:
     """What the regular lines say, and all others one by one."""
     found = regular(block)
-    records = rows(found) + list(found.budgets)
+    budgets = found.budgets.rows(np.arange(len(found.budgets.line)))
+    records: list[Record] = [*rows(found), *zip(found.budgets.line.tolist(), budgets, strict=True)]
+    records += [(number, None) for number in found.mentions.tolist()]
     for each in found.rest:
         records += one_by_one(block[each.begin : each.end], each.number - 1)
     assert [each.number for each in found.rest] == sorted({each.number for each in found.rest})
@@ -409,29 +426,84 @@ def test_all_else_is_left_to_others(text: str) -> None:
 def test_every_cut_of_a_file_is_read_as_one_by_one() -> None:
     text = f"{NATIVE}\n{BUDGET}\n{PLAIN}\r\n".encode()
     for end in range(len(text)):
-        assert all_at_once(text[:end]) == one_by_one(text[:end])
+        assert all_at_once(text[:end] + b"\n") == one_by_one(text[:end] + b"\n")
 
 
-def test_the_lines_that_are_left_have_a_tag_or_are_cut_off_before_it() -> None:
-    block = f'one\n{PLAIN}\n\n{LEGACY}\nno tag\r\n{NATIVE}\n{{"schema'.encode()
+def test_the_lines_that_are_left_have_a_tag() -> None:
+    block = f"one\n{PLAIN}\n\n{LEGACY}\nno tag\r\n {NATIVE}\n".encode()
     found = regular(block)
     assert [(each.number, block[each.begin : each.end].decode()) for each in found.rest] == [
         (4, f"{LEGACY}\n"),
-        (6, f"{NATIVE}\n"),
-        (7, '{"schema'),
+        (6, f" {NATIVE}\n"),
     ]
-    assert found.rest[-1] == Line(7, len(block) - 8, len(block))
+    assert found.rest[-1] == Line(6, len(block) - len(NATIVE) - 2, len(block))
     assert found.samples.line.tolist() == [2]
 
 
 def test_every_tag_of_every_format_is_looked_for() -> None:
-    for tag in formats.TAGS:
-        assert [each.number for each in regular(b"\n" + tag + b"\n").rest] == [2]
-        assert [each.number for each in regular(tag).rest] == [1]
+    for tag in (*parsing.TAGS, own_parsing.NEEDLE):
+        found = regular(b"\n" + tag + b" a= output=\n")
+        assert [each.number for each in found.rest] == [2]
+        assert len(found.mentions) == 0
+        assert [*regular(tag).mentions, *(each.number for each in regular(tag).rest)] == [1]
+
+
+# Lines of our own --------------------------------------------------------------------------------------------------
+
+
+TEXTS = st.sampled_from(["docs", "größe", "a:b", 'a"b', "x" * 300, "[T", "{", "}", '":', " :", "None", " "])
+OWN_FIELDS = st.fixed_dictionaries(
+    {"predicted_output_tokens": st.integers(0, 10**9), "output_tokens": st.integers(0, 10**9)},
+    optional={
+        "time": st.sampled_from([AT, AT.replace(microsecond=0), AT.replace(tzinfo=None), "2026-13-01", 5, None]),
+        "budget_tokens": st.sampled_from([0, 1, 8192, None, "8192", 1.5, -1, 10**9 + 1, 10**30]),
+        "max_tokens": st.sampled_from([0, 1, 900, 10**9, None]),
+        "success": st.sampled_from([True, False, None, 1]),
+        "truncated": st.sampled_from([True, False, None]),
+        "truncation_source": st.sampled_from(["cap", "reported", "nobody", None]),
+        "finish_reason": st.sampled_from(["stop", "length", "max_tokens", "tool_call", "", None, "x" * 300]),
+        "finish_reason_raw": st.sampled_from(["end_turn", "max_tokens", "MAX_TOKENS", "odd", None]),
+        "category": TEXTS,
+        "task_id": TEXTS | st.none() | st.integers(0, 1),
+        "id": TEXTS | st.none() | st.just(5),
+        "legacy": st.sampled_from([True, False, None]),
+        "features": st.dictionaries(TEXTS, TEXTS | st.integers(0, 9) | st.none() | st.just([1]), max_size=3),
+        "more": st.just(1),
+    },
+)
+
+
+@st.composite
+def own_lines(draw: st.DrawFn) -> str:
+    """A line of our own as others may write it: most are plain."""
+    items = draw(st.permutations([("schema", "token-telemetry/1"), *draw(OWN_FIELDS).items()]))
+    separators = draw(st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : ")]))
+    said = [(name, each.isoformat() if isinstance(each, datetime) else each) for name, each in items]
+    members = [f"{json.dumps(name)}{separators[1]}{json.dumps(each, ensure_ascii=False)}" for name, each in said]
+    if draw(st.integers(0, 9)) == 0:
+        members.append(draw(st.sampled_from(members)))
+    return f"{{{separators[0].join(members)}}}{draw(st.sampled_from(['', '', ' ', chr(13)]))}\n"
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(own_lines(), min_size=1, max_size=8))
+def test_lines_of_our_own_say_at_once_what_each_says_alone(lines: list[str]) -> None:
+    block = "".join(lines).encode()
+    alone = [record for at, each in enumerate(lines) for record in one_by_one(each.encode(), at)]
+    assert all_at_once(block) == alone
+
+
+def test_lines_as_the_writer_writes_them_are_plain() -> None:
+    call = {"predicted_output_tokens": 900, "output_tokens": 850, "category": "docs", "features": {"files": 3}}
+    block = "".join(f"{line(**call, id=f'call-{n}', finish_reason='end_turn')}\n" for n in range(9)).encode()
+    found = regular(block)
+    assert found.own is not None
+    assert len(found.own.samples) == 9
+    assert found.rest == []
 
 
 def test_texts_beyond_what_is_worth_it_are_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "_MOST_TEXTS", 5)
+    monkeypatch.setattr(byte_words, "MOST_TEXTS", 5)
     block = "".join(f"{v2(category=f'c{n % 9}')}\n" for n in range(90)).encode()
     assert len(regular(block).samples) == 50
     assert all_at_once(block) == one_by_one(block)
@@ -451,9 +523,11 @@ def test_a_line_for_each_of_many_texts_is_regular() -> None:
 def test_plain_budget_lines_are_read_at_once(before: str, end: str) -> None:
     text = f"[TOKEN_BUDGET] phase=run-1/phase.7+b complexity=low input=1 output=900/16384 total=2 utilization=1.0%{end}"
     shorter = text.replace(" utilization=1.0%", "")
-    block = f"{before}{text}{PLAIN}\n{before}{shorter}".encode()
+    longer = text.replace("1.0%", "1.0% model=some-model")
+    block = f"{before}{text}{PLAIN}\n{before}{shorter}\n{before}{longer}".encode()
     found = regular(block)
-    assert found.budgets == [(1, Budget("run-1/phase.7+b", 900, 16384)), (3, Budget("run-1/phase.7+b", 900, 16384))]
+    assert sorted(found.budgets.line.tolist()) == [1, 3, 5]
+    assert found.budgets.rows(np.arange(3)) == [Budget("run-1/phase.7+b", 900, 16384)] * 3
     assert found.rest == []
     assert all_at_once(block) == one_by_one(block)
 
@@ -489,7 +563,7 @@ def test_plain_budget_lines_are_read_at_once(before: str, end: str) -> None:
 def test_other_budget_lines_are_read_one_by_one(change: tuple[str, str]) -> None:
     block = f"{BUDGET.replace(*change)}\n".encode()
     found = regular(block)
-    assert found.budgets == []
+    assert len(found.budgets.line) == 0
     assert len(found.rest) == 1
     assert all_at_once(block) == one_by_one(block)
 
@@ -513,7 +587,7 @@ WORDS = [
         "Z",
         "+01:00",
     ),
-    *(f"{tag.decode()}" for tag in formats.TAGS),
+    *(f"{tag.decode()}" for tag in (*parsing.TAGS, own_parsing.NEEDLE)),
     *(" predicted_output=", " actual_output=", " actual_total=1", " smape=", " model=", " category=", " x=1"),
     *(" phase=", " output=", " output=1/2", "/", " total=1", "phase-7", "_"),
     *(" task_id=t", " max_tokens=100", " Predicted:", '{"schema":', NATIVE, BUDGET, LEGACY, PLAIN),
@@ -581,7 +655,7 @@ def test_lines_with_defects_say_what_they_say_alone(seed: int) -> None:
     choice = random.Random(seed)
     for _ in range(40):
         block = mutilated(choice)
-        assert all_at_once(block) == one_by_one(block)
+        assert all_at_once(normal(block)) == one_by_one(block)
 
 
 @settings(deadline=None, max_examples=120)
@@ -591,8 +665,8 @@ def test_any_words_anywhere_in_a_line_are_read_as_one_by_one(words: list[str], d
     for word in words:
         at = data.draw(st.integers(0, len(text)))
         text = text[:at] + word + text[at + data.draw(st.sampled_from([0, 0, 1, len(word), 9])) :]
-    block = text.encode().replace(b"\0", b"")
-    assert all_at_once(block) == one_by_one(block)
+    block = text.encode()
+    assert all_at_once(normal(block)) == one_by_one(block)
 
 
 @settings(deadline=None, max_examples=120)

@@ -171,6 +171,8 @@ def test_a_legacy_line_of_another_form_is_unusable(text: str) -> None:
         ({"predicted": ""}, "predicted_output is missing"),
         ({"predicted": "1000000001"}, "predicted_output is too large"),
         ({"predicted": "9" * 5000}, "predicted_output is too large"),
+        ({"predicted": -5}, "predicted_output is negative"),
+        ({"predicted": -1, "output": -1}, "predicted_output is negative"),
         ({"output": None}, "actual_output is not a whole number"),
         ({"output": "nan"}, "actual_output is not a whole number"),
         ({"output": ""}, "actual_output is missing"),
@@ -190,9 +192,8 @@ def test_the_largest_count_is_a_thousand_million() -> None:
     assert sample(v2(predicted=10**9, output=10**9)).output_tokens == 10**9
 
 
-@pytest.mark.parametrize("predicted", [0, -5])
-def test_a_prediction_of_nothing_is_a_prediction(predicted: int) -> None:
-    assert sample(v2(predicted=predicted)).predicted_output_tokens == predicted
+def test_a_prediction_of_nothing_is_a_prediction() -> None:
+    assert sample(v2(predicted=0)).predicted_output_tokens == 0
 
 
 def test_the_same_value_given_twice_is_no_contradiction() -> None:
@@ -247,6 +248,23 @@ def test_a_budget_that_is_no_number_is_unknown(value: str) -> None:
         ("model_context_window_exceeded", "context"),
         ("FinishReason.MAX_TOKENS", "length"),
         ("max-tokens", "length"),
+        ("maxTokens", "length"),
+        ("MaxTokens", "length"),
+        ("'max_tokens'", "length"),
+        ("max_tokens.", "length"),
+        ("max tokens", "length"),
+        ('"token limit"', "length"),
+        ("end_turn max tokens", "stop"),
+        ("None max tokens", None),
+        ("token_limit", "length"),
+        ("max_length", "length"),
+        ("OUTPUT_LIMIT", "length"),
+        ("TOKEN_LIMIT_REACHED", "length"),
+        ("maxPredictedTokensReached", "length"),
+        ("contextLengthReached", "context"),
+        ("endTurn", "stop"),
+        ("toolUse", "tool_call"),
+        ("time_limit", "error"),
         ("pause_turn", "unknown"),
         ("None", None),
     ],
@@ -265,6 +283,7 @@ def test_the_reason_of_the_end_is_told_in_one_vocabulary(raw: str, expected: str
         ("None", "error", None),
         ("None", "eos", False),
         ("None", "bored", None),
+        ("None", "tool_use", False),
         ("None", "model_length", True),
         ("None", "None", None),
         ("False", "None", False),
@@ -276,9 +295,37 @@ def test_a_call_was_truncated_if_its_flag_or_its_reason_says_so(stated: str, raw
     assert sample(v2(reason=raw, truncated=stated)).truncated is expected
 
 
+@pytest.mark.parametrize(
+    ("stated", "raw", "cap", "expected"),
+    [
+        ("None", "None", 900, True),
+        ("None", "None", 901, False),
+        ("None", "bored", 901, False),
+        ("None", "tool_use", 900, True),
+        ("None", "tool_use", 901, False),
+        ("None", "error", 900, True),
+        ("None", "error", 901, None),
+        ("None", "maxTokens", 901, True),
+        ("None", "end_turn", 900, False),
+        ("False", "None", 900, False),
+        ("True", "None", 901, True),
+        ("None", "None", 0, None),
+        ("None", "None", -1, None),
+    ],
+)
+def test_a_cap_tells_where_flag_and_reason_do_not(stated: str, raw: str, cap: int, expected: bool | None) -> None:
+    line = v2(output=900, reason=raw, truncated=stated, more=f" max_tokens={cap} retries=1")
+    assert sample(line).truncated is expected
+
+
+def test_a_cap_tells_nothing_of_an_output_that_nobody_counted() -> None:
+    assert sample(v2(output=0, reason=None, truncated=None, more=" max_tokens=900 retries=1")).truncated is None
+
+
 @pytest.mark.parametrize("cut", ["predicted_output=", "predicted_output=10", "predicted_output=10 actual_output=9"])
 def test_a_file_that_ends_within_a_number_ends_with_a_cut_off_line(cut: str) -> None:
-    assert reason(f"2026-01-02 03:04:05 [TokenEstimationV2] {cut}") == "the line is cut off"
+    key = cut.split()[-1].split("=")[0]
+    assert reason(f"2026-01-02 03:04:05 [TokenEstimationV2] {cut}") == f"the line is cut off after {key}"
 
 
 def test_every_way_to_cut_a_line_gives_its_full_numbers_or_none() -> None:
@@ -309,7 +356,7 @@ def test_a_number_with_a_space_behind_it_is_whole(end: str) -> None:
 )
 def test_a_number_to_which_another_line_was_glued_may_be_cut_off(end: str) -> None:
     record, *_ = records(f"[TokenEstimationV2] {NUMBER_LAST}{end}")
-    assert record == Unusable("the line is cut off")
+    assert record == Unusable("the line is cut off after deliverables")
 
 
 @pytest.mark.parametrize(

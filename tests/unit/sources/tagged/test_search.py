@@ -13,16 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.sources.tagged.formats import NEEDLES, telemetry_scanner
-from pytest_token_telemetry.sources.tagged.search import (
-    _DENSE_HITS,
-    Find,
-    Hits,
-    LineScanner,
-    Search,
-    fastest_find,
-    line_scanner,
-)
+from pytest_token_telemetry.sources.tagged.formats import TAG_NEEDLES as NEEDLES
+from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
+from pytest_token_telemetry.sources.tagged.line_scanner import LineScanner, line_scanner
+from pytest_token_telemetry.sources.tagged.search import _DENSE_HITS, Find, Hits, Search, fastest_find
 from pytest_token_telemetry.sources.tagged.simple_search import LOOK_BACK, RECORD_LIMIT, Fragment
 from tests.lines import v2
 from tests.unit.sources.builders import FOUND, fast, simply

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_token_telemetry.sources.tagged import own_parsing
+from pytest_token_telemetry.sources.tagged.normal import normal
 from pytest_token_telemetry.sources.tagged.parsing import BUDGET, TAGS, V1, V2
 from pytest_token_telemetry.sources.tagged.simple_search import LOOK_BACK, RECORD_LIMIT, Fragment, Scanner
 from tests.lines import v2
@@ -150,6 +152,18 @@ PIECES = st.one_of(
             b"\xef\xbb\xbf",
             b"2026-01-02 03:04:05,678 - ",
             "[TokenEstimationV2] a=b\r\n".encode("utf-16-le"),
+            b"\x1b]8;;file:///a\x1b\\",
+            b"\\u001b[0m",
+            b'{"schema":"token-telemetry/1","a":{}}',
+            b'{\n  "schema": "token-telemetry/1",\n  "a": 1\n}\n',
+            rb'{"log":"{\"schema\":\"token-telemetry/1\"}\n"}',
+            rb'"schema":"t\u006fken-telemetry\/1"',
+            b'"token-telemetry/2',
+            b"{",
+            b"}",
+            b'"',
+            b"\\",
+            b"\\u00",
         ]
     ),
     st.binary(max_size=12),
@@ -205,7 +219,7 @@ def slowly(text: bytes, limit: int, look_back: int) -> list[Fragment]:
 @given(st.lists(PIECES, max_size=12).map(b"".join), st.integers(1, 300), st.integers(1, 60), st.integers(1, 400))
 def test_records_are_those_of_a_slow_search(text: bytes, limit: int, look_back: int, block: int) -> None:
     # "text" keeps the beginning from being a mark of wide text
-    expected = slowly(b"text" + text.replace(b"\0", b""), limit, look_back)
+    expected = slowly(normal(b"text" + text), limit, look_back)
     assert fragments(b"text" + text, block, limit=limit, look_back=look_back) == expected
 
 
@@ -222,17 +236,19 @@ def test_tags_in_a_row_are_those_of_a_slow_search_in_blocks_of_any_size(limit: i
 
 HEAD = b'{"schema":"token-telemetry/1"'
 NATIVE = b'"token-telemetry/1"'
+CUT = b""
+"""The tag of a head that is cut off."""
 
 
 def headed(*blocks: bytes, head: bytes = HEAD) -> list[Fragment]:
     """What is found in a text that comes in ``blocks``."""
-    return list(Scanner((*TAGS, NATIVE), head=head).fragments_of(iter(blocks)))
+    return list(Scanner(TAGS, own_parsing.NAME, head).fragments_of(iter(blocks)))
 
 
 @pytest.mark.parametrize("cut", range(3, len(HEAD)))
 def test_a_last_line_that_is_cut_off_within_its_head_is_a_record(cut: int) -> None:
-    assert headed(HEAD[:cut]) == [Fragment(1, NATIVE, HEAD[:cut], b"", False)]
-    assert headed(b"one\r\n\n" + HEAD[:cut]) == [Fragment(3, NATIVE, HEAD[:cut], b"", False)]
+    assert headed(HEAD[:cut]) == [Fragment(1, CUT, HEAD[:cut], b"", False)]
+    assert headed(b"one\r\n\n" + HEAD[:cut]) == [Fragment(3, CUT, HEAD[:cut], b"", False)]
 
 
 @pytest.mark.parametrize("cut", range(3))
@@ -243,7 +259,7 @@ def test_less_than_three_bytes_of_a_head_are_none(cut: int) -> None:
 
 
 def test_a_whole_head_is_a_record_by_its_tag() -> None:
-    assert headed(b"one\n" + HEAD) == [Fragment(2, NATIVE, b'{"schema":', b"", False)]
+    assert headed(b"one\n" + HEAD) == [Fragment(2, NATIVE, b'one\n{"schema":', b"", False)]
 
 
 @pytest.mark.parametrize(
@@ -274,7 +290,7 @@ def test_a_head_that_is_cut_off_behind_another_line_of_any_length_is_found() -> 
 def test_a_head_that_is_cut_off_behind_a_record_is_found_too() -> None:
     assert headed(V2 + b" a=b\n" + HEAD[:20]) == [
         Fragment(1, V2, b"", b" a=b", True),
-        Fragment(2, NATIVE, HEAD[:20], b"", False),
+        Fragment(2, CUT, HEAD[:20], b"", False),
     ]
 
 
@@ -291,7 +307,7 @@ def test_a_text_in_blocks_of_any_size_holds_what_its_file_holds(data: bytes, cut
         size = choice.draw(st.integers(1, len(rest)))
         blocks.append(rest[:size])
         rest = rest[size:]
-    scanner = Scanner((*TAGS, NATIVE), HEAD)
+    scanner = Scanner(TAGS, own_parsing.NAME, HEAD)
     block = choice.draw(st.integers(1, len(data) + 1))
     assert outcome(scanner.fragments_of(iter(blocks))) == simply(scanner, data, block)
 
@@ -301,8 +317,8 @@ def test_a_text_in_blocks_of_any_size_holds_what_its_file_holds(data: bytes, cut
 def test_a_head_is_found_on_the_last_line_alone(text: bytes, cut: int, block: int) -> None:
     text = b"text" + text.replace(b"\0", b"") + HEAD[:cut]
     blocks = [text[at : at + block] for at in range(0, len(text), block)]
-    heads = [found for found in headed(*blocks) if found.tag == NATIVE]
+    heads = [found for found in headed(*blocks) if found.tag == CUT]
     lines = text.split(b"\n")
     last = lines[-1]
-    expected = [Fragment(len(lines), NATIVE, last, b"", False)] if len(last) > 2 and HEAD.startswith(last) else []
+    expected = [Fragment(len(lines), CUT, last, b"", False)] if len(last) > 2 and HEAD.startswith(last) else []
     assert heads == expected

@@ -10,8 +10,8 @@ from msgspec.structs import replace as replace_fields
 from scipy.stats import hypergeom
 
 from pytest_token_telemetry.gate.checks import DRIFT_OF_RATIO
-from pytest_token_telemetry.gate.drift_report import DriftReport
 from pytest_token_telemetry.gate.findings import Past
+from pytest_token_telemetry.past.baseline import DriftReport
 from pytest_token_telemetry.report.words import headline
 from tests.lines import MIX
 from tests.unit.gate.cases import (

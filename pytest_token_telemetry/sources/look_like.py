@@ -1,0 +1,82 @@
+"""What files look like that hold nothing known, by how they begin."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.sources.compressed import MAGIC, unpacking
+from pytest_token_telemetry.sources.extract import READ_ONLY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_HEAD = 1 << 14
+"""Bytes that are looked at: a key of a record may stand behind a long prompt."""
+
+
+EMPTY = "empty files"
+
+
+def _json(*keys: str) -> str:
+    """Match the beginning of JSON with all of these keys, each a choice of several."""
+    return r'(?=\s*(?:\{\s*["}]|\[\s*["{\[\]]))' + "".join(rf'(?=.*"(?:{key})"\s*:)' for key in keys)
+
+
+_RULES = (
+    ("OpenAI batch results", _json("custom_id", "response")),
+    ("OpenAI batch requests", _json("custom_id", "body")),
+    ("OTLP JSON", _json("resourceSpans|resourceLogs|scopeSpans|scopeLogs")),
+    ("LiteLLM payloads", _json("litellm_call_id", "call_type")),
+    ("LangSmith runs", _json("run_type", "session_name|trace_id|dotted_order")),
+    ("Inspect logs", _json("eval", "task_id|task_file") + r"|PK\x03\x04.*(?:_journal/|header\.json)"),
+    ("Claude Code transcripts", _json("sessionId", "uuid|leafUuid")),
+    ("OpenHands trajectories", _json("source", "action", "args")),
+    ("SQLite", r"SQLite format 3\0"),
+    ("ZIP", r"PK\x03\x04"),
+    ("CSV", r"(?:[\w .-]+([,;\t]))(?:[\w .-]+\1)*[\w .-]+\r?\n[^,;\t\n]*\1"),
+    ("JSON", _json()),
+    (EMPTY, r"\s*\Z"),
+    ("plain text", r"[^\0]*\Z"),
+    ("binary data", r""),
+)
+"""The first that matches, each with what must stand at the beginning. The special ones come first."""
+
+UNSTRUCTURED = (EMPTY, "plain text", "binary data")
+"""Of `LOOKS`: those of which no reader will ever know more."""
+
+LOOKS = tuple(name for name, _ in _RULES)
+"""All that files can look like."""
+
+_COMPILED = [(name, re.compile(begin.encode(), re.DOTALL)) for name, begin in _RULES]
+
+
+def looks_of(paths: Iterable[str]) -> dict[str, int]:
+    """What files look like, the most frequent first, with how many do. Those that cannot be read do not count."""
+    found = dict.fromkeys(LOOKS, 0)
+    for path in paths:
+        try:
+            found[_look(_head(path))] += 1
+        except OSError:
+            continue
+    return {look: count for look, count in sorted(found.items(), key=lambda item: -item[1]) if count}
+
+
+def _head(path: str) -> bytes:
+    """The beginning of a file's text, unpacked if it is compressed."""
+    descriptor = os.open(path, READ_ONLY)
+    try:
+        head = os.read(descriptor, _HEAD)
+        text = unpacking(descriptor, head[:MAGIC])
+        if text is None:
+            return head
+        view = memoryview(bytearray(_HEAD))
+        return bytes(view[: text.readinto(view)])
+    finally:
+        os.close(descriptor)
+
+
+def _look(head: bytes) -> str:
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    return next(name for name, begin in _COMPILED if begin.match(head))

@@ -1,0 +1,121 @@
+"""Which files the gate reads, and what it says of those that hold nothing."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Run
+from tests.lines import cut_off, ready_lines, stamp, write
+
+CUT = "".join(f"{cut_off(time=stamp(1000 + i), category='docs')}\n" for i in range(6)).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "compress"),
+    [
+        ("agent.log.1", bytes),
+        ("agent.log.2.gz", gzip.compress),
+        ("agent.log.2.bz2", bz2.compress),
+        ("agent.log.xz", lzma.compress),
+        ("agent.log-20260101.gz", gzip.compress),
+        ("agent.log.2026-01-01", bytes),
+        ("agent.jsonl.1", bytes),
+        ("agent.jsonl-20260101.gz", gzip.compress),
+        ("not-named-for-it.log", gzip.compress),
+    ],
+)
+def test_calls_in_rotated_and_compressed_files_are_judged(
+    run: Run, pytester: pytest.Pytester, name: str, compress: Callable[[bytes], bytes]
+) -> None:
+    write(pytester.path / "runs", ready_lines(54))
+    (pytester.path / "runs" / name).write_bytes(compress(CUT))
+    result = run()
+    assert (result.exit, result.checks["tier1::truncation"]) == (1, "fail")
+    assert result.report is not None
+    assert (result.report["verdict"], result.report["counts"]["samples"]) == ("tune", 60)
+
+
+@pytest.fixture
+def ready(pytester: pytest.Pytester) -> Path:
+    return write(pytester.path / "runs", ready_lines(54)) / "run-1"
+
+
+def test_a_rotated_and_compressed_copy_counts_once(run: Run, ready: Path) -> None:
+    text = (ready / "agent.log").read_bytes()
+    (ready / "agent.log.1").write_bytes(text)
+    (ready / "agent.log.1.gz").write_bytes(gzip.compress(text))
+    result = run()
+    assert result.report is not None
+    assert (result.report["verdict"], result.report["counts"]["samples"]) == ("pass", 54)
+    assert (result.report["counts"]["files"], result.report["counts"]["duplicates"]) == (3, 108)
+
+
+def test_a_compressed_file_that_is_cut_off_is_no_pass(run: Run, ready: Path) -> None:
+    (ready / "agent.log.1.gz").write_bytes(gzip.compress(CUT)[:-9])
+    result = run()
+    assert (result.exit, result.checks["readiness::sources"]) == (1, "fail")
+    assert "agent.log.1.gz: its gzip data is cut off" in result.text
+
+
+BATCH = "".join(f'{{"id": "b", "custom_id": "r-{i}", "response": {{"status_code": 200}}}}\n' for i in range(40))
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"calls.jsonl": '{"model": "m", "usage": {"completion_tokens": 50}}\n'},
+            "no telemetry found: 1 file looks like JSON",
+        ),
+        (
+            {"a.jsonl": BATCH, "b.jsonl": BATCH, "c.log": "tokens,seconds\n3,4\n"},
+            "no telemetry found: 2 files look like OpenAI batch results, 1 file looks like CSV",
+        ),
+        ({"a.log": "", "b.log": "started\n"}, "no telemetry found: 1 file is empty, 1 file looks like plain text"),
+        (
+            {"a.txt": "started\n", "b.txt": "ended\n"},
+            "no file matches *.log, *.log.*, *.log-*, *.jsonl, *.jsonl.* or *.jsonl-*; 2 files *.txt are there",
+        ),
+    ],
+)
+def test_files_that_hold_nothing_known_fail_and_are_named(
+    run: Run, pytester: pytest.Pytester, files: dict[str, str], said: str
+) -> None:
+    for name, text in files.items():
+        write(pytester.path / "runs", text.splitlines(), name)
+    result = run("--token-telemetry-markdown=report.md")
+    assert (result.exit, result.checks["readiness::sources"]) == (1, "fail")
+    assert f"fail readiness::sources: {said}" in " ".join(result.text.split())
+    assert result.report is not None
+    assert result.report["verdict"] == "not-ready"
+    markdown = (pytester.path / "report.md").read_text(encoding="utf-8")
+    assert said.split(":")[0].split(" *")[0] in markdown
+
+
+def test_a_name_that_is_no_text_is_told_all_the_same(run: Run, pytester: pytest.Pytester) -> None:
+    (pytester.path / "runs").mkdir()
+    try:
+        (pytester.path / "runs" / os.fsdecode(b"agent.\xfflog")).write_bytes(CUT)
+    except OSError:
+        pytest.skip("names are text here")
+    result = run()
+    assert (result.exit, result.checks["readiness::sources"]) == (1, "fail")
+    assert result.report is not None
+    assert result.report["counts"]["near_misses"] == {"*.\\udcfflog": 1}
+
+
+def test_files_without_telemetry_beside_others_and_mentions_are_shown_with_v(run: Run, ready: Path) -> None:
+    write(ready, ["see the [TokenEstimationV2] lines above"], "mention.log")
+    write(ready, ["started"], "other.log")
+    result = run("-v")
+    assert result.exit == 0
+    assert "1 of 3 files without any telemetry" in result.text
+    assert "1 mention of a tag without a record" in result.text
+    assert "without any telemetry" not in run().text
