@@ -205,12 +205,19 @@ class Reading:
         end = time.monotonic() + 60
         while time.monotonic() < end and self.session.poll() is None:
             for pid in cluster.workers():
-                names = [path.readlink().name for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
-                if "large.log" in names:
+                if any(_opened(path) == "large.log" for path in Path(f"/proc/{pid}/fd").iterdir()):
                     return pid
             time.sleep(0.02)
         self.session.kill()
         pytest.fail(f"the log is not read: {self.session.communicate()}")
+
+
+def _opened(descriptor: Path) -> str:
+    """The name of the file behind a descriptor; empty if it was closed meanwhile."""
+    try:
+        return descriptor.readlink().name
+    except OSError:
+        return ""
 
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at the processes in /proc")
