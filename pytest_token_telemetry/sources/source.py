@@ -1,6 +1,6 @@
 """What a format is: something that claims files and reads samples from them.
 
-Files that no source in `SOURCES` claims are read as logs that may hold lines with a tag: see `tagged.source`.
+Files that no source in `SOURCES` claims are read as logs that may hold lines with a tag: see `tagged.tagged_source`.
 """
 
 from __future__ import annotations
