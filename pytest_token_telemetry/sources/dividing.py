@@ -11,9 +11,18 @@ import numpy as np
 
 from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.compressed import is_compressed
-from pytest_token_telemetry.sources.extract import READ_ONLY, Extract, FileRead, Listed, Part, Task, ending
+from pytest_token_telemetry.sources.extract import (
+    READ_ONLY,
+    Extract,
+    FileRead,
+    Listed,
+    Part,
+    Task,
+    ending,
+    head_of,
+    source_of,
+)
 from pytest_token_telemetry.sources.rows import MOST_BEGUN, PLACES_KEPT, Complaint, Identities
-from pytest_token_telemetry.sources.source import claimed, head_of
 from pytest_token_telemetry.sources.tagged.simple_search import is_wide
 
 if TYPE_CHECKING:
@@ -73,7 +82,7 @@ def _parts(file: Listed, bounds: TaskSizes) -> tuple[Part, ...]:
         descriptor = os.open(file.path, READ_ONLY)
         try:
             head = head_of(descriptor)
-            if is_wide(head) or is_compressed(head) or claimed(file.path, head) is not None:
+            if is_wide(head) or is_compressed(head) or not source_of(file.path, head).in_parts:
                 return ()
             ends = [0, *_line_ends(descriptor, bounds, file.size), file.size]
             spans = pairwise(ends) if len(ends) > 2 else ()

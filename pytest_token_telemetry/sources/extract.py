@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,16 +18,20 @@ import numpy as np
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
 from pytest_token_telemetry.sources.rows import Complaint, Identities, Rows
-from pytest_token_telemetry.sources.source import HEAD, claimed, head_of
+from pytest_token_telemetry.sources.source import HEAD, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
-from pytest_token_telemetry.sources.tagged.tagged_source import Sizes, TaggedSource
+from pytest_token_telemetry.sources.tagged.tagged_source import TaggedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     import numpy.typing as npt
 
     from pytest_token_telemetry.samples import Samples
+    from pytest_token_telemetry.sources.source import Reader, Source
+
+SOURCES: list[Source] = [TaggedSource()]
+"""In the order in which they are asked. The last one claims every file."""
 
 SMALL = 1 << 16
 """Bytes of a file that is read at once, and searched together with others."""
@@ -98,7 +102,7 @@ class Extract:
     complaints: tuple[Complaint, ...]
     """In the order of their files."""
     mentions: dict[int, int] = field(default_factory=dict)
-    """How many tags without a record each file has; 0 for one with records that say something about samples only."""
+    """See `Rows.mentions`."""
 
     def __reduce__(self) -> tuple[Callable[..., Extract], tuple[object, ...]]:
         """As it goes to another process: in columns, of which those of one value are that value."""
@@ -156,18 +160,35 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
     if task.version != __version__:
         raise VersionError(f"the worker has version {__version__} of pytest-token-telemetry, not {task.version}")
     rows = Rows()
-    logs = TaggedSource(rows, task.sizes, on_read)
+    readers = _Readers(rows, task.sizes, on_read)
     small = min(SMALL, task.sizes.buffer) if task.part is None else -1
-    files = tuple(_read(file, task.part, small, rows, logs, on_read) for file in task.files)
-    logs.finish()
-    samples, identities = rows.build(complete=logs.complete, keep_ids=task.keep_ids)
+    files = tuple(_read(file, task.part, small, rows, readers) for file in task.files)
+    for reader in readers.begun:
+        reader.finish()
+    complete = (reader.complete for reader in readers.begun)
+    samples, identities = rows.build(complete=complete, keep_ids=task.keep_ids)
     return Extract(
         files=files,
         samples=samples,
         identities=identities,
         complaints=rows.complaints(),
-        mentions={**dict.fromkeys(logs.files_with_budgets(), 0), **rows.mentions},
+        mentions=dict(rows.mentions),
     )
+
+
+def source_of(path: str, head: bytes) -> Source:
+    """The source that reads the file at ``path``, whose text begins with ``head``, of `HEAD` bytes at most."""
+    return next(source for source in SOURCES if source.claims(path, head))
+
+
+def head_of(descriptor: int) -> bytes:
+    """The first `HEAD` bytes of an open file.
+
+    Raises:
+        OSError: they cannot be read.
+    """
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return os.read(descriptor, HEAD)
 
 
 def ending(descriptor: int, begin: int, end: int) -> bytes:
@@ -191,14 +212,29 @@ READ_ONLY = (
 """How a file is opened that was a regular one a moment ago."""
 
 
-def _read(
-    file: Listed,
-    part: Part | None,
-    small: int,
-    rows: Rows,
-    logs: TaggedSource,
-    on_read: Callable[[int], None] | None,
-) -> FileRead:
+@dataclass(slots=True)
+class _Readers:
+    """A reader for each source that has something to read."""
+
+    rows: Rows
+    sizes: Sizes
+    on_read: Callable[[int], None] | None
+    _by_name: dict[str, Reader] = field(default_factory=dict)
+
+    @property
+    def begun(self) -> Collection[Reader]:
+        """Those that were given something."""
+        return self._by_name.values()
+
+    def read(self, file: Opened, head: bytes) -> Found:
+        """Have ``file`` read, whose text begins with ``head``."""
+        source = source_of(file.path, head)
+        if source.name not in self._by_name:
+            self._by_name[source.name] = source.reader(self.rows, self.sizes, self.on_read)
+        return self._by_name[source.name].read(file)
+
+
+def _read(file: Listed, part: Part | None, small: int, rows: Rows, readers: _Readers) -> FileRead:
     """Read the next file, or a part of it. One of no more than so many bytes is ``small``."""
     number = rows.file + 1
     found = FileRead(opened=False)
@@ -206,10 +242,10 @@ def _read(
         descriptor = os.open(file.path, READ_ONLY)
         try:
             if file.size <= small and (text := _plain_text(descriptor, file)) is not None:
-                logs.read_small(text)
+                readers.read(Opened(file.path, descriptor, 0, file.size, file.size, text), text[:HEAD])
                 found = _READ
             else:
-                found = _read_opened(descriptor, file, part, rows, logs, on_read)
+                found = _read_opened(descriptor, file, part, readers)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -220,45 +256,49 @@ def _read(
 
 
 def _plain_text(descriptor: int, file: Listed) -> bytes | None:
-    """All of a small file, if it is as it was listed, and plain text for no source but that of logs."""
+    """All of a small file, if it is as it was listed, and plain text."""
     if file.fault(os.fstat(descriptor)) is not None:
         return None
     text = os.read(descriptor, file.size + 1)
     if len(text) != file.size or (text and (text[0] in _NOT_PLAIN or text[-1] != _LINE_END)) or is_compressed(text):
         return None
-    return None if claimed(file.path, text[:HEAD]) is not None else text
+    return text
 
 
-def _read_opened(
-    descriptor: int,
-    file: Listed,
-    part: Part | None,
-    rows: Rows,
-    logs: TaggedSource,
-    on_read: Callable[[int], None] | None,
-) -> FileRead:
+def _read_opened(descriptor: int, file: Listed, part: Part | None, readers: _Readers) -> FileRead:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         return FileRead(False, "it is no longer a regular file")
     now = Listed.of(file.path, status)
     begin, end = (0, now.size) if part is None else (part.begin, part.end)
-    line_ends = missing = 0
-    head = head_of(descriptor) if part is None else b""
-    if head and (text := unpacking(descriptor, head[:MAGIC], on_read)) is not None:
-        line_ends, _ = logs.read(descriptor, 0, sys.maxsize, 0, text.readinto)
-    elif part is None and (source := claimed(file.path, head)) is not None:
-        rows.begin_file()
-        with open(descriptor, "rb", closefd=False) as opened:
-            opened.seek(0)
-            source.read(opened, rows)
-    else:
-        line_ends, missing = logs.read(descriptor, begin, end, now.size)
+    head = head_of(descriptor)
+    unpacked = None
+    if part is None and is_compressed(head[:MAGIC]):
+        head, unpacked = _expanded(descriptor, head[:MAGIC], readers.on_read)
+    found = readers.read(Opened(file.path, descriptor, begin, end, now.size, unpacked=unpacked), head)
     error = file.fault(status) or now.fault(os.fstat(descriptor))
-    if missing:
+    if found.missing:
         error = "it became shorter while it was read"
     elif error is None and part is not None and ending(descriptor, begin, end) != part.ending:
         error = "it was replaced while it was read"
-    return FileRead(True, error, line_ends)
+    return FileRead(True, error, found.line_ends)
+
+
+def _expanded(
+    descriptor: int, magic: bytes, on_read: Callable[[int], None] | None
+) -> tuple[bytes, Callable[[memoryview], int] | None]:
+    """The beginning of the text of a compressed file, and what reads all of it.
+
+    Raises:
+        OSError: nothing is installed that unpacks it.
+    """
+    head = bytearray(HEAD)
+    size = 0
+    if (text := unpacking(descriptor, magic)) is not None:
+        with suppress(OSError):  # whoever reads all of it says why that ends early
+            size = text.readinto(memoryview(head))
+    text = unpacking(descriptor, magic, on_read)
+    return bytes(head[:size]), None if text is None else text.readinto
 
 
 def _received(

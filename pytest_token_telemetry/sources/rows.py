@@ -13,7 +13,7 @@ from pytest_token_telemetry.samples import SamplesBuilder, narrowest, stored
 from pytest_token_telemetry.sources.tagged.digests import digests_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -110,7 +110,7 @@ class Rows:
         self._ids: dict[int, str] = {}
         self._complaints: dict[tuple[int, str], _Lines] = defaultdict(_Lines)
         self.mentions: Counter[int] = Counter()
-        """How many tags each file has that no record follows."""
+        """How many tags without a record each file has; 0 for one with records that say something about samples."""
 
     def begin_file(self, before: int = 0) -> None:
         """Go on with the next file. Its first lines, so many as ``before``, are read for what they tell of the rest."""
@@ -177,6 +177,11 @@ class Rows:
         if line > self._before:
             self.mentions[file] += 1
 
+    def know(self, files: Iterable[int]) -> None:
+        """Keep that ``files`` have something known, even where it is no sample."""
+        for file in files:
+            self.mentions[file] += 0
+
     def complaints(self) -> tuple[Complaint, ...]:
         """The complaints, in the order of their files."""
         return tuple(
@@ -185,13 +190,13 @@ class Rows:
         )
 
     def build(
-        self, *, complete: Callable[[SamplesBuilder, Integers, Integers], None], keep_ids: bool
+        self, *, complete: Iterable[Callable[[SamplesBuilder, Integers, Integers], None]], keep_ids: bool
     ) -> tuple[Samples, Identities]:
         """All samples in the order of files, lines and places, and their identities.
 
         Args:
-            complete: adds what lines say about samples of other lines. It is given the samples, their rows in order,
-                and of each of these the place in its line.
+            complete: each adds what records say about other samples. It is given the samples, their rows in order, and
+                of each of these the place in its line.
             keep_ids: whether to keep the calls' own ids.
         """
         single = self._single.build()
@@ -215,7 +220,8 @@ class Rows:
         digest[~known] = 0
         timed = np.concatenate([part.timed for part in parts])
         order = np.lexsort((places, samples.column("line"), samples.column("file")))
-        complete(samples, order, places[order])
+        for add in complete:
+            add(samples, order, places[order])
         new = np.empty(len(order), np.int64)
         new[order] = np.arange(len(order))
         at = new[list(ids)]

@@ -1,30 +1,123 @@
-"""What a format is: something that claims files and reads samples from them.
+"""What a format is: something that claims files by how they begin, and reads samples from them.
 
-Files that no source in `SOURCES` claims are read as logs that may hold lines with a tag: see `tagged.tagged_source`.
+`extract` has the list of all formats, opens the files, and asks who reads them.
 """
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from io import BufferedReader, BytesIO, RawIOBase
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO
 
+    from pytest_token_telemetry.samples import Integers, SamplesBuilder
     from pytest_token_telemetry.sources.rows import Rows
 
 HEAD = 1 << 12
-"""Bytes of a file by which a source may know it."""
+"""Bytes of a file's text by which a source may know it."""
+
+
+BUFFER = 1 << 20
+"""Bytes of a buffer: in the fastest range that was measured, and more than any line of a real log has."""
+
+REACH = 200
+"""Lines from a ``[TOKEN_BUDGET]`` record to the sample that it belongs to. Real logs have up to 39."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is looked at, and at a time."""
+
+    buffer: int = BUFFER
+    """Bytes that are read at a time."""
+    at_once: int = 1 << 20
+    """Bytes of lines that are gathered before they are read."""
+    reach: int = REACH
+    """Lines from a record that says something about a sample to that sample."""
+
+
+class Opened(NamedTuple):
+    """A file that is open to be read, or a part of one."""
+
+    path: str
+    descriptor: int
+    begin: int
+    """The byte at which the part begins, and a line with it."""
+    end: int
+    """The byte at which it ends, and a line or the file with it."""
+    size: int
+    """Bytes of the whole file."""
+    text: bytes | None = None
+    """All of a small file: plain text that ends with a line end, or nothing."""
+    unpacked: Callable[[memoryview], int] | None = None
+    """Reads what a compressed file expands to, from its beginning to its end: then its own bytes say nothing."""
+
+    def stream(self) -> BinaryIO:
+        """Its text from the beginning, whether the file is compressed or not."""
+        if self.text is not None:
+            return BytesIO(self.text)
+        if self.unpacked is not None:
+            return cast("BinaryIO", BufferedReader(_Unpacked(self.unpacked)))
+        stream = open(self.descriptor, "rb", closefd=False)  # noqa: SIM115 - it is another's to close
+        stream.seek(0)
+        return stream
+
+
+class Found(NamedTuple):
+    """How a file was read."""
+
+    line_ends: int = 0
+    """How many it has, or the part of it that was read."""
+    missing: int = 0
+    """Bytes that should have been there."""
+
+
+class Reader(Protocol):
+    """Reads one file of its format after the other, and gives what it finds to rows."""
+
+    def read(self, file: Opened) -> Found:
+        """Read the next file, which it has the rows begin. What it finds it may give them later.
+
+        Raises:
+            OSError: not all of it can be read.
+        """
+
+    def finish(self) -> None:
+        """Give the rows what was kept back: all files were read."""
+
+    def complete(self, samples: SamplesBuilder, rows: Integers, places: Integers) -> None:
+        """Give samples what other records say about them: see `Rows.build`."""
 
 
 class Source(Protocol):
     """A format of files."""
 
     name: str
+    in_parts: bool
+    """Whether each line can be read alone, so that large files may be read in parts."""
 
     def claims(self, path: str, head: bytes) -> bool:
-        """Whether the file at ``path`` that begins with ``head``, of `HEAD` bytes at most, is of this format."""
+        """Whether the file at ``path`` is of this format: its text begins with ``head``, of `HEAD` bytes at most."""
 
+    def reader(self, into: Rows, sizes: Sizes, on_read: Callable[[int], None] | None) -> Reader:
+        """Something that reads files ``into`` rows. ``on_read`` is called with the number of bytes of each read."""
+
+
+class FileSource(ABC):
+    """A source that reads each file by itself, from its beginning to its end: what most formats need."""
+
+    name: str
+    in_parts: ClassVar[bool] = False
+
+    @abstractmethod
+    def claims(self, path: str, head: bytes) -> bool:
+        """See `Source.claims`."""
+
+    @abstractmethod
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read the samples of a whole file.
 
@@ -32,24 +125,40 @@ class Source(Protocol):
             OSError: not all of it can be read.
         """
 
-
-SOURCES: list[Source] = []
-"""In the order in which they are asked."""
-
-
-def claimed(path: str, head: bytes) -> Source | None:
-    """The source that the file at ``path``, which begins with ``head``, is for; ``None``: it is a log."""
-    for source in SOURCES:
-        if source.claims(path, head):
-            return source
-    return None
+    def reader(self, into: Rows, sizes: Sizes, on_read: Callable[[int], None] | None) -> Reader:  # noqa: ARG002
+        """A reader that calls `read` for each file."""
+        return _EachFile(self, into, on_read)
 
 
-def head_of(descriptor: int) -> bytes:
-    """The first `HEAD` bytes of an open file.
+@dataclass(frozen=True, slots=True)
+class _EachFile:
+    source: FileSource
+    into: Rows
+    on_read: Callable[[int], None] | None
 
-    Raises:
-        OSError: they cannot be read.
-    """
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return os.read(descriptor, HEAD)
+    def read(self, file: Opened) -> Found:
+        self.into.begin_file()
+        with file.stream() as stream:
+            self.source.read(stream, self.into)
+        if self.on_read is not None and file.unpacked is None:
+            self.on_read(file.size)
+        return Found()
+
+    def finish(self) -> None:
+        pass
+
+    def complete(self, samples: SamplesBuilder, rows: Integers, places: Integers) -> None:
+        pass
+
+
+class _Unpacked(RawIOBase):
+    """What a compressed file expands to."""
+
+    def __init__(self, readinto: Callable[[memoryview], int]) -> None:
+        self._readinto = readinto
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        return self._readinto(memoryview(buffer))

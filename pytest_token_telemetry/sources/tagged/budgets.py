@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sample import is_truncated
+from pytest_token_telemetry.sources.source import REACH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,14 +16,11 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.samples import SamplesBuilder
     from pytest_token_telemetry.sources.tagged.records import Budget
 
-BUDGET_REACH = 200
-"""Lines from a ``[TOKEN_BUDGET]`` record to the sample that it belongs to. Real logs have up to 39."""
-
 
 class Budgets:
     """The ``[TOKEN_BUDGET]`` records of one text that no sample has claimed yet."""
 
-    def __init__(self, reach: int = BUDGET_REACH) -> None:
+    def __init__(self, reach: int = REACH) -> None:
         """A sample is at most ``reach`` lines below its record."""
         self._reach = reach
         self._pending: dict[int, list[tuple[int, Budget]]] = defaultdict(list)
@@ -59,7 +57,7 @@ def join_rows(
     table: SamplesBuilder,
     rows: Iterable[tuple[int, int, int, int]],
     budgets: Iterable[tuple[int, int, int, Budget]],
-    reach: int = BUDGET_REACH,
+    reach: int = REACH,
 ) -> None:
     """Give each sample what the record of its file that it claims says.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pytest_token_telemetry.sources.source import BUFFER
 from pytest_token_telemetry.sources.tagged.formats import TAG_NEEDLES, telemetry_scanner
 from pytest_token_telemetry.sources.tagged.normal import is_coloured, normal
 from pytest_token_telemetry.sources.tagged.own_parsing import NEEDLE
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pytest_token_telemetry.samples import Integers
-
-BUFFER = 1 << 20
-"""Bytes of the buffer: in the fastest range that was measured, and more than any line of a real log has."""
 
 _MARK = 4
 """Bytes that tell the encoding."""

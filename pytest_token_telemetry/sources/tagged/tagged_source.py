@@ -1,4 +1,4 @@
-"""The source of lines with a tag, in any log: the origin's lines, and our own.
+"""The source of lines with a tag, in any text: the origin's lines, and our own.
 
 Lines are found by `LineScanner`, whatever the file holds, and gathered over many small files. `regular` reads those at
 once that look as the origin writes them; all others are read one by one, by `parse`, which is what both must agree on.
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pytest_token_telemetry.sources.source import Found
 from pytest_token_telemetry.sources.tagged.begun import begun
-from pytest_token_telemetry.sources.tagged.budgets import BUDGET_REACH, join_rows
+from pytest_token_telemetry.sources.tagged.budgets import join_rows
 from pytest_token_telemetry.sources.tagged.fast_lane import regular
 from pytest_token_telemetry.sources.tagged.formats import is_own, parse
-from pytest_token_telemetry.sources.tagged.line_scanner import BUFFER, Lines, line_scanner
+from pytest_token_telemetry.sources.tagged.line_scanner import Lines, line_scanner
 from pytest_token_telemetry.sources.tagged.records import Budget, Read, Unusable
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.samples import Integers, SamplesBuilder
     from pytest_token_telemetry.sources.rows import Rows
+    from pytest_token_telemetry.sources.source import Opened, Sizes
     from pytest_token_telemetry.sources.tagged.budget_lane import PlainBudgets
     from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
@@ -33,23 +35,25 @@ _BACK = 1 << 16
 """Bytes that are read at a time to look back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How much is looked at, and at a time."""
-
-    buffer: int = BUFFER
-    """Bytes that are read at a time."""
-    at_once: int = 1 << 20
-    """Bytes of lines that are gathered before they are read."""
-    reach: int = BUDGET_REACH
-    """Lines from a ``[TOKEN_BUDGET]`` record to the sample that it belongs to."""
-
-
 class TaggedSource:
+    """Any text may have lines with a tag."""
+
+    name = "tagged"
+    in_parts = True
+
+    def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
+        """It reads what no other source does."""
+        return True
+
+    def reader(self, into: Rows, sizes: Sizes, on_read: Callable[[int], None] | None = None) -> TaggedReader:
+        """See `Source.reader`."""
+        return TaggedReader(into, sizes, on_read)
+
+
+class TaggedReader:
     """Reads one file after the other, with one buffer for all of them."""
 
-    def __init__(self, into: Rows, sizes: Sizes, on_read: Callable[[int], None] | None = None) -> None:
-        """It gives what it finds ``into`` rows. ``on_read`` is called with the number of bytes of each read."""
+    def __init__(self, into: Rows, sizes: Sizes, on_read: Callable[[int], None] | None) -> None:
         self._into = into
         self._sizes = sizes
         self._scanner = line_scanner(sizes.buffer, on_read)
@@ -64,32 +68,26 @@ class TaggedSource:
         self._plain_budgets: list[tuple[Integers, Integers, PlainBudgets]] = []
         self._last = (0, 0, 0)
 
-    def read(
-        self,
-        descriptor: int,
-        begin: int,
-        end: int,
-        file_end: int,
-        readinto: Callable[[memoryview], int] | None = None,
-    ) -> tuple[int, int]:
-        """Read the next file from byte ``begin``, where a line begins, to byte ``end``, of ``file_end``.
-
-        It may be a part of a file: what stands around it is read for what it says about its samples.
-        ``readinto``: see `LineScanner.scan`.
-
-        Returns:
-            How many line ends there are, and how many bytes are missing at the end.
+    def read(self, file: Opened) -> Found:
+        """Read the next file: one that is small together with others, and what stands around a part too.
 
         Raises:
             OSError: the file cannot be read, or mixes encodings in a way that would lose records.
         """
-        before, lines = _look_back(descriptor, begin, self._sizes.reach)
+        if file.text is not None:
+            self._read_small(file.text)
+            return Found()
+        if file.unpacked is not None:
+            self._into.begin_file()
+            self._take(self._scanner.scan(-1, 0, sys.maxsize, readinto=file.unpacked), self._into.file)
+            return Found(self._scanner.line_ends)
+        before, lines = _look_back(file.descriptor, file.begin, self._sizes.reach)
         self._into.begin_file(lines)
-        self._take(self._scanner.scan(descriptor, before, end, file_end, readinto), self._into.file)
-        return self._scanner.line_ends - lines, self._scanner.left
+        self._take(self._scanner.scan(file.descriptor, before, file.end, file.size), self._into.file)
+        return Found(self._scanner.line_ends - lines, self._scanner.left)
 
-    def read_small(self, text: bytes) -> None:
-        """Read the next file together with others: its ``text`` is plain, and ends with a line end or is empty."""
+    def _read_small(self, text: bytes) -> None:
+        """Keep the ``text`` of a small file until there are some more."""
         self._into.begin_file()
         if text:
             self._small.append(text)
@@ -99,7 +97,7 @@ class TaggedSource:
                 self._search_small()
 
     def complete(self, samples: SamplesBuilder, rows: Integers, places: Integers) -> None:
-        """Give samples what the ``[TOKEN_BUDGET]`` lines above them say: see `Rows.build`."""
+        """Give samples what the ``[TOKEN_BUDGET]`` lines above them say."""
         budgets = [*self._budgets]
         outputs = np.unique(samples.column("output_tokens")[rows])
         for files, lines, plain in self._plain_budgets:
@@ -114,14 +112,15 @@ class TaggedSource:
         columns = samples.column("file")[rows], samples.column("line")[rows], places, rows
         join_rows(samples, zip(*(column.tolist() for column in columns), strict=True), budgets, self._sizes.reach)
 
-    def files_with_budgets(self) -> set[int]:
-        """The indices of the files with ``[TOKEN_BUDGET]`` records, once all was read."""
-        plain = (file for files, _, _ in self._plain_budgets for file in np.unique(files).tolist())
-        return {*plain, *(budget.file for budget in self._budgets)}
-
     def finish(self) -> None:
-        """Read the lines that were gathered, of however many files, at once."""
+        """Read what was gathered, and say which files have ``[TOKEN_BUDGET]`` records."""
         self._search_small()
+        self._read_gathered()
+        for files in (*(files for files, _, _ in self._plain_budgets), [budget.file for budget in self._budgets]):
+            self._into.know(np.unique(files).tolist())
+
+    def _read_gathered(self) -> None:
+        """Read the lines that were gathered, of however many files, at once."""
         if not self._gathered:
             return
         text = b"".join(self._gathered)
@@ -173,7 +172,7 @@ class TaggedSource:
         self._origins.append((files, lines.numbers))
         self._size += len(lines.text)
         if self._size >= self._sizes.at_once:
-            self.finish()
+            self._read_gathered()
 
     def _read_fragment(self, fragment: Fragment, file: int) -> None:
         *before, place = self._last

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pytest_token_telemetry.sources.compressed import MAGIC, Bounds, is_compressed, unpacking
 from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.parallel import Progress, Scan
-from pytest_token_telemetry.sources.tagged.tagged_source import Sizes
+from pytest_token_telemetry.sources.source import Sizes
 from tests.lines import stamp, v2, write
 from tests.unit.sources.builders import budget, joined, read
 

@@ -19,7 +19,7 @@ from pytest_token_telemetry.sources.own_format import line
 from pytest_token_telemetry.sources.parallel import Progress, Scan
 from pytest_token_telemetry.sources.reading import Directory, File, Reading, UnusableLines, read_directories
 from pytest_token_telemetry.sources.recorded import Phase, Recorded, Span
-from pytest_token_telemetry.sources.tagged.tagged_source import Sizes
+from pytest_token_telemetry.sources.source import Sizes
 from tests.lines import cut_off, v2, write
 
 TEST = "tests/test_agent.py::test_it"

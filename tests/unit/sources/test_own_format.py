@@ -19,9 +19,9 @@ from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.own_format import checked, count, line
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
+from pytest_token_telemetry.sources.source import Sizes
 from pytest_token_telemetry.sources.tagged.formats import parse, telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read
-from pytest_token_telemetry.sources.tagged.tagged_source import Sizes
 from tests.lines import v2
 
 CALL = {"predicted_output_tokens": 900, "output_tokens": 850}

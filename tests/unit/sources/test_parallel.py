@@ -22,7 +22,7 @@ from pytest_token_telemetry.sources.parallel import Progress, Scan, ScanError, W
 from pytest_token_telemetry.sources.process_pool import Processes
 from pytest_token_telemetry.sources.reading import Reading
 from pytest_token_telemetry.sources.recorded import Recorded
-from pytest_token_telemetry.sources.tagged.tagged_source import Sizes
+from pytest_token_telemetry.sources.source import Sizes
 from tests.lines import stamp, v2, write
 from tests.unit.sources.builders import GOOD, RECORDED, TEXTS, at, budget, everything, joined, logs, read
 

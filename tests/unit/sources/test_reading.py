@@ -26,8 +26,8 @@ from hypothesis import strategies as st
 from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.parallel import Progress, Scan
 from pytest_token_telemetry.sources.reading import Directory, File, Reading, UnusableLines, read_directories
+from pytest_token_telemetry.sources.source import Sizes
 from pytest_token_telemetry.sources.tagged import simple_search
-from pytest_token_telemetry.sources.tagged.tagged_source import Sizes
 from tests.lines import stamp, v2, write
 from tests.unit.sources.builders import OTHER_LINES, V2_LINES, budget, joined, rows
 

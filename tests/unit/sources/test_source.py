@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
+import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from pytest_token_telemetry.sample import Sample
-from pytest_token_telemetry.sources import source
+from pytest_token_telemetry.sources import extract
 from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.rows import Rows
+from pytest_token_telemetry.sources.source import FileSource
 from tests.lines import stamp, v2, write
 from tests.unit.sources.builders import read
 
 
-class Pairs:
+class Pairs(FileSource):
     """A prediction and an output a line, in files that say so."""
 
     name = "pairs"
@@ -36,7 +41,7 @@ class Pairs:
 
 @pytest.fixture(autouse=True)
 def pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "SOURCES", [Pairs()])
+    monkeypatch.setattr(extract, "SOURCES", [Pairs(), *extract.SOURCES])
 
 
 @pytest.mark.parametrize("jobs", [1, None])
@@ -54,6 +59,24 @@ def test_a_claimed_file_is_read_by_its_source_among_logs(tmp_path: Path, jobs: i
     assert {reason: lines.places for reason, lines in found.unusable.items()} == {
         "there is no output": ["logs/b.log:3", "logs/b.log:5"]
     }
+
+
+@pytest.mark.parametrize(("name", "compress"), [("b.gz.log", gzip.compress), ("b.xz.log", lzma.compress)])
+def test_a_compressed_file_is_claimed_by_its_text(
+    tmp_path: Path, name: str, compress: Callable[[bytes], bytes]
+) -> None:
+    """The file is longer than what tells its format, and so is its text."""
+    lines = ["pairs", *(f"{random.getrandbits(20)} {each}" for each in range(1, 20_001))]
+    (tmp_path / name).write_bytes(compress("\n".join(lines).encode()))
+    found = read(tmp_path)
+    assert found.samples.output_tokens.tolist() == list(range(1, 20_001))
+    assert found.samples.line.tolist() == list(range(2, 20_002))
+
+
+def test_a_damaged_compressed_file_is_unreadable(tmp_path: Path) -> None:
+    packed = gzip.compress(b"pairs\n3 4\n" * 10_000)
+    (tmp_path / "b.gz.log").write_bytes(packed[: len(packed) // 2])
+    assert read(tmp_path).unreadable == {"logs/b.gz.log": "its gzip data is cut off"}
 
 
 def test_its_copies_are_left_out(tmp_path: Path) -> None:
