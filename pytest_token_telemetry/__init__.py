@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_token_telemetry.calibration import Calibration
     from pytest_token_telemetry.recording.fixture import TokenTelemetry
     from pytest_token_telemetry.recording.writer import TokenTelemetryHandler, TokenTelemetryWriter
     from pytest_token_telemetry.replay.estimator import CannotReplay, Request
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Calibration",
     "CannotReplay",
     "Request",
     "TokenTelemetry",
@@ -21,6 +23,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Calibration": "calibration",
     "CannotReplay": "replay.estimator",
     "Request": "replay.estimator",
     "TokenTelemetry": "recording.fixture",

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from pytest_token_telemetry.settings import Option, flag, ini_key, options
 from pytest_token_telemetry.sources.own_format import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pytest_token_telemetry.sample import Field
 
@@ -50,6 +51,8 @@ CHANGE = (
     f"{GATE} -v {PASSES} --token-telemetry-estimator=examples/estimator::replay:replay"
     " --token-telemetry-base-estimator=examples/estimator/main::replay:replay"
 )
+REPLAY = f"{GATE} {PASSES} --token-telemetry-estimator=examples/estimator::replay:replay"
+ADVISE = f"{REPLAY} --token-telemetry-tuning=examples/estimator/tuning-1.json"
 TOO_LOW, ENOUGH = "(1100, 342)", "(1600, 342)"
 """The coefficients of docs of high complexity in the example, and those that mend it."""
 
@@ -247,14 +250,22 @@ def estimator_change() -> str:
 
 def estimator_mended() -> str:
     """What the gate says of the change if its fault is mended."""
-    with tempfile.TemporaryDirectory() as directory:
-        shutil.copytree(ROOT / "examples", Path(directory) / "examples")
-        module = Path(directory) / "examples" / "estimator" / "estimator.py"
+    with _examples() as directory:
+        module = directory / "examples" / "estimator" / "estimator.py"
         module.write_text(module.read_text(encoding="utf-8").replace(TOO_LOW, ENOUGH), encoding="utf-8")
-        lines = _section(CHANGE, Path(directory))
+        lines = _section(CHANGE, directory)
     return _console(
         CHANGE, _excerpt(lines, ("=", "pass readiness::sources"), ("Base against head:", "Base against head: The"))
     )
+
+
+def tuning_loop() -> str:
+    """The change's advice written beside the estimator, and what the gate says once that is read."""
+    with _examples() as directory:
+        advised, applied = (
+            _excerpt(_section(command, directory), ("=", "pass readiness::sources")) for command in (ADVISE, REPLAY)
+        )
+    return "\n".join((_console(ADVISE, advised).removesuffix("\n```"), _console(REPLAY, applied).partition("\n")[2]))
 
 
 def baseline_file() -> str:
@@ -302,6 +313,14 @@ def history_example() -> str:
                 file.write(f"{line}\n")
         lines = _section(f"{command}{path}")
     return _console(f"{command}history.jsonl", _excerpt(lines, ("History:", "most output")))
+
+
+@contextmanager
+def _examples() -> Iterator[Path]:
+    """A directory with a copy of the examples, to change them in."""
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copytree(ROOT / "examples", Path(directory) / "examples")
+        yield Path(directory)
 
 
 def _excerpt(lines: list[str], *parts: tuple[str, str]) -> list[str]:
@@ -413,6 +432,7 @@ _PARTS: dict[str, Callable[[], str]] = {
     "passes": partial(example, "passes"),
     "not-ready": partial(example, "not-ready"),
     "tuning": tuning_example,
+    "tuning-loop": tuning_loop,
     "estimator-difference": estimator_difference,
     "estimator-change": estimator_change,
     "estimator-mended": estimator_mended,

@@ -77,4 +77,4 @@ def _texts(report: Report, settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.tuning and report.tuning is not None:
         from pytest_token_telemetry.report import json_file
 
-        yield "tuning", json_file.render_tuning(report.tuning)
+        yield "tuning", json_file.render_tuning(report.tuning, settings.alias)

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_token_telemetry import calibration
 from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
 from pytest_token_telemetry.report import words
 from pytest_token_telemetry.report.model import Report
 from pytest_token_telemetry.text import plain
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.analysis.tuning import Tuning
+    from collections.abc import Mapping
 
-TUNING_SCHEMA = "token-telemetry-tuning/1"
+    from pytest_token_telemetry.analysis.tuning import Tuning
 
 _SENTENCES = {"type": "array", "items": {"type": "string"}}
 
@@ -38,7 +39,7 @@ def render(report: Report) -> str:
     document = {**_after(document, "verdict", said), "checks": checks}
     document["plan"]["sentences"] = words.texts(words.to_collect(report))
     if report.tuning is not None:
-        document["tuning"] = {"schema": TUNING_SCHEMA, **document["tuning"]}
+        document["tuning"] = {"schema": calibration.SCHEMA, **document["tuning"]}
     if report.drift is not None:
         document["drift"] = {"missing": NO_BASELINE if report.drift.drift is None else None, **document["drift"]}
     return _dumped(document)
@@ -51,9 +52,10 @@ def _after(document: dict[str, Any], key: str, more: dict[str, Any]) -> dict[str
     return dict([*items[:place], *more.items(), *items[place:]])
 
 
-def render_tuning(tuning: Tuning) -> str:
-    """The tuning advice alone, as a JSON document."""
-    return _dumped({"schema": TUNING_SCHEMA, **msgspec.to_builtins(tuning)})
+def render_tuning(tuning: Tuning, aliases: Mapping[str, str]) -> str:
+    """The tuning advice alone, as `Calibration` reads it, with the ``aliases`` that folded its categories."""
+    advice = msgspec.to_builtins(tuning)
+    return _dumped({"schema": calibration.SCHEMA, "aliases": dict(sorted(aliases.items())), **advice})
 
 
 def _dumped(document: dict[str, Any]) -> str:
@@ -67,7 +69,7 @@ def schema() -> str:
     definitions["Report"]["properties"] |= {"headline": sentence, "advice": _SENTENCES, "notes": _SENTENCES}
     definitions["Plan"]["properties"]["sentences"] = _SENTENCES
     definitions["DriftReport"]["properties"]["missing"] = {"anyOf": [sentence, {"type": "null"}]}
-    definitions["Tuning"]["properties"]["schema"] = {"const": TUNING_SCHEMA}
+    definitions["Tuning"]["properties"]["schema"] = {"const": calibration.SCHEMA}
     for name, definition in definitions.items():
         if name.endswith("Result"):
             definition["properties"]["message"] = sentence

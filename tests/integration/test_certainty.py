@@ -118,4 +118,5 @@ def test_tuning_advice_is_written_on_request(run: Run, passing: object) -> None:
     result = run("--token-telemetry-tuning=out/tuning.json")
     written = json.loads(Path("out/tuning.json").read_text())
     assert written["schema"] == "token-telemetry-tuning/1"
+    assert written.pop("aliases")["documentation"] == "docs"
     assert written == result.report["tuning"]

@@ -16,7 +16,7 @@ ROOT = Path(pytest_token_telemetry.__file__).parent
 
 ROOMS = (
     ("text", "writing"),
-    ("importing", "sample"),
+    ("importing", "sample", "calibration"),
     ("option_types",),
     ("settings",),
     ("samples",),
@@ -106,7 +106,7 @@ def test_the_poster_knows_the_report_and_nothing_else() -> None:
 
 
 def test_the_package_itself_offers_what_programs_use_and_imports_nothing_at_once() -> None:
-    assert {room(target) for target in graph(sources_of_package())[""]} == {"recording", "replay"}
+    assert {room(target) for target in graph(sources_of_package())[""]} == {"calibration", "recording", "replay"}
 
 
 @pytest.mark.parametrize(
