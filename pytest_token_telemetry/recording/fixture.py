@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from pytest_token_telemetry import option_types, sample
 from pytest_token_telemetry.recording import responses
+from pytest_token_telemetry.recording.so_far import SoFar
 from pytest_token_telemetry.recording.tape import MARKER
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources import own_format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from fractions import Fraction
     from types import TracebackType
 
@@ -51,6 +52,7 @@ class TokenTelemetry:
         self._capture = capture
         self._running = running
         self._judge = judge
+        self._so_far = SoFar(tape, capture.samples)
 
     def record(
         self,
@@ -93,7 +95,7 @@ class TokenTelemetry:
             features: what the estimator predicted from, as plain values; never the prompt.
 
         Raises:
-            TypeError: a value is of a kind that the field cannot hold.
+            TypeError: a value is of a kind that the field cannot hold, or a feature is called almost like a field.
             ValueError: a value is out of range.
         """
         __tracebackhide__ = True
@@ -104,15 +106,20 @@ class TokenTelemetry:
         """Record one call by the provider's response: its output tokens, model, id and finish reason.
 
         Args:
-            response: of OpenAI (chat or Responses), Anthropic, Gemini or LiteLLM, as an object or as decoded JSON; of a
-                stream, the final event, or a list of all events.
+            response: of OpenAI (chat or Responses), Anthropic, Gemini, LiteLLM or LangChain, as an object or as decoded
+                JSON; of a stream, the final event, or a list of all events; or the exception that holds it.
             predicted_output_tokens: as in `record`.
             fields: as in `record`. They win over what the response says.
 
         Raises:
             TypeError: it is no such response, or a value is of a kind that the field cannot hold.
-            ValueError: the response is not finished or tells no token count, or a value is out of range.
+            ValueError: the response is not finished or tells no token count, the call failed, or a value is out of
+                range.
         """
+        __tracebackhide__ = True
+        self._observe(response, {"predicted_output_tokens": predicted_output_tokens, **fields})
+
+    def _observe(self, response: object, fields: dict[str, object], went_well: bool | None = None) -> None:
         __tracebackhide__ = True
         known = _here(responses.read, response)
         said = {each.name: getattr(known, each.name) for each in dataclasses.fields(known) if each.name in _GIVEN}
@@ -121,14 +128,16 @@ class TokenTelemetry:
         cap = given.get("max_tokens", defaults.get("max_tokens", known.max_tokens))
         cap = _here(own_format.count, "max_tokens", cap)
         sent = None if cap is None else cap * known.choices
-        self._add({**said, **given, "predicted_output_tokens": predicted_output_tokens, "max_tokens": sent})
+        self._add({**said, **given, "max_tokens": sent}, went_well)
 
     def call(self, *, predicted_output_tokens: object, **fields: object) -> Call:
         """A block that makes one call: ``with token_telemetry.call(...) as call: call.response = client.create(...)``.
 
-        Its sample has ``success=True``, or ``False`` if the block raises; the exception goes on. The ``fields`` are as
-        in `record`.
+        Its sample has ``success=True``, or ``False`` if the block raises, and the exception goes on, or if the response
+        says that the call failed. The ``fields`` are as in `record`.
         """
+        __tracebackhide__ = True
+        _refuse_names(fields)
         return Call(self, {"predicted_output_tokens": predicted_output_tokens, **fields})
 
     def read(self, text: str) -> None:
@@ -144,7 +153,7 @@ class TokenTelemetry:
 
         What it logs or prints is read when it has run.
         """
-        return self._capture.samples(self._tape.test)
+        return self._so_far.samples
 
     def report(self, population: Population | None = None) -> Metrics:
         """The figures of what the running test has recorded so far.
@@ -158,18 +167,19 @@ class TokenTelemetry:
         __tracebackhide__ = True
         if population not in (None, "risk", "success", "all"):
             raise ValueError(f"report: {population!r} is not one of risk, success, all")
-        return self._judge(self.samples, population)
+        return self._judge(self._so_far.columns, population)
 
-    def _add(self, given: dict[str, object]) -> None:
+    def _add(self, given: dict[str, object], went_well: bool | None = None) -> None:
+        """Record what is ``given``. Where that does not say whether it was a success, ``went_well`` does."""
         __tracebackhide__ = True
-        for name in given:
-            if name in FIELDS and FIELDS[name].follows:
-                raise TypeError(f"{name}: it follows from the rest (leave it out)")
-            if name in _OTHER_NAMES:
-                raise TypeError(f"{name}: there is no such field (write {_OTHER_NAMES[name]})")
+        _refuse_names(given)
         features = {name: value for name, value in given.items() if name not in _GIVEN}
         said = {name: value for name, value in given.items() if name in _GIVEN and value is not None}
         call = {**dict.fromkeys(_GIVEN), **_here(Marker.of, self._running()).defaults, **said}
+        if "success" not in said and _reason(call) == "error":
+            call["success"] = False
+        elif "success" not in said and went_well is not None:
+            call["success"] = went_well
         line = _here(own_format.line, features=features, **{**call, **_truncation(call)})
         self._capture.know(line, self._tape.add(line))
 
@@ -194,26 +204,35 @@ class Call:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         __tracebackhide__ = True
-        response = self.response
-        if response is None:
-            response = getattr(error, "completion", None)  # in what OpenAI's parse() raises for a call that was cut off
         said = self._fields.get("success") if self.success is None else self.success
         fields: dict[str, Any] = {
             **self._fields,
-            "success": error is None if said is None or error is not None else said,
+            "success": said if error is None else False,
             "output_tokens": self._fields.get("output_tokens") if self.output_tokens is None else self.output_tokens,
         }
         try:
+            response = self.response
+            if response is None and error is not None:
+                response = responses.held_by(error)
             if response is not None:
-                self._telemetry.observe(response, **fields)
+                self._telemetry._observe(response, fields, went_well=True)
             elif fields["output_tokens"] is not None:
-                self._telemetry.record(**fields)
+                self._telemetry._add(fields, went_well=True)
             else:
                 raise ValueError("call: neither response nor output_tokens was set in the block")
-        except Exception:
+        except Exception as refusal:
             if error is None:
                 raise
-            self._telemetry._tape.add_unusable("a call ended without a response")  # the block's own exception goes on
+            self._telemetry._tape.add_unusable(_loss(error, refusal))  # the block's own exception goes on
+
+
+def _loss(error: BaseException, refusal: Exception) -> str:
+    """Why the call of a block that has raised ``error`` is no sample: what was ``refusal`` of it."""
+    if isinstance(refusal, responses.JointCountError):
+        return "a call ended with the count of several attempts"
+    if isinstance(refusal, responses.FailedCallError) or responses.is_failure(error):
+        return "a call failed"
+    return "a call ended without a response"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +292,7 @@ def _here(check: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
 def _truncation(call: dict[str, Any]) -> dict[str, object]:
     """Whether the output of ``call`` was cut off, and what says so; nothing if nobody can tell."""
     __tracebackhide__ = True
-    raw, said = call["finish_reason"], call.get("truncated")
-    reason = None if raw is None else sample.finish_reason(str(raw.value if isinstance(raw, Enum) else raw))
+    reason, said = _reason(call), call.get("truncated")
     if reason in sample.CUT_OFF:
         return {"truncated": True, "truncation_source": "reason"}
     if said is not None:
@@ -284,3 +302,42 @@ def _truncation(call: dict[str, Any]) -> dict[str, object]:
     if cap and output >= cap:
         return {"truncated": True, "truncation_source": "cap"}
     return {"truncated": sample.is_truncated(None, reason, output, cap)}
+
+
+def _reason(call: Mapping[str, object]) -> sample.FinishReason | None:
+    """Why the output of ``call`` ended, in our words."""
+    raw = call["finish_reason"]
+    return None if raw is None else sample.finish_reason(str(raw.value if isinstance(raw, Enum) else raw))
+
+
+def _refuse_names(given: Iterable[str]) -> None:
+    """Refuse what would be a feature, and was meant for a field, as the verdict would lose it.
+
+    Raises:
+        TypeError: with the name of the field.
+    """
+    __tracebackhide__ = True
+    for name in given:
+        if name in FIELDS and FIELDS[name].follows:
+            raise TypeError(f"{name}: it follows from the rest (leave it out)")
+        if name in _OTHER_NAMES:
+            raise TypeError(f"{name}: there is no such field (write {_OTHER_NAMES[name]})")
+        near = None if name in _GIVEN else next((field for field in _GIVEN if _is_slip(name, field)), None)
+        if near is not None:
+            raise TypeError(f"{name}: there is no such field (write {near}, or call a feature less like it)")
+
+
+def _is_slip(name: str, field: str) -> bool:
+    """True if one letter more, less or other, or two that changed places, make ``field`` of ``name``.
+
+    All short names are like ``id``.
+    """
+    pairs = enumerate(zip(name, field, strict=False))
+    at = next((at for at, (typed, meant) in pairs if typed != meant), min(len(name), len(field)))
+    here, there = name[at:], field[at:]
+    return len(field) > len("id") and (
+        here[1:] == there[1:]
+        or here[1:] == there
+        or here == there[1:]
+        or (here[1::-1] == there[:2] and here[2:] == there[2:])
+    )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.analysis.metrics import Metrics, Share
     from pytest_token_telemetry.analysis.populations import Population
-    from pytest_token_telemetry.sample import Sample
+    from pytest_token_telemetry.samples import Samples
 
 RECORDING_SESSION = pytest.StashKey["RecordingSession"]()
 
@@ -166,18 +166,16 @@ class RecordingSession:
                     self._capture.take_printed(stream, text)
         self._shown_of, self._shown = report.nodeid, [text for _, text in report.sections]
 
-    def _metrics(self, samples: tuple[Sample, ...], population: Population | None) -> Metrics:
+    def _metrics(self, columns: Samples, population: Population | None) -> Metrics:
         from pytest_token_telemetry.analysis.metrics import metrics
         from pytest_token_telemetry.analysis.populations import judged
-        from pytest_token_telemetry.samples import columns_of
 
-        columns = columns_of(samples)
         chosen = population or settings.read_one(self._config, "population")
         return metrics(columns, judged(columns, chosen, settings.read_one(self._config, "under_multiplier")))
 
     def _exceeded(self) -> str:
         """What the test's samples say against its limits, in one sentence each."""
-        figures = self._metrics(self.fixture.samples, None)
+        figures = self.fixture.report()
         sentences = []
         for name, limit in self._marker.limits.items():
             share: Share = getattr(figures, name.removeprefix("max_"))

@@ -1,6 +1,8 @@
 """A model behind the interfaces of OpenAI, Anthropic and Gemini, on the loopback: whole answers and streams.
 
-It would like to say ``NATURAL_TOKENS``, of which ``REASONING_TOKENS`` are thoughts, and is cut off at a lower cap.
+It would like to say ``NATURAL_TOKENS``, of which ``REASONING_TOKENS`` are thoughts, and is cut off at a lower cap. The
+model ``OVERLOADED`` answers with an error, ``OWN_IDS`` gives each chunk an id of its own, and ``WITHIN`` counts its
+thoughts among the candidates, as some of Gemini's do.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from typing import Any
 NATURAL_TOKENS = 40
 REASONING_TOKENS = 8
 PROMPT_TOKENS = 11
+OVERLOADED = "overloaded"
+OWN_IDS = "own-ids"
+WITHIN = "within"
 TEXT = "an answer that nobody copies"
 
 Json = dict[str, Any]
@@ -38,6 +43,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request: Json = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         path = self.path.partition("?")[0]
+        if OVERLOADED in (request.get("model"), path.rpartition("/")[2].partition(":")[0]):
+            error = {"type": "overloaded_error", "code": 503, "status": "UNAVAILABLE", "message": TEXT}
+            self._answer("application/json", json.dumps({"type": "error", "error": error}), 503)
+            return
         if path.endswith("/chat/completions"):
             answer: Json | list[Json] = _chat_chunks(request) if request.get("stream") else _chat(request)
         elif path.endswith("/responses"):
@@ -47,7 +56,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.endswith(":streamGenerateContent"):
             answer = _gemini_chunks(request)
         elif path.endswith(":generateContent"):
-            answer = _gemini(request)
+            answer = _gemini_chunks(request)[-1]
+            if WITHIN in path:
+                usage = answer["usageMetadata"]
+                usage["candidatesTokenCount"] = usage["totalTokenCount"] - usage["promptTokenCount"]
         else:
             self.send_error(404)
             return
@@ -56,8 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer("application/json", json.dumps(answer))
 
-    def _answer(self, kind: str, body: str) -> None:
-        self.send_response(200)
+    def _answer(self, kind: str, body: str, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", kind)
         self.end_headers()
         self.wfile.write(body.encode())
@@ -113,6 +125,8 @@ def _chat_chunks(request: Json) -> list[Json]:
     ]
     if request.get("stream_options", {}).get("include_usage"):
         chunks.append({**head, "choices": [], "usage": usage})
+    if request["model"] == OWN_IDS:
+        chunks = [{**chunk, "id": f"chatcmpl-{number}"} for number, chunk in enumerate(chunks, 1)]
     return chunks
 
 
@@ -192,10 +206,6 @@ def _message_events(request: Json) -> list[Json]:
         },
         {"type": "message_stop"},
     ]
-
-
-def _gemini(request: Json) -> Json:
-    return _gemini_chunks(request)[-1]
 
 
 def _gemini_chunks(request: Json) -> list[Json]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pytest_token_telemetry.recording.responses import Response, read
-from tests.integration.provider_server import NATURAL_TOKENS, TEXT, serving
+from pytest_token_telemetry.recording.responses import FailedCallError, Response, read
+from tests.integration.provider_server import NATURAL_TOKENS, OVERLOADED, OWN_IDS, TEXT, WITHIN, serving
 
 MESSAGES: Any = [{"role": "user", "content": "Say something."}]
 WITH_USAGE: Any = {"include_usage": True}
@@ -53,6 +53,13 @@ def cap(request: pytest.FixtureRequest) -> int:
 def of_cap(cap: int, cut_off: str, whole: str) -> tuple[int, str]:
     """The tokens and the reason to expect."""
     return (CAP, cut_off) if cap == CAP else (NATURAL_TOKENS, whole)
+
+
+def assert_failed(error: Exception, name: str) -> None:
+    with pytest.raises(FailedCallError) as caught:
+        read(error)
+    assert str(caught.value).startswith(f"{name}: the call failed")
+    assert TEXT not in str(caught.value)
 
 
 class TestOpenAI:
@@ -114,7 +121,21 @@ class TestOpenAI:
             client.chat.completions.parse(
                 model="gpt-x", messages=MESSAGES, max_completion_tokens=CAP, response_format=Answer
             )
-        assert read(caught.value.completion) == Response(CAP, "length", "gpt-x", "chatcmpl-1", None, 1)
+        facts = Response(CAP, "length", "gpt-x", "chatcmpl-1", None, 1)
+        assert read(caught.value) == read(caught.value.completion) == facts
+
+    def test_chunks_with_ids_of_their_own(self, client: Any, cap: int) -> None:
+        asked = {"model": OWN_IDS, "messages": MESSAGES, "max_completion_tokens": cap, "stream": True}
+        chunks = list(client.chat.completions.create(**asked, stream_options=WITH_USAGE))
+        tokens, reason = of_cap(cap, "length", "stop")
+        assert read(chunks) == Response(tokens, reason, OWN_IDS, "chatcmpl-1", None, 1)
+        with pytest.raises(ValueError, match="those of several calls"):
+            read([*chunks[:-1], *client.chat.completions.create(**asked, stream_options=WITH_USAGE)])
+
+    def test_a_call_that_failed(self, client: Any) -> None:
+        with pytest.raises(Exception, match=TEXT) as caught:
+            client.responses.create(model=OVERLOADED, input="Say something.")
+        assert_failed(caught.value, "InternalServerError")
 
     def test_a_response(self, client: Any, cap: int) -> None:
         response = client.responses.create(model="gpt-x", input="Say something.", max_output_tokens=cap)
@@ -190,6 +211,11 @@ class TestAnthropic:
             events = list(stream)
             assert read(events) == read(events[-1]) == read(stream.get_final_message()) == facts
 
+    def test_a_call_that_failed(self, client: Any) -> None:
+        with pytest.raises(Exception, match=TEXT) as caught:
+            client.messages.create(model=OVERLOADED, messages=MESSAGES, max_tokens=CAP)
+        assert_failed(caught.value, "ServiceUnavailableError")
+
     @pytest.mark.parametrize("kind", ["text", "content_block_delta"])
     def test_an_event_in_the_middle_says_nothing(self, client: Any, kind: str) -> None:
         with client.messages.stream(model="claude-x", messages=MESSAGES, max_tokens=CAP) as stream:
@@ -218,6 +244,18 @@ class TestGemini:
         assert read(response) == facts
         assert read(response.model_dump()) == facts
         assert read(response.model_dump(mode="json", by_alias=True, exclude_none=True)) == facts
+
+    def test_thoughts_that_are_among_the_candidates(self, client: Any, cap: int, facts: Response) -> None:
+        config = {"max_output_tokens": cap}
+        response = client.models.generate_content(model=WITHIN, contents="Say something.", config=config)
+        usage = response.usage_metadata
+        assert (usage.candidates_token_count, usage.thoughts_token_count) == (facts.output_tokens, 8)
+        assert read(response) == facts
+
+    def test_a_call_that_failed(self, client: Any) -> None:
+        with pytest.raises(Exception, match=TEXT) as caught:
+            client.models.generate_content(model=OVERLOADED, contents="Say something.")
+        assert_failed(caught.value, "ServerError")
 
     def test_candidates_share_the_tokens(self, client: Any, cap: int, facts: Response) -> None:
         config = {"max_output_tokens": cap, "candidate_count": 2}
@@ -284,6 +322,13 @@ class TestLiteLLM:
         assert (facts.output_tokens, facts.finish_reason) == (tokens, native.get(asked["model"], reason))
         assert facts.model == asked["model"].partition("/")[2]
         assert facts.id
+
+    @pytest.mark.parametrize("cap", [CAP])
+    def test_a_call_that_failed(self, litellm: Any, asked: dict[str, Any]) -> None:
+        model = f"{asked['model'].partition('/')[0]}/{OVERLOADED}"
+        with pytest.raises(Exception, match=TEXT) as caught:
+            litellm.completion(**{**asked, "model": model}, num_retries=0)
+        assert_failed(caught.value, type(caught.value).__name__)
 
     def test_a_stream(self, litellm: Any, asked: dict[str, Any], cap: int) -> None:
         stream = litellm.completion(**asked, stream=True, stream_options=WITH_USAGE)

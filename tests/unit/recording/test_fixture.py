@@ -19,6 +19,7 @@ from pytest_token_telemetry.recording.capture import Capture
 from pytest_token_telemetry.recording.fixture import Marker, TokenTelemetry
 from pytest_token_telemetry.recording.tape import Tape
 from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.samples import Samples, SamplesBuilder
 from tests.lines import v2
 
 CALL = {"predicted_output_tokens": 900, "output_tokens": 850}
@@ -31,6 +32,7 @@ class Level(enum.Enum):
 
 class End(enum.Enum):
     CUT = "length"
+    BROKEN = "failed"
 
 
 class Telemetry(TokenTelemetry):
@@ -46,8 +48,8 @@ class Telemetry(TokenTelemetry):
         marks = [SimpleNamespace(name="token_telemetry", args=(), kwargs=kwargs) for kwargs in self.marks]
         return cast("pytest.Item", SimpleNamespace(iter_markers=lambda name: marks))
 
-    def judge(self, samples: tuple[Sample, ...], population: str | None) -> Metrics:
-        self.judged.append((samples, population))
+    def judge(self, columns: Samples, population: str | None) -> Metrics:
+        self.judged.append((columns.output_tokens.tolist(), population))
         return cast("Metrics", "the figures")
 
     @property
@@ -522,11 +524,24 @@ def test_a_count_may_be_known_before_the_block(telemetry: Telemetry) -> None:
 
 
 class CutOffError(Exception):
-    """As OpenAI's ``parse()`` raises for a call that was cut off."""
+    """As OpenAI (``completion``) and Instructor (``last_completion``) raise for a call that was cut off."""
 
-    def __init__(self, completion: object) -> None:
+    def __init__(self, completion: object = None, **held: object) -> None:
         super().__init__("the length limit was reached")
         self.completion = completion
+        self.__dict__ |= held
+
+
+class SilentError(CutOffError):
+    """As a client's error that has no request yet."""
+
+    @property
+    def status_code(self) -> int:
+        raise RuntimeError("not me")
+
+    @property
+    def last_completion(self) -> object:
+        raise RuntimeError("not me")
 
 
 def fail(telemetry: Telemetry, error: BaseException, fields: dict[str, object] | None = None, **said: object) -> None:
@@ -537,9 +552,27 @@ def fail(telemetry: Telemetry, error: BaseException, fields: dict[str, object] |
         raise error
 
 
-def test_an_exception_may_carry_the_response(telemetry: Telemetry) -> None:
-    with pytest.raises(CutOffError):
-        fail(telemetry, CutOffError(chat("length")))
+def wrapped(error: Exception) -> Exception:
+    """What a program raises from ``error``."""
+    try:
+        raise RuntimeError("no answer") from error
+    except RuntimeError as outer:
+        return outer
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CutOffError(chat("length")),
+        CutOffError(last_completion=chat("length")),
+        CutOffError(response=chat("length")),
+        SilentError(response=chat("length")),
+        wrapped(CutOffError(chat("length"))),
+    ],
+)
+def test_an_exception_may_carry_the_response(telemetry: Telemetry, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        fail(telemetry, error)
     assert (telemetry.last["output_tokens"], telemetry.last["success"]) == (96, False)
     assert (telemetry.last["truncated"], telemetry.last["truncation_source"]) == (True, "reason")
     assert telemetry.unusable() == {}
@@ -563,9 +596,7 @@ class Unwilling:
         raise RuntimeError("not me")
 
 
-@pytest.mark.parametrize(
-    "response", [chat(tokens=None), chat(tokens="many"), {"error": "overloaded"}, object(), [], Unwilling()]
-)
+@pytest.mark.parametrize("response", [chat(tokens=None), chat(tokens="many"), object(), [], Unwilling()])
 def test_the_exception_of_the_block_wins_over_what_cannot_be_recorded(telemetry: Telemetry, response: object) -> None:
     with pytest.raises(KeyError, match="of the block"):
         fail(telemetry, KeyError("of the block"), response=response)
@@ -573,11 +604,56 @@ def test_the_exception_of_the_block_wins_over_what_cannot_be_recorded(telemetry:
     assert telemetry.unusable() == {"a call ended without a response": 1}
 
 
+REFUSED = SimpleNamespace(status_code=429)
+"""The HTTP response in what a client raises where the provider answers with an error."""
+
+
+@pytest.mark.parametrize(
+    ("error", "response", "reason"),
+    [
+        (CutOffError(response=REFUSED, status_code=429), None, "a call failed"),
+        (wrapped(CutOffError(response=REFUSED, status_code=429)), None, "a call failed"),
+        (KeyError(), {"error": {"message": "overloaded"}}, "a call failed"),
+        (KeyError(), {"object": "response", "status": "failed"}, "a call failed"),
+        (CutOffError(Unwilling()), None, "a call ended without a response"),
+        (SilentError(), None, "a call ended without a response"),
+        (CutOffError(chat(), n_attempts=2), None, "a call ended with the count of several attempts"),
+    ],
+)
+def test_why_a_call_has_no_count_is_counted(
+    telemetry: Telemetry, error: Exception, response: object, reason: str
+) -> None:
+    with pytest.raises(type(error)):
+        fail(telemetry, error, response=response)
+    assert (telemetry.calls, telemetry.unusable()) == ([], {reason: 1})
+
+
+@pytest.mark.parametrize("marked", [True, False, None])
+@pytest.mark.parametrize(("said", "success"), [(None, False), (True, True), (False, False)])
+@pytest.mark.parametrize("reason", ["error", "FinishReason.MALFORMED_FUNCTION_CALL", End.BROKEN])
+def test_a_call_that_failed_is_no_success_unless_it_is_said(
+    telemetry: Telemetry, marked: bool | None, said: bool | None, success: bool, reason: object
+) -> None:
+    telemetry.marks = [{"success": marked}]
+    with telemetry.call(predicted_output_tokens=100) as call:
+        call.response, call.success = chat("error"), said
+    telemetry.observe(chat("error"), predicted_output_tokens=100, success=said)
+    telemetry.observe(chat("stop"), predicted_output_tokens=100, finish_reason=reason, success=said)
+    telemetry.record(**CALL, finish_reason=reason, success=said)
+    assert [call["success"] for call in telemetry.calls] == [success] * 4
+
+
+def test_an_exception_can_be_observed(telemetry: Telemetry) -> None:
+    telemetry.observe(CutOffError(chat("length")), predicted_output_tokens=100)
+    assert (telemetry.last["truncated"], telemetry.last["output_tokens"]) == (True, 96)
+    with pytest.raises(ValueError, match="the call failed"):
+        telemetry.observe(CutOffError(response=REFUSED, status_code=429), predicted_output_tokens=100)
+
+
 def test_the_exception_of_the_block_wins_over_wrong_fields(telemetry: Telemetry) -> None:
-    for fields in ({"predicted_output_tokens": "many"}, {"stop_reason": "x"}):
-        with pytest.raises(KeyError):
-            fail(telemetry, KeyError(), fields, output_tokens=5)
-        assert telemetry.unusable() == {"a call ended without a response": 1}
+    with pytest.raises(KeyError):
+        fail(telemetry, KeyError(), {"predicted_output_tokens": "many"}, output_tokens=5)
+    assert telemetry.unusable() == {"a call ended without a response": 1}
 
 
 def test_an_interruption_goes_on_too(telemetry: Telemetry) -> None:
@@ -612,6 +688,54 @@ def test_samples_are_those_of_the_test_in_their_order(telemetry: Telemetry) -> N
     assert telemetry.samples == ()
 
 
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Each line that is read, and each call that is packed into columns."""
+    done: list[object] = []
+    read, add = Capture.samples, SamplesBuilder.add
+
+    def read_counted(capture: Capture, lines: list[str]) -> tuple[Sample, ...]:
+        done.extend(lines)
+        return read(capture, lines)
+
+    def add_counted(builder: SamplesBuilder, sample: Sample, *place: int) -> int:
+        done.append(sample)
+        return add(builder, sample, *place)
+
+    monkeypatch.setattr(Capture, "samples", read_counted)
+    monkeypatch.setattr(SamplesBuilder, "add", add_counted)
+    return done
+
+
+def test_looking_after_each_call_reads_and_packs_each_once(work: list[object]) -> None:
+    telemetry = Telemetry()
+    for n in range(40):
+        telemetry.record(predicted_output_tokens=n, output_tokens=n, category=f"c{n % 3}", level=n)
+        telemetry.report()
+        assert [sample.output_tokens for sample in telemetry.samples] == [*range(n + 1)]
+        assert telemetry.judged[-1] == ([*range(n + 1)], None)
+        assert len(work) == 2 * (n + 1)
+    telemetry.report()
+    assert len(work) == 80
+
+
+def test_a_call_that_a_text_completes_is_read_again_and_none_before_it(work: list[object]) -> None:
+    telemetry = Telemetry()
+    for output in (700, 850):
+        telemetry.record(predicted_output_tokens=900, output_tokens=output)
+        telemetry.report()
+    before = telemetry.samples
+    telemetry.read(v2(900, 850, category="docs"))
+    work.clear()
+    first, second = telemetry.samples
+    telemetry.report()
+    assert (first, second.category, second.success) == (before[0], "docs", True)
+    assert len(work) == 2
+    assert telemetry.judged[-1] == ([700, 850], None)
+    telemetry.tape.begin_test()
+    assert (telemetry.samples, telemetry.report(), telemetry.judged[-1]) == ((), "the figures", ([], None))
+
+
 def test_samples_stay_when_a_report_has_carried_them_away(telemetry: Telemetry) -> None:
     telemetry.record(**CALL)
     telemetry.tape.cut()
@@ -622,9 +746,9 @@ def test_samples_stay_when_a_report_has_carried_them_away(telemetry: Telemetry) 
 def test_a_report_judges_what_the_test_has_recorded(telemetry: Telemetry, population: Any) -> None:
     telemetry.record(**CALL)
     assert telemetry.report(population) == "the figures"
-    assert telemetry.judged == [(telemetry.samples, population)]
+    assert telemetry.judged == [([850], population)]
     assert telemetry.report() == "the figures"
-    assert telemetry.judged[-1] == (telemetry.samples, None)
+    assert telemetry.judged[-1] == ([850], None)
 
 
 # What is refused --------------------------------------------------------------------------------------------------
@@ -659,6 +783,61 @@ def test_what_other_systems_call_a_field_is_refused_with_our_name(
             refused()
         assert str(caught.value) == f"{other}: there is no such field (write {ours})"
     assert telemetry.calls == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("catgory", "category"),
+        ("categoryy", "category"),
+        ("xcategory", "category"),
+        ("categary", "category"),
+        ("catgeory", "category"),
+        ("acategory", "category"),
+        ("Category", "category"),
+        ("categoyr", "category"),
+        ("max_token", "max_tokens"),
+        ("sucess", "success"),
+        ("modle", "model"),
+        ("mode", "model"),
+        ("times", "time"),
+        ("task_ids", "task_id"),
+        ("deliverable_cout", "deliverable_count"),
+    ],
+)
+def test_a_keyword_one_letter_from_a_field_is_refused_with_its_name(
+    telemetry: Telemetry, typed: str, meant: str
+) -> None:
+    refusals: list[Callable[[], object]] = [
+        lambda: telemetry.record(**CALL, **{typed: 1}),
+        lambda: telemetry.observe(chat(), predicted_output_tokens=1, **{typed: 1}),
+        lambda: telemetry.call(predicted_output_tokens=1, **{typed: 1}),
+    ]
+    for refused in refusals:
+        with pytest.raises(TypeError) as caught:
+            refused()
+        assert str(caught.value) == f"{typed}: there is no such field (write {meant}, or call a feature less like it)"
+    assert telemetry.calls == []
+
+
+def test_names_that_are_less_like_a_field_are_features(telemetry: Telemetry) -> None:
+    names = (
+        "categroy2",
+        "cat",
+        "cagetory_",
+        "x",
+        "i",
+        "ids",
+        "idx",
+        "uid",
+        "mood",
+        "timing",
+        "gory",
+        "tokens",
+        "yrogetac",
+    )
+    telemetry.record(**CALL, **dict.fromkeys(names, 1))
+    assert telemetry.last["features"] == dict.fromkeys(names, 1)
 
 
 def unanswered(telemetry: Telemetry) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import enum
+import itertools
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.recording.responses import Response, read
+from pytest_token_telemetry.recording.responses import FailedCallError, JointCountError, Response, read
 from pytest_token_telemetry.sample import finish_reason
 
 SECRET = "what the model said"
@@ -44,6 +45,14 @@ def chat(*reasons: str | None, tokens: object = 96, **fields: object) -> dict[st
         "usage": {"prompt_tokens": 11, "completion_tokens": tokens, "total_tokens": 107},
         **fields,
     }
+
+
+def chunk(*reasons: str | None, usage: object = None, **fields: object) -> dict[str, Any]:
+    """A part of a stream of OpenAI's chat. The last has the ``usage``, and no choices."""
+    choices = [
+        {"index": index, "delta": {"content": SECRET}, "finish_reason": reason} for index, reason in enumerate(reasons)
+    ]
+    return chat(**{"object": "chat.completion.chunk", "choices": choices, "usage": usage, **fields})
 
 
 def responses(status: str | None = "completed", **fields: object) -> dict[str, Any]:
@@ -136,6 +145,7 @@ TOOLS = "toolUsePromptTokenCount"
         ({"candidatesTokenCount": 20, "thoughtsTokenCount": 15, "totalTokenCount": 43}, 35),  # 8 + 20 + 15
         ({"candidatesTokenCount": 20, "thoughtsTokenCount": 15, "totalTokenCount": 99}, 35),
         ({"candidatesTokenCount": 20, "thoughtsTokenCount": 15, "totalTokenCount": 30, TOOLS: 2}, 20),  # 8 + 2 + 20
+        ({"candidatesTokenCount": 20, "thoughtsTokenCount": 15, "totalTokenCount": 28, TOOLS: 2}, 20),  # 8 + 20
         ({"candidatesTokenCount": 20, "thoughtsTokenCount": 15, "totalTokenCount": 45, TOOLS: 2}, 35),
         ({"candidatesTokenCount": 4, "thoughtsTokenCount": 15, "totalTokenCount": 12}, 19),  # no 15 are within 4
     ],
@@ -179,6 +189,7 @@ def test_other_things_a_gateway_keeps_are_no_reason(form: Callable[[Any], Any]) 
     [
         (32, 9, 94, 135, 103),  # xAI: 32 + 9 + 94 = 135, so the 94 are beside the 9
         (32, 103, 94, 135, 103),  # OpenAI: 32 + 103 = 135, so the 94 are in the 103
+        (32, 0, 94, 126, 94),
         (32, 9, 94, 999, 9),
         (32, 9, 94, None, 9),
         (32, 9, None, 41, 9),
@@ -261,10 +272,10 @@ def test_a_mock_in_place_of_a_name_is_not_a_name() -> None:
 
 
 CHAT_STREAM = [
-    chat(usage=None, id="", model=""),  # what Azure sends first
-    chat(None, usage=None),
-    chat("length", usage=None),
-    chat(),
+    chunk(id="", model=""),  # what Azure sends first
+    chunk(None),
+    chunk("length"),
+    chunk(usage={"completion_tokens": 96}),
 ]
 RESPONSES_STREAM = [
     {"type": "response.created", "response": responses("in_progress", usage=None)},
@@ -328,12 +339,12 @@ def test_the_final_event_of_a_stream(event: Any, facts: Response, form: Callable
 
 
 def test_answers_that_are_streamed_side_by_side_are_told_apart() -> None:
-    def chunk(index: int, reason: str | None) -> dict[str, Any]:
-        return chat(usage=None, choices=[{"index": index, "finish_reason": reason}])
+    def of(index: int, reason: str | None) -> dict[str, Any]:
+        return chunk(choices=[{"index": index, "delta": {}, "finish_reason": reason}])
 
-    stream = [chunk(1, None), chunk(0, None), chunk(1, "stop"), chunk(0, "length"), chunk(1, None), chat()]
+    stream = [of(1, None), of(0, None), of(1, "stop"), of(0, "length"), of(1, None), CHAT_STREAM[-1]]
     assert read(stream) == Response(96, "length", "gpt-x", "chatcmpl-1", None, 2)
-    stopped = [chunk(1, "stop"), chunk(0, "tool_calls"), chunk(2, None), chat()]
+    stopped = [of(1, "stop"), of(0, "tool_calls"), of(2, None), CHAT_STREAM[-1]]
     assert read(stopped) == Response(96, "tool_calls", "gpt-x", "chatcmpl-1", None, 3)
 
 
@@ -367,12 +378,12 @@ def test_a_chunk_of_gemini_without_a_reason_is_not_the_last(unfinished: Any) -> 
     [
         (chat("stop", usage=None), 'send stream_options={"include_usage": True}'),
         (CHAT_STREAM[:3], 'send stream_options={"include_usage": True}'),
-        (responses("failed", usage=None), "a call that failed may have no usage"),
+        (responses(usage=None), "pass it once it is completed"),
         (message(usage={}), "message_delta"),
         ([MESSAGE_STREAM[0], END_WITHOUT_COUNT, MESSAGE_STREAM[-1]], "message_delta"),
         ([*MESSAGE_STREAM[:4], {**END_WITHOUT_COUNT, "usage": {"output_tokens": None}}], "message_delta"),
         ([gemini(None, candidatesTokenCount=1), gemini("STOP")], "last chunk"),
-        ([chat(None, tokens=1), chat("stop", usage=None)], 'send stream_options={"include_usage": True}'),
+        ([chunk(None, usage={"completion_tokens": 1}), chunk("stop")], 'send stream_options={"include_usage": True}'),
         (gemini("STOP"), "last chunk"),
         (gemini("STOP", trafficType="ON_DEMAND", promptTokenCount=None), "last chunk"),
         (gemini("STOP", totalTokenCount=30), "last chunk"),
@@ -413,6 +424,286 @@ def test_what_is_no_count_is_refused_by_name(make: Callable[[object], Any], name
 def test_calls_are_not_taken_for_the_events_of_one() -> None:
     with pytest.raises(ValueError, match="those of several calls"):
         read([chat("stop"), chat("stop", id="chatcmpl-2")])
+
+
+USAGE = {"completion_tokens": 96}
+
+
+def own(*ids: str, end: int = -1, models: tuple[str, ...] = ("gpt-x",)) -> list[dict[str, Any]]:
+    """A stream whose chunks have those ``ids``, of which the one at ``end`` ends the answer, and its count."""
+    reasons = [None] * len(ids)
+    reasons[end] = "length"
+    each = zip(ids, reasons, (*models, *models[-1:] * len(ids)), strict=False)
+    return [*(chunk(reason, id=id, model=model) for id, reason, model in each), chunk(usage=USAGE, id="u", model="")]
+
+
+def gemini_own(*ids: str) -> list[dict[str, Any]]:
+    return [{**part, "responseId": id} for part, id in zip(GEMINI_STREAM, ids, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("stream", "facts"),
+    [
+        (own("a", "b", "c"), Response(96, "length", "gpt-x", "a", None, 1)),
+        (own("a", "a", "a"), Response(96, "length", "gpt-x", "a", None, 1)),  # the count alone has another id
+        (own("a", "b", "c", models=("", "gpt-x")), Response(96, "length", "gpt-x", "a", None, 1)),
+        (gemini_own("a", "b", "c"), Response(116, "MAX_TOKENS", "gemini-x", "a", None, 1)),
+        (
+            [*gemini_own("a", "b", "c"), {"responseId": "d", "usageMetadata": {"candidatesTokenCount": 5}}],
+            Response(5, "MAX_TOKENS", "gemini-x", "a", None, 1),
+        ),
+    ],
+)
+def test_chunks_with_ids_of_their_own_are_one_stream_by_their_order_and_model(
+    stream: list[Any], facts: Response, form: Callable[[Any], Any]
+) -> None:
+    assert read([form(part) for part in stream]) == facts
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        own("a", "b", "c", models=("gpt-x", "gpt-y")),
+        own("a", "b", "c", models=("",)),  # nobody says that it is one model
+        own("a", "b", "c", end=1),  # "c" goes on where the answer has ended
+        own("a", "b", "a", "b"),  # side by side
+        own("a", "a", "b", "b"),  # the first has broken off
+        [*own("a", "a", "a")[:-1], *own("b", "b", "b")],
+        [chunk(None, id="a"), chunk(None, id=""), chunk("stop", id="b"), chunk(usage=USAGE)],
+        [chat("stop", id=None), chat("stop", id=None)],
+        [chat("stop"), chat("stop")],
+        gemini_own("a", "b", "b"),
+        [*MESSAGE_STREAM[:4], {"type": "message_start", "message": message(None, id="msg_2")}, *MESSAGE_STREAM[1:]],
+        [RESPONSES_STREAM[0], {"type": "response.completed", "response": responses(id="resp_2")}],
+    ],
+)
+def test_events_that_may_be_of_several_calls_are_refused(stream: list[Any], form: Callable[[Any], Any]) -> None:
+    with pytest.raises(ValueError, match="those of several calls"):
+        read([form(part) for part in stream])
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        [chunk(None, usage={"completion_tokens": 5}), chunk(None, usage={"completion_tokens": 9})],
+        chunk(None, usage=USAGE),
+    ],
+)
+def test_a_stream_that_broke_off_is_not_finished_though_each_chunk_has_a_count(stream: Any) -> None:
+    with pytest.raises(ValueError, match=r"^a chat completion: it is not finished"):
+        read(stream)
+
+
+FAILED = "the call failed, and has no count of its output tokens (there is nothing to record of it)"
+ERROR = {"type": "overloaded_error", "message": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("failed", "name"),
+    [
+        (responses("failed", usage=None, error={"code": "server_error", "message": SECRET}), "an OpenAI response: "),
+        (responses("cancelled", usage=None), "an OpenAI response: "),
+        (
+            [RESPONSES_STREAM[0], {"type": "response.failed", "response": responses("failed", usage=None)}],
+            "an OpenAI response: ",
+        ),
+        ([RESPONSES_STREAM[0], {"type": "error", "code": "server_error", "message": SECRET}], "an OpenAI response: "),
+        ({"type": "error", "error": ERROR}, ""),
+        ([*MESSAGE_STREAM[:4], {"type": "error", "error": ERROR}], "an Anthropic message: "),
+        ({"error": {"message": SECRET, "code": 429}}, ""),
+        ({"error": SECRET}, ""),
+        ({"error": {"type": "overloaded_error"}}, ""),
+        ([chunk(None), {"error": ERROR}], "a chat completion: "),
+        (chunk("error", error={"code": 502, "message": SECRET}), "a chat completion: "),
+        (chat("error", usage=None), "a chat completion: "),
+        ({"error": {"code": 503, "message": SECRET, "status": "UNAVAILABLE"}}, ""),
+        ([GEMINI_STREAM[0], {"error": {"code": 503, "message": SECRET}}], "a Gemini response: "),
+    ],
+)
+def test_a_call_that_failed_says_so(failed: Any, name: str, form: Callable[[Any], Any]) -> None:
+    with pytest.raises(FailedCallError) as caught:
+        read([form(part) for part in failed] if isinstance(failed, list) else form(failed))
+    assert str(caught.value) == name + FAILED
+
+
+def langchain(usage: object = None, /, kind: str = "ai", run: str = "lc_run--1", **said: object) -> dict[str, Any]:
+    """As langchain-core 1.8 has it, by `model_dump`."""
+    return {"type": kind, "id": run, "content": SECRET, "usage_metadata": usage, "response_metadata": said}
+
+
+def tokens(output: object, reasoning: int = 0, total: int | None = None, prompt: int = 11) -> dict[str, Any]:
+    """LangChain's ``usage_metadata``."""
+    assert isinstance(output, int)
+    total = prompt + output if total is None else total
+    details = {"reasoning": reasoning}
+    return {"input_tokens": prompt, "output_tokens": output, "total_tokens": total, "output_token_details": details}
+
+
+def piece(usage: object = None, /, run: str = "lc_run--1", last: bool = False, **said: object) -> dict[str, Any]:
+    return {**langchain(usage, "AIMessageChunk", run, **said), "chunk_position": "last" if last else None}
+
+
+TOKEN_USAGE = {"completion_tokens": 16, "prompt_tokens": 11, "total_tokens": 27}
+RESPONSE_METADATA = {
+    "object": "response",
+    "status": "incomplete",
+    "incomplete_details": {"reason": "max_output_tokens"},
+}
+
+
+@pytest.mark.parametrize(
+    ("response", "facts"),
+    [
+        (  # langchain-openai 1.7
+            langchain(
+                tokens(16, 8), model_name="gpt-x", id="chatcmpl-1", finish_reason="length", token_usage=TOKEN_USAGE
+            ),
+            Response(16, "length", "gpt-x", "chatcmpl-1", None, 1),
+        ),
+        (
+            langchain(tokens(16, 8), id="resp_1", model="gpt-x", model_name="gpt-x", **RESPONSE_METADATA),
+            Response(16, "max_output_tokens", "gpt-x", "resp_1", None, 1),
+        ),
+        (langchain(tokens(16), object="response", status="completed"), Response(16, "completed", None, None, None, 1)),
+        (  # langchain-anthropic 1.7
+            langchain(tokens(16), id="msg_1", model="claude-x", stop_reason="max_tokens", usage={"output_tokens": 16}),
+            Response(16, "max_tokens", "claude-x", "msg_1", None, 1),
+        ),
+        (  # langchain-google-genai 4.4
+            langchain(tokens(16, 8), model_name="gemini-x", finish_reason="MAX_TOKENS"),
+            Response(16, "MAX_TOKENS", "gemini-x", None, None, 1),
+        ),
+        (langchain(tokens(16), stopReason="max_tokens"), Response(16, "max_tokens", None, None, None, 1)),  # Bedrock
+        (langchain(tokens(16), model="llama", done_reason="length"), Response(16, "length", "llama", None, None, 1)),
+        (langchain(tokens(16)), Response(16, None, None, None, None, 1)),
+        (langchain(None, token_usage=TOKEN_USAGE, finish_reason="stop"), Response(16, "stop", None, None, None, 1)),
+        (langchain(None, usage={"output_tokens": 16}), Response(16, None, None, None, None, 1)),
+        (
+            {"type": "ai", "data": langchain(tokens(16), stop_reason="end_turn")},
+            Response(16, "end_turn", None, None, None, 1),
+        ),
+        # 11 + 20 of which 15 are thoughts: LangChain adds them to the candidates (20 + 15), the total does not
+        (langchain(tokens(35, 15, total=31)), Response(20, None, None, None, None, 1)),
+        # xAI: 32 + 9 + 94 = 135
+        (langchain(tokens(9, 94, total=135, prompt=32)), Response(103, None, None, None, None, 1)),
+        (langchain(tokens(9, 94, total=99, prompt=32)), Response(9, None, None, None, None, 1)),
+        (  # what OpenAI's interface streams
+            [piece(), piece(finish_reason="length", model_name="gpt-x"), piece(tokens(16, 8)), piece(last=True)],
+            Response(16, "length", "gpt-x", None, None, 1),
+        ),
+        (  # Gemini's: each part has what is new
+            [
+                piece(tokens(8, 8, total=0)),
+                piece(tokens(8, total=27, prompt=0), finish_reason="MAX_TOKENS"),
+                piece(last=True),
+            ],
+            Response(16, "MAX_TOKENS", None, None, None, 1),
+        ),
+        (
+            [piece(run="resp_1", id="resp_1"), piece(tokens(16), **RESPONSE_METADATA, model="gpt-x", last=True)],
+            Response(16, "max_output_tokens", "gpt-x", "resp_1", None, 1),
+        ),
+        (piece(tokens(16), stop_reason="max_tokens"), Response(16, "max_tokens", None, None, None, 1)),
+        ([piece(tokens(16), stop_reason="stop"), piece(tokens(0))], Response(16, "stop", None, None, None, 1)),
+        (  # the provider's own count beside LangChain's is not added to it
+            [piece(token_usage=TOKEN_USAGE, finish_reason="length"), piece(tokens(16))],
+            Response(16, "length", None, None, None, 1),
+        ),
+        (langchain(tokens(16), incomplete_details={"reason": "length"}), Response(16, "length", None, None, None, 1)),
+        ([piece(tokens(16)), piece(last=True)], Response(16, None, None, None, None, 1)),
+        ([{"type": "human", "content": SECRET}, langchain(tokens(16))], Response(16, None, None, None, None, 1)),
+    ],
+)
+def test_a_message_of_langchain(response: Any, facts: Response) -> None:
+    assert read(response) == facts
+    objects = (
+        [SimpleNamespace(**part) for part in response] if isinstance(response, list) else SimpleNamespace(**response)
+    )
+    assert read(objects) == facts
+
+
+@pytest.mark.parametrize(
+    ("response", "sentence"),
+    [
+        (langchain(), "a LangChain message: it has no count of its output tokens"),
+        (piece(tokens(8)), "a LangChain message: it is not finished"),
+        ([piece(tokens(8)), piece(tokens(8))], "a LangChain message: it is not finished"),
+        ([piece(tokens(8)), piece(finish_reason="STOP")], "a LangChain message: it has no count of its output tokens"),
+        ([langchain(tokens(8)), langchain(tokens(8))], "the events are those of several calls"),
+        (
+            [piece(tokens(8), stop_reason="stop"), piece(tokens(8), run="lc_run--2", stop_reason="stop")],
+            "the events are",
+        ),
+        ([piece(tokens(8), run="run-1"), piece(tokens(8), run="run-2", stop_reason="stop")], "the events are those"),
+        ({"type": "ai", "text": SECRET}, "dict is not the response of a model"),
+        ({"type": "human", "response_metadata": {}}, "dict is not the response of a model"),
+    ],
+)
+def test_a_message_of_langchain_that_cannot_be_one_call_is_refused(response: Any, sentence: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        read(response)
+    assert str(caught.value).startswith(sentence)
+    assert SECRET not in str(caught.value)
+
+
+class HoldingError(Exception):
+    """As OpenAI's `LengthFinishReasonError` (``completion``) and Instructor's exceptions (``last_completion``) do."""
+
+    def __init__(self, **held: object) -> None:
+        super().__init__(SECRET)
+        self.__dict__ |= held
+
+
+def raised(*errors: BaseException) -> BaseException:
+    """The last of ``errors``, raised while those before it were handled."""
+    for earlier, later in itertools.pairwise(errors):
+        later.__context__ = earlier
+    return errors[-1]
+
+
+@pytest.mark.parametrize("name", ["completion", "last_completion", "response"])
+@pytest.mark.parametrize(
+    "held", [chat("length"), responses("incomplete"), message("max_tokens"), langchain(tokens(96))]
+)
+def test_an_exception_is_read_by_the_response_that_it_holds(name: str, held: Any, form: Callable[[Any], Any]) -> None:
+    held = SimpleNamespace(**held) if held.get("type") == "ai" else form(held)
+    assert read(HoldingError(**{name: held})) == read(held)
+    assert read(raised(HoldingError(**{name: held}), ValueError("wrapped"))) == read(held)
+    assert read(HoldingError(status_code=200, **{name: held})) == read(held)
+    assert read(HoldingError(completion=None, response=SimpleNamespace(status_code=400), last_completion=held)) == read(
+        held
+    )
+
+
+def test_the_count_of_several_attempts_is_not_that_of_a_call() -> None:
+    assert read(HoldingError(last_completion=chat("stop"), n_attempts=1)).output_tokens == 96
+    with pytest.raises(JointCountError, match=r"^HoldingError: its response has the count of 3 attempts"):
+        read(HoldingError(last_completion=chat("stop"), n_attempts=3))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HoldingError(status_code=429, response=SimpleNamespace(status_code=429)),  # OpenAI, Anthropic, LiteLLM
+        HoldingError(code=503, status="UNAVAILABLE"),  # Google
+        raised(HoldingError(status_code=500), ValueError("wrapped")),
+    ],
+)
+def test_an_exception_of_a_provider_says_that_the_call_failed(error: BaseException) -> None:
+    with pytest.raises(FailedCallError) as caught:
+        read(error)
+    assert str(caught.value) == f"{type(error).__name__}: {FAILED}"
+
+
+def test_any_other_exception_is_no_response() -> None:
+    circle = ValueError(SECRET)
+    circle.__cause__ = HoldingError(code=1, response=circle)
+    circle.__cause__.__context__ = circle
+    hidden = raised(HoldingError(completion=chat("length")), ValueError(SECRET))
+    hidden.__suppress_context__ = True
+    for error in (circle, hidden, SystemExit(1)):
+        with pytest.raises(TypeError, match=rf"^{type(error).__name__} is not the response of a model"):
+            read(error)
 
 
 def test_a_stream_that_was_read_already_has_no_events() -> None:
@@ -475,7 +766,13 @@ ANYTHING = st.recursive(
     lambda parts: st.lists(parts, max_size=2) | st.dictionaries(st.sampled_from(["type", "index", "usage"]), parts),
     max_leaves=4,
 )
-SOUND = [chat("stop", "length"), responses(), message(), gemini("STOP", candidatesTokenCount=4)]
+SOUND = [
+    chat("stop", "length"),
+    responses(),
+    message(),
+    gemini("STOP", candidatesTokenCount=4),
+    langchain(tokens(4), finish_reason="stop"),
+]
 STREAMS = [CHAT_STREAM, RESPONSES_STREAM, MESSAGE_STREAM, GEMINI_STREAM]
 
 
