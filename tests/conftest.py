@@ -18,6 +18,17 @@ else:
 
 pytest_plugins = ["pytester"]
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker of `pytest_itemcollected`, not in the settings: sessions within tests have no such tests."""
+    config.addinivalue_line("markers", "property: draws its input from Hypothesis; added to each such test")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests that draw their input: nothing that is measured should rest on what they happen to draw."""
+    if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        item.add_marker("property")
+
 SHARED = Path(__file__).parent.parent.parent / "shared"
 
 
