@@ -101,6 +101,12 @@ def defined_at(estimator: object, base: Path) -> str | None:
     return f"{shown.as_posix()}:{code.co_firstlineno}"
 
 
+def plain_function(estimator: object) -> str | None:
+    """Where ``estimator`` begins, if no other one can begin there; ``None`` for all but plain functions."""
+    is_plain = inspect.isfunction(estimator) and not estimator.__closure__ and not hasattr(estimator, "__wrapped__")
+    return defined_at(estimator, Path()) if is_plain else None
+
+
 def location(text: str) -> Location:
     """The `Location` that ``text`` names.
 

@@ -95,6 +95,14 @@ def count(at_least: int) -> Callable[[str], int]:
     return read
 
 
+def seconds(text: str) -> float:
+    """``60`` or ``0.5``: above 0, at most a day."""
+    number = _decimal(text.strip())
+    if number is None or not 0 < number <= 86400:
+        raise ValueError(f"{text!r} is not a number of seconds above 0 and up to 86400 (write 60)")
+    return float(number)
+
+
 def one_of(*choices: str) -> Callable[[str], str]:
     """A reader that takes one of ``choices``."""
 

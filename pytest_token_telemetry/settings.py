@@ -221,6 +221,12 @@ class Settings:
     estimator_errors: str = _choice(
         "fail", "skip", help="What answers that are no prediction do: fail, or leave their calls out."
     )
+    estimator_timeout: float = _setting(
+        option_types.seconds,
+        "60",
+        "SECONDS",
+        "End the session if an estimator takes longer than this for one call, or for its import.",
+    )
     min_replayed: Fraction = _setting(
         option_types.rate,
         "90%",

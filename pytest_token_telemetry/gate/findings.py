@@ -129,8 +129,7 @@ class Findings:
 
     def place(self, samples: Samples, row: int) -> str:
         """Where the sample in this row of ``samples`` stands: a line of a file, or a test and which of its samples."""
-        file, line = self.reading.files[samples.file[row]], int(samples.line[row])
-        return f"{file.path}:{line}" if file.kind == "file" else f"{file.path} #{line}"
+        return self.reading.place(samples, row)
 
 
 @dataclass(frozen=True, slots=True)

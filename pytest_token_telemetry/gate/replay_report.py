@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import numpy as np
 from msgspec import Meta, Struct
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.samples import Mask, Samples
 
 CHANGED_SHOWN = 10
+
+Commit: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{40,64}$", max_length=64)]
+"""The hash of a commit in git."""
 
 Flip = Literal["newly underestimated", "newly safe"]
 """What becomes of a call with another estimator."""
@@ -92,6 +95,13 @@ class BaseComparison(Struct, frozen=True, kw_only=True):
     predictions: PredictionRatio
     changed: Annotated[tuple[ChangedSample, ...], Meta(max_length=100)]
     """Those that changed most: first those that are newly underestimated or newly safe."""
+    base_commit: Commit | None = None
+    """What the base is a checkout of, if it is one of its own and git knows."""
+    head_commit: Commit | None = None
+
+    def __post_init__(self) -> None:
+        if (self.base_commit is None) != (self.head_commit is None):
+            raise ValueError("one of base_commit and head_commit is missing")
 
 
 class ReplayReport(Struct, frozen=True, kw_only=True):
@@ -150,11 +160,11 @@ def replay_report(findings: Findings) -> ReplayReport | None:
         unknown=int(np.count_nonzero(cut.unknown)),
         base=None
         if replay.base is None or replay.base_estimator is None
-        else _comparison(findings, replay.base_estimator, replay.base),
+        else _comparison(findings, replay.base_estimator, replay.base, replay.commits),
     )
 
 
-def _comparison(findings: Findings, estimator: str, base: Estimates) -> BaseComparison:
+def _comparison(findings: Findings, estimator: str, base: Estimates, commits: tuple[str, str] | None) -> BaseComparison:
     replayed, settings = findings.replayed, findings.settings
     assert replayed is not None  # noqa: S101 - asked for only then
     both = np.flatnonzero(base.predicted_output_tokens[replayed.rows] != UNKNOWN)
@@ -190,6 +200,8 @@ def _comparison(findings: Findings, estimator: str, base: Estimates) -> BaseComp
         p=mid_p(counts),
         predictions=prediction_ratio(old_predicted, new_predicted),
         changed=tuple(changed),
+        base_commit=commits and commits[0],
+        head_commit=commits and commits[1],
     )
 
 

@@ -1,32 +1,21 @@
-"""Ask an estimator about every recorded call: in this process, or in one of its own.
-
-Two versions of one module cannot be imported side by side in one process, and what the base estimator prints or leaves
-behind must not touch the session. So it runs this module in a process of its own: requests come in as lines of JSON,
-answers go out as such.
-"""
+"""Ask an estimator about every recorded call."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from array import array
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_token_telemetry.importing import location
-from pytest_token_telemetry.replay.estimator import Answer, Request, ask, tells_outcome
+from pytest_token_telemetry.replay.estimator import Request, ask, tells_outcome
 from pytest_token_telemetry.samples import UNKNOWN, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-    from pytest_token_telemetry.importing import Location
+    from pytest_token_telemetry.replay.estimator import Answer
+    from pytest_token_telemetry.replay.watch import Watch
     from pytest_token_telemetry.samples import Counts, Integers, Samples
 
 ERRORS_KEPT = 10
@@ -43,6 +32,8 @@ class Replay:
     base: Estimates | None = None
     source: str | None = None
     """Where the estimator is defined, as ``file:line``, if Python knows."""
+    commits: tuple[str, str] | None = None
+    """Of the two checkouts, the base's and the head's, if they are two and git knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,69 +52,22 @@ class Estimates:
     """The first of those: the sample's row and what went wrong. It may quote the estimator's own words."""
 
 
-def replay(samples: Samples, rows: Integers, estimator: Callable[[Request], object]) -> Estimates:
-    """Ask ``estimator`` about the samples in ``rows`` (ascending indices into ``samples``), in this process."""
-    return _estimates((ask(estimator, request) for request in requests(samples, rows)), rows, len(samples))
-
-
-def replay_apart(samples: Samples, rows: Integers, where: Location, here: Path, search: Sequence[str]) -> Estimates:
-    """Ask the estimator at ``where`` about the samples in ``rows``, in a process of its own.
-
-    Args:
-        samples: calls.
-        rows: ascending indices into ``samples``.
-        where: the estimator.
-        here: the directory in which the process starts.
-        search: the directories in which it looks for modules.
+def replay(
+    samples: Samples, rows: Integers, estimator: Callable[[Request], object], watch: Watch | None = None
+) -> Estimates:
+    """Ask ``estimator`` about the samples in ``rows`` (ascending indices into ``samples``), in this process.
 
     Raises:
-        LookupError: with one sentence, if the estimator cannot be loaded or its process ends early.
+        Overdue: the ``watch`` says so.
     """
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as questions:
-        questions.writelines(json.dumps(asdict(request)) + "\n" for request in requests(samples, rows))
-        questions.seek(0)
-        # -P: a module of the user's that is named as one of Python's own must not take its place.
-        run = subprocess.run(  # noqa: S603 - the interpreter that runs this, with arguments of ours
-            [sys.executable, "-P", "-m", __name__, str(where), str(where.home or here)],
-            stdin=questions,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, search))},
-            cwd=here,
-            check=False,
-        )
-    lines = run.stdout.splitlines()
-    try:
-        refused = json.loads(lines[0])["refused"] if lines else None
-        if refused is not None:
-            raise LookupError(str(refused))
-        if run.returncode != 0 or len(lines) != len(rows) + 1:
-            raise LookupError(
-                f"its process ended with {run.returncode} after {max(len(lines) - 1, 0)} of {len(rows)} answers"
-            )
-        return _estimates((Answer(**json.loads(line)) for line in lines[1:]), rows, len(samples))
-    except (ValueError, TypeError, KeyError, OverflowError):
-        raise LookupError("its process wrote something else than its answers") from None
 
+    def answers() -> Iterator[Answer]:
+        for request in requests(samples, rows):
+            if watch is not None:
+                watch.begin()
+            yield ask(estimator, request)
 
-def main(spec: str, home: str) -> int:
-    """Be the other process of `replay_apart`: answer the requests on standard input until it ends.
-
-    What the estimator at ``spec`` prints goes to standard error. A module without a directory may lie in ``home``.
-    """
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    try:
-        estimator = location(spec).below(Path(home)).load()
-    except LookupError as error:
-        answers.write(json.dumps({"refused": str(error)}) + "\n")
-        return 1
-    answers.write(json.dumps({"refused": None}) + "\n")
-    for line in sys.stdin:
-        answers.write(json.dumps(ask(estimator, Request(**json.loads(line)))._asdict()) + "\n")
-    answers.flush()
-    return 0
+    return estimates(answers(), rows, len(samples))
 
 
 def requests(samples: Samples, rows: Integers) -> Iterator[Request]:
@@ -150,7 +94,7 @@ def requests(samples: Samples, rows: Integers) -> Iterator[Request]:
         )
 
 
-def _estimates(answers: Iterable[Answer], rows: Integers, samples: int) -> Estimates:
+def estimates(answers: Iterable[Answer], rows: Integers, samples: int) -> Estimates:
     """The ``answers`` for ``rows`` as columns of ``samples`` entries."""
     # A number that 32 bits do not hold raises OverflowError here; numpy may wrap it in silence.
     predicted = array("i", [UNKNOWN]) * samples
@@ -174,7 +118,3 @@ def _estimates(answers: Iterable[Answer], rows: Integers, samples: int) -> Estim
         wrong=wrong,
         errors=tuple(errors),
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -126,6 +126,8 @@ def _replay(report: ReplayReport) -> Section:
 def _base(base: BaseComparison) -> Section:
     counts, title = base.underestimated, "Base against head"
     sentences: list[Sentence] = []
+    if base.base_commit is not None and base.head_commit is not None:
+        sentences.append(f"Base is commit {base.base_commit[:12]}, head is commit {base.head_commit[:12]}.")
     if base.wrong or base.cannot:
         missing = f" has no prediction for {plural(base.cannot + base.wrong, 'call')}"
         wrong = f": {plural(base.wrong, 'answer')} of another kind" if base.wrong else ""

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_token_telemetry.past import PastError
+from pytest_token_telemetry.replay.watch import Overdue, end_process, in_this_process
 from pytest_token_telemetry.settings import flag
+from pytest_token_telemetry.text import inert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pytest_token_telemetry.gate.findings import Past
+    from pytest_token_telemetry.importing import Location
     from pytest_token_telemetry.past.baseline import Baseline
     from pytest_token_telemetry.past.history import PastVerdict
     from pytest_token_telemetry.replay.run import Replay
+    from pytest_token_telemetry.replay.watch import Watch
     from pytest_token_telemetry.report.model import Report
-    from pytest_token_telemetry.samples import Samples
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.reading import Reading
 
@@ -43,8 +46,7 @@ class HeldAgainst:
         self._search = tuple(sys.path)
         """Where the base estimator's process looks for modules: not where the estimator was found."""
         self._reading: Reading | None = None
-        with _named_in_errors("estimator"):
-            self._estimator = settings.estimator and settings.estimator.load()
+        self._estimator = settings.estimator and self._load(settings.estimator)
         self._refuse_missing_base()
         self._baseline = self._read_baseline()
         self._history = self._read_history()
@@ -63,7 +65,7 @@ class HeldAgainst:
         from pytest_token_telemetry.gate.findings import Past
 
         self._reading = reading
-        replay = self._replay(reading.samples) if self.replays else None
+        replay = self._replay(reading) if self.replays else None
         return Past(replay=replay, baseline=self._baseline, history=self._history)
 
     def keep(self, report: Report) -> list[str]:
@@ -87,6 +89,10 @@ class HeldAgainst:
                 errors.append(f"{self._named('history')} {error}")
         return errors
 
+    def _load(self, where: Location) -> Callable[..., object]:
+        with _named_in_errors("estimator"), self._in_time("estimator"):
+            return where.load()
+
     def _refuse_missing_base(self) -> None:
         """It is imported after the tests: a wrong path is said before them."""
         where = self._settings.base_estimator
@@ -96,22 +102,59 @@ class HeldAgainst:
             if where is not None:
                 where.refuse_missing_directory()
 
-    def _replay(self, samples: Samples) -> Replay:
+    def _replay(self, reading: Reading) -> Replay:
         from pytest_token_telemetry.analysis.replayed import rows_to_ask
         from pytest_token_telemetry.importing import defined_at
-        from pytest_token_telemetry.replay.run import Replay, replay, replay_apart
+        from pytest_token_telemetry.replay.apart import Head, replay_apart
+        from pytest_token_telemetry.replay.commits import commits
+        from pytest_token_telemetry.replay.run import Replay, replay
 
-        settings, here = self._settings, self._config.invocation_params.dir
+        settings, here, samples = self._settings, self._config.invocation_params.dir, reading.samples
         hook = self._config.hook.pytest_token_telemetry_estimate
         rows = rows_to_ask(samples, judges_legacy=settings.population == "all", one_per_task=settings.one_per_task)
-        head = replay(samples, rows, self._estimator or (lambda request: hook(request=request)))
+        estimator = self._estimator or hook.get_hookimpls()[-1].function
+
+        def place(call: int) -> str:
+            return reading.place(samples, int(rows[call]))
+
+        with self._in_time("estimator", place) as watch:
+            head = replay(samples, rows, self._estimator or (lambda request: hook(request=request)), watch)
         name = str(settings.texts.get("estimator", "pytest_token_telemetry_estimate"))
-        source = defined_at(self._estimator or hook.get_hookimpls()[-1].function, here)
-        if settings.base_estimator is None:
+        source = defined_at(estimator, here)
+        where = settings.base_estimator
+        if where is None:
             return Replay(name, head, source=source)
-        with _named_in_errors("base_estimator"):
-            base = replay_apart(samples, rows, settings.base_estimator, here, self._search)
-        return Replay(name, head, str(settings.texts["base_estimator"]), base, source)
+        other = Head(estimator, settings.estimator, (here, self._config.rootpath), self._search)
+        try:
+            with _named_in_errors("base_estimator"):
+                base = replay_apart(samples, rows, where, other, settings.estimator_timeout)
+        except Overdue as error:
+            raise pytest.UsageError(self._overdue("base_estimator", error.call, place)) from None
+        found = None if where.directory is None else commits(where.directory, other.directory())
+        return Replay(name, head, str(settings.texts["base_estimator"]), base, source, found)
+
+    @contextmanager
+    def _in_time(self, name: str, place: Callable[[int], str] | None = None) -> Iterator[Watch]:
+        """Watch the estimator that the setting ``name`` names, in this process.
+
+        Raises:
+            pytest.UsageError: it takes longer than it may.
+        """
+
+        def give_up(call: int | None) -> None:
+            end_process(pytest.ExitCode.USAGE_ERROR, self._overdue(name, call, place))
+
+        try:
+            with in_this_process(self._settings.estimator_timeout, give_up) as watch:
+                yield watch
+        except Overdue as error:
+            raise pytest.UsageError(self._overdue(name, error.call, place)) from None
+
+    def _overdue(self, name: str, call: int | None, place: Callable[[int], str] | None) -> str:
+        label = flag(name) if name in self._settings.texts else "pytest_token_telemetry_estimate"
+        what = "its import" if call is None or place is None else f"the call {inert(place(call), 300)}"
+        most = self._settings.texts["estimator_timeout"]
+        return f"{label}: {what} takes longer than {most} s (if it has to, raise {flag('estimator_timeout')})"
 
     def _read_baseline(self) -> Baseline | None:
         settings = self._settings

@@ -116,6 +116,11 @@ class Reading:
         tests = list(takewhile(lambda file: file.kind == "test", self.files))
         return len(self.files) - len(tests) if kind == "file" else sum(test.samples > 0 for test in tests)
 
+    def place(self, samples: Samples, row: int) -> str:
+        """Where the sample in this row of ``samples`` stands: a line of a file, or a test and which of its samples."""
+        file, line = self.files[samples.file[row]], int(samples.line[row])
+        return f"{file.path}:{line}" if file.kind == "file" else f"{file.path} #{line}"
+
 
 def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Recorded | None) -> Reading:
     """Merge what tests ``recorded`` and the ``extracts`` of all files, whose ``origins`` are in the same order.

@@ -317,7 +317,14 @@ def test_two_versions_of_one_module_are_compared(run: Run, two_checkouts: list[s
 
 def test_the_verdict_is_on_the_head_alone(run: Run, two_checkouts: list[str]) -> None:
     assert run(*two_checkouts).report["verdict"] == "tune"
-    assert run(*(each.replace("head", "base") for each in two_checkouts)).report["verdict"] == "pass"
+    turned = {"head": "base", "base": "head"}
+    others = [
+        option.replace(f"={each}::", f"={turned[each]}::")
+        for option in two_checkouts
+        for each in turned
+        if f"={each}::" in option
+    ]
+    assert run(*others).report["verdict"] == "pass"
 
 
 def test_a_base_may_be_another_name_of_the_same_module(run: Run, passing: object) -> None:
@@ -344,6 +351,37 @@ def test_what_the_base_prints_does_not_reach_the_session(run: Run, passing: obje
     assert result.exit == 0
     assert "ZQX" not in result.text
     assert "ZZZ" not in result.text
+
+
+FIRST_OF_DOCS = next(n for n, line in enumerate(ready_lines(60), 1) if "category=docs" in line)
+
+
+@pytest.mark.parametrize(
+    ("which", "directory", "seconds", "what"),
+    [
+        ("estimator", "slow", "0.5", f"the call runs/run-1/agent.log:{FIRST_OF_DOCS}"),
+        ("estimator", "slower", "0.5", "its import"),
+        ("base-estimator", "slow", "3", f"the call runs/run-1/agent.log:{FIRST_OF_DOCS}"),
+    ],
+)
+def test_an_estimator_that_hangs_ends_the_session_with_the_calls_name(
+    run: Run, passing: object, which: str, directory: str, seconds: str, what: str
+) -> None:
+    module(HIGH_ENOUGH)
+    module("import time\ndef predict(request): return time.sleep(1000) if request.category == 'docs' else 1000", "slow")
+    module("import time\ntime.sleep(1000)", "slower")
+    others = [] if which == "estimator" else [ESTIMATOR]
+    hangs = f"--token-telemetry-{which}={directory}::far_estimator:predict"
+    assert usage_error(run(*others, hangs, f"--token-telemetry-estimator-timeout={seconds}")) == (
+        f"--token-telemetry-{which}: {what} takes longer than {seconds} s (if it has to, raise"
+        " --token-telemetry-estimator-timeout)"
+    )
+
+
+def test_a_hook_that_hangs_ends_the_session(run: Run, passing: object, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("def pytest_token_telemetry_estimate(request):\n    while True: pass")
+    said = usage_error(run("--token-telemetry-estimator-timeout=.3"))
+    assert said.startswith("pytest_token_telemetry_estimate: the call runs/run-1/agent.log:1 takes longer than .3 s")
 
 
 # What cannot be meant

@@ -169,6 +169,17 @@ def test_what_is_no_count_is_refused(text):
         option_types.count(1)(text)
 
 
+@pytest.mark.parametrize(("text", "value"), [("60", 60.0), (" 0.5 ", 0.5), ("86400", 86400.0)])
+def test_seconds_are_read(text, value):
+    assert option_types.seconds(text) == value
+
+
+@pytest.mark.parametrize("text", [*NOT_NUMBERS, "0", "86400.5", "60s"])
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a number of seconds above 0 and up to 86400 \(write 60\)$"):
+        option_types.seconds(text)
+
+
 def test_a_choice_is_taken_as_it_is():
     assert option_types.one_of("warn", "fail")("fail") == "fail"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_token_telemetry.comment.page import Leg
+from pytest_token_telemetry.report.consistency import RefusedError
 from pytest_token_telemetry.report.json_file import render
 from pytest_token_telemetry.report.untrusted_file import from_json
 from tests.unit.comment.test_page import comment, leg, page, table
@@ -87,6 +88,19 @@ def test_the_estimators_are_named_as_code():
         )
     )
     assert "Base <code>old:predict</code> has no prediction for 3 calls." in silent
+
+
+def test_both_commits_are_named():
+    commits = {"base_commit": "0123456789abcdef" + "0" * 24, "head_commit": "f" * 40}
+    text = compared(lambda found: found["estimator"]["base"].update(commits))
+    assert "Base is commit 0123456789ab, head is commit ffffffffffff." in sentences(text)
+
+
+@pytest.mark.parametrize("commit", ["main", "f" * 39, "F" * 40, "f" * 65, "`" * 40, None])
+def test_a_commit_that_is_none_is_refused(commit):
+    commits = {"base_commit": commit, "head_commit": "f" * 40}
+    with pytest.raises(RefusedError, match=r"^estimator\.base"):
+        compared(lambda found: found["estimator"]["base"].update(commits))
 
 
 def nothing_in_common(found):

@@ -242,7 +242,7 @@ def test_a_replay_is_told_whole():
     base = found["base"]
     assert keys(base) == {
         *("estimator", "calls", "base", "head", "underestimated", "difference", "bounds", "p", "predictions"),
-        *("cannot", "wrong", "errors", "changed"),
+        *("cannot", "wrong", "errors", "changed", "base_commit", "head_commit"),
     }
     assert base["underestimated"] == {"newly_underestimated": 18, "newly_safe": 0, "both": 0, "neither": 0}
     assert keys(base["bounds"]) == {"confidence", "lower", "upper"}
