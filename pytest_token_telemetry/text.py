@@ -125,7 +125,9 @@ def times(value: float, target: Fraction | None = None) -> str:
 
 def points(difference: float) -> str:
     """``+5.1 points``: the difference of two rates."""
-    return f"{'+' if difference >= 0 else '-'}{percent(abs(difference)).removesuffix(' %')} points"
+    size = percent(abs(difference)).removesuffix(" %")
+    sign = "" if not Fraction(size) else "+" if difference > 0 else "-"
+    return f"{sign}{size} points"
 
 
 def sparkline(values: Sequence[float | None]) -> str:
@@ -175,5 +177,7 @@ def raised(error: BaseException) -> str:
 
 
 def _rounded(value: Fraction, digits: int) -> str:
-    whole, decimals = divmod(round(value * 10**digits), 10**digits)
-    return f"{whole}.{decimals:0{digits}}"
+    """``-0.12``; what rounds to 0 has no sign."""
+    units = round(value * 10**digits)
+    whole, decimals = divmod(abs(units), 10**digits)
+    return f"{'-' if units < 0 else ''}{whole}.{decimals:0{digits}}"

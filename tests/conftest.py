@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 
 import numpy as np  # noqa: F401 - numpy can be imported once a process, and pytester forgets what a test imported
@@ -28,6 +29,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark the tests that draw their input: nothing that is measured should rest on what they happen to draw."""
     if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
         item.add_marker("property")
+
+
+for name in (
+    *("GITHUB_SHA", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH"),
+    *("CI_COMMIT_SHA", "GIT_COMMIT", "BITBUCKET_COMMIT", "BUILD_SOURCEVERSION"),
+):
+    os.environ.pop(name, None)  # what a test reports is not made for the commit that is tested here
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.comment.event import InvocationError, find_number, occasion_of, read_environment
 from pytest_token_telemetry.comment.hidden_lines import NAME, Stamp
-from pytest_token_telemetry.comment.page import Frame, Leg, render
+from pytest_token_telemetry.comment.origin import doubts_of_origin
+from pytest_token_telemetry.comment.page import JOB_RESULTS, Frame, Leg, render
 from pytest_token_telemetry.comment.upsert import HostError, next_move, upsert
 from pytest_token_telemetry.report.consistency import RefusedError
 from pytest_token_telemetry.report.github_job import LONGEST_SENTENCE, TITLE, annotation, write_line, write_outputs
@@ -125,6 +126,13 @@ def _parser() -> argparse.ArgumentParser:
         help="call the figures unverified, as those from a fork always are",
     )
     comment.add_argument(
+        "--job-result",
+        default="",
+        choices=list(JOB_RESULTS),
+        help="how the job of the gate ended, as needs.JOB.result has it: if it failed for another reason, no PASS is"
+        " green",
+    )
+    comment.add_argument(
         "--author", metavar="LOGIN", help="the account that the token writes with, if the server does not say"
     )
     comment.add_argument(
@@ -150,7 +158,8 @@ def _comment(options: argparse.Namespace, environment: Environment, console: Con
     if not environment.repository and not options.dry_run:
         raise InvocationError("GITHUB_REPOSITORY is not set: run this in GitHub Actions, or with --dry-run")
     occasion = occasion_of(environment)
-    body = render(_legs(options.report, options.expect, console), _frame(options, environment, occasion))
+    legs = _legs(options, console, _origins(environment, occasion))
+    body = render(legs, _frame(options, environment, occasion))
     try:
         host = _host(environment, clock, options.author)
         number = options.pull_request or (occasion.number if host is None else find_number(occasion, host))
@@ -174,17 +183,29 @@ def _comment(options: argparse.Namespace, environment: Environment, console: Con
     return 0
 
 
-def _legs(paths: Sequence[Path], expected: int | None, console: Console) -> list[Leg]:
-    files = [file for path in paths for file in _files(path)]
+def _origins(environment: Environment, occasion: Occasion) -> list[Stamp]:
+    """The runs that a report can be made for: the one that the comment is for, and the one that posts it."""
+    own = environment.commit if environment.run == occasion.run else ""  # after a workflow_run it is the main branch's
+    return [Stamp(occasion.run, occasion.commit), Stamp(environment.run, own)]
+
+
+def _legs(options: argparse.Namespace, console: Console, origins: Sequence[Stamp]) -> list[Leg]:
+    expected: int | None = options.expect
+    files = [file for path in options.report for file in _files(path)]
     if len(files) > MOST_REPORTS:
         raise InvocationError(f"--report: {len(files)} files are more than {MOST_REPORTS}")
     legs = []
     for file, label in zip(files, _labels(files), strict=True):
         try:
-            legs.append(Leg(label, read(file)))
+            report = read(file)
+            doubts = doubts_of_origin(report, origins, knows_commit=options.pull_request is None)
+            legs.append(Leg(label, report, origin_doubts=doubts))
         except RefusedError as reason:
             console.tell("warning", f"{label} is not used: {reason}")
             legs.append(Leg(label, None, str(reason)))
+        else:
+            for doubt in legs[-1].doubts:
+                console.tell("warning", f"{label}: {doubt.sentence}")
     if expected is not None and len(legs) < expected:
         why = f"only {len(legs)} of {expected} reports are there"
         console.tell("warning", why)
@@ -216,6 +237,7 @@ def _frame(options: argparse.Namespace, environment: Environment, occasion: Occa
         run_number=occasion.run_number,
         repository_url=f"{environment.server}/{environment.repository}" if environment.repository else "",
         unverified=occasion.unverified or options.unverified,
+        job_result=options.job_result,
     )
 
 

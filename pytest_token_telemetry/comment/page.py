@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.comment.hidden_lines import Stamp, footed, marker
 from pytest_token_telemetry.report import markdown, words
-from pytest_token_telemetry.report.markdown import ALERTS, SIZES, TITLES, symbol, title
+from pytest_token_telemetry.report.markdown import SIZES, TITLES, Doubt, alert, symbol, title
 from pytest_token_telemetry.report.markdown_flavours import GITHUB
+from pytest_token_telemetry.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,9 @@ LARGEST_COMMENT = 65_536
 """Characters of a comment that GitHub takes."""
 
 _WORST_FIRST: tuple[Outlook, ...] = ("tune", "not-ready", "none", "inconclusive", "pass")
+
+JOB_RESULTS = {"success": None, "failure": "failed", "cancelled": "was cancelled", "skipped": "was skipped"}
+"""How a job can end, as ``needs`` has it, and what to say of one that did not succeed."""
 
 UNVERIFIED = (
     "These figures come from this pull request's own run in a fork. Its author decides what that run reports: they are"
@@ -41,11 +45,18 @@ class Leg:
     report: Report | None
     refusal: str = ""
     """In our own words."""
+    origin_doubts: tuple[Doubt, ...] = ()
+    """That it is made for another run than the comment."""
 
     @property
     def outlook(self) -> Outlook:
         """The verdict, or that there is none."""
         return "none" if self.report is None else self.report.verdict
+
+    @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """Why its verdict is not to be relied on."""
+        return () if self.report is None else (*self.origin_doubts, *markdown.doubts_of(self.report))
 
     @property
     def headline(self) -> str:
@@ -63,6 +74,8 @@ class Frame:
     repository_url: str = ""
     """Built from the environment; empty if it says nothing."""
     unverified: bool = False
+    job_result: str = ""
+    """How the gate's job ended, as GitHub says it; empty if nobody does."""
 
 
 def render(legs: list[Leg], frame: Frame) -> str:
@@ -79,8 +92,10 @@ def render(legs: list[Leg], frame: Frame) -> str:
 
 def _blocks(legs: list[Leg], frame: Frame, size: Size) -> Iterator[str]:
     worst = legs[0]
-    yield f"## {title(worst.outlook, verified=not frame.unverified)}"
-    yield _lead(legs, frame)
+    doubts = [*dict.fromkeys(doubt for leg in legs for doubt in leg.doubts)]
+    of_job = _doubts_of_job(legs, frame)
+    yield f"## {title(worst.outlook, [*doubts, *of_job], verified=not frame.unverified)}"
+    yield _lead(legs, doubts, of_job, frame)
     if len(legs) == 1:
         yield from _leg(worst, frame, size)
         return
@@ -93,24 +108,34 @@ def _blocks(legs: list[Leg], frame: Frame, size: Size) -> Iterator[str]:
         return
     for i, leg in enumerate(legs, 1):
         yield f"### {i}. {_symbol(leg, frame)} {TITLES[leg.outlook]}"
-        yield leg.headline
+        yield markdown.told(leg.headline, leg.doubts)
         yield from _leg(leg, frame, size)
 
 
 def _symbol(leg: Leg, frame: Frame) -> str:
-    return symbol(leg.outlook, verified=not frame.unverified)
+    return symbol(leg.outlook, leg.doubts, verified=not frame.unverified)
 
 
-def _lead(legs: list[Leg], frame: Frame) -> str:
+def _doubts_of_job(legs: list[Leg], frame: Frame) -> list[Doubt]:
+    """What the gate's job says of itself, unless a report says why: it may have died with its report written."""
+    ended = JOB_RESULTS.get(frame.job_result)
+    if ended is None or any(leg.report is None or leg.report.fails or leg.report.session_failed for leg in legs):
+        return []
+    return [Doubt(f"job {ended.rpartition(' ')[2]}", f"The job of the gate {ended}, and no report says why.")]
+
+
+def _lead(legs: list[Leg], doubts: list[Doubt], of_job: list[Doubt], frame: Frame) -> str:
     """The verdict in a sentence, in an alert if it is none to be glad of: one at most, as GitHub's design asks."""
     worst = legs[0]
-    headline = worst.headline
+    headline = markdown.told(worst.headline, [*doubts, *of_job])
     if len(legs) > 1:
         alike = sum(leg.outlook == worst.outlook for leg in legs)
-        headline = f"{alike} of {len(legs)} reports: {TITLES[worst.outlook]}."
+        in_doubt = sum(bool(leg.doubts) for leg in legs)
+        beside = f" {in_doubt} in doubt: {listing(dict.fromkeys(each.brief for each in doubts))}." if doubts else ""
+        headline = markdown.told(f"{alike} of {len(legs)} reports: {TITLES[worst.outlook]}.{beside}", of_job)
     if frame.unverified:
         return f"{GITHUB.lead(UNVERIFIED, 'WARNING')}\n\n{GITHUB.lead(headline, None)}"
-    return GITHUB.lead(GITHUB.own(headline), ALERTS.get(worst.outlook))
+    return GITHUB.lead(GITHUB.own(headline), alert(worst.outlook, [*doubts, *of_job]))
 
 
 def _leg(leg: Leg, frame: Frame, size: Size) -> Iterator[str]:

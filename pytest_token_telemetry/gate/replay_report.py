@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 CHANGED_SHOWN = 10
 
-Commit: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{40,64}$", max_length=64)]
-"""The hash of a commit in git."""
+COMMIT = r"[0-9a-f]{40}|[0-9a-f]{64}"
+"""The whole hash of a commit in git."""
+
+Commit: TypeAlias = Annotated[str, Meta(pattern=rf"^(?:{COMMIT})$(?!\n)")]
+"""Python's ``$`` alone would let a line end after it."""
 
 Flip = Literal["newly underestimated", "newly safe"]
 """What becomes of a call with another estimator."""

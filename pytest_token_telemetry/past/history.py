@@ -16,6 +16,7 @@ from pytest_token_telemetry.past import Events, KeptCount, PastError
 from pytest_token_telemetry.writing import reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_token_telemetry.analysis.metrics import Share
@@ -108,9 +109,14 @@ def render(verdict: str, samples: int, underestimation: Share, truncation: Share
         "samples": samples,
         "underestimation": [underestimation.events, underestimation.n],
         "truncation": [truncation.events, truncation.n],
-        "commit": next((commit for name in _COMMIT if (commit := os.environ.get(name))), None),
+        "commit": commit_under_test(os.environ),
     }
     return json.dumps(record) + "\n"
+
+
+def commit_under_test(variables: Mapping[str, str]) -> str | None:
+    """The commit that the CI server says it tests, as it writes it; ``None`` if it says none."""
+    return next((commit for name in _COMMIT if (commit := variables.get(name))), None)
 
 
 _SCHEMA = "token-telemetry-history/1"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.analysis.metrics import worst
+from pytest_token_telemetry.report.made_for import made_for
 from pytest_token_telemetry.report.model import (
     Figures,
     NotRead,
@@ -68,6 +70,7 @@ def report_of(judgement: Judgement) -> Report:
         settings={
             name: text if isinstance(text, str) else tuple(text) for name, text in findings.settings.texts.items()
         },
+        made_for=made_for(os.environ),
     )
 
 

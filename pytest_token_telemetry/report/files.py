@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.settings import flag
+from pytest_token_telemetry.settings import OUTPUTS, flag
 from pytest_token_telemetry.writing import append_file, reason, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.settings import Settings
 
 
-def write_reports(report: Report, settings: Settings) -> list[str]:
-    """Write every report of ``settings``, and return one sentence for each that could not be written."""
+def write_reports(report: Report, settings: Settings, only: Collection[str] = OUTPUTS) -> list[str]:
+    """Write the reports of ``settings``, and return one sentence for each that could not be written."""
     errors = []
     for name, text in _texts(report, settings):
+        if name not in only:
+            continue
         path: Path = getattr(settings, name)
         try:
             if name == "markdown_append":

@@ -70,14 +70,16 @@ def _case(result: Result, report: Report) -> TestCase:
     case = TestCase(name, f"{ROOT}.{tier}", file=place.file, line=place.line, stdout=said)
     if result.outcome == "fail":
         case.add_failure_info(message=said, output=text, failure_type=f"{ROOT}.{tier}")
-    elif result.outcome == "skip":
-        case.add_skipped_info(message=said, output=text)
+    elif result.outcome != "pass":  # JUnit knows no warning, and what passed is shown nowhere
+        case.add_skipped_info(message=f"warning: {said}" if result.outcome == "warn" else said, output=text)
     return case
 
 
 def _properties(report: Report) -> Iterator[tuple[str, str]]:
     yield "verdict", report.verdict
     yield "headline", words.headline(report)
+    if failed := words.session_result(report):
+        yield "session", failed
     yield "population", report.population
     yield "samples", str(report.counts.samples)
     yield "deselected", " ".join(report.deselected)

@@ -15,7 +15,7 @@ from pytest_token_telemetry.report.markdown_flavours import GITHUB, written
 from pytest_token_telemetry.text import listing, plural, size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pytest_token_telemetry.gate.results import Result
     from pytest_token_telemetry.past.history import Conclusion
@@ -36,7 +36,7 @@ TITLES: dict[Outlook, str] = {
     "inconclusive": "INCONCLUSIVE, nothing proven",
     "none": "NO VERDICT, a report is missing or not usable",
 }
-ALERTS: dict[Outlook, str] = {"tune": "CAUTION", "not-ready": "WARNING", "none": "WARNING", "inconclusive": "NOTE"}
+_ALERTS: dict[Outlook, str] = {"tune": "CAUTION", "not-ready": "WARNING", "none": "WARNING", "inconclusive": "NOTE"}
 _SYMBOLS: dict[Outlook, str] = {"pass": "✅", "tune": "❌", "not-ready": "❌", "inconclusive": "⚪", "none": "⚠️"}
 _OUTCOMES = {"fail": "❌ fail", "warn": "⚠️ warning", "skip": "⚪ skipped", "pass": "✅ pass"}
 """In the order of importance."""
@@ -88,22 +88,53 @@ def render(report: Report, write: Flavour = GITHUB) -> str:
     """``report`` as markdown, below the 65,536 characters of a comment."""
 
     def document(size: Size) -> str:
-        lead = write.lead(write.own(words.headline(report)), ALERTS.get(report.verdict))
-        blocks = (f"## {title(report.verdict)}", lead, *body(report, write, size), write.last_line(_last_line(report)))
+        doubts = doubts_of(report)
+        heading = f"## {title(report.verdict, doubts)}"
+        lead = write.lead(write.own(told(words.headline(report), doubts)), alert(report.verdict, doubts))
+        blocks = (heading, lead, *body(report, write, size), write.last_line(_last_line(report)))
         return stacked(blocks) + "\n"
 
     return fitting(document)
 
 
-def title(outlook: Outlook, *, verified: bool = True) -> str:
-    """The heading's text. Nothing that is not verified is green."""
-    unverified = "" if verified or outlook == "none" else " (unverified)"
-    return f"{symbol(outlook, verified=verified)} Token telemetry: {TITLES[outlook]}{unverified}"
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why a verdict is not to be relied on: a word or two for the heading, and a sentence. Both are our own."""
+
+    brief: str
+    sentence: str
 
 
-def symbol(outlook: Outlook, *, verified: bool = True) -> str:
+def doubts_of(report: Report) -> tuple[Doubt, ...]:
+    """What the report itself says beside its verdict: that the session failed for another reason."""
+    sentence = words.session_result(report)
+    if not sentence or report.session is None:
+        return ()
+    return (Doubt("tests failed" if report.session.tests_failed else "session failed", sentence),)
+
+
+def title(outlook: Outlook, doubts: Sequence[Doubt] = (), *, verified: bool = True) -> str:
+    """The heading's text. Nothing that is not verified, or in doubt, is green."""
+    unverified = [] if verified or outlook == "none" else ["unverified"]
+    beside = ", ".join(dict.fromkeys([*unverified, *(doubt.brief for doubt in doubts)]))
+    return f"{symbol(outlook, doubts, verified=verified)} Token telemetry: {TITLES[outlook]}{beside and f' ({beside})'}"
+
+
+def symbol(outlook: Outlook, doubts: Sequence[Doubt] = (), *, verified: bool = True) -> str:
     """The mark of a verdict."""
+    if outlook == "pass" and doubts:
+        return _SYMBOLS["none"]
     return _SYMBOLS["inconclusive" if outlook == "pass" and not verified else outlook]
+
+
+def alert(outlook: Outlook, doubts: Sequence[Doubt] = ()) -> str | None:
+    """The name of the alert that the headline stands in, if it is none to be glad of."""
+    return "WARNING" if doubts and outlook in ("pass", "inconclusive") else _ALERTS.get(outlook)
+
+
+def told(headline: str, doubts: Sequence[Doubt]) -> str:
+    """The headline, and what to know beside it."""
+    return " ".join((headline, *(doubt.sentence for doubt in doubts)))
 
 
 def body(report: Report, write: Flavour, size: Size, *, verified: bool = True) -> Iterator[str]:

@@ -17,7 +17,7 @@ from pytest_token_telemetry.analysis.strata import Strata
 from pytest_token_telemetry.analysis.tuning import Tuning
 from pytest_token_telemetry.gate.check import Context
 from pytest_token_telemetry.gate.findings import Counts
-from pytest_token_telemetry.gate.replay_report import ReplayReport
+from pytest_token_telemetry.gate.replay_report import Commit, ReplayReport
 from pytest_token_telemetry.gate.results import AnyResult, CheckId, Result
 from pytest_token_telemetry.gate.verdict import Plan
 from pytest_token_telemetry.past.baseline import DriftReport
@@ -99,6 +99,25 @@ class ScanFigures(Struct, frozen=True, kw_only=True):
     """Bytes a second."""
 
 
+class MadeFor(Struct, frozen=True, kw_only=True):
+    """The commit and the run of a CI server that a report is about, as far as the environment says."""
+
+    commit: Commit | None = None
+    """Of a pull request on GitHub its newest one, not the merge that is checked out."""
+    run: Count = 0
+    """The id of GitHub's workflow run; 0: not given."""
+    attempt: Count = 0
+
+
+class SessionResult(Struct, frozen=True, kw_only=True):
+    """How the pytest session ended, beside the verdict."""
+
+    exit_status: Annotated[int, Meta(ge=0, le=255)]
+    """That of pytest, as the gate left it."""
+    tests_failed: Count
+    """Failures and errors, those of the checks aside."""
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """What the gate found."""
 
@@ -134,6 +153,10 @@ class Report(Struct, frozen=True, kw_only=True):
     scan: ScanFigures | None = None
     settings: Annotated[dict[str, str | Names], Meta(max_length=200)]
     """Every setting in force, as its user wrote it."""
+    made_for: MadeFor | None = None
+    """``None`` in an older report, and outside of CI servers."""
+    session: SessionResult | None = None
+    """``None`` in an older report."""
 
     @property
     def title(self) -> str:
@@ -144,6 +167,12 @@ class Report(Struct, frozen=True, kw_only=True):
     def fails(self) -> bool:
         """True if it fails the session."""
         return any(result.outcome == "fail" for result in self.checks)
+
+    @property
+    def session_failed(self) -> bool:
+        """True if the session failed for another reason than the verdict."""
+        session = self.session
+        return session is not None and (session.tests_failed > 0 or session.exit_status not in (0, int(self.fails)))
 
     @property
     def unmet(self) -> tuple[Result, ...]:

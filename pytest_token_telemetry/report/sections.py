@@ -105,6 +105,8 @@ def _estimator(replay: ReplayReport) -> Iterator[Section]:
 
 
 def _replay(report: ReplayReport) -> Section:
+    if not report.calls:
+        return Section("Replayed estimator", ("There is no recorded call to replay.",))
     sentences: list[Sentence] = [
         (
             "The verdict is on the predictions of ",

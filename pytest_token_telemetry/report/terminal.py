@@ -53,7 +53,13 @@ def brief(report: Report | str) -> Line:
     """All in one line, for ``-q``."""
     if isinstance(report, str):
         return f"token telemetry: not judged: {report}", {"yellow": True}
-    return f"token telemetry: {report.title}: {words.headline(report)}", {_CONCLUSION_COLOURS[report.verdict]: True}
+    said = (f"token telemetry: {report.title}: {words.headline(report)}", words.session_result(report))
+    return " ".join(filter(None, said)), {_colour(report): True}
+
+
+def _colour(report: Report) -> str:
+    """That of the verdict. A PASS in a session that failed is not green."""
+    return "yellow" if report.session_failed and report.verdict == "pass" else _CONCLUSION_COLOURS[report.verdict]
 
 
 def screen(report: Report | str, width: int, *, verbose: bool) -> list[Line]:
@@ -78,8 +84,9 @@ def screen(report: Report | str, width: int, *, verbose: bool) -> list[Line]:
 
 def _judgement(report: Report, width: int, most: int | None) -> list[Line]:
     """What must be seen, each part on at most ``most`` lines: the headline, the next steps, the checks."""
-    colour = _CONCLUSION_COLOURS[report.verdict]
-    lines = _wrapped(f"{report.title}: {words.headline(report)}", width, most, {colour: True, "bold": True})
+    marks = {_colour(report): True, "bold": True}
+    lines = _wrapped(f"{report.title}: {words.headline(report)}", width, most, marks)
+    lines += _wrapped(words.session_result(report), width, most, {"red": True})
     for step in words.advice(report):
         lines += _wrapped(f"-> {plain(step)}", width, most, {"bold": True})
     for result in report.checks:

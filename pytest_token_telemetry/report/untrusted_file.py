@@ -16,6 +16,7 @@ import msgspec
 
 from pytest_token_telemetry.gate.checks import CHECK_BY_ID
 from pytest_token_telemetry.report.consistency import RefusedError, check_consistency
+from pytest_token_telemetry.report.count_consistency import check_counts
 from pytest_token_telemetry.report.model import REPORT_SCHEMA, Report
 
 if TYPE_CHECKING:
@@ -79,11 +80,14 @@ def from_json(content: bytes) -> Report:
     document = _encodable(_parsed(content))
     if not isinstance(document, dict) or document.get("schema") != REPORT_SCHEMA:
         raise RefusedError(f"its schema is not {REPORT_SCHEMA}")
+    if document.get("verdict", "") is None:
+        raise RefusedError("the session that began it ended before its verdict")
     try:
         report = msgspec.convert(_with_kinds(document), Report)
     except msgspec.ValidationError as error:
         raise RefusedError(_why(error)) from None
     check_consistency(report)
+    check_counts(report)
     return report
 
 

@@ -65,6 +65,15 @@ def headline(report: Report) -> str:
     return f"Tuning needed: {', '.join(_in_headline(each) for each in report.checks if each.exceeded)}."
 
 
+def session_result(report: Report) -> str:
+    """Why the session fails whatever the verdict; empty if it does not."""
+    if report.session is None or not report.session_failed:
+        return ""
+    if failed := report.session.tests_failed:
+        return f"Tests of the same session failed ({plural(failed, 'failure')}): it fails whatever the verdict."
+    return f"pytest ended in {report.session.exit_status} for another reason than the verdict: the session fails."
+
+
 def _in_headline(result: Result) -> str:
     check = CHECK_BY_ID.get(result.id)
     return f"{_NEWER} above its target" if check is None else check.in_headline(result)
@@ -255,11 +264,14 @@ def _successful(count: int) -> str:
 def _proof(proof: ProofPlan) -> str:
     check = CHECK_BY_ID.get(proof.id)
     target = "the target" if check is None else f"{check.subject} within its target"
-    subject = f"To prove {target} ({proof.events} of {proof.n} now):"
+    now = f"{proof.events} of {proof.n} now" if proof.n else "no data yet"
+    subject = f"To prove {target} ({now}):"
     if proof.without_more_events is None:
         return f"{subject} no number of samples proves so low a target."
     if proof.without_more_events <= proof.n:
         return f"{subject} done."
+    if not proof.n:
+        return f"{subject} {proof.without_more_events} samples without an event."
     words = f"{subject} {proof.without_more_events} samples in all if there are no more events"
     if proof.at_present_rate is None:
         return f"{words}; at the present rate, no number would."

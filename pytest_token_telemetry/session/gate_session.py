@@ -13,7 +13,15 @@ import pytest
 
 from pytest_token_telemetry.session.command_line import refuse_absent
 from pytest_token_telemetry.session.comparisons import HeldAgainst, has_hook
-from pytest_token_telemetry.session.items import CHECK_IDS, GATE_MARKER, REPORT, CheckItem, root_collector
+from pytest_token_telemetry.session.items import (
+    CHECK_IDS,
+    GATE_MARKER,
+    REPORT,
+    CheckItem,
+    WarnedStatus,
+    root_collector,
+    warned_status,
+)
 from pytest_token_telemetry.settings import OUTPUTS
 
 if TYPE_CHECKING:
@@ -68,6 +76,7 @@ class GateSession:
         self._replays = False
         self._estimates_in_worker = False
         self._aborted = False
+        self._checks_failed = 0
         self._write_errors: list[str] = []
         self._not_judged = _ENDED_EARLY
         if not self._runs_nothing():
@@ -128,6 +137,13 @@ class GateSession:
             self._not_judged = f"{len(self._checks)} of {len(self._checks)} checks deselected"
         return result
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> WarnedStatus | None:
+        """Show a check that warns as a warning: it is a skip only because pytest knows nothing in between."""
+        if self._report is None or not report.skipped or report.when != "call":
+            return None
+        return warned_status(report.nodeid, self._report)
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
         """Learn whether a worker sees an estimator."""
@@ -141,6 +157,7 @@ class GateSession:
         if report is not None:
             from pytest_token_telemetry.report.files import write_reports
 
+            report = self._with_result(report, session)
             self._write_errors = write_reports(report, self._settings) + self._held_against.keep(report)
         if self._settings.github:
             self._write_errors += self._tell_github()
@@ -151,6 +168,11 @@ class GateSession:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
             elif self._not_judged == _ENDED_EARLY and report is None:
                 session.exitstatus = pytest.ExitCode.INTERRUPTED  # as by pytest.exit(returncode=0)
+        file = self._settings.json
+        if report is not None and self._write_errors and file is not None and file.is_file():
+            from pytest_token_telemetry.report.files import write_reports
+
+            write_reports(self._with_result(report, session), self._settings, ("json",))  # it says how all ended
         if self._write_errors and not self._config.pluginmanager.hasplugin("terminalreporter"):
             sys.stderr.write("".join(f"ERROR: {error}\n" for error in self._write_errors))
 
@@ -160,6 +182,17 @@ class GateSession:
 
         if not self._runs_nothing():
             show(terminalreporter, self._report or self._not_judged, self._write_errors)
+
+    def _with_result(self, report: Report, session: pytest.Session) -> Report:
+        """The report, for all that show it from now on, with how the session ended."""
+        from msgspec.structs import replace
+
+        from pytest_token_telemetry.report.model import SessionResult
+
+        status, failed = int(session.exitstatus) & 0xFF, max(session.testsfailed - self._checks_failed, 0)
+        report = replace(report, session=SessionResult(exit_status=status, tests_failed=failed))
+        self._config.stash[REPORT] = report
+        return report
 
     def _tell_github(self) -> list[str]:
         """Tell the GitHub Actions job of this session, if it is part of one."""
@@ -252,14 +285,17 @@ class GateSession:
         run = plugins.subset_hook_caller(
             "pytest_runtest_protocol", [plugin for name in _RERUNNERS if (plugin := plugins.get_plugin(name))]
         )
-        for item, following in zip_longest(self._items, self._items[1:]):
-            run(item=item, nextitem=following)
-            if session.shouldfail:
-                raise session.Failed(session.shouldfail)
-            if session.shouldstop:
-                raise session.Interrupted(session.shouldstop)
-        if self._report is not None and self._report.fails and session.testsfailed == failed_before:
-            session.testsfailed += 1  # a mark from elsewhere made the failing checks skip, or expected them to fail
+        try:
+            for item, following in zip_longest(self._items, self._items[1:]):
+                run(item=item, nextitem=following)
+                if session.shouldfail:
+                    raise session.Failed(session.shouldfail)
+                if session.shouldstop:
+                    raise session.Interrupted(session.shouldstop)
+            if self._report is not None and self._report.fails and session.testsfailed == failed_before:
+                session.testsfailed += 1  # a mark from elsewhere made the failing checks skip, or expected them to fail
+        finally:
+            self._checks_failed = session.testsfailed - failed_before
 
     def _is_report_wanted(self) -> bool:
         return any(getattr(self._settings, name) is not None for name in OUTPUTS)

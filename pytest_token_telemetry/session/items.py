@@ -26,6 +26,9 @@ REPORT: pytest.StashKey[Report] = pytest.StashKey()
 CHECK_IDS = pytest.StashKey[tuple[str, ...]]()
 """The ids of the session's checks."""
 
+WarnedStatus = tuple[str, str, tuple[str, dict[str, bool]]]
+"""Category, letter, and word with its marks."""
+
 
 class CheckFailed(Exception):  # noqa: N818 - it is an outcome, not an error
     """A check is not met. Its text is all there is to say."""
@@ -70,8 +73,8 @@ class CheckItem(pytest.Item):
         result = next(each for each in report.checks if each.id == self.check)
         if result.outcome == "fail":
             raise CheckFailed(plain(words.message(report, result)))
-        if result.outcome == "skip":
-            pytest.skip(plain(words.message(report, result)))
+        if result.outcome in ("skip", "warn"):  # what passed is shown nowhere, in pytest's own JUnit file neither
+            pytest.skip(f"{'warning: ' if result.outcome == 'warn' else ''}{plain(words.message(report, result))}")
 
     def repr_failure(  # type: ignore[override] # a plain text is one of the forms that pytest takes
         self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
@@ -84,6 +87,12 @@ class CheckItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where the check is and what it is called. The line must be a number: pytest adds to it."""
         return self.path, 0, f"{ROOT}::{self.check}"
+
+
+def warned_status(nodeid: str, report: Report) -> WarnedStatus | None:
+    """How pytest shows the check of ``report`` with this node id, if it warns."""
+    warned = any(result.outcome == "warn" and f"{ROOT}::{result.id}" == nodeid for result in report.checks)
+    return ("warned", "w", ("WARNING", {"yellow": True})) if warned else None
 
 
 def root_collector(session: pytest.Session) -> GateCollector:

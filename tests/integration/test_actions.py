@@ -179,9 +179,12 @@ class TestComment:
         assert "PASS" in posted["body"]
         assert ran.outputs == {"comment-action": "created", "comment-url": ran.outputs["comment-url"]}
         assert ran.outputs["comment-url"].endswith("/pull/7#issuecomment-" + str(posted["id"]))
+        assert comment(job_result="failure").outputs["comment-action"] == "updated"
+        assert "PASS, no tuning needed (unverified, job failed)" in server.comments[0]["body"]
 
     def test_every_input_is_an_option(self, comment, server: GitHubServer) -> None:
-        ran = comment(expect="2", name="nightly", pull_request="9", unverified="true", author="me", dry_run="true")
+        more = {"job_result": "failure", "dry_run": "true"}
+        ran = comment(expect="2", name="nightly", pull_request="9", unverified="true", author="me", **more)
         assert ran.exit == 0, ran.printed
         assert server.comments == []
         assert "on pull request #9" in ran.printed

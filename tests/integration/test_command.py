@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -185,6 +186,28 @@ def test_a_collection_error_that_is_passed_over_still_fails(
     result = run("--continue-on-collection-errors")
     assert result.exit == 1
     assert result.report["verdict"] == "pass"
+    assert result.report["session"] == {"exit_status": 1, "tests_failed": 1}
+
+
+@pytest.mark.parametrize("layout", [[], ["-n", "2"]])
+def test_the_report_says_that_tests_failed(
+    run: Run, passing: object, pytester: pytest.Pytester, layout: list[str]
+) -> None:
+    pytester.makepyfile("def test_good(): pass\ndef test_bad(): assert False")
+    result = run(*layout, process=bool(layout))
+    assert (result.exit, result.report["verdict"]) == (1, "pass")
+    assert result.report["session"] == {"exit_status": 1, "tests_failed": 1}
+    assert "Tests of the same session failed (1 failure): it fails whatever the verdict." in result.text
+
+
+def test_checks_that_fail_are_no_tests_that_failed(run: Run, tuning: object, suite: None) -> None:
+    assert run().report["session"] == {"exit_status": 1, "tests_failed": 0}
+
+
+def test_a_report_that_cannot_be_written_fails_the_session_in_the_other_one_too(run: Run, passing: object) -> None:
+    Path("occupied").touch()
+    result = run("--token-telemetry-junit=occupied/junit.xml")
+    assert (result.exit, result.report["session"]) == (4, {"exit_status": 4, "tests_failed": 0})
 
 
 @pytest.mark.parametrize("option", ["--co", "--setup-plan", "--setup-only"])
@@ -279,8 +302,14 @@ def test_an_internal_error_fails_the_session_and_judges_nothing(
 
 def test_tier_2_warns_by_default_and_fails_on_request(run: Run, pytester: pytest.Pytester) -> None:
     write(pytester.path / "runs", ready_lines(30, predicted=9000))
-    warned = run()
+    warned = run("-v", "--junitxml=own.xml")
     assert (warned.exit, warned.checks["tier2::waste-p90"]) == (0, "warn")
+    assert warned.outcomes == {"passed": 7, "warned": 1}
+    [line] = [line for line in warned.text.splitlines() if line.startswith("token-telemetry::tier2::waste-p90 ")]
+    assert line.startswith("token-telemetry::tier2::waste-p90 WARNING (warning: P90 = ")
+    assert "PASSED" not in line
+    [skipped] = ElementTree.parse("own.xml").iter("skipped")
+    assert skipped.get("message").startswith("warning: P90 = ")
     assert "waste above its target" in warned.report["headline"]
     assert "lower predictions" in warned.report["advice"][0]
     failed = run("--token-telemetry-tier2=fail")

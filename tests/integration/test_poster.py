@@ -583,6 +583,47 @@ def test_a_run_of_the_same_repository_is_verified(server, post):
     assert "verified" not in server.comments[0]["body"]
 
 
+def made_for(verdict="pass", **keys):
+    return report(verdict, lambda found: found.update(made_for=keys))
+
+
+def test_a_report_of_this_run_is_green(server, post):
+    post(content=made_for(commit=COMMIT, run=7000, attempt=1))
+    assert "## ✅ Token telemetry: PASS" in server.comments[0]["body"]
+
+
+def test_a_report_of_another_commit_is_no_verdict(server, post):
+    result = post(content=made_for(commit="1" * 40, run=6999, attempt=1))
+    assert "report.json is not used: it is made for another commit than this comment" in result.text
+    assert "## ⚠️ Token telemetry: NO VERDICT" in server.comments[0]["body"]
+
+
+def test_the_commit_of_a_pull_request_that_was_chosen_is_not_known(server, post):
+    found = made_for(commit="1" * 40)
+    post("--pull-request=9", name="workflow_dispatch", event={}, content=found, GITHUB_SHA="2" * 40)
+    assert "## ✅ Token telemetry: PASS" in server.comments[0]["body"]
+
+
+@pytest.mark.parametrize(("attempt", "green"), [(2, True), (1, False)])
+def test_after_a_run_that_ended_its_attempt_counts(server, post, attempt, green):
+    """The gate of the second attempt died, and the report of the first was there."""
+    server.add_pull_request(9, "octo:feature/a b")
+    event = workflow_run(fork=False, run_attempt=2)
+    ended = event["workflow_run"]["id"]
+    result = post(name="workflow_run", event=event, content=made_for(commit=COMMIT, run=ended, attempt=attempt))
+    body = server.comments[0]["body"]
+    assert ("## ✅ Token telemetry: PASS" in body) == green
+    said = "This report is of attempt 1 of the run, and this comment is for attempt 2."
+    assert (said in body, said in result.text) == (not green, not green)
+
+
+def test_a_report_of_another_run_of_the_commit_is_said(server, post):
+    post(content=made_for(commit=COMMIT, run=6999, attempt=1))
+    body = server.comments[0]["body"]
+    assert "## ⚠️ Token telemetry: PASS, no tuning needed (another run)" in body
+    assert "This report is made for another run than this comment." in body
+
+
 @pytest.mark.parametrize("head", [None, {}, {"full_name": None, "owner": {"login": "octo"}}])
 def test_a_deleted_fork_is_a_fork(server, post, head):
     server.add_pull_request(9, "octo:feature/a b")

@@ -84,6 +84,9 @@ def test_a_percentage_stands_on_its_side_of_the_target(value, target):
         (3.001, Fraction(3), "3.00x"),
         (29 / 10, Fraction("2.9"), "2.90x"),
         (1_000_000_000.0, Fraction(3), "1000000000.00x"),
+        (-0.004, None, "0.00x"),
+        (-0.006, None, "-0.01x"),
+        (-1.25, None, "-1.25x"),
     ],
 )
 def test_a_ratio_has_the_digits_it_needs(value, target, words):
@@ -99,7 +102,14 @@ def test_a_ratio_stands_on_its_side_of_the_target(value, target):
 
 @pytest.mark.parametrize(
     ("difference", "words"),
-    [(3 / 59, "+5.1 points"), (-0.02, "-2.0 points"), (0.0, "+0.0 points"), (-1, "-100.0 points")],
+    [
+        (3 / 59, "+5.1 points"),
+        (-0.02, "-2.0 points"),
+        (0.0, "0.0 points"),
+        (-0.0, "0.0 points"),
+        (-1 / 10_000, "0.0 points"),
+        (-1, "-100.0 points"),
+    ],
 )
 def test_a_difference_of_rates_is_in_points(difference, words):
     assert points(difference) == words

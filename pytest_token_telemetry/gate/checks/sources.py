@@ -25,14 +25,17 @@ class SourcesCheck(Check[CountResult]):
         reading, settings = case.findings.reading, case.settings
         files, tests, unreadable = reading.count("file"), reading.count("test"), len(reading.unreadable)
         nothing = (bool(settings.dir) and reading.nothing_known == files) + (reading.recorded is not None and not tests)
+        in_part = sum(
+            file.path in reading.unreadable and (file.kind == "file" or file.samples > 0) for file in reading.files
+        )
         missing, limit, unusable = max(unreadable, nothing), settings.max_unusable, case.findings.unusable
         if not missing and limit is not None and unusable > limit:
             return CountResult(id=self.id, outcome="fail", value=unusable, target=limit, missing=unusable - limit)
         return CountResult(
             id=self.id,
             outcome="fail" if missing else "pass",
-            value=files + tests,
-            target=max(files + tests + unreadable, 1),
+            value=files + tests - in_part,
+            target=max(files + tests + unreadable - in_part, 1),
             missing=missing,
         )
 
@@ -42,9 +45,10 @@ class SourcesCheck(Check[CountResult]):
         if result.value > result.target:
             return f"{plural(result.value, 'telemetry line')} could not be used (limit {result.target})"
         if counts.unreadable_files:
-            what = "files and tests" if context.reads_tests else "paths"
-            every = counts.files + counts.tests + counts.unreadable_files
-            return f"{counts.unreadable_files} of {every} {what} could not be read"
+            what = plural(result.target, "path")
+            if context.reads_tests:
+                what = "1 file or test" if result.target == 1 else f"{result.target} files and tests"
+            return f"{counts.unreadable_files} of {what} could not be read"
         nothing: list[Sentence] = []
         if context.reads_files and counts.nothing_known == counts.files:
             nothing.append(_no_telemetry(counts) if counts.files else _no_file(context))

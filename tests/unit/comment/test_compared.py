@@ -306,6 +306,7 @@ def shows(text):
 def failing(found):
     found["verdict"] = "tune"
     check(found, "tier1::underestimation").update(outcome="fail", target=0.01)
+    found["settings"]["max_underestimation"] = "1%"
 
 
 def test_what_is_least_needed_goes_first_and_what_failed_last():

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pytest_token_telemetry.comment.hidden_lines import Run, Stamp
 from pytest_token_telemetry.comment.page import LARGEST_COMMENT, Frame, Leg, render
 from pytest_token_telemetry.report.consistency import RefusedError
+from pytest_token_telemetry.report.markdown import Doubt
 from pytest_token_telemetry.report.untrusted_file import from_json
 from tests.unit.report.documents import NAMES, VERDICTS, check, document, report
 from tests.unit.report.test_untrusted_file import PLACES, json_values, put
@@ -217,8 +218,12 @@ def test_a_check_that_is_neither_says_so_and_is_red_if_it_fails():
 
 
 def test_samples_of_tests_are_counted_as_such():
-    text = comment(leg("pass", lambda found: found["counts"].update(files=0, tests=2, samples=1)))
-    assert "1 sample in 2 tests" in text
+    def record(found):
+        found["counts"].update(files=0, tests=2)
+        found["settings"].update(dir=[], gate="true")
+        check(found, "readiness::sources").update(value=2, target=2)
+
+    assert "60 samples in 2 tests" in comment(leg("pass", record))
 
 
 def test_a_report_without_tuning_has_none():
@@ -265,6 +270,80 @@ def test_several_reports_are_one_comment_with_the_worst_first():
     ]
 
 
+TESTS_FAILED = {"exit_status": 1, "tests_failed": 2}
+STALE = Doubt("attempt 1", "It is of attempt 1.")
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+@pytest.mark.parametrize("unverified", [False, True])
+def test_a_session_whose_tests_failed_is_not_green_whatever_the_verdict(verdict, unverified):
+    def fail(found):
+        found["session"] = TESTS_FAILED
+
+    text = comment(leg(verdict, fail), unverified=unverified)
+    document = page(text)
+    assert "✅ Token" not in text
+    assert document.find("h2").text_content().endswith("tests failed)")
+    sentence = "Tests of the same session failed (2 failures): it fails whatever the verdict."
+    assert text.count(sentence) == 1
+    assert text.index(sentence) < text.index("<table>")
+    assert text.count("> [!") == 1
+    if verdict == "pass" and not unverified:
+        heading = "⚠️ Token telemetry: PASS, no tuning needed (tests failed)"
+        assert document.find("h2").text_content() == heading
+        assert "> [!WARNING]\n> **No tuning needed: " in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "brief"),
+    [
+        ("pass", 0, ""),
+        ("pass", 1, " (session failed)"),
+        ("pass", 4, " (session failed)"),
+        ("tune", 0, ""),
+        ("tune", 1, ""),
+        ("tune", 3, " (session failed)"),
+    ],
+)
+def test_an_exit_status_that_the_verdict_does_not_explain_is_said(verdict, status, brief):
+    def end(found):
+        found["session"] = {"exit_status": status, "tests_failed": 0}
+
+    text = comment(leg(verdict, end))
+    assert page(text).find("h2").text_content().partition(" needed")[2] == brief
+    assert (f"pytest ended in {status} for another reason than the verdict" in text) == bool(brief)
+
+
+def test_one_report_in_doubt_among_several_leaves_none_green():
+    doubted = Leg("old.json", leg().report, origin_doubts=(STALE,))
+    failed = leg("pass", lambda found: found.update(session=TESTS_FAILED))
+    text = comment(leg(), doubted, failed)
+    document = page(text)
+    assert document.find("h2").text_content() == "⚠️ Token telemetry: PASS, no tuning needed (attempt 1, tests failed)"
+    said = "3 of 3 reports: PASS, no tuning needed. 2 in doubt: attempt 1 and tests failed."
+    assert document.find("blockquote").text_content().strip().endswith(said)
+    assert [row[1].partition(" ")[0] for row in table(document, "")[1:]] == ["✅", "⚠️", "⚠️"]
+    assert text.count(STALE.sentence) == 1
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "result", "heading"),
+    [
+        (["pass"], "", "✅ Token telemetry: PASS, no tuning needed"),
+        (["pass"], "success", "✅ Token telemetry: PASS, no tuning needed"),
+        (["pass"], "failure", "⚠️ Token telemetry: PASS, no tuning needed (job failed)"),
+        (["pass", "pass"], "cancelled", "⚠️ Token telemetry: PASS, no tuning needed (job cancelled)"),
+        (["pass", "tune"], "failure", "❌ Token telemetry: TUNE, tuning needed"),
+    ],
+)
+def test_a_pass_of_a_job_that_failed_is_not_green(verdicts, result, heading):
+    document = page(comment(*map(leg, verdicts), job_result=result))
+    assert document.find("h2").text_content() == heading
+    if "(job" in heading:
+        said = document.find("blockquote").text_content().strip()
+        assert said.endswith(", and no report says why.")
+
+
 def test_why_the_only_report_is_not_used_is_said_once():
     assert comment(Leg("gone.json", None, "there is no such file")).count("there is no such file") == 1
 
@@ -307,13 +386,22 @@ def hostile_present(found, text):
         row["complexity"] = text()
     for source in found["sources"]:
         source["path"] = text()
-    found["not_read"] = {
-        "unreadable": [{"path": text(), "reason": text()}],
-        "outside": [text()],
-        "special": [text()],
-    }
+    unreadable = [{"path": text(), "reason": text()}]
+    if found["verdict"] == "not-ready":
+        fail_to_read(found)
+    else:
+        unreadable = []
+    found["not_read"] = {"unreadable": unreadable, "outside": [text()], "special": [text()]}
     found["counts"]["unusable"] = {"total": 1, "reasons": {text(): {"count": 1, "places": [text(), text()]}}}
     found["settings"] |= {text(): text(), "dir": [text()], "pattern": [text(), text()]}
+
+
+def fail_to_read(found):
+    """One more file, which could not be read."""
+    found["counts"]["unreadable_files"] = 1
+    sources = check(found, "readiness::sources")
+    sources.update(outcome="fail", target=2, missing=1)
+    found["unready"].insert(0, sources)
 
 
 def hostile_past(found, text):
@@ -437,10 +525,11 @@ def test_the_size_ladder_keeps_below_the_limit(reports, text, name):
         hostile(found, text)
         found["worst"] *= 20
         found["tuning"]["categories"] *= 200
-        for each in found["checks"]:
-            if each["kind"] == "coverage":
-                each["target"] = each["value"] = [f"{n}{text}" for n in range(50)]
-                each["missing"] = each["counts"] = []
+        for kind in ("categories", "complexities"):
+            each = check(found, f"readiness::{kind}")
+            each["target"] = each["value"] = [f"{n}{text}" for n in range(50)]
+            each["missing"] = each["counts"] = []
+            found["settings"][f"require_{kind}"] = ",".join(map(str, range(50)))
 
     made = comment(*[leg(name, enlarge, label=text)] * reports)
     assert len(made) < LARGEST_COMMENT

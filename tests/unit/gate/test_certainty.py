@@ -268,11 +268,16 @@ def test_the_plan_says_what_no_number_of_samples_proves():
 
 
 def test_without_samples_there_is_no_present_rate():
-    proofs = verdict([]).plan.proofs
+    found = verdict([])
+    proofs = found.plan.proofs
     # log(0.05) / log(0.95) = 58.4 and log(0.05) / log(0.98) = 148.3
     assert [(proof.n, proof.without_more_events, proof.at_present_rate) for proof in proofs] == [
         (0, 59, None),
         (0, 149, None),
+    ]
+    assert plan(found)[-2:] == [
+        "To prove underestimation within its target (no data yet): 59 samples without an event.",
+        "To prove truncation within its target (no data yet): 149 samples without an event.",
     ]
 
 

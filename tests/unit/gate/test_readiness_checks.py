@@ -57,6 +57,8 @@ PATTERNS = "*.log, *.log.*, *.log-*, *.jsonl, *.jsonl.* or *.jsonl-*"
 ONE_UNREADABLE = {"unreadable": {"logs/secret.log": "Permission denied"}}
 ALL_UNREADABLE = {**NOTHING_READ, **ONE_UNREADABLE}
 FILE = File("logs/run-1/agent.log", 1)
+HALF_READ = {"files": (FILE,), "unreadable": {FILE.path: "Input/output error"}}
+"""A file that was opened and could not be read to its end."""
 TESTS = tuple(File(f"tests/test_a.py::test_{n}", 1, "test") for n in range(2))
 THREE_UNUSABLE = {
     "unusable": {
@@ -70,7 +72,9 @@ THREE_UNUSABLE = {
     ("found", "said", "figure"),
     [
         (ONE_UNREADABLE, "1 of 2 paths could not be read", (1, 2, 1)),
-        (ALL_UNREADABLE, "1 of 1 paths could not be read", (0, 1, 1)),
+        (ALL_UNREADABLE, "1 of 1 path could not be read", (0, 1, 1)),
+        (HALF_READ, "1 of 1 path could not be read", (0, 1, 1)),
+        ({**HALF_READ, "files": (FILE, File("b.log", 1))}, "1 of 2 paths could not be read", (1, 2, 1)),
         (NOTHING_READ, "no file matches", (0, 1, 1)),
         (
             {**NOTHING_READ, "near_misses": {"*.txt": 3, "*.csv": 1}},
@@ -117,6 +121,21 @@ def test_files_without_telemetry_among_others_are_no_failure():
         ({"files": (FILE,)}, "fail", "no test recorded a sample", (1, 1, 1)),
         (NOTHING_READ, "fail", "no file matches and no test recorded a sample", (0, 1, 2)),
         ({"files": (*TESTS, FILE), **ONE_UNREADABLE}, "fail", "1 of 4 files and tests could not be read", (3, 4, 1)),
+        (
+            {"files": (*TESTS, FILE), "unreadable": {TESTS[0].path: "its worker died"}},
+            "fail",
+            "1 of 3 files and tests could not be read",
+            (2, 3, 1),
+        ),
+        (
+            {
+                "files": (File("test_a.py::test_dead", 0, "test"), *TESTS),
+                "unreadable": {"test_a.py::test_dead": "died"},
+            },
+            "fail",
+            "1 of 3 files and tests could not be read",
+            (2, 3, 1),
+        ),
         ({"files": (*TESTS, FILE)}, "pass", "1 file read and 2 tests recorded", (3, 3, 0)),
     ],
 )

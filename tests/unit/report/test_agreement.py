@@ -10,10 +10,12 @@ from cmarkgfm.cmark import Options
 from hypothesis import given
 from hypothesis import settings as limits
 from lxml import etree
+from msgspec.structs import replace
 
 from pytest_token_telemetry.report import code_quality, json_file, junit, markdown, terminal
 from pytest_token_telemetry.report.markdown_flavours import FLAVOURS
-from tests.unit.gate.cases import ALL_CHECK_IDS, DRIFT, message
+from pytest_token_telemetry.report.model import SessionResult
+from tests.unit.gate.cases import ALL_CHECK_IDS, DRIFT, message, ready, verdict
 from tests.unit.report.test_markdown import text as shown
 from tests.unit.report.verdicts import verdicts
 
@@ -41,11 +43,13 @@ def in_terminal(found, *, verbose):
 
 
 def in_junit(found, family):
-    kinds = {"failure": "fail", "skipped": "skip"}
+    def outcome(case):
+        if (skipped := case.find("skipped")) is not None:
+            return "warn" if skipped.get("message").startswith("warning: ") else "skip"
+        return "pass" if case.find("failure") is None else "fail"
+
     return {
-        f"{case.get('classname').partition('.')[2]}::{case.get('name')}": next(
-            (kinds[each.tag] for each in case if each.tag in kinds), "pass"
-        )
+        f"{case.get('classname').partition('.')[2]}::{case.get('name')}": outcome(case)
         for case in etree.fromstring(junit.render(found, family).encode()).iter("testcase")
     }
 
@@ -79,9 +83,7 @@ def test_every_report_tells_the_same_outcome_of_every_check(found):
         assert in_markdown(found, write) == expected
     assert in_code_quality(found) == {id: each for id, each in expected.items() if each in ("fail", "warn")}
     for family in ("xunit1", "xunit2"):
-        assert in_junit(found, family) == {
-            id: "pass" if outcome == "warn" else outcome for id, outcome in expected.items()
-        }
+        assert in_junit(found, family) == expected
 
 
 @limits(deadline=None, max_examples=100)
@@ -101,6 +103,25 @@ def test_every_report_tells_the_same_conclusion(found):
     suite = etree.fromstring(junit.render(found, "xunit1").encode())
     assert suite.find(".//property[@name='verdict']").get("value") == found.verdict
     assert found.fails == (int(suite.get("failures")) > 0)
+
+
+def test_every_report_says_that_tests_failed_beside_a_pass():
+    failed = SessionResult(exit_status=1, tests_failed=1)
+    found = replace(verdict(ready(60)), session=failed)
+    sentence = "Tests of the same session failed (1 failure): it fails whatever the verdict."
+    assert json.loads(json_file.render(found))["session"] == {"exit_status": 1, "tests_failed": 1}
+    for write in FLAVOURS.values():
+        heading, _, rest = markdown.render(found, write).partition("\n")
+        assert heading == "## ⚠️ Token telemetry: PASS, no tuning needed (tests failed)"
+        assert rest.count(sentence) == 1
+    for verbose in (False, True):
+        (first, marks), (second, _), *_ = terminal.screen(found, 120, verbose=verbose)
+        assert (first.partition(":")[0], second, "green" in marks) == ("PASS", sentence, False)
+    line, marks = terminal.brief(found)
+    assert (line.endswith(sentence), marks) == (True, {"yellow": True})
+    suite = etree.fromstring(junit.render(found, "xunit2").encode())
+    assert suite.find(".//property[@name='verdict']").get("value") == "pass"
+    assert suite.find(".//property[@name='session']").get("value") == sentence
 
 
 @limits(deadline=None, max_examples=100)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from pytest_token_telemetry.analysis.metrics import Share
@@ -9,7 +12,7 @@ from pytest_token_telemetry.analysis.replayed import Paired
 from pytest_token_telemetry.past.baseline import DriftReport
 from pytest_token_telemetry.report.json_file import render
 from pytest_token_telemetry.report.untrusted_file import from_json
-from tests.unit.gate.cases import baseline_of, compared, ready
+from tests.unit.gate.cases import baseline_of, compared, ready, verdict
 from tests.unit.report.documents import check, document, report
 from tests.unit.report.test_untrusted_file import changed, refusal
 
@@ -200,6 +203,7 @@ def test_the_chance_of_as_many_calls_as_are_taken_is_computed_in_no_time():
         base["head"]["underestimation"] = estimator["figures"]["underestimation"] = share
         check(found, "readiness::replay").update(value=many)
         found["metrics"]["underestimation"] = share
+        found["counts"].update(samples=many, risk=many)
         found["strata"]["category"] = [{**found["strata"]["category"][0], "risk": many, "underestimated": many}]
         check(found, "tier1::underestimation").update(share, value=1.0, outcome="fail")
         found["verdict"] = "tune"
@@ -367,3 +371,107 @@ def test_advice_scored_beyond_a_rate_is_refused():
 )
 def test_what_is_not_met_fits_the_verdict_and_the_checks(name, change, why):
     assert refusal(report(name, change)) == why
+
+
+def need_nothing(found):
+    """What a report says that requires nothing, while its settings ask for all."""
+    check(found, "readiness::samples").update(target=0)
+    for kind in ("categories", "complexities", "deliverables"):
+        check(found, f"readiness::{kind}").update(target=[], value=[], counts=[])
+
+
+COUNTED = [
+    # 60 successful calls of one file, and as many attempts
+    ("counts", {"samples": 0}, "counts.attempts is more than samples"),
+    ("counts", {"samples": 59}, "counts.attempts is more than samples"),
+    ("counts", {"legacy": 61}, "counts.legacy is more than samples"),
+    ("counts", {"risk": 59}, "tier1::underestimation is of more samples than there are"),
+    ("counts", {"attempts": 59}, "tier1::truncation is of more samples than there are"),
+    ("sources.0", {"samples": 61}, "sources have more than samples"),
+    ("counts", {"successes": 0}, "readiness::samples says pass, and the counts say otherwise"),
+    ("checks.readiness::samples", {"value": 59}, "readiness::samples says pass, and the counts say otherwise"),
+    ("counts", {"unreadable_files": 1}, "readiness::sources says pass, and the counts say otherwise"),
+    ("counts", {"lost_tests": 1}, "counts.unreadable_files is less than what could not be read"),
+    ("counts", {"files": 0}, "readiness::sources says pass, and the counts say otherwise"),
+    ("counts", {"files": 2}, "readiness::sources says pass, and the counts say otherwise"),
+    ("checks.readiness::sources", {"value": 2}, "readiness::sources says pass, and its figure says otherwise"),
+    ("settings", {"gate": "true"}, "readiness::sources says pass, and the counts say otherwise"),
+    (
+        "not_read",
+        {"unreadable": [{"path": "a", "reason": "b"}]},
+        "counts.unreadable_files is less than what could not be read",
+    ),
+    (
+        "checks.readiness::categories",
+        {"counts": [0, 20, 20]},
+        "readiness::categories says pass, and the counts say otherwise",
+    ),
+    (
+        "checks.readiness::deliverables",
+        {"counts": [21, 20, 20]},
+        "readiness::deliverables says pass, and the counts say otherwise",
+    ),
+    (
+        "checks.readiness::deliverables",
+        {"target": [], "value": [], "counts": []},
+        "readiness::deliverables has another target than the settings",
+    ),
+    (
+        "checks.readiness::categories",
+        {"target": list("abcd"), "value": list("abcd"), "counts": []},
+        "readiness::categories has another target than the settings",
+    ),
+    ("checks.readiness::samples", {"target": 0}, "readiness::samples has another target than the settings"),
+    ("settings", {"min_samples": "21"}, "readiness::samples has another target than the settings"),
+    ("settings", {"min_samples": "none"}, "settings.min_samples is none that the gate takes"),
+    ("settings", {"min_samples": ["20"]}, "settings.min_samples is none that the gate takes"),
+    ("settings", {"max_unusable": "0x"}, "settings.max_unusable is none that the gate takes"),
+    ("checks.tier1::truncation", {"target": 1}, "tier1::truncation has another target than the settings"),
+    ("checks.tier2::waste-p90", {"target": 9}, "tier2::waste-p90 has another target than the settings"),
+    ("checks.tier2::waste-p90", {"n": 61}, "tier2::waste-p90 is of more samples than there are"),
+]
+
+
+@pytest.mark.parametrize(("path", "keys", "why"), COUNTED)
+def test_checks_that_the_counts_contradict_are_refused(path, keys, why):
+    assert refusal(report("pass", lambda found: at(found, path).update(keys))) == why
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (need_nothing, "readiness::samples has another target than the settings"),
+        (
+            lambda found: (need_nothing(found), found["settings"].clear()),
+            "readiness::samples has another target than the settings",
+        ),
+        (
+            lambda found: (found.update(population="all"), found["counts"].update(attempts=19)),
+            "readiness::samples says pass, and the counts say otherwise",
+        ),
+        (
+            lambda found: found["settings"].pop("require_categories"),
+            "readiness::categories has another target than the settings",
+        ),
+        (
+            lambda found: (
+                found["settings"].update(max_unusable="0"),
+                found["counts"].update(unusable={"total": 1, "reasons": {"x": {"count": 1, "places": []}}}),
+            ),
+            "readiness::sources says pass, and the counts say otherwise",
+        ),
+    ],
+)
+def test_a_pass_that_counts_and_settings_contradict_together_is_refused(change, why):
+    assert refusal(report("pass", change)) == why
+
+
+def test_nothing_is_required_where_nobody_asks_for_it():
+    none = verdict(ready(60), require_categories="", require_complexities="", require_deliverables="", min_samples="1")
+    assert from_json(render(none).encode()).verdict == "pass"
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "older").iterdir()), ids=lambda path: path.stem)
+def test_reports_of_earlier_versions_are_read(path):
+    content = path.read_bytes()
+    assert from_json(content).verdict == json.loads(content)["verdict"]

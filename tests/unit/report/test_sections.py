@@ -75,8 +75,8 @@ def test_a_replay_is_told_beside_what_was_recorded():
 
 
 def test_a_replay_of_nothing_has_no_figures():
-    found = shown(replayed([], as_recorded), "Replayed estimator")
-    assert found.rows[1] == ("replayed", "none", "none", "none", "none")
+    found = section(replayed([], as_recorded), "Replayed estimator")
+    assert (found.sentences, found.tables) == (("There is no recorded call to replay.",), ())
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_what_is_no_report_is_refused(content, why):
     [
         ({"verdict": "PASS"}, "verdict: not one of the words that may stand there"),
         ({"verdict": ["pass"]}, "verdict: expected `str`, got `array`"),
-        ({"verdict": None}, "verdict: expected `str`, got `null`"),
+        ({"verdict": None}, "the session that began it ended before its verdict"),
         ({"population": "<b>"}, "population: not one of the words that may stand there"),
         ({"created": "yesterday"}, "created: expected `str` of another form"),
         ({"created": "2026-13-45T99:99:99Z"}, "created is not a time in UTC"),

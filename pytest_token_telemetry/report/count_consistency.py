@@ -1,0 +1,120 @@
+"""Whether counts and settings bear out the checks: one that passed on no samples or no requirement is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_token_telemetry.gate.checks import (
+    ALL_READ,
+    CATEGORIES,
+    COMPLEXITIES,
+    DELIVERABLES,
+    SAMPLES,
+    TRUNCATION,
+    UNDERESTIMATION,
+    WASTE,
+)
+from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
+from pytest_token_telemetry.report.consistency import RefusedError
+from pytest_token_telemetry.settings import options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_token_telemetry.gate.results import Result
+    from pytest_token_telemetry.report.model import Report
+
+_PARTS = ("attempts", "successes", "risk", "legacy", "no_ratio", "with_task", "silent_on_success", "by_cap")
+"""Counts of some of the samples."""
+
+_SETTINGS = {
+    SAMPLES.id: "min_samples",
+    CATEGORIES.id: "require_categories",
+    COMPLEXITIES.id: "require_complexities",
+    DELIVERABLES.id: "require_deliverables",
+    UNDERESTIMATION.id: "max_underestimation",
+    TRUNCATION.id: "max_truncation",
+    WASTE.id: "max_waste_p90",
+}
+"""The setting that each check's target comes from."""
+
+
+def check_counts(report: Report) -> None:
+    """Return if the checks can be those of the counts and the settings.
+
+    Raises:
+        RefusedError: they cannot.
+    """
+    counts = report.counts
+    for part in _PARTS:
+        if getattr(counts, part) > counts.samples:
+            raise RefusedError(f"counts.{part} is more than samples")
+    if max(len(report.not_read.unreadable), counts.lost_tests) > counts.unreadable_files:
+        raise RefusedError("counts.unreadable_files is less than what could not be read")
+    if sum(source.samples for source in report.sources) > counts.samples:
+        raise RefusedError("sources have more than samples")
+    for result in report.checks:
+        if any(n > most for n, most in _shares(result, report)):
+            raise RefusedError(f"{result.id} is of more samples than there are")
+        if result.outcome == "pass" and not _is_borne_out(result, report):
+            raise RefusedError(f"{result.id} says pass, and the counts say otherwise")
+        if not _has_its_target(result, report):
+            raise RefusedError(f"{result.id} has another target than the settings")
+
+
+def _shares(result: Result, report: Report) -> Iterator[tuple[int, int]]:
+    """Of how many samples a figure is, and of how many at most it can be."""
+    counts, of_risk = report.counts, report.population == "risk"
+    if isinstance(result, RateResult | RatioResult):
+        yield result.n, counts.samples
+    if of_risk and result.id == UNDERESTIMATION.id and isinstance(result, RateResult):
+        yield result.n, counts.risk
+    if of_risk and result.id == TRUNCATION.id and isinstance(result, RateResult):
+        yield result.n, counts.attempts
+
+
+def _is_borne_out(result: Result, report: Report) -> bool:
+    """True if what is counted can be what the passing check says."""
+    counts = report.counts
+    if isinstance(result, CoverageResult):
+        return all(result.counts) and sum(result.counts) <= counts.successes
+    if not isinstance(result, CountResult):
+        return True
+    if result.id == SAMPLES.id:
+        return result.value == counts.successes and counts.attempts >= result.target
+    if result.id == ALL_READ.id:
+        context, limit = report.context, _setting(report, "max_unusable")
+        nothing = (context.reads_files and counts.nothing_known == counts.files) or (
+            context.reads_tests and not counts.tests
+        )
+        too_many = limit is not None and counts.unusable.total > limit
+        read = counts.files + counts.tests
+        return not (nothing or too_many or counts.unreadable_files) and result.value == read
+    return True
+
+
+def _has_its_target(result: Result, report: Report) -> bool:
+    """True if the target is the one that the settings ask for; names may be folded into fewer, but not into none."""
+    name = _SETTINGS.get(result.id)
+    if name is None:
+        return True
+    wanted = _setting(report, name)
+    match result:
+        case CoverageResult():
+            return wanted is not None and bool(result.target) == bool(wanted) and len(result.target) <= len(wanted)
+        case CountResult():
+            return wanted is not None and result.target == wanted
+        case RateResult() | RatioResult():
+            return wanted is not None and result.target == float(wanted)
+    return True
+
+
+def _setting(report: Report, name: str) -> Any:  # noqa: ANN401 - each option has a type of its own
+    """The setting of this name, read; ``None`` if there is none."""
+    text = report.settings.get(name)
+    if text is None:
+        return None
+    try:
+        return dict(options())[name].read(text if isinstance(text, str) else "")
+    except ValueError:
+        raise RefusedError(f"settings.{name} is none that the gate takes") from None
