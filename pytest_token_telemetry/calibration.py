@@ -122,11 +122,12 @@ def _read(path: Path) -> _Advice:
 def _advice(document: Mapping[str, Any]) -> _Advice:
     multipliers: dict[_Key, float] = {}
     for each in (*document["categories"], *document["cells"]):
-        if each["multiplier"] is not None:
+        if each["multiplier"] is not None and not each.get("folded"):  # that row is of many names, and has none
             multipliers[_name(each["name"]), _name(each["complexity"])] = _multiplier(each["multiplier"])
     caps = {
         _name(each["name"]): {float(cap["risk"]): _cap(cap["max_tokens"]) for cap in each["caps"]}
         for each in document["max_tokens"]
+        if not each.get("folded")
     }
     aliases = {str(_name(name)): str(_name(category)) for name, category in document.get("aliases", {}).items()}
     return _Advice(aliases, multipliers, caps)

@@ -1,12 +1,26 @@
-"""Files are written whole or not at all, in UTF-8."""
+"""Files are written whole or not at all, in UTF-8; what is appended to one is there as a whole, or taken back."""
 
 from __future__ import annotations
 
+import os
 import secrets
+import sys
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import FileIO
     from pathlib import Path
+    from typing import Literal
+
+if sys.platform != "win32":
+    import fcntl
+
+_LOCK_TRIES = 500
+_LOCK_PAUSE = 0.001
+"""Seconds."""
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -27,16 +41,78 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def append_file(path: Path, text: str, most: int | None = None) -> None:
-    """Write to the end of ``path`` at once, as other programs append to the same file.
+    """Write to the end of ``path`` at once, as other programs append to the same file: all of ``text``, or an error.
 
     Raises:
-        OSError: it cannot be written, or would get more than ``most`` bytes.
+        OSError: it cannot be written as a whole, or would get more than ``most`` bytes.
     """
     data = encoded(text)
-    with path.open("ab", buffering=0) as file:
-        if most is not None and file.tell() + len(data) > most:
+    with appending(path) as file:
+        if most is not None and os.fstat(file.fileno()).st_size + len(data) > most:
             raise OSError(0, f"it would be larger than {most:,} bytes")
-        file.write(data)
+        append(file, data)
+
+
+@contextmanager
+def appending(path: Path, mode: Literal["ab", "a+b"] = "ab") -> Iterator[FileIO]:
+    """Open ``path`` for `append`, under its lock if it can be had soon: whoever stopped with it stops nobody else."""
+    with path.open(mode, buffering=0) as file:
+        locked = _lock(file)
+        try:
+            yield file
+        finally:
+            if locked:  # by itself, as a process that was forked meanwhile would keep it
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def append(file: FileIO, data: bytes) -> None:
+    """Write all of ``data`` to the end of ``file``, which is open by `appending`.
+
+    A full disk, a quota or a limit may end a write in the middle. What was written is then taken back, if it is still
+    the end of the file: behind it may stand a line of somebody who takes no lock. Where it cannot be taken back, a line
+    end keeps it from what comes next.
+
+    Raises:
+        OSError: the data could not be written as a whole.
+    """
+    left, begin = memoryview(data), None
+    try:
+        while count := file.write(left):
+            left = left[count:]
+            if not left:
+                return
+            if begin is None and file.seekable():
+                begin = file.tell() - count
+        raise OSError(0, "it takes no more bytes")
+    except BaseException:
+        if begin is not None:
+            _take_back(file, begin, len(data) - len(left))
+        raise
+
+
+def _take_back(file: FileIO, begin: int, written: int) -> None:
+    """Cut off the ``written`` bytes from ``begin`` on, if they are the end of the file."""
+    if os.fstat(file.fileno()).st_size != begin + written:
+        return
+    try:
+        file.truncate(begin)
+    except OSError:  # a file that can only be appended to
+        with suppress(OSError):
+            file.write(b"\n")
+
+
+def _lock(file: FileIO) -> bool:
+    """Lock ``file``, and return if that is done: Windows and some file systems have no such locks."""
+    for _ in range(_LOCK_TRIES if sys.platform != "win32" else 0):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE)
+        except OSError:
+            return False
+        else:
+            return True
+    return False
 
 
 def encoded(text: str) -> bytes:

@@ -11,12 +11,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import exp, lgamma
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import numpy as np
 
 from pytest_token_telemetry.analysis.evidence import Bounds, holm
 from pytest_token_telemetry.analysis.groups import counted, grouped, present
+from pytest_token_telemetry.analysis.listed import listed
 from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Difference, Quantity, Rate
 from pytest_token_telemetry.analysis.stratified import (
@@ -33,7 +34,7 @@ from pytest_token_telemetry.analysis.stratified import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.strata import Labels
     from pytest_token_telemetry.analysis.stratified import Rates
     from pytest_token_telemetry.samples import Integers, Samples
+
+    _Key: TypeAlias = tuple[str | None, int]
+    """The name of a stratum, or none and how many strata it sums up."""
+
+    _Pair: TypeAlias = tuple[_Key, "Summary", "Summary"]
 
 Trend = Literal["drift", "steady", "too-few"]
 
@@ -96,6 +102,8 @@ class StratumRates:
 
     ``None`` if one side has no samples here: the stratum is not compared.
     """
+    folded: Count = 0
+    """How many strata it sums up, too small to be listed. 0: it is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +137,8 @@ class StratumRatios:
     head_n: Count
     base_median: Quantity | None
     head_median: Quantity | None
+    folded: Count = 0
+    """As in `StratumRates`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,11 +200,13 @@ def summaries(samples: Samples, judged: Judged, labels: Labels, rows: Integers) 
 def drift(base: Mapping[str | None, Summary], head: Mapping[str | None, Summary]) -> Drift:
     """Compare ``head``, which sums up samples that are not in the baseline, with ``base``, by name of the stratum.
 
-    ``None`` is the name of the samples that do not say. Strata that only one side has are listed, not compared.
+    ``None`` is the name of the samples that do not say. Strata that only one side has are listed, not compared. Those
+    that are too small to be listed are compared as one.
     """
     nothing = Summary(Share(0, 0), Share(0, 0), LogRatios())
     names = sorted({*base, *head}, key=lambda name: (name is not None, name or ""))
-    pairs = [(name, base.get(name, nothing), head.get(name, nothing)) for name in names]
+    every = [((name, 0), base.get(name, nothing), head.get(name, nothing)) for name in names]
+    pairs = list(_with_others(every))
     under = _rate_drift(
         [(name, old.underestimation, new.underestimation) for name, old, new in pairs], LEAST_RISE_OF_UNDERESTIMATION
     )
@@ -208,7 +220,7 @@ def drift(base: Mapping[str | None, Summary], head: Mapping[str | None, Summary]
     )
 
 
-def _rate_drift(strata: Sequence[tuple[str | None, Share, Share]], least_rise: Fraction) -> RateDrift:
+def _rate_drift(strata: Sequence[tuple[_Key, Share, Share]], least_rise: Fraction) -> RateDrift:
     strata = [each for each in strata if each[1].n or each[2].n]
     rates = [(base, head) for _, base, head in strata if base.n and head.n]
     base, head = _total(base for _, base, _ in strata), _total(head for _, _, head in strata)
@@ -229,8 +241,8 @@ def _rate_drift(strata: Sequence[tuple[str | None, Share, Share]], least_rise: F
         mix_shift=sum(abs(old - new) for old, new in mixes) / 2 if base.n and head.n else None,
         least_visible=least_visible(compared_base, compared_head.n) if rates else None,
         strata=tuple(
-            StratumRates(name, old, new, *mix, next(p_values) if old.n and new.n else None)
-            for (name, old, new), mix in zip(strata, mixes, strict=True)
+            StratumRates(name, old, new, *mix, next(p_values) if old.n and new.n else None, folded)
+            for ((name, folded), old, new), mix in zip(strata, mixes, strict=True)
         ),
     )
 
@@ -248,7 +260,7 @@ def _can_judge(rates: Rates, base: Share, head: Share, least_rise: Fraction) -> 
     return (room is not None and room < least_rise) or exp(log_chance) / 2 <= SIGNIFICANCE
 
 
-def _ratio_drift(strata: Sequence[tuple[str | None, LogRatios, LogRatios]]) -> RatioDrift:
+def _ratio_drift(strata: Sequence[tuple[_Key, LogRatios, LogRatios]]) -> RatioDrift:
     strata = [each for each in strata if each[1].counts or each[2].counts]
     ratios = [(base, head) for _, base, head in strata if base.counts and head.counts]
     base, head = _merged(base for _, base, _ in strata), _merged(head for _, _, head in strata)
@@ -263,7 +275,31 @@ def _ratio_drift(strata: Sequence[tuple[str | None, LogRatios, LogRatios]]) -> R
         head_median=head.median,
         shift=moved,
         bounds=interval,
-        strata=tuple(StratumRatios(name, old.n, new.n, old.median, new.median) for name, old, new in strata),
+        strata=tuple(
+            StratumRatios(name, old.n, new.n, old.median, new.median, folded) for (name, folded), old, new in strata
+        ),
+    )
+
+
+def _with_others(pairs: Sequence[_Pair]) -> Iterator[_Pair]:
+    """The ``pairs`` that are `listed`, the largest, in their order, then the others as one."""
+    sizes = [
+        max(old.underestimation.n + new.underestimation.n, old.truncation.n + new.truncation.n) for _, old, new in pairs
+    ]
+    largest = sorted(range(len(pairs)), key=lambda place: -sizes[place])
+    kept = listed(pairs[place][0][0] or "" for place in largest)
+    shown, others = set(largest[:kept]), [pairs[place] for place in largest[kept:]]
+    yield from (pair for place, pair in enumerate(pairs) if place in shown)
+    if others:
+        old, new = (_sum(side) for side in list(zip(*others, strict=True))[1:])
+        yield (None, len(others)), old, new
+
+
+def _sum(parts: Sequence[Summary]) -> Summary:
+    return Summary(
+        _total(each.underestimation for each in parts),
+        _total(each.truncation for each in parts),
+        _merged(each.log_ratios for each in parts),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 
-from pytest_token_telemetry.samples import UNKNOWN, Scalar, blocks
+from pytest_token_telemetry.samples import UNKNOWN, Scalar, blocks, narrowest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -78,6 +78,24 @@ def looked_up(table: npt.NDArray[Scalar], codes: Narrow) -> npt.NDArray[Scalar]:
     for part in blocks(len(codes)):
         found[part] = table[codes[part]]
     return found
+
+
+def with_others(codes: Narrow, names: int, order: Integers, kept: int) -> Narrow:
+    """Fold all groups but some into one.
+
+    Args:
+        codes: one for each row, from 0 to below ``names``, or `UNKNOWN`.
+        names: the number of codes.
+        order: the codes that have rows.
+        kept: how many of ``order``, the first of them, stay.
+
+    Returns:
+        One code for each row: the place in ``order`` up to below ``kept``, or ``kept`` for all others, or `UNKNOWN`.
+    """
+    table = np.full(names + 1, kept, dtype=np.int64)
+    table[order[:kept]] = np.arange(kept)
+    table[UNKNOWN] = UNKNOWN
+    return looked_up(narrowest(table), codes)
 
 
 def present(counts: Integers) -> Integers:

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many successful samples there are of each value."""
+    """How many successful samples there are of each value that is required."""
 
     required: tuple[str, ...]
     present: dict[str, int]
-    """Every value that occurs, required or not."""
+    """Those that occur."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -88,10 +88,11 @@ def readiness(
     rows = successful(samples)
 
     def coverage(label: tuple[Narrow, tuple[str, ...]], required: Iterable[str]) -> Coverage:
-        codes, names = label
+        (codes, names), required = label, tuple(required)
+        wanted = frozenset(required)
         counts = counted(codes, rows, len(names))[:-1].tolist()  # the last are those that do not say
-        present = {name: count for name, count in zip(names, counts, strict=True) if count}
-        return Coverage(tuple(required), present)
+        present = {name: count for name, count in zip(names, counts, strict=True) if count and name in wanted}
+        return Coverage(required, present)
 
     return Readiness(
         successes=int(np.count_nonzero(rows)),

@@ -15,11 +15,14 @@ from pytest_token_telemetry.analysis.groups import (
     computed,
     counted,
     grouped,
+    largest_first,
     looked_up,
     present,
     quantile_places,
     rows_of,
+    with_others,
 )
+from pytest_token_telemetry.analysis.listed import MOST_LISTED, listed
 from pytest_token_telemetry.analysis.metrics import WASTE_SHARES, waste_ratios
 from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Quantity, Rate
 from pytest_token_telemetry.analysis.populations import successful
@@ -57,11 +60,17 @@ class Stratum:
     underestimation_proven: bool = False
     """True if the rate is above its target with 95 % confidence, all strata looked at together."""
     truncation_proven: bool = False
+    folded: Count = 0
+    """How many strata it sums up that are too small to be listed. 0: it is one."""
+
+    def __post_init__(self) -> None:
+        if self.folded and self.name is not None:
+            raise ValueError("the others have a name")
 
 
 @dataclass(frozen=True, slots=True)
 class Strata:
-    """Every stratum that holds a sample, the largest first; buckets in their order."""
+    """The strata that hold a sample, the largest first, as many as are `listed`, then the others; buckets in order."""
 
     category: Annotated[tuple[Stratum, ...], ROWS]
     complexity: Annotated[tuple[Stratum, ...], ROWS]
@@ -124,28 +133,56 @@ def strata(
     )
 
 
-def _by_size(stratum: Stratum) -> tuple[int, int, str]:
-    return -stratum.attempts, -stratum.risk, stratum.name or ""
+def _by_size(stratum: Stratum) -> tuple[int, int, int, str]:
+    return stratum.folded, -stratum.attempts, -stratum.risk, stratum.name or ""
 
 
-def _counted(samples: Samples, judged: Judged, codes: Narrow, names: tuple[str, ...]) -> list[Stratum]:
+def _counted(
+    samples: Samples, judged: Judged, codes: Narrow, names: Sequence[str | None], folded: int = 0
+) -> list[Stratum]:
     """The strata of one kind that hold a sample, the unknown first, then in the order of their codes.
 
-    What they prove is not in them yet.
+    What they prove is not in them yet. With ``folded``, the last of ``names`` is for so many strata.
     """
 
     def count(mask: Mask) -> Integers:
         return counted(codes, mask, len(names))
 
     attempts, successes = count(judged.attempts), count(successful(samples))
-    truncated, risk, underestimated = count(judged.truncated), count(judged.at_risk), count(judged.underestimated)
+    risk = count(judged.at_risk)
+    found = present(attempts + risk + successes)
+    if not folded:
+        order = found[found != UNKNOWN]
+        order = order[np.lexsort((-risk[order], -attempts[order]))]
+        fewer, shown, others = _with_others(codes, names, order)
+        if others:
+            return _counted(samples, judged, fewer, shown, others)
+    truncated, underestimated = count(judged.truncated), count(judged.underestimated)
     places = partial(quantile_places, shares=WASTE_SHARES)
     ratios = grouped(codes, judged.with_ratio, len(names), waste_ratios(samples), places)
-    found = present(attempts + risk + successes)
     counts = (each[found].tolist() for each in (attempts, successes, truncated, risk, underestimated))
     quantiles = (_known(ratios.quantile(share)[found]) for share in WASTE_SHARES)
     named = [*names, None]  # the last is `UNKNOWN`
-    return list(map(Stratum, (named[code] for code in found.tolist()), *counts, *quantiles))
+    found_strata = map(Stratum, (named[code] for code in found.tolist()), *counts, *quantiles)
+    return [
+        replace(each, folded=folded) if folded and code == len(names) - 1 else each
+        for code, each in zip(found.tolist(), found_strata, strict=True)
+    ]
+
+
+def _with_others(
+    codes: Narrow, names: Sequence[str | None], order: Integers
+) -> tuple[Narrow, Sequence[str | None], int]:
+    """The groups with the ``codes`` in ``order``, of which those beyond the ones that are `listed` are one.
+
+    Returns:
+        One code for each row, the name of each code, and how many groups the last of them folds; 0 if that is none.
+    """
+    kept = listed(names[code] or "" for code in order[:MOST_LISTED].tolist())
+    if kept == len(order):
+        return codes, names, 0
+    shown = [*(names[code] for code in order[:kept].tolist()), None]
+    return with_others(codes, len(names), order, kept), shown, len(order) - kept
 
 
 def _known(figures: Floats) -> list[float | None]:
@@ -153,15 +190,15 @@ def _known(figures: Floats) -> list[float | None]:
 
 
 def _folded(column: NameColumn, aliases: Mapping[str, str]) -> tuple[Narrow, tuple[str, ...]]:
-    lower = [name.lower() for name in column.names]
-    folded = [aliases.get(name, name) for name in lower]
-    names = tuple(dict.fromkeys(folded))
-    positions = {name: code for code, name in enumerate(names)}
+    positions: dict[str, int] = {}
+    lower = ((name, name.lower()) for name in column.names)
+    # The name itself, if it is in lower case: a million of them are not held twice.
+    names = (aliases.get(low, name if name == low else low) for name, low in lower)
+    folded = [positions.setdefault(name, len(positions)) for name in names]
+    if len(positions) == len(folded):
+        return column.codes, tuple(positions)  # no name was folded into another
     # The last entry is where UNKNOWN, which is -1, points.
-    table = narrowest(np.array([*(positions[name] for name in folded), UNKNOWN], dtype=np.int64))
-    if (table[:-1] == np.arange(len(folded))).all():
-        return column.codes, names  # no name was folded into another
-    return looked_up(table, column.codes), names
+    return looked_up(narrowest(np.array([*folded, UNKNOWN], dtype=np.int64)), column.codes), tuple(positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +208,26 @@ class Split:
     codes: Narrow
     names: Sequence[tuple[str | None, str | None]]
     """The category and the complexity of each code, and of `UNKNOWN`, the last."""
+    folded: int = 0
+    """How many parts, too small to be listed, the last code but `UNKNOWN` stands for."""
 
     @property
     def size(self) -> int:
         """How many codes there are."""
         return len(self.names) - 1
 
+    def largest_first(self, counts: Integers) -> Integers:
+        """The codes that have ``counts``, in the order in which they are listed: the others last."""
+        order = largest_first(counts)
+        return np.concatenate((order[order != self.size - 1], order[order == self.size - 1])) if self.folded else order
+
     @staticmethod
-    def by_category(labels: Labels) -> Split:
-        """Every category."""
-        codes, names = labels.category
-        return Split(codes, [(name, None) for name in (*names, None)])
+    def by_category(labels: Labels, mask: Mask) -> Split:
+        """Every category, as far as they are listed by their samples in ``mask``."""
+        codes, every = labels.category
+        order = largest_first(counted(codes, mask, len(every)))
+        codes, names, folded = _with_others(codes, every, order[order != UNKNOWN])
+        return Split(codes, [(name, None) for name in (*names, None)], folded)
 
     @staticmethod
     def by_cell(labels: Labels, mask: Mask, least: int) -> Split:
@@ -195,15 +241,24 @@ class Split:
             found: Integers = (of * len(complexities) + levels[rows]).astype(kind)
             return found
 
+        def named(pair: int) -> tuple[str | None, str | None]:
+            of, level = divmod(pair, len(complexities))
+            return names[of] if of < len(names) else None, complexities[level]
+
         said = mask & (levels != UNKNOWN)
         pairs, counts = np.unique(computed(said, pairs_of), return_counts=True)
-        pairs = pairs[counts >= least]
+        pairs, counts = pairs[counts >= least], counts[counts >= least]
         codes = np.full(len(mask), UNKNOWN, dtype=np.min_scalar_type(-len(pairs) - 1))
         for rows in rows_of(said) if len(pairs) else ():
             found = pairs_of(rows)
             places = np.minimum(np.searchsorted(pairs, found), len(pairs) - 1)
             there = pairs[places] == found
             codes[rows[there]] = places[there]
-        named = [divmod(pair, len(complexities)) for pair in pairs.tolist()]
-        every = (*names, None)
-        return Split(codes, [*((every[of], complexities[level]) for of, level in named), (None, None)])
+        order = np.argsort(-counts, kind="stable")
+        kept = listed(
+            f"{category}{complexity}" for category, complexity in map(named, pairs[order[:MOST_LISTED]].tolist())
+        )
+        if kept == len(pairs):
+            return Split(codes, [*map(named, pairs.tolist()), (None, None)])
+        shown = [*map(named, pairs[order[:kept]].tolist()), (None, None), (None, None)]
+        return Split(with_others(codes, len(pairs), order, kept), shown, len(pairs) - kept)

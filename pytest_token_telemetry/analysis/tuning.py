@@ -6,7 +6,7 @@ half of all calls underestimated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from math import floor, inf, isfinite, isnan
@@ -27,7 +27,7 @@ from pytest_token_telemetry.analysis.conformal import (
     spread,
 )
 from pytest_token_telemetry.analysis.evidence import Bounds, bounds
-from pytest_token_telemetry.analysis.groups import counted, grouped, largest_first, quantile_places, rows_of
+from pytest_token_telemetry.analysis.groups import counted, grouped, quantile_places, rows_of
 from pytest_token_telemetry.analysis.metrics import WASTE_SHARES, Share, waste_ratios
 from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Quantity, Rate
 from pytest_token_telemetry.analysis.strata import Split
@@ -88,6 +88,12 @@ class Advice:
     """True if one multiplier can meet the targets of risk and cost together."""
     samples_needed: Count | None
     """For ``collect``: the least number of samples to tune on."""
+    folded: Count = 0
+    """How many categories, or complexities within them, are tuned as one, too small to be listed. 0: it is one."""
+
+    def __post_init__(self) -> None:
+        if self.folded and (self.name is not None or self.complexity is not None):
+            raise ValueError("the others have a name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,12 @@ class Caps:
     name: str | None
     n: Count
     caps: Annotated[tuple[Cap, ...], Meta(max_length=10)]
+    folded: Count = 0
+    """How many categories have these caps together, too small to be listed. 0: it is one."""
+
+    def __post_init__(self) -> None:
+        if self.folded and self.name is not None:
+            raise ValueError("the others have a name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +160,20 @@ def tune(
         max_waste_p90: the target that `Advice.meets_both` is about.
     """
     tuner = _Tuner(samples, judged, float(under_multiplier), float(max_waste_p90))
-    categories = Split.by_category(labels)
+    categories = Split.by_category(labels, tuner.usable)
     spread = tuner.spread(categories, tuner.usable)
     advice = tuner.advise(categories, tuner.usable, spread)
-    places = {each.name: place for place, each in enumerate(advice)}
+    places = {each.name: place for place, each in enumerate(advice) if not each.folded}
+
+    def place(cell: Advice) -> tuple[int, int]:
+        return cell.folded, places.get(cell.name, len(places))
+
     cells = Split.by_cell(labels, tuner.usable, _LEAST)
     in_cell = tuner.usable & (cells.codes != UNKNOWN)
     return Tuning(
         alpha=float(ALPHA),
         categories=tuple(advice),
-        cells=tuple(sorted(tuner.advise(cells, in_cell, spread), key=lambda each: places[each.name])),
+        cells=tuple(sorted(tuner.advise(cells, in_cell, spread), key=place)),
         max_tokens=tuple(tuner.caps(categories)),
         forward=tuner.forward(categories),
     )
@@ -190,7 +206,7 @@ class _Tuner:
         return grouped(split.codes, mask, split.size, self._ratios, _places)
 
     def advise(self, split: Split, mask: Mask, spread: float) -> list[Advice]:
-        """For each part of ``split`` that has rows in ``mask``, the largest first."""
+        """For each part of ``split`` that has rows in ``mask``, the largest first, then the others."""
         truncated = counted(split.codes, mask & (self._samples.truncated == 1), split.size)
         underestimated = counted(split.codes, mask & self._judged.underestimated, split.size)
         wastes = grouped(split.codes, mask & self._judged.with_ratio, split.size, waste_ratios(self._samples), _places)
@@ -199,13 +215,14 @@ class _Tuner:
         ratios = self._grouped(split, mask)
         found = multipliers(ratios, spread, self._room)
         floors = _spread_floors(ratios, self._room)
-        order = largest_first(ratios.counts)
+        order = split.largest_first(ratios.counts)
         figures = (
             *(found.basis, found.alpha, found.exceeding, found.values),
             *(ratios.counts, truncated, underestimated, p50, p90, floors),
         )
         names = (split.names[code] for code in order.tolist())
-        return list(map(self._advice, names, *(column[order].tolist() for column in figures)))
+        advice = list(map(self._advice, names, *(column[order].tolist() for column in figures)))
+        return [*advice[:-1], replace(advice[-1], folded=split.folded)] if split.folded else advice
 
     def _advice(
         self,
@@ -249,13 +266,14 @@ class _Tuner:
         )
 
     def caps(self, split: Split) -> list[Caps]:
-        """For each part of ``split``, the largest first."""
+        """For each part of ``split``, the largest first, then the others."""
         outputs = grouped(split.codes, self.usable, split.size, self._output, _places)
-        order = largest_first(outputs.counts)
+        order = split.largest_first(outputs.counts)
         counts = outputs.counts[order].tolist()
         by_risk = [_caps(conformal_values(outputs, risk)[order], counts, risk) for risk in RISKS]
         names = (split.names[code][0] for code in order.tolist())
-        return list(map(Caps, names, counts, zip(*by_risk, strict=True)))
+        found = list(map(Caps, names, counts, zip(*by_risk, strict=True)))
+        return [*found[:-1], replace(found[-1], folded=split.folded)] if split.folded else found
 
     def forward(self, split: Split) -> ForwardCheck | None:
         """Only multipliers above 1 are applied: risk is never bought with a lower prediction."""

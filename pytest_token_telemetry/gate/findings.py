@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from msgspec import Meta, Struct, field
 
+from pytest_token_telemetry.analysis.listed import listed
 from pytest_token_telemetry.analysis.metrics import Metrics, metrics
 from pytest_token_telemetry.analysis.number_ranges import Count, Names
 from pytest_token_telemetry.analysis.populations import Judged, distinct_tasks, judged, rows_of_one_per_task
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.samples import Integers, Mask, Samples
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.reading import Reading
+
+
+MOST_REASONS = 100
+"""Why lines are unusable: more sentences are no help to anybody."""
 
 
 class ReasonCount(Struct, frozen=True):
@@ -203,7 +208,7 @@ def _counts(
     recorded = reading.recorded
     with_task, tasks = distinct_tasks(reading.samples)
     over_budget = (samples.budget_tokens >= 0) & (samples.output_tokens > samples.budget_tokens)
-    reasons = {reason: ReasonCount(lines.count, tuple(lines.places)) for reason, lines in reading.unusable.items()}
+    reasons = _reasons(reading)
     return Counts(
         samples=len(reading.samples),
         attempts=readiness.attempts,
@@ -231,6 +236,18 @@ def _counts(
         near_misses=reading.near_misses,
         copies_of_tests=1 if recorded is None else recorded.copies,
     )
+
+
+def _reasons(reading: Reading) -> dict[str, ReasonCount]:
+    """Why lines are unusable, in the order of the reading; beyond the most frequent reasons, the others are one."""
+    every = {reason: ReasonCount(lines.count, tuple(lines.places)) for reason, lines in reading.unusable.items()}
+    frequent = sorted(every, key=lambda reason: -every[reason].count)[:MOST_REASONS]
+    kept = set(frequent[: listed("".join((reason, *every[reason].places)) for reason in frequent)])
+    others = [lines for reason, lines in every.items() if reason not in kept]
+    found = {reason: lines for reason, lines in every.items() if reason in kept}
+    if others:
+        found[f"{len(others)} other reasons"] = ReasonCount(sum(lines.count for lines in others), ())
+    return found
 
 
 def with_answers(recorded: Samples, estimates: Estimates, rows: Integers, settings: Settings) -> tuple[Samples, Judged]:

@@ -7,16 +7,18 @@ import os
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
 from pytest_token_telemetry.analysis.number_ranges import Rate
 from pytest_token_telemetry.past import Events, KeptCount, PastError
-from pytest_token_telemetry.writing import reason
+from pytest_token_telemetry.writing import append as append_whole
+from pytest_token_telemetry.writing import appending, reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from io import FileIO
     from pathlib import Path
 
     from pytest_token_telemetry.analysis.metrics import Share
@@ -93,9 +95,9 @@ def append(path: Path, verdict: str, samples: int, underestimation: Share, trunc
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as file:
+        with appending(path, "a+b") as file:
             _end_last_line(file)
-            file.write(render(verdict, samples, underestimation, truncation).encode())
+            append_whole(file, render(verdict, samples, underestimation, truncation).encode())
     except OSError as error:
         raise PastError(f"could not be written: {reason(error)}") from None
 
@@ -137,7 +139,7 @@ def is_cut_off(line: bytes) -> bool:
     return begins and not line.endswith(b"\n") and _session(line) is None
 
 
-def _end_last_line(file: BinaryIO) -> None:
+def _end_last_line(file: FileIO) -> None:
     """Remove a last line that was cut off, as the session that wrote it was killed; end any other."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(size - _LONGEST_LINE, 0))
@@ -145,7 +147,7 @@ def _end_last_line(file: BinaryIO) -> None:
     if is_cut_off(last) and len(last) < _LONGEST_LINE:
         file.truncate(size - len(last))
     elif last:
-        file.write(b"\n")
+        append_whole(file, b"\n")
 
 
 def _session(line: bytes) -> PastVerdict | None:

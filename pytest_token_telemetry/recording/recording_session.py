@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+from collections import Counter
 from contextlib import ExitStack
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from pytest_token_telemetry.recording.fixture import LIMITS, Marker, TokenTeleme
 from pytest_token_telemetry.recording.tape import ATTRIBUTE, RUNNING, Rest, Tape
 from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
 from pytest_token_telemetry.settings import ROOT
-from pytest_token_telemetry.text import percent
+from pytest_token_telemetry.text import percent, plural
 from pytest_token_telemetry.writing import reason
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class RecordingSession:
         self._levels = ExitStack()
         self._captures: bool | None = settings.read_one(config, "capture_logs")
         self._deselected = 0
+        self._unwritten: Counter[str] = Counter()
         self._marker = Marker()
         self._shown_of = ""
         self._shown: list[str] = []
@@ -124,12 +127,30 @@ class RecordingSession:
         if self._is_in_test and self._is_capturing:  # it is of a subtest, and alone has what that printed
             self._take_printed(report)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
+        """Learn what a worker could not write."""
+        rest: Rest | None = getattr(node, "workeroutput", {}).get(ATTRIBUTE)
+        if rest is not None:
+            self._unwritten.update(rest["unwritten"])
+
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
-        """On a worker, send what no report has carried."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """On a worker, send what no report has carried; elsewhere, let no session succeed that lost a call."""
         output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
         if output is not None:
             output[ATTRIBUTE] = self.rest()
+            return
+        self._unwritten.update(self.tape.unwritten)
+        if self._unwritten and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        if self._unwritten and not self._config.pluginmanager.hasplugin("terminalreporter"):
+            sys.stderr.write(f"{self._not_written()}\n")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say which calls are not in the file."""
+        if self._unwritten:
+            terminalreporter.write_line(self._not_written(), red=True, bold=True)
 
     def pytest_unconfigure(self) -> None:
         """Leave the root logger as it was."""
@@ -138,7 +159,12 @@ class RecordingSession:
     def rest(self) -> Rest:
         """What no report has carried: of a thread that goes on after the last test, for one."""
         self._capture.take_logged()
-        return Rest(cut=self.tape.rest(), deselected=self._deselected)
+        return Rest(cut=self.tape.rest(), deselected=self._deselected, unwritten=self.tape.unwritten)
+
+    def _not_written(self) -> str:
+        path, reasons = settings.read_one(self._config, "record"), " and ".join(self._unwritten)
+        calls = plural(self._unwritten.total(), "call")
+        return f"ERROR: {settings.flag('record')}: '{path}': {calls} could not be written: {reasons}"
 
     @property
     def _is_capturing(self) -> bool:

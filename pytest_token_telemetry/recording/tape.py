@@ -47,6 +47,8 @@ class Rest(TypedDict):
     cut: Cut | None
     deselected: int
     """How many tests did not run."""
+    unwritten: dict[str, int]
+    """How many calls the file to record to did not take, by reason."""
 
 
 class Tape:
@@ -61,6 +63,8 @@ class Tape:
         self._process = os.getpid()
         self.test: list[str] = []
         """The lines of the test that is running."""
+        self.unwritten: dict[str, int] = {}
+        """How many lines the writer could not append, by reason."""
 
     def begin_test(self) -> None:
         """Begin with a test, or with another attempt at it.
@@ -90,7 +94,12 @@ class Tape:
         self.test.append(line)
         self._cut["lines"].append(line)
         if self._writer is not None:
-            self._writer.append(line)
+            try:
+                self._writer.append(line)
+            except OSError as error:  # the test did nothing wrong: the session fails when it ends
+                from pytest_token_telemetry.writing import reason
+
+                self.unwritten[reason(error)] = self.unwritten.get(reason(error), 0) + 1
         self._numbers += 1
         return self._numbers - 1
 

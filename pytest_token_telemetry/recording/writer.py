@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sources import own_format
+from pytest_token_telemetry.writing import append, append_file, appending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,29 +29,44 @@ class TokenTelemetryWriter:
         """A writer to ``path``, which should end in ``.jsonl``. Missing directories are made."""
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._may_be_cut_off = False
         self._end_last_line()
 
     def write(self, *, predicted_output_tokens: object, output_tokens: object, **fields: object) -> None:
-        """Append one call: see `pytest_token_telemetry.sources.own_format.line` for its fields and what it refuses."""
+        """Append one call: see `pytest_token_telemetry.sources.own_format.line` for its fields and what it refuses.
+
+        Raises:
+            OSError: the line could not be written, as on a full disk; it is not in the file.
+        """
         counts = {"predicted_output_tokens": predicted_output_tokens, "output_tokens": output_tokens}
         self.append(own_format.line(**counts, **fields))
 
     def append(self, line: str) -> None:
-        """Append a ``line`` of `pytest_token_telemetry.sources.own_format.line`."""
-        with self.path.open("ab", buffering=0) as file:
-            file.write(f"{line}\n".encode())
+        """Append a ``line`` of `pytest_token_telemetry.sources.own_format.line`.
+
+        Raises:
+            OSError: see `write`.
+        """
+        if self._may_be_cut_off:
+            self._end_last_line()
+        try:
+            append_file(self.path, f"{line}\n")
+        except BaseException:
+            self._may_be_cut_off = True
+            raise
 
     def _end_last_line(self) -> None:
         """End a line that was cut off, so that it takes no other with it, and so that it is still seen to be one.
 
         Another process may have ended it by now, or be about to: what is appended is no record of itself.
         """
-        with self.path.open("a+b", buffering=0) as file:
+        with appending(self.path, "a+b") as file:
             file.seek(-min(file.tell(), len(_HEAD)), os.SEEK_CUR)
             tail = file.read()
             if tail and not tail.endswith(b"\n"):
                 begin = tail.rpartition(b"\n")[2]
-                file.write((_HEAD[len(begin) :] if _HEAD.startswith(begin) else b"") + b"\n")
+                append(file, (_HEAD[len(begin) :] if _HEAD.startswith(begin) else b"") + b"\n")
+        self._may_be_cut_off = False
 
 
 class TokenTelemetryHandler(logging.Handler):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry import __version__
+from pytest_token_telemetry.analysis.listed import listed
 from pytest_token_telemetry.analysis.metrics import worst
 from pytest_token_telemetry.report.made_for import made_for
 from pytest_token_telemetry.report.model import (
@@ -21,10 +22,13 @@ from pytest_token_telemetry.report.model import (
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_token_telemetry.analysis.metrics import Metrics
     from pytest_token_telemetry.gate.findings import Findings
     from pytest_token_telemetry.gate.verdict import Judgement
     from pytest_token_telemetry.samples import Mask
+    from pytest_token_telemetry.sources.reading import File, Reading
 
 WORST_SHOWN = 5
 
@@ -52,12 +56,8 @@ def report_of(judgement: Judgement) -> Report:
         history=judgement.history,
         worst=_worst(findings, findings.judged.at_risk),
         cut_off=_worst(findings, findings.judged.truncated),
-        sources=tuple(SourceFile(file.path, file.samples, file.kind) for file in reading.files),
-        not_read=NotRead(
-            unreadable=tuple(Unreadable(path, reason) for path, reason in reading.unreadable.items()),
-            outside=reading.outside,
-            special=reading.special,
-        ),
+        sources=_sources(reading.files),
+        not_read=_not_read(reading),
         scan=None
         if scanned is None
         else ScanFigures(
@@ -71,6 +71,31 @@ def report_of(judgement: Judgement) -> Report:
             name: text if isinstance(text, str) else tuple(text) for name, text in findings.settings.texts.items()
         },
         made_for=made_for(os.environ),
+    )
+
+
+def _sources(files: Sequence[File]) -> tuple[SourceFile, ...]:
+    """Each of ``files`` in their order; of too many those with most samples, and the others in one."""
+    largest = sorted(range(len(files)), key=lambda place: -files[place].samples)
+    shown = sorted(largest[: listed(files[place].path for place in largest)])
+    found = [SourceFile(files[place].path, files[place].samples, files[place].kind) for place in shown]
+    if others := len(files) - len(found):
+        samples = sum(file.samples for file in files) - sum(each.samples for each in found)
+        found.append(SourceFile("", samples, folded=others))
+    return tuple(found)
+
+
+def _not_read(reading: Reading) -> NotRead:
+    unreadable = [*reading.unreadable.items()]
+    kept = listed(f"{path}{reason}" for path, reason in unreadable)
+    outside, special = listed(reading.outside), listed(reading.special)
+    return NotRead(
+        unreadable=tuple(Unreadable(*each) for each in unreadable[:kept]),
+        outside=reading.outside[:outside],
+        special=reading.special[:special],
+        unreadable_folded=len(unreadable) - kept,
+        outside_folded=len(reading.outside) - outside,
+        special_folded=len(reading.special) - special,
     )
 
 

@@ -14,6 +14,7 @@ from pytest_token_telemetry import calibration
 from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
 from pytest_token_telemetry.report import words
 from pytest_token_telemetry.report.model import Report
+from pytest_token_telemetry.report.untrusted_file import LARGEST_REPORT
 from pytest_token_telemetry.text import plain
 
 if TYPE_CHECKING:
@@ -59,7 +60,11 @@ def render_tuning(tuning: Tuning, aliases: Mapping[str, str]) -> str:
 
 
 def _dumped(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """``document`` as people read it, or as long as the poster takes it: a thousand categories with long names."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if len(text.encode("utf-8", "backslashreplace")) <= LARGEST_REPORT:
+        return text
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def schema() -> str:

@@ -193,7 +193,8 @@ def _table(table: Table, write: Flavour, most: int) -> str:
     for row, column in table.marked:
         if row < most:
             rows[row][column] = write.strong(rows[row][column])
-    return write.table(tuple(map(write.own, table.columns)), rows, len(table.rows) - most)
+    more = len(table.rows) - most
+    return write.table(tuple(map(write.own, table.columns)), rows, more + max(table.folded - 1, 0) if more > 0 else 0)
 
 
 def _last_line(report: Report) -> str:

@@ -65,9 +65,15 @@ class SourceFile(Struct, frozen=True):
     """A file that was read, or a test that recorded."""
 
     path: str
-    """As shown, or the test's node id."""
+    """As shown, or the test's node id; empty for the others."""
     samples: Count
     kind: Literal["file", "test"] = "file"
+    folded: Count = 0
+    """How many files and tests it sums up, beyond those that are listed. 0: it is one."""
+
+    def __post_init__(self) -> None:
+        if self.folded and self.path:
+            raise ValueError("the others have a path")
 
 
 class Unreadable(Struct, frozen=True):
@@ -78,13 +84,16 @@ class Unreadable(Struct, frozen=True):
 
 
 class NotRead(Struct, frozen=True, kw_only=True):
-    """What was found and not read."""
+    """What was found and not read: as many of each as are listed, and the number of the others."""
 
     unreadable: Annotated[tuple[Unreadable, ...], FILES] = ()
     outside: Annotated[tuple[str, ...], FILES] = ()
     """Links out of a directory, not followed."""
     special: Annotated[tuple[str, ...], FILES] = ()
     """Pipes, sockets and devices, not opened."""
+    unreadable_folded: Count = 0
+    outside_folded: Count = 0
+    special_folded: Count = 0
 
 
 class ScanFigures(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ A form decides how a section looks, never what stands in it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -25,12 +25,12 @@ from pytest_token_telemetry.text import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.analysis.drift import Drift, RateDrift, StratumRates
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.analysis.strata import Stratum
-    from pytest_token_telemetry.analysis.tuning import Advice, BeforeAfter, Cap, ForwardCheck, Tuning
+    from pytest_token_telemetry.analysis.tuning import Advice, BeforeAfter, Cap, Caps, ForwardCheck, Tuning
     from pytest_token_telemetry.gate.replay_report import (
         BaseComparison,
         ChangedSample,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     )
     from pytest_token_telemetry.past.baseline import DriftReport
     from pytest_token_telemetry.past.history import PastVerdict
-    from pytest_token_telemetry.report.model import Report, WorstSample
+    from pytest_token_telemetry.report.model import Report, SourceFile, WorstSample
     from pytest_token_telemetry.text import Sentence
 
 T = TypeVar("T")
@@ -57,6 +57,8 @@ class Table:
     rows: tuple[tuple[Sentence, ...], ...]
     marked: frozenset[tuple[int, int]] = frozenset()
     """Cells that must not be missed, by row and column."""
+    folded: int = 0
+    """How much the last row sums up, if that is the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +194,13 @@ def _drift(report: DriftReport) -> Section:
 
 
 def _drift_by_category(found: Drift) -> Table:
-    under = {each.name: each for each in found.underestimation.strata}
-    cut = {each.name: each for each in found.truncation.strata}  # a category can have figures of one rate only
-    names = sorted({*under, *cut}, key=lambda name: (name is not None, name or ""))
+    under = {(each.folded, each.name): each for each in found.underestimation.strata}
+    cut = {(each.folded, each.name): each for each in found.truncation.strata}  # some have figures of one rate only
+    names = sorted({*under, *cut}, key=lambda key: (key[0], key[1] is not None, key[1] or ""))
     return Table(
         ("underestimated, baseline", "new", "truncated, baseline", "new", "share of calls", "category"),
-        tuple(
-            (*_sides(under.get(name)), *_sides(cut.get(name)), _mixes(under.get(name)), Untrusted(name))
-            for name in names
-        ),
+        tuple((*_sides(under.get(key)), *_sides(cut.get(key)), _mixes(under.get(key)), _named(*key)) for key in names),
+        folded=max((folded for folded, _ in names), default=0),
     )
 
 
@@ -274,22 +274,32 @@ def _stratum_table(kind: str, strata: tuple[Stratum, ...]) -> Table:
         "underestimated": lambda each: f"{each.underestimated:,}{'*' if each.underestimation_proven else ''}",
         "waste P50": lambda each: _times(each.waste_p50, ""),
         "waste P90": lambda each: _times(each.waste_p90, ""),
-        kind: lambda each: Untrusted(each.name),
+        kind: lambda each: _named(each.folded, each.name),
     }
     marked = {(i, 2) for i, each in enumerate(strata) if each.truncation_proven} | {
         (i, 4) for i, each in enumerate(strata) if each.underestimation_proven
     }
-    return _table(columns, strata, frozenset(marked))
+    return replace(_table(columns, strata, frozenset(marked)), folded=_folded(strata))
+
+
+def _folded(rows: Sequence[Stratum] | Sequence[Advice] | Sequence[Caps] | Sequence[SourceFile]) -> int:
+    """How much the others sum up."""
+    return sum(each.folded for each in rows)
+
+
+def _named(folded: int, name: str | None) -> Sentence:
+    return f"{folded:,} others" if folded else Untrusted(name)
 
 
 def _tuning(tuning: Tuning) -> Section:
-    tables = [_table(_ADVICE, (*tuning.categories, *tuning.cells))]
+    folded = _folded(tuning.categories) + _folded(tuning.cells)
+    tables = [replace(_table(_ADVICE, (*tuning.categories, *tuning.cells)), folded=folded)]
     if tuning.max_tokens:
         risks = tuple(f"cap at {percent(cap.risk)} risk" for cap in tuning.max_tokens[0].caps)
         rows: tuple[tuple[Sentence, ...], ...] = tuple(
-            (f"{each.n:,}", *map(_cap, each.caps), Untrusted(each.name)) for each in tuning.max_tokens
+            (f"{each.n:,}", *map(_cap, each.caps), _named(each.folded, each.name)) for each in tuning.max_tokens
         )
-        tables.append(Table(("judged", *risks, "category"), rows))
+        tables.append(Table(("judged", *risks, "category"), rows, folded=_folded(tuning.max_tokens)))
     forward = () if tuning.forward is None else (_forward(tuning.forward),)
     return Section("Tuning advice", tables=tuple(tables), remarks=(LEGEND, *forward))
 
@@ -347,18 +357,24 @@ _ADVICE: Columns[Advice] = {
     "waste P50": lambda each: _change(each.waste_p50),
     "waste P90": lambda each: _change(each.waste_p90),
     "waste P90 at best": lambda each: _times(each.spread_floor, "endless"),
-    "category": lambda each: Untrusted(each.name),
+    "category": lambda each: _named(each.folded, each.name),
     "complexity": lambda each: "" if each.complexity is None else Untrusted(each.complexity),
 }
 
 
 def _sources(report: Report) -> Section:
-    by_samples = sorted(report.sources, key=lambda source: -source.samples)
+    by_samples = sorted(report.sources, key=lambda source: (source.folded, -source.samples))
     file = "file or test" if report.counts.tests else "file"
-    tables = [Table(("samples", file), tuple((f"{each.samples:,}", Untrusted(each.path)) for each in by_samples))]
+    rows: tuple[tuple[Sentence, ...], ...] = tuple(
+        (f"{each.samples:,}", _named(each.folded, each.path)) for each in by_samples
+    )
+    tables = [Table(("samples", file), rows, folded=_folded(report.sources))]
     if report.not_read.unreadable:
         rows = tuple((Untrusted(each.reason), Untrusted(each.path)) for each in report.not_read.unreadable)
-        tables.append(Table(("not read, because", file), rows))
+        others = report.not_read.unreadable_folded
+        if others:
+            rows = (*rows, ("", f"{others:,} others"))
+        tables.append(Table(("not read, because", file), rows, folded=others))
     if reasons := report.counts.unusable.reasons:
         unusable: tuple[tuple[Sentence, ...], ...] = tuple(
             (f"{lines.count:,}", Untrusted(reason), joined(map(Untrusted, lines.places), " "))

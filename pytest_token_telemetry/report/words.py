@@ -178,7 +178,7 @@ def _what_to_prove(report: Report) -> Iterator[Sentence]:
 
 def _what_to_collect(report: Report) -> Iterator[Sentence]:
     counts, context = report.counts, report.context
-    if len(report.not_read.unreadable) > counts.lost_tests:
+    if counts.unreadable_files > counts.lost_tests:
         yield "Make every file readable: what could not be read was not judged."
     elif context.reads_files and not counts.files:
         yield "Check the directory and the pattern: no file matches."
@@ -304,7 +304,7 @@ def _what_to_multiply(tuning: Tuning, *, say_capped: bool) -> Iterator[Sentence]
     hit = [each for each in tuning.categories if each.underestimated]
 
     def where(advice: list[Advice], say: Callable[[Advice], str]) -> Sentence:
-        return _some([(named(each.name), say(each)) for each in advice])
+        return _some([(_called(each), say(each)) for each in advice])
 
     if multiply := [each for each in hit if each.tier == "risk"]:
         by = where(multiply, lambda each: f" by {upwards(each.multiplier or 0)} ({_basis(each)})")
@@ -340,7 +340,11 @@ def _basis(advice: Advice) -> str:
 def _most(categories: Iterable[Stratum], figure: Callable[[Stratum], tuple[int, int]]) -> Sentence:
     """The three categories with the most events, as ``docs 5 of 12``."""
     hit = sorted((each for each in categories if figure(each)[0]), key=figure, reverse=True)
-    return _some([(named(each.name), " {} of {}".format(*figure(each))) for each in hit])
+    return _some([(_called(each), " {} of {}".format(*figure(each))) for each in hit])
+
+
+def _called(category: Advice | Stratum) -> Piece:
+    return f"{category.folded} other categories" if category.folded else named(category.name)
 
 
 def notes(report: Report) -> list[Sentence]:
@@ -373,9 +377,13 @@ def notes(report: Report) -> list[Sentence]:
         over = plural(counts.over_budget, "sample")
         found.append(f"{over} above the budget without being cut off: the budget is not the cap that was sent.")
     if unread.outside:
-        found.append(f"{plural(len(unread.outside), 'link')} out of the directory not followed.")
+        found.append(
+            f"{plural(len(unread.outside) + unread.outside_folded, 'link')} out of the directory not followed."
+        )
     if unread.special:
-        found.append(f"{plural(len(unread.special), 'path')} not opened: pipes, sockets or devices.")
+        found.append(
+            f"{plural(len(unread.special) + unread.special_folded, 'path')} not opened: pipes, sockets or devices."
+        )
     return found
 
 

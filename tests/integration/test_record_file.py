@@ -172,7 +172,7 @@ def test_it(token_telemetry, n):
         keep("--token-telemetry")
         report = read_back()
         assert counts(report) == (20, 0, 0)
-        assert report["sources"] == [{"path": "kept/calls.jsonl", "samples": 20, "kind": "file"}]
+        assert report["sources"] == [{"path": "kept/calls.jsonl", "samples": 20, "kind": "file", "folded": 0}]
 
     def test_adds_the_calls_of_the_sessions_before(self, project: Any, run: Run) -> None:
         project("def test_it(token_telemetry): call(token_telemetry, 'the same')")
@@ -276,6 +276,55 @@ class TestCutOff:
         assert counts(result.report) == (1, 1, 1)
         note = "1 telemetry line could not be used: 1 because the JSON line is malformed or cut off."
         assert note in result.report["notes"]
+
+
+class TestFullDisk:
+    """Here a limit on the size of files, which a write meets in the middle as it meets the end of a disk."""
+
+    SUITE = """
+import resource
+
+@pytest.mark.parametrize("n", range(4))
+def test_it(token_telemetry, n):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))  # two lines and a part of the third
+    try:
+        call(token_telemetry, f"task-{n}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+"""
+
+    @pytest.mark.parametrize("quiet", [[], ["-p", "no:terminal"]], ids=["told", "without a terminal"])
+    @pytest.mark.parametrize("layout", [[], ["-n", "1"]], ids=["one process", "a worker"])
+    def test_fails_the_session_and_leaves_whole_lines(
+        self,
+        project: Any,
+        keep: Any,
+        layout: list[str],
+        quiet: list[str],
+        pytester: pytest.Pytester,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        pytest.importorskip("resource", reason="this system has no limits for processes")
+        project(self.SUITE)
+        result = keep(*layout, *quiet)
+        assert result.exit == 4
+        path = pytester.path / "kept/calls.jsonl"
+        error = f"ERROR: --token-telemetry-record: '{path}': 2 calls could not be written: File too large"
+        assert (result.text + capfd.readouterr().err).count(error) >= 1
+        assert [line["task_id"] for line in kept()] == ["task-0", "task-1"]
+
+    def test_does_not_keep_a_call_from_being_judged(self, project: Any, run: Run) -> None:
+        pytest.importorskip("resource", reason="this system has no limits for processes")
+        project(self.SUITE)
+        result = run(KEPT, *JUDGED, "-k", "test_it or sources", directory=None)
+        assert result.report["counts"]["samples"] == 4
+        assert "2 calls could not be written" in result.text
+
+    def test_does_not_change_how_tests_that_failed_end(self, project: Any, keep: Any) -> None:
+        pytest.importorskip("resource", reason="this system has no limits for processes")
+        project(f"{self.SUITE}    assert n != 1")
+        assert keep().exit == 1
 
 
 class TestPath:

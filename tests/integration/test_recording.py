@@ -654,9 +654,9 @@ def test_silent(token_telemetry): pass
         report = run("--token-telemetry").report
         assert (report["counts"]["samples"], report["counts"]["tests"], report["counts"]["files"]) == (65, 2, 1)
         assert report["sources"] == [
-            {"path": "test_agent.py::test_one", "samples": 2, "kind": "test"},
-            {"path": "test_agent.py::test_two", "samples": 3, "kind": "test"},
-            {"path": "runs/run-1/agent.log", "samples": 60, "kind": "file"},
+            {"path": "test_agent.py::test_one", "samples": 2, "kind": "test", "folded": 0},
+            {"path": "test_agent.py::test_two", "samples": 3, "kind": "test", "folded": 0},
+            {"path": "runs/run-1/agent.log", "samples": 60, "kind": "file", "folded": 0},
         ]
 
     def test_the_worst_sample_is_named_by_its_test_and_its_place_there(self, project: Any, recorded: Any) -> None:

@@ -28,12 +28,25 @@ def caps(name: str | None, **by_risk: int | None) -> dict[str, Any]:
     }
 
 
+OTHERS = {**advice(None, 9.0), "folded": 20}
+"""The row of all categories beyond the thousand largest."""
+
 DOCUMENT = {
     "schema": "token-telemetry-tuning/1",
     "aliases": {"documentation": "docs"},
-    "categories": [advice("docs", 1.5), advice("tests", 0.5), advice("implementation", None), advice(None, 1.25)],
+    "categories": [
+        advice("docs", 1.5),
+        advice("tests", 0.5),
+        advice("implementation", None),
+        advice(None, 1.25),
+        OTHERS,
+    ],
     "cells": [advice("docs", 2.0, "high")],
-    "max_tokens": [caps("docs", r1=None, r2=8100, r5=6000), caps(None, r1=None, r2=None, r5=500)],
+    "max_tokens": [
+        caps("docs", r1=None, r2=8100, r5=6000),
+        caps(None, r1=None, r2=None, r5=500),
+        {**caps(None, r5=9), "folded": 20},
+    ],
 }
 
 

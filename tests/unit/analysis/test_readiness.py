@@ -15,13 +15,13 @@ from pytest_token_telemetry.settings import DEFAULT_ALIASES
 from tests.unit.gate.cases import call, columns, cut_off, ready
 
 
-def found_in(rows, categories=("implementation", "tests", "docs")):
+def found_in(rows, categories=("implementation", "tests", "docs"), complexities=("low", "medium", "high")):
     samples = columns(rows)
     return readiness(
         samples,
         labels(samples, dict(DEFAULT_ALIASES)),
         categories=categories,
-        complexities=("low", "medium", "high"),
+        complexities=complexities,
         deliverables=("1", "2-5", "6+"),
     )
 
@@ -79,11 +79,16 @@ def test_an_unknown_count_fills_no_bucket(count):
     ],
 )
 def test_spellings_of_a_category_are_one(spelling, category):
-    assert found_in([call(category=spelling), call(category=category)]).categories.present == {category: 2}
+    found = found_in([call(category=spelling), call(category=category)], categories=[category])
+    assert found.categories.present == {category: 2}
+
+
+def test_values_that_nobody_requires_are_not_kept():
+    assert found_in([call(category=f"category-{n}") for n in range(9)]).categories.present == {}
 
 
 def test_complexities_are_not_folded_through_the_aliases_of_categories():
-    assert found_in([call(complexity="TEST")]).complexities.present == {"test": 1}
+    assert found_in([call(complexity="TEST")], complexities=["test", "tests"]).complexities.present == {"test": 1}
 
 
 def test_samples_that_do_not_say_whether_they_succeeded_are_counted():

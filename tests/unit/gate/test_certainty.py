@@ -308,11 +308,3 @@ def test_a_long_plan_is_cut_short_in_words_only():
 @pytest.mark.parametrize("least", ["999999999", "1000000"])
 def test_any_number_of_samples_can_be_planned(least):
     assert advice(verdict(ready(27), min_samples=least))[0] == f"Collect {int(least) - 27} more successful samples."
-
-
-def test_every_category_may_have_a_name_of_its_own():
-    # a hundred thousand would do too; twenty thousand keep the suite quick
-    rows = [*ready(60), *(call(1000, 1200, category=f"c{n}") for n in range(20_000))]
-    found = verdict(rows)
-    assert (found.verdict, len(found.tuning.categories)) == ("tune", 20_003)
-    assert advice(found)[0] == ("Collect samples to tune on: c0 (1 of 19), c1 (1 of 19), c2 (1 of 19) and others.")

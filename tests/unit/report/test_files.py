@@ -12,6 +12,7 @@ import pytest
 
 from pytest_token_telemetry.report import code_quality, markdown, markdown_flavours
 from pytest_token_telemetry.report.files import remove_report, write_reports
+from tests.full_disk import no_file_beyond
 from tests.unit.gate.cases import ready, settings, verdict
 
 FOUND = verdict(ready(27))
@@ -91,6 +92,15 @@ def test_appending_keeps_what_is_there(tmp_path):
     write(markdown_append=path)
     write(markdown_append=path)
     assert path.read_text(encoding="utf-8") == "before\n" + markdown.render(FOUND) * 2
+
+
+def test_a_summary_that_a_full_disk_cuts_off_is_an_error_and_taken_back(tmp_path):
+    path = tmp_path / "summary.md"
+    path.write_text("x" * 100_000)
+    with no_file_beyond(100_100):
+        errors = write(markdown_append=path, json=tmp_path / "a.json")
+    assert errors == [f"--token-telemetry-markdown-append: '{path}' could not be written: File too large"]
+    assert path.read_text() == "x" * 100_000
 
 
 def test_no_temporary_file_is_left(tmp_path):

@@ -14,6 +14,7 @@ from pytest_token_telemetry.report import markdown
 from pytest_token_telemetry.report.github_job import LARGEST_SUMMARY, Job, job_of, tell
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.reading import File
+from tests.full_disk import no_file_beyond
 from tests.github_commands import Command, commands
 from tests.unit.gate.cases import call, cut_off, message, ready, verdict
 from tests.unit.report.verdicts import HOSTILE, verdicts
@@ -127,6 +128,18 @@ def test_a_summary_that_github_would_drop_is_not_written(job):
     assert errors == ["GITHUB_STEP_SUMMARY could not be written: it would be larger than 1,000,000 bytes"]
     assert job.summary.stat().st_size == LARGEST_SUMMARY - 100
     assert job.outputs.read_text().startswith("verdict=pass\n")
+
+
+def test_what_a_full_disk_cuts_off_is_named_and_taken_back(job):
+    for path in (job.summary, job.outputs):
+        path.write_text("x\n" * 5000)
+    with no_file_beyond(10_010):
+        errors = told(verdict(ready(60)), job)[1]
+    assert errors == [
+        "GITHUB_STEP_SUMMARY could not be written: File too large",
+        "GITHUB_OUTPUT could not be written: File too large",
+    ]
+    assert [path.read_text() for path in (job.summary, job.outputs)] == ["x\n" * 5000] * 2
 
 
 def test_a_file_that_cannot_be_written_is_named(job):

@@ -165,6 +165,9 @@ def test_what_was_not_read_is_told():
         "unreadable": [{"path": "logs/c.log", "reason": "Permission denied"}],
         "outside": ["logs/link"],
         "special": ["logs/pipe.log"],
+        "unreadable_folded": 0,
+        "outside_folded": 0,
+        "special_folded": 0,
     }
 
 
