@@ -28,9 +28,6 @@ def caps(name: str | None, **by_risk: int | None) -> dict[str, Any]:
     }
 
 
-OTHERS = {**advice(None, 9.0), "folded": 20}
-"""The row of all categories beyond the thousand largest."""
-
 DOCUMENT = {
     "schema": "token-telemetry-tuning/1",
     "aliases": {"documentation": "docs"},
@@ -39,7 +36,7 @@ DOCUMENT = {
         advice("tests", 0.5),
         advice("implementation", None),
         advice(None, 1.25),
-        OTHERS,
+        {**advice(None, 9.0), "folded": 20},  # all categories beyond the thousand largest
     ],
     "cells": [advice("docs", 2.0, "high")],
     "max_tokens": [
