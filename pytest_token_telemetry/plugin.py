@@ -6,6 +6,9 @@ standard library.
 
 from __future__ import annotations
 
+import copy
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,11 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_token_telemetry.recording.fixture import TokenTelemetry
+    from pytest_token_telemetry.session.gate_session import GateSession
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer the settings."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Offer the settings, and remove earlier reports before the command line can be refused."""
     settings.add_to(parser)
+    _remove_early(pluginmanager.get_plugin("pytestconfig"), whole=False)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -30,6 +35,31 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     from pytest_token_telemetry import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Remove earlier reports before a ``conftest.py`` can end the session."""
+    _remove_early(early_config, whole=True)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    """Leave no way to exit 0 where the gate was asked for and did not pass, whatever other plugins make of the code."""
+    code = yield
+    is_worker = hasattr(config, "workerinput")
+    if code != 0 or is_worker or not settings.is_wanted(config) or command_line.runs_nothing(config):
+        return code
+    gate: GateSession | None = config.pluginmanager.get_plugin("token-telemetry-gate")
+    if gate is not None and gate.exit_code is not None:
+        due, why = gate.exit_code, "another plugin asked for exit code 0"
+    elif command_line.asked_with(config) or (gate is not None and gate.has_judged):
+        due, why = pytest.ExitCode.INTERRUPTED, "another plugin ended the session with exit code 0 before its verdict"
+    else:
+        return code
+    if due:
+        sys.stderr.write(f"ERROR: token telemetry: {why} (it is {int(due)})\n")
+    return due
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,6 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
         " model calls that the test records, and limits that fail it.",
     )
     is_worker = hasattr(config, "workerinput")
+    if not is_worker:  # again, if a conftest.py brought the plugin
+        _remove_old_reports(config, whole=True)
     wanted = settings.is_wanted(config)
     if wanted:
         command_line.take_ids(config)
@@ -57,6 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
             from pytest_token_telemetry.session.gate_session import GateSession
 
             command_line.warn_if_rootdir_moved(config)
+            command_line.warn_if_split(config)
             gate = GateSession(config, settings.Settings.load(config), arrivals)
             config.pluginmanager.register(gate, "token-telemetry-gate")
     elif wanted:
@@ -68,11 +101,12 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Remember which test runs, and read the marker of those that have one."""
-    item.config.stash[RUNNING] = item
-    if item.get_closest_marker(MARKER) is not None:
-        from pytest_token_telemetry.recording import recording_session
+    if isinstance(item, pytest.Item):  # and no stand-in of another plugin
+        item.config.stash[RUNNING] = item
+        if item.get_closest_marker(MARKER) is not None:
+            from pytest_token_telemetry.recording import recording_session
 
-        recording_session.start(item.config)
+            recording_session.start(item.config)
     return (yield)
 
 
@@ -82,3 +116,28 @@ def token_telemetry(pytestconfig: pytest.Config) -> TokenTelemetry:
     from pytest_token_telemetry.recording import recording_session
 
     return recording_session.start(pytestconfig).fixture
+
+
+def _remove_early(config: pytest.Config | None, *, whole: bool) -> None:
+    """Remove old reports by what is known of the options before a ``conftest.py`` is loaded."""
+    known = getattr(config, "known_args_namespace", None)
+    if config is not None and known is not None and "PYTEST_XDIST_WORKER" not in os.environ:  # a worker leaves them
+        early = copy.copy(config)
+        early.option = known
+        _remove_old_reports(early, whole=whole)
+
+
+def _remove_old_reports(config: pytest.Config, *, whole: bool) -> None:
+    """Remove an earlier session's reports from where this one was told to write; typed ones alone, or the ``whole``."""
+    if command_line.runs_nothing(config):
+        return
+    found = list(command_line.typed_reports(config))
+    if whole and settings.is_wanted(config) and any(settings.is_on(config, name) for name in settings.OUTPUTS):
+        from pytest_token_telemetry.report.files import reports_of
+
+        found += reports_of(config)
+    if found:
+        from pytest_token_telemetry.report.files import remove_report
+
+        for name, path in found:
+            remove_report(name, path)

@@ -237,6 +237,12 @@ class Settings:
     save_baseline: Path | None = _file("Write what was judged as a baseline to PATH, to be kept in git.")
     drift: str = _choice("warn", "fail", help="What a drift check does that sees the calls get worse.")
     history: Path | None = _file("Append the verdict to PATH, a line a session, and show the last ten.")
+    unjudged: str | None = _setting(
+        option_types.one_of("fail", "pass"),
+        None,
+        "fail|pass",
+        "What a session does that left out every check. Without it: fail where the command line asks for the gate.",
+    )
     json: Path | None = _file("Write the report as JSON, for other programs.")
     junit: Path | None = _file("Write the checks as JUnit XML, for CI servers.")
     junit_family: str = _choice(

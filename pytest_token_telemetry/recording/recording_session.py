@@ -63,7 +63,8 @@ class RecordingSession:
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Count the tests that do not run."""
-        self._deselected += sum(not item.nodeid.startswith(f"{ROOT}::") for item in items)
+        # Some plugins pass stand-ins without an id.
+        self._deselected += sum(not str(getattr(item, "nodeid", "")).startswith(f"{ROOT}::") for item in items)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -105,9 +106,11 @@ class RecordingSession:
             self._levels.close()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_makereport(self) -> Generator[None, object, object]:
         """Fail the test on its own limits, and let its report carry what was recorded."""
         report = yield
+        if not isinstance(report, pytest.TestReport):  # another plugin's own: the next one carries what was recorded
+            return report
         if self._is_capturing and (report.when != "setup" or not report.passed):
             # What was logged in the setup waits for the call: the test may record that call by itself.
             self._capture.take_logged()
@@ -124,7 +127,9 @@ class RecordingSession:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Know that what ``report`` carries is on its way."""
         self.tape.told(report)
-        if self._is_in_test and self._is_capturing:  # it is of a subtest, and alone has what that printed
+        if (
+            self._is_in_test and self._is_capturing and isinstance(report, pytest.TestReport)
+        ):  # it is of a subtest, and alone has what that printed
             self._take_printed(report)
 
     @pytest.hookimpl(optionalhook=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from time import time
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
 
 import pytest
 
@@ -146,6 +146,16 @@ def _nothing(began: float) -> Cut:
     return Cut(lines=[], unusable={}, repeated=0, began=began)
 
 
+def _is_cut(value: object) -> TypeGuard[Cut]:
+    """True if ``value`` is ours, and not what another plugin calls by the same name."""
+    return isinstance(value, dict) and value.keys() == Cut.__annotations__.keys()
+
+
+def _worker(node: object) -> str:
+    """What reports call a worker of xdist, or what another plugin has in its place."""
+    return f"worker {getattr(getattr(node, 'gateway', None), 'id', '?')}"
+
+
 class Arrivals:
     """Hooks of the main or controller process. They are there always: a test may record without being asked to."""
 
@@ -158,15 +168,16 @@ class Arrivals:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what ``report`` carries."""
-        cut: Cut | None = getattr(report, ATTRIBUTE, None)
-        if cut is not None:
+        cut = getattr(report, ATTRIBUTE, None)
+        if isinstance(report, pytest.TestReport) and _is_cut(cut):
             self._add(report.nodeid, cut, cut["began"], report.stop)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:  # noqa: ANN401 - a class of xdist
         """Keep what a worker knew at its end, or that it did not come to its end."""
-        worker = f"worker {node.gateway.id}"
-        rest: Rest | None = getattr(node, "workeroutput", {}).get(ATTRIBUTE)
+        worker = _worker(node)
+        output = getattr(node, "workeroutput", None)
+        rest: Rest | None = output.get(ATTRIBUTE) if isinstance(output, dict) else None
         if error:
             self._lost[worker] = "it died between two tests"
             return
@@ -177,7 +188,7 @@ class Arrivals:
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:  # noqa: ANN401 - with xdist's attributes
         """Remember which test a worker was running when it died."""
-        worker = f"worker {report.node.gateway.id}"
+        worker = _worker(getattr(report, "node", None))
         self._lost.pop(worker, None)
         self._lost[crashitem] = f"{worker} died while it ran"
 

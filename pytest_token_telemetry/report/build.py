@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry import __version__
@@ -18,6 +17,7 @@ from pytest_token_telemetry.report.model import (
     SourceFile,
     Unreadable,
     WorstSample,
+    now,
 )
 from pytest_token_telemetry.samples import UNKNOWN
 
@@ -40,7 +40,7 @@ def report_of(judgement: Judgement) -> Report:
     reading, scanned = findings.reading, findings.reading.scanned
     return Report(
         version=__version__,
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created=now(),
         verdict=judgement.conclusion,
         population=findings.settings.population,
         counts=findings.counts,

@@ -1,10 +1,13 @@
-"""Write the reports that were asked for: whole or not at all."""
+"""Write the reports that were asked for, whole or not at all, and remove those of an earlier session."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.settings import OUTPUTS, flag
+import pytest
+
+from pytest_token_telemetry.settings import OUTPUTS, flag, read_one
 from pytest_token_telemetry.writing import append_file, reason, replace_file
 
 if TYPE_CHECKING:
@@ -33,28 +36,51 @@ def write_reports(report: Report, settings: Settings, only: Collection[str] = OU
     return errors
 
 
-def remove_report(path: Path) -> None:
-    """Remove the file at ``path`` if it is a report of ours; anything else stays until it is written over."""
+def write_no_verdict(path: Path, why: str) -> None:
+    """Write to ``path`` that there is no verdict. What cannot be written is told with the verdict."""
+    from pytest_token_telemetry.report import json_file
+
+    try:
+        if path.is_file() or not path.exists():  # a pipe or a device gets the report alone
+            replace_file(path, json_file.render_no_verdict(why))
+    except OSError:
+        return
+
+
+def reports_of(config: pytest.Config) -> Iterator[tuple[str, Path]]:
+    """The files that the settings name for reports, and the setting of each."""
+    for name in OUTPUTS:
+        try:
+            path: Path | None = read_one(config, name)
+        except pytest.UsageError:  # told where all settings are read
+            continue
+        if path is not None:
+            yield name, path
+
+
+def remove_report(name: str, path: Path) -> None:
+    """Remove the file at ``path`` if it is a report of ours, as the setting ``name`` has it written.
+
+    Anything else stays until it is written over: it may have been named by mistake.
+    """
     try:
         if path.is_file():
             with path.open("rb") as file:
                 head = file.read(200)
-            if head.strip() == _NOTHING_FOUND or any(mark in head for mark in _MARKS):
-                path.unlink()
-    except OSError:
+            if name in _MARKS and _MARKS[name].search(head):
+                path.resolve().unlink()  # a link stays, and the report is written where it leads
+    except (OSError, ValueError):
         return  # then writing fails too, and says so
 
 
-_MARKS = (
-    b'"schema": "token-telemetry-',
-    b'<testsuites name="token-telemetry"',
-    b" Token telemetry: ",
-    b'"check_name": "token-telemetry::',
-)
-"""What our reports begin with."""
-
-_NOTHING_FOUND = b"[]"
-"""A whole Code Quality report. If it is not ours, nothing is lost with it; if it is, it would pass for a clean run."""
+_MARKS = {
+    "json": re.compile(rb'"schema": ?"token-telemetry-report/'),
+    "junit": re.compile(rb'<testsuites name="token-telemetry"'),
+    "code_quality": re.compile(rb'\A\s*\[\s*\]\s*\Z|"check_name": "token-telemetry::'),  # the first is a clean run's
+    "markdown": re.compile(rb" Token telemetry: "),
+    "tuning": re.compile(rb'"schema": "token-telemetry-tuning/'),
+}
+"""What our reports begin with. A summary that is appended has no mark: what stands there is not this session's."""
 
 
 def _texts(report: Report, settings: Settings) -> Iterator[tuple[str, str]]:

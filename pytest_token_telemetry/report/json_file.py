@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_token_telemetry import calibration
+from pytest_token_telemetry import __version__, calibration
 from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
 from pytest_token_telemetry.report import words
-from pytest_token_telemetry.report.model import Report
+from pytest_token_telemetry.report.model import NoVerdict, Report, now
 from pytest_token_telemetry.report.untrusted_file import LARGEST_REPORT
 from pytest_token_telemetry.text import plain
 
@@ -46,6 +46,17 @@ def render(report: Report) -> str:
     return _dumped(document)
 
 
+def render_no_verdict(why: str) -> str:
+    """The report of a session that has no verdict, with ``why`` in a sentence."""
+    return _dumped(
+        _after(
+            msgspec.to_builtins(NoVerdict(version=__version__, created=now(), verdict=None)),
+            "verdict",
+            {"headline": why},
+        )
+    )
+
+
 def _after(document: dict[str, Any], key: str, more: dict[str, Any]) -> dict[str, Any]:
     """``document`` with ``more`` behind its ``key``."""
     place = list(document).index(key) + 1
@@ -69,8 +80,9 @@ def _dumped(document: dict[str, Any]) -> str:
 
 def schema() -> str:
     """The JSON Schema of a report file, as it stands in ``docs/``."""
-    (reference,), definitions = msgspec.json.schema_components((Report,), ref_template="#/$defs/{name}")
+    references, definitions = msgspec.json.schema_components((Report, NoVerdict), ref_template="#/$defs/{name}")
     sentence = {"type": "string"}
+    definitions["NoVerdict"]["properties"] |= {"headline": sentence}
     definitions["Report"]["properties"] |= {"headline": sentence, "advice": _SENTENCES, "notes": _SENTENCES}
     definitions["Plan"]["properties"]["sentences"] = _SENTENCES
     definitions["DriftReport"]["properties"]["missing"] = {"anyOf": [sentence, {"type": "null"}]}
@@ -81,7 +93,7 @@ def schema() -> str:
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "token-telemetry-report/1",
-        **reference,
+        "anyOf": list(references),
         "$defs": dict(sorted(definitions.items())),
     }
     return _dumped(document)

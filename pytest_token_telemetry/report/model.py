@@ -6,6 +6,7 @@ Every text in it is untrusted.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
@@ -28,6 +29,20 @@ REPORT_SCHEMA = "token-telemetry-report/1"
 Time: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
 
 _NO_SHARE = Share(0, 0)
+
+
+def now() -> str:
+    """When a report is made."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class NoVerdict(Struct, frozen=True, kw_only=True):
+    """What stands in the place of a `Report` while there is none: the session may end at any time."""
+
+    schema: Literal["token-telemetry-report/1"] = REPORT_SCHEMA  # type: ignore[assignment]
+    version: str
+    created: Time
+    verdict: None
 
 
 class Figures(Struct, frozen=True, kw_only=True):

@@ -81,7 +81,7 @@ def from_json(content: bytes) -> Report:
     if not isinstance(document, dict) or document.get("schema") != REPORT_SCHEMA:
         raise RefusedError(f"its schema is not {REPORT_SCHEMA}")
     if document.get("verdict", "") is None:
-        raise RefusedError("the session that began it ended before its verdict")
+        raise RefusedError("it has no verdict: the session that began it ended before its checks")
     try:
         report = msgspec.convert(_with_kinds(document), Report)
     except msgspec.ValidationError as error:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_token_telemetry.settings import GATE, RECORDING, ROOT, flag
+from pytest_token_telemetry.settings import GATE, OUTPUTS, RECORDING, ROOT, flag
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
 PICKED = pytest.StashKey[tuple[str, ...]]()
@@ -27,8 +28,48 @@ _CONFIG_FILES = {
 """Where pytest looks for its settings in a directory, in its order, and what the file must hold to count."""
 
 
+_RUN_NOTHING = (
+    *("collectonly", "setuponly", "setupplan"),
+    *("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow"),
+)
+"""pytest's options that run no test."""
+
+_SPLITTING = {"splits": "--splits", "num_shards": "--num-shards", "test-group-count": "--test-group-count"}
+"""Where pytest-split, pytest-shard and pytest-test-groups keep the number of parts, and the options that set it."""
+
+
 class TokenTelemetryWarning(pytest.PytestWarning):
     """Something about the call is probably not as it was meant."""
+
+
+def runs_nothing(config: pytest.Config) -> bool:
+    """True if the session was asked to show something, and to run no test."""
+    return any(getattr(config.option, name, False) for name in _RUN_NOTHING)
+
+
+def typed_reports(config: pytest.Config) -> Iterator[tuple[str, Path]]:
+    """The files that the command line names for reports, and the setting of each: also those that a later one replaces.
+
+    Nothing that pytest or another plugin can refuse keeps them from being known.
+    """
+    typed = [str(argument) for argument in config.invocation_params.args]
+    names = {flag(name): name for name in OUTPUTS}
+    for argument, following in zip_longest(typed, typed[1:], fillvalue=""):
+        option, equals, value = argument.partition("=")
+        if option in names and (path := value if equals else following):
+            yield names[option], config.invocation_params.dir / path
+
+
+def asked_with(config: pytest.Config) -> str | None:
+    """The option or the id that was typed to ask for the gate.
+
+    ``None`` if there is none: what an ini file or ``addopts`` has was not typed.
+    """
+    typed = [str(argument) for argument in config.invocation_params.args]
+    asking = (flag("dir"), flag(GATE))
+    options = (option for each in typed if (option := each.partition("=")[0]) in asking)
+    ids = config.stash.get(PICKED, None) or [each for each in config.args if _is_own(config, each)]
+    return next(options, None) or next((each for each in ids if each in typed), None)
 
 
 def take_ids(config: pytest.Config) -> None:
@@ -110,14 +151,36 @@ def warn_if_rootdir_moved(config: pytest.Config) -> None:
         return
     directory = typed[typed.index(flag("dir")) + 1]
     settings = "" if expected == config.inipath else f", and settings come from {config.inipath}, not from {expected}"
-    warning = TokenTelemetryWarning(
+    _warn(
+        config,
         f"'{flag('dir')} {directory}' made pytest look for its settings in {directory}: rootdir is"
-        f" {config.rootpath}{settings} (write {flag('dir')}={directory})"
+        f" {config.rootpath}{settings} (write {flag('dir')}={directory})",
     )
+
+
+def warn_if_split(config: pytest.Config) -> None:
+    """Warn if this session is one of several parts of a test suite: none of them can judge the whole."""
+    for name, option in _SPLITTING.items():
+        parts = getattr(config.option, name, None)
+        if isinstance(parts, int) and parts > 1:
+            _warn(
+                config,
+                f"{option}={parts} leaves this session a part of the tests and of the checks, so it cannot judge the"
+                f" whole (give each part {flag('record')}=DIR/PART.jsonl instead of {flag(GATE)}, and judge once:"
+                f" pytest {ROOT} {flag('dir')}=DIR)",
+            )
+
+
+def _warn(config: pytest.Config, text: str) -> None:
+    """Warn while pytest is configured.
+
+    Raises:
+        pytest.UsageError: warnings are errors.
+    """
     try:
-        config.issue_config_time_warning(warning, stacklevel=2)
-    except TokenTelemetryWarning:  # where warnings are errors
-        raise pytest.UsageError(str(warning)) from None
+        config.issue_config_time_warning(TokenTelemetryWarning(text), stacklevel=3)
+    except TokenTelemetryWarning:
+        raise pytest.UsageError(text) from None
 
 
 def _config_file(directory: Path) -> Path | None:

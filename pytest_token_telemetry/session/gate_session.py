@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_token_telemetry.session.command_line import refuse_absent
+from pytest_token_telemetry.session.command_line import asked_with, refuse_absent, runs_nothing
 from pytest_token_telemetry.session.comparisons import HeldAgainst, has_hook
 from pytest_token_telemetry.session.items import (
     CHECK_IDS,
@@ -22,7 +22,7 @@ from pytest_token_telemetry.session.items import (
     root_collector,
     warned_status,
 )
-from pytest_token_telemetry.settings import OUTPUTS
+from pytest_token_telemetry.settings import OUTPUTS, flag
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,12 +38,8 @@ _RERUNNERS = ("rerunfailures", "flaky")
 """Plugins that run a failed item again. The verdict does not change by asking twice."""
 
 
-_RUN_NOTHING = (
-    *("collectonly", "setuponly", "setupplan"),
-    *("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow"),
-)
-"""pytest's options that run no test."""
-
+_GOOD = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+"""The exit codes behind which no failure stands."""
 
 _ENDED_EARLY = "the session ended before the checks"
 
@@ -79,8 +75,16 @@ class GateSession:
         self._checks_failed = 0
         self._write_errors: list[str] = []
         self._not_judged = _ENDED_EARLY
-        if not self._runs_nothing():
-            self._remove_old_reports()
+        self._are_all_deselected = False
+        self.exit_code: int | None = None
+        """What the session has to exit with where pytest knows of no failure; ``None`` until that is known."""
+        if not runs_nothing(config):
+            self._say_no_verdict("No verdict yet: the session has not ended, or ended before its checks.")
+
+    @property
+    def has_judged(self) -> bool:
+        """True if there is a verdict."""
+        return self._report is not None
 
     @property
     def _report(self) -> Report | None:
@@ -121,7 +125,7 @@ class GateSession:
             self._items = [item for item in session.items if isinstance(item, CheckItem)]
             session.items[:] = [item for item in session.items if not isinstance(item, CheckItem)]
         result = yield
-        if self._runs_nothing():
+        if runs_nothing(self._config):
             return result
         if self._aborted:
             session.testsfailed += 1
@@ -130,6 +134,7 @@ class GateSession:
             self._refuse_late_estimator()
             self._collect_on_controller(session)
         self._items.sort(key=lambda item: self._checks.index(item.check))  # whatever another plugin made of the order
+        self._are_all_deselected = not self._items
         if self._items or self._is_report_wanted():
             self._config.stash[REPORT] = self._judge()
             self._run_items(session)
@@ -147,41 +152,78 @@ class GateSession:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
         """Learn whether a worker sees an estimator."""
-        self._estimates_in_worker |= bool(getattr(node, "workeroutput", {}).get(_ESTIMATES))
+        output = getattr(node, "workeroutput", None)
+        self._estimates_in_worker |= isinstance(output, dict) and bool(output.get(_ESTIMATES))
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the reports, and leave no way to exit 0 with a check that was not judged."""
-        if self._runs_nothing():
+        if runs_nothing(self._config):
             return
         report = self._report
-        if report is not None:
+        if report is None:
+            self._say_no_verdict(f"No verdict: {self._not_judged}.")
+        else:
             from pytest_token_telemetry.report.files import write_reports
 
             report = self._with_result(report, session)
             self._write_errors = write_reports(report, self._settings) + self._held_against.keep(report)
         if self._settings.github:
             self._write_errors += self._tell_github()
-        if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-            if self._write_errors:
-                session.exitstatus = pytest.ExitCode.USAGE_ERROR
-            elif self._aborted:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            elif self._not_judged == _ENDED_EARLY and report is None:
-                session.exitstatus = pytest.ExitCode.INTERRUPTED  # as by pytest.exit(returncode=0)
+        self.exit_code = self._exit_code(session.exitstatus)
+        if self.exit_code and session.exitstatus in _GOOD:
+            session.exitstatus = self.exit_code
         file = self._settings.json
         if report is not None and self._write_errors and file is not None and file.is_file():
             from pytest_token_telemetry.report.files import write_reports
 
             write_reports(self._with_result(report, session), self._settings, ("json",))  # it says how all ended
-        if self._write_errors and not self._config.pluginmanager.hasplugin("terminalreporter"):
-            sys.stderr.write("".join(f"ERROR: {error}\n" for error in self._write_errors))
+        if not self._config.pluginmanager.hasplugin("terminalreporter"):
+            sys.stderr.write("".join(f"ERROR: {error}\n" for error in self._errors))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the verdict."""
         from pytest_token_telemetry.report.terminal import show
 
-        if not self._runs_nothing():
-            show(terminalreporter, self._report or self._not_judged, self._write_errors)
+        if not runs_nothing(self._config):
+            show(terminalreporter, self._report or self._not_judged, self._errors)
+
+    @property
+    def _errors(self) -> list[str]:
+        """One sentence each: what could not be written, and that nothing was judged although that was asked for."""
+        if not self._fails_as_unjudged:
+            return self._write_errors
+        asked, way_out = asked_with(self._config) or flag("unjudged"), f"add {flag('unjudged')}=pass if that is meant"
+        return [
+            *self._write_errors,
+            f"{asked}: nothing is judged, as every check was left out of the session ({way_out})",
+        ]
+
+    @property
+    def _fails_as_unjudged(self) -> bool:
+        """True if all checks were left out, and that is not what the user wants."""
+        wanted = self._settings.unjudged or ("fail" if asked_with(self._config) else "pass")
+        return self._are_all_deselected and wanted == "fail"
+
+    def _exit_code(self, status: int) -> pytest.ExitCode:
+        """What the session has to exit with, where ``status`` is what pytest knows."""
+        report = self._report
+        if self._write_errors:
+            return pytest.ExitCode.USAGE_ERROR
+        if self._aborted or (report is not None and report.fails):
+            return pytest.ExitCode.TESTS_FAILED
+        if self._fails_as_unjudged and status == pytest.ExitCode.NO_TESTS_COLLECTED:
+            return pytest.ExitCode.NO_TESTS_COLLECTED
+        if self._fails_as_unjudged or (report is None and not self._are_all_deselected):
+            return pytest.ExitCode.INTERRUPTED
+        return pytest.ExitCode.OK
+
+    def _say_no_verdict(self, why: str) -> None:
+        """Let the report file say that it has no verdict: the process can end at any time."""
+        if self._settings.json is not None:
+            from pytest_token_telemetry.report.files import write_no_verdict
+
+            write_no_verdict(self._settings.json, why)
 
     def _with_result(self, report: Report, session: pytest.Session) -> Report:
         """The report, for all that show it from now on, with how the session ended."""
@@ -223,9 +265,6 @@ class GateSession:
                 " it to that of the root directory)"
             )
             raise pytest.UsageError(self._not_judged)
-
-    def _runs_nothing(self) -> bool:
-        return any(getattr(self._config.option, name, False) for name in _RUN_NOTHING)
 
     def _collect_on_controller(self, session: pytest.Session) -> None:
         """Under xdist the workers collect the tests; the checks are collected here, and selected as tests are."""
@@ -299,12 +338,3 @@ class GateSession:
 
     def _is_report_wanted(self) -> bool:
         return any(getattr(self._settings, name) is not None for name in OUTPUTS)
-
-    def _remove_old_reports(self) -> None:
-        """An earlier session's report must not be taken for this one's, if this one ends before its own."""
-        from pytest_token_telemetry.report.files import remove_report
-
-        for name in OUTPUTS:
-            path = getattr(self._settings, name)
-            if path is not None and name != "markdown_append":
-                remove_report(path)

@@ -57,10 +57,16 @@ def run(pytester: pytest.Pytester) -> Run:
             int(result.ret),
             f"{result.stdout}\n{result.stderr}",
             result.parseoutcomes() if _SUMMARY.search(str(result.stdout)) else {},
-            json.loads(report.read_text()) if report.exists() else None,
+            _judged(report),
         )
 
     return run_with
+
+
+def _judged(path: Path) -> dict[str, Any] | None:
+    """The report at ``path``, if it has a verdict."""
+    report = json.loads(path.read_text()) if path.exists() else {"verdict": None}
+    return None if report["verdict"] is None else report
 
 
 @pytest.fixture

@@ -125,6 +125,13 @@ class TestGate:
         assert ran.commands[-1].name == "error"
         assert ran.commands[-1].data.startswith(f"There is no verdict: pytest ended with {0 if code == 1 else code}")
 
+    @pytest.mark.parametrize(("hook", "verdict"), [("sessionstart", "none"), ("unconfigure", "tune")])
+    def test_a_process_that_ends_at_once_never_ends_in_0(self, runner: Runner, hook: str, verdict: str) -> None:
+        tuning(runner)
+        (runner.workspace / "conftest.py").write_text(f"import os\ndef pytest_{hook}(): os._exit(0)\n")
+        ran = gate(runner, directories="runs")
+        assert (ran.exit, ran.outputs["verdict"], ran.commands[-1].name) == (1, verdict, "error")
+
     @pytest.mark.skipif(
         "TOKEN_TELEMETRY_INSTALL" not in os.environ, reason="TOKEN_TELEMETRY_INSTALL does not allow to install packages"
     )

@@ -75,13 +75,14 @@ def test_telemetry_that_a_session_fixture_writes_at_its_end_is_judged(run: Run, 
 @pytest.mark.parametrize(
     ("selection", "outcomes", "code"),
     [
-        (["-k", "test_one"], {"passed": 1, "deselected": 10}, 0),
+        (["-k", "test_one"], {"passed": 1, "deselected": 10}, 2),
+        (["-k", "test_one", "--token-telemetry-unjudged=pass"], {"passed": 1, "deselected": 10}, 0),
         (["-k", "readiness and samples"], {"passed": 1, "deselected": 10}, 0),
         (["-k", "truncation"], {"failed": 1, "deselected": 10}, 1),
         (["-k", "nothing_has_this_name"], {"deselected": 11}, 5),
         (["-m", "nothing_has_this_mark"], {"deselected": 11}, 5),
         (["-m", "token_telemetry_gate"], {"passed": 6, "failed": 2, "deselected": 3}, 1),
-        (["-m", "not token_telemetry_gate"], {"passed": 3, "deselected": 8}, 0),
+        (["-m", "not token_telemetry_gate"], {"passed": 3, "deselected": 8}, 2),
         (["--deselect", "token-telemetry::tier1::truncation"], {"passed": 9, "failed": 1, "deselected": 1}, 1),
         (["--deselect", "token-telemetry::tier1"], {"passed": 9, "deselected": 2}, 0),
     ],
@@ -105,9 +106,16 @@ def test_dropped_checks_are_said_everywhere_and_never_pass(run: Run, passing: ob
     assert note in Path("summary.md").read_text()
 
 
+NOTHING_IS_JUDGED = (
+    "ERROR: --token-telemetry-dir: nothing is judged, as every check was left out of the session"
+    " (add --token-telemetry-unjudged=pass if that is meant)"
+)
+
+
 def test_a_report_is_written_even_if_all_checks_are_deselected(run: Run, passing: object, suite: None) -> None:
     result = run("-k", "test_one")
-    assert result.exit == 0
+    assert result.exit == 2
+    assert NOTHING_IS_JUDGED in result.text
     assert result.report["verdict"] == "inconclusive"
     assert result.report["checks"] == []
 
@@ -115,8 +123,30 @@ def test_a_report_is_written_even_if_all_checks_are_deselected(run: Run, passing
 def test_nothing_is_read_if_nothing_is_wanted_of_it(run: Run, pytester: pytest.Pytester, suite: None) -> None:
     (pytester.path / "runs").mkdir()
     result = run("-k", "test_one", "--token-telemetry-dir=runs", directory=None)
-    assert result.exit == 0
+    assert result.exit == 2
     assert "not judged: 8 of 8 checks deselected" in result.text
+    assert NOTHING_IS_JUDGED in result.text
+
+
+@pytest.mark.parametrize(
+    ("ini", "typed", "code"),
+    [
+        ("token_telemetry_dir = runs", [], 0),
+        ("addopts = --token-telemetry-dir=runs", [], 0),
+        ("token_telemetry_dir = runs\ntoken_telemetry_unjudged = fail", [], 2),
+        ("token_telemetry_dir = runs", ["token-telemetry", "test_suite.py"], 2),
+        ("token_telemetry_dir = runs", ["--deselect", "token-telemetry"], 0),
+        ("", ["--token-telemetry"], 2),
+        ("token_telemetry_unjudged = pass", ["--token-telemetry"], 0),
+    ],
+)
+def test_a_gate_of_an_ini_file_may_be_left_out(
+    run: Run, pytester: pytest.Pytester, passing: object, suite: None, ini: str, typed: list[str], code: int
+) -> None:
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    result = run("-k", "test_one", *typed, directory=None)
+    assert result.exit == code
+    assert ("nothing is judged" in result.text) is (code == 2)
 
 
 def test_an_id_copied_from_the_summary_runs_that_check(run: Run, tuning: object, suite: None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,136 @@ def test_a_conftest_that_marks_everything_hides_no_failure(
 
 def test_the_plugin_can_be_left_out_by_its_name(run: Run, passing: object, suite: None) -> None:
     assert run("-p", "no:token_telemetry", directory=None).outcomes == {"passed": 3}
+
+
+ENDED = "another plugin ended the session with exit code 0 before its verdict"
+TURNED = "another plugin asked for exit code 0"
+LEFT_OUT = "nothing is judged, as every check was left out of the session"
+
+
+@pytest.mark.parametrize(
+    ("hook", "code", "said", "verdict"),
+    [
+        ("pytest_configure(config): pytest.exit('x', returncode=0)", 2, ENDED, None),
+        ("pytest_sessionstart(session): pytest.exit('x', returncode=0)", 2, ENDED, None),
+        ("pytest_cmdline_main(config): return 0", 2, ENDED, None),
+        ("pytest_collection(session): pytest.exit('x', returncode=0)", 2, "the session ended before", None),
+        ("pytest_runtestloop(session): pytest.exit('x', returncode=0)", 2, "the session ended before", None),
+        ("pytest_sessionfinish(session): pytest.exit('x', returncode=0)", 1, TURNED, "tune"),
+        ("pytest_sessionfinish(session): session.exitstatus = 0", 1, TURNED, "tune"),
+        ("pytest_terminal_summary(): pytest.exit('x', returncode=0)", 1, TURNED, "tune"),
+        ("pytest_collection_modifyitems(items): del items[1:]", 2, LEFT_OUT, "inconclusive"),
+        ("pytest_collection_finish(session): session.items.clear()", 5, LEFT_OUT, "inconclusive"),
+    ],
+)
+def test_no_plugin_ends_a_session_of_failing_checks_in_success(
+    run: Run, tuning: object, pytester: pytest.Pytester, hook: str, code: int, said: str, verdict: str | None
+) -> None:
+    pytester.makeconftest(f"import pytest\n@pytest.hookimpl(tryfirst=True)\ndef {hook}")
+    pytester.makepyfile("def test_it(): pass")
+    result = run(process=said == ENDED)  # pytester expects a session
+    assert (result.exit, result.report and result.report["verdict"]) == (code, verdict)
+    assert said in " ".join(result.text.split())
+    report = pytester.path / "report.json"
+    if verdict is None and report.exists():  # the session had begun
+        assert json.loads(report.read_text())["headline"].startswith("No verdict")
+
+
+def test_a_process_that_ends_at_once_leaves_a_report_without_a_verdict(
+    run: Run, tuning: object, pytester: pytest.Pytester
+) -> None:
+    (pytester.path / "report.json").write_text('{"schema": "token-telemetry-report/1", "verdict": "pass"}')
+    pytester.makepyfile("import os\ndef test_it(): os._exit(0)")
+    result = run(process=True)
+    assert result.exit == 0  # nothing in the process can change that
+    assert json.loads((pytester.path / "report.json").read_text())["verdict"] is None
+
+
+STRANGERS = """
+import pytest
+
+class Stranger:
+    nodeid = None
+    token_telemetry = {"lines": 5}
+    node = gateway = workeroutput = None
+    iter_markers = lambda self, name: iter(())
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    config.hook.pytest_deselected(items=[object(), Stranger()])
+
+class First:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item): return True if isinstance(item, Stranger) else None
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session):
+    manager = session.config.pluginmanager
+    manager.register(First())
+    Stranger.config, Stranger.ihook = session.config, session.ihook
+    session.config.hook.pytest_runtest_protocol(item=Stranger(), nextitem=None)
+    ours = [plugin for name, plugin in manager.list_name_plugin() if name.startswith("token-telemetry")]
+    for plugin in ours:
+        for name in ("pytest_runtest_logreport", "pytest_testnodedown", "pytest_handlecrashitem"):
+            hook = getattr(plugin, name, None)
+            if hook:
+                given = dict(report=Stranger(), node=Stranger(), error=None, crashitem="x")
+                taken = hook.__code__.co_varnames[1 : hook.__code__.co_argcount]
+                hook(**{each: given[each] for each in taken})
+    print("hooked", len(ours))
+"""
+
+
+@pytest.mark.parametrize(("arguments", "ours"), [([], 1), (["--token-telemetry-record=calls.jsonl"], 2)])
+def test_no_hook_trusts_what_other_plugins_pass(
+    run: Run, pytester: pytest.Pytester, suite: None, arguments: list[str], ours: int
+) -> None:
+    pytester.makeconftest(STRANGERS)
+    result = run("-s", *arguments, directory=None)
+    assert f"hooked {ours}" in result.text
+    assert (result.exit, result.outcomes["passed"]) == (0, 3)
+
+
+def test_what_testmon_deselects_breaks_no_recording(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        calc="def one(): return 1\ndef two(): return 2\n",
+        test_calc="import calc\ndef test_one(): assert calc.one() == 1\ndef test_two(): assert calc.two() == 2\n",
+    )
+    gate = ["-p", "no:randomly", "--testmon", "--token-telemetry-record=calls.jsonl"]
+    assert pytester.runpytest_subprocess(*gate).ret == 0
+    pytester.makepyfile(calc="def one(): return 1 + 0\ndef two(): return 2\n")
+    result = pytester.runpytest_subprocess(*gate)
+    assert (result.ret, result.parseoutcomes()["deselected"]) == (0, 1)
+
+
+RECORDING = """
+import pytest
+from tests.lines import MIX
+
+@pytest.mark.parametrize("call", [*MIX, *MIX], ids=str)
+def test_call(token_telemetry, call):
+    category, complexity, count = call
+    token_telemetry.record(
+        predicted_output_tokens=1000, output_tokens=900, finish_reason="stop", success=True,
+        category=category, complexity=complexity, deliverable_count=count,
+    )
+"""
+
+
+def test_shards_record_and_one_session_judges_them_together(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_agent=RECORDING)
+    for group in ("1", "2"):
+        shard = run("--splits=2", f"--group={group}", f"--token-telemetry-record=shards/{group}.jsonl", directory=None)
+        assert (shard.exit, shard.outcomes["passed"]) == (0, 27)
+        assert "cannot judge the whole" not in shard.text
+    result = run("token-telemetry", directory="shards")
+    assert (result.exit, result.report["verdict"], result.report["counts"]["samples"]) == (0, "pass", 54)
+
+
+@pytest.mark.parametrize("ini", ["token_telemetry = true", "addopts = --token-telemetry-dir=runs"])
+def test_a_shard_that_judges_is_warned(run: Run, pytester: pytest.Pytester, passing: object, ini: str) -> None:
+    pytester.makepyfile(test_agent=RECORDING)
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    result = run("--splits=2", "--group=1", directory=None)
+    assert "--splits=2 leaves this session a part of the tests and of the checks" in result.text
+    assert "cannot judge the whole" not in run("--splits=1", "--group=1", directory=None).text

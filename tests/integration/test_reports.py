@@ -140,3 +140,61 @@ def test_hostile_names_stay_inert_in_every_report(run: Run, pytester: pytest.Pyt
     assert "<script>" not in Path("out/summary.md").read_text()
     etree.parse("out/junit.xml")
     assert json.dumps(result.report)
+
+
+OLD = {
+    "old.json": '{\n  "schema": "token-telemetry-report/1",\n  "verdict": "pass"}',
+    "old.xml": '<testsuites name="token-telemetry"/>',
+    "old.md": "## ✅ Token telemetry: PASS\n",
+}
+NAMED = [
+    f"--token-telemetry-{name}=old.{end}" for name, end in (("json", "json"), ("junit", "xml"), ("markdown", "md"))
+]
+IN_INI = "token_telemetry_json = old.json\ntoken_telemetry_junit = old.xml\naddopts = --token-telemetry-markdown=old.md"
+DIR = "--token-telemetry-dir=runs"
+MISTAKE = "--token-telemetry-max-truncation=5"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ini", "conftest", "code"),
+    [
+        ([DIR, MISTAKE, *NAMED], "", "", 4),
+        ([DIR, *NAMED, "--token-telemetry-json=new.json"], "", "import nothing_of_this_name", 4),
+        ([DIR, *NAMED, "--token-telemetry-min-samples"], "", "", 4),
+        ([DIR, *NAMED, "--no-such-option"], "", "", 4),
+        (NAMED, "", "", 4),
+        ([DIR], IN_INI, "import nothing_of_this_name", 4),
+        ([DIR, MISTAKE], IN_INI, "", 4),
+        (["--token-telemetry-dir=nowhere"], IN_INI, "", 4),
+        ([], IN_INI, "", 5),
+        ([DIR, *NAMED, "--collect-only"], "", "", 0),
+        ([DIR, *NAMED, "--fixtures"], "", "", 0),
+        ([DIR, *NAMED, "--help"], "", "", 0),
+    ],
+)
+def test_a_session_that_ends_early_leaves_no_earlier_report(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    passing: object,
+    arguments: list[str],
+    ini: str,
+    conftest: str,
+    code: int,
+) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    pytester.makeconftest(conftest)
+    for name, text in OLD.items():
+        (pytester.path / name).write_text(text, encoding="utf-8")
+    result = pytester.runpytest_inprocess(*arguments, "-p", "no:randomly")
+    assert result.ret == code
+    left = {path.name for path in pytester.path.iterdir()} & OLD.keys()
+    assert left == (set() if code == 4 else OLD.keys())  # the others judge nothing, and were not to
+
+
+def test_a_foreign_file_that_was_named_by_mistake_outlives_a_usage_error(
+    pytester: pytest.Pytester, passing: object
+) -> None:
+    (pytester.path / "data.json").write_text("[]")
+    assert pytester.runpytest_inprocess(DIR, "--token-telemetry-json=data.json", MISTAKE).ret == 4
+    assert (pytester.path / "data.json").read_text() == "[]"

@@ -216,14 +216,36 @@ def test_writing_beside_never_takes_over_what_is_there(tmp_path, monkeypatch):
 @pytest.mark.parametrize("found", [FOUND, verdict([])], ids=["pass", "not ready"])
 def test_a_report_is_known_again_and_removed(name, found, tmp_path):
     path = tmp_path / "report"
+    (tmp_path / "link").symlink_to(path)
     write_reports(found, settings(**{name: str(path)}))
-    remove_report(path)
-    assert not path.exists()
+    remove_report(name, tmp_path / "link")
+    assert path.exists() is (name == "markdown_append")  # that one belongs to others too
+    assert (tmp_path / "link").is_symlink()  # and will lead to the next report
 
 
-@pytest.mark.parametrize("text", ["[1]\n", '[{"check_name": "ruff"}]', "{}", "# Notes\n", ""])
-def test_what_is_no_report_is_not_removed(text, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("code_quality", "[1]\n"),
+        ("code_quality", '[{"check_name": "ruff"}]'),
+        ("json", "{}"),
+        ("json", "[]"),
+        ("json", '{"schema": "token-telemetry-baseline/1"}'),
+        ("json", '{"schema": "token-telemetry/1", "output_tokens": 5}'),
+        ("tuning", '{"schema": "token-telemetry-report/1"}'),
+        ("markdown", "# Notes\n"),
+        ("junit", '<testsuites name="pytest tests"/>'),
+        ("junit", ""),
+    ],
+)
+def test_what_is_no_report_of_that_kind_is_not_removed(name, text, tmp_path):
     path = tmp_path / "report"
     path.write_text(text)
-    remove_report(path)
+    remove_report(name, path)
     assert path.read_text() == text
+
+
+def test_neither_a_directory_nor_a_path_that_is_none_is_removed(tmp_path):
+    for path in (tmp_path, tmp_path / "nothing", tmp_path / ("x" * 5000), tmp_path / "a\0b"):
+        remove_report("json", path)
+    assert tmp_path.is_dir()

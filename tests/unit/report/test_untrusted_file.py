@@ -18,7 +18,7 @@ from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.gate.results import CoverageResult, Result
 from pytest_token_telemetry.report import words
 from pytest_token_telemetry.report.consistency import RefusedError
-from pytest_token_telemetry.report.json_file import render
+from pytest_token_telemetry.report.json_file import render, render_no_verdict
 from pytest_token_telemetry.report.model import Report
 from pytest_token_telemetry.report.untrusted_file import LARGEST_REPORT, from_json, read
 from pytest_token_telemetry.text import plain
@@ -31,6 +31,9 @@ def refusal(content):
     with pytest.raises(RefusedError) as refused:
         from_json(content)
     return str(refused.value)
+
+
+NO_VERDICT = "it has no verdict: the session that began it ended before its checks"
 
 
 def outcome(content):
@@ -139,7 +142,7 @@ def test_what_is_no_report_is_refused(content, why):
     [
         ({"verdict": "PASS"}, "verdict: not one of the words that may stand there"),
         ({"verdict": ["pass"]}, "verdict: expected `str`, got `array`"),
-        ({"verdict": None}, "the session that began it ended before its verdict"),
+        ({"verdict": None}, NO_VERDICT),
         ({"population": "<b>"}, "population: not one of the words that may stand there"),
         ({"created": "yesterday"}, "created: expected `str` of another form"),
         ({"created": "2026-13-45T99:99:99Z"}, "created is not a time in UTC"),
@@ -454,3 +457,7 @@ def test_a_directory_or_a_pipe_is_no_file(tmp_path):
     assert refused_file(tmp_path) == why
     os.mkfifo(tmp_path / "pipe")
     assert refused_file(tmp_path / "pipe") == why
+
+
+def test_the_report_of_a_session_without_a_verdict_is_refused_in_so_many_words():
+    assert refusal(render_no_verdict("No verdict yet.").encode()) == NO_VERDICT
