@@ -135,7 +135,8 @@ class RecordingSession:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
         """Learn what a worker could not write."""
-        rest: Rest | None = getattr(node, "workeroutput", {}).get(ATTRIBUTE)
+        output = getattr(node, "workeroutput", None)
+        rest: Rest | None = output.get(ATTRIBUTE) if isinstance(output, dict) else None
         if rest is not None:
             self._unwritten.update(rest["unwritten"])
 

@@ -61,18 +61,19 @@ class RecordedCalls:
         """Add a call. What a test records twice happened twice, even with the same id."""
         self.known.add(sample, row)
         self.calls[row] = (sample, phase)
-        if identity is None:
-            return
-        self._known_by.append((identity, row))
-        if sample.id is not None:
-            self._known_by.append((timed(identity, sample), row))
+        if identity is not None:
+            self._known_by.append((identity, row))
 
     @cached_property
     def copies(self) -> Copies:
         """The calls by what their copies are known by, once all were added."""
         copies: Copies = {}
-        digests = digests_of([encoded(identity) for identity, _ in self._known_by]).tolist()
-        for (head, tail), (_, row) in zip(digests, self._known_by, strict=True):
+        digests = digests_of([encoded(identity) for identity, _ in self._known_by])
+        known = [row for _, row in self._known_by]
+        have = [at for at, row in enumerate(known) if self.calls[row][0].id is not None]
+        times = np.array([self.calls[known[at]][0].time for at in have], "datetime64[us]")
+        every = np.concatenate([digests, timed(digests[have], times)])
+        for (head, tail), row in zip(every.tolist(), [*known, *(known[at] for at in have)], strict=True):
             rows = copies.setdefault((head, tail), {})
             sample, _ = self.calls[row]
             if sample.truncated or sample.task_id not in rows:  # a copy may say that a call was cut off
@@ -210,7 +211,8 @@ def _digests(table: SamplesBuilder, suspects: Suspects, first: int) -> Digests:
     files, times = table.column("file"), table.column("time").view(np.int64)
     rows, tellers = first + suspects.rows[have], first + suspects.tellers
     is_stub = (files[rows] == files[tellers]) & (times[rows] != times[tellers])
-    digests[have[is_stub]] = known.timed[is_stub]
+    stubs = have[is_stub]
+    digests[stubs] = timed(digests[stubs], table.column("time")[rows[is_stub]])
     return digests
 
 

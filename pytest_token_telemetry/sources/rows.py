@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from pytest_token_telemetry.samples import SamplesBuilder, narrowest, stored
-from pytest_token_telemetry.sources.tagged.digests import digests_of
+from pytest_token_telemetry.sources.tagged.byte_words import Text
+from pytest_token_telemetry.sources.tagged.digests import digests, digests_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -56,24 +56,17 @@ class Identities:
     """Whether the line is of our own format."""
     id: npt.NDArray[np.uint64]
     """The hash of the call's own id; 0 without one, and without an identity."""
-    timed: Digests
-    """Of those rows alone that have an id, in their order: the digest of their identity and their time."""
     ids: dict[int, str]
     """By row: the id itself, if it is to be kept."""
 
     def take(self, rows: Integers) -> Identities:
         """Those of ``rows``, in that order."""
-        id = self.id[rows]
-        timed = self.timed
-        if len(timed):
-            timed = timed[(np.cumsum(self.id != 0) - 1)[rows[id != 0]]]
         new = {old: at for at, old in enumerate(rows.tolist())} if self.ids else {}
         return Identities(
             digest=self.digest[rows],
             known=stored(self.known[rows]),
             own=stored(self.own[rows]),
-            id=stored(id),
-            timed=timed,
+            id=stored(self.id[rows]),
             ids={new[row]: id for row, id in self.ids.items() if row in new},
         )
 
@@ -86,11 +79,32 @@ class Identities:
             known=np.concatenate([np.empty(0, np.bool_), *(part.known for part in parts)]),
             own=np.concatenate([np.empty(0, np.bool_), *(part.own for part in parts)]),
             id=np.concatenate([np.empty(0, np.uint64), *(part.id for part in parts)]),
-            timed=np.concatenate([digests_of([]), *(part.timed for part in parts)]),
             ids={
                 begin + row: each for begin, part in zip(begins, parts, strict=False) for row, each in part.ids.items()
             },
         )
+
+
+class Ids(NamedTuple):
+    """The calls' own ids, of those rows that have one."""
+
+    rows: Integers
+    hashes: npt.NDArray[np.uint64]
+    """Not 0."""
+    text: bytes
+    """What holds the ids."""
+    begins: Integers
+    ends: Integers
+
+    @staticmethod
+    def within(text: Text, begins: Integers, ends: Integers, rows: Integers) -> Ids:
+        """The ids of ``rows`` that stand in ``text``."""
+        return Ids(rows, digests(text, begins, ends)[:, 0] | np.uint64(1), text.text, begins, ends)
+
+    def texts(self) -> Iterator[tuple[int, str]]:
+        """The rows, each with its id."""
+        columns = (self.rows.tolist(), self.begins.tolist(), self.ends.tolist())
+        return ((row, self.text[begin:end].decode()) for row, begin, end in zip(*columns, strict=True))
 
 
 class Rows:
@@ -103,7 +117,6 @@ class Rows:
         self._blocks: list[_Block] = []
         self._single = SamplesBuilder()
         self._digests = _DigestColumn()
-        self._timed = _DigestColumn()
         self._known: list[bool] = []
         self._places: list[int] = []
         self._own: list[bool] = []
@@ -144,28 +157,22 @@ class Rows:
         self._own.append(own)
         if own and identity is not None and sample.id is not None:
             self._ids[row] = sample.id
-            self._timed.add(timed(identity, sample))
 
     def add_block(self, samples: Samples, digests: Digests) -> None:
         """Add the samples of many lines, which know their files and lines, each with the digest of its identity."""
         n = len(samples)
-        self._blocks.append(_Block(samples, digests, np.broadcast_to(True, n), False, {}, digests_of([])))
+        self._blocks.append(_Block(samples, digests, np.broadcast_to(True, n), False, _ids({})))
 
-    def add_own_block(self, samples: Samples, digests: Digests, known: Mask, ids: Sequence[str | None]) -> None:
+    def add_own_block(self, samples: Samples, digests: Digests, known: Mask, ids: Ids) -> None:
         """Add the samples of many lines of our own format.
 
         Args:
             samples: they know their files and lines.
             digests: that of the identity of each, of shape ``(samples, 2)``; 0 without one.
             known: which have an identity.
-            ids: the call's own id of each.
+            ids: the calls' own ids.
         """
-        kept = {row: id for row, id in enumerate(ids) if id is not None}
-        rows = list(kept)
-        counts = (samples.predicted_output_tokens[rows].tolist(), samples.output_tokens[rows].tolist())
-        calls = zip(*counts, kept.values(), samples.time[rows].tolist(), strict=True)
-        texts = [f"id {predicted} {output} {id} at {time}".encode() for predicted, output, id, time in calls]
-        self._blocks.append(_Block(samples, digests, known, True, kept, digests_of(texts)))
+        self._blocks.append(_Block(samples, digests, known, True, ids))
 
     def complain(self, reason: str, line: int, *, file: int | None = None, begun: Sample | None = None) -> None:
         """Count a ``line`` that should be a sample and cannot be, and keep what it has ``begun`` to say."""
@@ -201,9 +208,7 @@ class Rows:
         """
         single = self._single.build()
         n = len(single)
-        last = _Block(
-            single, self._digests.build(), np.array(self._known, np.bool_), False, self._ids, self._timed.build()
-        )
+        last = _Block(single, self._digests.build(), np.array(self._known, np.bool_), False, _ids(self._ids))
         parts = [*self._blocks, last]
         begins = np.cumsum([0, *(len(part.samples) for part in parts)]).tolist()
         samples = SamplesBuilder([part.samples for part in parts])
@@ -213,25 +218,26 @@ class Rows:
         own = np.concatenate(
             [*(np.full(len(part.samples), part.own) for part in self._blocks), np.array(self._own, np.bool_)]
         )
-        ids = {begin + row: id for begin, part in zip(begins, parts, strict=False) for row, id in part.ids.items()}
         id = np.zeros(len(samples), np.uint64)
-        id[list(ids)] = [_hash_of_id(text) for text in ids.values()]
+        for begin, part in zip(begins, parts, strict=False):
+            id[begin + part.ids.rows] = part.ids.hashes
         digest = np.concatenate([part.digest for part in parts])
         digest[~known] = 0
-        timed = np.concatenate([part.timed for part in parts])
         order = np.lexsort((places, samples.column("line"), samples.column("file")))
         for add in complete:
             add(samples, order, places[order])
-        new = np.empty(len(order), np.int64)
-        new[order] = np.arange(len(order))
-        at = new[list(ids)]
+        ids = {}
+        if keep_ids:
+            new = np.empty(len(order), np.int64)
+            new[order] = np.arange(len(order))
+            for begin, part in zip(begins, parts, strict=False):
+                ids.update({int(new[begin + row]): text for row, text in part.ids.texts()})
         identities = Identities(
             digest=digest[order],
             known=stored(known[order]),
             own=stored(own[order]),
             id=stored(id[order]),
-            timed=timed[np.argsort(at)],
-            ids=dict(zip(at.tolist(), ids.values(), strict=True)) if keep_ids else {},
+            ids=ids,
         )
         if not self._before:
             return samples.build(order), identities
@@ -246,9 +252,13 @@ def encoded(identity: str) -> bytes:
     return identity.encode("utf-8", "surrogatepass")
 
 
-def timed(identity: str, sample: Sample) -> str:
-    """The identity of a call to a stand-in, which gives every call the same id: the line with the call's time."""
-    return f"{identity} at {sample.time}"
+def timed(digests: Digests, times: npt.NDArray[np.datetime64]) -> Digests:
+    """Tell calls to a stand-in, which gives every call the same id, apart by their ``times``."""
+    mixed: Digests = digests + times.astype("datetime64[us]").view(np.uint64)[:, np.newaxis] * _MIX
+    return mixed
+
+
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(slots=True)
@@ -284,8 +294,7 @@ class _Block(NamedTuple):
     known: Mask
     own: bool
     """Whether all of them are of our own format."""
-    ids: dict[int, str]
-    timed: Digests
+    ids: Ids
 
 
 class _DigestColumn:
@@ -313,7 +322,8 @@ class _DigestColumn:
         self._texts, self._size = [], 0
 
 
-def _hash_of_id(id: str) -> int:
-    """A number that stands for a call's own id. Not 0."""
-    digest = blake2b(encoded(id), digest_size=8).digest()
-    return int.from_bytes(digest, "little") or 1
+def _ids(ids: dict[int, str]) -> Ids:
+    """The ``ids`` of some rows."""
+    texts = [encoded(id) for id in ids.values()]
+    stops = np.cumsum([0, *map(len, texts)])
+    return Ids.within(Text(b"".join(texts)), stops[:-1], stops[1:], np.array([*ids], np.int64))

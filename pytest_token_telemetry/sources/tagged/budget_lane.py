@@ -55,6 +55,8 @@ _NEEDED_BUDGET_KEYS = 4
 
 def plain_budgets(text: Text, equals: Integers, tags: Integers, ends: Integers) -> PlainBudgets:
     """Read the plain ones of some ``[TOKEN_BUDGET]`` records, which have no other tag on their lines."""
+    if not len(tags):
+        return PlainBudgets(tags, tags, (), tags, tags)
     first = np.searchsorted(equals, tags)
     counts = np.searchsorted(equals, ends) - first
     ends = ends - (text.bytes[ends - 1] == ord("\r"))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 REACH = 512
 """Bytes that can be looked at before or behind any place of a text, even where it has begun or ended."""
 
-_AT_ONCE = 1 << 18
-"""Bytes that are searched at a time: to ask the system for more memory takes longer than the search."""
-
-
 LONGEST_TEXT = 192
 """Bytes of a text between two numbers. Real ones have up to 80."""
 MOST_TEXTS = 512
 """Distinct texts between the same two keys that are read once for all their lines."""
+
+LONGEST_CONSTANT = 24
+"""Bytes of the constants that `Text.have` compares."""
+_ROWS = 256
+"""Rows of constants that stay in the processor's cache."""
 
 Meaning = TypeVar("Meaning")
 
@@ -41,14 +42,25 @@ class Text:
         self._padded = b"".join((bytes(REACH), text, bytes(REACH)))
         self.bytes = np.frombuffer(self._padded, np.uint8)[REACH:-REACH]
 
-    def places(self, byte: bytes) -> Integers:
-        """Where ``byte`` stands, in order."""
-        found = np.empty(min(len(self.bytes), _AT_ONCE), np.bool_)
-        places = [np.zeros(0, np.int64)]
-        for begin in range(0, len(self.bytes), _AT_ONCE):
-            part = self.bytes[begin : begin + _AT_ONCE]
-            places.append(np.flatnonzero(np.equal(part, np.uint8(ord(byte)), out=found[: len(part)])) + begin)
-        return np.concatenate(places)
+    def places(self, text: bytes) -> Integers:
+        """Where ``text``, of one byte or two, stands, in order."""
+        found, more = self._masks
+        np.equal(self.bytes, np.uint8(text[0]), out=found)
+        if len(text) > 1:
+            behind = np.frombuffer(self._padded, np.uint8, len(self.bytes), REACH + 1)
+            found &= np.equal(behind, np.uint8(text[1]), out=more)
+        return np.flatnonzero(found)
+
+    def places_not_printable(self) -> Integers:
+        """Where control characters and bytes beyond ASCII stand, in order."""
+        found, more = self._masks
+        from_blank = np.subtract(self.bytes, np.uint8(ord(" ")), out=more.view(np.uint8))
+        return np.flatnonzero(np.greater(from_blank, np.uint8(0x7F - ord(" ")), out=found))
+
+    @cached_property
+    def _masks(self) -> npt.NDArray[np.bool_]:
+        """Room for two masks: to ask the system for more memory takes longer than to search."""
+        return np.empty((2, len(self.bytes)), np.bool_)
 
     def words(self, begins: Integers, count: int) -> Words:
         """The ``count`` words from each of ``begins``, as a row each."""
@@ -64,8 +76,11 @@ class Text:
         """
         count = -(-int(np.max(sizes, initial=1)) // 8)
         words = self.words(ends - 8 * count, count)
-        for column in range(count - int(np.min(sizes, initial=REACH)) // 8):
-            words[:, column] >>= _bits(np.clip(8 * (count - column) - sizes, 0, 8))
+        filled = min(int(np.min(sizes, initial=REACH)) // 8, count)
+        width = 8 * (count - filled)
+        if width:
+            masks = np.ndarray(width + 1, f"V{width}", bytes(width) + b"\xff" * width, strides=1)
+            words[:, : count - filled] &= masks[sizes - 8 * filled].view("<u8").reshape(-1, count - filled)
         return words
 
     def ends_with(self, constant: bytes, ends: Integers) -> Mask:
@@ -80,6 +95,24 @@ class Text:
                 return ok
         first = len(constant) - 8 * (count - 1)
         ok &= words[:, 0] >> _bits(8 - first) == _word(constant[:first])
+        return ok
+
+    def have(self, constants: Sequence[bytes], ends: Integers) -> Mask:
+        """Mark the rows of ``ends``, of shape ``(rows, constants)``, before which all ``constants`` stand.
+
+        They have at most `LONGEST_CONSTANT` bytes.
+        """
+        expected, masks = (
+            np.frombuffer(b"".join(each.rjust(LONGEST_CONSTANT, b"\0") for each in every), "<u8")
+            for every in (constants, [b"\xff" * len(constant) for constant in constants])
+        )
+        ok = np.empty(len(ends), np.bool_)
+        for begin in range(0, len(ends), _ROWS):
+            part = ends[begin : begin + _ROWS]
+            words = self.words(part.ravel() - LONGEST_CONSTANT, LONGEST_CONSTANT // 8).reshape(len(part), -1)
+            words &= masks
+            same = words == expected
+            ok[begin : begin + _ROWS] = True if same.all() else same.all(axis=1)
         return ok
 
     def numbers(self, begins: Integers, ends: Integers) -> tuple[Integers, Mask]:
@@ -109,11 +142,14 @@ class Text:
         return leaders, found & ok
 
     def meanings(
-        self, begins: Integers, ends: Integers, meaning: Callable[[bytes], Meaning | None]
+        self, begins: Integers, ends: Integers, meaning: Callable[[bytes], Meaning | None], most: int | None = None
     ) -> tuple[Integers, list[Meaning | None]]:
-        """What the texts from ``begins`` to ``ends`` mean: of each, the index of its meaning; ``None`` is the last."""
+        """What the texts from ``begins`` to ``ends`` mean: of each, the index of its meaning; ``None`` is the last.
+
+        That is also what all mean beyond ``most`` distinct ones, `MOST_TEXTS` if it is not given.
+        """
         leaders, found = self.distinct(begins, ends, LONGEST_TEXT)
-        distinct = np.flatnonzero(found & (leaders == np.arange(len(leaders))))[:MOST_TEXTS]
+        distinct = np.flatnonzero(found & (leaders == np.arange(len(leaders))))[: MOST_TEXTS if most is None else most]
         numbers = np.full(len(leaders), -1)
         numbers[distinct] = np.arange(len(distinct))
         spans = zip(begins[distinct].tolist(), ends[distinct].tolist(), strict=True)

@@ -132,16 +132,17 @@ def _alone(lines: Integers) -> Mask:
 
 def _tags(text: Text) -> Integers:
     """Where tags begin, and names in their usual spelling, in order."""
-    begins = text.places(b"[")
-    begins = begins[text.ends_with(_TAG_BEGIN, begins + len(_TAG_BEGIN))]
+    begins = text.places(b"[T")
     found = [begins[text.ends_with(tag, begins + len(tag))] for tag in TAGS]
-    found.append(np.array([match.start() for match in _NAME.finditer(text.text)], np.int64))
+    names = text.places(_IN_NAME) - NEEDLE.index(_IN_NAME)
+    names = names[(names >= 0) & (names + len(NEEDLE) <= len(text.text))]
+    found.append(names[text.ends_with(NEEDLE, names + len(NEEDLE))])
     found = [begins for begins in found if len(begins)] or found[:1]
     return found[0] if len(found) == 1 else np.sort(np.concatenate(found))
 
 
-_TAG_BEGIN = b"[T"
-_NAME = re.compile(re.escape(NEEDLE))
+_IN_NAME = b"-t"
+"""The rarest two bytes of a name."""
 
 
 def _lines(block: bytes, line_ends: Integers, indices: Integers) -> list[Line]:
@@ -186,6 +187,8 @@ class _Reader:
 
     def samples(self) -> Samples:
         """Read the regular lines, and mark in `ok` which these are."""
+        if not len(self.line):
+            return unknown(0)
         predicted, output, smape, budget, category, _, deliverables, success, *_ = self.values
         kind = category - len(b" category=")
         outcome = success - len(b" success=")

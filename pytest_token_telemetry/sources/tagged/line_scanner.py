@@ -78,6 +78,7 @@ class LineScanner:
         self._scanner = scanner
         self._search = search
         self._buffer = bytearray(max(buffer, _MARK))
+        self._mask = np.empty(len(self._buffer), np.bool_)
         self._on_read = on_read
         self._descriptor = -1
         self._at = 0
@@ -242,23 +243,24 @@ class LineScanner:
         text = self._buffer
         size = whole
         escapes = self._search.places(text, ESCAPE, size)
-        if text.find(0, 0, size) >= 0 or text.find(0x1B, 0, size) >= 0 or (escapes and is_coloured(text)):
+        if text.find(0, 0, size) >= 0 or text.find(0x1B, 0, size) >= 0 or (len(escapes) and is_coloured(text)):
             text = bytearray(normal(bytes(text[:size])))
             size = len(text)
             escapes = self._search.places(text, ESCAPE, size)
-        escapes = [at for at in escapes if text[at + len(ESCAPE)] in _OF_NAMES]
+        escaped = [at for at in escapes.tolist() if text[at + len(ESCAPE)] in _OF_NAMES]
         names = self._search.places(text, NEEDLE, size)
         hits, dense = self._search.hits(text, size)
-        if not hits and dense == size and not names and not escapes:
+        if not hits and dense == size and not len(names) and not escaped:
             self.line_ends += _line_ends(text, size)
             return
-        ends = np.flatnonzero(np.frombuffer(text, np.uint8, size) == ord("\n"))
+        ends = self._places(text, b"\n", size)
         begins = np.append(0, ends[:-1] + 1)
         chosen = np.zeros(len(ends), np.bool_)
         chosen[np.searchsorted(ends, np.array(hits, np.int64))] = True
         chosen[np.searchsorted(ends, dense) :] = True
-        special = self._special(text, begins, ends, names, escapes)
-        chosen[np.searchsorted(ends, np.array(names, np.int64))] = True
+        named = np.searchsorted(ends, names)
+        special = self._special(text, begins, ends, names, named, escaped)
+        chosen[named] = True
         chosen[special] = False
         if special:
             around = self._surrounded(bytes(text[:size]), whole, filled)
@@ -270,23 +272,35 @@ class LineScanner:
         self.line_ends += len(ends)
 
     def _special(
-        self, text: bytearray, begins: Integers, ends: Integers, names: Sequence[int], escapes: Sequence[int]
+        self, text: bytearray, begins: Integers, ends: Integers, names: Integers, lines: Integers, escapes: list[int]
     ) -> list[int]:
-        """Find the lines that cannot be read each by itself, or whose name is spelled in an unusual way."""
+        """Find the lines that cannot be read each by itself, or whose name is spelled in an unusual way.
+
+        The ``names`` stand on ``lines``.
+        """
         found: set[int] = set()
-        if names:
-            lines = np.searchsorted(ends, np.array(names))
-            is_long = ends[lines] - begins[lines] > RECORD_LIMIT
-            opening, closing = (np.flatnonzero(np.frombuffer(text, np.uint8, int(ends[-1])) == ord(b)) for b in "{}")
-            before = np.searchsorted(opening, begins[lines])
-            opened = np.searchsorted(opening, ends[lines]) - before
-            closed = np.searchsorted(closing, ends[lines]) - np.searchsorted(closing, begins[lines])
-            is_open = np.searchsorted(opening, names) > before
-            found.update(lines[is_long | ~is_open | (opened != closed)].tolist())
+        if len(names):
+            begin, end = begins[lines], ends[lines]
+            opening, closing = (self._places(text, brace, int(ends[-1])) for brace in (b"{", b"}"))
+            is_long = end - begin > RECORD_LIMIT
+            if len(opening) == len(closing) == len(names):  # most files have a brace before and behind each name
+                is_odd = (opening < begin) | (opening > names) | (closing < names) | (closing > end)
+            else:
+                is_odd = np.ones(len(names), np.bool_)
+            if is_odd.any():
+                before = np.searchsorted(opening, begin)
+                opened = np.searchsorted(opening, end) - before
+                closed = np.searchsorted(closing, end) - np.searchsorted(closing, begin)
+                is_odd = (np.searchsorted(opening, names) <= before) | (opened != closed)
+            found.update(lines[is_long | is_odd].tolist())
         for index in {int(each) for each in np.searchsorted(ends, np.array(escapes, np.int64))}:
             if self._scanner.tag.search(text, int(begins[index]), int(ends[index])) is not None:
                 found.add(index)
         return sorted(found)
+
+    def _places(self, text: bytearray, byte: bytes, size: int) -> Integers:
+        """Where ``byte`` stands in the first ``size`` bytes of the buffer's ``text``."""
+        return np.flatnonzero(np.equal(np.frombuffer(text, np.uint8, size), byte[0], out=self._mask[:size]))
 
     def _surrounded(self, text: bytes, whole: int, filled: int) -> _Surrounded:
         """The buffer's ``whole`` lines, and what records in them may have before and behind these."""

@@ -1,33 +1,35 @@
 """Read many plain lines of our own format at once, each as `own_parsing.parse` reads it alone.
 
-A line is plain if it is one JSON object and no more, with no escape in it, no key twice, and values as we write them.
-All other lines are left to the caller: where there is any doubt, a line is not plain.
+Lines of one writer have one layout: the same keys in the same order, with the same text between their values. So one
+line, taken apart, tells between which of its quotes each value stands in all lines of its layout, and the values are
+read as columns. All other lines are left to the caller: where there is any doubt, a line is not plain.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
-from operator import attrgetter
+from json import JSONDecoder
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 import numpy as np
 
-from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT, MOST_TOKENS, is_truncated
+from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT, is_truncated
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn, Samples, narrowest, unknown
-from pytest_token_telemetry.sources.own_format import SCHEMA
-from pytest_token_telemetry.sources.tagged.byte_words import Text, stamps
-from pytest_token_telemetry.sources.tagged.digests import digests, digests_of
-from pytest_token_telemetry.sources.tagged.own_parsing import READ, read_features, said_reason
+from pytest_token_telemetry.sources.rows import Ids
+from pytest_token_telemetry.sources.tagged.byte_words import MOST_TEXTS, Text, stamps
+from pytest_token_telemetry.sources.tagged.digests import digests
+from pytest_token_telemetry.sources.tagged.own_layout import REASONS, layout_of
+from pytest_token_telemetry.sources.tagged.own_parsing import distinct, read_features, said_reason
+from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
     from pytest_token_telemetry.sample import Field
     from pytest_token_telemetry.samples import Integers, Mask
     from pytest_token_telemetry.sources.tagged.digests import Digests
+    from pytest_token_telemetry.sources.tagged.own_layout import Layout
 
 
 class Plain(NamedTuple):
@@ -41,8 +43,12 @@ class Plain(NamedTuple):
     """The digest of each one's identity, of shape ``(rows, 2)``; 0 without one."""
     known: Mask
     """Whether it has an identity."""
-    ids: list[str | None]
-    """The call's own id."""
+    ids: Ids
+    """The calls' own ids."""
+
+
+_MOST_LAYOUTS = 32
+"""Layouts that are tried for some lines. To try one takes as long as to read twenty lines one by one."""
 
 
 def plain(text: Text, begins: Integers, ends: Integers) -> Plain:
@@ -54,186 +60,239 @@ def plain(text: Text, begins: Integers, ends: Integers) -> Plain:
         ends: offsets of their line ends.
     """
     ends = ends - (text.bytes[ends - 1] == ord("\r"))
-    keys = _keys(text, begins, ends)
-    found = np.flatnonzero((text.bytes[begins] == ord("{")) & (text.bytes[ends - 1] == ord("}")) & (keys > 0))
-    spans = zip(begins[found].tolist(), ends[found].tolist(), strict=True)
-    lines = [_decoded(text.text[begin:end]) for begin, end in spans]
-    if None in lines:
-        found = found[[line is not None for line in lines]]
-        lines = [line for line in lines if line is not None]
-    columns = _Columns(lines, keys[found])
-    ok = np.flatnonzero(columns.ok)
-    found = found[ok]
-    return Plain(found, *columns.taken(ok, text, begins[found], ends[found]))
+    quotes = text.places(b'"')
+    first = np.searchsorted(quotes, begins)
+    counts = np.searchsorted(quotes, ends) - first
+    columns = _Columns(text, begins, ends)
+    left = np.flatnonzero(_are_texts(text, begins, ends))
+    for _ in range(_MOST_LAYOUTS):
+        if not len(left):
+            break
+        model = left[0]
+        alike = left[counts[left] == counts[model]]
+        layout = layout_of(text.text[begins[model] : ends[model]])
+        if layout is not None:
+            columns.read(layout, alike, quotes, first[alike])
+        left = left[1:][~columns.ok[left[1:]]]
+    return columns.taken()
 
 
-def _keys(text: Text, begins: Integers, ends: Integers) -> Integers:
-    """Count the keys of each line; 0 where they cannot be counted, or something is escaped."""
-    colons = text.places(b":")
-    before = text.bytes[colons - 1]
-    keys = colons[before == ord('"')]
-    counts = np.searchsorted(keys, ends) - np.searchsorted(keys, begins)
-    for odd in (text.places(b"\\"), colons[(before == ord(" ")) | (before == ord("\t"))]):
-        if len(odd):
-            counts[np.searchsorted(odd, ends) > np.searchsorted(odd, begins)] = 0
-    return counts
+def _are_texts(text: Text, begins: Integers, ends: Integers) -> Mask:
+    """Mark which lines are valid UTF-8, without an escape or a control character."""
+    odd = text.places_not_printable()
+    odd = odd[text.bytes[odd] != ord("\n")]
+    is_control = text.bytes[odd] < ord(" ")
+    ok = ~_any_within(odd[is_control], begins, ends) & ~_any_within(text.places(b"\\"), begins, ends)
+    for line in np.flatnonzero(ok & _any_within(odd[~is_control], begins, ends)).tolist():
+        try:
+            text.text[begins[line] : ends[line]].decode()
+        except UnicodeDecodeError:
+            ok[line] = False
+    return ok
 
 
-_REASONS = ("finish_reason", "finish_reason_raw")
-_NAMES = ("schema", *READ, *_REASONS)
+def _any_within(places: Integers, begins: Integers, ends: Integers) -> Mask:
+    """Mark the lines in which any of ``places`` is."""
+    if not len(places):
+        return np.zeros(len(begins), np.bool_)
+    return np.searchsorted(places, ends) > np.searchsorted(places, begins)
 
 
-def _type(name: str) -> tuple[Any, ...]:
-    """The type of a field in a plain line, and its default."""
-    kind = "schema" if name == "schema" else FIELDS[name].kind
-    plain: Any = {"count": int, "flag": bool, "features": dict[str, Any]}.get(kind, str)
-    return (plain,) if name == "schema" or FIELDS[name].needed else (plain | None, None)
+_EMPTY: dict[str, tuple[object, Any]] = {
+    "count": (UNKNOWN, np.int32),
+    "flag": (UNKNOWN, np.int8),
+    "time": ("NaT", "datetime64[us]"),
+    "text": (False, np.bool_),
+    "features": (None, object),
+}
+"""What a column has where nothing is given, and its type, by the kind of its field."""
 
+_FLAGS = {"true": 1, "false": 0, "null": UNKNOWN}
+_NOT_PLAIN = UNKNOWN - 1
+"""The code of a text that makes a line not plain."""
 
-_Line = msgspec.defstruct("_Line", [(name, *_type(name)) for name in _NAMES], kw_only=True, gc=False)
-_decode = msgspec.json.Decoder(_Line).decode
-
-
-def _decoded(line: bytes) -> msgspec.Struct | None:
-    """What a line says; ``None`` if it is not plain."""
-    try:
-        return _decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-_FLAGS = {True: 1, False: 0, None: UNKNOWN}
-_NOT_GIVEN = -MOST_TOKENS - 2
-"""Less than any count that is read."""
+_CODES = {True: 1, False: 0, None: UNKNOWN}
+_DECODER = JSONDecoder(object_pairs_hook=distinct)
+_OF_IDENTITY = ("predicted_output_tokens", "output_tokens", "id")
 
 
 class _Columns:
-    """The columns of some decoded lines."""
+    """The columns of some lines."""
 
-    def __init__(self, lines: Sequence[msgspec.Struct | None], keys: Integers) -> None:
-        """Each line has so many ``keys``, those within its features included."""
-        self._values: dict[str, list[Any]] = {name: list(map(attrgetter(name), lines)) for name in _NAMES}
-        self._given = np.ones(len(lines), np.int64)
-        """How many keys of each line said something. If it has others, one is given twice, or is not known here."""
-        self.ok: Mask = np.fromiter(map(SCHEMA.__eq__, self._values["schema"]), np.bool_, len(lines))
-        """Which lines are plain."""
-        readers = {"count": self._counts, "flag": self._flags, "name": self._names, "word": self._names}
-        self._columns: dict[str, Any] = {
-            name: readers[field.kind](field) for name, field in READ.items() if field.kind in readers
-        }
-        self._columns["time"] = self._times()
-        if any(self._values["id"]):
-            sizes = np.array([len(id) if id else 0 for id in self._values["id"]], np.int64)
-            self.ok &= sizes <= LONGEST_TEXT
-            self._given += sizes > 0
-        if any(self._values["features"]):
-            self._given += np.array([1 + len(each) if each else 0 for each in self._values["features"]], np.int64)
-        self._reasons()
-        self._truncated()
-        self.ok &= self._given == keys
+    def __init__(self, text: Text, begins: Integers, ends: Integers) -> None:
+        self._text, self._begins, self._ends = text, begins, ends
+        self.ok = np.zeros(len(begins), np.bool_)
+        """Which lines were found plain."""
+        self._columns: dict[str, Any] = {}
+        self._codes: dict[str, dict[str, int]] = {}
+        """What the texts of a column are coded as."""
+        self._spans = np.zeros((2, len(begins), len(_OF_IDENTITY)), np.int64)
+        """Where what tells calls with an id apart begins and ends."""
 
-    def taken(
-        self, rows: Integers, text: Text, begins: Integers, ends: Integers
-    ) -> tuple[Samples, Digests, Mask, list[str | None]]:
-        """What `Plain` has for some ``rows``, whose lines begin and end there."""
-        columns: dict[str, Any] = {}
-        for name, found in self._columns.items():
-            if isinstance(found, NameColumn):
-                columns[name] = NameColumn(narrowest(found.codes[rows]), found.names)
+    def read(self, layout: Layout, rows: Integers, quotes: Integers, first: Integers) -> None:
+        """Read those of the lines ``rows`` that have this ``layout``, and mark them.
+
+        Each has as many quotes as the layout; its first is that of the ``quotes`` with the index ``first``.
+        """
+        ok = self._text.have(layout.constants, quotes[first[:, np.newaxis] + layout.anchors] + layout.shifts)
+        ok &= self._text.ends_with(layout.after, self._ends[rows])
+        ok &= quotes[first] - layout.first == self._begins[rows]
+        if not ok.all():
+            rows, first = rows[ok], first[ok]
+        begins = quotes[first[:, np.newaxis] + layout.opening] + layout.begins
+        ends = quotes[np.minimum(first[:, np.newaxis] + layout.closing, len(quotes) - 1)] + layout.ends
+        if layout.closing[-1] == layout.quotes:
+            ends[:, -1] = self._ends[rows] + layout.ends[-1]
+        ok, values = self._values(layout.fields, begins, ends)
+        rows = rows[ok]
+        self.ok[rows] = True
+        for name, column in values.items():
+            if name not in self._columns:
+                empty, kind = _EMPTY.get(FIELDS[name].kind, (UNKNOWN, np.int64))
+                self._columns[name] = np.full(len(self.ok), empty, kind)
+            self._columns[name][rows] = column[ok]
+        if "id" in values:
+            of_identity = [[field.name for field in layout.fields].index(name) for name in _OF_IDENTITY]
+            self._spans[0][rows], self._spans[1][rows] = (each[:, of_identity][ok] for each in (begins, ends))
+
+    def _values(self, fields: Sequence[Field], begins: Integers, ends: Integers) -> tuple[Mask, dict[str, Any]]:
+        """The values of ``fields`` that stand from ``begins`` to ``ends``, a row a line, and which lines are plain."""
+        text = self._text
+        values: dict[str, Any] = {}
+        ok = np.ones(len(begins), np.bool_)
+        counts = [at for at, field in enumerate(fields) if field.kind == "count"]
+        numbers, are_numbers = self._counts(begins[:, counts], ends[:, counts], [fields[at].needed for at in counts])
+        ok &= are_numbers
+        for at, column in zip(counts, numbers.T, strict=True):
+            values[fields[at].name] = column
+        texts = [at for at, field in enumerate(fields) if field.kind == "flag" or field.is_shared]
+        which, meant = text.meanings(begins[:, texts].ravel(), ends[:, texts].ravel(), bytes.decode, begins.size)
+        for at, column in zip(texts, which.reshape(len(begins), len(texts)).T, strict=True):
+            table = self._table(fields[at], meant, column)
+            values[fields[at].name] = coded = table[column]
+            ok &= coded != _NOT_PLAIN
+        for at, field in enumerate(fields):
+            begin, end = begins[:, at], ends[:, at]
+            if field.kind == "time":
+                values[field.name], are_plain = self._times(begin, end)
+            elif field.kind == "text":
+                values[field.name], are_plain = (
+                    np.ones(len(end), np.bool_),
+                    (end > begin) & (end - begin <= LONGEST_TEXT),
+                )
+            elif field.kind == "features":
+                features = [_features(text.text[at:to]) for at, to in zip(begin.tolist(), end.tolist(), strict=True)]
+                values[field.name] = np.array([*features, None])[:-1]
+                are_plain = np.array([each is not None for each in features], np.bool_)
             else:
-                columns[name] = found[rows]
-        given = self._values["features"] if any(self._values["features"]) else []
-        kept = enumerate(rows.tolist() if given else ())
-        features = {new: plain for new, row in kept if given[row] and (plain := read_features(given[row]))}
-        samples = replace(unknown(len(rows)), **columns, features=features)
-        ids = [self._values["id"][row] for row in rows.tolist()] if any(self._values["id"]) else [None] * len(rows)
-        digest = digests(text, begins, ends)
-        known = ~np.isnat(samples.time)
-        if have := [row for row, id in enumerate(ids) if id is not None]:
-            counts = (samples.predicted_output_tokens[have].tolist(), samples.output_tokens[have].tolist())
-            calls = zip(*counts, (ids[row] for row in have), strict=True)
-            digest[have] = digests_of([f"id {predicted} {output} {id}".encode() for predicted, output, id in calls])
-            known[have] = True
-        digest[~known] = 0
-        return samples, digest, known, ids
+                continue
+            ok &= are_plain
+        return ok, values
 
-    def _counts(self, field: Field) -> npt.NDArray[np.int32]:
-        """The counts; `UNKNOWN` where none is given, and where a 0 says so."""
-        values = self._values[field.name]
-        try:
-            counts = np.fromiter(values, np.int64, len(values))
-        except (TypeError, OverflowError):  # some are not given, or far too large
-            most = MOST_TOKENS + 1
-            given = (_NOT_GIVEN if value is None else min(max(value, -most), most) for value in values)
-            counts = np.fromiter(given, np.int64, len(values))
-        is_given = counts != _NOT_GIVEN
-        self._given += is_given
-        self.ok &= ~is_given | ((counts >= 0) & (counts <= MOST_TOKENS))
-        return (counts if field.needed else np.where(counts > 0, counts, UNKNOWN)).astype(np.int32)
+    def _table(self, field: Field, texts: Sequence[str | None], which: Integers) -> Integers:
+        """What each of the ``texts`` is coded as, as far as ``which`` names them."""
+        table = np.full(len(texts), _NOT_PLAIN)
+        used = np.zeros(len(texts), np.bool_)
+        used[which] = True
+        codes = self._codes.setdefault(field.name, {} if field.is_shared else {**_FLAGS})
+        most = {"flag": 0, "reason": MOST_TEXTS, "raw reason": MOST_TEXTS}.get(field.kind, sys.maxsize)
+        for at in np.flatnonzero(used).tolist():
+            text = texts[at]
+            if text in codes:
+                table[at] = codes[text]
+            elif field.kind == "word" and text is not None and text not in field.words:
+                table[at] = UNKNOWN
+            elif len(codes) < most and text is not None:
+                table[at] = codes[text] = len(codes)
+        return table
 
-    def _flags(self, field: Field) -> npt.NDArray[Any]:
-        values = self._values[field.name]
-        flags = np.fromiter(map(_FLAGS.__getitem__, values), np.int8, len(values))
-        self._given += flags != UNKNOWN
-        return flags if field.unknown is None else flags == 1
+    def _counts(self, begins: Integers, ends: Integers, needed: Sequence[bool]) -> tuple[Integers, Mask]:
+        """The counts, a row a line; `UNKNOWN` where none is given, and where a 0 says so. And which lines are plain."""
+        numbers, are_numbers = (each.reshape(begins.shape) for each in self._text.numbers(begins.ravel(), ends.ravel()))
+        are_numbers &= (ends - begins == 1) | (self._text.bytes[begins] != ord("0"))
+        are_plain = are_numbers
+        if not are_numbers.all():
+            is_null = self._text.ends_with(b"null", ends.ravel()).reshape(ends.shape) & (ends - begins == len("null"))
+            are_plain = are_numbers | (is_null & ~np.array(needed))
+        return np.where(are_numbers & ((numbers > 0) | needed), numbers, UNKNOWN), are_plain.all(axis=1)
 
-    def _names(self, field: Field) -> NameColumn:
-        codes, names = self._coded(self._values[field.name])
-        self._given += codes != UNKNOWN
-        if not field.words:
-            return NameColumn(codes, names)
-        known = np.array([*(code if name in field.words else UNKNOWN for code, name in enumerate(names)), UNKNOWN])
-        return NameColumn(known[codes], names)
+    def _times(self, begins: Integers, ends: Integers) -> tuple[Any, Mask]:
+        """The times, in microseconds, of which each names UTC or no time zone."""
+        times, behind, ok = stamps(self._text, begins)
+        left = ends - behind
+        is_utc = (left == 1) & self._text.ends_with(b"Z", ends)
+        if not is_utc.all():
+            is_utc |= (left == len("+00:00")) & self._text.ends_with(b"+00:00", ends)
+        return times, ok & ((left == 0) | is_utc)
 
-    def _coded(self, values: Sequence[Any]) -> tuple[Integers, tuple[Any, ...]]:
-        """The index of each value among the distinct ones, and these; `UNKNOWN` for ``None`` and an empty text."""
-        distinct = [value for value in dict.fromkeys(values) if value]
-        codes = {None: UNKNOWN, "": UNKNOWN, **{value: code for code, value in enumerate(distinct)}}
-        found = np.fromiter(map(codes.__getitem__, values), np.int64, len(values))
-        if any(is_long := [len(value) > LONGEST_TEXT for value in distinct]):
-            self.ok &= ~np.array([*is_long, False])[found]
-        return found, tuple(distinct)
+    def taken(self) -> Plain:
+        """What the plain lines say."""
+        rows = np.flatnonzero(self.ok)
+        n = len(rows)
+        found = {name: column[rows] for name, column in self._columns.items()}
+        features = found.pop("features", np.empty(0, object)).tolist()
+        has_id = np.flatnonzero(found.pop("id", np.zeros(n, np.bool_)))
+        columns: dict[str, Any] = {}
+        for name, values in found.items():
+            field = FIELDS[name]
+            if field.is_shared:
+                columns[name] = NameColumn(values, tuple(self._codes[name]))
+            else:
+                columns[name] = values if field.kind != "flag" or field.unknown is None else values == 1
+        samples = replace(unknown(n), **columns, features={row: plain for row, plain in enumerate(features) if plain})
+        samples = _completed(samples)
+        has_time = ~np.isnat(samples.time)
+        has_time[has_id] = False
+        digest = np.zeros((n, 2), np.uint64)
+        digest[has_time] = digests(self._text, self._begins[rows[has_time]], self._ends[rows[has_time]])
+        text, begins, ids, ends = self._identities(rows[has_id])
+        digest[has_id] = digests(text, begins, ends)
+        known = has_time
+        known[has_id] = True
+        return Plain(rows, samples, digest, known, Ids.within(text, ids, ends, has_id))
 
-    def _reasons(self) -> None:
-        """Say why each output ended, in our words and in the provider's."""
-        (ours, our_words), (raw, raw_words) = (self._coded(self._values[name]) for name in _REASONS)
-        self._given += ours != UNKNOWN
-        self._given += raw != UNKNOWN
-        size = len(raw_words) + 1
-        pairs, which = np.unique((ours + 1) * size + raw + 1, return_inverse=True)
-        our_words, raw_words = (None, *our_words), (None, *raw_words)
-        meant = [said_reason(our_words[pair // size], raw_words[pair % size]) for pair in pairs.tolist()]
-        for name, words in zip(_REASONS, zip(*meant, strict=True), strict=False):
-            codes = {word: code for code, word in enumerate(dict.fromkeys(word for word in words if word is not None))}
-            of_pair = np.array([UNKNOWN if word is None else codes[word] for word in words])
-            self._columns[name] = NameColumn(of_pair[which], tuple(codes))
+    def _identities(self, rows: Integers) -> tuple[Text, Integers, Integers, Integers]:
+        """The identities of calls with an id: where each begins, where its id does, and where it ends."""
+        begins, ends = self._spans[:, rows]
+        before = np.array([len("id "), 1, 1])
+        sizes = (ends - begins + before).ravel()
+        stops = np.cumsum(sizes)
+        text = self._text.bytes[np.repeat((begins - before).ravel() - stops + sizes, sizes) + np.arange(sizes.sum())]
+        at = (stops - sizes).reshape(-1, 3)
+        text[at + before - 1] = ord(" ")
+        text[at[:, 0]], text[at[:, 0] + 1] = b"id"
+        return Text(text.tobytes()), at[:, 0], at[:, 2] + 1, stops[2::3]
 
-    def _truncated(self) -> None:
-        """Decide by one line of each kind: what it states, why it ended, whether it reached its cap."""
-        nothing = NameColumn(np.full(len(self.ok), UNKNOWN), ())
-        reasons = self._columns.get("finish_reason", nothing)
-        caps, outputs = self._columns["max_tokens"], self._columns["output_tokens"]
-        reached = np.select([caps == UNKNOWN, outputs >= caps, outputs > 0], [0, 1, 2], 3)
-        stated = self._columns["truncated"].astype(np.int64)
-        kinds = ((stated + 1) * (len(reasons.names) + 1) + reasons.codes + 1) * 4 + reached
-        table = [
-            is_truncated(flag, reason, output, cap)
-            for flag in (None, False, True)
-            for reason in (None, *reasons.names)
-            for output, cap in ((1, None), (2, 2), (1, 2), (0, 2))
-        ]
-        self._columns["truncated"] = np.array([_FLAGS[each] for each in table], np.int8)[kinds]
 
-    def _times(self) -> npt.NDArray[np.datetime64]:
-        """The times, in microseconds; NaT where there is none."""
-        values = [value or "" for value in self._values["time"]]
-        sizes = np.fromiter(map(len, values), np.int64, len(values))
-        text = Text(" ".join(values).encode("ascii", "replace"))
-        begins = np.cumsum(sizes + 1) - (sizes + 1)
-        times, ends, ok = stamps(text, begins)
-        left = begins + sizes - ends
-        is_utc = (left == 1) & text.ends_with(b"Z", begins + sizes)
-        is_utc |= (left == len("+00:00")) & text.ends_with(b"+00:00", begins + sizes)
-        self._given += sizes > 0
-        self.ok &= (sizes == 0) | (ok & ((left == 0) | is_utc))
-        return np.where(ok & (sizes > 0), times, np.datetime64("NaT", "us"))
+def _features(text: bytes) -> dict[str, str] | None:
+    """The features that ``text`` says; ``None`` if it is not plain."""
+    try:
+        return read_features(_DECODER.decode(text.decode())) if text.count(b"{") < 2 else None
+    except (ValueError, RecursionError, RecordError):
+        return None
+
+
+def _completed(samples: Samples) -> Samples:
+    """``samples`` with why each output ended, and whether it was cut off, by what the lines say of both."""
+    ours, raw = samples.finish_reason, samples.finish_reason_raw
+    our_words, raw_words = (None, *ours.names), (None, *raw.names)
+    pairs = (ours.codes.astype(np.int64) + 1) * len(raw_words) + raw.codes + 1
+    kinds = np.flatnonzero(np.bincount(pairs, minlength=1))
+    said = [said_reason(our_words[kind // len(raw_words)], raw_words[kind % len(raw_words)]) for kind in kinds.tolist()]
+    columns: dict[str, Any] = {}
+    for name, words in zip(REASONS, zip(*said, strict=True), strict=False):
+        names = tuple(dict.fromkeys(word for word in words if word is not None))
+        codes = np.full(len(our_words) * len(raw_words), UNKNOWN)
+        codes[kinds] = [UNKNOWN if word is None else names.index(word) for word in words]
+        columns[name] = NameColumn(narrowest(codes)[pairs], names)
+    reasons = columns.get("finish_reason", ours)
+    caps, outputs = samples.max_tokens, samples.output_tokens
+    reached = np.where(caps == UNKNOWN, 0, np.where(outputs >= caps, 1, np.where(outputs > 0, 2, 3)))
+    of_kind = [
+        _CODES[is_truncated(flag, reason, output, cap)]
+        for flag in (None, False, True)
+        for reason in (None, *reasons.names)
+        for output, cap in ((1, None), (2, 2), (1, 2), (0, 2))
+    ]
+    kinds = ((samples.truncated.astype(np.int64) + 1) * (len(reasons.names) + 1) + reasons.codes + 1) * 4 + reached
+    return replace(samples, truncated=np.array(of_kind, np.int8)[kinds], **columns)

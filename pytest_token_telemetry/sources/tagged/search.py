@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from pytest_token_telemetry.samples import Integers
 
 _SMALL = 1 << 14
 """Bytes of a text in which it is fastest to find each needle by itself, without asking how many there are."""
@@ -56,11 +57,16 @@ class Search:
         self._find = find or bytearray.find
         self._groups = [(needle,) for needle in needles] if find else _alike(needles)
 
-    def places(self, text: bytearray, needle: bytes, size: int) -> list[int]:
-        """Where ``needle`` stands in the first ``size`` bytes of ``text``, in order."""
-        if self._has_find or size < self._small or len(needle) < 3:
-            return list(_places(text, needle, size, self._find))
-        return list(_candidates(text, (needle,), size))
+    def places(self, text: bytearray, needle: bytes, size: int) -> Integers:
+        """Where ``needle``, which cannot overlap itself, stands in the first ``size`` bytes of ``text``, in order."""
+        if not self._has_find and size >= self._small and len(needle) > 1:
+            return _every_place(text, needle, size)
+        found: list[int] = []
+        for at in _places(text, needle, size, self._find):
+            found.append(at)
+            if _is_dense(found):
+                return _every_place(text, needle, size)
+        return np.array(found, np.int64)
 
     def hits(self, text: bytearray, size: int) -> Hits:
         """Where needles stand in the first ``size`` bytes of ``text``."""
@@ -76,7 +82,7 @@ class Search:
                 if at >= dense:
                     break
                 near.append(at)
-                if len(near) > _DENSE_HITS and at - near[-_DENSE_HITS] < _DENSE_HITS * _DENSE_BYTES:
+                if _is_dense(near):
                     dense = near[-_DENSE_HITS]
                     break
             found += near
@@ -96,6 +102,22 @@ def _places(text: bytearray, needle: bytes, size: int, find: Find) -> Iterator[i
     while at >= 0:
         yield at
         at = find(text, needle, at + len(needle), size)
+
+
+def _is_dense(places: Sequence[int]) -> bool:
+    return len(places) > _DENSE_HITS and places[-1] - places[-_DENSE_HITS] < _DENSE_HITS * _DENSE_BYTES
+
+
+def _every_place(text: bytearray, needle: bytes, size: int) -> Integers:
+    """Where ``needle`` stands, by comparing all bytes: one search after the other takes longer where there are many."""
+    every = np.frombuffer(text, np.uint8, size)
+    last = max(0, size - len(needle) + 1)
+    found = every[:last] == needle[0]
+    found &= every[1 : last + 1] == needle[1]
+    places = np.flatnonzero(found)
+    for at, byte in enumerate(needle[2:], start=2):
+        places = places[every[places + at] == byte]
+    return places
 
 
 def _alike(needles: Sequence[bytes]) -> list[tuple[bytes, ...]]:

@@ -67,7 +67,23 @@ def test_a_pattern_of_digits(text: bytes, expected: bool) -> None:
     assert not expected or (digits(found, 0, 2).tolist(), digits(found, 3, 5).tolist()) == ([12], [34])
 
 
-def test_places_are_found_in_texts_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(byte_words, "_AT_ONCE", 5)
-    for text in (b"", b"=", b"a==b=c====dd=", b"=" * 11):
-        assert Text(text).places(b"=").tolist() == [at for at, byte in enumerate(text) if byte == ord("=")]
+@pytest.mark.parametrize("sought", [b"=", b"==", b"=b", b"\xff"])
+def test_a_byte_or_two_are_found_wherever_they_stand(sought: bytes) -> None:
+    for text in (b"", b"=", b"a==b=c====dd=", b"=" * 11, b"=b\xff"):
+        assert Text(text).places(sought).tolist() == [at for at in range(len(text)) if text.startswith(sought, at)]
+
+
+def test_what_is_not_printable_is_found() -> None:
+    text = bytes(range(256))
+    assert Text(text).places_not_printable().tolist() == [*range(32), *range(128, 256)]
+
+
+@settings(deadline=None, max_examples=100)
+@given(TEXTS.map(b"".join), st.lists(st.sampled_from([b"a", b"=", b"key=", b"12345678", b"key=" * 6]), min_size=1))
+def test_rows_that_have_all_constants(text: bytes, constants: list[bytes]) -> None:
+    ends = np.arange(len(text) + 1)[:, np.newaxis] - np.arange(len(constants))
+    expected = [
+        all(text[: max(end, 0)].endswith(each) for each, end in zip(constants, row, strict=True))
+        for row in ends.tolist()
+    ]
+    assert Text(text).have(constants, ends).tolist() == expected

@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.sample import FINISH_REASONS, Sample
 from pytest_token_telemetry.sources.own_format import line
-from pytest_token_telemetry.sources.tagged import byte_words, own_parsing, parsing
+from pytest_token_telemetry.sources.tagged import byte_words, own_lane, own_parsing, parsing
 from pytest_token_telemetry.sources.tagged.digests import digests_of
 from pytest_token_telemetry.sources.tagged.fast_lane import Line, Regular, regular
 from pytest_token_telemetry.sources.tagged.formats import parse, telemetry_scanner
@@ -67,16 +68,16 @@ def one_by_one(text: bytes, before: int = 0) -> list[Record]:
 def rows(found: Regular) -> list[Record]:
     """The regular lines, and the plain ones of our own."""
     count = len(found.samples)
-    records = _rows(found.samples, found.digest, np.ones(count, np.bool_), [None] * count)
+    records = _rows(found.samples, found.digest, np.ones(count, np.bool_), {})
     if (own := found.own) is not None:
-        records += _rows(own.samples, own.digest, own.known, own.ids)
+        records += _rows(own.samples, own.digest, own.known, dict(own.ids.texts()))
     return records
 
 
-def _rows(samples: Samples, digest: Digests, known: Mask, ids: list[str | None]) -> list[Record]:
+def _rows(samples: Samples, digest: Digests, known: Mask, ids: dict[int, str]) -> list[Record]:
     records: list[Record] = []
     for row in range(len(samples)):
-        values: dict[str, object] = {"id": ids[row], "features": samples.features.get(row, {})}
+        values: dict[str, object] = {"id": ids.get(row), "features": samples.features.get(row, {})}
         for field in fields(Sample):
             if field.name in values:
                 continue
@@ -493,13 +494,135 @@ def test_lines_of_our_own_say_at_once_what_each_says_alone(lines: list[str]) -> 
     assert all_at_once(block) == alone
 
 
+SPELLED = {
+    "schema": ['"token-telemetry/1"'] * 9 + ['"token-telemetry/2"', "1"],
+    "predicted_output_tokens": ["0", "7", "900", "12345678", "123456789", "900", "012", "-1", "1.5", "null", '"8"'],
+    "output_tokens": ["0", "7", "900", "850", "12345678", "4000", "00", "1e3", "9999999999", "true", ""],
+    "budget_tokens": ["0", "1", "8192", "16384", "null", "08192", "-5", "1000000001", "nulls", "12345678901"],
+    "max_tokens": ["0", "900", "850", "16384", "null", "null ", "Infinity", "9" * 40],
+    "success": ["true", "false", "null", "true", "false", "1", '"true"', "True", "truefalse"],
+    "truncated": ["true", "false", "null", "false"],
+    "legacy": ["true", "false", "null", "false"],
+    "category": [
+        '"docs"',
+        '"tests"',
+        '"größe"',
+        '"a:b"',
+        '"{}"',
+        '""',
+        "null",
+        '"a\\\\b"',
+        '"a\tb"',
+        '"' + "x" * 257 + '"',
+        "5",
+    ],
+    "task_id": [*(f'"phase-{n}"' for n in range(30)), '"None"', '"[T"', '"' + "ü" * 100 + '"'],
+    "model": ['"some-model-1"', '"m, \\"n\\""', '"a b"', '"]["'],
+    "finish_reason": ['"stop"', '"length"', '"max_tokens"', '"tool_call"', '""', "null", '"unknown"'],
+    "finish_reason_raw": ['"end_turn"', '"max_tokens"', '"MAX_TOKENS"', '"odd"', "null"],
+    "truncation_source": ['"cap"', '"reported"', '"nobody"', "null"],
+    "id": [*(f'"msg_{n}"' for n in range(30)), '"é"', '""', "null", "5", '"' + "i" * 256 + '"', '"' + "i" * 257 + '"'],
+    "time": [
+        *('"2026-01-02T03:04:05Z"', '"2026-01-02T03:04:05.678901+00:00"', '"2026-01-02 03:04:05,678"', '""', "null"),
+        *('"2026-01-02T03:04:05+01:00"', '"2026-02-30T03:04:05Z"', '"2026-01-02T03:04:05z"', '"2026-01-02"', "5"),
+        *(
+            '"2026-01-02T03:04:05.6Z"',
+            '"2026-01-02T03:04:05 "',
+            '"2026-01-02T24:00:00Z"',
+            '"2026-01-02T03:04:05-00:00"',
+        ),
+    ],
+    "features": [
+        '{"files":3}',
+        '{"files":4,"on":true}',
+        "{}",
+        '{"a":{"b":1}}',
+        '{"a":1,"a":2}',
+        '{"a":1,"a":1}',
+        "[1]",
+        "{1}",
+    ],
+    "more": ["1", '"x"', "[1,2]", "{"],
+}
+"""By key, how a value is spelled: plainly at first, and wrongly or oddly at last."""
+
+
+def own_block(choice: random.Random) -> bytes:
+    """Lines of our own in some layouts, some with a defect."""
+    layouts = []
+    for _ in range(choice.choice([1, 1, 2, 5])):
+        keys = ["schema", "predicted_output_tokens", "output_tokens", *choice.sample([*SPELLED][3:-1], 8)]
+        if choice.randrange(2):
+            choice.shuffle(keys)
+        layouts.append((keys, *choice.choice([(",", ":"), (",", ":"), (", ", ": "), (" ,", " :  ")])))
+    lines = []
+    for _ in range(choice.randrange(1, 25)):
+        keys, comma, colon = choice.choice(layouts)
+        said = [(key, choice.choice(SPELLED[key][:2])) for key in keys]
+        at = choice.randrange(len(keys))
+        odd = (keys[at], choice.choice(SPELLED[keys[at]]))
+        match choice.randrange(12):
+            case 0:
+                said.insert(choice.randrange(len(said)), odd)
+            case 1:
+                said.append(("more", choice.choice(SPELLED["more"])))
+            case 2:
+                said.pop(at)
+            case 3:
+                choice.shuffle(said)
+            case 4 | 5 | 6 | 7:
+                said[at] = odd
+        members = [f'"{key}"{colon}{value}' for key, value in said]
+        text = f"{{{comma.join(members)}}}".encode()
+        match choice.randrange(14):
+            case 0:
+                at = choice.choice(
+                    [choice.randrange(len(text)), text.index(b'"', choice.randrange(len(text) - 20)) + 1]
+                )
+                byte = choice.choice([*b'"{}\\,: 0\r[\t\xff\xff', choice.randrange(1, 256)])
+                text = text[:at] + bytes([byte]) + text[at + choice.randrange(2) :]
+            case 1:
+                text += choice.choice([b" ", b"}", b",", b" x", b"\r"])
+            case 2:
+                text = choice.choice([b" ", b"INFO ", b"[", b"{", b"\xef\xbb\xbf"]) + text
+            case 3:
+                text = mutated(text, choice)
+        lines.append(text + choice.choice([b"\n", b"\n", b"\r\n"]))
+    return b"".join(lines).replace(b"\0", b"")
+
+
+def test_own_lines_of_some_layouts_say_at_once_what_each_says_alone() -> None:
+    choice = random.Random(5)
+    plain = lines = 0
+    for _ in range(400):
+        block = normal(own_block(choice))
+        assert all_at_once(block) == one_by_one(block)
+        found = regular(block).own
+        plain += 0 if found is None else len(found.rows)
+        lines += block.count(b"\n")
+    assert plain > lines / 3
+
+
 def test_lines_as_the_writer_writes_them_are_plain() -> None:
     call = {"predicted_output_tokens": 900, "output_tokens": 850, "category": "docs", "features": {"files": 3}}
-    block = "".join(f"{line(**call, id=f'call-{n}', finish_reason='end_turn')}\n" for n in range(9)).encode()
+    end = {"finish_reason": "end_turn", "success": True, "model": "größer", "time": AT}
+    calls = [call, {**call, "id": "call"}, {**call, **end}, {**call, **end, "id": "call"}]
+    block = "".join(f"{line(**each, task_id=f'phase-{n}')}\n" for n in range(99) for each in calls).encode()
     found = regular(block)
     assert found.own is not None
-    assert len(found.own.samples) == 9
+    assert len(found.own.samples) == 4 * 99
     assert found.rest == []
+    assert all_at_once(block) == one_by_one(block)
+
+
+def test_layouts_beyond_what_is_worth_it_are_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_lane, "_MOST_LAYOUTS", 5)
+    items = json.loads(NATIVE).items()
+    block = "".join(f"{json.dumps(dict(each))}\n" for each in permutations(items)).encode()
+    found = regular(block)
+    assert found.own is not None
+    assert (len(found.own.rows), len(found.rest)) == (5, 19)
+    assert all_at_once(block) == one_by_one(block)
 
 
 def test_texts_beyond_what_is_worth_it_are_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
