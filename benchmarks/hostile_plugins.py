@@ -64,10 +64,12 @@ class Hostility:
             for place in ("-p", "conftest"):
                 yield Plugin(scenario, place, "none", "first", "nothing")
                 self._run(scenario, place, "*")
-                reached = {line.split()[0] for line in self._noted()}
+                loaded = {hook: said == "loaded" for hook, said in self._first_calls()}
                 deeds = (*hostile.DEEDS, *hostile.ANSWERS, *hostile.WRAPPERS)
                 chosen = _CHANGE_NO_CALL if scenario == Scenario("tune") else deeds
-                for hook, deed in product(sorted(reached), chosen):
+                for hook, deed in product(sorted(loaded), chosen):
+                    if _is_out_of_reach(place, hook, deed, loaded=loaded[hook]) or _loses_calls(scenario, hook, deed):
+                        continue
                     for order in hostile.ORDERS[: 1 if deed in hostile.WRAPPERS else None]:
                         yield Plugin(scenario, place, hook, order, deed)
 
@@ -75,7 +77,8 @@ class Hostility:
         """Run the session with ``plugin``, and judge what it leaves."""
         found = self._run(plugin.scenario, plugin.place, f"{plugin.hook}:{plugin.order}:{plugin.deed}")
         before = any(line.endswith("not loaded") for line in self._noted())
-        return found, self._stage.judge(found, plugin.scenario, Excuse(foreign=True, stuck=lambda _: before))
+        excuse = Excuse(foreign=True, deselected=plugin.deed == "deselect", stuck=lambda _: before)
+        return found, self._stage.judge(found, plugin.scenario, excuse)
 
     def _run(self, scenario: Scenario, place: str, told: str) -> Aftermath:
         self._stage.learn(scenario)
@@ -88,5 +91,28 @@ class Hostility:
         arguments = (*(("-phostile",) if place == "-p" else ()), *scenario.arguments)
         return self._stage.play(arguments, {"HOSTILE": told, "HOSTILE_NOTES": str(self._notes)})
 
+    def _first_calls(self) -> Iterator[tuple[str, str]]:
+        """Each hook that was called, and whether the gate's plugin was ``loaded`` when it was first."""
+        seen: set[str] = set()
+        for line in self._noted():
+            hook, _, said = line.partition(" ")
+            if hook not in seen:
+                seen.add(hook)
+                yield hook, said
+
     def _noted(self) -> list[str]:
         return self._notes.read_text(encoding="utf-8").splitlines() if self._notes.exists() else []
+
+
+def _is_out_of_reach(place: str, hook: str, deed: str, *, loaded: bool) -> bool:
+    """True if nothing that the gate's plugin does can help against it, or pytest itself refuses it."""
+    if deed in hostile.WRAPPERS:
+        is_historic = getattr(hostile.HOOKS[hook], "pytest_spec", {}).get("historic", False)
+        has_last_word = place == "conftest" and hook == "pytest_cmdline_main"  # it wraps all wrappers before it
+        return is_historic or has_last_word
+    return deed == "system-exit-0" and not loaded
+
+
+def _loses_calls(scenario: Scenario, hook: str, deed: str) -> bool:
+    """True if one of the deeds that should change no call does: a list reversed while it is run leaves out tests."""
+    return scenario.truth == "tune" and deed == "reverse" and not hook.startswith("pytest_collect")

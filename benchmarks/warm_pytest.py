@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import runpy
+import signal
 import sys
 from typing import NoReturn
 
@@ -31,6 +32,7 @@ def serve() -> None:
 
 def _become_session(directory: str, arguments: list[str], environment: dict[str, str], output: str) -> NoReturn:
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has the commands that it runs beside ignore it
     os.chdir(directory)
     os.environ.update(environment)
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SCHEMA = "token-telemetry-tuning/1"
 
 _ROUNDING = 1 - 1e-12
-"""A multiplier is a ratio of counts, and gives back the count in floating point but for less than that."""
+"""A multiplier is a ratio of counts. In floating point it gives a count back with a smaller error than this."""
 
 _Key: TypeAlias = tuple[str | None, str | None]
 
@@ -52,7 +52,7 @@ class Calibration:
 
     @classmethod
     def load(cls, *paths: str | PathLike[str]) -> Calibration:
-        """The advice of the files at ``paths``, each of which came of predictions that those before it had multiplied.
+        """Load the advice of files, the oldest first: each is about predictions that those before it had multiplied.
 
         Without a path, predictions stay as they are.
 

@@ -102,7 +102,7 @@ def defined_at(estimator: object, base: Path) -> str | None:
 
 
 def plain_function(estimator: object) -> str | None:
-    """Where ``estimator`` begins, if no other one can begin there; ``None`` for all but plain functions."""
+    """Where a plain function is defined, as ``file:line``; ``None`` for all else, which may share a place."""
     is_plain = inspect.isfunction(estimator) and not estimator.__closure__ and not hasattr(estimator, "__wrapped__")
     return defined_at(estimator, Path()) if is_plain else None
 

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Offer the settings, and remove earlier reports before the command line can be refused."""
     settings.add_to(parser)
-    _remove_early(pluginmanager.get_plugin("pytestconfig"), whole=False)
+    early = _as_known(pluginmanager.get_plugin("pytestconfig"))
+    if early is not None:  # a worker leaves them
+        _remove_old_reports(early, whole=False)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -37,29 +39,30 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Remove earlier reports before a ``conftest.py`` can end the session."""
-    _remove_early(early_config, whole=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
+    """Remove earlier reports before a ``conftest.py`` can end the session, and let none end it with 0."""
+    early = _as_known(early_config)
+    if early is not None:
+        _remove_old_reports(early, whole=True)
+    try:
+        return (yield)
+    except SystemExit as ended:
+        if early is not None and _is_success(ended.code) and (due := _due(early)):
+            raise SystemExit(due) from None
+        raise
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
     """Leave no way to exit 0 where the gate was asked for and did not pass, whatever other plugins make of the code."""
-    code = yield
-    is_worker = hasattr(config, "workerinput")
-    if code != 0 or is_worker or not settings.is_wanted(config) or command_line.runs_nothing(config):
-        return code
-    gate: GateSession | None = config.pluginmanager.get_plugin("token-telemetry-gate")
-    if gate is not None and gate.exit_code is not None:
-        due, why = gate.exit_code, "another plugin asked for exit code 0"
-    elif command_line.asked_with(config) or (gate is not None and gate.has_judged):
-        due, why = pytest.ExitCode.INTERRUPTED, "another plugin ended the session with exit code 0 before its verdict"
-    else:
-        return code
-    if due:
-        sys.stderr.write(f"ERROR: token telemetry: {why} (it is {int(due)})\n")
-    return due
+    try:
+        code = yield
+    except SystemExit as ended:
+        if not (_is_success(ended.code) and (due := _due(config))):
+            raise
+        return due
+    return (_due(config) if _is_success(code) else 0) or code
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -118,17 +121,44 @@ def token_telemetry(pytestconfig: pytest.Config) -> TokenTelemetry:
     return recording_session.start(pytestconfig).fixture
 
 
-def _remove_early(config: pytest.Config | None, *, whole: bool) -> None:
-    """Remove old reports by what is known of the options before a ``conftest.py`` is loaded."""
+def _is_success(code: object) -> bool:
+    """True if the process ends with 0: the system takes the last eight bits, and none for nothing."""
+    return code is None or (isinstance(code, int) and code & 0xFF == 0)
+
+
+def _due(config: pytest.Config) -> int:
+    """What a session has to exit with that is about to exit with 0, after saying why; 0 if that is right."""
+    is_worker = hasattr(config, "workerinput")
+    if is_worker or not settings.is_wanted(config) or command_line.runs_nothing(config):
+        return 0
+    gate: GateSession | None = config.pluginmanager.get_plugin("token-telemetry-gate")
+    if gate is not None and gate.exit_code is not None:
+        due, why = gate.exit_code, "another plugin asked for exit code 0"
+    elif command_line.asked_with(config) or (gate is not None and gate.has_judged):
+        due, why = pytest.ExitCode.INTERRUPTED, "another plugin ended the session with exit code 0 before its verdict"
+    else:
+        return 0
+    if due:
+        sys.stderr.write(f"ERROR: token telemetry: {why} (it is {int(due)})\n")
+    return int(due)
+
+
+def _as_known(config: pytest.Config | None) -> pytest.Config | None:
+    """``config`` with the options that are known before a ``conftest.py`` is loaded; ``None`` in a worker of xdist."""
     known = getattr(config, "known_args_namespace", None)
-    if config is not None and known is not None and "PYTEST_XDIST_WORKER" not in os.environ:  # a worker leaves them
-        early = copy.copy(config)
-        early.option = known
-        _remove_old_reports(early, whole=whole)
+    if config is None or known is None or "PYTEST_XDIST_WORKER" in os.environ:
+        return None
+    early = copy.copy(config)
+    early.option = known
+    return early
 
 
 def _remove_old_reports(config: pytest.Config, *, whole: bool) -> None:
-    """Remove an earlier session's reports from where this one was told to write; typed ones alone, or the ``whole``."""
+    """Remove an earlier session's reports from where this one was told to write; typed ones alone, or the ``whole``.
+
+    Raises:
+        pytest.UsageError: of the whole, one could not be removed.
+    """
     if command_line.runs_nothing(config):
         return
     found = list(command_line.typed_reports(config))
@@ -139,5 +169,6 @@ def _remove_old_reports(config: pytest.Config, *, whole: bool) -> None:
     if found:
         from pytest_token_telemetry.report.files import remove_report
 
-        for name, path in found:
-            remove_report(name, path)
+        errors = dict.fromkeys(error for name, path in found if (error := remove_report(name, path)))
+        if whole and errors:
+            raise pytest.UsageError(*errors)

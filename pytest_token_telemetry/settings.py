@@ -241,7 +241,7 @@ class Settings:
         option_types.one_of("fail", "pass"),
         None,
         "fail|pass",
-        "What a session does that left out every check. Without it: fail where the command line asks for the gate.",
+        "Whether a session that left out every check fails. Without it: it does if the command line asks for the gate.",
     )
     json: Path | None = _file("Write the report as JSON, for other programs.")
     junit: Path | None = _file("Write the checks as JUnit XML, for CI servers.")

@@ -55,13 +55,13 @@ def append_file(path: Path, text: str, most: int | None = None) -> None:
 
 @contextmanager
 def appending(path: Path, mode: Literal["ab", "a+b"] = "ab") -> Iterator[FileIO]:
-    """Open ``path`` for `append`, under its lock if it can be had soon: whoever stopped with it stops nobody else."""
+    """Open ``path`` for `append`, under its lock if that is free soon: a process that hangs with it stops no other."""
     with path.open(mode, buffering=0) as file:
         locked = _lock(file)
         try:
             yield file
         finally:
-            if locked:  # by itself, as a process that was forked meanwhile would keep it
+            if locked:  # not by closing: a process that was forked meanwhile has the file open too
                 fcntl.flock(file, fcntl.LOCK_UN)
 
 

@@ -282,7 +282,7 @@ def _ratio_drift(strata: Sequence[tuple[_Key, LogRatios, LogRatios]]) -> RatioDr
 
 
 def _with_others(pairs: Sequence[_Pair]) -> Iterator[_Pair]:
-    """The ``pairs`` that are `listed`, the largest, in their order, then the others as one."""
+    """The largest ``pairs``, as many as are `listed`, in their order; then the sum of all others as one."""
     sizes = [
         max(old.underestimation.n + new.underestimation.n, old.truncation.n + new.truncation.n) for _, old, new in pairs
     ]

@@ -1,7 +1,6 @@
-"""How many of a list are listed one by one: as many as a report has room for, however many the data has.
+"""How many rows of a list a report has room for, however many names the data has. All others are one row.
 
-What is beyond them is one row, the others, so that neither a name a call nor names as long as lines make a report that
-nobody can open.
+So neither a name for every call nor names as long as lines make a report that nobody can open.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ LONGEST_NAMES = 64_000
 
 
 def listed(names: Iterable[str]) -> int:
-    """How many of ``names``, those that matter most first, are listed one by one."""
+    """How many of ``names`` get a row of their own. The most important come first."""
     room, count = LONGEST_NAMES, 0
     for name in islice(names, MOST_LISTED):
         room -= len(json.dumps(name, ensure_ascii=False).encode("utf-8", "backslashreplace"))

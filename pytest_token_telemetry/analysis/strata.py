@@ -173,7 +173,7 @@ def _counted(
 def _with_others(
     codes: Narrow, names: Sequence[str | None], order: Integers
 ) -> tuple[Narrow, Sequence[str | None], int]:
-    """The groups with the ``codes`` in ``order``, of which those beyond the ones that are `listed` are one.
+    """Fold the groups beyond those that are `listed` into one. ``order`` has the codes with rows, the largest first.
 
     Returns:
         One code for each row, the name of each code, and how many groups the last of them folds; 0 if that is none.
@@ -209,7 +209,7 @@ class Split:
     names: Sequence[tuple[str | None, str | None]]
     """The category and the complexity of each code, and of `UNKNOWN`, the last."""
     folded: int = 0
-    """How many parts, too small to be listed, the last code but `UNKNOWN` stands for."""
+    """How many parts that are too small to be listed the last code stands for; 0: it is an ordinary one."""
 
     @property
     def size(self) -> int:
@@ -223,7 +223,7 @@ class Split:
 
     @staticmethod
     def by_category(labels: Labels, mask: Mask) -> Split:
-        """Every category, as far as they are listed by their samples in ``mask``."""
+        """The categories, largest by samples in ``mask`` first; those beyond the `listed` ones are one part."""
         codes, every = labels.category
         order = largest_first(counted(codes, mask, len(every)))
         codes, names, folded = _with_others(codes, every, order[order != UNKNOWN])

@@ -46,7 +46,7 @@ class Leg:
     refusal: str = ""
     """In our own words."""
     origin_doubts: tuple[Doubt, ...] = ()
-    """That it is made for another run than the comment."""
+    """Why it may be of another run than the comment."""
 
     @property
     def outlook(self) -> Outlook:
@@ -75,7 +75,7 @@ class Frame:
     """Built from the environment; empty if it says nothing."""
     unverified: bool = False
     job_result: str = ""
-    """How the gate's job ended, as GitHub says it; empty if nobody does."""
+    """How the gate's job ended, as GitHub says it; empty: not given."""
 
 
 def render(legs: list[Leg], frame: Frame) -> str:
@@ -117,7 +117,7 @@ def _symbol(leg: Leg, frame: Frame) -> str:
 
 
 def _doubts_of_job(legs: list[Leg], frame: Frame) -> list[Doubt]:
-    """What the gate's job says of itself, unless a report says why: it may have died with its report written."""
+    """The doubt about a job that failed though no report says why: it may have died after writing its report."""
     ended = JOB_RESULTS.get(frame.job_result)
     if ended is None or any(leg.report is None or leg.report.fails or leg.report.session_failed for leg in legs):
         return []
@@ -125,7 +125,7 @@ def _doubts_of_job(legs: list[Leg], frame: Frame) -> list[Doubt]:
 
 
 def _lead(legs: list[Leg], doubts: list[Doubt], of_job: list[Doubt], frame: Frame) -> str:
-    """The verdict in a sentence, in an alert if it is none to be glad of: one at most, as GitHub's design asks."""
+    """The verdict in a sentence, in an alert unless it is a PASS without doubts: GitHub's design asks for one only."""
     worst = legs[0]
     headline = markdown.told(worst.headline, [*doubts, *of_job])
     if len(legs) > 1:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 MOST_REASONS = 100
-"""Why lines are unusable: more sentences are no help to anybody."""
+"""Reasons for unusable lines that are listed: more of them help nobody."""
 
 
 class ReasonCount(Struct, frozen=True):

@@ -22,6 +22,7 @@ from pytest_token_telemetry.analysis.replayed import (
     prediction_ratio,
 )
 from pytest_token_telemetry.gate.findings import with_answers
+from pytest_token_telemetry.replay.commits import COMMIT
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.samples import Mask, Samples
 
 CHANGED_SHOWN = 10
-
-COMMIT = r"[0-9a-f]{40}|[0-9a-f]{64}"
-"""The whole hash of a commit in git."""
 
 Commit: TypeAlias = Annotated[str, Meta(pattern=rf"^(?:{COMMIT})$(?!\n)")]
 """Python's ``$`` alone would let a line end after it."""

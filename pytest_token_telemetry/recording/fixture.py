@@ -1,22 +1,20 @@
-"""What tests record their model calls with: the fixture, and the marker that gives its calls defaults and limits."""
+"""The fixture with which tests record their model calls."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from pytest_token_telemetry import option_types, sample
+from pytest_token_telemetry import sample
 from pytest_token_telemetry.recording import responses
+from pytest_token_telemetry.recording.marker import Marker
 from pytest_token_telemetry.recording.so_far import SoFar
-from pytest_token_telemetry.recording.tape import MARKER
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources import own_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from fractions import Fraction
     from types import TracebackType
 
     import pytest
@@ -30,16 +28,12 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-LIMITS = {"max_underestimation": "underestimated", "max_truncation": "truncated"}
-"""The keywords of the marker that fail a test, each with what the calls were that it limits."""
-
-_OF_TEST = tuple(name for name, field in FIELDS.items() if field.of_test)
-"""The other keywords of the marker."""
-
 _GIVEN = [name for name in own_format.WRITTEN if name != "features"]
 """The keywords that are fields. All others are features."""
+
 _OTHER_NAMES = {other: name for name, field in FIELDS.items() for other in field.also}
 _OTHER_NAMES |= {"finish_reason_raw": "finish_reason", "features": "each feature as a keyword of its own"}
+"""What other systems call our fields, and what to write instead: a keyword of that name is refused."""
 
 
 class TokenTelemetry:
@@ -227,57 +221,12 @@ class Call:
 
 
 def _loss(error: BaseException, refusal: Exception) -> str:
-    """Why the call of a block that has raised ``error`` is no sample: what was ``refusal`` of it."""
+    """Why the call of a block is no sample: the block raised ``error``, and recording the call raised ``refusal``."""
     if isinstance(refusal, responses.JointCountError):
         return "a call ended with the count of several attempts"
     if isinstance(refusal, responses.FailedCallError) or responses.is_failure(error):
         return "a call failed"
     return "a call ended without a response"
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """What the markers of a test say together. The closest to the test wins."""
-
-    defaults: Mapping[str, object] = field(default_factory=dict)
-    """Fields of the samples that the test records, where it does not say otherwise."""
-    limits: Mapping[str, Fraction] = field(default_factory=dict)
-    """The rates, by the names in `LIMITS`, above which the test fails on what it records."""
-
-    @classmethod
-    def of(cls, item: pytest.Item | None) -> Marker:
-        """The marker of ``item``.
-
-        Raises:
-            TypeError, ValueError: with one sentence, if a keyword is unknown or its value is not one.
-        """
-        given: dict[str, object] = {}
-        for mark in item.iter_markers(MARKER) if item else ():
-            if mark.args:
-                raise TypeError(f"{MARKER}: {mark.args[0]!r} has no keyword (write {MARKER}(category='docs'))")
-            given = {**mark.kwargs, **given}
-        unknown = [name for name in given if name not in (*_OF_TEST, *LIMITS)]
-        if unknown:
-            raise TypeError(
-                f"{MARKER}: there is no keyword {unknown[0]!r} (they are {', '.join((*_OF_TEST, *LIMITS))})"
-            )
-        limits = {}
-        try:
-            for name in LIMITS:
-                if name in given:
-                    limits[name] = _rate(name, given.pop(name))
-            for name, value in given.items():
-                own_format.checked(name, value)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{MARKER}: {error}") from None
-        return cls(given, limits)
-
-
-def _rate(name: str, value: object) -> Fraction:
-    try:
-        return option_types.rate(str(value))
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
 
 
 def _here(check: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -311,7 +260,7 @@ def _reason(call: Mapping[str, object]) -> sample.FinishReason | None:
 
 
 def _refuse_names(given: Iterable[str]) -> None:
-    """Refuse what would be a feature, and was meant for a field, as the verdict would lose it.
+    """Refuse keywords that were meant for a field: the verdict would miss them among the features.
 
     Raises:
         TypeError: with the name of the field.
@@ -330,7 +279,7 @@ def _refuse_names(given: Iterable[str]) -> None:
 def _is_slip(name: str, field: str) -> bool:
     """True if one letter more, less or other, or two that changed places, make ``field`` of ``name``.
 
-    All short names are like ``id``.
+    Not for ``id``: all short names are like it.
     """
     pairs = enumerate(zip(name, field, strict=False))
     at = next((at for at, (typed, meant) in pairs if typed != meant), min(len(name), len(field)))

@@ -13,8 +13,9 @@ import pytest
 
 from pytest_token_telemetry import settings
 from pytest_token_telemetry.recording.capture import Capture
-from pytest_token_telemetry.recording.fixture import LIMITS, Marker, TokenTelemetry
-from pytest_token_telemetry.recording.tape import ATTRIBUTE, RUNNING, Rest, Tape
+from pytest_token_telemetry.recording.fixture import TokenTelemetry
+from pytest_token_telemetry.recording.marker import LIMITS, Marker
+from pytest_token_telemetry.recording.tape import ATTRIBUTE, RUNNING, Rest, Tape, told_by
 from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
 from pytest_token_telemetry.settings import ROOT
 from pytest_token_telemetry.text import percent, plural
@@ -135,8 +136,7 @@ class RecordingSession:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
         """Learn what a worker could not write."""
-        output = getattr(node, "workeroutput", None)
-        rest: Rest | None = output.get(ATTRIBUTE) if isinstance(output, dict) else None
+        rest: Rest | None = told_by(node).get(ATTRIBUTE)
         if rest is not None:
             self._unwritten.update(rest["unwritten"])
 

@@ -50,7 +50,7 @@ class Shape:
 
 
 def get(thing: object, *names: str) -> object:
-    """The first that ``thing`` has of what is called ``names``, as an attribute or as a key."""
+    """The value of the first of ``names`` that ``thing`` has, as an attribute or as a key."""
     values = (thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None) for name in names)
     return next((value for value in values if value is not None), None)
 

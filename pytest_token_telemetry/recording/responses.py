@@ -141,7 +141,7 @@ def is_failure(error: BaseException) -> bool:
 
 
 def _attribute(error: BaseException, name: str) -> object:
-    """What ``error`` has under ``name``; ``None`` where it cannot say, so that nothing takes its own place."""
+    """What ``error`` has under ``name``; ``None`` if that raises, so that ``error`` itself goes on."""
     with suppress(Exception):
         return getattr(error, name, None)
     return None

@@ -17,7 +17,7 @@ class SoFar:
     """The calls of the running test, as samples and as columns, which grow with the tape."""
 
     def __init__(self, tape: Tape, read: Callable[[Iterable[str]], tuple[Sample, ...]]) -> None:
-        """Of what is on ``tape``, whose lines ``read`` reads."""
+        """Follow ``tape``. ``read`` makes samples of its lines."""
         self._tape = tape
         self._read = read
         self._lines: list[str] = []

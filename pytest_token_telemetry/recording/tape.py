@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
 
 import pytest
 
-from pytest_token_telemetry.settings import GATE, flag, is_on
+from pytest_token_telemetry.settings import GATE, ROOT, flag, is_on
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
     from pytest_token_telemetry.sources.recorded import Phase, Recorded
 
@@ -142,6 +144,12 @@ class Tape:
         return self.cut()
 
 
+def told_by(node: object) -> Mapping[str, Any]:
+    """What a worker of xdist told the controller at its end; nothing if it died, or ``node`` is a stand-in."""
+    output = getattr(node, "workeroutput", None)
+    return output if isinstance(output, dict) else {}
+
+
 def _nothing(began: float) -> Cut:
     return Cut(lines=[], unusable={}, repeated=0, began=began)
 
@@ -176,8 +184,7 @@ class Arrivals:
     def pytest_testnodedown(self, node: Any, error: object) -> None:  # noqa: ANN401 - a class of xdist
         """Keep what a worker knew at its end, or that it did not come to its end."""
         worker = _worker(node)
-        output = getattr(node, "workeroutput", None)
-        rest: Rest | None = output.get(ATTRIBUTE) if isinstance(output, dict) else None
+        rest: Rest | None = told_by(node).get(ATTRIBUTE)
         if error:
             self._lost[worker] = "it died between two tests"
             return
@@ -197,7 +204,12 @@ class Arrivals:
         count = sum(len(phase.lines) for phase in self._phases)
         if count and not is_on(self._config, GATE):
             noun = "sample" if count == 1 else "samples"
-            terminalreporter.write_line(f"token telemetry: {count} {noun} recorded; gate with {flag(GATE)}")
+            way = (
+                f"the file with pytest {ROOT} {flag('dir')}=DIR"
+                if is_on(self._config, "record")
+                else f"with {flag(GATE)}"
+            )
+            terminalreporter.write_line(f"token telemetry: {count} {noun} recorded; gate {way}")
 
     def add_rest(self, where: str, rest: Rest) -> None:
         """Keep what no report carried, and which tests did not run: each worker says the same."""

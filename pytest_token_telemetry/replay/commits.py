@@ -1,4 +1,4 @@
-"""Which commits two checkouts are of, as git says."""
+"""Ask git which commits two checkouts are of."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+COMMIT = r"[0-9a-f]{40}|[0-9a-f]{64}"
+"""The whole hash of a commit in git."""
+
 
 def commits(base: Path, head: Path) -> tuple[str, str] | None:
     """The commits of ``base`` and ``head``; ``None`` where git knows none, or one checkout has both."""
@@ -20,7 +23,7 @@ def commits(base: Path, head: Path) -> tuple[str, str] | None:
 
 
 def _checkout(directory: Path) -> tuple[str, str] | None:
-    """The root of the checkout around ``directory``, and its commit."""
+    """The root of the checkout around ``directory``, and its commit; ``None`` if git knows neither."""
     # A hook of git sets variables that name another repository than the directory's.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
@@ -35,4 +38,4 @@ def _checkout(directory: Path) -> tuple[str, str] | None:
         ).stdout.splitlines()
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return (said[0], said[1]) if len(said) == 2 and re.fullmatch("[0-9a-f]{40,64}", said[1]) else None
+    return (said[0], said[1]) if len(said) == 2 and re.fullmatch(COMMIT, said[1]) else None

@@ -5,28 +5,20 @@ One checkout may lie in the other, and environments of Python in both: the deepe
 
 from __future__ import annotations
 
-import configparser
 import os
-import shlex
 import sysconfig
-import tomllib
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_token_telemetry.replay.pytest_settings import SETTINGS_FILES, python_path
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import ModuleType
 
-_SETTINGS = (
-    *(("pytest.toml", "pytest"), (".pytest.toml", "pytest"), ("pytest.ini", "pytest"), (".pytest.ini", "pytest")),
-    *(("pyproject.toml", "tool.pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")),
-)
-"""The files in which pytest looks for its settings, in its order, and the section of each."""
-
-_MARKS = (*(name for name, _ in _SETTINGS), "setup.py")
+_MARKS = (*SETTINGS_FILES, "setup.py")
 """Files that stand at the root of a project."""
 
 _INSTALLED = ("site-packages", "dist-packages")
@@ -57,7 +49,7 @@ class Trees:
                         yield found
 
     def search(self, path: Iterable[str]) -> list[str]:
-        """Where the base's modules are looked for first, if the head's are looked for in ``path``, or found there.
+        """Where the base's modules are looked for first. The head's are looked for in ``path``, or were found there.
 
         That is the directory that was named, what pytest's settings in the base's checkout add, what stands where the
         head's directories of ``path`` stand, and ``src``.
@@ -106,40 +98,6 @@ def imported_from(modules: Mapping[str, ModuleType]) -> Iterator[str]:
             for path in paths_of(module):
                 is_package = "__path__" in vars(module) and path.endswith(".py")
                 yield str(Path(path).parents[1] if is_package else Path(path).parent)
-
-
-def python_path(named: str, root: str) -> list[str]:
-    """What ``pythonpath`` of pytest's settings says, from ``named`` up to ``root``: the first that has settings."""
-    for directory in (Path(named), *Path(named).parents):
-        for name, section in _SETTINGS:
-            found = _python_path(directory / name, section)
-            if found is not None:
-                return [os.path.normpath(directory / each) for each in found]
-        if str(directory) == root:
-            break
-    return []
-
-
-def _python_path(path: Path, section: str) -> list[str] | None:
-    """``pythonpath`` in one file; ``None`` if the file has no settings of pytest."""
-    with suppress(OSError, ValueError, TypeError, configparser.Error):
-        text = path.read_text(encoding="utf-8")
-        value: object = ""
-        if path.suffix == ".toml":
-            table: object = tomllib.loads(text)
-            for key in section.split("."):
-                table = table.get(key) if isinstance(table, dict) else None
-            if not isinstance(table, dict):
-                return None
-            value = {**table, **table.get("ini_options", {})}.get("pythonpath", "")
-        else:
-            ini = configparser.ConfigParser(interpolation=None, strict=False)
-            ini.read_string(text)
-            if section not in ini:
-                return [] if path.name.endswith("pytest.ini") else None
-            value = ini[section].get("pythonpath", "")
-        return shlex.split(value) if isinstance(value, str) else [str(each) for each in value]  # type: ignore[attr-defined] # else it raises below
-    return None
 
 
 def _project(directory: Path) -> Path:

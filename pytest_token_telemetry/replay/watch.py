@@ -1,7 +1,7 @@
 """A limit on the time that an estimator may take for one call.
 
 The work notes when each call begins, which costs next to nothing, and a thread looks at the clock. In this process a
-signal ends the call where there are signals; a call that does not end then, ends the session.
+signal ends the call, where there are signals. A call that goes on all the same ends the session.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def report_of(judgement: Judgement) -> Report:
 
 
 def _sources(files: Sequence[File]) -> tuple[SourceFile, ...]:
-    """Each of ``files`` in their order; of too many those with most samples, and the others in one."""
+    """The ``files`` in their order. Of too many, those with the most samples, and one row for all others."""
     largest = sorted(range(len(files)), key=lambda place: -files[place].samples)
     shown = sorted(largest[: listed(files[place].path for place in largest)])
     found = [SourceFile(files[place].path, files[place].samples, files[place].kind) for place in shown]

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.gate.checks import node_id
-from pytest_token_telemetry.report.locations import first_place, pointers
-from pytest_token_telemetry.text import inert
+from pytest_token_telemetry.report import words
+from pytest_token_telemetry.report.locations import Pointer, first_place, pointers
+from pytest_token_telemetry.text import inert, plain
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.report.locations import Pointer
     from pytest_token_telemetry.report.model import Report
 
 MOST = 100
@@ -30,9 +30,17 @@ _SEVERITIES = {"error": "major", "warning": "minor"}
 
 
 def render(report: Report) -> str:
-    """``report`` as a Code Quality report: an empty array if it finds nothing."""
-    found = [_entry(each, report) for each in pointers(report, MOST)]
+    """``report`` as a Code Quality report: an empty array, which says that all is well, for a PASS alone."""
+    found = [_entry(each, report) for each in pointers(report, MOST) or _other_verdict(report)]
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def _other_verdict(report: Report) -> list[Pointer]:
+    """What a verdict that no check explains says for itself."""
+    if report.verdict == "pass":
+        return []
+    said = plain(words.headline(report))
+    return [Pointer("warning", f"verdict::{report.verdict}", said, None, is_check=True)]
 
 
 def _entry(found: Pointer, report: Report) -> dict[str, object]:

@@ -65,7 +65,6 @@ def check_consistency(report: Report) -> None:
             raise RefusedError(f"{result.id} says pass, and its figure says otherwise")
         if isinstance(result, RateResult | RatioResult):
             _check_proof(result)
-    _check_files(report)
     _check_estimator(report)
     _check_rates(report)
     _check_drift(report)
@@ -82,14 +81,6 @@ def _check_time(created: str) -> None:
         datetime.strptime(created, "%Y-%m-%dT%H:%M:%S%z")
     except ValueError:
         raise RefusedError("created is not a time in UTC") from None
-
-
-def _check_files(report: Report) -> None:
-    counts, read = report.counts, report.result(ALL_READ.id)
-    if counts.nothing_known > counts.files:
-        raise RefusedError("nothing_known is more than files")
-    if counts.files and counts.nothing_known == counts.files and read is not None and read.outcome == "pass":
-        raise RefusedError(f"{ALL_READ.id} says pass, and no file holds telemetry")
 
 
 def _check_proof(result: RateResult | RatioResult) -> None:

@@ -1,4 +1,4 @@
-"""Whether counts and settings bear out the checks: one that passed on no samples or no requirement is refused."""
+"""Whether a report's counts and settings allow its outcomes: a check that passed on no samples is refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SETTINGS = {
 
 
 def check_counts(report: Report) -> None:
-    """Return if the checks can be those of the counts and the settings.
+    """Return if the counts and settings can have led to these checks.
 
     Raises:
         RefusedError: they cannot.
@@ -49,6 +49,8 @@ def check_counts(report: Report) -> None:
     for part in _PARTS:
         if getattr(counts, part) > counts.samples:
             raise RefusedError(f"counts.{part} is more than samples")
+    if counts.nothing_known > counts.files:
+        raise RefusedError("counts.nothing_known is more than files")
     if max(len(report.not_read.unreadable), counts.lost_tests) > counts.unreadable_files:
         raise RefusedError("counts.unreadable_files is less than what could not be read")
     if sum(source.samples for source in report.sources) > counts.samples:
@@ -63,7 +65,7 @@ def check_counts(report: Report) -> None:
 
 
 def _shares(result: Result, report: Report) -> Iterator[tuple[int, int]]:
-    """Of how many samples a figure is, and of how many at most it can be."""
+    """How many samples a figure is made of, and how many there are for it."""
     counts, of_risk = report.counts, report.population == "risk"
     if isinstance(result, RateResult | RatioResult):
         yield result.n, counts.samples
@@ -74,7 +76,7 @@ def _shares(result: Result, report: Report) -> Iterator[tuple[int, int]]:
 
 
 def _is_borne_out(result: Result, report: Report) -> bool:
-    """True if what is counted can be what the passing check says."""
+    """True if the counts allow a pass of this check."""
     counts = report.counts
     if isinstance(result, CoverageResult):
         return all(result.counts) and sum(result.counts) <= counts.successes
@@ -84,17 +86,16 @@ def _is_borne_out(result: Result, report: Report) -> bool:
         return result.value == counts.successes and counts.attempts >= result.target
     if result.id == ALL_READ.id:
         context, limit = report.context, _setting(report, "max_unusable")
-        nothing = (context.reads_files and counts.nothing_known == counts.files) or (
-            context.reads_tests and not counts.tests
-        )
+        no_file = counts.nothing_known == counts.files and (context.reads_files or counts.files)
+        no_test = context.reads_tests and not counts.tests
         too_many = limit is not None and counts.unusable.total > limit
         read = counts.files + counts.tests
-        return not (nothing or too_many or counts.unreadable_files) and result.value == read
+        return not (no_file or no_test or too_many or counts.unreadable_files) and result.value == read
     return True
 
 
 def _has_its_target(result: Result, report: Report) -> bool:
-    """True if the target is the one that the settings ask for; names may be folded into fewer, but not into none."""
+    """True if the settings ask for this target. Aliases may fold the required names into fewer, never into none."""
     name = _SETTINGS.get(result.id)
     if name is None:
         return True
@@ -110,11 +111,11 @@ def _has_its_target(result: Result, report: Report) -> bool:
 
 
 def _setting(report: Report, name: str) -> Any:  # noqa: ANN401 - each option has a type of its own
-    """The setting of this name, read; ``None`` if there is none."""
+    """The value of a setting; ``None`` if it is not set."""
     text = report.settings.get(name)
     if text is None:
         return None
     try:
         return dict(options())[name].read(text if isinstance(text, str) else "")
     except ValueError:
-        raise RefusedError(f"settings.{name} is none that the gate takes") from None
+        raise RefusedError(f"settings.{name} is not one that the gate takes") from None

@@ -58,19 +58,25 @@ def reports_of(config: pytest.Config) -> Iterator[tuple[str, Path]]:
             yield name, path
 
 
-def remove_report(name: str, path: Path) -> None:
+def remove_report(name: str, path: Path) -> str | None:
     """Remove the file at ``path`` if it is a report of ours, as the setting ``name`` has it written.
 
     Anything else stays until it is written over: it may have been named by mistake.
+
+    Returns:
+        Why an earlier report may still be there, in one sentence, if that is so.
     """
     try:
-        if path.is_file():
+        if name in _MARKS and path.is_file():
             with path.open("rb") as file:
                 head = file.read(200)
-            if name in _MARKS and _MARKS[name].search(head):
+            if _MARKS[name].search(head):
                 path.resolve().unlink()  # a link stays, and the report is written where it leads
-    except (OSError, ValueError):
-        return  # then writing fails too, and says so
+    except (FileNotFoundError, ValueError):  # somebody else removed it, or no file can have that name
+        return None
+    except OSError as error:
+        return f"{flag(name)}: {str(path)!r} could not be looked at, or removed as an earlier report: {reason(error)}"
+    return None
 
 
 _MARKS = {

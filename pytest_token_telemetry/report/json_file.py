@@ -71,7 +71,7 @@ def render_tuning(tuning: Tuning, aliases: Mapping[str, str]) -> str:
 
 
 def _dumped(document: dict[str, Any]) -> str:
-    """``document`` as people read it, or as long as the poster takes it: a thousand categories with long names."""
+    """``document`` with line breaks, or without if it is too large for the poster, as with a thousand long names."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if len(text.encode("utf-8", "backslashreplace")) <= LARGEST_REPORT:
         return text

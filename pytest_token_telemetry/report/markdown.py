@@ -128,12 +128,12 @@ def symbol(outlook: Outlook, doubts: Sequence[Doubt] = (), *, verified: bool = T
 
 
 def alert(outlook: Outlook, doubts: Sequence[Doubt] = ()) -> str | None:
-    """The name of the alert that the headline stands in, if it is none to be glad of."""
+    """The alert that the headline stands in; ``None`` for a PASS that nothing speaks against."""
     return "WARNING" if doubts and outlook in ("pass", "inconclusive") else _ALERTS.get(outlook)
 
 
 def told(headline: str, doubts: Sequence[Doubt]) -> str:
-    """The headline, and what to know beside it."""
+    """The headline, with a sentence for each doubt."""
     return " ".join((headline, *(doubt.sentence for doubt in doubts)))
 
 

@@ -58,7 +58,7 @@ class Table:
     marked: frozenset[tuple[int, int]] = frozenset()
     """Cells that must not be missed, by row and column."""
     folded: int = 0
-    """How much the last row sums up, if that is the others."""
+    """How many the last row sums up, if it is the others; else 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +283,7 @@ def _stratum_table(kind: str, strata: tuple[Stratum, ...]) -> Table:
 
 
 def _folded(rows: Sequence[Stratum] | Sequence[Advice] | Sequence[Caps] | Sequence[SourceFile]) -> int:
-    """How much the others sum up."""
+    """How many the others are."""
     return sum(each.folded for each in rows)
 
 

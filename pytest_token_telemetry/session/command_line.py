@@ -16,18 +16,6 @@ if TYPE_CHECKING:
 PICKED = pytest.StashKey[tuple[str, ...]]()
 """The ids of ours, or beginnings of some, that stood on the command line. If there are none, all checks run."""
 
-_CONFIG_FILES = {
-    "pytest.toml": "",
-    ".pytest.toml": "",
-    "pytest.ini": "",
-    ".pytest.ini": "",
-    "pyproject.toml": "[tool.pytest",
-    "tox.ini": "[pytest]",
-    "setup.cfg": "[tool:pytest]",
-}
-"""Where pytest looks for its settings in a directory, in its order, and what the file must hold to count."""
-
-
 _RUN_NOTHING = (
     *("collectonly", "setuponly", "setupplan"),
     *("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow"),
@@ -68,7 +56,7 @@ def asked_with(config: pytest.Config) -> str | None:
     typed = [str(argument) for argument in config.invocation_params.args]
     asking = (flag("dir"), flag(GATE))
     options = (option for each in typed if (option := each.partition("=")[0]) in asking)
-    ids = config.stash.get(PICKED, None) or [each for each in config.args if _is_own(config, each)]
+    ids = config.stash.get(PICKED, None) or [each for each in config.args or typed if _is_own(config, each)]
     return next(options, None) or next((each for each in ids if each in typed), None)
 
 
@@ -97,6 +85,12 @@ def _refuse_unknown(ids: Iterable[str]) -> None:
 def picks(argument: str, check: str) -> bool:
     """True if ``argument`` is the id of ``check``, or the beginning of it."""
     return f"{ROOT}::{check}::".startswith(f"{argument}::")
+
+
+def is_picked(config: pytest.Config, check: str) -> bool:
+    """True if ``check`` was asked for by its id, or all were."""
+    picked = config.stash[PICKED]
+    return not picked or any(picks(each, check) for each in picked)
 
 
 def refuse_absent(config: pytest.Config, checks: Collection[str]) -> None:
@@ -185,9 +179,13 @@ def _warn(config: pytest.Config, text: str) -> None:
 
 def _config_file(directory: Path) -> Path | None:
     """The file that pytest reads its settings from if it starts in ``directory`` without paths."""
+    from pytest_token_telemetry.replay.pytest_settings import SETTINGS_FILES
+
     for each in (directory, *directory.parents):
-        for name, mark in _CONFIG_FILES.items():
+        for name, section in SETTINGS_FILES.items():
             path = each / name
+            # A file of pytest's own counts without its section; in TOML a table may be below it.
+            mark = "" if "pytest" in name else f"[{section}" if path.suffix == ".toml" else f"[{section}]"
             if path.is_file() and mark in path.read_text(encoding="utf-8", errors="replace"):
                 return path
     for each in (directory, *directory.parents):

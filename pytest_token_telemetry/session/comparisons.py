@@ -94,7 +94,7 @@ class HeldAgainst:
             return where.load()
 
     def _refuse_missing_base(self) -> None:
-        """It is imported after the tests: a wrong path is said before them."""
+        """Refuse a wrong path before the tests, as the base is imported only after them."""
         where = self._settings.base_estimator
         if where is not None and not self.replays:
             raise pytest.UsageError(f"{flag('base_estimator')} needs one to compare with (add {flag('estimator')})")
@@ -105,7 +105,7 @@ class HeldAgainst:
     def _replay(self, reading: Reading) -> Replay:
         from pytest_token_telemetry.analysis.replayed import rows_to_ask
         from pytest_token_telemetry.importing import defined_at
-        from pytest_token_telemetry.replay.apart import Head, replay_apart
+        from pytest_token_telemetry.replay.base_estimator import Head, replay_base
         from pytest_token_telemetry.replay.commits import commits
         from pytest_token_telemetry.replay.run import Replay, replay
 
@@ -127,7 +127,7 @@ class HeldAgainst:
         other = Head(estimator, settings.estimator, (here, self._config.rootpath), self._search)
         try:
             with _named_in_errors("base_estimator"):
-                base = replay_apart(samples, rows, where, other, settings.estimator_timeout)
+                base = replay_base(samples, rows, where, other, settings.estimator_timeout)
         except Overdue as error:
             raise pytest.UsageError(self._overdue("base_estimator", error.call, place)) from None
         found = None if where.directory is None else commits(where.directory, other.directory())

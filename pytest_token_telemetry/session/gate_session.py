@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_token_telemetry.session.command_line import asked_with, refuse_absent, runs_nothing
+from pytest_token_telemetry.recording.tape import told_by
+from pytest_token_telemetry.session.command_line import asked_with, is_picked, refuse_absent, runs_nothing
 from pytest_token_telemetry.session.comparisons import HeldAgainst, has_hook
 from pytest_token_telemetry.session.items import (
     CHECK_IDS,
@@ -25,7 +26,7 @@ from pytest_token_telemetry.session.items import (
 from pytest_token_telemetry.settings import OUTPUTS, flag
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from pytest_token_telemetry.recording.tape import Arrivals
     from pytest_token_telemetry.report.model import Report
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 _RERUNNERS = ("rerunfailures", "flaky")
 """Plugins that run a failed item again. The verdict does not change by asking twice."""
-
 
 _GOOD = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 """The exit codes behind which no failure stands."""
@@ -76,6 +76,10 @@ class GateSession:
         self._write_errors: list[str] = []
         self._not_judged = _ENDED_EARLY
         self._are_all_deselected = False
+        self._told: set[str] = set()
+        """The checks that were left out aloud."""
+        self._dropped: list[str] = []
+        """Those that another plugin made vanish without a word."""
         self.exit_code: int | None = None
         """What the session has to exit with where pytest knows of no failure; ``None`` until that is known."""
         if not runs_nothing(config):
@@ -111,6 +115,10 @@ class GateSession:
             report.result.append(root_collector(collector))
         return report
 
+    def pytest_deselected(self, items: Sequence[object]) -> None:
+        """Know which checks are left out aloud: the others that are not there were dropped."""
+        self._told.update(item.check for item in items if isinstance(item, CheckItem))
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self) -> None:
         """Remember that the session is broken: then nothing can be judged."""
@@ -135,6 +143,8 @@ class GateSession:
             self._collect_on_controller(session)
         self._items.sort(key=lambda item: self._checks.index(item.check))  # whatever another plugin made of the order
         self._are_all_deselected = not self._items
+        there = self._told.union(item.check for item in self._items)
+        self._dropped = [check for check in self._checks if is_picked(self._config, check) and check not in there]
         if self._items or self._is_report_wanted():
             self._config.stash[REPORT] = self._judge()
             self._run_items(session)
@@ -152,8 +162,7 @@ class GateSession:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
         """Learn whether a worker sees an estimator."""
-        output = getattr(node, "workeroutput", None)
-        self._estimates_in_worker |= isinstance(output, dict) and bool(output.get(_ESTIMATES))
+        self._estimates_in_worker |= bool(told_by(node).get(_ESTIMATES))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -173,8 +182,7 @@ class GateSession:
         self.exit_code = self._exit_code(session.exitstatus)
         if self.exit_code and session.exitstatus in _GOOD:
             session.exitstatus = self.exit_code
-        file = self._settings.json
-        if report is not None and self._write_errors and file is not None and file.is_file():
+        if report is not None and self._write_errors and self._is_json_a_file():
             from pytest_token_telemetry.report.files import write_reports
 
             write_reports(self._with_result(report, session), self._settings, ("json",))  # it says how all ended
@@ -190,20 +198,20 @@ class GateSession:
 
     @property
     def _errors(self) -> list[str]:
-        """One sentence each: what could not be written, and that nothing was judged although that was asked for."""
+        """One sentence each: what could not be written, and that checks were not judged although that was asked for."""
         if not self._fails_as_unjudged:
             return self._write_errors
         asked, way_out = asked_with(self._config) or flag("unjudged"), f"add {flag('unjudged')}=pass if that is meant"
-        return [
-            *self._write_errors,
-            f"{asked}: nothing is judged, as every check was left out of the session ({way_out})",
-        ]
+        what = "nothing is judged, as every check was left out of the session"
+        if not self._are_all_deselected:
+            what = f"another plugin dropped {len(self._dropped)} of {len(self._checks)} checks without a word"
+        return [*self._write_errors, f"{asked}: {what} ({way_out})"]
 
     @property
     def _fails_as_unjudged(self) -> bool:
-        """True if all checks were left out, and that is not what the user wants."""
+        """True if all checks were left out, or some without a word, and that is not what the user wants."""
         wanted = self._settings.unjudged or ("fail" if asked_with(self._config) else "pass")
-        return self._are_all_deselected and wanted == "fail"
+        return bool(self._are_all_deselected or self._dropped) and wanted == "fail"
 
     def _exit_code(self, status: int) -> pytest.ExitCode:
         """What the session has to exit with, where ``status`` is what pytest knows."""
@@ -338,3 +346,10 @@ class GateSession:
 
     def _is_report_wanted(self) -> bool:
         return any(getattr(self._settings, name) is not None for name in OUTPUTS)
+
+    def _is_json_a_file(self) -> bool:
+        """True if the JSON report can be written again; what hinders it was told with the first time."""
+        try:
+            return self._settings.json is not None and self._settings.json.is_file()
+        except OSError:
+            return False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_token_telemetry.session.command_line import PICKED, picks
+from pytest_token_telemetry.session.command_line import is_picked
 from pytest_token_telemetry.settings import ROOT
 
 if TYPE_CHECKING:
@@ -48,11 +48,9 @@ class TierCollector(pytest.Collector):
 
     def collect(self) -> Iterator[CheckItem]:
         """The tier's checks, as far as they were asked for."""
-        picked = self.config.stash[PICKED]
         for check in self.config.stash[CHECK_IDS]:
             tier, name = check.split("::")
-            wanted = not picked or any(picks(each, check) for each in picked)
-            if tier == self.name and wanted:
+            if tier == self.name and is_picked(self.config, check):
                 yield CheckItem.from_parent(self, name=name, check=check)
 
 

@@ -25,7 +25,7 @@ PLACES_KEPT = 3
 """How many lines of each kind of unusable line are kept, by file."""
 
 MOST_BEGUN = 1000
-"""Of how many lines of each kind, by file, it is kept what they say before they are cut off."""
+"""Cut-off lines of each kind, by file, whose beginnings are kept."""
 
 _AT_ONCE = 1 << 20
 """Bytes of identities that are hashed at once."""
@@ -90,9 +90,9 @@ class Ids(NamedTuple):
 
     rows: Integers
     hashes: npt.NDArray[np.uint64]
-    """Not 0."""
+    """Of the ids, never 0."""
     text: bytes
-    """What holds the ids."""
+    """The text in which they stand."""
     begins: Integers
     ends: Integers
 
@@ -185,7 +185,7 @@ class Rows:
             self.mentions[file] += 1
 
     def know(self, files: Iterable[int]) -> None:
-        """Keep that ``files`` have something known, even where it is no sample."""
+        """Remember that ``files`` hold something known, even if it is no sample."""
         for file in files:
             self.mentions[file] += 0
 
@@ -253,7 +253,7 @@ def encoded(identity: str) -> bytes:
 
 
 def timed(digests: Digests, times: npt.NDArray[np.datetime64]) -> Digests:
-    """Tell calls to a stand-in, which gives every call the same id, apart by their ``times``."""
+    """Mix ``times`` into ``digests``: a stand-in for a model gives every call the same id."""
     mixed: Digests = digests + times.astype("datetime64[us]").view(np.uint64)[:, np.newaxis] * _MIX
     return mixed
 

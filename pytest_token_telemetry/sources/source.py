@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 HEAD = 1 << 12
 """Bytes of a file's text by which a source may know it."""
 
-
 BUFFER = 1 << 20
 """Bytes of a buffer: in the fastest range that was measured, and more than any line of a real log has."""
 
@@ -30,7 +29,7 @@ REACH = 200
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is looked at, and at a time."""
+    """How many bytes and lines the reading handles at once."""
 
     buffer: int = BUFFER
     """Bytes that are read at a time."""
@@ -46,15 +45,15 @@ class Opened(NamedTuple):
     path: str
     descriptor: int
     begin: int
-    """The byte at which the part begins, and a line with it."""
+    """The byte at which the part begins. A line begins there too."""
     end: int
-    """The byte at which it ends, and a line or the file with it."""
+    """The byte at which the part ends. A line, or the file, ends there too."""
     size: int
     """Bytes of the whole file."""
     text: bytes | None = None
-    """All of a small file: plain text that ends with a line end, or nothing."""
+    """The whole text of a small file, if it is plain and ends with a line end or is empty."""
     unpacked: Callable[[memoryview], int] | None = None
-    """Reads what a compressed file expands to, from its beginning to its end: then its own bytes say nothing."""
+    """Fills a buffer with more of the text that a compressed file expands to; then read nothing else of it."""
 
     def stream(self) -> BinaryIO:
         """Its text from the beginning, whether the file is compressed or not."""
@@ -71,23 +70,23 @@ class Found(NamedTuple):
     """How a file was read."""
 
     line_ends: int = 0
-    """How many it has, or the part of it that was read."""
+    """Line ends of the file, or of the part that was read."""
     missing: int = 0
     """Bytes that should have been there."""
 
 
 class Reader(Protocol):
-    """Reads one file of its format after the other, and gives what it finds to rows."""
+    """Reads the files of one format, one after the other, into rows."""
 
     def read(self, file: Opened) -> Found:
-        """Read the next file, which it has the rows begin. What it finds it may give them later.
+        """Have the rows begin the next file, and read it. What is found may wait until `finish`.
 
         Raises:
             OSError: not all of it can be read.
         """
 
     def finish(self) -> None:
-        """Give the rows what was kept back: all files were read."""
+        """Give the rows what was kept back, after the last file."""
 
     def complete(self, samples: SamplesBuilder, rows: Integers, places: Integers) -> None:
         """Give samples what other records say about them: see `Rows.build`."""
@@ -104,7 +103,7 @@ class Source(Protocol):
         """Whether the file at ``path`` is of this format: its text begins with ``head``, of `HEAD` bytes at most."""
 
     def reader(self, into: Rows, sizes: Sizes, on_read: Callable[[int], None] | None) -> Reader:
-        """Something that reads files ``into`` rows. ``on_read`` is called with the number of bytes of each read."""
+        """A reader that reads files ``into`` rows. ``on_read`` is called with the number of bytes of each read."""
 
 
 class FileSource(ABC):

@@ -41,6 +41,9 @@ def _quick_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # it forgets the variable
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:anyio")
+    monkeypatch.delenv(
+        "PYTEST_XDIST_WORKER", raising=False
+    )  # what a test runs is no worker, even if the test is in one
 
 
 @pytest.fixture

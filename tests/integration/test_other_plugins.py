@@ -167,6 +167,7 @@ def test_the_plugin_can_be_left_out_by_its_name(run: Run, passing: object, suite
 
 ENDED = "another plugin ended the session with exit code 0 before its verdict"
 TURNED = "another plugin asked for exit code 0"
+DROPPED = "another plugin dropped 7 of 8 checks without a word"
 LEFT_OUT = "nothing is judged, as every check was left out of the session"
 
 
@@ -176,12 +177,18 @@ LEFT_OUT = "nothing is judged, as every check was left out of the session"
         ("pytest_configure(config): pytest.exit('x', returncode=0)", 2, ENDED, None),
         ("pytest_sessionstart(session): pytest.exit('x', returncode=0)", 2, ENDED, None),
         ("pytest_cmdline_main(config): return 0", 2, ENDED, None),
+        ("pytest_cmdline_main(config): return 256", 2, ENDED, None),
+        ("pytest_cmdline_main(config): raise SystemExit", 2, ENDED, None),
+        ("pytest_sessionfinish(session): raise SystemExit(0)", 1, TURNED, "tune"),
+        ("pytest_unconfigure(): raise SystemExit(0)", 1, TURNED, "tune"),
+        ("pytest_addoption(): raise SystemExit(0)", 2, ENDED, None),
         ("pytest_collection(session): pytest.exit('x', returncode=0)", 2, "the session ended before", None),
         ("pytest_runtestloop(session): pytest.exit('x', returncode=0)", 2, "the session ended before", None),
         ("pytest_sessionfinish(session): pytest.exit('x', returncode=0)", 1, TURNED, "tune"),
         ("pytest_sessionfinish(session): session.exitstatus = 0", 1, TURNED, "tune"),
         ("pytest_terminal_summary(): pytest.exit('x', returncode=0)", 1, TURNED, "tune"),
         ("pytest_collection_modifyitems(items): del items[1:]", 2, LEFT_OUT, "inconclusive"),
+        ("pytest_collection_modifyitems(items): del items[1:-1]", 2, DROPPED, "inconclusive"),
         ("pytest_collection_finish(session): session.items.clear()", 5, LEFT_OUT, "inconclusive"),
     ],
 )

@@ -173,15 +173,8 @@ MISTAKE = "--token-telemetry-max-truncation=5"
     ],
 )
 def test_a_session_that_ends_early_leaves_no_earlier_report(
-    pytester: pytest.Pytester,
-    monkeypatch: pytest.MonkeyPatch,
-    passing: object,
-    arguments: list[str],
-    ini: str,
-    conftest: str,
-    code: int,
+    pytester: pytest.Pytester, passing: object, arguments: list[str], ini: str, conftest: str, code: int
 ) -> None:
-    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     pytester.makeini(f"[pytest]\n{ini}\n")
     pytester.makeconftest(conftest)
     for name, text in OLD.items():
@@ -198,3 +191,31 @@ def test_a_foreign_file_that_was_named_by_mistake_outlives_a_usage_error(
     (pytester.path / "data.json").write_text("[]")
     assert pytester.runpytest_inprocess(DIR, "--token-telemetry-json=data.json", MISTAKE).ret == 4
     assert (pytester.path / "data.json").read_text() == "[]"
+
+
+def test_what_may_be_an_earlier_report_is_named_before_a_conftest_can_end_the_session(
+    pytester: pytest.Pytester, passing: object
+) -> None:
+    pytester.makeconftest("import nothing_of_this_name")
+    long = "x" * 300
+    result = pytester.runpytest_inprocess(DIR, f"--token-telemetry-json={long}", f"--token-telemetry-junit={long}.xml")
+    assert result.ret == 4
+    why = "could not be looked at, or removed as an earlier report: File name too long"
+    result.stderr.fnmatch_lines([f"ERROR: --token-telemetry-{name}: '*{long}*' {why}" for name in ("json", "junit")])
+
+
+def test_a_report_that_cannot_be_looked_at_again_is_told_in_one_sentence(
+    run: Run, pytester: pytest.Pytester, passing: object
+) -> None:
+    pytester.makeconftest(
+        """
+        from pathlib import Path
+        def pytest_runtestloop():
+            Path("out").rename("moved")
+            Path("out").symlink_to("x" * 300)
+        """
+    )
+    result = run("--token-telemetry-json=out/report.json", "--token-telemetry-junit=junit.xml")
+    assert result.exit == 4
+    assert "INTERNALERROR" not in result.text
+    assert "--token-telemetry-json: 'out/report.json' could not be written: File name too long" in result.text

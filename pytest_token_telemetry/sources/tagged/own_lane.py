@@ -127,7 +127,7 @@ class _Columns:
         self._codes: dict[str, dict[str, int]] = {}
         """What the texts of a column are coded as."""
         self._spans = np.zeros((2, len(begins), len(_OF_IDENTITY)), np.int64)
-        """Where what tells calls with an id apart begins and ends."""
+        """Where the values of `_OF_IDENTITY` begin and end in each line."""
 
     def read(self, layout: Layout, rows: Integers, quotes: Integers, first: Integers) -> None:
         """Read those of the lines ``rows`` that have this ``layout``, and mark them.

@@ -25,10 +25,10 @@ REASONS = ("finish_reason", "finish_reason_raw")
 
 
 class Layout:
-    """What lines of one layout have in common. Places in them are bytes from a quote with a number, from 0."""
+    """What lines of one layout have in common. A place in them is a quote's number, from 0, and bytes from there."""
 
     def __init__(self, line: bytes, members: Sequence[tuple[Field, int, int]]) -> None:
-        """The layout of a ``line``, in which values begin and end there."""
+        """Take the layout of ``line``, each of whose ``members`` is a field and where its value begins and ends."""
         begins, ends = (np.array(each) for each in list(zip(*members, strict=True))[1:])
         quotes = np.append(np.flatnonzero(np.frombuffer(line, np.uint8) == ord('"')), len(line))
         self.fields = [field for field, _, _ in members]
@@ -55,7 +55,7 @@ class Layout:
 
 
 def layout_of(line: bytes) -> Layout | None:
-    """The layout of a ``line``; ``None`` if no line like it is plain."""
+    """The layout of ``line``; ``None`` if lines like it are never plain."""
     members: list[tuple[Field, int, int]] = []
     keys: set[str] = set()
     at = 0

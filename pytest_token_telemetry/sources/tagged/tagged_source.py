@@ -69,7 +69,7 @@ class TaggedReader:
         self._last = (0, 0, 0)
 
     def read(self, file: Opened) -> Found:
-        """Read the next file: one that is small together with others, and what stands around a part too.
+        """Read the next file. Small ones wait to be read together; of a part, the lines around it are read too.
 
         Raises:
             OSError: the file cannot be read, or mixes encodings in a way that would lose records.

@@ -82,3 +82,22 @@ def test_an_excuse_is_none_for_exit_code_0(benchmarks: SimpleNamespace, stage: A
     excuse = benchmarks.Excuse(stuck=lambda _: True)
     assert stage.judge(found, scenario, excuse).wrong == []
     assert stage.judge(replace(found, status=0), scenario, excuse).wrong == ["old: out/summary.md", "exit 0"]
+
+
+def test_what_was_deselected_is_an_excuse_where_it_is_told(benchmarks: SimpleNamespace, stage: Any) -> None:
+    scenario = benchmarks.tune
+    silent = replace(stage.learn(scenario), status=0)
+    told = replace(
+        silent, output="INCONCLUSIVE: No verdict: what was checked passes, but 8 of 11 checks were deselected."
+    )
+    excuse = benchmarks.Excuse(deselected=True)
+    assert [stage.judge(found, scenario, excuse).wrong for found in (silent, told)] == [["exit 0"], []]
+    assert stage.judge(told, scenario).wrong == ["exit 0"]
+
+
+def test_a_report_without_a_verdict_tells_no_other_figures(benchmarks: SimpleNamespace, stage: Any) -> None:
+    scenario = replace(benchmarks.tune, truth="pass")
+    told = json.dumps({"verdict": None}).encode()
+    found = stage.learn(scenario)
+    silent = replace(found, status=4, files={**found.files, "out/report.json": told})
+    assert stage.judge(silent, scenario).wrong == []

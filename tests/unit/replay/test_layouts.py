@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_token_telemetry.importing import location
-from pytest_token_telemetry.replay.apart import Head, replay_apart
+from pytest_token_telemetry.replay.base_estimator import Head, replay_base
 from pytest_token_telemetry.replay.trees import trees
 from tests.lines import v2
 from tests.unit.replay.test_run import SIX, double, every
@@ -98,7 +98,7 @@ class Checkouts:
         here = self.path / "head"
         own = head if "::" in head else f"{here}::{head}"
         places = tuple(str(self.path / each) if each.startswith("head") else each for each in search)
-        found = replay_apart(
+        found = replay_base(
             SIX,
             every(SIX),
             location(base).below(self.path),

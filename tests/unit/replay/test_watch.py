@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from pytest_token_telemetry.importing import location
-from pytest_token_telemetry.replay.apart import replay_apart
+from pytest_token_telemetry.replay.base_estimator import replay_base
 from pytest_token_telemetry.replay.run import replay
 from pytest_token_telemetry.replay.watch import Overdue, in_this_process
-from tests.unit.replay.test_apart import checkout, head
+from tests.unit.replay.test_base_estimator import checkout, head
 from tests.unit.replay.test_run import SIX, every
 
 SPIN = "while True: pass"
@@ -136,7 +136,7 @@ def test_a_base_that_hangs_is_ended_with_all_that_it_started(tmp_path) -> None:
     def overdue(what: str) -> int | None:
         base = checkout(tmp_path / what / "base", APART[what][0])
         with pytest.raises(Overdue) as error:
-            replay_apart(SIX, every(SIX), location(f"{base}::far_estimator:predict"), head(base), 3)
+            replay_base(SIX, every(SIX), location(f"{base}::far_estimator:predict"), head(base), 3)
         return error.value.call
 
     with ThreadPoolExecutor() as threads:  # all of them wait
@@ -156,7 +156,7 @@ def test_ctrl_c_ends_the_base_too(tmp_path) -> None:
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)  # which raises as Ctrl-C does
     try:
         with pytest.raises(KeyboardInterrupt):
-            replay_apart(SIX, every(SIX), location(f"{base}::far_estimator:predict"), head(base), 60)
+            replay_base(SIX, every(SIX), location(f"{base}::far_estimator:predict"), head(base), 60)
     finally:
         signal.signal(signal.SIGALRM, before)
     assert is_gone(Path("/proc", (base / "own").read_text(), "stat"))

@@ -71,6 +71,19 @@ def test_a_pass_is_an_empty_array():
     assert render(verdict(ready(60))) == "[]\n"
 
 
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [
+        (verdict(ready(60), confidence="0.99"), "inconclusive"),
+        (judge(reading(ready(60)), settings(), selected=set()), "inconclusive"),
+        (judge(reading(TUNE), settings(), selected={"tier2::waste-p90"}), "inconclusive"),
+        (verdict(ready(3), not_ready="skip"), "not-ready"),
+    ],
+)
+def test_an_empty_array_is_a_pass_alone(found, name):
+    assert places(found) == [("minor", f"token-telemetry::verdict::{name}", "logs", 1)]
+
+
 def test_a_failed_check_comes_with_the_samples_that_show_it():
     assert places(verdict(TUNE)) == [
         ("major", "token-telemetry::tier1::underestimation", LOG, 61),

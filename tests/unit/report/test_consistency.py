@@ -52,7 +52,7 @@ def test_no_comparison_is_read():
     ("nothing_known", "why"),
     [
         (2, "nothing_known is more than files"),
-        (1, "readiness::sources says pass, and no file holds telemetry"),
+        (1, "readiness::sources says pass, and the counts say otherwise"),
         (-1, "expected `int` >= 0"),
     ],
 )
@@ -423,9 +423,9 @@ COUNTED = [
     ),
     ("checks.readiness::samples", {"target": 0}, "readiness::samples has another target than the settings"),
     ("settings", {"min_samples": "21"}, "readiness::samples has another target than the settings"),
-    ("settings", {"min_samples": "none"}, "settings.min_samples is none that the gate takes"),
-    ("settings", {"min_samples": ["20"]}, "settings.min_samples is none that the gate takes"),
-    ("settings", {"max_unusable": "0x"}, "settings.max_unusable is none that the gate takes"),
+    ("settings", {"min_samples": "none"}, "settings.min_samples is not one that the gate takes"),
+    ("settings", {"min_samples": ["20"]}, "settings.min_samples is not one that the gate takes"),
+    ("settings", {"max_unusable": "0x"}, "settings.max_unusable is not one that the gate takes"),
     ("checks.tier1::truncation", {"target": 1}, "tier1::truncation has another target than the settings"),
     ("checks.tier2::waste-p90", {"target": 9}, "tier2::waste-p90 has another target than the settings"),
     ("checks.tier2::waste-p90", {"n": 61}, "tier2::waste-p90 is of more samples than there are"),

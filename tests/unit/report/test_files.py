@@ -245,6 +245,20 @@ def test_what_is_no_report_of_that_kind_is_not_removed(name, text, tmp_path):
     assert path.read_text() == text
 
 
+def test_what_cannot_be_looked_at_is_told_as_it_may_be_an_earlier_report(tmp_path):
+    resource = pytest.importorskip("resource", reason="this system has no limits for processes")
+    path = tmp_path / "report"
+    path.write_text("[]\n")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        told = [remove_report(name, path) for name in ("code_quality", "markdown_append")]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    why = "could not be looked at, or removed as an earlier report: Too many open files"
+    assert told == [f"--token-telemetry-code-quality: '{path}' {why}", None]
+
+
 def test_neither_a_directory_nor_a_path_that_is_none_is_removed(tmp_path):
     for path in (tmp_path, tmp_path / "nothing", tmp_path / ("x" * 5000), tmp_path / "a\0b"):
         remove_report("json", path)

@@ -1,6 +1,6 @@
 """The process of the base estimator: requests come in as lines of JSON, answers go out as such.
 
-It imports nothing of the session's but what it is told to, and looks afterwards at what it has imported.
+It looks for no module in the head's checkout, and checks afterwards what it has imported.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PYTHONS_OWN = (BuiltinImporter, FrozenImporter, PathFinder)
 
 
 def main() -> int:
-    """Answer the requests on standard input until it ends. The first line there says which estimator, and how.
+    """Answer the requests on standard input until it ends. The first line says which estimator, and where it is.
 
     What the estimator prints goes to standard error.
     """
@@ -67,7 +67,7 @@ def main() -> int:
 
 
 class Imported:
-    """What this process imports, with an eye on the head's checkout."""
+    """Keeps this process from importing the head's modules, and finds those that it has imported all the same."""
 
     def __init__(self, trees: Trees) -> None:
         self._trees = trees

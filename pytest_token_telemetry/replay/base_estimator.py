@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1])\n"
-    "from pytest_token_telemetry.replay.other_process import main\n"
+    "from pytest_token_telemetry.replay.base_process import main\n"
     "del sys.path[0]; sys.exit(main())"
 )
-"""Not ``-m``: this package may lie in the head's checkout, where nothing is looked for, and another in the base's."""
+"""Not ``-m``: this package may lie in the head's checkout, so its directory is on the path for its own import alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where the estimator comes from that the base is compared with."""
+    """The estimator that the base is compared with, and where it comes from."""
 
     estimator: object
     where: Location | None
@@ -67,7 +67,7 @@ class Head:
         return Path(file).resolve().parents[steps]
 
 
-def replay_apart(samples: Samples, rows: Integers, where: Location, head: Head, seconds: float) -> Estimates:
+def replay_base(samples: Samples, rows: Integers, where: Location, head: Head, seconds: float) -> Estimates:
     """Ask the estimator at ``where`` about the samples in ``rows``, in a process of its own.
 
     With a directory, that process starts in the checkout there, looks for modules there first, and imports none of the
@@ -129,7 +129,7 @@ def replay_apart(samples: Samples, rows: Integers, where: Location, head: Head, 
 
 
 def _read(process: subprocess.Popen[str], most: int, seconds: float) -> tuple[list[str], int]:
-    """The lines that the process writes, ``most`` of them, and how it ended. It is gone afterwards.
+    """Read up to ``most`` lines from the process, and return them with its exit code. It has ended by then.
 
     Raises:
         Overdue: a line takes longer than ``seconds``.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pytest_token_telemetry.importing import location
-from pytest_token_telemetry.replay.apart import Head, replay_apart
+from pytest_token_telemetry.replay.base_estimator import Head, replay_base
 from pytest_token_telemetry.replay.run import Estimates, replay
 from pytest_token_telemetry.samples import UNKNOWN
 from tests.unit.gate.cases import call, columns
@@ -25,9 +25,9 @@ def checkout(path: Path, text: str, name: str = "far_estimator") -> Path:
     return path
 
 
-def apart(directory: Path, samples=SIX, rows=None, name: str = "far_estimator:predict", search=None) -> Estimates:
+def ask_base(directory: Path, samples=SIX, rows=None, name: str = "far_estimator:predict", search=None) -> Estimates:
     where = location(f"{directory}::{name}")
-    return replay_apart(samples, every(samples) if rows is None else rows, where, head(directory, search), 60)
+    return replay_base(samples, every(samples) if rows is None else rows, where, head(directory, search), 60)
 
 
 def head(directory: Path, search=None) -> Head:
@@ -40,7 +40,7 @@ def head(directory: Path, search=None) -> Head:
 
 def refusal(directory: Path, **how) -> str:
     with pytest.raises(LookupError) as error:
-        apart(directory, **how)
+        ask_base(directory, **how)
     said = str(error.value)
     assert "\n" not in said
     assert "Traceback" not in said
@@ -57,7 +57,7 @@ def predict(request):
         return None
     return (row, 4096) if row == 1 else row / 2
 """
-    found = apart(checkout(tmp_path, text))
+    found = ask_base(checkout(tmp_path, text))
     assert shown(found) == {
         "predicted": [0, 1, UNKNOWN, UNKNOWN, 2, 2],
         "budgets": [UNKNOWN, 4096, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN],
@@ -68,12 +68,12 @@ def predict(request):
 
 
 def test_the_other_process_is_asked_about_the_rows_alone(tmp_path):
-    found = apart(checkout(tmp_path, "def predict(request): return 7"), rows=np.array([1, 4]))
+    found = ask_base(checkout(tmp_path, "def predict(request): return 7"), rows=np.array([1, 4]))
     assert found.predicted_output_tokens.tolist() == [UNKNOWN, 7, UNKNOWN, UNKNOWN, 7, UNKNOWN]
 
 
 def test_the_other_process_may_be_asked_about_nothing(tmp_path):
-    found = apart(checkout(tmp_path, "def predict(request): return 7"), rows=np.array([], dtype=np.int64))
+    found = ask_base(checkout(tmp_path, "def predict(request): return 7"), rows=np.array([], dtype=np.int64))
     assert found.predicted_output_tokens.tolist() == [UNKNOWN] * 6
 
 
@@ -89,7 +89,7 @@ def test_two_versions_of_one_module_stand_side_by_side(tmp_path, monkeypatch):
     finally:
         for name in ("far_estimator", "far_table"):
             sys.modules.pop(name, None)
-    of_base = apart(base, search=search)
+    of_base = ask_base(base, search=search)
     assert of_head.predicted_output_tokens.tolist() == [1] * 6
     assert of_base.predicted_output_tokens.tolist() == [2] * 6
 
@@ -97,21 +97,21 @@ def test_two_versions_of_one_module_stand_side_by_side(tmp_path, monkeypatch):
 def test_a_module_without_a_directory_may_lie_where_it_is_written(tmp_path):
     home = checkout(tmp_path / "home", "def predict(request): return 7")
     where = location("far_estimator:predict").below(home)
-    assert replay_apart(SIX, every(SIX), where, head(tmp_path), 60).predicted_output_tokens.tolist() == [7] * 6
+    assert replay_base(SIX, every(SIX), where, head(tmp_path), 60).predicted_output_tokens.tolist() == [7] * 6
 
 
 def test_a_module_that_is_named_as_one_of_pythons_own_takes_not_its_place(tmp_path):
     checkout(tmp_path, "raise RuntimeError('not mine')", "json")
     home = checkout(tmp_path, "def predict(request): return 7")
     where = location("far_estimator:predict").below(home)
-    assert replay_apart(SIX, every(SIX), where, head(tmp_path), 60).predicted_output_tokens.tolist() == [7] * 6
+    assert replay_base(SIX, every(SIX), where, head(tmp_path), 60).predicted_output_tokens.tolist() == [7] * 6
 
 
 def test_a_relative_path_of_the_base_is_its_own(tmp_path):
     checkout(tmp_path / "base", "def predict(request): return int(open('factor.txt').read())")
     (tmp_path / "base" / "factor.txt").write_text("7")
     where = location(f"{tmp_path}/base::far_estimator:predict")
-    assert replay_apart(SIX, every(SIX), where, head(tmp_path), 60).predicted_output_tokens.tolist() == [7] * 6
+    assert replay_base(SIX, every(SIX), where, head(tmp_path), 60).predicted_output_tokens.tolist() == [7] * 6
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_what_an_estimator_prints_is_no_answer(tmp_path, capfd, noise, when):
     text = f"{noise}\ndef predict(request): return 7"
     if when == "in the call":
         text = f"def predict(request):\n    {noise}\n    return 7"
-    found = apart(checkout(tmp_path, text))
+    found = ask_base(checkout(tmp_path, text))
     assert (found.predicted_output_tokens.tolist(), found.wrong) == ([7] * 6, 0)
     assert capfd.readouterr() == ("", "")
 
 
 def test_an_estimator_that_exits_is_a_wrong_answer(tmp_path):
-    found = apart(checkout(tmp_path, "def predict(request): sys.exit(0)"))
+    found = ask_base(checkout(tmp_path, "def predict(request): sys.exit(0)"))
     assert (found.wrong, found.errors[0]) == (6, (0, "SystemExit: 0"))
 
 
@@ -208,7 +208,7 @@ def predict(request):
     assert request.features == {{name: NAMES[-1]}}
     return row * 2, row
 """
-    found = apart(checkout(tmp_path, text), samples=samples)
+    found = ask_base(checkout(tmp_path, text), samples=samples)
     assert found.errors == ()
     assert found.predicted_output_tokens.tolist() == [row * 2 for row in range(5000)]
     assert found.budget_tokens.tolist() == list(range(5000))
@@ -222,12 +222,12 @@ def predict(request):
     return len(request.features)
 """
     samples = columns([call(features={"Output_Tokens": "900", "kept": "x"})])
-    assert apart(checkout(tmp_path, text), samples=samples).predicted_output_tokens.tolist() == [1]
+    assert ask_base(checkout(tmp_path, text), samples=samples).predicted_output_tokens.tolist() == [1]
 
 
 def test_the_other_process_leaves_the_environment_of_this_one(tmp_path):
     before = dict(os.environ), list(sys.path), set(sys.modules)
-    apart(checkout(tmp_path, "os.environ['X_BASE'] = '1'\ndef predict(request): return 7"))
+    ask_base(checkout(tmp_path, "os.environ['X_BASE'] = '1'\ndef predict(request): return 7"))
     assert (dict(os.environ), list(sys.path)) == before[:2]
     assert "far_estimator" not in sys.modules
 
