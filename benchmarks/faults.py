@@ -141,7 +141,7 @@ def main() -> int:
     parser.add_argument("--case", help="run this one, as the command printed it, and show what the session says")
     parser.add_argument("--only", metavar="REGEX", help="draw from those whose kind or name matches")
     parser.add_argument("--untidy", action="store_true", help="show how to repeat what is untidy too")
-    parser.add_argument("--write-docs", action="store_true", help="write the tables into docs/architecture.md")
+    parser.add_argument("--write-docs", action="store_true", help="write the tables into docs/attacks.md")
     options = parser.parse_args()
     if options.case is not None and len(options.parts) != 1:
         parser.error("--case needs the part it belongs to")
@@ -161,7 +161,7 @@ def main() -> int:
         for line in sorted(part.wrong + (part.untidy if options.untidy else []), key=_reason):
             print(line)
     if options.write_docs:
-        write_docs("faults", text, PAGE.with_name("architecture.md"))
+        write_docs("faults", text, PAGE.with_name("attacks.md"))
     return 1 if any(part.wrong for part in parts) else 0
 
 
