@@ -197,7 +197,8 @@ def test_no_plugin_ends_a_session_of_failing_checks_in_success(
 ) -> None:
     pytester.makeconftest(f"import pytest\n@pytest.hookimpl(tryfirst=True)\ndef {hook}")
     pytester.makepyfile("def test_it(): pass")
-    result = run(process=said == ENDED)  # pytester expects a session
+    leaves_files_open = "unconfigure" in hook  # pytest's own
+    result = run(process=said == ENDED or leaves_files_open)  # pytester expects a session
     assert (result.exit, result.report and result.report["verdict"]) == (code, verdict)
     assert said in " ".join(result.text.split())
     report = pytester.path / "report.json"

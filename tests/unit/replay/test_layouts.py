@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -241,17 +242,15 @@ def install(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, 
     programs = bare / ("Scripts" if os.name == "nt" else "bin")
     monkeypatch.setattr(sys, "executable", str(programs / "python"))
     (packages,) = bare.rglob("site-packages")
-    written = []
 
     def write(files: dict[str, str]) -> None:
         for name, text in files.items():
-            written.append(packages / name)
-            written[-1].parent.mkdir(exist_ok=True)
-            written[-1].write_text(text)
+            (packages / name).parent.mkdir(exist_ok=True)
+            (packages / name).write_text(text)
 
     yield write
-    for file in written:
-        file.unlink()
+    shutil.rmtree(packages)  # with what Python compiled of them: the next test writes other files of the same size
+    packages.mkdir()
 
 
 @pytest.mark.parametrize("way", ["by path", "by a finder"])

@@ -8,7 +8,7 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_token_telemetry.sources.tagged import own_parsing
@@ -312,13 +312,14 @@ def test_a_text_in_blocks_of_any_size_holds_what_its_file_holds(data: bytes, cut
     assert outcome(scanner.fragments_of(iter(blocks))) == simply(scanner, data, block)
 
 
+@example(RECORD + b"\n\x1b]8;;file:///a\x1b\\", 3, 1)
 @settings(deadline=None, max_examples=200)
 @given(st.lists(PIECES, max_size=12).map(b"".join), st.integers(0, len(HEAD) - 1), st.integers(1, 50))
 def test_a_head_is_found_on_the_last_line_alone(text: bytes, cut: int, block: int) -> None:
     text = b"text" + text.replace(b"\0", b"") + HEAD[:cut]
     blocks = [text[at : at + block] for at in range(0, len(text), block)]
     heads = [found for found in headed(*blocks) if found.tag == CUT]
-    lines = text.split(b"\n")
+    lines = normal(text).split(b"\n")
     last = lines[-1]
     expected = [Fragment(len(lines), CUT, last, b"", False)] if len(last) > 2 and HEAD.startswith(last) else []
     assert heads == expected
