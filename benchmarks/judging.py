@@ -109,6 +109,7 @@ class Generator:
             task_id=self._names(tuple(f"task-{n}" for n in range(self._tasks)), known=self._tasks > 0),
             run=self._names(tuple(f"run-{n}" for n in range(100))),
             model=self._names(("one-model", "another-model"), known=native),
+            operation=self._names((), known=False),
             finish_reason=self._names(("stop", "length"), known=native),
             finish_reason_raw=self._names(("end_turn", "max_tokens"), known=native),
             truncation_source=self._names(("reason", "cap"), known=native),

@@ -21,7 +21,6 @@ from pytest_token_telemetry.samples import NameColumn, Samples, Tenths, narrowes
 from pytest_token_telemetry.sources.extract import Extract, FileRead
 from pytest_token_telemetry.sources.merge import Origin, merge
 from pytest_token_telemetry.sources.rows import Identities
-from pytest_token_telemetry.sources.tagged.digests import digests_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +90,7 @@ def _extract(task: int, rows: int, copied: np.ndarray | None) -> Extract:
             task_id=NameColumn(unknown, ()),
             run=NameColumn(unknown, ()),
             model=_names(random, rows, "claude-sonnet-4-5", "gpt-5"),
+            operation=NameColumn(unknown, ()),
             finish_reason=_names(random, rows, "stop", "length"),
             finish_reason_raw=_names(random, rows, "end_turn", "stop", "max_tokens"),
             truncation_source=NameColumn(unknown, ()),
@@ -104,7 +104,6 @@ def _extract(task: int, rows: int, copied: np.ndarray | None) -> Extract:
             known=np.broadcast_to(np.True_, rows),
             own=np.broadcast_to(np.False_, rows),
             id=np.broadcast_to(np.uint64(0), rows),
-            timed=digests_of([]),
             ids={},
         ),
         complaints=(),

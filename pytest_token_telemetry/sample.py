@@ -45,7 +45,9 @@ class Field:
     """One sentence, for users too."""
     _: KW_ONLY
     unit: str = "tokens"
-    """Of a count, which is from 0 to `MOST_TOKENS`, or a number. Where a count may be unknown, 0 says that it is."""
+    """Of a count, which is from 0 to `MOST_TOKENS`, or a number."""
+    zero_is_count: bool = False
+    """Of a count: whether 0 is one, and less is a defect. Else both say that it is unknown."""
     words: tuple[str, ...] = ()
     """The closed set."""
     in_line: bool = True
@@ -79,19 +81,21 @@ class Sample:
     """
 
     predicted_output_tokens: Annotated[
-        int,
+        int | None,
         Field(
             "count",
-            "The estimator's prediction, made before the call.",
+            "The estimator's prediction, made before the call; not every system has one.",
+            zero_is_count=True,
             tells_apart=True,
             also=("predicted_output", "predicted_tokens"),
         ),
-    ]
+    ] = None
     output_tokens: Annotated[
         int,
         Field(
             "count",
             "What the provider billed as output, reasoning included.",
+            zero_is_count=True,
             tells_apart=True,
             also=("actual_output", "actual_output_tokens", "completion_tokens"),
         ),
@@ -146,6 +150,12 @@ class Sample:
         str | None, Field("name", "The unit of work. Attempts at it share it.", of_test=True, tells_apart=True)
     ] = None
     model: Annotated[str | None, Field("name", "The model's name.", of_test=True, tells_apart=True)] = None
+    operation: Annotated[
+        str | None,
+        Field(
+            "name", "What the system itself calls this kind of call: a prompt, an agent, an operation.", of_test=True
+        ),
+    ] = None
     finish_reason: Annotated[
         FinishReason | None,
         Field(

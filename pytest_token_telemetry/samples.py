@@ -102,6 +102,7 @@ class Samples:
     complexity: NameColumn
     task_id: NameColumn
     model: NameColumn
+    operation: NameColumn
     finish_reason: NameColumn
     finish_reason_raw: NameColumn
     time: npt.NDArray[np.datetime64]

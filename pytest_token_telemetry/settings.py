@@ -17,7 +17,7 @@ from pytest_token_telemetry import option_types
 from pytest_token_telemetry.option_types import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from fractions import Fraction
 
     from pytest_token_telemetry.importing import Location
@@ -205,7 +205,11 @@ class Settings:
     max_waste_p90: Fraction = _setting(
         option_types.ratio, "3", "RATIO", "Tier 2: 90 % of the predictions should stay below RATIO times the output."
     )
-    tier2: str = _choice("warn", "fail", help="What the Tier 2 check does when it is exceeded.")
+    tier2: str = _choice("warn", "fail", help="What the check of waste does when it is exceeded.")
+    max_cap_use_p90: Fraction = _setting(
+        option_types.ratio, "3", "RATIO", "Tier 2: 90 % of the caps should stay below RATIO times the output."
+    )
+    cap_use: str = _choice("warn", "fail", help="What the check of cap use does when it is exceeded.")
     estimator: Location | None = _setting(
         option_types.estimator,
         None,
@@ -241,7 +245,7 @@ class Settings:
         option_types.one_of("fail", "pass"),
         None,
         "fail|pass",
-        "Whether a session that left out every check fails. Without it: it does if the command line asks for the gate.",
+        "Whether a session that judged nothing fails. Without it: it does if the command line asks for the gate.",
     )
     json: Path | None = _file("Write the report as JSON, for other programs.")
     junit: Path | None = _file("Write the checks as JUnit XML, for CI servers.")
@@ -275,16 +279,24 @@ class Settings:
     )
     texts: Mapping[str, str | list[str]]
     """Each setting in force as its user wrote it."""
+    chosen: frozenset[str]
+    """The settings that their user wrote: the others are defaults."""
 
-    def __init__(self, *, texts: Mapping[str, str | list[str]], **read: Any) -> None:  # noqa: ANN401 - see the fields
-        """All settings, as users wrote them and as they were ``read``.
+    def __init__(
+        self,
+        *,
+        texts: Mapping[str, str | list[str]],
+        chosen: Iterable[str] = (),
+        **read: Any,  # noqa: ANN401 - see the fields
+    ) -> None:
+        """All settings, as users wrote them and as they were ``read``; those that are ``chosen`` are no defaults.
 
         Raises:
             TypeError: one is missing, or is none.
         """
         if differing := read.keys() ^ dict(options()).keys():
             raise TypeError(f"missing, or no settings: {', '.join(sorted(differing))}")
-        vars(self).update(read, texts=texts)
+        vars(self).update(read, texts=texts, chosen=frozenset(chosen))
 
     def __setattr__(self, name: str, value: object) -> None:
         """Settings never change.
@@ -312,7 +324,7 @@ class Settings:
         read["require_categories"] = tuple(
             dict.fromkeys(read["alias"].get(name, name) for name in read["require_categories"])
         )
-        settings = cls(texts=texts, **read)
+        settings = cls(texts=texts, chosen=(name for name, each in written.items() if each.is_chosen), **read)
         _refuse_missing_directories(settings, written["dir"].label)
         _refuse_shared_outputs(config, settings)
         if settings.executor is not None and settings.jobs is not None:
@@ -398,10 +410,11 @@ def read_one(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - each op
 class _Written:
     """A setting as its user wrote it."""
 
-    __slots__ = ("base", "label", "texts")
+    __slots__ = ("base", "is_chosen", "label", "texts")
 
-    def __init__(self, texts: tuple[str, ...] | None, label: str, base: Path) -> None:
+    def __init__(self, texts: tuple[str, ...] | None, label: str, base: Path, *, is_chosen: bool = True) -> None:
         """A setting that is written as ``texts``, ``None`` if it is not, in ``label``, with paths from ``base``."""
+        self.is_chosen = is_chosen
         self.texts = texts
         self.label = label
         self.base = base
@@ -423,7 +436,7 @@ def _written(config: pytest.Config, name: str, option: Option) -> _Written:
             texts, f"{ini_key(name)} in {ini.name}" if ini else ini_key(name), ini.parent if ini else invocation
         )
     default = (option.default,) if isinstance(option.default, str) else option.default
-    return _Written(default, flag(name), invocation)
+    return _Written(default, flag(name), invocation, is_chosen=False)
 
 
 def _read(written: _Written, option: Option) -> Any:  # noqa: ANN401 - each option has a type of its own

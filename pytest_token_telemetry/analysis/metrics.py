@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from pytest_token_telemetry.analysis.groups import computed, quantile, quantile_places, rows_of
 from pytest_token_telemetry.analysis.number_ranges import Bound, Count, Quantity
 from pytest_token_telemetry.analysis.populations import successful
+from pytest_token_telemetry.sample import MOST_TOKENS
+from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,13 +156,15 @@ def worst(samples: Samples, among: Mask, most: int) -> list[tuple[int, float | N
 
     Returns:
         Row and output / prediction of each, the largest ratio first, equal ones in the order of the rows. A prediction
-        of 0 or less has no ratio, which is ``None``, and comes before all others.
+        of 0 has no ratio, which is ``None``, and comes before all others. Samples without a prediction have none
+        either, and come last, the largest output first.
     """
     worst_rows, worst_ratios = np.empty(0, dtype=np.int64), np.empty(0)
     for rows in rows_of(among):
-        predicted = samples.predicted_output_tokens[rows]
-        ratios = np.full(len(rows), np.inf)
-        np.divide(samples.output_tokens[rows], predicted, out=ratios, where=predicted > 0)
+        predicted, output = samples.predicted_output_tokens[rows], samples.output_tokens[rows]
+        # Below 0, where no ratio is, outputs keep their order.
+        ratios = np.where(predicted == UNKNOWN, output - 2.0 * MOST_TOKENS, np.inf)
+        np.divide(output, predicted, out=ratios, where=predicted > 0)
         if len(worst_rows) == most > 0:  # of rows alike, the first ones stay
             better = ratios > worst_ratios[-1]
             rows, ratios = rows[better], ratios[better]
@@ -168,7 +172,7 @@ def worst(samples: Samples, among: Mask, most: int) -> list[tuple[int, float | N
         order = np.argsort(-worst_ratios, kind="stable")[:most]
         worst_rows, worst_ratios = worst_rows[order], worst_ratios[order]
     return [
-        (row, ratio if isfinite(ratio) else None)
+        (row, ratio if 0 <= ratio < inf else None)
         for row, ratio in zip(worst_rows.tolist(), worst_ratios.tolist(), strict=True)
     ]
 

@@ -96,7 +96,8 @@ def successful(samples: Samples) -> Mask:
 def judged(samples: Samples, population: Population, multiplier: Fraction) -> Judged:
     """Which ``samples`` count in ``population``, where more than ``multiplier`` times the prediction is too much.
 
-    A sample whose success or truncation is unknown counts as one that did not succeed, or was not cut off.
+    A sample whose success or truncation is unknown counts as one that did not succeed, or was not cut off. One without
+    a prediction is an attempt in ``risk`` and nothing else; the origin's analyzer knows none.
     """
     bits = np.empty(len(samples), dtype=np.uint8)
     for part in blocks(len(samples)):
@@ -147,13 +148,14 @@ def _bits(samples: Samples, part: slice, population: Population, multiplier: Fra
     truncated, success, legacy = samples.truncated[part], samples.success[part] == 1, samples.legacy[part]
     cut_off = truncated == 1
     exceeds: Mask = output * multiplier.denominator > predicted * multiplier.numerator
+    predicts = predicted != UNKNOWN
     if population == "risk":
-        at_risk = (success & (output > 0)) | cut_off
+        at_risk = ((success & (output > 0)) | cut_off) & predicts
         underestimated = at_risk & (cut_off | exceeds)
         attempts = ~legacy & (truncated >= 0)
         described = ~legacy
     else:
-        at_risk = success if population == "success" else np.ones_like(success)
+        at_risk = success & predicts if population == "success" else predicts
         underestimated = at_risk & exceeds
         attempts = at_risk & ~legacy
         described = at_risk
@@ -165,7 +167,7 @@ def _bits(samples: Samples, part: slice, population: Population, multiplier: Fra
         (_ATTEMPTS, attempts),
         (_TRUNCATED, attempts & cut_off),
         (_WITH_RATIO, at_risk & (predicted > 0) & (output > 0)),
-        (_WITH_SMAPE, described & ~cut_off & (predicted + output > 0)),
+        (_WITH_SMAPE, described & predicts & ~cut_off & (predicted + output > 0)),
     ):
         bits |= mask * np.uint8(bit)
     return bits

@@ -1,4 +1,7 @@
-"""Whether the successful samples are many and mixed enough to judge an estimator by, and which runs are missing."""
+"""Whether the samples are many and mixed enough to judge by, and which runs are missing.
+
+Which samples count is told in `carried.counting`: for an estimator, the successful ones.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_token_telemetry.analysis.carried import counting
 from pytest_token_telemetry.analysis.groups import counted
 from pytest_token_telemetry.analysis.number_ranges import Count
 from pytest_token_telemetry.analysis.populations import successful
@@ -17,13 +21,14 @@ from pytest_token_telemetry.samples import UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_token_telemetry.analysis.carried import Carried
     from pytest_token_telemetry.analysis.strata import Labels
     from pytest_token_telemetry.samples import Narrow, Samples
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many successful samples there are of each value that is required."""
+    """How many samples that count there are of each value that is required."""
 
     required: tuple[str, ...]
     present: dict[str, int]
@@ -31,7 +36,7 @@ class Coverage:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The required values without a successful sample."""
+        """The required values without a sample that counts."""
         return tuple(value for value in self.required if not self.present.get(value))
 
 
@@ -40,6 +45,8 @@ class Readiness:
     """What there is to judge by."""
 
     successes: int
+    counted: int
+    """Samples that count towards how many are needed."""
     silent_on_success: int
     """Samples, legacy ones aside, that do not say whether they succeeded."""
     attempts: int
@@ -71,21 +78,23 @@ class Thinnest:
 def readiness(
     samples: Samples,
     labels: Labels,
+    carried: Carried,
     *,
     categories: Iterable[str],
     complexities: Iterable[str],
     deliverables: Iterable[str],
 ) -> Readiness:
-    """Count the successful samples of each required value.
+    """Count the samples of each required value.
 
     Args:
         samples: columns with one entry for each sample.
         labels: their codes, `UNKNOWN` where a sample does not say, which fills no requirement.
+        carried: what they carry, by which it is known which of them count.
         categories: the names that are required, in lower case; the next two likewise.
         complexities: of `Labels.complexity`.
         deliverables: of `Labels.deliverables`.
     """
-    rows = successful(samples)
+    rows = counting(samples, carried.question)
 
     def coverage(label: tuple[Narrow, tuple[str, ...]], required: Iterable[str]) -> Coverage:
         (codes, names), required = label, tuple(required)
@@ -95,7 +104,8 @@ def readiness(
         return Coverage(required, present)
 
     return Readiness(
-        successes=int(np.count_nonzero(rows)),
+        successes=int(np.count_nonzero(successful(samples))),
+        counted=int(np.count_nonzero(rows)),
         silent_on_success=int(np.count_nonzero(~samples.legacy & (samples.success == UNKNOWN))),
         attempts=int(np.count_nonzero(~samples.legacy & (samples.truncated >= 0))),
         categories=coverage(labels.category, categories),
@@ -105,13 +115,13 @@ def readiness(
 
 
 def planned_runs(readiness: Readiness, min_samples: int) -> tuple[PlannedRun, ...]:
-    """The fewest successful samples that make the data ready, each as useful as can be.
+    """The fewest samples that make the data ready, each as useful as can be.
 
     Runs go to the missing categories, complexities and buckets, then to the required ones with the least evidence,
     and are of as few kinds as that allows.
     """
     dimensions = (readiness.categories, readiness.complexities, readiness.deliverables)
-    needed = max(min_samples - readiness.successes, *(len(each.missing) for each in dimensions), 0)
+    needed = max(min_samples - readiness.counted, *(len(each.missing) for each in dimensions), 0)
     if not needed:
         return ()
     spreads = [_spread(each, needed) for each in dimensions]

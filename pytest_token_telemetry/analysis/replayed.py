@@ -84,15 +84,20 @@ class PredictionRatio:
 def askable(samples: Samples, *, judges_legacy: bool) -> Mask:
     """Mask the samples that an estimator is asked about.
 
-    Legacy ones say too little, and count in one population only.
+    Legacy ones say too little, and count in one population only. Calls without a prediction are asked about where none
+    of the others has one: beside such, they are attempts of which no more than the counts are known.
     """
-    return np.ones(len(samples), dtype=np.bool_) if judges_legacy else ~samples.legacy
+    asked = np.ones(len(samples), dtype=np.bool_) if judges_legacy else ~samples.legacy
+    predicts: Mask = asked & (samples.predicted_output_tokens != UNKNOWN)
+    return predicts if predicts.any() else asked
 
 
 def rows_to_ask(samples: Samples, *, judges_legacy: bool, one_per_task: bool) -> Integers:
-    """Ascending indices of the `askable` samples that take part."""
-    rows = np.flatnonzero(askable(samples, judges_legacy=judges_legacy))
-    return np.intersect1d(rows, rows_of_one_per_task(samples)) if one_per_task else rows
+    """Ascending indices of the `askable` samples of those that take part."""
+    if not one_per_task:
+        return np.flatnonzero(askable(samples, judges_legacy=judges_legacy))
+    rows = rows_of_one_per_task(samples)
+    return rows[askable(samples.take(rows), judges_legacy=judges_legacy)]
 
 
 def cut_offs(samples: Samples, budgets: Counts) -> CutOffs:
@@ -115,7 +120,7 @@ def with_estimates(samples: Samples, predicted: Counts, budgets: Counts, cut: Cu
 
     Args:
         samples: recorded calls.
-        predicted: output tokens, one entry for each of ``samples``, none of them `UNKNOWN`.
+        predicted: output tokens, one entry for each of ``samples``; `UNKNOWN` for a call without a prediction.
         budgets: caps in tokens, `UNKNOWN` where the recorded one stays.
         cut: the `cut_offs` of ``budgets``.
     """

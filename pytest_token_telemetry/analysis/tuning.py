@@ -154,7 +154,7 @@ def tune(
     Args:
         samples: columns with one entry for each sample.
         judged: masks over the same samples. Advice rests on those at risk that have a prediction above 0 and an
-            output above 0 or cut off.
+            output above 0 or cut off; caps also on those without a prediction.
         labels: the category and complexity of the same samples, `UNKNOWN` for none.
         under_multiplier: how many times the prediction an output may be.
         max_waste_p90: the target that `Advice.meets_both` is about.
@@ -174,7 +174,7 @@ def tune(
         alpha=float(ALPHA),
         categories=tuple(advice),
         cells=tuple(sorted(tuner.advise(cells, in_cell, spread), key=place)),
-        max_tokens=tuple(tuner.caps(categories)),
+        max_tokens=tuple(tuner.caps(Split.by_category(labels, tuner.of_caps))),
         forward=tuner.forward(categories),
     )
 
@@ -187,7 +187,11 @@ class _Tuner:
         self._room = under_multiplier
         self._bounds = cache(bounds)  # of many small categories, most are of a few sizes
         has_output = (samples.truncated == 1) | (samples.output_tokens > 0)
+        without = (samples.predicted_output_tokens == UNKNOWN) & ((samples.success != 0) | (samples.truncated == 1))
         self.usable: Mask = judged.at_risk & (samples.predicted_output_tokens > 0) & has_output
+        """Calls that multipliers rest on."""
+        self.of_caps: Mask = self.usable | (without & has_output)
+        """Calls that caps rest on: also those without a prediction that did not fail, as far as they say."""
 
     def _output(self, rows: Integers) -> Floats:
         """Output tokens of each of ``rows``, endless where the call was cut off: it would have gone on."""
@@ -267,7 +271,7 @@ class _Tuner:
 
     def caps(self, split: Split) -> list[Caps]:
         """For each part of ``split``, the largest first, then the others."""
-        outputs = grouped(split.codes, self.usable, split.size, self._output, _places)
+        outputs = grouped(split.codes, self.of_caps, split.size, self._output, _places)
         order = split.largest_first(outputs.counts)
         counts = outputs.counts[order].tolist()
         by_risk = [_caps(conformal_values(outputs, risk)[order], counts, risk) for risk in RISKS]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 from pytest_token_telemetry.gate.results import Result
 
 if TYPE_CHECKING:
+    from pytest_token_telemetry.analysis.carried import Carried
     from pytest_token_telemetry.analysis.drift import Drift
     from pytest_token_telemetry.analysis.evidence import Certainty
     from pytest_token_telemetry.analysis.populations import Population
@@ -77,16 +78,29 @@ class Check(ABC, Generic[R]):
     judges_estimator: ClassVar[bool] = False
     """True if its figure is the estimator's, where one is replayed."""
 
-    def __init__(self, id: str, subject: str) -> None:
+    def __init__(self, id: str, subject: str, about: Literal["prediction", "cap"] | None = None) -> None:
         self.id = id
         """``tier::name``, as on the command line."""
         self.subject = subject
         """What it is about, in a word or two."""
+        self.about = about
+        """What the data must carry for it to be asked."""
+
+    def is_asked(self, carried: Carried) -> bool:
+        """True if ``carried`` has what it is about. Of no samples at all, predictions are asked for."""
+        if self.about == "prediction":
+            return carried.question == "predictions"
+        return self.about is None or carried.caps > 0
 
     @property
     def tier(self) -> str:
         """``readiness``, ``tier1``, ``tier2`` or ``drift``."""
         return self.id.partition("::")[0]
+
+    @property
+    def unasked(self) -> str:
+        """Why it was not asked."""
+        return f"no {self.about} in the data"
 
     @abstractmethod
     def decide(self, case: Case) -> R:

@@ -5,12 +5,14 @@ Among them are the counts: how many there are of everything that was read and ju
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from msgspec import Meta, Struct, field
 
+from pytest_token_telemetry.analysis.caps import CapUse, cap_use
+from pytest_token_telemetry.analysis.carried import Carried, carried
 from pytest_token_telemetry.analysis.listed import listed
 from pytest_token_telemetry.analysis.metrics import Metrics, metrics
 from pytest_token_telemetry.analysis.number_ranges import Count, Names
@@ -21,6 +23,7 @@ from pytest_token_telemetry.analysis.strata import Labels, Strata, labels, strat
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
+    from pytest_token_telemetry.analysis.carried import Question
     from pytest_token_telemetry.past.baseline import Baseline
     from pytest_token_telemetry.past.history import PastVerdict
     from pytest_token_telemetry.replay.run import Estimates, Replay
@@ -60,7 +63,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     """Samples that say whether they were truncated."""
     successes: Count
     risk: Count
-    """Successful or truncated."""
+    """Successful or truncated, with a prediction."""
     legacy: Count
     """V1 samples."""
     no_ratio: Count
@@ -97,6 +100,20 @@ class Counts(Struct, frozen=True, kw_only=True):
     """Where no file matches: patterns of names that are there, with how many. Untrusted."""
     copies_of_tests: Count = 1
     """How often each test ran, on a worker of its own each time."""
+    towards: Count | None = None
+    """Samples that count towards how many are needed. ``None`` in an older report: the successful ones."""
+    carried: Carried | None = None
+    """What the samples carry that take part. ``None`` in an older report, which judged predictions."""
+
+    @property
+    def counted(self) -> int:
+        """Samples that count towards how many are needed."""
+        return self.successes if self.towards is None else self.towards
+
+    @property
+    def question(self) -> Question:
+        """What is judged."""
+        return "predictions" if self.carried is None else self.carried.question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +137,9 @@ class Findings:
     settings: Settings
     judged: Judged
     labels: Labels
+    carried: Carried
     metrics: Metrics
+    cap_use: CapUse
     readiness: Readiness
     strata: Strata
     counts: Counts
@@ -148,7 +167,7 @@ class Replayed:
     """Which of the reading's samples they are."""
     recorded: Samples
     listed: Samples
-    """Legacy samples that it was not asked about: they are not judged."""
+    """Samples that it was not asked about, as `askable` says: they are not judged."""
 
 
 def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> Findings:
@@ -159,20 +178,25 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         samples = samples.take(rows)
     legacy = int(np.count_nonzero(samples.legacy))
     replayed = None
+    carry, use = carried(samples), cap_use(samples)
     if replay is None:
         population = judged(samples, settings.population, settings.under_multiplier)
     else:
         rows = np.arange(len(samples)) if rows is None else rows
-        replayed = _replayed(samples, rows, replay, judges_legacy=settings.population == "all")
-        samples, population = with_answers(replayed.recorded, replay.head, replayed.rows, settings)
+        asked = askable(samples, judges_legacy=settings.population == "all")
+        replayed = _replayed(samples, rows, replay, asked)
+        kept = np.isin(rows, replayed.rows) | (~asked & ~samples.legacy)  # calls without a prediction stay attempts
+        samples, population = with_answers(samples.take(np.flatnonzero(kept)), replay.head, rows[kept], settings)
+        carry = replace(carry, predictions=max(carry.predictions, len(replayed.rows)))
     risk = population if settings.population == "risk" else judged(samples, "risk", settings.under_multiplier)
     labelled = labels(samples, settings.alias)
     there = readiness(
         samples,
         labelled,
-        categories=settings.require_categories,
-        complexities=settings.require_complexities,
-        deliverables=settings.require_deliverables,
+        carry,
+        categories=_required("require_categories", settings, carry),
+        complexities=_required("require_complexities", settings, carry),
+        deliverables=_required("require_deliverables", settings, carry),
     )
     return Findings(
         reading=reading,
@@ -180,7 +204,9 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         settings=settings,
         judged=population,
         labels=labelled,
+        carried=carry,
         metrics=metrics(samples, population),
+        cap_use=use,
         readiness=there,
         strata=strata(
             samples,
@@ -193,6 +219,7 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
             reading,
             samples,
             there,
+            carry,
             at_risk=risk.at_risk,
             legacy=legacy,
             no_ratio=_no_ratio(samples) + (_no_ratio(replayed.listed) if replayed is not None else 0),
@@ -201,8 +228,21 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
     )
 
 
+def _required(name: str, settings: Settings, carried: Carried) -> tuple[str, ...]:
+    """What of a mix of work is required. The default mix is not, of data that names no kind of work at all."""
+    required: tuple[str, ...] = getattr(settings, name)
+    return () if carried.is_unlabelled and name not in settings.chosen else required
+
+
 def _counts(
-    reading: Reading, samples: Samples, readiness: Readiness, *, at_risk: Mask, legacy: int, no_ratio: int
+    reading: Reading,
+    samples: Samples,
+    readiness: Readiness,
+    carried: Carried,
+    *,
+    at_risk: Mask,
+    legacy: int,
+    no_ratio: int,
 ) -> Counts:
     """How many there are in ``reading``, of which ``samples`` are judged."""
     recorded = reading.recorded
@@ -235,6 +275,8 @@ def _counts(
         look_like=reading.look_like,
         near_misses=reading.near_misses,
         copies_of_tests=1 if recorded is None else recorded.copies,
+        towards=readiness.counted,
+        carried=carried,
     )
 
 
@@ -254,7 +296,7 @@ def with_answers(recorded: Samples, estimates: Estimates, rows: Integers, settin
     """Recorded calls with what an estimator says of them, and which of them count.
 
     Args:
-        recorded: calls for which there is a prediction.
+        recorded: calls for which there is a prediction, or that were not asked about and have none.
         estimates: the answers, one entry for each sample of the reading.
         rows: which of those samples the calls are.
         settings: the population that is judged.
@@ -265,18 +307,18 @@ def with_answers(recorded: Samples, estimates: Estimates, rows: Integers, settin
     return samples, judged(samples, settings.population, settings.under_multiplier).without_attempts(cut.unknown)
 
 
-def _replayed(samples: Samples, rows: Integers, replay: Replay, *, judges_legacy: bool) -> Replayed:
+def _replayed(samples: Samples, rows: Integers, replay: Replay, asked: Mask) -> Replayed:
     """Those of ``samples``, which are the ``rows`` of what was read, for which there is a prediction."""
-    asked = askable(samples, judges_legacy=judges_legacy)
     answered = asked & (replay.head.predicted_output_tokens[rows] != UNKNOWN)
     return Replayed(
         replay=replay,
         calls=int(np.count_nonzero(asked)),
         rows=rows[answered],
         recorded=samples.take(np.flatnonzero(answered)),
-        listed=samples.take(np.flatnonzero(~asked)),
+        listed=samples.take(np.flatnonzero(~asked & samples.legacy)),
     )
 
 
 def _no_ratio(samples: Samples) -> int:
-    return int(np.count_nonzero((samples.predicted_output_tokens <= 0) | (samples.output_tokens == 0)))
+    predicted = samples.predicted_output_tokens
+    return int(np.count_nonzero((predicted == 0) | ((predicted != UNKNOWN) & (samples.output_tokens == 0))))

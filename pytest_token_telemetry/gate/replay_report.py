@@ -155,7 +155,7 @@ def replay_report(findings: Findings) -> ReplayReport | None:
         wrong=replay.head.wrong,
         errors=_errors(findings, replay.head),
         recorded=_figures(metrics(replayed.recorded, recorded)),
-        figures=_figures(findings.metrics),
+        figures=_figures(metrics(*with_answers(replayed.recorded, replay.head, replayed.rows, settings))),
         with_budget=int(np.count_nonzero(cut.with_budget)),
         would_truncate=int(np.count_nonzero(cut.would)),
         unknown=int(np.count_nonzero(cut.unknown)),

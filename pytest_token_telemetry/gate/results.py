@@ -27,6 +27,9 @@ class Result(Struct, frozen=True, kw_only=True, tag_field="kind", tag="other"):
     for_unready: bool = False
     """True if it fails only because the data is not ready, and the checks that say so do not take part."""
 
+    unasked: bool = False
+    """True if it is skipped because the data has nothing that it is about: then it takes no part in the verdict."""
+
     @property
     def exceeded(self) -> bool:
         """True if the figure is on the wrong side of its target, and not just unproven."""

@@ -17,7 +17,7 @@ from pytest_token_telemetry.analysis.number_ranges import ROWS, Count
 from pytest_token_telemetry.analysis.readiness import PlannedRun, Thinnest, planned_runs, thinnest
 from pytest_token_telemetry.analysis.tuning import tune
 from pytest_token_telemetry.gate.check import Case
-from pytest_token_telemetry.gate.checks import CHECK_BY_ID, checks_of
+from pytest_token_telemetry.gate.checks import CAP_USE, CHECK_BY_ID, checks_of
 from pytest_token_telemetry.gate.findings import find
 from pytest_token_telemetry.gate.replay_report import replay_report
 from pytest_token_telemetry.gate.results import CheckId, RateResult
@@ -68,7 +68,7 @@ class Judgement:
     """The readiness checks that are not met, deselected or not."""
     plan: Plan
     tuning: Tuning | None
-    """Advice, if the verdict is TUNE or it was asked for."""
+    """Advice, if the verdict is TUNE, caps are judged or exceed their target, or it was asked for."""
     case: Case
     """What it rests on."""
     history: tuple[PastVerdict, ...] | None
@@ -107,7 +107,7 @@ def judge(
         deselected=deselected,
         unready=unready,
         plan=_plan(findings, every, certainty),
-        tuning=_tuning(findings) if conclusion == "tune" or settings.tuning is not None else None,
+        tuning=_tuning(findings) if _advises(conclusion, every, case) else None,
         case=case,
         history=past.history,
     )
@@ -147,6 +147,13 @@ def _conclusion(kept: list[Result], deselected: tuple[str, ...], *, ready: bool)
     return "pass"
 
 
+def _advises(conclusion: Conclusion, every: list[Result], case: Case) -> bool:
+    """True if advice was asked for, or is needed: on predictions or on caps."""
+    asked = conclusion == "tune" or case.settings.tuning is not None
+    caps_exceed = any(result.id == CAP_USE.id and result.outcome in ("warn", "fail") for result in every)
+    return asked or caps_exceed or case.findings.carried.question != "predictions"
+
+
 def _tuning(findings: Findings) -> Tuning:
     return tune(
         findings.samples,
@@ -173,6 +180,6 @@ def _plan(findings: Findings, results: list[Result], certainty: Certainty) -> Pl
                 else None,
             )
             for rate in results
-            if isinstance(rate, RateResult)
+            if isinstance(rate, RateResult) and not rate.unasked
         ),
     )

@@ -51,8 +51,8 @@ class TokenTelemetry:
     def record(
         self,
         *,
-        predicted_output_tokens: object,
         output_tokens: object,
+        predicted_output_tokens: object = None,
         max_tokens: object = None,
         budget_tokens: object = None,
         finish_reason: object = None,
@@ -63,6 +63,7 @@ class TokenTelemetry:
         deliverable_count: object = None,
         task_id: object = None,
         model: object = None,
+        operation: object = None,
         id: object = None,
         time: object = None,
         **features: object,
@@ -72,8 +73,8 @@ class TokenTelemetry:
         The call was truncated if the reason says so *or* the output reached ``max_tokens``: gateways lose reasons.
 
         Args:
-            predicted_output_tokens: the estimator's prediction, made before the call.
             output_tokens: what the provider billed as output, reasoning included.
+            predicted_output_tokens: the estimator's prediction, made before the call, if there is one.
             max_tokens: the cap that was sent.
             budget_tokens: the cap that the budget selector chose.
             finish_reason: the provider's own word for why the output ended.
@@ -84,6 +85,7 @@ class TokenTelemetry:
             deliverable_count: how many files the call should produce.
             task_id: the unit of work, which attempts at it share.
             model: the model's name.
+            operation: what the system itself calls this kind of call.
             id: the call's own id.
             time: a ``datetime`` with a time zone: when the call ended; now, if there is none.
             features: what the estimator predicted from, as plain values; never the prompt.
@@ -96,7 +98,7 @@ class TokenTelemetry:
         given = {name: value for name, value in locals().items() if name in _GIVEN}
         self._add({**given, **features})
 
-    def observe(self, response: object, *, predicted_output_tokens: object, **fields: object) -> None:
+    def observe(self, response: object, *, predicted_output_tokens: object = None, **fields: object) -> None:
         """Record one call by the provider's response: its output tokens, model, id and finish reason.
 
         Args:
@@ -124,7 +126,7 @@ class TokenTelemetry:
         sent = None if cap is None else cap * known.choices
         self._add({**said, **given, "max_tokens": sent}, went_well)
 
-    def call(self, *, predicted_output_tokens: object, **fields: object) -> Call:
+    def call(self, *, predicted_output_tokens: object = None, **fields: object) -> Call:
         """A block that makes one call: ``with token_telemetry.call(...) as call: call.response = client.create(...)``.
 
         Its sample has ``success=True``, or ``False`` if the block raises, and the exception goes on, or if the response

@@ -212,7 +212,9 @@ class RecordingSession:
         for name, limit in self._marker.limits.items():
             share: Share = getattr(figures, name.removeprefix("max_"))
             if not share.n:
-                sentences.append(f"token_telemetry: {name}: the test recorded nothing to judge")
+                lacks_all = all(each.predicted_output_tokens is None for each in self.fixture.samples)
+                why = " with a prediction" if name == "max_underestimation" and lacks_all else ""
+                sentences.append(f"token_telemetry: {name}: the test recorded nothing{why} to judge")
             elif (rate := Fraction(share.events, share.n)) > limit:
                 found = f"{share.events}/{share.n} = {percent(rate, limit)} {LIMITS[name]}"
                 sentences.append(f"token_telemetry: {found} ({name} {percent(limit, limit)})")

@@ -32,7 +32,7 @@ class TokenTelemetryWriter:
         self._may_be_cut_off = False
         self._end_last_line()
 
-    def write(self, *, predicted_output_tokens: object, output_tokens: object, **fields: object) -> None:
+    def write(self, *, output_tokens: object, predicted_output_tokens: object = None, **fields: object) -> None:
         """Append one call: see `pytest_token_telemetry.sources.own_format.line` for its fields and what it refuses.
 
         Raises:

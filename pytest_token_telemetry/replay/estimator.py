@@ -34,13 +34,14 @@ OUTCOMES = frozenset(
 class Request:
     """A recorded call as it was before it was made. ``None``: not given."""
 
-    predicted_output_tokens: int
-    """What the estimator of that time predicted."""
+    predicted_output_tokens: int | None
+    """What the estimator of that time predicted. ``None``: none of the recorded calls has a prediction."""
     category: str | None = None
     complexity: str | None = None
     deliverable_count: int | None = None
     task_id: str | None = None
     model: str | None = None
+    operation: str | None = None
     features: Mapping[str, str] = field(default_factory=dict)
     """What else was recorded of it, by the keys of the log."""
 
@@ -77,14 +78,21 @@ _FOLDED = frozenset(name.replace("_", "") for name in OUTCOMES)
 
 def ask(estimator: Callable[[Request], object], request: Request) -> Answer:
     """What ``estimator`` answers to ``request``. Whatever it does, this raises nothing but Ctrl-C."""
+    has_none = request.predicted_output_tokens is None
     try:
-        return read(estimator(request))
+        answer = estimator(request)
+        return Answer(error=f"{_LACK}: it answered None") if has_none and answer is None else read(answer)
     except CannotReplay:
         return Answer(cannot=True)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # what the user's estimator raises is a finding: sys.exit must not end the session
-        return Answer(error=raised(error))
+        said = raised(error)
+        return Answer(error=f"{_LACK}: {said}"[:LONGEST_REASON] if has_none and isinstance(error, TypeError) else said)
+
+
+_LACK = "the recorded call has no prediction to start from"
+"""What an estimator runs into that changes the prediction of its time."""
 
 
 def read(answer: object) -> Answer:

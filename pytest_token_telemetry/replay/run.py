@@ -72,7 +72,7 @@ def replay(
 
 def requests(samples: Samples, rows: Integers) -> Iterator[Request]:
     """Make one request for each of ``rows``, indices into ``samples``, in that order."""
-    texts = (samples.category, samples.complexity, samples.task_id, samples.model)
+    texts = (samples.category, samples.complexity, samples.task_id, samples.model, samples.operation)
     names = [[*column.names, None] for column in texts]  # the last is what `UNKNOWN`, -1, looks up
     columns = zip(
         rows.tolist(),
@@ -81,15 +81,16 @@ def requests(samples: Samples, rows: Integers) -> Iterator[Request]:
         *(column.codes[rows].tolist() for column in texts),
         strict=True,
     )
-    for row, predicted, count, category, complexity, task_id, model in columns:
+    for row, predicted, count, category, complexity, task_id, model, operation in columns:
         features = samples.features.get(row)
         yield Request(
-            predicted_output_tokens=predicted,
+            predicted_output_tokens=None if predicted == UNKNOWN else predicted,
             category=names[0][category],
             complexity=names[1][complexity],
             deliverable_count=None if count == UNKNOWN else count,
             task_id=names[2][task_id],
             model=names[3][model],
+            operation=names[4][operation],
             features={name: text for name, text in features.items() if not tells_outcome(name)} if features else {},
         )
 

@@ -24,7 +24,6 @@ from pytest_token_telemetry.samples import UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_token_telemetry.analysis.metrics import Metrics
     from pytest_token_telemetry.gate.findings import Findings
     from pytest_token_telemetry.gate.verdict import Judgement
     from pytest_token_telemetry.samples import Mask
@@ -47,7 +46,7 @@ def report_of(judgement: Judgement) -> Report:
         checks=judgement.results,
         deselected=judgement.deselected,
         unready=judgement.unready,
-        metrics=_figures(findings.metrics),
+        metrics=_figures(findings),
         strata=findings.strata,
         plan=judgement.plan,
         tuning=judgement.tuning,
@@ -99,7 +98,8 @@ def _not_read(reading: Reading) -> NotRead:
     )
 
 
-def _figures(metrics: Metrics) -> Figures:
+def _figures(findings: Findings) -> Figures:
+    metrics = findings.metrics
     return Figures(
         success_rate=metrics.success.value,
         waste=metrics.waste,
@@ -109,18 +109,20 @@ def _figures(metrics: Metrics) -> Figures:
         underestimation=metrics.underestimation,
         uncertain=metrics.uncertain,
         truncation=metrics.truncation,
+        cap_use=findings.cap_use,
     )
 
 
 def _worst(findings: Findings, among: Mask) -> tuple[WorstSample, ...]:
     samples = findings.samples
     codes, names = findings.labels.category
+    predicted = samples.predicted_output_tokens
     return tuple(
         WorstSample(
             source=findings.place(samples, row),
             task_id=samples.task_id.name(row),
             category=None if codes[row] == UNKNOWN else names[codes[row]],
-            predicted_output_tokens=int(samples.predicted_output_tokens[row]),
+            predicted_output_tokens=None if predicted[row] == UNKNOWN else int(predicted[row]),
             output_tokens=int(samples.output_tokens[row]),
             truncated=None if samples.truncated[row] == UNKNOWN else bool(samples.truncated[row]),
             ratio=ratio,

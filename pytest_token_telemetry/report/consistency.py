@@ -65,6 +65,7 @@ def check_consistency(report: Report) -> None:
             raise RefusedError(f"{result.id} says pass, and its figure says otherwise")
         if isinstance(result, RateResult | RatioResult):
             _check_proof(result)
+    _check_unasked(report)
     _check_estimator(report)
     _check_rates(report)
     _check_drift(report)
@@ -99,6 +100,16 @@ def _check_unmet(report: Report) -> None:
     for each in report.checks:
         if each.id.startswith("readiness::") and (each.id in unmet) != (each.outcome != "pass"):
             raise RefusedError("its readiness checks are not those in unready")
+
+
+def _check_unasked(report: Report) -> None:
+    """What was not asked is what the data carries nothing for, and a rate and a ratio always show that."""
+    for result in report.checks:
+        check, carried = CHECK_BY_ID.get(result.id), report.counts.carried
+        asked = check is None or carried is None or check.is_asked(carried)
+        judged = isinstance(result, RateResult | RatioResult) and result.n > 0
+        if result.unasked and (asked or judged or result.outcome == "pass"):
+            raise RefusedError(f"{result.id} was not asked, and the data says otherwise")
 
 
 def _misses(result: Result) -> bool:
@@ -172,7 +183,8 @@ def _check_pass(report: Report, outcomes: Mapping[str, str]) -> None:
         if check.decides and (check.needs is None or (check.needs == "replay" and report.estimator is not None))
     ]
     advisory = {check.id for check in CHECK_BY_ID.values() if not check.decides}
-    if any(outcomes.get(id) != "pass" for id in deciding) or set(report.deselected) - advisory:
+    unasked = {result.id for result in report.checks if result.unasked}
+    if any(outcomes.get(id) != "pass" for id in deciding if id not in unasked) or set(report.deselected) - advisory:
         raise RefusedError("it says pass, and not all checks that decide passed")
 
 
@@ -202,7 +214,8 @@ def _is_about(result: Result, replay: ReplayReport) -> bool:
         case RateResult(events=events, n=n) if result.id == UNDERESTIMATION.id:
             return (events, n) == (replay.figures.underestimation.events, replay.figures.underestimation.n)
         case RateResult(events=events, n=n) if result.id == TRUNCATION.id:
-            return (events, n) == (replay.figures.truncation.events, replay.figures.truncation.n)
+            replayed = replay.figures.truncation  # calls without a prediction are attempts beside them
+            return events >= replayed.events and n - events >= replayed.n - replayed.events
         case RatioResult(value=value) if result.id == WASTE.id:
             return value == replay.figures.waste_p90
     return True

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_token_telemetry.gate.checks import (
     ALL_READ,
+    CAP_USE,
     CATEGORIES,
     COMPLEXITIES,
     DELIVERABLES,
@@ -35,6 +36,7 @@ _SETTINGS = {
     UNDERESTIMATION.id: "max_underestimation",
     TRUNCATION.id: "max_truncation",
     WASTE.id: "max_waste_p90",
+    CAP_USE.id: "max_cap_use_p90",
 }
 """The setting that each check's target comes from."""
 
@@ -49,6 +51,7 @@ def check_counts(report: Report) -> None:
     for part in _PARTS:
         if getattr(counts, part) > counts.samples:
             raise RefusedError(f"counts.{part} is more than samples")
+    _check_carried(report)
     if counts.nothing_known > counts.files:
         raise RefusedError("counts.nothing_known is more than files")
     if max(len(report.not_read.unreadable), counts.lost_tests) > counts.unreadable_files:
@@ -62,6 +65,26 @@ def check_counts(report: Report) -> None:
             raise RefusedError(f"{result.id} says pass, and the counts say otherwise")
         if not _has_its_target(result, report):
             raise RefusedError(f"{result.id} has another target than the settings")
+
+
+def _check_carried(report: Report) -> None:
+    """What the samples carry can be so, and no figure rests on more than carry what it needs."""
+    counts, carried, use = report.counts, report.counts.carried, report.metrics.cap_use
+    if carried is None:
+        return
+    parts = (carried.predictions, carried.caps, carried.reasons, carried.labels, carried.legacy)
+    if carried.samples > counts.samples or max(parts) > carried.samples or counts.counted > carried.samples:
+        raise RefusedError("counts.carried is more than samples")
+    most = {"predictions": counts.successes, "lengths": carried.samples}.get(carried.question, counts.attempts)
+    if counts.counted > most:
+        raise RefusedError("counts.towards is more than can count")
+    if report.metrics.underestimation.n > carried.predictions or report.metrics.waste.n > carried.predictions:
+        raise RefusedError("counts.carried.predictions is less than what was judged")
+    if use is not None and use.calls != carried.caps:
+        raise RefusedError("metrics.cap_use.calls is not counts.carried.caps")
+    result = report.result(CAP_USE.id)
+    if use is not None and isinstance(result, RatioResult) and (result.n, result.value) != (use.n, use.p90):
+        raise RefusedError(f"{CAP_USE.id} is not about metrics.cap_use")
 
 
 def _shares(result: Result, report: Report) -> Iterator[tuple[int, int]]:
@@ -79,11 +102,12 @@ def _is_borne_out(result: Result, report: Report) -> bool:
     """True if the counts allow a pass of this check."""
     counts = report.counts
     if isinstance(result, CoverageResult):
-        return all(result.counts) and sum(result.counts) <= counts.successes
+        return all(result.counts) and sum(result.counts) <= counts.counted
     if not isinstance(result, CountResult):
         return True
     if result.id == SAMPLES.id:
-        return result.value == counts.successes and counts.attempts >= result.target
+        has_attempts = counts.question == "lengths" or counts.attempts >= result.target
+        return result.value == counts.counted and has_attempts
     if result.id == ALL_READ.id:
         context, limit = report.context, _setting(report, "max_unusable")
         no_file = counts.nothing_known == counts.files and (context.reads_files or counts.files)
@@ -102,7 +126,10 @@ def _has_its_target(result: Result, report: Report) -> bool:
     wanted = _setting(report, name)
     match result:
         case CoverageResult():
-            return wanted is not None and bool(result.target) == bool(wanted) and len(result.target) <= len(wanted)
+            carried = report.counts.carried
+            is_waived = carried is not None and carried.is_unlabelled and not result.target
+            fits = wanted is not None and bool(result.target) == bool(wanted) and len(result.target) <= len(wanted)
+            return fits or is_waived
         case CountResult():
             return wanted is not None and result.target == wanted
         case RateResult() | RatioResult():

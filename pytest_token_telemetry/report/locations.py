@@ -119,5 +119,7 @@ def _sample(result: Result, sample: WorstSample) -> Pointer:
     ratio = "" if sample.ratio is None else f" ({times(sample.ratio)})"
     called = [("category", sample.category), ("task", sample.task_id)]
     names = "".join(f", {kind} {inert(name, 60)}" for kind, name in called if name is not None)
-    said = f"{what}: {sample.predicted_output_tokens:,} tokens predicted, {sample.output_tokens:,} output{ratio}{names}"
+    predicted = sample.predicted_output_tokens
+    tokens = "" if predicted is None else f"{predicted:,} tokens predicted, "
+    said = f"{what}: {tokens}{sample.output_tokens:,} output{ratio}{names}"
     return Pointer("warning", result.id, said, place(sample.source))

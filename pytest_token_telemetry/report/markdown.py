@@ -169,9 +169,10 @@ def _checks(report: Report, write: Flavour, size: Size, *, verified: bool) -> st
 
 
 def _importance(result: Result) -> tuple[int, int]:
-    """Those that failed come first, and among those that ended alike the ones about the estimator."""
+    """Those that failed come first, those that were not asked last, and among others alike the ones about risk."""
     tier = result.id.partition("::")[0]
-    return list(_OUTCOMES).index(result.outcome), _TIERS.index(tier) if tier in _TIERS else len(_TIERS)
+    place = len(_OUTCOMES) if result.unasked else list(_OUTCOMES).index(result.outcome)
+    return place, _TIERS.index(tier) if tier in _TIERS else len(_TIERS)
 
 
 def _outcome(result: Result, *, verified: bool) -> str:

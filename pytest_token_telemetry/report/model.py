@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
+from pytest_token_telemetry.analysis.caps import CapUse
 from pytest_token_telemetry.analysis.metrics import Share, Smape, Tokens, Waste
 from pytest_token_telemetry.analysis.number_ranges import FILES, Count, LoggedTokens, Names, Quantity, Rate
 from pytest_token_telemetry.analysis.populations import Population
@@ -58,6 +59,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     uncertain: Count = 0
     """Of the underestimated: truncated before the prediction was reached."""
     truncation: Share = _NO_SHARE
+    cap_use: CapUse | None = None
+    """``None`` in an older report."""
 
 
 class WorstSample(Struct, frozen=True, kw_only=True):
@@ -67,11 +70,12 @@ class WorstSample(Struct, frozen=True, kw_only=True):
     """Where it stands, as ``file:line``, or which sample of which test it is."""
     task_id: str | None
     category: str | None
-    predicted_output_tokens: LoggedTokens
+    predicted_output_tokens: LoggedTokens | None
+    """``None``: the call has none."""
     output_tokens: Count
     truncated: bool | None
     ratio: Quantity | None
-    """Output over prediction; ``None`` if the prediction is not above 0."""
+    """Output over prediction; ``None`` without one above 0."""
     underestimated: bool = False
     """True if the underestimation rate counts it."""
 
@@ -162,7 +166,7 @@ class Report(Struct, frozen=True, kw_only=True):
     strata: Strata
     plan: Plan
     tuning: Tuning | None = None
-    """Advice, if the verdict is TUNE or it was asked for."""
+    """Advice, if the verdict is TUNE, caps are judged or exceed their target, or it was asked for."""
     estimator: ReplayReport | None = None
     """What another estimator would have predicted, if one was named."""
     drift: DriftReport | None = None
@@ -191,6 +195,11 @@ class Report(Struct, frozen=True, kw_only=True):
     def fails(self) -> bool:
         """True if it fails the session."""
         return any(result.outcome == "fail" for result in self.checks)
+
+    @property
+    def has_lengths_only(self) -> bool:
+        """True if the data was ready, and had nothing to judge."""
+        return self.verdict == "inconclusive" and self.counts.question == "lengths"
 
     @property
     def session_failed(self) -> bool:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.drift import Drift, RateDrift, StratumRates
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.analysis.strata import Stratum
-    from pytest_token_telemetry.analysis.tuning import Advice, BeforeAfter, Cap, Caps, ForwardCheck, Tuning
+    from pytest_token_telemetry.analysis.tuning import Advice, BeforeAfter, Caps, ForwardCheck, Tuning
     from pytest_token_telemetry.gate.replay_report import (
         BaseComparison,
         ChangedSample,
@@ -242,7 +242,7 @@ def _history(past: tuple[PastVerdict, ...]) -> Section:
 def _worst(samples: tuple[WorstSample, ...]) -> Section:
     columns: Columns[WorstSample] = {
         "output / prediction": lambda each: _times(each.ratio),
-        "predicted": lambda each: f"{each.predicted_output_tokens:,}",
+        "predicted": lambda each: _count(each.predicted_output_tokens),
         "output": lambda each: f"{each.output_tokens:,}",
         "cut off": lambda each: {True: "yes", False: "no", None: "not given"}[each.truncated],
         "category": lambda each: Untrusted(each.category),
@@ -297,7 +297,8 @@ def _tuning(tuning: Tuning) -> Section:
     if tuning.max_tokens:
         risks = tuple(f"cap at {percent(cap.risk)} risk" for cap in tuning.max_tokens[0].caps)
         rows: tuple[tuple[Sentence, ...], ...] = tuple(
-            (f"{each.n:,}", *map(_cap, each.caps), _named(each.folded, each.name)) for each in tuning.max_tokens
+            (f"{each.n:,}", *map(words.cap_in_words, each.caps), _named(each.folded, each.name))
+            for each in tuning.max_tokens
         )
         tables.append(Table(("judged", *risks, "category"), rows, folded=_folded(tuning.max_tokens)))
     forward = () if tuning.forward is None else (_forward(tuning.forward),)
@@ -329,13 +330,6 @@ def _change(change: BeforeAfter) -> str:
     if before is None:
         return ""
     return times(before) if after is None else f"{times(before)} -> {times(after)}"
-
-
-def _cap(suggested: Cap) -> str:
-    """``8192``, or what it takes to suggest one."""
-    if suggested.max_tokens is not None:
-        return str(suggested.max_tokens)
-    return "hidden by the cap" if suggested.samples_needed is None else f"needs {suggested.samples_needed}"
 
 
 def _forward(check: ForwardCheck) -> str:
@@ -405,6 +399,10 @@ def _table(columns: Columns[T], items: Iterable[T], marked: frozenset[tuple[int,
 
 def _share(share: Share) -> str:
     return f"{share.events}/{share.n} = {percent(share.events / share.n)}" if share.n else "none"
+
+
+def _count(value: int | None) -> str:
+    return "none" if value is None else f"{value:,}"
 
 
 def _times(value: float | None, without: str = "none") -> str:

@@ -118,7 +118,8 @@ def _worst(sample: WorstSample, width: int) -> str:
     """Figures first, then the place, of which the end says most, then the task in what room is left."""
     ratio = "no ratio" if sample.ratio is None else times(sample.ratio)
     cut_off = " cut off" if sample.truncated else ""
-    figures = f"{ratio:>8}  {sample.predicted_output_tokens} -> {sample.output_tokens}{cut_off}"
+    predicted = "" if sample.predicted_output_tokens is None else f"{sample.predicted_output_tokens} -> "
+    figures = f"{ratio:>8}  {predicted}{sample.output_tokens}{cut_off}"
     room = max(width - len(figures) - 5, 20)
     place = _cut(inert(sample.source, len(sample.source) * 10)[::-1], room * 2 // 3)[::-1]
     task = _cut(inert(sample.task_id), room - _columns(place)) if sample.task_id else ""

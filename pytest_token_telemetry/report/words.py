@@ -5,10 +5,13 @@ All of them are made here from the report's figures, whether the gate built it o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from pytest_token_telemetry.gate.checks import (
     ALL_READ,
+    CAP_USE,
+    CATEGORIES,
     CHECK_BY_ID,
     REPLAY,
     SAMPLES,
@@ -17,9 +20,9 @@ from pytest_token_telemetry.gate.checks import (
     WASTE,
 )
 from pytest_token_telemetry.gate.checks.samples import lacks_attempts
-from pytest_token_telemetry.gate.results import CountResult, RateResult
+from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult
 from pytest_token_telemetry.sources.look_like import UNSTRUCTURED
-from pytest_token_telemetry.text import Untrusted, joined, listing, named, plain, plural, upwards
+from pytest_token_telemetry.text import Untrusted, exact, joined, listing, named, percent, plain, plural, upwards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.analysis.readiness import PlannedRun
     from pytest_token_telemetry.analysis.strata import Stratum
-    from pytest_token_telemetry.analysis.tuning import Advice, Tuning
+    from pytest_token_telemetry.analysis.tuning import Advice, Cap, Caps, Tuning
+    from pytest_token_telemetry.gate.check import Check
     from pytest_token_telemetry.gate.checks.rates import RateCheck
     from pytest_token_telemetry.gate.results import Result
     from pytest_token_telemetry.gate.verdict import ProofPlan
@@ -52,16 +56,38 @@ def known_id(id: str) -> Piece:
 
 
 def headline(report: Report) -> str:
-    """One plain sentence, of our own words and figures only."""
+    """The verdict in a plain sentence, and which question it answers. All words and figures are our own."""
+    return " ".join((_verdict(report), *_scope(report)))
+
+
+def _scope(report: Report) -> Iterator[str]:
+    """What was judged where it is not predictions, and that no mix of work was asked for."""
+    counts = report.counts
+    judged = "would be judged" if report.verdict == "not-ready" else "were judged"
+    match counts.question:
+        case "caps":
+            yield f"No prediction in the data: the caps {judged}."
+        case "reasons":
+            only = judged.replace("were", "was")
+            yield f"No prediction in the data, caps unknown: only truncation {only}."
+    categories = report.result(CATEGORIES.id)
+    waived = isinstance(categories, CoverageResult) and not categories.target
+    if counts.carried is not None and counts.carried.is_unlabelled and waived:
+        yield "No category, complexity or number of deliverables is named: counts decide what is enough."
+
+
+def _verdict(report: Report) -> str:
     match report.verdict:
         case "not-ready":
             return _why_not_ready(report)
         case "inconclusive":
             return _why_inconclusive(report)
         case "pass":
-            waste = ", waste above its target" if _warns(report, WASTE.tier) else ""
-            drift = ", drift since the baseline" if _warns(report, "drift") else ""
-            return f"No tuning needed: {_rates(report)}{waste}{drift}."
+            waste = ", waste above its target" if _warns(report, WASTE.id) else ""
+            judges_caps = report.counts.question == "caps"
+            caps = ", cap use above its target" if judges_caps and _warns(report, CAP_USE.id) else ""
+            drift = ", drift since the baseline" if _warns(report, "drift::") else ""
+            return f"No tuning needed: {_rates(report)}{waste}{caps}{drift}."
     return f"Tuning needed: {', '.join(_in_headline(each) for each in report.checks if each.exceeded)}."
 
 
@@ -110,6 +136,8 @@ def _why_inconclusive(report: Report) -> str:
     if not report.checks:
         return "No verdict: every check was deselected."
     match [_subject(each) for each in report.checks if each.inconclusive]:
+        case [_] if report.counts.question == "lengths":
+            return "Nothing to judge: the samples have neither predictions nor caps nor reasons."
         case [subject]:
             return f"{subject.capitalize()} is not proven either way: {_rates(report)}."
         case [_, *_]:
@@ -129,7 +157,13 @@ def _deselected(report: Report) -> str:
 def _rates(report: Report) -> str:
     """The Tier 1 rates, also of deselected checks."""
     shares = ((UNDERESTIMATION, report.metrics.underestimation), (TRUNCATION, report.metrics.truncation))
-    return ", ".join(_rate(check, report.result(check.id), share) for check, share in shares)
+    asked = [(check, share) for check, share in shares if _is_asked(check, report)]
+    return ", ".join(_rate(check, report.result(check.id), share) for check, share in asked)
+
+
+def _is_asked(check: Check[Any], report: Report) -> bool:
+    """True if the data has what ``check`` is about."""
+    return report.counts.carried is None or check.is_asked(report.counts.carried)
 
 
 def _rate(check: RateCheck, result: Result | None, share: Share) -> str:
@@ -138,8 +172,9 @@ def _rate(check: RateCheck, result: Result | None, share: Share) -> str:
     return check.as_share(share.events, share.n)  # deselected: there is no target to stand on the right side of
 
 
-def _warns(report: Report, tier: str) -> bool:
-    return any(result.outcome == "warn" for result in report.checks if result.id.startswith(f"{tier}::"))
+def _warns(report: Report, id: str) -> bool:
+    """True if a check warns whose id begins with ``id``."""
+    return any(result.outcome == "warn" for result in report.checks if result.id.startswith(id))
 
 
 def advice(report: Report) -> list[Sentence]:
@@ -152,14 +187,55 @@ def advice(report: Report) -> list[Sentence]:
         case "inconclusive":
             return list(_what_to_prove(report))
     steps: list[Sentence] = []
-    if _warns(report, WASTE.tier):
+    if _warns(report, WASTE.id):
         steps.append("Risk is within its targets. To save cost, lower predictions where waste is high.")
-    if _warns(report, "drift"):
+    if _warns(report, "drift::"):
         steps.append(WHAT_CHANGED)
-    return steps or ["Nothing to tune: go on collecting, and watch for drift."]
+    steps = steps or ["Nothing to tune: go on collecting, and watch for drift."]
+    if _warns(report, CAP_USE.id):
+        steps.append("To save quota, lower the caps (max_tokens) where calls use little of them.")
+    return [*steps, *_caps_to_set(report)]
+
+
+def _caps_to_set(report: Report) -> Iterator[Sentence]:
+    """Caps by the risk that they buy, where caps are what is judged, or use less than their target."""
+    cap_use, tuning = report.result(CAP_USE.id), report.tuning
+    exceeds = cap_use is not None and cap_use.outcome in ("warn", "fail")
+    if tuning is None or not tuning.max_tokens or not (exceeds or report.counts.question != "predictions"):
+        return
+    every = tuning.max_tokens
+    rows = joined([(*_cap_name(each, every), _caps_by_risk(each)) for each in every[:_SHOWN]], "; ")
+    yield ("Caps (max_tokens) by the risk that they cut off: ", *rows, "; and others." if len(every) > _SHOWN else ".")
+
+
+def _cap_name(caps: Caps, every: Sequence[Caps]) -> tuple[Piece, ...]:
+    """Whose ``caps`` these are: nothing where there is only one row, which has no name."""
+    return () if len(every) == 1 and caps.name is None else (_called(caps), " ")
+
+
+def _caps_by_risk(caps: Caps) -> str:
+    """``13,166 at 5 %``, or what it takes to suggest one."""
+    found = [
+        f"{cap.max_tokens:,} at {exact(Fraction(str(cap.risk)) * 100)} %"
+        for cap in caps.caps
+        if cap.max_tokens is not None
+    ]
+    needed = [cap.samples_needed for cap in caps.caps if cap.samples_needed is not None]
+    return ", ".join(found) or (f"needs {min(needed)} calls" if needed else "hidden by the cap of today")
+
+
+def cap_in_words(suggested: Cap) -> str:
+    """``8192``, or what it takes to suggest one."""
+    if suggested.max_tokens is not None:
+        return str(suggested.max_tokens)
+    return "hidden by the cap" if suggested.samples_needed is None else f"needs {suggested.samples_needed}"
 
 
 def _what_to_prove(report: Report) -> Iterator[Sentence]:
+    if report.counts.question == "lengths":
+        yield "Record the cap that is sent, or why outputs end: then truncation can be judged."
+        yield from _caps_to_set(report)
+        return
     wanted, beyond = [], []
     for result in report.checks:
         if result.inconclusive and isinstance(result, RateResult):
@@ -204,7 +280,8 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     if isinstance(samples, CountResult) and lacks_attempts(samples, context):
         yield "Log 'truncated' with every sample: too few say whether they were cut off."
     if report.plan.runs:
-        yield f"Collect {plural(sum(run.count for run in report.plan.runs), 'more successful sample')}."
+        kind = "more successful sample" if counts.question == "predictions" else "more sample"
+        yield f"Collect {plural(sum(run.count for run in report.plan.runs), kind)}."
         yield _these_would_do(report.plan.runs)
 
 
@@ -292,6 +369,9 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
         yield joined(("Raise the budget (max_tokens) where runs were cut off: ", where, ". Then tune again."), "")
     elif WASTE.id in failed and not multiplied:
         yield "Lower the predictions where waste is high, as far as Tier 1 stays within its targets."
+    if CAP_USE.id in failed:
+        yield "Lower the caps (max_tokens) where calls use little of them, as far as Tier 1 stays within its targets."
+    yield from _caps_to_set(report)
     if any(id.startswith("drift::") for id in failed):
         yield WHAT_CHANGED
 
@@ -343,7 +423,7 @@ def _most(categories: Iterable[Stratum], figure: Callable[[Stratum], tuple[int, 
     return _some([(_called(each), " {} of {}".format(*figure(each))) for each in hit])
 
 
-def _called(category: Advice | Stratum) -> Piece:
+def _called(category: Advice | Stratum | Caps) -> Piece:
     return f"{category.folded} other categories" if category.folded else named(category.name)
 
 
@@ -366,6 +446,7 @@ def notes(report: Report) -> list[Sentence]:
         found.append(
             f"{files} with every record several times in a row, as of a handler attached twice: each counts once."
         )
+    found += _carried(report)
     if counts.no_ratio:
         found.append(f"{plural(counts.no_ratio, 'sample')} with a prediction or an output of 0, set apart.")
     if counts.legacy:
@@ -385,6 +466,19 @@ def notes(report: Report) -> list[Sentence]:
             f"{plural(len(unread.special) + unread.special_folded, 'path')} not opened: pipes, sockets or devices."
         )
     return found
+
+
+def _carried(report: Report) -> Iterator[str]:
+    """What some samples lack, and what caps reserve."""
+    carried, use = report.counts.carried, report.metrics.cap_use
+    if carried is not None and 0 < carried.predictions < carried.samples:
+        without = carried.samples - carried.predictions
+        samples = plural(carried.samples, "sample")
+        yield f"{without} of {samples} without a prediction: truncation is judged on them too."
+    if use is not None and use.reserved:
+        share = percent(Fraction(use.unused, use.reserved))
+        calls = plural(use.calls, "call")
+        yield f"{calls} with a cap reserved {use.reserved:,} tokens of quota, and {share} went unused."
 
 
 def _recording(report: Report) -> Iterator[str]:

@@ -42,12 +42,12 @@ WRITTEN: Mapping[str, Field] = {
 """The fields that a writer can be given. The raw reason is what it is given as the reason."""
 
 
-def line(*, predicted_output_tokens: object, output_tokens: object, **fields: object) -> str:
+def line(*, output_tokens: object, predicted_output_tokens: object = None, **fields: object) -> str:
     """One call as a line of JSON, without its line end.
 
     Args:
-        predicted_output_tokens: the estimator's prediction, made before the call.
         output_tokens: what the provider billed as output, reasoning included.
+        predicted_output_tokens: the estimator's prediction, made before the call, if there is one.
         fields: the others of `WRITTEN`; ``None``: not known. ``finish_reason`` is the provider's own word, ``time`` a
             ``datetime`` with a time zone, or now if there is none, and ``features`` are plain values by their names.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -111,23 +112,38 @@ class KnownCalls:
     """Calls that were recorded, each of which another source may tell of once more."""
 
     def __init__(self) -> None:
-        self._calls: dict[tuple[int, int], _Alike] = defaultdict(dict)
+        self._calls: dict[int, dict[int | None, _Alike]] = defaultdict(dict)
+        """By their outputs, and by their predictions."""
 
     def add(self, sample: Sample, number: int = 0) -> None:
         """Remember a call, under a ``number`` of the caller's."""
-        alike = self._calls[sample.predicted_output_tokens, sample.output_tokens]
+        alike = self._calls[sample.output_tokens].setdefault(sample.predicted_output_tokens, {})
         alike.setdefault((*_facts(sample), sample.id), []).append((sample, number))
 
     def claim(self, sample: Sample, may_be: Callable[[int], bool] = lambda _: True) -> int | None:
-        """The number of the first call that ``sample`` repeats and that it ``may_be``. It can be claimed only once."""
-        alike = self._calls.get((sample.predicted_output_tokens, sample.output_tokens), {})
-        for facts, calls in alike.items():
-            if not repeats(sample, calls[0][0]):
-                continue
-            for at, (_, number) in enumerate(calls):
-                if may_be(number):
-                    del calls[at]
-                    if not calls:
-                        del alike[facts]
-                    return number
+        """The number of the first call that ``sample`` repeats and that it ``may_be``. It can be claimed only once.
+
+        One with the same prediction comes before one where only one of both records has a prediction.
+        """
+        predicted, known = sample.predicted_output_tokens, self._calls.get(sample.output_tokens, {})
+        for each in chain([None], known) if predicted is None else (predicted, None):
+            number = _claimed(known.get(each, {}), sample, may_be)
+            if number is not None:
+                if not known[each]:
+                    del known[each]
+                return number
         return None
+
+
+def _claimed(alike: _Alike, sample: Sample, may_be: Callable[[int], bool]) -> int | None:
+    """Take the first call out of those ``alike`` that ``sample`` repeats and that it ``may_be``."""
+    for facts, calls in alike.items():
+        if not repeats(sample, calls[0][0]):
+            continue
+        for at, (_, number) in enumerate(calls):
+            if may_be(number):
+                del calls[at]
+                if not calls:
+                    del alike[facts]
+                return number
+    return None

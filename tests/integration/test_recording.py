@@ -301,10 +301,6 @@ def test_it(token_telemetry):
     @pytest.mark.parametrize(
         ("statement", "sentence"),
         [
-            (
-                "record(output_tokens=1)",
-                "TokenTelemetry.record() missing 1 required keyword-only argument: 'predicted_output_tokens'",
-            ),
             ("record(predicted_output_tokens=1)", "missing 1 required keyword-only argument: 'output_tokens'"),
             ("record(predicted_output_tokens='9', output_tokens=1)", "predicted_output_tokens: '9' is not a whole"),
             ("record(predicted_output_tokens=9, output_tokens=-1)", "output_tokens: -1 is not between 0 and"),
@@ -312,7 +308,7 @@ def test_it(token_telemetry):
             ("record(predicted_output_tokens=9, output_tokens=1, files=[1])", "features['files']: list is no number"),
             ("record(predicted_output_tokens=9, output_tokens=1, selected_budget=8)", "(write budget_tokens)"),
             ("observe({'a': 1}, predicted_output_tokens=9)", "dict is not the response of a model"),
-            ("observe(RESPONSE, predicted_output_tokens=None)", "predicted_output_tokens: None is not a whole number"),
+            ("observe(RESPONSE, predicted_output_tokens=1.5)", "predicted_output_tokens: 1.5 is not a whole number"),
             ("observe(RESPONSE, predicted_output_tokens=9, max_tokens='all')", "max_tokens: 'all' is not a whole"),
             (
                 "observe(RESPONSE, predicted_output_tokens=9, max_tokens=5, finish_reason='?', output_tokens='all')",
@@ -428,10 +424,22 @@ def test_without_limits(token_telemetry):
         assert "underestimated (max_underestimation" not in result.text  # 25 % is within that test's 30 %
 
     def test_its_limits_fail_a_test_that_recorded_nothing(self, project: Any, run: Run) -> None:
-        project("@pytest.mark.token_telemetry(max_truncation='5%')\ndef test_it(): pass")
+        project(
+            """
+@pytest.mark.token_telemetry(max_truncation='5%')
+def test_nothing():
+    pass
+
+@pytest.mark.token_telemetry(max_underestimation='5%', max_truncation='5%')
+def test_no_prediction(token_telemetry):
+    token_telemetry.record(output_tokens=1, max_tokens=5, success=True)
+"""
+        )
         result = run(directory=None)
-        assert result.outcomes == {"failed": 1}
+        assert result.outcomes == {"failed": 2}
         assert "token_telemetry: max_truncation: the test recorded nothing to judge" in result.text
+        assert "max_underestimation: the test recorded nothing with a prediction to judge" in result.text
+        assert result.text.count("recorded nothing") == 2  # that call is an attempt, which was not cut off
 
     def test_its_limits_leave_a_failure_a_skip_and_an_expected_failure_as_they_are(
         self, project: Any, run: Run

@@ -35,6 +35,8 @@ GOOD = {
     "one_per_task": "true",
     "max_waste_p90": "4x",
     "tier2": "fail",
+    "max_cap_use_p90": "5x",
+    "cap_use": "fail",
     "estimator": "json:loads",
     "base_estimator": "json:dumps",
     "estimator_errors": "skip",
@@ -196,6 +198,8 @@ REFUSED = {
     "unjudged": ("skip", "'skip' is not one of fail, pass"),
     "history": ("runs/h.jsonl", "'runs/h.jsonl' would be read as a log (name a file that no pattern matches)"),
     "tier2": ("pass", "'pass' is not one of warn, fail"),
+    "max_cap_use_p90": ("0", "'0' is not a ratio above 0"),
+    "cap_use": ("pass", "'pass' is not one of warn, fail"),
     "junit_family": ("legacy", "'legacy' is not one of xunit1, xunit2"),
     "markdown_flavour": ("gitlab", "'gitlab' is not one of github, plain"),
 }

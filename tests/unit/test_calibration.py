@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,15 @@ def test_it_reads_what_the_gate_writes(tmp_path: Path) -> None:
     assert calibration.predict(1000, category="doc") == 1100
     assert calibration.max_tokens(category="docs", risk=0.05) == 1100
     assert calibration.max_tokens(category="docs", risk=0.02) is None  # that takes 49 calls
+
+
+def test_advice_on_calls_without_a_prediction_multiplies_nothing(tmp_path: Path) -> None:
+    found = verdict([replace(CALL, predicted_output_tokens=None)] * 40, tuning="tuning.json")
+    path = tmp_path / "tuning.json"
+    path.write_text(render_tuning(found.tuning, dict(DEFAULT_ALIASES)))
+    calibration = Calibration.load(path)
+    assert calibration.predict(1000, category="docs") == 1000
+    assert calibration.multiplier(category="docs", lower=True) == 1.0
 
 
 def test_a_program_that_applies_it_imports_nothing_but_the_standard_library() -> None:

@@ -41,6 +41,7 @@ FULL = Sample(
     run="run-1",
     time=datetime(2026, 1, 2, 3, 4, 5, 678_000),
     model="some-model",
+    operation="summarise",
     smape=113.3,
     legacy=True,
     features={"colour": "blue"},
@@ -75,26 +76,28 @@ def test_every_field_has_its_column():
             samples.task_id,
             samples.run,
             samples.model,
+            samples.operation,
             samples.finish_reason,
             samples.finish_reason_raw,
         )
-    ] == ["docs", "low", "phase-7", "run-1", "some-model", "length", "max_tokens"]
+    ] == ["docs", "low", "phase-7", "run-1", "some-model", "summarise", "length", "max_tokens"]
     assert (samples.smape[0], samples.legacy[0], samples.features) == (113.3, np.True_, {0: {"colour": "blue"}})
     assert samples.time[0] == np.datetime64("2026-01-02T03:04:05.678")
 
 
 def test_what_nobody_said_is_unknown():
-    samples = columns_of([BARE])
+    samples = columns_of([Sample(output_tokens=2)])
     assert [
         int(column[0])
         for column in (
+            samples.predicted_output_tokens,
             samples.budget_tokens,
             samples.max_tokens,
             samples.deliverable_count,
             samples.truncated,
             samples.success,
         )
-    ] == [UNKNOWN] * 5
+    ] == [UNKNOWN] * 6
     assert [column.name(0) for column in (samples.category, samples.task_id, samples.finish_reason)] == [None] * 3
     assert np.isnan(samples.smape[0])
     assert np.isnat(samples.time[0])
@@ -227,7 +230,7 @@ def test_numbers_of_more_decimals_stay_as_they_are(other):
 
 samples = st.builds(
     Sample,
-    predicted_output_tokens=st.integers(-MOST_TOKENS, MOST_TOKENS),
+    predicted_output_tokens=st.none() | st.integers(0, MOST_TOKENS),
     output_tokens=st.integers(0, MOST_TOKENS),
     max_tokens=st.none() | st.integers(0, MOST_TOKENS),
     truncated=st.none() | st.booleans(),
@@ -260,9 +263,8 @@ def rows_of(columns):
 
 
 def said(sample):
-    known = (sample.max_tokens, sample.truncated)
+    known = (sample.predicted_output_tokens, sample.output_tokens, sample.max_tokens, sample.truncated)
     return (
-        *(sample.predicted_output_tokens, sample.output_tokens),
         *(UNKNOWN if value is None else int(value) for value in known),
         *(sample.legacy, sample.category),
         UNKNOWN if sample.deliverable_count is None else sample.deliverable_count,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_token_telemetry.gate.checks.coverage import CATEGORIES, COMPLEXITIES, DELIVERABLES
 from pytest_token_telemetry.gate.checks.drift import DRIFT_OF_RATIO, DRIFT_OF_TRUNCATION, DRIFT_OF_UNDERESTIMATION
 from pytest_token_telemetry.gate.checks.rates import TRUNCATION, UNDERESTIMATION
+from pytest_token_telemetry.gate.checks.ratios import CAP_USE, WASTE
 from pytest_token_telemetry.gate.checks.replay import REPLAY
 from pytest_token_telemetry.gate.checks.samples import SAMPLES
 from pytest_token_telemetry.gate.checks.sources import ALL_READ
-from pytest_token_telemetry.gate.checks.waste import WASTE
 from pytest_token_telemetry.settings import ROOT
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_READ",
+    "CAP_USE",
     "CATEGORIES",
     "CHECKS",
     "CHECK_BY_ID",
@@ -45,6 +46,7 @@ CHECKS: tuple[Check[Any], ...] = (
     UNDERESTIMATION,
     TRUNCATION,
     WASTE,
+    CAP_USE,
     DRIFT_OF_UNDERESTIMATION,
     DRIFT_OF_TRUNCATION,
     DRIFT_OF_RATIO,

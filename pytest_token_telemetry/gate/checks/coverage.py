@@ -1,4 +1,4 @@
-"""Is there a successful sample of every kind of work that is required?"""
+"""Is there a sample that counts of every kind of work that is required?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CoverageCheck(Check[CoverageResult]):
-    """Each required value of one stratum has a successful sample."""
+    """Each required value of one stratum has a sample that counts: to judge predictions, a successful one."""
 
     kind = CoverageResult
 
@@ -37,17 +37,18 @@ class CoverageCheck(Check[CoverageResult]):
             counts=tuple(found.present[value] for value in present),
         )
 
-    def words(self, result: CoverageResult, context: Context) -> Sentence:  # noqa: ARG002 - the figure says it all
+    def words(self, result: CoverageResult, context: Context) -> Sentence:
         """The missing values, else how often each occurs."""
+        successful = "successful " if context.counts.question == "predictions" else ""
         if result.missing:
             missing = joined(map(named, result.missing), last="or")
-            return ("no successful sample ", self._where, " ", *missing)
+            return (f"no {successful}sample ", self._where, " ", *missing)
         if not result.value:
             return "nothing is required"
         if not result.counts:
             return (*joined(map(named, result.value), last="and"), " covered")
         counted = ((named(value), f": {n}") for value, n in zip(result.value, result.counts, strict=True))
-        return (*joined(counted), " successful")
+        return (*joined(counted), " successful" if successful else " samples")
 
 
 CATEGORIES = CoverageCheck("categories", "in")

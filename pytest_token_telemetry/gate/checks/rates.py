@@ -32,7 +32,7 @@ class RateCheck(Check[RateResult]):
     judges_estimator = True
 
     def __init__(self, rate: Literal["underestimation", "truncation"], past_tense: str) -> None:
-        super().__init__(f"tier1::{rate}", rate)
+        super().__init__(f"tier1::{rate}", rate, "prediction" if rate == "underestimation" else None)
         self._rate = rate
         self._past_tense = past_tense
 
@@ -42,7 +42,7 @@ class RateCheck(Check[RateResult]):
         share: Share = getattr(case.findings.metrics, self._rate)
         target: Fraction = getattr(settings, f"max_{self._rate}")
         if not share.n:
-            return self._without_samples(target, ready=ready)
+            return self._without_samples(case, target)
         certified = settings.confidence is not None
         within = Fraction(share.events, share.n) <= target
         prove = certainty.proves_within if within else certainty.proves_above
@@ -67,10 +67,17 @@ class RateCheck(Check[RateResult]):
             sequential=certainty.sequential,
         )
 
-    def _without_samples(self, target: Fraction, *, ready: bool) -> RateResult:
+    def _without_samples(self, case: Case, target: Fraction) -> RateResult:
+        """It is not asked, or of lengths alone, which prove nothing; else what it needs is missing."""
+        carried, ready = case.findings.carried, case.ready
+        asked = self.is_asked(carried)
+        inconclusive = ready and asked and carried.question == "lengths"
+        fails = ready and asked and not (inconclusive and case.settings.inconclusive != "fail")
         return RateResult(
             id=self.id,
-            outcome="fail" if ready else "skip",
+            outcome="fail" if fails else "skip",
+            inconclusive=inconclusive,
+            unasked=not asked,
             events=0,
             n=0,
             value=None,
@@ -82,6 +89,8 @@ class RateCheck(Check[RateResult]):
 
     def words(self, result: RateResult, context: Context) -> str:
         """The rate, what it is a share of, and what it proves."""
+        if result.unasked:
+            return self.unasked
         population = POPULATIONS[context.population][self._rate]
         limit = f"(target <= {exact(result.limit * 100)} %)"
         if not result.n:

@@ -1,4 +1,4 @@
-"""Are there enough samples that succeeded, and enough that say whether they were truncated?"""
+"""Are there enough samples to judge by: successful ones, or of caps and reasons, such that say how they ended?"""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 
 class SamplesCheck(Check[CountResult]):
-    """As many successful samples as asked for, and as many attempts."""
+    """As many samples that count as asked for; to judge predictions, as many attempts too."""
 
     kind = CountResult
 
     def decide(self, case: Case) -> CountResult:
-        """Count the successful samples, or, where there are enough of them, the attempts if these are too few."""
+        """Count the samples that count, or, where there are enough of them, the attempts if these are too few."""
         found, needed = case.findings.readiness, case.settings.min_samples
-        count = found.attempts if found.attempts < needed <= found.successes else found.successes
+        lacks_attempts = case.findings.carried.question == "predictions" and found.attempts < needed <= found.counted
+        count = found.attempts if lacks_attempts else found.counted
         missing = max(needed - count, 0)
         return CountResult(
             id=self.id, outcome="fail" if missing else "pass", value=count, target=needed, missing=missing
@@ -29,19 +30,22 @@ class SamplesCheck(Check[CountResult]):
     def words(self, result: CountResult, context: Context) -> str:
         """How many there are of how many."""
         counts = context.counts
-        if not result.missing:
-            return f"{plural(result.value, 'successful sample')} ({result.target} needed)"
         if lacks_attempts(result, context):
             return f"only {result.value} of {result.target} samples say whether they were truncated"
-        silent = counts.silent_on_success
-        return f"{result.value} of {result.target} successful samples" + (
-            f" ({plural(silent, 'sample')} did not say)" if silent else ""
-        )
+        if counts.question == "predictions":
+            one, silent, what = "successful sample", counts.silent_on_success, "did not say"
+        else:
+            one, silent, what = "sample", counts.samples - result.value, "did not say whether they were cut off"
+        if not result.missing:
+            return f"{plural(result.value, one)} ({result.target} needed)"
+        said = f" ({plural(silent, 'sample')} {what})" if silent > 0 else ""
+        return f"{result.value} of {result.target} {one}s{said}"
 
 
 def lacks_attempts(result: CountResult, context: Context) -> bool:
     """True if enough samples succeeded, and too few say whether they were truncated."""
-    return result.missing > 0 and context.counts.successes >= result.target
+    counts = context.counts
+    return result.missing > 0 and counts.question == "predictions" and counts.counted >= result.target
 
 
 SAMPLES = SamplesCheck("readiness::samples", "samples")

@@ -113,7 +113,8 @@ _NOT_PLAIN = UNKNOWN - 1
 
 _CODES = {True: 1, False: 0, None: UNKNOWN}
 _DECODER = JSONDecoder(object_pairs_hook=distinct)
-_OF_IDENTITY = ("predicted_output_tokens", "output_tokens", "id")
+_PREDICTED = "predicted_output_tokens"
+_OF_IDENTITY = (_PREDICTED, "output_tokens", "id")
 
 
 class _Columns:
@@ -127,7 +128,7 @@ class _Columns:
         self._codes: dict[str, dict[str, int]] = {}
         """What the texts of a column are coded as."""
         self._spans = np.zeros((2, len(begins), len(_OF_IDENTITY)), np.int64)
-        """Where the values of `_OF_IDENTITY` begin and end in each line."""
+        """Where the values of `_OF_IDENTITY` begin and end in each line. That of no prediction is empty."""
 
     def read(self, layout: Layout, rows: Integers, quotes: Integers, first: Integers) -> None:
         """Read those of the lines ``rows`` that have this ``layout``, and mark them.
@@ -152,8 +153,11 @@ class _Columns:
                 self._columns[name] = np.full(len(self.ok), empty, kind)
             self._columns[name][rows] = column[ok]
         if "id" in values:
-            of_identity = [[field.name for field in layout.fields].index(name) for name in _OF_IDENTITY]
-            self._spans[0][rows], self._spans[1][rows] = (each[:, of_identity][ok] for each in (begins, ends))
+            places = {field.name: at for at, field in enumerate(layout.fields)}
+            of_identity = [places.get(name, places["id"]) for name in _OF_IDENTITY]
+            self._spans[:, rows] = np.stack((begins[ok][:, of_identity], ends[ok][:, of_identity]))
+            without = rows[values.get(_PREDICTED, np.full(len(ok), UNKNOWN))[ok] == UNKNOWN]
+            self._spans[1][without, 0] = self._spans[0][without, 0]
 
     def _values(self, fields: Sequence[Field], begins: Integers, ends: Integers) -> tuple[Mask, dict[str, Any]]:
         """The values of ``fields`` that stand from ``begins`` to ``ends``, a row a line, and which lines are plain."""
@@ -161,7 +165,7 @@ class _Columns:
         values: dict[str, Any] = {}
         ok = np.ones(len(begins), np.bool_)
         counts = [at for at, field in enumerate(fields) if field.kind == "count"]
-        numbers, are_numbers = self._counts(begins[:, counts], ends[:, counts], [fields[at].needed for at in counts])
+        numbers, are_numbers = self._counts(begins[:, counts], ends[:, counts], [fields[at] for at in counts])
         ok &= are_numbers
         for at, column in zip(counts, numbers.T, strict=True):
             values[fields[at].name] = column
@@ -206,15 +210,16 @@ class _Columns:
                 table[at] = codes[text] = len(codes)
         return table
 
-    def _counts(self, begins: Integers, ends: Integers, needed: Sequence[bool]) -> tuple[Integers, Mask]:
+    def _counts(self, begins: Integers, ends: Integers, fields: Sequence[Field]) -> tuple[Integers, Mask]:
         """The counts, a row a line; `UNKNOWN` where none is given, and where a 0 says so. And which lines are plain."""
         numbers, are_numbers = (each.reshape(begins.shape) for each in self._text.numbers(begins.ravel(), ends.ravel()))
         are_numbers &= (ends - begins == 1) | (self._text.bytes[begins] != ord("0"))
         are_plain = are_numbers
         if not are_numbers.all():
             is_null = self._text.ends_with(b"null", ends.ravel()).reshape(ends.shape) & (ends - begins == len("null"))
-            are_plain = are_numbers | (is_null & ~np.array(needed))
-        return np.where(are_numbers & ((numbers > 0) | needed), numbers, UNKNOWN), are_plain.all(axis=1)
+            are_plain = are_numbers | (is_null & ~np.array([field.needed for field in fields]))
+        are_known = (numbers > 0) | [field.zero_is_count for field in fields]
+        return np.where(are_numbers & are_known, numbers, UNKNOWN), are_plain.all(axis=1)
 
     def _times(self, begins: Integers, ends: Integers) -> tuple[Any, Mask]:
         """The times, in microseconds, of which each names UTC or no time zone."""

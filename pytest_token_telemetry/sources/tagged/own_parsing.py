@@ -182,12 +182,13 @@ def _identity(record: dict[str, Any], sample: Sample, text: str) -> str | None:
     Servers that stand in for a provider may give every call the same id: other counts are another call.
     """
     if isinstance(record.get("id"), str):
-        return f"id {sample.predicted_output_tokens} {sample.output_tokens} {record['id']}"
+        predicted = "" if sample.predicted_output_tokens is None else sample.predicted_output_tokens
+        return f"id {predicted} {sample.output_tokens} {record['id']}"
     return text if isinstance(record.get("time"), str) else None
 
 
 def _read_count(field: Field, value: object) -> int | None:
-    """The count; 0 and less says of one that is not needed that it is unknown."""
+    """The count; 0 and less says of most that it is unknown."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 12:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
@@ -200,7 +201,7 @@ def _read_count(field: Field, value: object) -> int | None:
         raise RecordError(f"{field.name} is not a whole number")
     if abs(value) > MOST_TOKENS:
         raise RecordError(f"{field.name} is too large")
-    if not field.needed:
+    if not field.zero_is_count:
         return value if value > 0 else None
     if value < 0:
         raise RecordError(f"{field.name} is negative")

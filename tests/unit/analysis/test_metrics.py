@@ -132,7 +132,15 @@ def test_worst_samples_alike_stay_in_their_order():
 
 
 def test_a_prediction_of_nothing_is_worst_and_has_no_ratio():
-    assert worst_of([call(100, 900), call(0, 5), call(-3, 5)]) == [(1, None), (2, None), (0, 9.0)]
+    assert worst_of([call(100, 900), call(0, 5), call(0, 9)]) == [(1, None), (2, None), (0, 9.0)]
+
+
+def test_samples_without_a_prediction_come_behind_those_with_a_ratio_the_largest_output_first():
+    rows = [call(None, 5), call(10**9, 0), call(None, 10**9), call(100, 900), call(None, 5), call(None, 0), call(0, 1)]
+    expected = [(6, None), (3, 9.0), (1, 0.0), (2, None), (0, None), (4, None), (5, None)]
+    samples = columns(rows)
+    for most in range(len(rows) + 1):
+        assert worst(samples, np.ones(len(rows), np.bool_), most) == expected[:most]
 
 
 def test_the_worst_samples_are_of_the_population():

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
+from pytest_token_telemetry.analysis.carried import carried
 from pytest_token_telemetry.analysis.readiness import PlannedRun, Thinnest, planned_runs, readiness, thinnest
 from pytest_token_telemetry.analysis.strata import labels
 from pytest_token_telemetry.settings import DEFAULT_ALIASES
@@ -20,6 +21,7 @@ def found_in(rows, categories=("implementation", "tests", "docs"), complexities=
     return readiness(
         samples,
         labels(samples, dict(DEFAULT_ALIASES)),
+        carried(samples),
         categories=categories,
         complexities=complexities,
         deliverables=("1", "2-5", "6+"),
@@ -117,6 +119,7 @@ def of(rows, categories=CATEGORIES, complexities=COMPLEXITIES, deliverables=BUCK
     return readiness(
         samples,
         labels(samples, {}),
+        carried(samples),
         categories=categories,
         complexities=complexities,
         deliverables=deliverables,

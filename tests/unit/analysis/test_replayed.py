@@ -156,6 +156,26 @@ def test_legacy_samples_are_asked_about_only_where_they_are_judged(judges_legacy
     assert askable(columns([call(), call(**LEGACY)]), judges_legacy=judges_legacy).tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([call(None), call(1), call(0)], [False, True, True]),
+        ([call(None), call(None, success=False)], [True, True]),
+        ([call(None), call(1, **LEGACY)], [True, False]),  # that one is not asked about
+        ([], []),
+    ],
+)
+def test_calls_without_a_prediction_are_asked_about_where_none_has_one(rows, expected):
+    assert askable(columns(rows), judges_legacy=False).tolist() == expected
+
+
+def test_whether_any_call_has_a_prediction_is_up_to_those_that_take_part():
+    """The last attempt counts, and neither task's last one has a prediction."""
+    rows = [call(1, task_id="a"), call(None, task_id="a"), call(1, task_id="b"), call(None, task_id="b")]
+    assert rows_to_ask(columns(rows), judges_legacy=False, one_per_task=True).tolist() == [1, 3]
+    assert rows_to_ask(columns(rows), judges_legacy=False, one_per_task=False).tolist() == [0, 2]
+
+
 def test_one_attempt_a_task_is_asked_about_where_one_is_judged():
     samples = columns([call(task_id="a"), call(**LEGACY), call(task_id="a"), call(), call(task_id="b")])
     assert rows_to_ask(samples, judges_legacy=False, one_per_task=True).tolist() == [2, 3, 4]

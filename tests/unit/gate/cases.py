@@ -11,7 +11,7 @@ from typing import Any
 from pytest_token_telemetry.analysis.metrics import Metrics, metrics
 from pytest_token_telemetry.analysis.populations import Population, judged
 from pytest_token_telemetry.analysis.replayed import rows_to_ask
-from pytest_token_telemetry.gate.checks import CHECKS, checks_of
+from pytest_token_telemetry.gate.checks import CAP_USE, CHECKS, checks_of
 from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.gate.results import Result
 from pytest_token_telemetry.gate.verdict import judge as judged_by
@@ -30,12 +30,15 @@ from pytest_token_telemetry.text import plain
 from tests.lines import MIX
 
 CHECK_IDS = tuple(check.id for check in checks_of(replay=False, baseline=False))
+ASKED = tuple(id for id in CHECK_IDS if id != CAP_USE.id)
+"""Those that are asked of calls without a cap, as `call` makes them."""
 ALL_CHECK_IDS = tuple(check.id for check in CHECKS)
 DRIFT = tuple(check.id for check in CHECKS if check.tier == "drift")
 
 
-def settings(**written: str | list[str] | None) -> Settings:
-    """The default settings, except what is ``written``, in a user's words."""
+def settings(chosen: Collection[str] = (), **written: str | list[str] | None) -> Settings:
+    """The default settings, except what is ``written``, in a user's words, and those ``chosen`` as they are."""
+    chosen = {*chosen, *written}
     texts: dict[str, str | list[str]] = {}
     read: dict[str, Any] = {}
     for name, option in options():
@@ -52,10 +55,10 @@ def settings(**written: str | list[str] | None) -> Settings:
     if not read["gate"]:
         texts["dir"], read["dir"] = texts["dir"] or ["logs"], read["dir"] or (Path("logs"),)
     read["alias"] = {**dict(DEFAULT_ALIASES), **dict(read["alias"])}
-    return Settings(texts=texts, **read)
+    return Settings(texts=texts, chosen=chosen, **read)
 
 
-def call(predicted: int = 1000, output: int = 900, **fields: Any) -> Sample:
+def call(predicted: int | None = 1000, output: int = 900, **fields: Any) -> Sample:
     """A successful call that was predicted well."""
     known = {
         "budget_tokens": 8192,
@@ -68,12 +71,12 @@ def call(predicted: int = 1000, output: int = 900, **fields: Any) -> Sample:
     return Sample(predicted_output_tokens=predicted, output_tokens=output, **{**known, **fields})
 
 
-def cut_off(predicted: int = 1000, output: int = 8192, **fields: Any) -> Sample:
+def cut_off(predicted: int | None = 1000, output: int = 8192, **fields: Any) -> Sample:
     """A call that the cap cut off, and that failed for it."""
     return call(predicted, output, **{"truncated": True, "success": False, **fields})
 
 
-def ready(n: int = 27, predicted: int = 1000, output: int = 900, **fields: Any) -> list[Sample]:
+def ready(n: int = 27, predicted: int | None = 1000, output: int = 900, **fields: Any) -> list[Sample]:
     """``n`` successful calls of every kind that readiness asks for."""
     return [
         call(
@@ -182,5 +185,5 @@ def plan(report: Report) -> list[str]:
 
 
 def outcomes(report: Report) -> dict[str, str]:
-    """How each check ended."""
-    return {each.id: each.outcome for each in report.checks}
+    """How each check ended that was asked."""
+    return {each.id: each.outcome for each in report.checks if not each.unasked}

@@ -10,7 +10,7 @@ from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.text import plain
-from tests.unit.gate.cases import CHECK_IDS, call, cut_off, message, outcomes, ready, result, verdict
+from tests.unit.gate.cases import ASKED, call, cut_off, message, outcomes, ready, result, verdict
 
 TIERS = ("tier1::underestimation", "tier1::truncation", "tier2::waste-p90")
 
@@ -23,7 +23,7 @@ def counted(found, id):
 
 def test_ready_data_passes_every_check():
     found = verdict(ready(60))
-    assert outcomes(found) == dict.fromkeys(CHECK_IDS, "pass")
+    assert outcomes(found) == dict.fromkeys(ASKED, "pass")
     assert (found.verdict, found.fails, found.title) == ("pass", False, "PASS")
 
 
@@ -48,7 +48,7 @@ def test_each_readiness_check_fails_alone_and_nothing_is_judged(failing):
 def test_not_ready_may_skip_instead_of_failing(failing):
     found = verdict(WITHOUT[failing], not_ready="skip")
     skipped = {failing, *TIERS}
-    assert outcomes(found) == {each: "skip" if each in skipped else "pass" for each in CHECK_IDS}
+    assert outcomes(found) == {each: "skip" if each in skipped else "pass" for each in ASKED}
     assert (found.verdict, found.fails) == ("not-ready", False)
 
 
@@ -110,7 +110,7 @@ def test_sources_must_hold_telemetry_and_be_readable(found, said, figure):
 
 def test_files_without_telemetry_among_others_are_no_failure():
     found = verdict(ready(60), {"files": (File("a.log", 60), File("b.log", 0)), "nothing_known": 1, "mentions": 2})
-    assert outcomes(found) == dict.fromkeys(CHECK_IDS, "pass")
+    assert outcomes(found) == dict.fromkeys(ASKED, "pass")
     assert (found.counts.nothing_known, found.counts.mentions) == (1, 2)
 
 

@@ -31,7 +31,7 @@ NOON = datetime(2026, 1, 2, 12)
 
 calls = st.builds(
     call,
-    predicted=st.integers(-2, 9) | st.sampled_from([100, 150, MOST]),
+    predicted=st.none() | st.integers(0, 9) | st.sampled_from([100, 150, MOST]),
     output=st.integers(0, 9) | st.sampled_from([100, 150, MOST]),
     truncated=st.sampled_from([None, False, False, True]),
     success=st.sampled_from([None, False, True, True]),
@@ -74,7 +74,7 @@ def test_no_verdict_depends_on_the_size_of_a_block(rows, size, population, one_p
             known,
             told(verdict(rows, **written)),
             told(compared(rows, known, population=population, one_per_task=one_per_task)),
-            told(replayed(rows, lambda request: abs(request.predicted_output_tokens) // 2, **written)),
+            told(replayed(rows, lambda request: (request.predicted_output_tokens or 7) // 2, **written)),
         )
 
     whole = found()
@@ -86,13 +86,17 @@ def test_no_verdict_depends_on_the_size_of_a_block(rows, size, population, one_p
 @given(st.lists(calls, max_size=30), SIZES, st.integers(0, 9))
 def test_the_worst_are_the_first_of_all_in_order(rows, size, most):
     samples = columns(rows)
-    among = judged(samples, "all", Fraction(1)).at_risk
-    ratios = [
-        row.output_tokens / row.predicted_output_tokens if row.predicted_output_tokens > 0 else None for row in rows
-    ]
-    expected = sorted(enumerate(ratios), key=lambda each: -math.inf if each[1] is None else -each[1])[:most]
+    ratios = [row.output_tokens / row.predicted_output_tokens if row.predicted_output_tokens else None for row in rows]
+
+    def order(at):
+        ratio = ratios[at]
+        if rows[at].predicted_output_tokens is None:
+            return 1, -rows[at].output_tokens
+        return 0, -math.inf if ratio is None else -ratio
+
+    expected = [(at, ratios[at]) for at in sorted(range(len(rows)), key=order)[:most]]
     with in_blocks(size):
-        assert worst(samples, among, most) == expected
+        assert worst(samples, np.ones(len(rows), np.bool_), most) == expected
 
 
 @limits(deadline=None)

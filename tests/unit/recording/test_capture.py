@@ -708,6 +708,26 @@ def test_what_a_line_knows_and_the_test_did_not_say_is_added(recording: Recordin
     assert (call["success"], call["deliverable_count"], call["category"]) == (True, 3, "docs")
 
 
+@pytest.mark.parametrize("way", ["log", "print", "extra"])
+def test_a_record_and_a_line_of_which_one_has_no_prediction_are_one_call(recording: Recording, way: str) -> None:
+    recording.record(predicted_output_tokens=None)
+    match way:
+        case "log":
+            recording.log(v2(time=None))
+        case "print":
+            recording.print(line(**CALL))
+        case _:
+            recording.log("called", **CALL)
+    assert recording.counts() == (1, 1, 0)
+    assert recording.calls[0]["predicted_output_tokens"] == 1000
+
+
+def test_a_line_without_a_prediction_takes_none_from_a_record(recording: Recording) -> None:
+    recording.record(category="docs").print(line(output_tokens=900, operation="summarise"))
+    [call] = recording.calls
+    assert (call["predicted_output_tokens"], call["operation"], call["category"]) == (1000, "summarise", "docs")
+
+
 def test_a_line_that_knows_more_than_a_call_that_is_on_its_way_is_another_call(recording: Recording) -> None:
     recording.record()
     recording.tape.cut()

@@ -96,6 +96,7 @@ def test_a_call_is_recorded_with_all_that_is_known(telemetry: Telemetry) -> None
         deliverable_count=3,
         task_id="p",
         model="m",
+        operation="summarise",
         id="x",
         time=AT,
     )
@@ -115,6 +116,7 @@ def test_a_call_is_recorded_with_all_that_is_known(telemetry: Telemetry) -> None
             "deliverable_count": 3,
             "task_id": "p",
             "model": "m",
+            "operation": "summarise",
             "id": "x",
         }
     ]
@@ -125,6 +127,19 @@ def test_what_is_not_said_is_not_recorded(telemetry: Telemetry) -> None:
     telemetry.record(**CALL, category=None, max_tokens=None)
     assert telemetry.last == CALL
     assert before <= datetime.fromisoformat(str(telemetry.calls[0]["time"])) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("predicted", [{}, {"predicted_output_tokens": None}, {"predicted_output_tokens": 0}])
+def test_a_prediction_is_optional_however_a_call_is_recorded(telemetry: Telemetry, predicted: dict[str, Any]) -> None:
+    telemetry.record(output_tokens=96, **predicted)
+    telemetry.observe(chat("stop"), **predicted)
+    with telemetry.call(**predicted) as call:
+        call.output_tokens = 96
+    with telemetry.call(**predicted) as call:
+        call.response = chat("length")
+    expected = 0 if predicted.get("predicted_output_tokens") == 0 else None
+    assert [each.get("predicted_output_tokens") for each in telemetry.calls] == [expected] * 4
+    assert [each.predicted_output_tokens for each in telemetry.samples] == [expected] * 4
 
 
 def test_other_keywords_are_features_as_plain_values(telemetry: Telemetry) -> None:
@@ -726,9 +741,9 @@ REFUSALS: list[tuple[Callable[[Telemetry], object], type[Exception], str]] = [
         "output_tokens: 'many' is not a whole number",
     ),
     (
-        lambda telemetry: telemetry.record(predicted_output_tokens=None, output_tokens=1),
+        lambda telemetry: telemetry.record(predicted_output_tokens=1.5, output_tokens=1),
         TypeError,
-        "predicted_output_tokens: None is not a whole number",
+        "predicted_output_tokens: 1.5 is not a whole number",
     ),
     (
         lambda telemetry: telemetry.record(predicted_output_tokens=-1, output_tokens=1),

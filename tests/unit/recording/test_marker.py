@@ -19,7 +19,7 @@ class Level(enum.Enum):
 
 KEYWORDS = (
     "budget_tokens, max_tokens, success, deliverable_count, category, complexity, task_id, model,"
-    " max_underestimation, max_truncation"
+    " operation, max_underestimation, max_truncation"
 )
 
 
@@ -47,6 +47,7 @@ def test_defaults_are_kept() -> None:
         "deliverable_count": 3,
         "task_id": "p",
         "model": "m",
+        "operation": "summarise",
         "budget_tokens": 8192,
         "max_tokens": 4096,
         "success": False,

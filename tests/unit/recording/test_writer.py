@@ -262,6 +262,14 @@ def test_a_handler_writes_what_is_logged_beside_the_message(path: Path) -> None:
     assert read(path).samples.features == {0: {"files": "3"}}
 
 
+def test_a_call_without_a_prediction_is_written(path: Path) -> None:
+    TokenTelemetryWriter(path).write(output_tokens=850, operation="summarise")
+    emit(TokenTelemetryHandler(path), token_telemetry={"output_tokens": 850, "predicted_output_tokens": None})
+    found = read(path).samples
+    assert (found.predicted_output_tokens.tolist(), found.output_tokens.tolist()) == ([-1, -1], [850, 850])
+    assert [found.operation.name(row) for row in range(2)] == ["summarise", None]
+
+
 def test_a_handler_passes_over_all_else(path: Path) -> None:
     handler = TokenTelemetryHandler(path)
     emit(handler)
@@ -270,7 +278,7 @@ def test_a_handler_passes_over_all_else(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"output_tokens": 1}, {**CALL, "features": [1]}, {**CALL, "prompt": "x"}, 7, [1]]
+    "fields", [{}, {"predicted_output_tokens": 1}, {**CALL, "features": [1]}, {**CALL, "prompt": "x"}, 7, [1]]
 )
 def test_a_handler_tells_what_it_cannot_write_and_breaks_nothing(
     path: Path, fields: object, capsys: pytest.CaptureFixture[str]

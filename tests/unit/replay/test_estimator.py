@@ -18,7 +18,16 @@ from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.text import LONGEST_REASON, raised
 from tests.unit.gate.cases import call, columns
 
-BEFORE = {"predicted_output_tokens", "category", "complexity", "deliverable_count", "task_id", "model", "features"}
+BEFORE = {
+    "predicted_output_tokens",
+    "category",
+    "complexity",
+    "deliverable_count",
+    "task_id",
+    "model",
+    "operation",
+    "features",
+}
 """What is known before a call is made, by the names of `Sample`."""
 
 OUTCOME_FIELDS = {
@@ -61,6 +70,7 @@ def test_everything_that_was_known_before_the_call_is_told():
         deliverable_count=3,
         task_id="phase-7",
         model="some-model",
+        operation="summarise",
         features={"language": "python"},
     )
     assert request_of(sample) == Request(
@@ -70,13 +80,15 @@ def test_everything_that_was_known_before_the_call_is_told():
         deliverable_count=3,
         task_id="phase-7",
         model="some-model",
+        operation="summarise",
         features={"language": "python"},
     )
 
 
 def test_what_nobody_said_is_none():
-    made = request_of(call(category=None, complexity=None, deliverable_count=None))
+    made = request_of(call(None, category=None, complexity=None, deliverable_count=None))
     assert (made.category, made.complexity, made.deliverable_count, made.task_id, made.model) == (None,) * 5
+    assert (made.predicted_output_tokens, made.operation) == (None, None)
     assert (made.features, made.deliverables) == ({}, ())
 
 
@@ -293,6 +305,31 @@ def test_an_estimator_may_say_that_it_cannot_replay_a_call(error):
 )
 def test_an_exception_is_an_error_in_one_line(error, reason):
     assert ask(raising(error), REQUEST) == Answer(error=reason)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "reason"),
+    [
+        (lambda request: request.predicted_output_tokens, "it answered None"),
+        (
+            lambda request: round(request.predicted_output_tokens * 1.2),
+            "TypeError: unsupported operand type(s) for *: ",
+        ),
+        (lambda request: max(request.predicted_output_tokens, 9), "TypeError: '>' not supported between instances of "),
+    ],
+)
+def test_an_estimator_that_starts_from_the_recorded_prediction_is_told_that_there_is_none(estimator, reason):
+    answer = ask(estimator, request_of(call(None)))
+    assert answer.predicted_output_tokens is None
+    assert f"{answer.error}\n".startswith(f"the recorded call has no prediction to start from: {reason}")
+    assert ask(estimator, request_of(call(100))).error is None
+
+
+def test_an_estimator_that_fails_for_another_reason_is_told_that_reason():
+    def estimator(request):
+        raise ValueError("docs is no category")
+
+    assert ask(estimator, request_of(call(None))) == Answer(error="ValueError: docs is no category")
 
 
 def test_ctrl_c_stops_the_replay():

@@ -204,6 +204,7 @@ def test_the_chance_of_as_many_calls_as_are_taken_is_computed_in_no_time():
         check(found, "readiness::replay").update(value=many)
         found["metrics"]["underestimation"] = share
         found["counts"].update(samples=many, risk=many)
+        found["counts"]["carried"].update(samples=many, predictions=many)
         found["strata"]["category"] = [{**found["strata"]["category"][0], "risk": many, "underestimated": many}]
         check(found, "tier1::underestimation").update(share, value=1.0, outcome="fail")
         found["verdict"] = "tune"
@@ -238,7 +239,7 @@ def test_the_chance_of_as_many_calls_as_are_taken_is_computed_in_no_time():
             "drift::ratio is not about the comparison with the baseline",
         ),
         ("drift::ratio", {"adjusted_p": 0.9}, "drift::ratio is not about the comparison with the baseline"),
-        ("drift::ratio", {"finding": "none"}, "checks[11].finding: not one of the words that may stand there"),
+        ("drift::ratio", {"finding": "none"}, "checks[12].finding: not one of the words that may stand there"),
         ("drift::truncation", {"finding": "too-few"}, "drift::truncation says pass, and its figure says otherwise"),
     ],
 )
@@ -388,7 +389,27 @@ COUNTED = [
     ("counts", {"risk": 59}, "tier1::underestimation is of more samples than there are"),
     ("counts", {"attempts": 59}, "tier1::truncation is of more samples than there are"),
     ("sources.0", {"samples": 61}, "sources have more than samples"),
-    ("counts", {"successes": 0}, "readiness::samples says pass, and the counts say otherwise"),
+    ("counts", {"successes": 0}, "counts.towards is more than can count"),
+    ("counts", {"towards": 0}, "readiness::samples says pass, and the counts say otherwise"),
+    ("counts.carried", {"predictions": 61}, "counts.carried is more than samples"),
+    ("counts.carried", {"predictions": 59}, "counts.carried.predictions is less than what was judged"),
+    ("counts.carried", {"caps": 1}, "tier2::cap-use was not asked, and the data says otherwise"),
+    ("metrics.cap_use", {"calls": 1}, "metrics.cap_use.calls is not counts.carried.caps"),
+    (
+        "checks.tier2::cap-use",
+        {"unasked": True, "outcome": "pass"},
+        "tier2::cap-use says pass, and its figure says otherwise",
+    ),
+    (
+        "checks.tier1::truncation",
+        {"unasked": True, "outcome": "skip"},
+        "tier1::truncation was not asked, and the data says otherwise",
+    ),
+    (
+        "checks.tier1::underestimation",
+        {"unasked": True, "outcome": "skip"},
+        "tier1::underestimation was not asked, and the data says otherwise",
+    ),
     ("checks.readiness::samples", {"value": 59}, "readiness::samples says pass, and the counts say otherwise"),
     ("counts", {"unreadable_files": 1}, "readiness::sources says pass, and the counts say otherwise"),
     ("counts", {"lost_tests": 1}, "counts.unreadable_files is less than what could not be read"),

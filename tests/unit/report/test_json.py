@@ -152,6 +152,8 @@ def test_counts_count():
         "look_like": {"CSV": 1},
         "near_misses": {"*.txt": 3},
         "copies_of_tests": 1,
+        "towards": 28,
+        "carried": {"samples": 31, "predictions": 31, "caps": 0, "reasons": 29, "labels": 31, "legacy": 1},
     }
 
 

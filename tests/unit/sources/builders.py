@@ -85,7 +85,7 @@ def rows(reading: Reading) -> list[dict[str, Any]]:
         values: dict[str, Any] = {"place": f"{reading.files[samples.file[row]].path}:{samples.line[row]}"}
         for name in ("predicted_output_tokens", "output_tokens", "max_tokens", "truncated", "success", "legacy"):
             values[name] = int(getattr(samples, name)[row])
-        for name in ("task_id", "run", "category", "model"):
+        for name in ("task_id", "run", "category", "model", "operation"):
             values[name] = getattr(samples, name).name(row)
         values["time"] = str(samples.time[row])
         values |= samples.features.get(row, {})
@@ -167,9 +167,10 @@ def everything(reading: Reading) -> dict[str, Any]:
 
 
 OWN_LINES = st.builds(
-    lambda id, second, task, truncated: own_line(
-        predicted_output_tokens=900, output_tokens=900, time=at(second), **id, **task, **truncated
+    lambda predicted, id, second, task, truncated: own_line(
+        predicted_output_tokens=predicted, output_tokens=900, time=at(second), **id, **task, **truncated
     ),
+    st.sampled_from([900, 900, None]),
     st.sampled_from([{}, {"id": "a"}, {"id": "b"}]),
     st.integers(0, 3),
     st.sampled_from([{}, {"task_id": "p"}]),

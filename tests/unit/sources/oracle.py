@@ -326,6 +326,7 @@ FIELDS = (
     "deliverable_count",
     "task_id",
     "model",
+    "operation",
     "finish_reason",
     "time",
 )
@@ -338,7 +339,7 @@ def folded_name(name: Value) -> Value:
 
 
 def _values(
-    predicted: int,
+    predicted: int | None,
     output: int,
     *,
     budget_tokens: int | None = None,
@@ -350,6 +351,7 @@ def _values(
     deliverable_count: int | None = None,
     task_id: str | None = None,
     model: str | None = None,
+    operation: str | None = None,
     finish_reason: str | None = None,
     time: str | None = None,
 ) -> Values:
@@ -365,6 +367,7 @@ def _values(
         "deliverable_count": deliverable_count,
         "task_id": task_id,
         "model": model,
+        "operation": operation,
         "finish_reason": finish_reason,
         "time": time,
     }
@@ -544,6 +547,7 @@ _TEXTS = (
     "complexity",
     "task_id",
     "model",
+    "operation",
     "finish_reason",
     "finish_reason_raw",
 )
@@ -559,8 +563,9 @@ def _own_record(found: _Object | None) -> tuple[Kind, Values]:
     counts = {key: count for key, count in counts.items() if count > 0}
     texts = {key: _own_text(fields.get(key)) for key in _TEXTS}
     flags = {key: _own_flag(fields.get(key)) for key in ("truncated", "success", "legacy")}
+    prediction = fields.get("predicted_output_tokens")
     values = _values(
-        _own_count(fields.get("predicted_output_tokens")),
+        None if prediction is None else _own_count(prediction),
         _own_count(fields.get("output_tokens")),
         budget_tokens=counts.get("budget_tokens"),
         max_tokens=counts.get("max_tokens"),
@@ -571,6 +576,7 @@ def _own_record(found: _Object | None) -> tuple[Kind, Values]:
         deliverable_count=counts.get("deliverable_count"),
         task_id=texts["task_id"],
         model=texts["model"],
+        operation=texts["operation"],
         finish_reason=_own_reason(texts["finish_reason"], texts["finish_reason_raw"]),
         time=_own_time(fields.get("time")),
     )

@@ -303,6 +303,31 @@ def test_what_a_file_knows_of_a_recorded_call_is_added_to_it(tmp_path: Path) -> 
     assert (found.samples.success.tolist(), found.samples.budget_tokens.tolist()) == ([1], [8192])
 
 
+@pytest.mark.parametrize(
+    ("recorded", "written", "expected"),
+    [
+        (call(predicted_output_tokens=None), v2(time=None), [1000]),
+        (call(predicted_output_tokens=None, id="x"), call(id="x"), [1000]),
+        (call(id="x"), call(predicted_output_tokens=None, id="x"), [1000]),
+        (call(), call(predicted_output_tokens=None, operation="summarise"), [1000]),
+        (call(predicted_output_tokens=None), call(predicted_output_tokens=None, id="x"), [-1]),
+        (call(predicted_output_tokens=None), call(output_tokens=901), [-1, 1000]),
+    ],
+)
+def test_a_record_and_a_line_of_which_one_has_no_prediction_are_one_call(
+    tmp_path: Path, recorded: str, written: str, expected: list[int]
+) -> None:
+    found = read(write(tmp_path, [written], "a.jsonl"), phase(recorded))
+    assert found.samples.predicted_output_tokens.tolist() == expected
+    assert found.duplicates == 2 - len(expected)
+
+
+def test_lines_of_files_with_one_id_are_one_call_if_both_or_none_have_the_prediction(tmp_path: Path) -> None:
+    none, some = call(id="x", predicted_output_tokens=None), call(id="x")
+    write(tmp_path, [none, some, none], "a.jsonl")
+    assert counts(read(write(tmp_path, [some, none], "b.jsonl"))) == (2, 3)
+
+
 def test_a_stand_in_gives_every_answer_the_same_id(tmp_path: Path) -> None:
     written = [call(id="stub", time=AT + timedelta(seconds=n)) for n in (0, 1, 2, 2)]
     assert counts(read(write(tmp_path, written, "a.jsonl"))) == (3, 1)
@@ -353,6 +378,7 @@ def test_what_no_report_carried_may_be_of_any_time(tmp_path: Path) -> None:
 
 CALLS = st.builds(
     call,
+    predicted_output_tokens=st.sampled_from([1000, 1000, None]),
     output_tokens=st.sampled_from([900, 901]),
     id=st.sampled_from([None, "x", "y"]),
     task_id=st.sampled_from([None, "p", "q"]),
@@ -379,7 +405,7 @@ def said(line: str) -> tuple[int, ...]:
     return tuple(FLAGS[fields.get(name)] for name in FACTS)
 
 
-@limits(deadline=None, max_examples=150)
+@limits(deadline=None, max_examples=100)
 @given(RECORDED, st.data())
 def test_copies_of_recorded_lines_in_files_change_nothing_in_any_order_and_number(
     tmp_path_factory: pytest.TempPathFactory, recorded: list[list[str]], choice: st.DataObject

@@ -216,8 +216,10 @@ def _own(random_: random.Random) -> str:
     fields: dict[str, object] = {
         "schema": pick(("token-telemetry/1",) * 9 + ("token-telemetry/2",)),
         "predicted_output_tokens": pick((0, 900, 900, 900, 900, 1000000001, None, "900", -1, 1.5)),
-        "output_tokens": pick((0, 900, 900, 900, 16384, True)),
+        "output_tokens": pick((0, 900, 900, 900, 16384, True, None)),
     }
+    if not random_.randrange(5):
+        del fields["predicted_output_tokens"]
     others: dict[str, tuple[object, ...]] = {
         "max_tokens": (900, 16384, 0, None),
         "budget_tokens": (900, 0, None),
@@ -228,6 +230,7 @@ def _own(random_: random.Random) -> str:
         "deliverable_count": (0, 3, None),
         "task_id": ("t-1", "a {b} c", 'say "token-telemetry/1"', "ü", "[TokenEstimationV2]"),
         "model": ("claude-sonnet-4-5", "x" * 300, "\U0001f600", "", None),
+        "operation": ("summarise", "summarise", "Sum up", "", None, 7),
         "finish_reason": (*_REASONS, "length", "unknown"),
         "finish_reason_raw": _REASONS,
         "time": ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.678+02:00", "2026-01-02 03:04:05", None, "yesterday"),

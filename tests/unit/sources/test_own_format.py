@@ -136,13 +136,17 @@ def test_lines_are_valid_by_the_schema_that_is_shipped() -> None:
         complexity="b",
         task_id="c",
         model="d",
+        operation="o",
         id="e",
         finish_reason="stop",
         features={"f": 1},
     )
     assert list(check.iter_errors(full)) == []
     assert set(full) == set(schema["properties"])
+    assert check.is_valid({**full, "predicted_output_tokens": None})
+    assert not check.is_valid({**full, "predicted_output_tokens": -1})
     assert not check.is_valid({**full, "output_tokens": -1})
+    assert check.is_valid({"schema": "token-telemetry/1", "output_tokens": 0})
     assert not check.is_valid({"schema": "token-telemetry/1"})
 
 
@@ -410,7 +414,7 @@ def test_keys_come_in_any_order_and_others_are_passed_over(tmp_path: Path) -> No
     ("change", "reason"),
     [
         ({"output_tokens": None}, "output_tokens is missing"),
-        ({"predicted_output_tokens": None}, "predicted_output_tokens is missing"),
+        ({"predicted_output_tokens": 1.5}, "predicted_output_tokens is not a whole number"),
         ({"output_tokens": "many"}, "output_tokens is not a whole number"),
         ({"output_tokens": 1.5}, "output_tokens is not a whole number"),
         ({"output_tokens": True}, "output_tokens is not a whole number"),

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_token_telemetry.sample import FINISH_REASONS, Sample
+from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.sources.own_format import line
 from pytest_token_telemetry.sources.tagged import byte_words, own_lane, own_parsing, parsing
 from pytest_token_telemetry.sources.tagged.digests import digests_of
@@ -454,8 +455,10 @@ def test_every_tag_of_every_format_is_looked_for() -> None:
 
 TEXTS = st.sampled_from(["docs", "größe", "a:b", 'a"b', "x" * 300, "[T", "{", "}", '":', " :", "None", " "])
 OWN_FIELDS = st.fixed_dictionaries(
-    {"predicted_output_tokens": st.integers(0, 10**9), "output_tokens": st.integers(0, 10**9)},
+    {"output_tokens": st.integers(0, 10**9)},
     optional={
+        "predicted_output_tokens": st.integers(0, 10**9) | st.sampled_from([None, 0, 900, 900, "900", -1]),
+        "operation": st.sampled_from(["summarise", "größe", None, 5]),
         "time": st.sampled_from([AT, AT.replace(microsecond=0), AT.replace(tzinfo=None), "2026-13-01", 5, None]),
         "budget_tokens": st.sampled_from([0, 1, 8192, None, "8192", 1.5, -1, 10**9 + 1, 10**30]),
         "max_tokens": st.sampled_from([0, 1, 900, 10**9, None]),
@@ -496,7 +499,7 @@ def test_lines_of_our_own_say_at_once_what_each_says_alone(lines: list[str]) -> 
 
 SPELLED = {
     "schema": ['"token-telemetry/1"'] * 9 + ['"token-telemetry/2"', "1"],
-    "predicted_output_tokens": ["0", "7", "900", "12345678", "123456789", "900", "012", "-1", "1.5", "null", '"8"'],
+    "predicted_output_tokens": ["900", "null", "0", "7", "12345678", "123456789", "012", "-1", "1.5", "nul", '"8"'],
     "output_tokens": ["0", "7", "900", "850", "12345678", "4000", "00", "1e3", "9999999999", "true", ""],
     "budget_tokens": ["0", "1", "8192", "16384", "null", "08192", "-5", "1000000001", "nulls", "12345678901"],
     "max_tokens": ["0", "900", "850", "16384", "null", "null ", "Infinity", "9" * 40],
@@ -518,6 +521,7 @@ SPELLED = {
     ],
     "task_id": [*(f'"phase-{n}"' for n in range(30)), '"None"', '"[T"', '"' + "ü" * 100 + '"'],
     "model": ['"some-model-1"', '"m, \\"n\\""', '"a b"', '"]["'],
+    "operation": ['"summarise"', "null", '"a b"', "5"],
     "finish_reason": ['"stop"', '"length"', '"max_tokens"', '"tool_call"', '""', "null", '"unknown"'],
     "finish_reason_raw": ['"end_turn"', '"max_tokens"', '"MAX_TOKENS"', '"odd"', "null"],
     "truncation_source": ['"cap"', '"reported"', '"nobody"', "null"],
@@ -551,7 +555,9 @@ def own_block(choice: random.Random) -> bytes:
     """Lines of our own in some layouts, some with a defect."""
     layouts = []
     for _ in range(choice.choice([1, 1, 2, 5])):
-        keys = ["schema", "predicted_output_tokens", "output_tokens", *choice.sample([*SPELLED][3:-1], 8)]
+        keys = ["schema", "output_tokens", *choice.sample([*SPELLED][3:-1], 8)]
+        if choice.randrange(3):
+            keys.insert(1, "predicted_output_tokens")
         if choice.randrange(2):
             choice.shuffle(keys)
         layouts.append((keys, *choice.choice([(",", ":"), (",", ":"), (", ", ": "), (" ,", " :  ")])))
@@ -605,14 +611,33 @@ def test_own_lines_of_some_layouts_say_at_once_what_each_says_alone() -> None:
 
 def test_lines_as_the_writer_writes_them_are_plain() -> None:
     call = {"predicted_output_tokens": 900, "output_tokens": 850, "category": "docs", "features": {"files": 3}}
-    end = {"finish_reason": "end_turn", "success": True, "model": "größer", "time": AT}
+    end = {"finish_reason": "end_turn", "success": True, "model": "größer", "time": AT, "operation": "summarise"}
     calls = [call, {**call, "id": "call"}, {**call, **end}, {**call, **end, "id": "call"}]
+    calls += [{**each, "predicted_output_tokens": predicted} for each in calls for predicted in (None, 0)]
     block = "".join(f"{line(**each, task_id=f'phase-{n}')}\n" for n in range(99) for each in calls).encode()
     found = regular(block)
     assert found.own is not None
-    assert len(found.own.samples) == 4 * 99
+    assert len(found.own.samples) == 12 * 99
+    assert found.own.samples.predicted_output_tokens.tolist() == ([900] * 4 + [UNKNOWN, 0] * 4) * 99
     assert found.rest == []
     assert all_at_once(block) == one_by_one(block)
+
+
+@pytest.mark.parametrize("none", ["", ',"predicted_output_tokens":null', ', "predicted_output_tokens" : null'])
+@pytest.mark.parametrize("more", ["", ',"id":"call-1"', ',"id":"call-1","features":{"files":3}', ',"features":{}'])
+@pytest.mark.parametrize("others", [[], ["0"], ["900", "0", "null", "900"]])
+def test_lines_without_a_prediction_are_read_at_once(none: str, more: str, others: list[str]) -> None:
+    """Alone, and between lines of other layouts. What an id is of then has an empty prediction."""
+    predictions = [none, *(f',"predicted_output_tokens":{each}' for each in others), none]
+    lines = [f'{{"schema":"token-telemetry/1"{each},"output_tokens":850{more}}}\n' for each in predictions]
+    block = "".join(lines).encode()
+    found = regular(block)
+    assert found.own is not None
+    assert (len(found.own.rows), found.rest) == (len(lines), [])
+    assert found.own.samples.predicted_output_tokens[[0, -1]].tolist() == [UNKNOWN, UNKNOWN]
+    assert all_at_once(block) == one_by_one(block)
+    if "id" in more:
+        assert found.own.digest[0].tolist() == digests_of([b"id  850 call-1"])[0].tolist()
 
 
 def test_layouts_beyond_what_is_worth_it_are_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,87 @@
+"""What samples carry, and so which question they can answer.
+
+Not every system predicts. Where there are predictions, they are judged; where there are caps or reasons, it is judged
+whether these cut calls off; lengths alone say which caps to set, and give no verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+from pytest_token_telemetry.analysis.number_ranges import Count
+from pytest_token_telemetry.analysis.populations import successful
+from pytest_token_telemetry.samples import UNKNOWN
+
+if TYPE_CHECKING:
+    from pytest_token_telemetry.samples import Mask, Samples
+
+Question: TypeAlias = Literal["predictions", "caps", "reasons", "lengths"]
+"""What is judged: predictions, caps, only whether calls were cut off, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How many samples carry what a check needs."""
+
+    samples: Count
+    """All that take part."""
+    predictions: Count
+    caps: Count
+    """The cap that was sent."""
+    reasons: Count
+    """Why they ended, or without a cap whether they were cut off."""
+    labels: Count
+    """A category, a complexity or a number of deliverables; legacy samples have none."""
+    legacy: Count
+
+    @property
+    def question(self) -> Question:
+        """What can be judged. Of no samples, it is their predictions that are missing."""
+        if self.predictions or not self.samples:
+            return "predictions"
+        return "caps" if self.caps else "reasons" if self.reasons else "lengths"
+
+    @property
+    def is_unlabelled(self) -> bool:
+        """True if there is no mix to ask for, as no sample says of which kind of work it is."""
+        return not self.labels and self.samples > self.legacy
+
+
+def carried(samples: Samples) -> Carried:
+    """Count what ``samples`` carry."""
+    said_how = (samples.finish_reason.codes != UNKNOWN) & ~samples.finish_reason.is_name("unknown")
+    labelled = (
+        (samples.category.codes != UNKNOWN) | (samples.complexity.codes != UNKNOWN) | (samples.deliverable_count > 0)
+    )
+    return Carried(
+        samples=len(samples),
+        predictions=_count(samples.predicted_output_tokens != UNKNOWN),
+        caps=_count(samples.max_tokens > 0),
+        reasons=_count(said_how | ((samples.truncated != UNKNOWN) & (samples.max_tokens <= 0))),
+        labels=_count(labelled),
+        legacy=_count(samples.legacy),
+    )
+
+
+def counting(samples: Samples, question: Question) -> Mask:
+    """Mask the samples that count towards how many ``question`` needs.
+
+    For predictions these are successful calls that have one. For caps and reasons, calls that say whether they were cut
+    off; for lengths, all that have one.
+    """
+    mask: Mask
+    match question:
+        case "predictions":
+            mask = successful(samples) & (samples.predicted_output_tokens != UNKNOWN)
+        case "lengths":
+            mask = samples.output_tokens > 0
+        case _:
+            mask = ~samples.legacy & (samples.truncated != UNKNOWN)
+    return mask
+
+
+def _count(mask: Mask) -> int:
+    return int(np.count_nonzero(mask))

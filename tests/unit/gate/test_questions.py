@@ -1,0 +1,186 @@
+"""What is judged follows from what the data carries: predictions, caps, reasons, or lengths alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_token_telemetry.report.words import advice, headline
+from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.text import plain
+from tests.unit.gate.cases import call, message, notes, outcomes, ready, result, verdict
+
+TRUNCATION, CAP_USE = "tier1::truncation", "tier2::cap-use"
+UNDERESTIMATION, WASTE = "tier1::underestimation", "tier2::waste-p90"
+NO_MIX = "No category, complexity or number of deliverables is named: counts decide what is enough."
+
+
+def bare(output=100, **fields):
+    """A call of which only what is said is known."""
+    return Sample(output_tokens=output, **fields)
+
+
+def capped(n, output=400, cap=1000, **fields):
+    return [bare(output, max_tokens=cap, truncated=output >= cap, **fields) for _ in range(n)]
+
+
+def stopped(n, **fields):
+    return [bare(finish_reason="stop", truncated=False, **fields) for _ in range(n)]
+
+
+def steps(found):
+    return [plain(each) for each in advice(found)]
+
+
+def test_predictions_are_judged_as_ever():
+    found = verdict(ready(60))
+    assert headline(found) == "No tuning needed: 0.0 % underestimated, 0.0 % truncated."
+    assert message(found, CAP_USE) == "no cap in the data"
+    assert outcomes(found)[UNDERESTIMATION] == outcomes(found)[TRUNCATION] == "pass"
+
+
+def test_caps_are_judged_where_nothing_is_predicted():
+    """2 of 100 are cut off: 2 %, as allowed. Of the others, each has a cap of 1000 for 400 tokens: 2.5x."""
+    found = verdict([*capped(98), *capped(2, output=1000)])
+    assert headline(found) == (
+        f"No tuning needed: 2.0 % truncated. No prediction in the data: the caps were judged. {NO_MIX}"
+    )
+    assert (found.verdict, found.fails) == ("pass", False)
+    assert outcomes(found) == {
+        "readiness::sources": "pass",
+        "readiness::samples": "pass",
+        "readiness::categories": "pass",
+        "readiness::complexities": "pass",
+        "readiness::deliverables": "pass",
+        TRUNCATION: "pass",
+        CAP_USE: "pass",
+    }
+    assert (result(found, TRUNCATION).events, result(found, TRUNCATION).n) == (2, 100)
+    assert (result(found, CAP_USE).n, result(found, CAP_USE).value) == (98, 2.5)
+    assert message(found, UNDERESTIMATION) == message(found, WASTE) == "no prediction in the data"
+    assert message(found, "readiness::samples") == "100 samples (20 needed)"
+
+
+def test_caps_that_cut_off_are_to_be_raised():
+    """5 of 100 are cut off."""
+    found = verdict([*capped(95, category="summarise"), *capped(5, output=1000, category="summarise")], **ANY)
+    assert headline(found) == "Tuning needed: 5.0 % truncated. No prediction in the data: the caps were judged."
+    assert (found.verdict, found.fails) == ("tune", True)
+    assert steps(found)[0].startswith("Raise the budget (max_tokens) where runs were cut off: summarise 5 of 100")
+
+
+ANY = {"require_categories": "summarise", "require_complexities": "", "require_deliverables": ""}
+
+
+def test_what_caps_reserve_is_told():
+    """100 calls reserve 100,000 tokens and use 98 * 400 + 2 * 1000 = 41,200 of them."""
+    found = verdict([*capped(98), *capped(2, output=1000)])
+    use = found.metrics.cap_use
+    assert (use.calls, use.reserved, use.unused) == (100, 100_000, 58_800)
+    assert "100 calls with a cap reserved 100,000 tokens of quota, and 58.8 % went unused." in notes(found)
+
+
+@pytest.mark.parametrize(("policy", "outcome", "conclusion"), [("warn", "warn", "pass"), ("fail", "fail", "tune")])
+def test_caps_far_above_the_output_cost_quota(policy, outcome, conclusion):
+    found = verdict(capped(100, output=100), cap_use=policy)
+    assert (outcomes(found)[CAP_USE], found.verdict) == (outcome, conclusion)
+    assert any(each.startswith("Caps (max_tokens) by the risk that they cut off: 100 at 1 %") for each in steps(found))
+
+
+def test_a_short_answer_says_nothing_about_its_cap():
+    found = verdict([*capped(20), *capped(20, output=49), *capped(20, output=50)])
+    assert result(found, CAP_USE).n == 40
+
+
+def test_the_target_of_cap_use_is_a_setting():
+    assert outcomes(verdict(capped(50), max_cap_use_p90="2.5"))[CAP_USE] == "warn"
+    assert outcomes(verdict(capped(50), max_cap_use_p90="2.51"))[CAP_USE] == "pass"
+
+
+def test_reasons_alone_tell_of_truncation():
+    found = verdict([*stopped(49), bare(finish_reason="length", truncated=True)])
+    assert headline(found) == (
+        "No tuning needed: 2.0 % truncated. No prediction in the data, caps unknown: only truncation was judged."
+        f" {NO_MIX}"
+    )
+    assert outcomes(found).keys() == {*[f"readiness::{each}" for each in READY], TRUNCATION}
+
+
+READY = ("sources", "samples", "categories", "complexities", "deliverables")
+
+
+def test_lengths_alone_give_caps_and_no_verdict():
+    """Of 1 to 100 tokens, the cap at risk 5 % is the 96th of 101 places; 1 % takes the last but none."""
+    found = verdict([bare(n) for n in range(1, 101)])
+    assert (found.verdict, found.fails) == ("inconclusive", False)
+    assert headline(found) == (f"Nothing to judge: the samples have neither predictions nor caps nor reasons. {NO_MIX}")
+    assert steps(found) == [
+        "Record the cap that is sent, or why outputs end: then truncation can be judged.",
+        "Caps (max_tokens) by the risk that they cut off: 100 at 1 %, 99 at 2 %, 96 at 5 %.",
+    ]
+    assert verdict([bare(n) for n in range(1, 101)], inconclusive="fail").fails
+
+
+def test_few_of_what_is_judged_are_not_ready():
+    found = verdict(capped(19))
+    assert (found.verdict, found.fails) == ("not-ready", True)
+    assert message(found, "readiness::samples") == "19 of 20 samples"
+    assert "No prediction in the data: the caps would be judged." in headline(found)
+    assert "Collect 1 more sample." in steps(found)
+
+
+def test_an_unknown_success_hinders_no_verdict_on_caps():
+    assert verdict(capped(20, success=None)).verdict == "pass"
+
+
+def test_a_mixture_is_judged_check_by_check():
+    """60 calls with predictions, all good; 40 with caps alone, of which 4 are cut off: 4 of 100 attempts."""
+    found = verdict([*ready(60), *capped(36), *capped(4, output=1000)])
+    assert (found.verdict, headline(found)) == ("tune", "Tuning needed: 4.0 % truncated.")
+    assert (result(found, UNDERESTIMATION).events, result(found, UNDERESTIMATION).n) == (0, 60)
+    assert (result(found, TRUNCATION).events, result(found, TRUNCATION).n) == (4, 100)
+    assert result(found, CAP_USE).n == 36
+    assert "40 of 100 samples without a prediction: truncation is judged on them too." in notes(found)
+
+
+def test_a_mixture_with_lengths_alone_counts_them_nowhere():
+    found = verdict([*ready(60), *[bare(100)] * 40])
+    assert (found.verdict, result(found, TRUNCATION).n, result(found, UNDERESTIMATION).n) == ("pass", 60, 60)
+
+
+def test_few_predictions_among_many_calls_are_not_ready():
+    found = verdict([*ready(9), *capped(100, category="docs")])
+    assert found.verdict == "not-ready"
+    assert result(found, "readiness::samples").value == 9
+
+
+@pytest.mark.parametrize("population", ["success", "all"])
+def test_the_origins_populations_know_no_call_without_a_prediction(population):
+    mixed = verdict([*ready(60), *capped(40, output=1000)], population=population)
+    alone = verdict(ready(60), population=population)
+    for id in (UNDERESTIMATION, TRUNCATION, WASTE):
+        assert result(mixed, id) == result(alone, id)
+
+
+def test_a_cap_is_never_shown_as_a_prediction():
+    found = verdict(capped(60))
+    assert (found.metrics.waste.n, found.metrics.underestimation.n, found.metrics.smape.n) == (0, 0, 0)
+    assert [each.predicted_output_tokens for each in (*found.worst, *found.cut_off)] == []
+
+
+def test_what_names_its_work_owes_the_default_mix():
+    found = verdict([*capped(50), *capped(1, category="docs")])
+    assert outcomes(found)["readiness::categories"] == "fail"
+
+
+def test_a_mix_that_was_asked_for_is_required_of_everything():
+    found = verdict(capped(50), chosen=["require_categories"])
+    assert [outcomes(found)[f"readiness::{each}"] for each in READY[2:]] == ["fail", "pass", "pass"]
+
+
+def test_predictions_of_no_named_work_are_judged_by_counts():
+    nothing = {"category": None, "complexity": None, "deliverable_count": None}
+    found = verdict([call(**nothing)] * 20)
+    assert (found.verdict, headline(found)) == (
+        "pass",
+        f"No tuning needed: 0.0 % underestimated, 0.0 % truncated. {NO_MIX}",
+    )
