@@ -291,6 +291,15 @@ class SamplesBuilder:
             column = self._columns[name] = column.astype(kind)
         column[rows] = codes
 
+    def copy(self, name: str, rows: Integers, others: Integers) -> None:
+        """Have ``rows`` say in the column ``name`` what ``others``, as many rows, say there."""
+        if not len(rows):
+            return
+        column = self.column(name)
+        if not column.flags.writeable:  # one value that stands for all rows
+            column = self._columns[name] = column.copy()
+        column[rows] = column[others]
+
     def sample(self, row: int) -> Sample:
         """The sample in ``row``, without its id."""
         self._settle()

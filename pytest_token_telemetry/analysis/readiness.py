@@ -48,7 +48,7 @@ class Readiness:
     counted: int
     """Samples that count towards how many are needed."""
     silent_on_success: int
-    """Samples, legacy ones aside, that do not say whether they succeeded."""
+    """Samples with a prediction, legacy ones aside, that do not say whether they succeeded."""
     attempts: int
     """Samples that say whether they were truncated."""
     categories: Coverage
@@ -95,6 +95,7 @@ def readiness(
         deliverables: of `Labels.deliverables`.
     """
     rows = counting(samples, carried.question)
+    predicts = samples.predicted_output_tokens != UNKNOWN
 
     def coverage(label: tuple[Narrow, tuple[str, ...]], required: Iterable[str]) -> Coverage:
         (codes, names), required = label, tuple(required)
@@ -106,7 +107,7 @@ def readiness(
     return Readiness(
         successes=int(np.count_nonzero(successful(samples))),
         counted=int(np.count_nonzero(rows)),
-        silent_on_success=int(np.count_nonzero(~samples.legacy & (samples.success == UNKNOWN))),
+        silent_on_success=int(np.count_nonzero(~samples.legacy & (samples.success == UNKNOWN) & predicts)),
         attempts=int(np.count_nonzero(~samples.legacy & (samples.truncated >= 0))),
         categories=coverage(labels.category, categories),
         complexities=coverage(labels.complexity, complexities),

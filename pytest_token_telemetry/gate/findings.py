@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from msgspec import Meta, Struct, field
 
+from pytest_token_telemetry.analysis.attempts import Attempts, attempts
 from pytest_token_telemetry.analysis.caps import CapUse, cap_use
 from pytest_token_telemetry.analysis.carried import Carried, carried
 from pytest_token_telemetry.analysis.listed import listed
@@ -82,7 +83,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     with_task: Count = 0
     """Samples that name their task."""
     silent_on_success: Count = 0
-    """Samples, legacy ones aside, that do not say whether they succeeded."""
+    """Samples with a prediction, legacy ones aside, that do not say whether they succeeded."""
     over_budget: Count = 0
     """Samples whose output exceeds their budget although nothing truncated them."""
     by_cap: Count = 0
@@ -143,6 +144,8 @@ class Findings:
     readiness: Readiness
     strata: Strata
     counts: Counts
+    attempts: Attempts
+    """Of all that was read."""
     replayed: Replayed | None
     """What was replayed, if an estimator is judged."""
 
@@ -224,6 +227,7 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
             legacy=legacy,
             no_ratio=_no_ratio(samples) + (_no_ratio(replayed.listed) if replayed is not None else 0),
         ),
+        attempts=attempts(reading.samples),
         replayed=replayed,
     )
 

@@ -47,6 +47,7 @@ def report_of(judgement: Judgement) -> Report:
         deselected=judgement.deselected,
         unready=judgement.unready,
         metrics=_figures(findings),
+        attempts=findings.attempts,
         strata=findings.strata,
         plan=judgement.plan,
         tuning=judgement.tuning,

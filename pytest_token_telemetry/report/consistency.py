@@ -20,6 +20,7 @@ from pytest_token_telemetry.gate.results import CountResult, CoverageResult, Dri
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytest_token_telemetry.analysis.attempts import Attempts
     from pytest_token_telemetry.analysis.drift import Drift, RateDrift, RatioDrift
     from pytest_token_telemetry.analysis.evidence import Bounds
     from pytest_token_telemetry.analysis.metrics import Share
@@ -68,6 +69,8 @@ def check_consistency(report: Report) -> None:
     _check_unasked(report)
     _check_estimator(report)
     _check_rates(report)
+    if report.attempts is not None:
+        _check_attempts(report, report.attempts)
     _check_drift(report)
     _check_verdict(report)
     _check_unmet(report)
@@ -148,6 +151,19 @@ def _check_rates(report: Report) -> None:
         events, n = sums[id]
         if events != result.events or (n is not None and n != result.n):
             raise RefusedError(f"{id} is not the sum of the categories")
+
+
+def _check_attempts(report: Report, attempts: Attempts) -> None:
+    """First attempts and retries are among all attempts, which are those of the truncation rate unless some are not."""
+    first, every, retries = attempts.first, attempts.every, attempts.larger_cap
+    again = retries.n - retries.events
+    if first.events + again > every.events or first.n - first.events + retries.events > every.n - every.events:
+        raise RefusedError("attempts has first ones and retries that are not among all")
+    if retries.n > every.events:
+        raise RefusedError("attempts has more retries than calls that were cut off")
+    is_rate = report.population == "risk" and report.estimator is None and not report.is_on("one_per_task")
+    if is_rate and every != report.metrics.truncation:
+        raise RefusedError("attempts is not what the truncation rate is of")
 
 
 def _check_verdict(report: Report) -> None:

@@ -58,6 +58,10 @@ def check_counts(report: Report) -> None:
         raise RefusedError("counts.unreadable_files is less than what could not be read")
     if sum(source.samples for source in report.sources) > counts.samples:
         raise RefusedError("sources have more than samples")
+    if (attempts := report.attempts) is not None:
+        most = max(attempts.every.n, attempts.near_cap.n)
+        if most > counts.samples or attempts.first.n > counts.tasks:
+            raise RefusedError("attempts is of more calls than there are")
     for result in report.checks:
         if any(n > most for n, most in _shares(result, report)):
             raise RefusedError(f"{result.id} is of more samples than there are")

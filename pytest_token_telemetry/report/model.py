@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
+from pytest_token_telemetry.analysis.attempts import Attempts
 from pytest_token_telemetry.analysis.caps import CapUse
 from pytest_token_telemetry.analysis.metrics import Share, Smape, Tokens, Waste
 from pytest_token_telemetry.analysis.number_ranges import FILES, Count, LoggedTokens, Names, Quantity, Rate
@@ -163,6 +164,8 @@ class Report(Struct, frozen=True, kw_only=True):
     unready: Annotated[tuple[AnyResult, ...], Meta(max_length=50)] | None = None
     """The readiness checks that are not met, deselected or not. ``None`` in an older report."""
     metrics: Figures
+    attempts: Attempts | None = None
+    """How attempts at tasks end, of all that was read. ``None`` in an older report."""
     strata: Strata
     plan: Plan
     tuning: Tuning | None = None

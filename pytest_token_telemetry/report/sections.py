@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from pytest_token_telemetry.analysis.attempts import NEAR_PERCENT
 from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
 from pytest_token_telemetry.report import words
 from pytest_token_telemetry.text import (
@@ -27,6 +28,7 @@ from pytest_token_telemetry.text import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from pytest_token_telemetry.analysis.attempts import Attempts
     from pytest_token_telemetry.analysis.drift import Drift, RateDrift, StratumRates
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.analysis.strata import Stratum
@@ -72,7 +74,9 @@ class Section:
 
 
 def compared(report: Report) -> Iterator[Section]:
-    """What was asked for besides: a replayed estimator and its base, drift, and history."""
+    """What must be seen besides: attempts that differ, and what was asked for: an estimator, drift, and history."""
+    if report.attempts is not None and _differ(report.attempts):
+        yield _attempts(report.attempts)
     if report.estimator is not None:
         yield from _estimator(report.estimator)
     if report.drift is not None:
@@ -86,12 +90,36 @@ def details(report: Report) -> Iterator[Section]:
     if report.worst:
         yield _worst(report.worst)
     yield _strata(report)
+    if report.attempts is not None and not _differ(report.attempts):
+        yield _attempts(report.attempts)
     if report.tuning is not None:
         yield _tuning(report.tuning)
     if collect := words.to_collect(report):
         yield Section("What to collect", tuple(collect))
     yield _sources(report)
     yield _settings(report)
+
+
+def _differ(attempts: Attempts) -> bool:
+    """True if a task was tried again with a larger cap, or first attempts are cut off more or less often than all."""
+    first, every = attempts.first, attempts.every
+    return attempts.larger_cap.n > 0 or (first.n > 0 and first.events * every.n != every.events * first.n)
+
+
+def _attempts(attempts: Attempts) -> Section:
+    first, every, retries, near = attempts.first, attempts.every, attempts.larger_cap, attempts.near_cap
+    every_said = f"ll attempts: {_of(every)}"
+    told = [f"First attempts: {_of(first)} truncated; a{every_said}." if first.n else f"A{every_said} truncated."]
+    if retries.n:
+        were = "retry with a larger cap was" if retries.n == 1 else "retries with a larger cap were"
+        told.append(f"{retries.events} of {retries.n} {were} not cut off again.")
+    if near.n:
+        told.append(f"{near.events} of {plural(near.n, 'call')} used {NEAR_PERCENT} % or more of their cap.")
+    return Section("Attempts", (" ".join(told),))
+
+
+def _of(share: Share) -> str:
+    return f"{share.events} of {share.n}" + (f" ({percent(share.events / share.n)})" if share.n else "")
 
 
 def _estimator(replay: ReplayReport) -> Iterator[Section]:

@@ -7,6 +7,7 @@ Most of these are whole copies of files, which are left out at once. The others 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Integers, Mask, Samples, SamplesBuilder
     from pytest_token_telemetry.sources.recorded import Phase
+    from pytest_token_telemetry.sources.rows import Claimed
     from pytest_token_telemetry.sources.tagged.digests import Digests
 
     Hashes: TypeAlias = npt.NDArray[np.uint64]
@@ -98,12 +100,20 @@ class Suspects:
     """Of these rows."""
     near: Mask
     """Which of them may tell of a call that a test recorded."""
+    claimed: Claimed
+    """The records that samples claim: some of the rows may be copies of these."""
     tellers: Integers
     """Of those that have an id, in their order: the first row of all with the same id."""
 
 
-def find_suspects(parts: Parts, recorded: RecordedCalls) -> Suspects:
-    """Find the rows of ``parts`` that share a hash with each other or with a ``recorded`` call, or may tell of one."""
+def find_suspects(parts: Parts, recorded: RecordedCalls, claimed: Claimed) -> Suspects:
+    """Find the rows of ``parts`` that share a hash with each other or with a ``recorded`` call, or may tell of one.
+
+    Those too that share a hash with a ``claimed`` record, which are without a prediction.
+    """
+    told = np.empty(0, np.uint64)
+    if any((samples.predicted_output_tokens == UNKNOWN).any() for samples, _ in parts):
+        told = np.unique(claimed.head)
     repeated, heads = _repeated(parts), np.unique(np.array([head for head, _ in recorded.copies], np.uint64))
     rows, identities, nears = [np.empty(0, np.int64)], [], [np.empty(0, np.bool_)]
     begin = 0
@@ -112,7 +122,10 @@ def find_suspects(parts: Parts, recorded: RecordedCalls) -> Suspects:
         near = np.zeros(len(samples), np.bool_)
         if recorded.calls:
             near = recorded.may_tell_of(samples.time) | (known.known & _is_one_of(heads, head))
-        found = np.flatnonzero(near | (known.known & _is_one_of(repeated, head)))
+        suspect = near | (known.known & _is_one_of(repeated, head))
+        if len(told):
+            suspect |= known.known & (samples.predicted_output_tokens == UNKNOWN) & _is_one_of(told, head)
+        found = np.flatnonzero(suspect)
         rows.append(begin + found)
         identities.append(known.take(found))
         nears.append(near[found])
@@ -122,6 +135,7 @@ def find_suspects(parts: Parts, recorded: RecordedCalls) -> Suspects:
         rows=np.concatenate(rows),
         identities=joined,
         near=np.concatenate(nears),
+        claimed=claimed,
         tellers=_tellers(parts, joined.id[joined.id != 0]),
     )
 
@@ -146,8 +160,9 @@ def copies_left_out(table: SamplesBuilder, suspects: Suspects, recorded: Recorde
     identities = suspects.identities
     digests = _digests(table, suspects, len(recorded.calls))
     again, doubled = _written_again(table, rows, digests, identities.known)
+    told = _told_by_samples(table, rows, digests, ~again & identities.known, suspects.claimed)
     doubtful = suspects.near | ~identities.known
-    whole, others = _whole_copies(table, rows, digests, again, doubtful, identities.id != 0)
+    whole, others = _whole_copies(table, rows, digests, again | told, doubtful, identities.id != 0)
     files, tasks = table.column("file")[rows[others]], table.column("task_id")[rows[others]]
     others = others[np.lexsort((others, tasks == UNKNOWN, files))]
     looking = _Looking(table, recorded)
@@ -155,7 +170,7 @@ def copies_left_out(table: SamplesBuilder, suspects: Suspects, recorded: Recorde
         digest = (int(digests[at, 0]), int(digests[at, 1])) if identities.known[at] else None
         has_id = bool(identities.id[at])
         looking.look_at(int(rows[at]), digest, has_id, bool(identities.own[at]), identities.ids.get(at))
-    left_out = np.concatenate([rows[again], rows[whole], np.array(looking.left_out, dtype=np.int64)])
+    left_out = np.concatenate([rows[again | told], rows[whole], np.array(looking.left_out, dtype=np.int64)])
     return LeftOut(left_out, rows[again], doubled)
 
 
@@ -245,12 +260,32 @@ def _written_again(table: SamplesBuilder, rows: Integers, digests: Digests, know
     return again, files[times > 1].astype(np.int64)
 
 
+def _told_by_samples(table: SamplesBuilder, rows: Integers, digests: Digests, among: Mask, claimed: Claimed) -> Mask:
+    """Mark the suspects ``among`` all that are copies of records that samples of other files ``claimed``.
+
+    A file tells as often of such a record as the file in which most of them are claimed.
+    """
+    found = np.zeros(len(rows), np.bool_)
+    at = np.flatnonzero(among & (table.column("predicted_output_tokens")[rows] == UNKNOWN))
+    heads, files = digests[at, 0], table.column("file")[rows[at]]
+    same = np.isin(claimed.head, heads)
+    times = Counter(zip(claimed.head[same].tolist(), claimed.file[same].tolist(), strict=True))
+    most: dict[int, int] = {}
+    for (head, _), count in times.items():
+        most[head] = max(most.get(head, 0), count)
+    for each, head, file in zip(at.tolist(), heads.tolist(), files.tolist(), strict=True):
+        if times[head, file] < most.get(head, 0):
+            times[head, file] += 1
+            found[each] = True
+    return found
+
+
 def _whole_copies(
     table: SamplesBuilder, rows: Integers, digests: Digests, again: Mask, doubtful: Mask, has_id: Mask
 ) -> tuple[Integers, Integers]:
     """Those of the suspects that know nothing more than an earlier one with the same digest, and those to be looked at.
 
-    Those that were written ``again`` are passed over. The second line of a file that says the same is a copy of the
+    Those in ``again`` are passed over. The second line of a file that says the same is a copy of the
     second one of another file, unless the lines have the id of their call. If one suspect is ``doubtful`` or differs in
     what its lines before tell, all with its digest are to be looked at.
     """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_token_telemetry.samples import SamplesBuilder
+from pytest_token_telemetry.samples import UNKNOWN, SamplesBuilder
 from pytest_token_telemetry.sources.compressed import is_compressed
 from pytest_token_telemetry.sources.extract import (
     READ_ONLY,
@@ -22,11 +23,13 @@ from pytest_token_telemetry.sources.extract import (
     head_of,
     source_of,
 )
-from pytest_token_telemetry.sources.rows import MOST_BEGUN, PLACES_KEPT, Complaint, Identities
+from pytest_token_telemetry.sources.rows import MOST_BEGUN, PLACES_KEPT, Claimed, Complaint, Identities
 from pytest_token_telemetry.sources.tagged.simple_search import is_wide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from pytest_token_telemetry.samples import Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +111,40 @@ def _whole(parts: Sequence[Extract]) -> Extract:
     """What reading a file whole finds, from the extracts of its parts, in their order."""
     files = [part.files[0] for part in parts]
     *before, line_ends = accumulate((file.line_ends for file in files), initial=0)
-    samples = [
+    samples = SamplesBuilder(
         replace(part.samples, line=part.samples.line.astype(np.int64) + lines)
         for part, lines in zip(parts, before, strict=True)
-    ]
+    )
+    identities = Identities.joined([part.identities for part in parts])
+    rows = _not_claimed_below(samples, identities, parts, before)
     error = next((file.error for file in files if file.error is not None), None)
     return Extract(
         files=(FileRead(any(file.opened for file in files), error, line_ends),),
-        samples=SamplesBuilder(samples).build(),
-        identities=Identities.joined([part.identities for part in parts]),
+        samples=samples.build(rows),
+        identities=identities if rows is None else identities.take(rows),
+        claimed=Claimed.joined([part.claimed for part in parts]),
         complaints=_added_up(parts, before),
         mentions={0: sum(part.mentions.get(0, 0) for part in parts)} if any(part.mentions for part in parts) else {},
     )
+
+
+def _not_claimed_below(
+    samples: SamplesBuilder, identities: Identities, parts: Sequence[Extract], before: Sequence[int]
+) -> Integers | None:
+    """The rows that no sample of a later part claims; ``None``: all of them.
+
+    Of the records of one line and one output, a sample below claims the last one that is left.
+    """
+    claimed: list[int] = []
+    for (line, output), times in Counter(
+        (line + lines, output) for part, lines in zip(parts, before, strict=True) for line, output in part.claimed.above
+    ).items():
+        column = samples.column("line")
+        on_line = np.arange(np.searchsorted(column, line), np.searchsorted(column, line, "right"))
+        waits = (samples.column("predicted_output_tokens")[on_line] == UNKNOWN) & ~identities.own[on_line]
+        waits &= samples.column("output_tokens")[on_line] == output
+        claimed += on_line[waits][-times:].tolist()
+    return np.setdiff1d(np.arange(len(samples)), claimed) if claimed else None
 
 
 def _added_up(parts: Sequence[Extract], before: Sequence[int]) -> tuple[Complaint, ...]:

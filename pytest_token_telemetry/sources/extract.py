@@ -17,7 +17,7 @@ import numpy as np
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
-from pytest_token_telemetry.sources.rows import Complaint, Identities, Rows
+from pytest_token_telemetry.sources.rows import Claimed, Complaint, Identities, Rows
 from pytest_token_telemetry.sources.source import HEAD, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedSource
@@ -99,6 +99,7 @@ class Extract:
     """In the order of their files, lines and places in the line."""
     identities: Identities
     """Of the samples."""
+    claimed: Claimed
     complaints: tuple[Complaint, ...]
     """In the order of their files."""
     mentions: dict[int, int] = field(default_factory=dict)
@@ -106,7 +107,8 @@ class Extract:
 
     def __reduce__(self) -> tuple[Callable[..., Extract], tuple[object, ...]]:
         """As it goes to another process: in columns, of which those of one value are that value."""
-        return _received, (self.files, _packed(self.samples), _packed(self.identities), self.complaints, self.mentions)
+        columns = (_packed(self.samples), _packed(self.identities), _packed(self.claimed))
+        return _received, (self.files, *columns, self.complaints, self.mentions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +168,12 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
     for reader in readers.begun:
         reader.finish()
     complete = (reader.complete for reader in readers.begun)
-    samples, identities = rows.build(complete=complete, keep_ids=task.keep_ids)
+    samples, identities, claimed = rows.build(complete=complete, keep_ids=task.keep_ids)
     return Extract(
         files=files,
         samples=samples,
         identities=identities,
+        claimed=claimed,
         complaints=rows.complaints(),
         mentions=dict(rows.mentions),
     )
@@ -305,6 +308,7 @@ def _received(
     files: tuple[FileRead, ...],
     samples: _Columns,
     identities: _Columns,
+    claimed: _Columns,
     complaints: tuple[Complaint, ...],
     mentions: dict[int, int],
 ) -> Extract:
@@ -312,6 +316,7 @@ def _received(
         files=files,
         samples=_unpacked(samples),
         identities=_unpacked(identities),
+        claimed=_unpacked(claimed),
         complaints=complaints,
         mentions=mentions,
     )

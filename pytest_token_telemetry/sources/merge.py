@@ -13,6 +13,7 @@ from pytest_token_telemetry.samples import UNKNOWN, NameColumn, Samples, Samples
 from pytest_token_telemetry.sources.copies import RecordedCalls, copies_left_out, find_suspects
 from pytest_token_telemetry.sources.cut_off import CutOff, copies_of_whole
 from pytest_token_telemetry.sources.recorded import Span
+from pytest_token_telemetry.sources.rows import Claimed
 from pytest_token_telemetry.sources.tagged import own_parsing
 from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
@@ -133,7 +134,7 @@ def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Reco
     for extract in extracts:
         files.add(extract, origins[begin : begin + len(extract.files)])
         begin += len(extract.files)
-    suspects = find_suspects(files.parts, tests.calls)
+    suspects = find_suspects(files.parts, tests.calls, Claimed.joined(files.claimed))
     table = SamplesBuilder(chain([tests.columns.build()], files.samples()))
     left_out = copies_left_out(table, suspects, tests.calls)
     cut_off = copies_of_whole(table, len(tests.calls.calls), left_out.again, files.cut_off)
@@ -217,6 +218,7 @@ class _Files:
         """Files are numbered from ``first`` on."""
         self.names: list[str] = []
         self.parts: list[tuple[Samples, Identities]] = []
+        self.claimed: list[Claimed] = []
         self.complaints: list[tuple[str, Complaint, list[CutOff]]] = []
         """Each with its file as shown, and its records that are cut off."""
         self.unreadable = unreadable
@@ -248,6 +250,8 @@ class _Files:
             run=NameColumn(narrowest(np.array([runs[each.run] for each in origins], np.int64)[files]), tuple(runs)),
         )
         self.parts.append((samples, extract.identities))
+        claimed = extract.claimed
+        self.claimed.append(replace(claimed, file=narrowest(numbers[claimed.file])))
 
     @property
     def cut_off(self) -> list[CutOff]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_token_telemetry.sample import Sample
-    from pytest_token_telemetry.samples import Integers, Mask, Samples
+    from pytest_token_telemetry.samples import Integers, Mask, Narrow, Samples
     from pytest_token_telemetry.sources.tagged.digests import Digests
 
 PLACES_KEPT = 3
@@ -85,6 +85,32 @@ class Identities:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The records that samples of their files tell of as well: they are no calls of their own."""
+
+    file: Narrow
+    """The index of the file of each, of shape ``(records,)``; those without an identity aside."""
+    head: npt.NDArray[np.uint64]
+    """The first half of the digest of each one's identity."""
+    above: tuple[tuple[int, int], ...] = ()
+    """Those that stand above the part of the file that was read: each one's line, 0 or less, and its output tokens."""
+
+    @staticmethod
+    def joined(parts: Sequence[Claimed]) -> Claimed:
+        """Those of all ``parts``."""
+        files = np.concatenate([np.empty(0, np.int8), *(part.file for part in parts)])
+        return Claimed(stored(files), np.concatenate([np.empty(0, np.uint64), *(part.head for part in parts)]))
+
+
+class Claims(NamedTuple):
+    """Which rows tell of the same calls as which others."""
+
+    claimed: Integers
+    by: Integers
+    """The row that stays, for each of those."""
+
+
 class Ids(NamedTuple):
     """The calls' own ids, of those rows that have one."""
 
@@ -120,10 +146,11 @@ class Rows:
         self._known: list[bool] = []
         self._places: list[int] = []
         self._own: list[bool] = []
+        self._waits: list[bool] = []
         self._ids: dict[int, str] = {}
         self._complaints: dict[tuple[int, str], _Lines] = defaultdict(_Lines)
         self.mentions: Counter[int] = Counter()
-        """How many tags without a record each file has; 0 for one with records that say something about samples."""
+        """How many tags without a record each file has."""
 
     def begin_file(self, before: int = 0) -> None:
         """Go on with the next file. Its first lines, so many as ``before``, are read for what they tell of the rest."""
@@ -139,6 +166,7 @@ class Rows:
         place: int = 0,
         file: int | None = None,
         own: bool = False,
+        waits: bool = False,
     ) -> None:
         """Add a sample.
 
@@ -149,19 +177,24 @@ class Rows:
             place: which record of its line it is, from 0.
             file: the index of the file, if it is not the one that is read.
             own: whether it is a line of our own format.
+            waits: whether it is none if another one claims it: see `build`.
         """
         row = self._single.add(sample, self.file if file is None else file, line)
         self._digests.add(identity or "")
         self._known.append(identity is not None)
         self._places.append(place)
         self._own.append(own)
+        self._waits.append(waits)
         if own and identity is not None and sample.id is not None:
             self._ids[row] = sample.id
 
-    def add_block(self, samples: Samples, digests: Digests) -> None:
-        """Add the samples of many lines, which know their files and lines, each with the digest of its identity."""
+    def add_block(self, samples: Samples, digests: Digests, *, waits: bool = False) -> None:
+        """Add the samples of many lines, which know their files and lines, each with the digest of its identity.
+
+        ``waits``: as for `add`, of all of them.
+        """
         n = len(samples)
-        self._blocks.append(_Block(samples, digests, np.broadcast_to(True, n), False, _ids({})))
+        self._blocks.append(_Block(samples, digests, np.broadcast_to(True, n), False, _ids({}), waits))
 
     def add_own_block(self, samples: Samples, digests: Digests, known: Mask, ids: Ids) -> None:
         """Add the samples of many lines of our own format.
@@ -184,11 +217,6 @@ class Rows:
         if line > self._before:
             self.mentions[file] += 1
 
-    def know(self, files: Iterable[int]) -> None:
-        """Remember that ``files`` hold something known, even if it is no sample."""
-        for file in files:
-            self.mentions[file] += 0
-
     def complaints(self) -> tuple[Complaint, ...]:
         """The complaints, in the order of their files."""
         return tuple(
@@ -197,13 +225,13 @@ class Rows:
         )
 
     def build(
-        self, *, complete: Iterable[Callable[[SamplesBuilder, Integers, Integers], None]], keep_ids: bool
-    ) -> tuple[Samples, Identities]:
-        """All samples in the order of files, lines and places, and their identities.
+        self, *, complete: Iterable[Callable[[SamplesBuilder, Integers, Mask], Claims | None]], keep_ids: bool
+    ) -> tuple[Samples, Identities, Claimed]:
+        """All samples in the order of files, lines and places, their identities, and what was claimed.
 
         Args:
-            complete: each adds what records say about other samples. It is given the samples, their rows in order, and
-                of each of these the place in its line.
+            complete: each adds what records that wait say about other samples, and names those that these claim. It is
+                given the samples, their rows in order, and which of these wait.
             keep_ids: whether to keep the calls' own ids.
         """
         single = self._single.build()
@@ -218,17 +246,25 @@ class Rows:
         own = np.concatenate(
             [*(np.full(len(part.samples), part.own) for part in self._blocks), np.array(self._own, np.bool_)]
         )
+        waits = np.concatenate(
+            [*(np.full(len(part.samples), part.waits) for part in self._blocks), np.array(self._waits, np.bool_)]
+        )
         id = np.zeros(len(samples), np.uint64)
         for begin, part in zip(begins, parts, strict=False):
             id[begin + part.ids.rows] = part.ids.hashes
         digest = np.concatenate([part.digest for part in parts])
         digest[~known] = 0
         order = np.lexsort((places, samples.column("line"), samples.column("file")))
-        for add in complete:
-            add(samples, order, places[order])
+        found = [claims for add in complete if waits.any() and (claims := add(samples, order, waits[order]))]
+        claimed = self._claimed(samples, digest, found)
+        if found:
+            stays = np.ones(len(samples), np.bool_)
+            for claims in found:
+                stays[claims.claimed] = False
+            order = order[stays[order]]
         ids = {}
         if keep_ids:
-            new = np.empty(len(order), np.int64)
+            new = np.empty(len(samples), np.int64)
             new[order] = np.arange(len(order))
             for begin, part in zip(begins, parts, strict=False):
                 ids.update({int(new[begin + row]): text for row, text in part.ids.texts()})
@@ -240,11 +276,23 @@ class Rows:
             ids=ids,
         )
         if not self._before:
-            return samples.build(order), identities
+            return samples.build(order), identities, claimed
         rows = np.flatnonzero(samples.column("line")[order] > self._before)
         built = samples.build(order[rows])
         lines = built.line.astype(np.int64) - self._before
-        return replace(built, line=narrowest(lines)), identities.take(rows)
+        return replace(built, line=narrowest(lines)), identities.take(rows), claimed
+
+    def _claimed(self, samples: SamplesBuilder, digest: Digests, found: Sequence[Claims]) -> Claimed:
+        """The records that samples below the lines read ``before`` claim."""
+        rows, by = (
+            np.concatenate([np.empty(0, np.int64), *each])
+            for each in ([claims.claimed for claims in found], [claims.by for claims in found])
+        )
+        lines, outputs = samples.column("line"), samples.column("output_tokens")
+        rows = rows[lines[by] > self._before]
+        said = ((lines.item(row) - self._before, outputs.item(row)) for row in rows[lines[rows] <= self._before])
+        rows = rows[digest[rows, 0] != 0]
+        return Claimed(stored(narrowest(samples.column("file")[rows])), digest[rows, 0], tuple(said))
 
 
 def encoded(identity: str) -> bytes:
@@ -295,6 +343,8 @@ class _Block(NamedTuple):
     own: bool
     """Whether all of them are of our own format."""
     ids: Ids
+    waits: bool = False
+    """Whether each is none if another one claims it."""
 
 
 class _DigestColumn:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
-    from pytest_token_telemetry.samples import Integers, SamplesBuilder
-    from pytest_token_telemetry.sources.rows import Rows
+    from pytest_token_telemetry.samples import Integers, Mask, SamplesBuilder
+    from pytest_token_telemetry.sources.rows import Claims, Rows
 
 HEAD = 1 << 12
 """Bytes of a file's text by which a source may know it."""
@@ -88,8 +88,8 @@ class Reader(Protocol):
     def finish(self) -> None:
         """Give the rows what was kept back, after the last file."""
 
-    def complete(self, samples: SamplesBuilder, rows: Integers, places: Integers) -> None:
-        """Give samples what other records say about them: see `Rows.build`."""
+    def complete(self, samples: SamplesBuilder, rows: Integers, waits: Mask) -> Claims | None:
+        """Give samples what the records that wait for them say: see `Rows.build`."""
 
 
 class Source(Protocol):
@@ -146,7 +146,7 @@ class _EachFile:
     def finish(self) -> None:
         pass
 
-    def complete(self, samples: SamplesBuilder, rows: Integers, places: Integers) -> None:
+    def complete(self, samples: SamplesBuilder, rows: Integers, waits: Mask) -> None:
         pass
 
 

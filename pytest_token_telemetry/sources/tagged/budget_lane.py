@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pytest_token_telemetry.sources.tagged.parsing import BUDGET, NO_NAMES
+from pytest_token_telemetry.samples import UNKNOWN, SamplesBuilder, unknown
+from pytest_token_telemetry.sources.tagged.byte_words import stamps
+from pytest_token_telemetry.sources.tagged.digests import digests
+from pytest_token_telemetry.sources.tagged.formats import parse
+from pytest_token_telemetry.sources.tagged.parsing import BUDGET
 from pytest_token_telemetry.sources.tagged.records import Budget
+from pytest_token_telemetry.sources.tagged.simple_search import Fragment
+from pytest_token_telemetry.sources.tagged.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from pytest_token_telemetry.samples import Integers
+    from pytest_token_telemetry.sample import Sample
+    from pytest_token_telemetry.samples import Integers, Samples
     from pytest_token_telemetry.sources.tagged.byte_words import Text
+    from pytest_token_telemetry.sources.tagged.digests import Digests
 
 PLAIN_VALUE = rb"([!#-<>-~]+)"
 """A value of printable ASCII characters, but no quotes and no equals sign."""
@@ -23,50 +33,51 @@ PLAIN_VALUE = rb"([!#-<>-~]+)"
 class PlainBudgets(NamedTuple):
     """What plain ``[TOKEN_BUDGET]`` lines say, a row each."""
 
-    line: Integers
-    """Number of each line in the block, from 1; its index among the records as long as that is not known."""
-    task: Integers
-    """Index of the task's name."""
-    names: tuple[str, ...]
-    output_tokens: Integers
-    max_tokens: Integers
-
-    @staticmethod
-    def joined(parts: Sequence[PlainBudgets]) -> PlainBudgets:
-        """Those of all ``parts``, one after the other."""
-        shifts = np.cumsum([0, *(len(part.names) for part in parts)])
-        return PlainBudgets(
-            np.concatenate([part.line for part in parts]),
-            np.concatenate([part.task + shift for part, shift in zip(parts, shifts.tolist(), strict=False)]),
-            tuple(name for part in parts for name in part.names),
-            np.concatenate([part.output_tokens for part in parts]),
-            np.concatenate([part.max_tokens for part in parts]),
-        )
-
-    def rows(self, rows: Integers) -> list[Budget]:
-        """What some ``rows`` say."""
-        columns = (self.task[rows].tolist(), self.output_tokens[rows].tolist(), self.max_tokens[rows].tolist())
-        return [Budget(self.names[task], output, cap) for task, output, cap in zip(*columns, strict=True)]
+    rows: Integers
+    """Which of the records these are."""
+    samples: Samples
+    """Calls without a prediction; `Samples.line` is the number of each line in the block, from 1, once it is known."""
+    digest: Digests
+    """The digest of each row's `Budget.identity`, of shape ``(rows, 2)``."""
 
 
-_BUDGET_KEYS = (b" complexity=", b" input=", b" output=", b" total=", b" utilization=", b" model=")
-_NEEDED_BUDGET_KEYS = 4
+def plain_budgets(
+    text: Text, equals: Integers, tags: Integers, begins: Integers, ends: Integers, heading: Callable[[bytes], object]
+) -> PlainBudgets:
+    """Read the plain ones of some ``[TOKEN_BUDGET]`` records, which have no other tag on their lines.
 
-
-def plain_budgets(text: Text, equals: Integers, tags: Integers, ends: Integers) -> PlainBudgets:
-    """Read the plain ones of some ``[TOKEN_BUDGET]`` records, which have no other tag on their lines."""
+    Args:
+        text: `normal` text.
+        equals: offsets of all equals signs, in order.
+        tags: offsets of the records' tags.
+        begins: offsets of their lines.
+        ends: offsets of the ends of these.
+        heading: what a text between timestamp and tag means; ``None`` makes a line irregular.
+    """
     if not len(tags):
-        return PlainBudgets(tags, tags, (), tags, tags)
+        return PlainBudgets(tags, unknown(0), digests(text, begins, ends))
     first = np.searchsorted(equals, tags)
     counts = np.searchsorted(equals, ends) - first
     ends = ends - (text.bytes[ends - 1] == ord("\r"))
     slashes = np.append(text.places(b"/"), len(text.text))
+    stamp = begins + (text.bytes[begins] == ord("["))
+    times, headings, ok = stamps(text, stamp)
+    which, meant = text.meanings(headings, tags, heading)
+    ok &= np.array([each is not None for each in meant])[which]
     found = []
     for size in range(_NEEDED_BUDGET_KEYS, len(_BUDGET_KEYS) + 1):
-        rows = np.flatnonzero(counts == size + 1)
-        begins = equals[first[rows] + np.arange(size + 1)[:, np.newaxis]] + 1
-        found.append(_budgets_with(_BUDGET_KEYS[:size], text, slashes, rows, tags[rows], begins, ends[rows]))
-    return PlainBudgets.joined(found)
+        rows = np.flatnonzero(ok & (counts == size + 1))
+        values = equals[first[rows] + np.arange(size + 1)[:, np.newaxis]] + 1
+        found.append(_budgets_with(_BUDGET_KEYS[:size], text, slashes, rows, tags[rows], values, ends[rows]))
+    rows = np.concatenate([each for each, _ in found])
+    order = np.argsort(rows)
+    samples = SamplesBuilder(each for _, each in found).build(order)
+    rows = rows[order]
+    return PlainBudgets(rows, replace(samples, time=times[rows]), digests(text, stamp[rows], ends[rows]))
+
+
+_BUDGET_KEYS = (b" complexity=", b" input=", b" output=", b" total=", b" utilization=", b" model=")
+_NEEDED_BUDGET_KEYS = 4
 
 
 def _budgets_with(
@@ -77,7 +88,7 @@ def _budgets_with(
     tags: Integers,
     begins: Integers,
     ends: Integers,
-) -> PlainBudgets:
+) -> tuple[Integers, Samples]:
     """Read those records whose values begin at ``begins`` and have ``keys`` before them, but for the first."""
     head = BUDGET + b" phase="
     ok = text.ends_with(head, begins[0]) & (begins[0] - len(head) == tags)
@@ -91,21 +102,52 @@ def _budgets_with(
     ok &= are_outputs & are_caps
     for name in (input_tokens, total):
         ok &= text.numbers(begins[name], stops[name])[1]
-    which, tasks = text.meanings(begins[0], stops[1], _task)
-    ok &= np.array([task is not None for task in tasks])[which]
-    for name, pattern in zip(range(total + 1, len(begins)), (_SHARE, _MODEL), strict=False):
-        index, meant = text.meanings(begins[name], stops[name], pattern.fullmatch)
-        ok &= np.array([each is not None for each in meant])[index]
+    texts = [(begins[0], stops[1], _task)]
+    texts += zip(begins[total + 1 :], stops[total + 1 :], (_share, _model), strict=False)
+    said = [Texts(*text.meanings(*each)) for each in texts]
+    for each in said:
+        ok &= np.array([meaning is not None for meaning in each.samples])[each.which]
     kept = np.flatnonzero(ok)
-    return PlainBudgets(rows[kept], which[kept], tuple(task or "" for task in tasks), outputs[kept], caps[kept])
+    tasks, last = said[0].take(kept), said[-1].take(kept)
+    budgets = unknown(len(kept))
+    outputs, caps = outputs[kept], np.where(caps[kept] > 0, caps[kept], UNKNOWN)
+    truncated = np.where(outputs >= caps, 1, np.where(outputs > 0, 0, UNKNOWN))
+    truncated[caps == UNKNOWN] = UNKNOWN
+    return rows[kept], replace(
+        budgets,
+        output_tokens=outputs.astype(np.int32),
+        max_tokens=caps.astype(np.int32),
+        truncated=truncated.astype(np.int8),
+        task_id=tasks.names("task_id"),
+        complexity=tasks.names("complexity"),
+        model=last.names("model") if len(keys) == len(_BUDGET_KEYS) else budgets.model,
+    )
 
 
-def _task(text: bytes) -> str | None:
-    found = _TASK.fullmatch(text)
-    return None if found is None or (task := found[1].decode()).lower() in NO_NAMES else task
-
-
-_TASK = re.compile(rb"([\w./+-]{1,120}) complexity=\w+")
+_TASK = re.compile(rb"[\w./+-]{1,120} complexity=\w+")
 _SHARE = re.compile(rb"[\d.]{1,9}%")
 _MODEL = re.compile(PLAIN_VALUE)
-"""No value of a budget line is in quotes, or continues behind one, or holds a timestamp: that needs a colon."""
+
+
+@lru_cache(1 << 10)
+def _task(text: bytes) -> Sample | None:
+    return _meaning(b"phase=%b input=1 output=1/2" % text) if _TASK.fullmatch(text) else None
+
+
+@lru_cache(1 << 10)
+def _share(text: bytes) -> Sample | None:
+    return _meaning(b"phase=p output=1/2 utilization=" + text) if _SHARE.fullmatch(text) else None
+
+
+@lru_cache(1 << 10)
+def _model(text: bytes) -> Sample | None:
+    return _meaning(b"phase=p output=1/2 model=" + text) if _MODEL.fullmatch(text) and b"\\" not in text else None
+
+
+def _meaning(record: bytes) -> Sample | None:
+    """Read a line with this ``record``; ``None`` if that is not all of it."""
+    before, after = b"2026-01-02 03:04:05 ", b" " + record
+    match parse(Fragment(line=1, tag=BUDGET, before=before, after=after, ended=True)):
+        case Budget(sample, identity) if identity == (before + BUDGET + after).decode():
+            return sample
+    return None

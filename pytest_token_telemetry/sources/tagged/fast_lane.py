@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pytest_token_telemetry.samples import UNKNOWN, NameColumn, unknown
+from pytest_token_telemetry.samples import UNKNOWN, unknown
 from pytest_token_telemetry.sources.tagged.budget_lane import PLAIN_VALUE, PlainBudgets, plain_budgets
 from pytest_token_telemetry.sources.tagged.byte_words import Text, stamps
 from pytest_token_telemetry.sources.tagged.digests import digests
@@ -25,14 +25,15 @@ from pytest_token_telemetry.sources.tagged.own_parsing import NEEDLE
 from pytest_token_telemetry.sources.tagged.parsing import BUDGET, TAGS, V2
 from pytest_token_telemetry.sources.tagged.records import Read
 from pytest_token_telemetry.sources.tagged.simple_search import Fragment
+from pytest_token_telemetry.sources.tagged.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import numpy.typing as npt
 
     from pytest_token_telemetry.sample import Sample
-    from pytest_token_telemetry.samples import Flags, Floats, Integers, Mask, Samples
+    from pytest_token_telemetry.samples import Floats, Integers, Mask, Samples
     from pytest_token_telemetry.sources.tagged.digests import Digests
     from pytest_token_telemetry.sources.tagged.own_lane import Plain
 
@@ -96,14 +97,14 @@ def regular(block: bytes) -> Regular:
     mentions = alone[_are_mentions(text, reader.equals, tags[alone], ends[lines[alone]])]
     is_rest[mentions] = False
     alone = np.flatnonzero(is_rest & _alone(lines) & text.ends_with(BUDGET, tags + len(BUDGET)))
-    budgets = plain_budgets(text, reader.equals, tags[alone], ends[lines[alone]])
-    alone = alone[budgets.line]
+    budgets = plain_budgets(text, reader.equals, tags[alone], begins[lines[alone]], ends[lines[alone]], _heading)
+    alone = alone[budgets.rows]
     is_rest[alone] = False
     return Regular(
         samples=samples,
         digest=reader.digest(),
         rest=_lines(block, line_ends, np.unique(lines[is_rest])),
-        budgets=budgets._replace(line=lines[alone] + 1),
+        budgets=budgets._replace(samples=replace(budgets.samples, line=lines[alone] + 1)),
         mentions=lines[mentions] + 1,
         own=of_own,
     )
@@ -251,43 +252,11 @@ class _Reader:
         self.ok &= ok
         return times, ends
 
-    def _texts(self, begin: Integers, end: Integers, meaning: Callable[[bytes], Sample | None]) -> _Texts:
+    def _texts(self, begin: Integers, end: Integers, meaning: Callable[[bytes], Sample | None]) -> Texts:
         """What the texts from ``begin`` to ``end`` mean."""
         which, samples = self.text.meanings(begin, end, meaning)
         self.ok &= np.array([sample is not None for sample in samples])[which]
-        return _Texts(which.astype(np.int16), samples)
-
-
-@dataclass(frozen=True, slots=True)
-class _Texts:
-    """What some texts mean."""
-
-    which: npt.NDArray[np.signedinteger]
-    """Of each line: the index of what its text means."""
-    samples: Sequence[Sample | None]
-    """What each distinct text means, or ``None`` if that makes a line irregular."""
-
-    def take(self, rows: Integers) -> _Texts:
-        """Take some ``rows``, with the meanings in the order of their first rows."""
-        used, first, which = np.unique(self.which[rows], return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        ranks = np.argsort(order)
-        return _Texts(ranks[which], [self.samples[index] for index in used[order].tolist()])
-
-    def names(self, field: str) -> NameColumn:
-        """The column of the names in ``field``."""
-        names = [getattr(sample, field) for sample in self.samples]
-        codes = {name: code for code, name in enumerate(dict.fromkeys(name for name in names if name is not None))}
-        return NameColumn(self._column([codes.get(name, UNKNOWN) for name in names]), tuple(codes))
-
-    def flags(self, field: str) -> Flags:
-        """The column of the flags in ``field``."""
-        flags = (getattr(sample, field) for sample in self.samples)
-        return self._column([UNKNOWN if flag is None else int(flag) for flag in flags]).astype(np.int8)
-
-    def _column(self, values: Sequence[int]) -> Integers:
-        column: Integers = np.array(values, np.int64)[self.which]
-        return column
+        return Texts(which.astype(np.int16), samples)
 
 
 _HEADING = re.compile(rb"[ -+/:-~-][ -~]*")

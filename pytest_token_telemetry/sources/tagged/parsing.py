@@ -88,18 +88,19 @@ def parse(fragment: Fragment) -> Read | Unusable | Budget | None:
     pieces = (fragment.lead, fragment.before, fragment.after)
     lead, before, after = (bytes(piece).decode("utf-8", "replace") for piece in pieces)
     before, after, ended = _own_part(lead, before, after, fragment.ended)
-    if fragment.tag == BUDGET:
-        return _budget(after)
     stamps = list(_TIMESTAMP.finditer(before))
     time = _time(stamps[-1]) if stamps else None
     try:
-        sample = _legacy(after, time) if fragment.tag == V1 else _estimation(after, ended, time)
+        if fragment.tag == BUDGET:
+            sample = _budget(after, ended, time)
+        else:
+            sample = _legacy(after, time) if fragment.tag == V1 else _estimation(after, ended, time)
     except RecordError as error:
         return Unusable(str(error), cut_off=isinstance(error, CutOffError))
     if sample is None:
         return None
     identity = f"{before[stamps[-1].start() :]}{fragment.tag.decode()}{after.rstrip()}" if stamps else None
-    return Read(sample, identity)
+    return (Budget if fragment.tag == BUDGET else Read)(sample, identity)
 
 
 def _own_part(lead: str, before: str, after: str, ended: bool) -> tuple[str, str, bool]:
@@ -228,13 +229,25 @@ def _legacy(after: str, time: datetime | None) -> Sample | None:
     )
 
 
-def _budget(after: str) -> Budget | None:
-    words = {key: value.rstrip(_CLOSING) for key, value in _WORD.findall(after)}
+def _budget(after: str, ended: bool, time: datetime | None) -> Sample | None:
+    found = list(_WORD.finditer(after))
+    words = {word[1]: word[2].rstrip(_CLOSING) for word in found}
     used = _USED.fullmatch(words.get("output", ""))
     task = _name(words.get("phase"))
     if used is None or task is None:
         return None
-    return Budget(task, int(used[1]), int(used[2]))
+    if found[-1][1] == "output" and not ended and found[-1].end() == len(after):
+        raise CutOffError("the line is cut off after output")
+    output, cap = int(used[1]), int(used[2]) or None
+    return Sample(
+        output_tokens=output,
+        max_tokens=cap,
+        truncated=is_truncated(None, None, output, cap),
+        time=time,
+        task_id=task,
+        complexity=_name(words.get("complexity")),
+        model=_name(words.get("model")),
+    )
 
 
 def _count(words: dict[str, str], key: str) -> int:

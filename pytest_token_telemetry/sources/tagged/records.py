@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
@@ -27,12 +27,17 @@ class Unusable:
     """Whether it ends before it says all that it should: the same record may stand whole elsewhere."""
 
 
-class Budget(NamedTuple):
-    """A ``[TOKEN_BUDGET]`` record: which task used how many output tokens under which cap."""
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A ``[TOKEN_BUDGET]`` record: which task used how many output tokens under which cap.
 
-    task_id: str
-    output_tokens: int
-    max_tokens: int
+    It is a call of its own, unless a sample below it tells of the same call.
+    """
+
+    sample: Sample
+    """Without a prediction."""
+    identity: str | None
+    """See `Read`."""
 
 
 class RecordError(Exception):

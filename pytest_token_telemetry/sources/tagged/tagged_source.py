@@ -10,13 +10,13 @@ import os
 import sys
 from dataclasses import replace
 from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pytest_token_telemetry.sources.source import Found
 from pytest_token_telemetry.sources.tagged.begun import begun
-from pytest_token_telemetry.sources.tagged.budgets import join_rows
+from pytest_token_telemetry.sources.tagged.claims import claim
 from pytest_token_telemetry.sources.tagged.fast_lane import regular
 from pytest_token_telemetry.sources.tagged.formats import is_own, parse
 from pytest_token_telemetry.sources.tagged.line_scanner import Lines, line_scanner
@@ -25,10 +25,9 @@ from pytest_token_telemetry.sources.tagged.records import Budget, Read, Unusable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytest_token_telemetry.samples import Integers, SamplesBuilder
-    from pytest_token_telemetry.sources.rows import Rows
+    from pytest_token_telemetry.samples import Integers, Mask, SamplesBuilder
+    from pytest_token_telemetry.sources.rows import Claims, Rows
     from pytest_token_telemetry.sources.source import Opened, Sizes
-    from pytest_token_telemetry.sources.tagged.budget_lane import PlainBudgets
     from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
 _BACK = 1 << 16
@@ -64,8 +63,6 @@ class TaggedReader:
         self._small: list[bytes] = []
         self._small_files: list[int] = []
         self._small_size = 0
-        self._budgets: list[_PlacedBudget] = []
-        self._plain_budgets: list[tuple[Integers, Integers, PlainBudgets]] = []
         self._last = (0, 0, 0)
 
     def read(self, file: Opened) -> Found:
@@ -96,28 +93,14 @@ class TaggedReader:
             if self._small_size >= self._sizes.at_once:
                 self._search_small()
 
-    def complete(self, samples: SamplesBuilder, rows: Integers, places: Integers) -> None:
+    def complete(self, samples: SamplesBuilder, rows: Integers, waits: Mask) -> Claims:
         """Give samples what the ``[TOKEN_BUDGET]`` lines above them say."""
-        budgets = [*self._budgets]
-        outputs = np.unique(samples.column("output_tokens")[rows])
-        for files, lines, plain in self._plain_budgets:
-            claimed = np.flatnonzero(np.isin(plain.output_tokens, outputs))
-            said = zip(files[claimed].tolist(), lines[claimed].tolist(), plain.rows(claimed), strict=True)
-            budgets += [_PlacedBudget(file, line, 0, budget) for file, line, budget in said]
-        budgets.sort()
-        if not budgets:
-            return
-        may_claim = np.isin(samples.column("file")[rows], [budget.file for budget in budgets])
-        rows, places = rows[may_claim], places[may_claim]
-        columns = samples.column("file")[rows], samples.column("line")[rows], places, rows
-        join_rows(samples, zip(*(column.tolist() for column in columns), strict=True), budgets, self._sizes.reach)
+        return claim(samples, rows, waits, self._sizes.reach)
 
     def finish(self) -> None:
-        """Read what was gathered, and say which files have ``[TOKEN_BUDGET]`` records."""
+        """Read what was gathered."""
         self._search_small()
         self._read_gathered()
-        for files in (*(files for files, _, _ in self._plain_budgets), [budget.file for budget in self._budgets]):
-            self._into.know(np.unique(files).tolist())
 
     def _read_gathered(self) -> None:
         """Read the lines that were gathered, of however many files, at once."""
@@ -135,8 +118,10 @@ class TaggedReader:
             self._into.add_own_block(
                 replace(own.samples, file=files[rows], line=numbers[rows]), own.digest, own.known, own.ids
             )
-        at = found.budgets.line - 1
-        self._plain_budgets.append((files[at], numbers[at], found.budgets))
+        if len(found.budgets.samples):
+            rows = found.budgets.samples.line - 1
+            budgets = replace(found.budgets.samples, file=files[rows], line=numbers[rows])
+            self._into.add_block(budgets, found.budgets.digest, waits=True)
         for at in (found.mentions - 1).tolist():
             self._into.mention(int(numbers[at]), file=int(files[at]))
         for line in found.rest:
@@ -179,8 +164,8 @@ class TaggedReader:
         place = place + 1 if before == [file, fragment.line] else 0
         self._last = (file, fragment.line, place)
         match parse(fragment):
-            case Budget() as budget:
-                self._budgets.append(_PlacedBudget(file, fragment.line, place, budget))
+            case Budget(sample, identity):
+                self._into.add(sample, identity, fragment.line, place=place, file=file, waits=True)
             case Unusable(reason, cut_off):
                 said = begun(fragment) if cut_off else None
                 self._into.complain(reason, fragment.line, file=file, begun=said)
@@ -189,16 +174,6 @@ class TaggedReader:
                 self._into.add(sample, identity, fragment.line, place=place, file=file, own=own)
             case None:
                 self._into.mention(fragment.line, file=file)
-
-
-class _PlacedBudget(NamedTuple):
-    """A ``[TOKEN_BUDGET]`` record that a sample below it may claim."""
-
-    file: int
-    line: int
-    place: int
-    """Which record of its line it is, from 0."""
-    budget: Budget
 
 
 def _look_back(descriptor: int, begin: int, lines: int) -> tuple[int, int]:

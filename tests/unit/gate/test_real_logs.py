@@ -29,7 +29,7 @@ def check(found, id):
 @pytest.mark.parametrize(
     ("population", "underestimated", "truncated", "p50", "p90"),
     [
-        ("risk", (19, 23), (6, 34), "0.3173828125", "1.6342122109"),
+        ("risk", (19, 23), (6, 40), "0.3173828125", "1.6342122109"),
         ("success", (13, 17), (0, 17), "0.2286038164", "2.2787211359"),
         ("all", (20, 40), (6, 34), "0.9128526060", "6.3550387597"),
     ],
@@ -49,7 +49,7 @@ def test_every_population_has_its_published_figures(
 
 @pytest.mark.parametrize(
     ("population", "under", "cut"),
-    [("risk", "82.6 %", "17.6 %"), ("success", "76.5 %", "0.0 %"), ("all", "50.0 %", "17.6 %")],
+    [("risk", "82.6 %", "15.0 %"), ("success", "76.5 %", "0.0 %"), ("all", "50.0 %", "17.6 %")],
 )
 def test_rates_are_shown_as_published(judged, population, under, cut):
     found = judged(population=population)
@@ -60,8 +60,8 @@ def test_rates_are_shown_as_published(judged, population, under, cut):
 def test_everything_is_counted(judged):
     counts = judged()["counts"]
     assert counts["files"] == 13
-    assert (counts["samples"] - counts["legacy"], counts["legacy"]) == (34, 6)
-    assert (counts["attempts"], counts["successes"], counts["risk"]) == (34, 17, 23)
+    assert (counts["samples"] - counts["legacy"], counts["legacy"]) == (40, 6)
+    assert (counts["attempts"], counts["successes"], counts["risk"]) == (40, 17, 23)
     assert (counts["duplicates"], counts["unusable"]["total"], counts["unreadable_files"]) == (0, 0, 0)
 
 

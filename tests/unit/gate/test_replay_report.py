@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as limits
@@ -113,6 +114,8 @@ def test_an_estimator_that_predicts_as_recorded_changes_no_figure(more, populati
 @pytest.mark.parametrize("multiplier", ["1.0", "1.1"])
 def test_an_estimator_that_predicts_as_recorded_changes_no_figure_of_the_real_logs(real_logs, population, multiplier):
     read = read_directories([Directory(real_logs, "logs")], ["*.log"])
+    predicted = np.flatnonzero(read.samples.predicted_output_tokens >= 0)  # there is nothing else to replay
+    read = replace(read, samples=read.samples.take(predicted))
     under = settings(population=population, under_multiplier=multiplier)
     past = Past(replay=replay_of(read.samples, under, as_recorded))
     assert plain(judge(read, under, past=past)) == plain(judge(read, under))

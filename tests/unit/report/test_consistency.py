@@ -324,6 +324,18 @@ def test_a_drift_check_that_passes_without_a_baseline_is_refused():
             "tier1::truncation is inconclusive, and has the samples that prove it",
         ),
         ("compared", "checks.drift::ratio", {"kind": "other"}, "drift::ratio has a figure of another kind"),
+        ("pass", "attempts.every", {"n": 61}, "attempts is not what the truncation rate is of"),
+        ("pass", "attempts.first", {"n": 61}, "attempts has first ones and retries that are not among all"),
+        ("pass", "attempts.first", {"events": 1, "n": 1}, "attempts has first ones and retries that are not among all"),
+        ("pass", "attempts.larger_cap", {"n": 1}, "attempts has first ones and retries that are not among all"),
+        (
+            "pass",
+            "attempts.larger_cap",
+            {"events": 1, "n": 1},
+            "attempts has more retries than calls that were cut off",
+        ),
+        ("pass", "attempts.near_cap", {"n": 61}, "attempts is of more calls than there are"),
+        ("pass", "attempts.first", {"n": 1}, "attempts is of more calls than there are"),
     ],
 )
 def test_figures_that_contradict_others_are_refused(name, path, keys, why):

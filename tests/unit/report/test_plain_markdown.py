@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
+from pytest_token_telemetry.report import sections
 from pytest_token_telemetry.report.markdown import render
 from pytest_token_telemetry.report.markdown_flavours import FLAVOURS, GITHUB, PLAIN
 from pytest_token_telemetry.report.words import headline
@@ -58,7 +59,8 @@ def test_the_verdict_comes_first():
 def test_what_github_folds_has_a_heading():
     headings = [each.text_content() for each in page(TUNE, PLAIN).findall("h3")]
     folded = [each.text_content() for each in page(TUNE, GITHUB).findall("details/summary")]
-    assert headings == folded != []
+    assert headings == [*(each.title for each in sections.compared(TUNE)), *folded]
+    assert folded != []
 
 
 def test_what_was_asked_for_has_its_sentences_above_its_table():

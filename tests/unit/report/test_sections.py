@@ -58,6 +58,28 @@ def test_nothing_that_was_not_asked_for_has_a_section():
     assert titles(verdict(ready(27))) == []
 
 
+# Attempts
+
+
+def test_attempts_that_were_tried_again_are_told() -> None:
+    first = [cut_off(output=1000, max_tokens=1000, task_id=task) for task in "ab"]
+    second = [call(output=1900, max_tokens=2000, task_id="a"), cut_off(output=2000, max_tokens=2000, task_id="b")]
+    found = verdict([*first, *second, call(max_tokens=8192), call(output=1)])
+    assert sentences(found, "Attempts") == (
+        "First attempts: 2 of 2 (100.0 %) truncated; all attempts: 3 of 6 (50.0 %). 1 of 2 retries with a larger cap"
+        " were not cut off again. 4 of 5 calls used 95 % or more of their cap.",
+    )
+    once = verdict([first[0], second[0]])
+    assert "1 of 1 retry with a larger cap was not cut off again." in sentences(once, "Attempts")[0]
+
+
+def test_attempts_that_all_end_alike_are_a_detail() -> None:
+    found = verdict(ready(27))
+    assert detail(found, "Attempts").sentences == ("All attempts: 0 of 27 (0.0 %) truncated.",)
+    unknown = verdict([call(truncated=None)])
+    assert detail(unknown, "Attempts").sentences == ("All attempts: 0 of 0 truncated.",)
+
+
 # Replay
 
 

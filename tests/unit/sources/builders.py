@@ -136,6 +136,8 @@ OTHER_LINES = st.sampled_from(
         "[TOKEN_BUDGET] phase=p complexity=low input=1 output=900/16384 total=2",
         "[TOKEN_BUDGET] phase=q complexity=low input=1 output=900/16384 total=2",
         "[TOKEN_BUDGET] phase=p output=16384/16384",
+        budget("p", 900),
+        budget("q", 16384),
         "[TOKEN_BUDGET] used 16384/16384 tokens",
     ]
 )

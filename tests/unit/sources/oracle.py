@@ -141,7 +141,7 @@ def _log_records(plain: str, names: list[tuple[int, int]]) -> list[_Found]:
             kind, values = _log_record(tag, body)
         except _UnusableError:
             kind, values = "unusable", {}
-        if kind in ("sample", "legacy"):
+        if kind in ("sample", "legacy", "budget"):
             values["time"] = _last_time(_without_escapes(plain[behind:start], string))
         found.append(_Found(start, kind, values))
     return found
@@ -200,7 +200,7 @@ def _last_bytes(text: str, count: int) -> str:
 
 def _log_record(tag: str, body: _Body) -> tuple[Kind, Values]:
     if tag == "[TOKEN_BUDGET]":
-        return _budget(body.text)
+        return _budget(body)
     if not _WORD.search(body.text) and "Predicted:" not in body.text:
         return "mention", {}
     if tag == "[TokenEstimation]":
@@ -224,22 +224,37 @@ def _without_end(value: str) -> str:
     return value.rstrip(_ENDINGS) or value
 
 
-def _budget(text: str) -> tuple[Kind, Values]:
-    words = {word[1]: word[2].rstrip(_ENDINGS) for word in _WORD.finditer(text)}
+def _budget(body: _Body) -> tuple[Kind, Values]:
+    words = {word[1]: word[2].rstrip(_ENDINGS) for word in _WORD.finditer(body.text)}
     output = _OUTPUT_OF_CAP.fullmatch(words.get("output", ""))
     task = _name(words.get("phase"))
     if output is None or task is None:
         return "mention", {}
-    return "budget", {"task_id": task, "output": int(output[1]), "cap": int(output[2])}
+    if _ends_in(body, {"output"}):
+        raise _UnusableError
+    cap = int(output[2]) or None
+    return "budget", {
+        "task_id": task,
+        "output_tokens": int(output[1]),
+        "max_tokens": cap,
+        "truncated": _truncated(int(output[1]), cap, None, None),
+        "complexity": folded_name(_name(words.get("complexity"))),
+        "model": _name(words.get("model")),
+    }
+
+
+def _ends_in(body: _Body, keys: set[str]) -> bool:
+    """Whether the last word is one of these keys and may go on: nothing follows it, not even the end of the line."""
+    *_, last = _WORD.finditer(body.text)
+    behind = body.text[last.end() :]
+    return last[1] in keys and not body.has_line_end and (not behind or (body.in_docker and behind[0] == '"'))
 
 
 def _second_version(body: _Body) -> Values:
     words = _words(body.text)
     success = _boolean(words.get("success"))
     truncated = _boolean(words.get("truncated"))
-    *_, last = _WORD.finditer(body.text)
-    behind = body.text[last.end() :]
-    if last[1] in _NUMBERS and not body.has_line_end and (not behind or (body.in_docker and behind[0] == '"')):
+    if _ends_in(body, _NUMBERS):
         raise _UnusableError
     return _values(
         _count(words.get("predicted_output")),

@@ -198,6 +198,41 @@ def test_a_flood_of_one_line_in_doubt_takes_no_quadratic_time(tmp_path: Path) ->
     assert (len(found.samples), found.duplicates) == (20_000, 20_000)
 
 
+ALONE = budget("p", 900)
+TIMELESS = ALONE.partition(" - INFO - ")[2]
+CLAIMING = v2(output=900)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        # copies of a call of its own, and two such calls
+        ([[ALONE], [ALONE]], (1, 1)),
+        ([[ALONE, ALONE], [ALONE]], (2, 1)),
+        ([[ALONE, budget("q", 900)]], (2, 0)),
+        # a copy of a record that a sample of another file claims: once for each such sample
+        ([[ALONE, CLAIMING], [ALONE]], (1, 1)),
+        ([[ALONE], [ALONE, CLAIMING], [ALONE]], (1, 2)),
+        ([[ALONE, CLAIMING], [ALONE, ALONE]], (2, 1)),
+        ([[ALONE, ALONE, CLAIMING], [ALONE, CLAIMING]], (2, 1)),
+        ([[ALONE, ALONE, CLAIMING, CLAIMING], [ALONE]], (2, 1)),
+        ([[ALONE, CLAIMING], [ALONE, v2(output=900, time=stamp(9))], [ALONE]], (2, 1)),
+        # one that is another call, and ones without a time
+        ([[ALONE, CLAIMING], [budget("p", 900, time=stamp(9))]], (2, 0)),
+        ([[TIMELESS], [TIMELESS]], (2, 0)),
+        ([[TIMELESS, CLAIMING], [TIMELESS]], (2, 0)),
+        # a handler that is attached twice
+        ([[ALONE, ALONE, OTHER, OTHER]], (2, 2)),
+    ],
+    ids=str,
+)
+def test_budget_lines_that_no_sample_of_their_file_claims(
+    tmp_path: Path, files: list[list[str]], expected: tuple[int, int]
+) -> None:
+    found = read_files(tmp_path, files)
+    assert (len(found.samples), found.duplicates) == expected
+
+
 TASKS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, "p", "q"])), max_size=8)
 
 

@@ -10,10 +10,11 @@ import json
 import os
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
+from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.tagged import formats
 from pytest_token_telemetry.sources.tagged.records import Budget, Unusable
 from tests.lines import v2
@@ -110,16 +111,21 @@ def _read(text: bytes) -> list[Record]:
         match formats.parse(fragment):
             case Unusable():
                 found.append(Record(fragment.line, "unusable", {}))
-            case Budget(task, output, cap):
-                found.append(Record(fragment.line, "budget", {"task_id": task, "output": output, "cap": cap}))
+            case Budget(sample):
+                values = _values(sample, ("task_id", "output_tokens", "max_tokens", "truncated", "complexity", "model"))
+                found.append(Record(fragment.line, "budget", values))
             case None:
                 if not formats.is_own(fragment):
                     found.append(Record(fragment.line, "mention", {}))
             case read:
-                values = {name: getattr(read.sample, name) for name in oracle.FIELDS}
-                values["time"] = read.sample.time.isoformat() if read.sample.time else None
-                found.append(Record(fragment.line, "legacy" if read.sample.legacy else "sample", _folded(values)))
+                values = _values(read.sample, oracle.FIELDS)
+                found.append(Record(fragment.line, "legacy" if read.sample.legacy else "sample", values))
     return found
+
+
+def _values(sample: Sample, names: Iterable[str]) -> oracle.Values:
+    values = {name: getattr(sample, name) for name in names}
+    return _folded(values | {"time": sample.time.isoformat() if sample.time else None})
 
 
 def _said(text: bytes) -> list[Record]:
@@ -207,6 +213,8 @@ def _budget(random_: random.Random) -> str:
             "[TOKEN_BUDGET] phase=None output=900/16384",
             "[TOKEN_BUDGET] output=900/16384 total=1",
             "[TOKEN_BUDGET] phase=p output=900/1000000001",
+            "[TOKEN_BUDGET] phase=p output=900/900 model=m, complexity=HIGH",
+            "[TOKEN_BUDGET] phase=p output=0/0 output=900/16384",
         )
     )
 

@@ -195,15 +195,24 @@ def test_a_line_that_is_longer_than_parts_makes_a_part_longer(tmp_path: Path) ->
 
 @settings(deadline=None, max_examples=150)
 @given(
-    st.lists(st.sampled_from([budget("p", 900), budget("q", 900), budget("r", 7), GOOD, "x"]), max_size=60),
+    st.lists(
+        st.sampled_from(
+            [budget("p", 900), budget("q", 900), budget("r", 7), GOOD, "x", f"{budget('p', 900)} {budget('q', 900)}"]
+        ),
+        max_size=60,
+    ),
     st.integers(0, 8),
     st.integers(1, 400),
 )
 def test_what_stands_far_above_a_part_never_shows(lines: list[str], reach: int, part: int) -> None:
-    """Each part looks back as far as a budget line reaches, and not to the beginning of the file."""
+    """Each part looks back as far as a budget line reaches, and not to the beginning of the file.
+
+    A budget line that a sample of a later part claims is no call, nor is its copy in another file.
+    """
     text = "".join(f"{line}\n" for line in lines)
     sizes = Sizes(reach=reach)
-    with logs([text.encode()]) as directory:
+    copies = "".join(f"{line}\n" for line in (budget("p", 900), budget("q", 900)))
+    with logs([text.encode(), copies.encode()]) as directory:
         scan = with_executor(Pickling(), TaskSizes(1, 1, part))
         scan.sizes = sizes
         assert everything(read(directory, scan)) == everything(read(directory, Scan(sizes=sizes)))

@@ -107,7 +107,7 @@ def test_files_that_hold_nothing_known_are_counted(tmp_path: Path, size: int) ->
     write(tmp_path, ["nothing", "more nothing of this kind", "and no more than nothing"], "nothing.log")
     (tmp_path / "empty.log").write_bytes(b"")
     found = read(tmp_path, scan=Scan(bounds=TaskSizes(size, 2, size)))
-    assert (len(found.samples), found.duplicates) == (1, 1)
+    assert (len(found.samples), found.duplicates) == (2, 1)
     assert (found.mentions, found.nothing_known, found.look_like) == (3, 2, {})
 
 
@@ -129,7 +129,8 @@ def test_where_no_file_matches_the_files_that_are_there_are_told_by_their_ending
 def test_the_real_logs_add_up_to_what_was_counted_by_hand(real_logs: Path) -> None:
     found = read_directories([Directory(real_logs, "logs")], ["*.log"])
     legacy = found.samples.legacy
-    assert (len(legacy), legacy.sum()) == (40, 6)
+    attempts = found.samples.predicted_output_tokens == -1
+    assert (len(legacy), legacy.sum(), attempts.sum()) == (46, 6, 6)
     assert (len(found.files), found.duplicates, found.unusable, found.unreadable) == (13, 0, {}, {})
     assert ((found.samples.success == 1) & ~legacy).sum() == 17
     assert (found.samples.truncated == 1).sum() == 6
@@ -151,26 +152,35 @@ def test_what_the_line_says_itself_goes_before(tmp_path: Path) -> None:
     assert joined(found) == [("own", 4096)]
 
 
-@pytest.mark.parametrize("line", [budget("phase-7", 901), budget("phase-7", 900).replace("phase=", "name=")])
-def test_another_output_count_or_no_task_is_not_joined(tmp_path: Path, line: str) -> None:
+def test_a_budget_record_without_a_task_is_not_joined(tmp_path: Path) -> None:
+    line = budget("phase-7", 900).replace("phase=", "name=")
     assert joined(read_lines(tmp_path, line, v2(output=900))) == [(None, None)]
 
 
-def test_a_budget_record_below_the_sample_is_not_joined(tmp_path: Path) -> None:
-    assert joined(read_lines(tmp_path, v2(output=900), budget("phase-7", 900))) == [(None, None)]
+def test_a_budget_record_that_no_sample_claims_is_a_call_of_its_own(tmp_path: Path) -> None:
+    """One with another output count, and one below the sample."""
+    lines = budget("phase-7", 901), v2(output=900, time=None), budget("phase-8", 900, 900, time=stamp(2))
+    first, _, last = rows(read_lines(tmp_path, *lines))
+    log = f"{tmp_path.name}/run-1"
+    call = {"legacy": 0, "run": log, "output_tokens": 901, "max_tokens": 16384, "truncated": 0, "task_id": "phase-7"}
+    assert first == {**call, "place": f"{log}/agent.log:1", "time": "2026-01-02T03:04:05.678000"}
+    call |= {"output_tokens": 900, "max_tokens": 900, "truncated": 1, "task_id": "phase-8"}
+    assert last == {**call, "place": f"{log}/agent.log:3", "time": "2026-01-02T00:00:02.000000"}
 
 
 def test_a_budget_record_of_another_file_is_not_joined(tmp_path: Path) -> None:
     write(tmp_path, [budget("phase-7", 900)], "a.log")
     write(tmp_path, [v2(output=900)], "b.log")
-    assert joined(read(tmp_path)) == [(None, None)]
+    assert joined(read(tmp_path)) == [("phase-7", 16384), (None, None)]
 
 
-@pytest.mark.parametrize(("distance", "expected"), [(200, ("phase-7", 16384)), (201, (None, None))])
+@pytest.mark.parametrize(
+    ("distance", "expected"), [(200, [("phase-7", 16384)]), (201, [("phase-7", 16384), (None, None)])]
+)
 def test_a_budget_record_reaches_two_hundred_lines(
-    tmp_path: Path, distance: int, expected: tuple[str | None, int | None]
+    tmp_path: Path, distance: int, expected: list[tuple[str | None, int | None]]
 ) -> None:
-    assert joined(read_lines(tmp_path, budget("phase-7", 900), *[""] * (distance - 1), v2(output=900))) == [expected]
+    assert joined(read_lines(tmp_path, budget("phase-7", 900), *[""] * (distance - 1), v2(output=900))) == expected
 
 
 def test_each_budget_record_is_used_once(tmp_path: Path) -> None:
@@ -588,16 +598,18 @@ class SlowReader:
         self.reach = reach
         self.unusable = 0
         self.files: list[list[Telling]] = []
+        self.claimed: list[Counter[str | None]] = []
 
     def read(self, text: str) -> None:
-        budgets: dict[int, tuple[str, str, int]] = {}
+        budgets: dict[int, Telling] = {}
         self.files.append([])
+        self.claimed.append(Counter())
         for number, line in enumerate(text.split("\n")):
             if "[TOKEN_BUDGET]" in line:
                 words = dict(word.split("=", 1) for word in line.split() if "=" in word)
                 if "phase" in words:
                     used, _, cap = words["output"].partition("/")
-                    budgets[number] = (words["phase"], used, int(cap))
+                    budgets[number] = self.keep(line, words["phase"], int(cap), None, used, "none")
             elif "[TokenEstimation]" in line and "Predicted:" in line:
                 words = dict(itertools.pairwise(line.split()))
                 predicted, output = words["Predicted:"], words["Actual:"]
@@ -614,24 +626,38 @@ class SlowReader:
                 task, cap = words.get("task_id"), None
                 task = None if task == "None" else task
                 for at in range(number - 1, max(-1, number - self.reach - 1), -1):
-                    if at in budgets and budgets[at][1] == output:
-                        phase, _, cap = budgets.pop(at)
-                        task = task or phase
+                    if at in budgets and budgets[at].said[1] == output:
+                        budget = budgets.pop(at)
+                        task, cap = task or budget.task, budget.cap
+                        self.claimed[-1][budget.line] += 1
+                        self.files[-1] = [each for each in self.files[-1] if each is not budget]
                         break
                 self.keep(line, task, cap, predicted, output, words["success"].lower())
 
-    def keep(self, line: str, task: str | None, cap: int | None, *said: str | None) -> None:
+    def keep(self, line: str, task: str | None, cap: int | None, *said: str | None) -> Telling:
         self.files[-1].append(Telling(line[line.index("2026") :] if "2026" in line else None, task, cap, said))
+        return self.files[-1][-1]
 
     def result(self) -> tuple[Counter[tuple[Any, ...]], int, int]:
         """Samples, duplicates and unusable lines."""
-        once = [written_once(file) for file in self.files]
+        most = {line: max(file[line] for file in self.claimed) for file in self.claimed for line in file if line}
+        once = [
+            [each for each in written_once(file) if each.said[0] or not claimed_elsewhere(each.line, claimed, most)]
+            for file, claimed in zip(self.files, self.claimed, strict=True)
+        ]
         samples: Counter[tuple[Any, ...]] = Counter()
         for line in {each.line: each.said for file in once for each in file}:
             copies = [[each for each in file if each.line == line] for file in once]
             calls = [each for file in copies for each in file] if line is None else calls_of(copies)
             samples.update((*each.said[:2], each.task, each.cap, each.said[2]) for each in calls)
         return samples, sum(map(len, self.files)) - samples.total(), self.unusable
+
+
+def claimed_elsewhere(line: str | None, here: Counter[str | None], most: dict[str | None, int]) -> bool:
+    """Whether a budget line is a copy of one that a sample of another file claims. It is then counted as claimed."""
+    found = here[line] < most.get(line, 0)
+    here[line] += found
+    return found
 
 
 class Telling(NamedTuple):
@@ -675,7 +701,7 @@ def figures(found: Reading) -> tuple[Counter[tuple[Any, ...]], int, int]:
     flags = {1: "true", 0: "false", None: "none"}
     samples = Counter(
         (
-            str(row["predicted_output_tokens"]),
+            str(row["predicted_output_tokens"]) if "predicted_output_tokens" in row else None,
             str(row["output_tokens"]),
             row.get("task_id"),
             row.get("max_tokens"),

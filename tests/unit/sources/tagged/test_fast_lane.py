@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from itertools import permutations
 from typing import TYPE_CHECKING
@@ -44,9 +44,10 @@ class Known:
 
     sample: Sample
     digest: bytes | None
+    waits: bool = False
 
 
-Record = tuple[int, Known | Unusable | Budget | None]
+Record = tuple[int, Known | Unusable | None]
 
 
 def one_by_one(text: bytes, before: int = 0) -> list[Record]:
@@ -57,19 +58,22 @@ def one_by_one(text: bytes, before: int = 0) -> list[Record]:
         # an empty first line keeps off marks of wide text
         for fragment in telemetry_scanner().fragments_of(iter((b"\n" + each + b"\n",))):
             record = parse(fragment)
-            if isinstance(record, Read):
+            if isinstance(record, Read | Budget):
                 identity = record.identity
                 digest = None if identity is None else digests_of([identity.encode()]).tobytes()
-                found.append((number, Known(record.sample, digest)))
+                found.append((number, Known(record.sample, digest, isinstance(record, Budget))))
             else:
                 found.append((number, record))
     return found
 
 
 def rows(found: Regular) -> list[Record]:
-    """The regular lines, and the plain ones of our own."""
-    count = len(found.samples)
-    records = _rows(found.samples, found.digest, np.ones(count, np.bool_), {})
+    """The regular lines, the plain budget lines, and the plain ones of our own."""
+    records = _rows(found.samples, found.digest, np.ones(len(found.samples), np.bool_), {})
+    budgets = found.budgets
+    for number, known in _rows(budgets.samples, budgets.digest, np.ones(len(budgets.rows), np.bool_), {}):
+        assert isinstance(known, Known)
+        records.append((number, replace(known, waits=True)))
     if (own := found.own) is not None:
         records += _rows(own.samples, own.digest, own.known, dict(own.ids.texts()))
     return records
@@ -95,8 +99,7 @@ def _rows(samples: Samples, digest: Digests, known: Mask, ids: dict[int, str]) -
 def all_at_once(block: bytes) -> list[Record]:
     """What the regular lines say, and all others one by one."""
     found = regular(block)
-    budgets = found.budgets.rows(np.arange(len(found.budgets.line)))
-    records: list[Record] = [*rows(found), *zip(found.budgets.line.tolist(), budgets, strict=True)]
+    records = [*rows(found)]
     records += [(number, None) for number in found.mentions.tolist()]
     for each in found.rest:
         records += one_by_one(block[each.begin : each.end], each.number - 1)
@@ -666,16 +669,25 @@ def test_a_line_for_each_of_many_texts_is_regular() -> None:
 # [TOKEN_BUDGET] lines ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("before", ["", CLASSIC, BRACKETS, "a\tb\x1b[0m é = ", "output=7/8 "])
+@pytest.mark.parametrize("before", [CLASSIC, BRACKETS, "2026-01-02T03:04:05.678901 worker | "])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_plain_budget_lines_are_read_at_once(before: str, end: str) -> None:
-    text = f"[TOKEN_BUDGET] phase=run-1/phase.7+b complexity=low input=1 output=900/16384 total=2 utilization=1.0%{end}"
+    text = "[TOKEN_BUDGET] phase=run-1/phase.7+b complexity=low input=1 output=900/16384 total=2 utilization=1.0%"
     shorter = text.replace(" utilization=1.0%", "")
     longer = text.replace("1.0%", "1.0% model=some-model")
-    block = f"{before}{text}{PLAIN}\n{before}{shorter}\n{before}{longer}".encode()
+    cut_off = longer.replace("900/", "16384/").replace("low", "None")
+    nobody_can_tell = [text.replace("900/16384", "0/16384"), text.replace("16384", "0")]
+    lines = [text, PLAIN, shorter, longer, cut_off, *nobody_can_tell]
+    block = "".join(f"{before if line != PLAIN else ''}{line}{end}" for line in lines).encode()
     found = regular(block)
-    assert sorted(found.budgets.line.tolist()) == [1, 3, 5]
-    assert found.budgets.rows(np.arange(3)) == [Budget("run-1/phase.7+b", 900, 16384)] * 3
+    samples = found.budgets.samples
+    assert samples.line.tolist() == [1, 3, 4, 5, 6, 7]
+    assert samples.output_tokens.tolist() == [900, 900, 900, 16384, 0, 900]
+    assert samples.max_tokens.tolist() == [16384, 16384, 16384, 16384, 16384, -1]
+    assert samples.truncated.tolist() == [0, 0, 0, 1, -1, -1]
+    assert [samples.task_id.name(row) for row in range(6)] == ["run-1/phase.7+b"] * 6
+    assert [samples.complexity.name(row) for row in range(6)] == ["low"] * 3 + [None] + ["low"] * 2
+    assert [samples.model.name(row) for row in range(6)] == [None, None, "some-model", "some-model", None, None]
     assert found.rest == []
     assert all_at_once(block) == one_by_one(block)
 
@@ -705,13 +717,20 @@ def test_plain_budget_lines_are_read_at_once(before: str, end: str) -> None:
         ("%", f"% {BUDGET}"),
         ("%", f"% {PLAIN}"),
         ("[TOKEN_BUDGET]", f"{PLAIN} [TOKEN_BUDGET]"),
+        (BRACKETS, ""),
+        (BRACKETS, "a\tb\x1b[0m é = "),
+        (BRACKETS, "output=7/8 "),
+        (BRACKETS, f"{BRACKETS}resumed from 2025-01-01 00:00:00 "),
+        ("%", "% model=x2026-01-02T03:04:05"),
+        ("%", "% model=x\\nfoo"),
+        ("%", "% "),
     ],
     ids=lambda change: f"{change[0]}-{change[1][:20]}",
 )
 def test_other_budget_lines_are_read_one_by_one(change: tuple[str, str]) -> None:
     block = f"{BUDGET.replace(*change)}\n".encode()
     found = regular(block)
-    assert len(found.budgets.line) == 0
+    assert len(found.budgets.rows) == 0
     assert len(found.rest) == 1
     assert all_at_once(block) == one_by_one(block)
 

@@ -469,11 +469,32 @@ def test_values_may_be_quoted() -> None:
     assert found.features == {"retries": "2", "mode": "fast"}
 
 
-def test_a_budget_record_names_the_task_its_output_and_its_cap() -> None:
-    assert records(
-        "[2025-12-24 15:51:25] INFO: [TOKEN_BUDGET] phase=w1.9-docs complexity=low input=1158 output=3860/16384"
-        " total=5018 utilization=23.6% model=claude-sonnet-4-5\n"
-    ) == [Budget("w1.9-docs", 3860, 16384)]
+@pytest.mark.parametrize(
+    ("used", "cap", "truncated"),
+    [("3860/16384", 16384, False), ("16384/16384", 16384, True), ("0/16384", 16384, None), ("3860/0", None, None)],
+)
+def test_a_budget_record_is_a_call_without_a_prediction(used: str, cap: int | None, truncated: bool | None) -> None:
+    line = (
+        f"2025-12-24 15:51:25] INFO: [TOKEN_BUDGET] phase=w1.9-docs complexity=low input=1158 output={used}"
+        " total=5018 utilization=23.6% model=claude-sonnet-4-5"
+    )
+    call = Sample(
+        output_tokens=int(used.partition("/")[0]),
+        max_tokens=cap,
+        truncated=truncated,
+        time=datetime(2025, 12, 24, 15, 51, 25),
+        task_id="w1.9-docs",
+        complexity="low",
+        model="claude-sonnet-4-5",
+    )
+    assert records(f"[{line}\n") == [Budget(call, line)]
+
+
+@pytest.mark.parametrize("behind", ["", "[TOKEN_BUDGET]", "2026-01-02 03:04:05 next"])
+def test_a_budget_record_whose_cap_may_be_cut_off_is_unusable(behind: str) -> None:
+    """``output=900/163`` may be the beginning of ``output=900/16384``."""
+    found, *_ = records(f"[TOKEN_BUDGET] phase=p output=900/163{behind}")
+    assert found == Unusable("the line is cut off after output")
 
 
 @pytest.mark.parametrize(
