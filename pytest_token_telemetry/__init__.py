@@ -9,13 +9,17 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.recording.fixture import TokenTelemetry
     from pytest_token_telemetry.recording.writer import TokenTelemetryHandler, TokenTelemetryWriter
     from pytest_token_telemetry.replay.estimator import CannotReplay, Request
+    from pytest_token_telemetry.sample import Sample
+    from pytest_token_telemetry.sources.source import FileSource
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Calibration",
     "CannotReplay",
+    "FileSource",
     "Request",
+    "Sample",
     "TokenTelemetry",
     "TokenTelemetryHandler",
     "TokenTelemetryWriter",
@@ -25,7 +29,9 @@ __all__ = [
 _HOMES = {
     "Calibration": "calibration",
     "CannotReplay": "replay.estimator",
+    "FileSource": "sources.source",
     "Request": "replay.estimator",
+    "Sample": "sample",
     "TokenTelemetry": "recording.fixture",
     "TokenTelemetryHandler": "recording.writer",
     "TokenTelemetryWriter": "recording.writer",

@@ -7,7 +7,27 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_token_telemetry.replay.estimator import Request
+    from pytest_token_telemetry.sources.source import Source
+
+
+@pytest.hookspec
+def pytest_token_telemetry_sources() -> Sequence[Source]:  # type: ignore[empty-body]
+    """Add formats of files: each source claims files by how they begin, and reads samples from them.
+
+    They are asked before the built-in ones::
+
+        # conftest.py
+        def pytest_token_telemetry_sources():
+            return [OurGateway()]
+
+    All files are then read in pytest's own process, as others do not have the plugins.
+
+    Returns:
+        Instances of subclasses of `pytest_token_telemetry.FileSource`.
+    """
 
 
 @pytest.hookspec(firstresult=True)

@@ -217,6 +217,13 @@ def jobs(text: str) -> int | None:
         raise ValueError(f"{error}, and not auto") from None
 
 
+def format_name(text: str) -> str:
+    """The name of a format, or ``auto``."""
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", text):
+        raise ValueError(f"{text!r} is not the name of a format (write auto, otlp or logs)")
+    return text
+
+
 def executor(text: str) -> str | Location:
     """``dask://host:port``, as ``host:port``, or the place of what makes an executor.
 

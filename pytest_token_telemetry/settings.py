@@ -8,6 +8,7 @@ command line wins over the ini file, and the ini file over the default.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -123,9 +124,15 @@ class Settings:
     )
     pattern: tuple[str, ...] = _setting(
         option_types.glob,
-        ("*.log", "*.log.*", "*.log-*", "*.jsonl", "*.jsonl.*", "*.jsonl-*"),
+        ("*.log", "*.log.*", "*.log-*", "*.json*", "*.ndjson*"),
         "GLOB",
         "Read the files whose name matches GLOB, or whose path below DIR does if GLOB has a '/' (repeatable).",
+    )
+    format: str = _setting(
+        option_types.format_name,
+        "auto",
+        "NAME",
+        "Read every file as this format, such as otlp or logs. auto: each by how its text begins.",
     )
     jobs: int | None = _setting(
         option_types.jobs,
@@ -498,13 +505,31 @@ def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
         if real == baseline and name != "save_baseline":
             raise pytest.UsageError(f"{flag(name)}: {flag('baseline')} reads the same file (name another)")
         taken[real] = flag(name)
-        if name != "record" and _would_be_read(Path(real), settings):
+        if name != "record" and _would_be_read(name, Path(real), settings):
             raise pytest.UsageError(
                 f"{flag(name)}: {settings.texts[name]!r} would be read as a log (name a file that no pattern matches)"
             )
 
 
-def _would_be_read(path: Path, settings: Settings) -> bool:
+OWN_OUTPUT = re.compile(
+    rb'\A\s*(?:\{\s*"schema"\s*:\s*"token-telemetry-(?:report|tuning|baseline|history)/'
+    rb'|\[\s*(?:\{\s*"check_name"\s*:\s*"token-telemetry::|\]\s*\Z))'
+)
+"""How the JSON begins that is written here: no source reads it."""
+
+_OWN_JSON = ("json", "tuning", "code_quality", "save_baseline", "history")
+
+
+def _would_be_read(name: str, path: Path, settings: Settings) -> bool:
+    """Whether a source would read what is written to ``path``, or reads now what is there."""
+    if name in _OWN_JSON and path.suffix == ".json":
+        try:
+            with path.open("rb") as file:
+                head = file.read(200)
+        except OSError:  # it is not there; else writing it says why
+            head = b""
+        if not head or OWN_OUTPUT.match(head):
+            return False
     return any(
         path.is_relative_to(real) and matches(path.relative_to(real).as_posix(), settings.pattern)
         for real in map(Path, map(os.path.realpath, settings.dir))

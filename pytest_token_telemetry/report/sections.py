@@ -404,6 +404,9 @@ def _sources(report: Report) -> Section:
         )
         tables.append(Table(("lines", "unusable because", "such as"), unusable))
     counts = report.counts
+    if counts.skipped:
+        skipped = tuple((f"{count:,}", Untrusted(reason)) for reason, count in counts.skipped.items())
+        tables.append(Table(("records", "skipped as"), skipped))
     remarks = []
     if counts.nothing_known:
         remarks.append(f"{counts.nothing_known} of {plural(counts.files, 'file')} without any telemetry")

@@ -270,7 +270,7 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     if any(look not in UNSTRUCTURED for look in counts.look_like):
         yield (
             "Let the system leave one token-telemetry/1 line a call (docs/own-system.md), or name other files:"
-            " no other format is read yet."
+            " these hold no model call that is read."
         )
     elif counts.files and not counts.samples:
         yield "Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used."

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_token_telemetry.recording.tape import told_by
+from pytest_token_telemetry.session.added_sources import HOOK, added_sources, has_sources_hook
 from pytest_token_telemetry.session.command_line import asked_with, is_picked, refuse_absent, runs_nothing
 from pytest_token_telemetry.session.comparisons import HeldAgainst, has_hook
 from pytest_token_telemetry.session.items import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.parallel import Scan
     from pytest_token_telemetry.sources.recorded import Recorded
+    from pytest_token_telemetry.sources.source import Source
 
 _RERUNNERS = ("rerunfailures", "flaky")
 """Plugins that run a failed item again. The verdict does not change by asking twice."""
@@ -44,15 +46,17 @@ _GOOD = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 _ENDED_EARLY = "the session ended before the checks"
 
 _ESTIMATES = "token_telemetry_estimates"
-"""By which key a worker tells the controller that an estimator's hook is there."""
+_SOURCES = "token_telemetry_sources"
+"""By which keys a worker tells the controller that an estimator's hook, or one for sources, is there."""
 
 
 class WorkerSession:
     """Hooks of the gate in a worker of xdist: it collects the tests, and with them their ``conftest.py`` files."""
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Tell the controller of an estimator that it does not see."""
-        session.config.workeroutput[_ESTIMATES] = has_hook(session.config)  # type: ignore[attr-defined]
+        """Tell the controller of hooks that it does not see."""
+        output = session.config.workeroutput  # type: ignore[attr-defined]
+        output[_ESTIMATES], output[_SOURCES] = has_hook(session.config), has_sources_hook(session.config)
 
 
 class GateSession:
@@ -71,6 +75,8 @@ class GateSession:
         self._items: list[CheckItem] = []
         self._replays = False
         self._estimates_in_worker = False
+        self._has_sources_hook = self._has_sources_in_worker = False
+        self._added_sources: tuple[Source, ...] = ()
         self._aborted = False
         self._checks_failed = 0
         self._write_errors: list[str] = []
@@ -100,6 +106,8 @@ class GateSession:
         from pytest_token_telemetry.gate.checks import checks_of
 
         self._replays = self._held_against.replays
+        self._has_sources_hook = has_sources_hook(self._config)
+        self._added_sources = added_sources(self._config, self._settings)
         checks = checks_of(replay=self._replays, baseline=self._settings.baseline is not None)
         self._checks = tuple(check.id for check in checks)
         self._config.stash[CHECK_IDS] = self._checks
@@ -127,7 +135,7 @@ class GateSession:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the tests first, then the checks. An exception (``-x``, Ctrl-C) passes by, and nothing is judged."""
-        self._refuse_late_estimator()
+        self._refuse_late_hooks()
         on_controller = self._config.pluginmanager.hasplugin("dsession")
         if not on_controller:
             self._items = [item for item in session.items if isinstance(item, CheckItem)]
@@ -139,7 +147,7 @@ class GateSession:
             session.testsfailed += 1
             return result
         if on_controller:
-            self._refuse_late_estimator()
+            self._refuse_late_hooks()
             self._collect_on_controller(session)
         self._items.sort(key=lambda item: self._checks.index(item.check))  # whatever another plugin made of the order
         self._are_all_deselected = not self._items
@@ -161,8 +169,9 @@ class GateSession:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
-        """Learn whether a worker sees an estimator."""
+        """Learn whether a worker sees an estimator, or sources."""
         self._estimates_in_worker |= bool(told_by(node).get(_ESTIMATES))
+        self._has_sources_in_worker |= bool(told_by(node).get(_SOURCES))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -275,16 +284,21 @@ class GateSession:
             self._settings.markdown_append,
         )
 
-    def _refuse_late_estimator(self) -> None:
-        """An estimator that this process did not see when it collected would be passed over in silence.
+    def _refuse_late_hooks(self) -> None:
+        """An estimator or a source that this process did not see when it collected would be passed over in silence.
 
         Raises:
             pytest.UsageError: there is one.
         """
+        late = None
         if not self._replays and (self._held_against.replays or self._estimates_in_worker):
+            late = "pytest_token_telemetry_estimate"
+        if not self._has_sources_hook and (has_sources_hook(self._config) or self._has_sources_in_worker):
+            late = HOOK
+        if late is not None:
             self._not_judged = (
-                "pytest_token_telemetry_estimate is answered too late, in the conftest.py of a directory of tests (move"
-                " it to that of the root directory)"
+                f"{late} is answered too late, in the conftest.py of a directory of tests (move it to that of the root"
+                " directory)"
             )
             raise pytest.UsageError(self._not_judged)
 
@@ -325,13 +339,13 @@ class GateSession:
         """How the settings want the files to be read."""
         from pytest_token_telemetry.sources.parallel import Progress, Scan
 
-        where = self._settings.executor
+        settings, where, told = self._settings, self._settings.executor, Progress(progress)
         if where is None:
-            return Scan(jobs=self._settings.jobs, progress=Progress(progress))
+            return Scan(jobs=settings.jobs, progress=told, format=settings.format, added=self._added_sources)
         from pytest_token_telemetry.sources.other_engines import Cluster, Factory
 
         elsewhere = Cluster(where) if isinstance(where, str) else Factory(where)
-        return Scan(executor=elsewhere.open, progress=Progress(progress))
+        return Scan(executor=elsewhere.open, progress=told, format=settings.format)
 
     def _recorded(self) -> Recorded:
         """What the tests recorded, with what was recorded in this process after the last of them."""

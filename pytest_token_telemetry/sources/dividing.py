@@ -59,7 +59,7 @@ def plan(files: Iterable[Listed], bounds: TaskSizes, like: Task) -> Iterator[Tas
     total = 0
     for file in files:
         size = file.size
-        parts = _parts(file, bounds) if size > bounds.part else ()
+        parts = _parts(file, bounds, like) if size > bounds.part else ()
         if batch and (parts or total + size > bounds.size or len(batch) == bounds.files):
             yield replace(like, files=tuple(batch))
             batch, total = [], 0
@@ -79,13 +79,13 @@ def in_whole_files(done: Iterable[tuple[Task, Extract]]) -> Iterator[Extract]:
         yield from extracts if divided is None else [_whole(extracts)]
 
 
-def _parts(file: Listed, bounds: TaskSizes) -> tuple[Part, ...]:
+def _parts(file: Listed, bounds: TaskSizes, like: Task) -> tuple[Part, ...]:
     """The parts of a large file; none if it has to be read whole, as one that is compressed."""
     try:
         descriptor = os.open(file.path, READ_ONLY)
         try:
             head = head_of(descriptor)
-            if is_wide(head) or is_compressed(head) or not source_of(file.path, head).in_parts:
+            if is_wide(head) or is_compressed(head) or not source_of(file.path, head, like).in_parts:
                 return ()
             ends = [0, *_line_ends(descriptor, bounds, file.size), file.size]
             spans = pairwise(ends) if len(ends) > 2 else ()
@@ -125,6 +125,7 @@ def _whole(parts: Sequence[Extract]) -> Extract:
         claimed=Claimed.joined([part.claimed for part in parts]),
         complaints=_added_up(parts, before),
         mentions={0: sum(part.mentions.get(0, 0) for part in parts)} if any(part.mentions for part in parts) else {},
+        skipped=dict(sum((Counter(part.skipped) for part in parts), Counter())),
     )
 
 

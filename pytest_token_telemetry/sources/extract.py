@@ -17,6 +17,8 @@ import numpy as np
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
+from pytest_token_telemetry.sources.otlp.otlp_source import OtlpSource
+from pytest_token_telemetry.sources.our_output import OUR_OUTPUT
 from pytest_token_telemetry.sources.rows import Claimed, Complaint, Identities, Rows
 from pytest_token_telemetry.sources.source import HEAD, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
@@ -30,8 +32,11 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.samples import Samples
     from pytest_token_telemetry.sources.source import Reader, Source
 
-SOURCES: list[Source] = [TaggedSource()]
+SOURCES: list[Source] = [OtlpSource(), TaggedSource()]
 """In the order in which they are asked. The last one claims every file."""
+
+AUTO = "auto"
+"""The format of a file that is not named: the source knows that claims it."""
 
 SMALL = 1 << 16
 """Bytes of a file that is read at once, and searched together with others."""
@@ -104,11 +109,13 @@ class Extract:
     """In the order of their files."""
     mentions: dict[int, int] = field(default_factory=dict)
     """See `Rows.mentions`."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """See `Rows.skipped`."""
 
     def __reduce__(self) -> tuple[Callable[..., Extract], tuple[object, ...]]:
         """As it goes to another process: in columns, of which those of one value are that value."""
         columns = (_packed(self.samples), _packed(self.identities), _packed(self.claimed))
-        return _received, (self.files, *columns, self.complaints, self.mentions)
+        return _received, (self.files, *columns, self.complaints, self.mentions, self.skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,10 @@ class Task:
     """What to read of the only file; ``None``: all of each file."""
     keep_ids: bool = False
     sizes: Sizes = field(default_factory=Sizes)
+    format: str = AUTO
+    """The name of the source that reads every file, if it is known."""
+    added: tuple[Source, ...] = ()
+    """Sources of other plugins, asked before ours. They stay in the process that has the plugins."""
     version: str = __version__
     """Of this package where the task was made."""
 
@@ -162,7 +173,7 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
     if task.version != __version__:
         raise VersionError(f"the worker has version {__version__} of pytest-token-telemetry, not {task.version}")
     rows = Rows()
-    readers = _Readers(rows, task.sizes, on_read)
+    readers = _Readers(rows, task, on_read)
     small = min(SMALL, task.sizes.buffer) if task.part is None else -1
     files = tuple(_read(file, task.part, small, rows, readers) for file in task.files)
     for reader in readers.begun:
@@ -176,12 +187,18 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
         claimed=claimed,
         complaints=rows.complaints(),
         mentions=dict(rows.mentions),
+        skipped=dict(rows.skipped),
     )
 
 
-def source_of(path: str, head: bytes) -> Source:
+def source_of(path: str, head: bytes, task: Task) -> Source:
     """The source that reads the file at ``path``, whose text begins with ``head``, of `HEAD` bytes at most."""
-    return next(source for source in SOURCES if source.claims(path, head))
+    if OUR_OUTPUT.claims(path, head):
+        return OUR_OUTPUT
+    sources = (*task.added, *SOURCES)
+    return next(
+        each for each in sources if each.name == task.format or (task.format == AUTO and each.claims(path, head))
+    )
 
 
 def head_of(descriptor: int) -> bytes:
@@ -220,7 +237,7 @@ class _Readers:
     """A reader for each source that has something to read."""
 
     rows: Rows
-    sizes: Sizes
+    task: Task
     on_read: Callable[[int], None] | None
     _by_name: dict[str, Reader] = field(default_factory=dict)
 
@@ -231,9 +248,9 @@ class _Readers:
 
     def read(self, file: Opened, head: bytes) -> Found:
         """Have ``file`` read, whose text begins with ``head``."""
-        source = source_of(file.path, head)
+        source = source_of(file.path, head, self.task)
         if source.name not in self._by_name:
-            self._by_name[source.name] = source.reader(self.rows, self.sizes, self.on_read)
+            self._by_name[source.name] = source.reader(self.rows, self.task.sizes, self.on_read)
         return self._by_name[source.name].read(file)
 
 
@@ -311,6 +328,7 @@ def _received(
     claimed: _Columns,
     complaints: tuple[Complaint, ...],
     mentions: dict[int, int],
+    skipped: dict[str, int],
 ) -> Extract:
     return Extract(
         files=files,
@@ -319,6 +337,7 @@ def _received(
         claimed=_unpacked(claimed),
         complaints=complaints,
         mentions=mentions,
+        skipped=skipped,
     )
 
 

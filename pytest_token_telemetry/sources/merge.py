@@ -103,6 +103,8 @@ class Reading:
     """Pipes, sockets and devices, not opened."""
     mentions: int = 0
     """Tags in files that no record follows."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """By reason: records in files that are no sample, and should be none."""
     nothing_known: int = 0
     """Files that were read and have no sample, no unusable line and no tag."""
     look_like: dict[str, int] = field(default_factory=dict)
@@ -151,6 +153,7 @@ def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Reco
         unusable=dict(sorted(unusable.items())),
         unreadable=files.unreadable,
         mentions=files.mentions,
+        skipped=dict(sorted(files.skipped.items())),
         nothing_known=files.nothing_known,
     )
 
@@ -223,6 +226,7 @@ class _Files:
         """Each with its file as shown, and its records that are cut off."""
         self.unreadable = unreadable
         self.mentions = self.nothing_known = 0
+        self.skipped: Counter[str] = Counter()
         self._first = first
 
     def add(self, extract: Extract, origins: Sequence[Origin]) -> None:
@@ -243,6 +247,7 @@ class _Files:
         known[[*extract.mentions]] = True
         self.nothing_known += sum(extract.files[at].opened for at in np.flatnonzero(~known).tolist())
         self.mentions += sum(extract.mentions.values())
+        self.skipped.update(extract.skipped)
         runs = {run: code for code, run in enumerate(dict.fromkeys(each.run for each in origins))}
         samples = replace(
             extract.samples,

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self
 
 from pytest_token_telemetry.sources.dividing import ELSEWHERE, HERE, TaskSizes, in_whole_files, plan
-from pytest_token_telemetry.sources.extract import Extract, Listed, Task, extract
+from pytest_token_telemetry.sources.extract import AUTO, Extract, Listed, Task, extract
 from pytest_token_telemetry.sources.process_pool import ProcessDiedError, Processes
 from pytest_token_telemetry.sources.source import Sizes
 from pytest_token_telemetry.text import inert, plural, raised
@@ -24,6 +24,8 @@ from pytest_token_telemetry.text import inert, plural, raised
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
+
+    from pytest_token_telemetry.sources.source import Source
 
     Done = tuple[Task, Extract]
 
@@ -94,6 +96,10 @@ class Scan:
     """Tasks that an executor has at a time: enough for a thousand workers, and few enough for any scheduler."""
     sizes: Sizes = field(default_factory=Sizes)
     """How much is looked at, and at a time."""
+    format: str = AUTO
+    """See `Task`."""
+    added: tuple[Source, ...] = ()
+    """See `Task`: with any, all files are read in this process."""
     worth: Worth = field(default_factory=Worth)
     processors: int = field(default_factory=_processors)
     start: Callable[[int], Executor] = Processes
@@ -102,6 +108,8 @@ class Scan:
     _is_decided: bool = field(default=False, init=False)
 
     def __enter__(self) -> Self:
+        if self.added:
+            self.jobs = 1
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -128,7 +136,7 @@ class Scan:
         Raises:
             ScanError: what read some of them died, or the executor does not work.
         """
-        like = Task((), keep_ids=keep_ids, sizes=self.sizes)
+        like = Task((), keep_ids=keep_ids, sizes=self.sizes, format=self.format, added=self.added)
         if self.executor is None:
             return list(in_whole_files(self._on_this_machine(plan(files, self.bounds or HERE, like))))
         with self.executor() as executor:

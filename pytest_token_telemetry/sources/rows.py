@@ -151,6 +151,8 @@ class Rows:
         self._complaints: dict[tuple[int, str], _Lines] = defaultdict(_Lines)
         self.mentions: Counter[int] = Counter()
         """How many tags without a record each file has."""
+        self.skipped: Counter[str] = Counter()
+        """By reason: how many records are no sample, and should be none."""
 
     def begin_file(self, before: int = 0) -> None:
         """Go on with the next file. Its first lines, so many as ``before``, are read for what they tell of the rest."""
@@ -216,6 +218,10 @@ class Rows:
         """Count a tag in a ``line`` that only talks about it."""
         if line > self._before:
             self.mentions[file] += 1
+
+    def skip(self, reason: str, count: int = 1) -> None:
+        """Count records that should be no sample. A file of nothing else is one that holds nothing known."""
+        self.skipped[reason] += count
 
     def complaints(self) -> tuple[Complaint, ...]:
         """The complaints, in the order of their files."""

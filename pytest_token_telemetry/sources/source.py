@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO, RawIOBase
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +110,7 @@ class FileSource(ABC):
     """A source that reads each file by itself, from its beginning to its end: what most formats need."""
 
     name: str
-    in_parts: ClassVar[bool] = False
+    in_parts: bool = False
 
     @abstractmethod
     def claims(self, path: str, head: bytes) -> bool:

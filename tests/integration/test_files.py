@@ -81,7 +81,7 @@ BATCH = "".join(f'{{"id": "b", "custom_id": "r-{i}", "response": {{"status_code"
         ({"a.log": "", "b.log": "started\n"}, "no telemetry found: 1 file is empty, 1 file looks like plain text"),
         (
             {"a.txt": "started\n", "b.txt": "ended\n"},
-            "no file matches *.log, *.log.*, *.log-*, *.jsonl, *.jsonl.* or *.jsonl-*; 2 files *.txt are there",
+            "no file matches *.log, *.log.*, *.log-*, *.json* or *.ndjson*; 2 files *.txt are there",
         ),
     ],
 )

@@ -181,26 +181,34 @@ def test_a_hook_that_says_nothing_is_a_wrong_answer(run: Run, passing: object, p
     assert result.report["estimator"]["wrong"] == 60
 
 
+LATE = {
+    "pytest_token_telemetry_estimate": "def pytest_token_telemetry_estimate(request): return 800",
+    "pytest_token_telemetry_sources": "def pytest_token_telemetry_sources(): return []",
+}
+
+
+@pytest.mark.parametrize("hook", LATE)
 def test_a_hook_that_comes_too_late_is_refused_before_the_tests(
-    run: Run, passing: object, pytester: pytest.Pytester
+    run: Run, passing: object, pytester: pytest.Pytester, hook: str
 ) -> None:
     below = pytester.mkdir("below")
-    (below / "conftest.py").write_text("def pytest_token_telemetry_estimate(request): return 800")
+    (below / "conftest.py").write_text(LATE[hook])
     (below / "test_it.py").write_text("def test_it(): open('ran', 'w').close()")
     said = usage_error(run())
-    assert said.startswith("pytest_token_telemetry_estimate is answered too late")
+    assert said.startswith(f"{hook} is answered too late")
     assert not Path("ran").exists()
 
 
+@pytest.mark.parametrize("hook", LATE)
 def test_a_hook_that_only_the_workers_see_is_never_passed_over(
-    run: Run, passing: object, pytester: pytest.Pytester
+    run: Run, passing: object, pytester: pytest.Pytester, hook: str
 ) -> None:
     below = pytester.mkdir("below")
-    (below / "conftest.py").write_text("def pytest_token_telemetry_estimate(request): return 800")
+    (below / "conftest.py").write_text(LATE[hook])
     (below / "test_it.py").write_text("def test_it(): pass")
     result = run("-n", "2", process=True)
-    assert usage_error(result).startswith("pytest_token_telemetry_estimate is answered too late")
-    assert "not judged: pytest_token_telemetry_estimate is answered too late" in result.text
+    assert usage_error(result).startswith(f"{hook} is answered too late")
+    assert f"not judged: {hook} is answered too late" in result.text
 
 
 def test_a_hook_without_anything_to_judge_changes_nothing(run: Run, suite: None, pytester: pytest.Pytester) -> None:

@@ -16,6 +16,7 @@ GOOD = {
     "gate": "true",
     "dir": "runs",
     "pattern": "*.txt",
+    "format": "otlp",
     "jobs": "2",
     "executor": "concurrent.futures:ThreadPoolExecutor",
     "population": "success",
@@ -170,6 +171,7 @@ def test_relative_paths_start_where_they_are_written(
 REFUSED = {
     "dir": ("nowhere", "'nowhere' does not exist"),
     "pattern": ("", "'' is not a pattern"),
+    "format": ("OTLP JSON", "'OTLP JSON' is not the name of a format (write auto, otlp or logs)"),
     "jobs": ("0", "'0' is not a whole number from 1 to 999999999, and not auto"),
     "executor": ("tcp://host:8786", "'tcp://host:8786' is not an executor (write dask://host:8786, or package.module:"),
     "population": ("most", "'most' is not one of risk, success, all"),

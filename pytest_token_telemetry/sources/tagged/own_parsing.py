@@ -33,7 +33,7 @@ from pytest_token_telemetry.sources.own_format import SCHEMA, WRITTEN
 from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pytest_token_telemetry.sample import Field, FinishReason, Kind
     from pytest_token_telemetry.sources.tagged.simple_search import Fragment
@@ -161,13 +161,22 @@ _ANY = json.JSONDecoder()
 
 
 def _read(record: dict[str, Any], text: str) -> Read:
+    sample = sample_of(record)
+    return Read(sample, _identity(record, sample, text))
+
+
+def sample_of(record: Mapping[str, Any]) -> Sample:
+    """The call that a ``record`` tells of by the names of our fields. A time may be text or a ``datetime``.
+
+    Raises:
+        RecordError: a field is missing, or cannot be what is given.
+    """
     said: dict[str, Any] = {name: _READERS[field.kind](field, record.get(name)) for name, field in READ.items()}
     reason, raw = FIELDS["finish_reason"], FIELDS["finish_reason_raw"]
     reasons = (_read_text(field, record.get(field.name)) for field in (reason, raw))
     said["finish_reason"], said["finish_reason_raw"] = said_reason(*reasons)
     facts = (said[name] for name in ("truncated", "finish_reason", "output_tokens", "max_tokens"))
-    sample = Sample(**{**said, "truncated": is_truncated(*facts)})
-    return Read(sample, _identity(record, sample, text))
+    return Sample(**{**said, "truncated": is_truncated(*facts)})
 
 
 def said_reason(reason: str | None, raw: str | None) -> tuple[FinishReason | None, str | None]:
@@ -230,8 +239,10 @@ def _read_own_text(_: Field, value: object) -> str | None:
 
 
 def _read_time(_: Field, value: object) -> datetime | None:
+    if not isinstance(value, (str, datetime)):
+        return None
     try:
-        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+        time = datetime.fromisoformat(value) if isinstance(value, str) else value
         return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
     except (ValueError, OverflowError):
         return None

@@ -37,7 +37,7 @@ _BACK = 1 << 16
 class TaggedSource:
     """Any text may have lines with a tag."""
 
-    name = "tagged"
+    name = "logs"
     in_parts = True
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002

@@ -53,7 +53,7 @@ def test_not_ready_may_skip_instead_of_failing(failing):
 
 
 NOTHING_READ = {"files": ()}
-PATTERNS = "*.log, *.log.*, *.log-*, *.jsonl, *.jsonl.* or *.jsonl-*"
+PATTERNS = "*.log, *.log.*, *.log-*, *.json* or *.ndjson*"
 ONE_UNREADABLE = {"unreadable": {"logs/secret.log": "Permission denied"}}
 ALL_UNREADABLE = {**NOTHING_READ, **ONE_UNREADABLE}
 FILE = File("logs/run-1/agent.log", 1)

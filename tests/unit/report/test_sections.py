@@ -339,6 +339,14 @@ def test_files_without_telemetry_and_mentions_of_tags_are_counted():
     assert detail(verdict(ready(27)), "Sources").remarks == ()
 
 
+def test_skipped_records_are_counted_by_reason():
+    found = detail(verdict(ready(27), {"skipped": {"spans that are no model call": 1200}}), "Sources")
+    assert (found.tables[-1].columns, found.tables[-1].rows) == (
+        ("records", "skipped as"),
+        (("1,200", Untrusted("spans that are no model call")),),
+    )
+
+
 # Tuning
 
 ROWS = [

@@ -164,7 +164,7 @@ def test_files_without_a_sample_are_looked_into_first():
         (
             {"plain text": 1, "OTLP JSON": 1},
             "Let the system leave one token-telemetry/1 line a call (docs/own-system.md), or name other files:"
-            " no other format is read yet.",
+            " these hold no model call that is read.",
         ),
         (
             {"plain text": 1, "empty files": 1},

@@ -61,6 +61,31 @@ def test_a_claimed_file_is_read_by_its_source_among_logs(tmp_path: Path, jobs: i
     }
 
 
+def test_the_source_that_is_named_reads_every_file_but_reports_of_ours(tmp_path: Path) -> None:
+    write(tmp_path, ["3 4", v2()], "a.log")
+    write(tmp_path, ['{"schema": "token-telemetry-report/1"}', "5 6"], "report.log")
+    found = read(tmp_path, Scan(format="pairs"))
+    assert (found.samples.output_tokens.tolist(), found.unusable.keys()) == ([4], {"there is no output"})
+    assert read(tmp_path, Scan(format="logs")).samples.output_tokens.tolist() == [900]
+    assert read(tmp_path, Scan(format="otlp")).unusable["a line is no JSON"].count == 2
+
+
+def test_sources_that_are_added_are_asked_first_and_stay_in_this_process(tmp_path: Path) -> None:
+    """The class cannot be sent to another process."""
+
+    class Triples(Pairs):
+        name = "triples"
+
+        def read(self, file: BinaryIO, into: Rows) -> None:
+            into.add(Sample(output_tokens=3), None, 1)
+
+    write(tmp_path, ["pairs", "3 4"], "a.log")
+    write(tmp_path, [v2()] * 100, "b.log")
+    scan = Scan(jobs=4, added=(Triples(),), bounds=TaskSizes(10_000, 10, 20))
+    assert read(tmp_path, scan).samples.output_tokens.tolist() == [3] + [900] * 100
+    assert scan.progress.processes == 1
+
+
 @pytest.mark.parametrize(("name", "compress"), [("b.gz.log", gzip.compress), ("b.xz.log", lzma.compress)])
 def test_a_compressed_file_is_claimed_by_its_text(
     tmp_path: Path, name: str, compress: Callable[[bytes], bytes]

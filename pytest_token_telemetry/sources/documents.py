@@ -1,0 +1,232 @@
+"""Take JSON apart into its documents: one a line, one a file, or several over many lines, one after the other.
+
+A line that is a document is decoded at once. Only where that fails, brackets are counted to find where documents end.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, Generic, NamedTuple, TypeAlias, TypeVar
+
+from msgspec import DecodeError, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+T = TypeVar("T")
+
+MOST = 1 << 26
+"""Bytes of one document: it is held whole. A file may have any number of them."""
+
+DEEPEST = 500
+"""Objects and lists within each other. No decoder takes many more."""
+
+BOM = b"\xef\xbb\xbf"
+
+CUT_OFF = "a JSON document is malformed or cut off"
+OTHER_SHAPE = "a JSON document has a field of another type than its format says"
+TOO_LONG = f"a JSON document has more than {MOST >> 20} MiB"
+NO_JSON = "a line is no JSON"
+
+
+class Document(NamedTuple, Generic[T]):
+    """A JSON value of a file."""
+
+    value: T
+    line: int
+    """The line in which it begins, from 1."""
+
+
+class Broken(NamedTuple):
+    """Text of a file that is no document."""
+
+    reason: str
+    line: int
+
+
+Read: TypeAlias = "Document[T] | Broken"
+
+
+def documents(file: BinaryIO, decode: Callable[[bytes], T], most: int = MOST) -> Iterator[Read[T]]:
+    """Give the documents of ``file`` in their order, and what is none.
+
+    Args:
+        file: read to its end, a line at a time.
+        decode: gives the value of one document; what `msgspec.json.Decoder.decode` raises says that it is none.
+        most: bytes of the longest document. A longer one is `Broken`.
+
+    Raises:
+        OSError: not all of the file can be read.
+    """
+    held = _Held(decode, most)
+    for line, text in _lines(file, most):
+        if text is None:
+            yield from held.finish()
+            yield Broken(TOO_LONG, line)
+        elif held.lines:
+            yield from held.add(text, line)
+        elif not text.isspace():
+            value = _decoded(decode, text, line)
+            if isinstance(value, Document):
+                yield value
+            else:
+                yield from held.add(text, line)
+    yield from held.finish()
+
+
+def _lines(file: BinaryIO, most: int) -> Iterator[tuple[int, bytes | None]]:
+    """Number the lines of ``file``; ``None`` stands for one that is too long."""
+    line = 0
+    while text := file.readline(most + 1):
+        line += 1
+        if len(text) <= most:
+            yield line, text.removeprefix(BOM) or b"\n"
+            continue
+        while text and not text.endswith(b"\n"):
+            text = file.readline(most)
+        yield line, None
+
+
+def _decoded(decode: Callable[[bytes], T], text: bytes, line: int) -> Read[T]:
+    try:
+        return Document(decode(text), line)
+    except ValidationError:
+        return Broken(OTHER_SHAPE, line)
+    except (DecodeError, ValueError, RecursionError):
+        mended = _HALF.sub(rb"\\ufffd", text.decode("utf-8", "replace").encode())
+        return Broken(CUT_OFF, line) if mended == text else _decoded(decode, mended, line)
+
+
+_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+"""Half a character: JavaScript writes it where a text was cut within an emoji."""
+
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)|[][{}]', re.DOTALL)
+"""A string, whose group is empty if the line ends within it, or a bracket."""
+
+_BETWEEN = b" \t\r\n,\x1e"
+"""What may stand between documents."""
+
+
+@dataclass(slots=True)
+class _Held(Generic[T]):
+    """The beginning of a document that goes on over several lines."""
+
+    decode: Callable[[bytes], T]
+    most: int
+    lines: list[bytes] = field(default_factory=list)
+    first: int = 0
+    """The line in which it begins."""
+    depth: int = 0
+    size: int = 0
+    is_counted: bool = False
+    """Whether the brackets of all lines are counted. Those of an indented document are not: it ends at the margin."""
+
+    def add(self, text: bytes, line: int) -> Iterator[Read[T]]:
+        """Go on with the next line, and give what ends in it."""
+        if not self.lines or self.is_counted:
+            yield from self._count(text, line)
+        elif text[0] in b" \t\r\n" and self.size + len(text) <= self.most:
+            self.lines.append(text)
+            self.size += len(text)
+        elif len(self.lines) == 1:
+            self.is_counted = True
+            yield from self._count(text, line)
+        elif text[0] in b"{[":  # another one begins
+            yield from self.give_up()
+            yield from self._count(text, line)
+        else:
+            self.lines.append(text)
+            read = _decoded(self.decode, b"".join(self.lines), self.first) if text[0] in b"}]" else None
+            if isinstance(read, Document):
+                self._taken()
+                yield read
+            else:
+                found = [*self._count_all()]
+                is_one_broken = not self.lines and all(isinstance(each, Broken) for each in found)
+                yield from found[:1] if is_one_broken else found
+
+    def finish(self) -> Iterator[Read[T]]:
+        """Give what is left when no line follows."""
+        if self.lines and not self.is_counted:
+            yield from self._count_all()
+        yield from self.give_up()
+
+    def _count_all(self) -> Iterator[Read[T]]:
+        lines, first = self._taken()
+        self.is_counted = True
+        for line, text in enumerate(lines, first):
+            yield from self._count(text, line)
+
+    def _count(self, text: bytes, line: int) -> Iterator[Read[T]]:
+        """Go on with the next line, and find by its brackets what ends in it."""
+        begin = 0
+        for token in _TOKEN.finditer(text):
+            bracket = text[token.start()]
+            if bracket == _QUOTE:
+                if self.depth and not token[1]:  # no string goes on over the end of a line
+                    yield from self._give_up_with(text[begin:], line)
+                    return
+            elif bracket in b"[{":
+                if not self.depth:
+                    if text[begin : token.start()].strip(_BETWEEN):
+                        break
+                    self.first, begin = line, token.start()
+                self.depth += 1
+                if self.depth > DEEPEST:
+                    yield from self._give_up_with(text[begin:], line)
+                    return
+            elif self.depth:
+                self.depth -= 1
+                if not self.depth:
+                    self.lines.append(text[begin : token.end()])
+                    begin = token.end()
+                    yield from self._end()
+        rest = text[begin:]
+        if self.depth:
+            self.lines.append(rest)
+            self.size += len(rest)
+            if self.size > self.most:
+                yield from self.give_up(TOO_LONG)
+        elif rest.strip(_BETWEEN):
+            yield Broken(NO_JSON, line)
+
+    def give_up(self, reason: str = CUT_OFF) -> Iterator[Read[T]]:
+        """Give what can be had where the document does not end: lines that are documents by themselves."""
+        if self.lines:
+            lines, first = self._taken()
+            yield Broken(reason, first)
+            yield from self._whole_lines(lines[1:], first + 1)
+
+    def _give_up_with(self, text: bytes, line: int) -> Iterator[Read[T]]:
+        self.lines.append(text)
+        if self.first == line:
+            self._taken()
+            yield Broken(CUT_OFF, line)
+        else:
+            yield from self.give_up()
+
+    def _end(self) -> Iterator[Read[T]]:
+        lines, first = self._taken()
+        read = _decoded(self.decode, b"".join(lines), first)
+        yield read
+        if isinstance(read, Broken):
+            yield from self._whole_lines(lines[1:], first + 1)
+
+    def _taken(self) -> tuple[list[bytes], int]:
+        lines, self.lines = self.lines, []
+        self.depth = self.size = 0
+        self.is_counted = False
+        return lines, self.first
+
+    def _whole_lines(self, lines: Iterable[bytes], first: int) -> Iterator[Document[T]]:
+        for line, text in enumerate(lines, first):
+            if text.startswith(b"{"):
+                read = _decoded(self.decode, text, line)
+                if isinstance(read, Document):
+                    yield read
+
+
+_QUOTE = ord('"')

@@ -1,0 +1,649 @@
+"""Spans and log records of OpenTelemetry: one sample a call, whatever wrote them, and a reason for what is none."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.samples import SamplesBuilder
+from pytest_token_telemetry.sources.documents import CUT_OFF, NO_JSON, OTHER_SHAPE
+from pytest_token_telemetry.sources.merge import Reading
+from pytest_token_telemetry.sources.otlp.calls import FAILED, NO_CALL, NO_OUTPUT, TOLD_AGAIN, Calls, Seen
+from pytest_token_telemetry.sources.otlp.otlp_source import NO_OTLP, OtlpSource
+from pytest_token_telemetry.sources.reading import Directory, read_directories
+from pytest_token_telemetry.sources.rows import Rows
+from tests.conftest import SHARED
+from tests.lines import v2
+from tests.spans import NOW, attributes, chat, span, spans, value, write_spans
+from tests.unit.sources.builders import own_line
+
+
+def read(directory: Path) -> Reading:
+    return read_directories([Directory(directory, "d")], ["*"])
+
+
+def samples_of(reading: Reading) -> list[Sample]:
+    table = SamplesBuilder([reading.samples])
+    return [table.sample(row) for row in range(len(reading.samples))]
+
+
+def one(tmp_path: Path, *documents: object) -> Sample:
+    """The only sample that ``documents`` tell of."""
+    reading = read(write_spans(tmp_path / "spans.jsonl", *documents).parent)
+    assert (len(reading.samples), reading.unusable, reading.unreadable) == (1, {}, {})
+    return samples_of(reading)[0]
+
+
+def outputs(tmp_path: Path, *documents: object) -> list[int]:
+    """The output tokens of all samples that ``documents`` tell of."""
+    reading = read(write_spans(tmp_path / "spans.jsonl", *documents).parent)
+    assert (reading.unusable, reading.unreadable) == ({}, {})
+    found: list[int] = reading.samples.output_tokens.tolist()
+    return found
+
+
+def reasons(reading: Reading) -> dict[str, list[str]]:
+    return {reason: lines.places for reason, lines in reading.unusable.items()}
+
+
+OURS = {
+    "token_telemetry.predicted.output_tokens": 800,
+    "token_telemetry.budget.output_tokens": 4096,
+    "token_telemetry.category": "docs",
+    "token_telemetry.complexity": "low",
+    "token_telemetry.deliverable_count": 2,
+    "token_telemetry.task_id": "phase-7",
+    "token_telemetry.success": True,
+    "token_telemetry.feature.files": 3,
+}
+LABELS = {
+    "predicted_output_tokens": 800,
+    "budget_tokens": 4096,
+    "category": "docs",
+    "complexity": "low",
+    "deliverable_count": 2,
+    "task_id": "phase-7",
+    "success": True,
+    "features": {"files": "3"},
+}
+WHOLE = spans(span(chat(**{"gen_ai.response.id": "chatcmpl-1", "gen_ai.response.model": "gpt-5.2-2026", **OURS})))
+
+
+def expected(**more: object) -> Sample:
+    """The sample of `WHOLE`, which ends a second after it began."""
+    return Sample(
+        **{
+            "output_tokens": 900,
+            "max_tokens": 8192,
+            "truncated": False,
+            "finish_reason": "stop",
+            "finish_reason_raw": "stop",
+            "model": "gpt-5.2-2026",
+            "operation": "chat",
+            "time": datetime(2026, 11, 23, 5, 2, 49),
+            "run": "d",
+            **LABELS,
+            **more,
+        }
+    )
+
+
+def in_numbers(document: Any) -> Any:
+    """``document`` with 64-bit integers as numbers and enums as texts, as some exporters write them."""
+    text = json.dumps(document)
+    for plain in (900, 8192, 800, 4096, 2, 3):
+        text = text.replace(f'"intValue": "{plain}"', f'"intValue": {plain}')
+    return json.loads(text.replace('"kind": 3', '"kind": "SPAN_KIND_CLIENT"'))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(json.dumps(WHOLE), id="line-without-its-end"),
+        pytest.param(json.dumps(WHOLE, indent=2) + "\n", id="document"),
+        pytest.param("\ufeff" + json.dumps(WHOLE) + "\r\n", id="bom"),
+        pytest.param(json.dumps(in_numbers(WHOLE)), id="numbers-and-names"),
+        pytest.param(json.dumps([WHOLE]), id="list"),
+        pytest.param(json.dumps(WHOLE["resourceSpans"][0], indent=4), id="bare-resource-spans"),
+        pytest.param(
+            json.dumps({"resource": {}, "scopeSpans": WHOLE["resourceSpans"][0]["scopeSpans"]}), id="bare-empty"
+        ),
+        pytest.param(json.dumps({"scopeSpans": WHOLE["resourceSpans"][0]["scopeSpans"]}), id="bare-scope-spans"),
+        pytest.param(json.dumps({"resourceMetrics": [{"x": [1]}]}) + "\n" + json.dumps(WHOLE), id="metrics-before"),
+        pytest.param(json.dumps(WHOLE)[:-1] + ',"unknown":{"\\ud83d":1e99}}', id="unknown-fields"),
+    ],
+)
+def test_a_document_is_read_however_it_is_written(tmp_path: Path, text: str) -> None:
+    for name, content in (("plain.json", text.encode()), ("packed.json.gz", gzip.compress(text.encode()))):
+        directory = tmp_path / name
+        directory.mkdir()
+        (directory / name).write_bytes(content)
+        reading = read(directory)
+        assert (samples_of(reading), reading.unusable) == ([expected()], {})
+
+
+def test_pretty_documents_one_after_the_other_are_read_with_their_lines(tmp_path: Path) -> None:
+    documents = [spans(span(chat(900 + n), trace=f"t{n}")) for n in range(3)]
+    write_spans(tmp_path / "spans.json", *documents, indent=2)
+    reading = read(tmp_path)
+    lines = json.dumps(documents[0], indent=2).count("\n") + 1
+    assert reading.samples.output_tokens.tolist() == [900, 901, 902]
+    assert reading.samples.line.tolist() == [1, 1 + lines, 1 + 2 * lines]
+
+
+def log(said: dict[str, object], **more: object) -> dict[str, Any]:
+    """A document of one log record."""
+    record = {"timeUnixNano": str(NOW), "attributes": attributes(said), **more}
+    return {"resourceLogs": [{"resource": {}, "scopeLogs": [{"logRecords": [record]}]}]}
+
+
+EVENT = "gen_ai.client.inference.operation.details"
+
+
+@pytest.mark.parametrize(
+    ("said", "record"),
+    [
+        pytest.param(chat(7), {"eventName": EVENT}, id="event-name"),
+        pytest.param(chat(7, **{"event.name": EVENT}), {}, id="old-event-name"),
+        pytest.param(chat(7), {"observedTimeUnixNano": NOW, "timeUnixNano": 0}, id="observed"),
+    ],
+)
+def test_a_log_record_of_a_call_is_a_sample(tmp_path: Path, said: dict[str, object], record: dict[str, object]) -> None:
+    sample = one(tmp_path, log(said, **record))
+    assert (sample.output_tokens, sample.max_tokens, sample.finish_reason) == (7, 8192, "stop")
+    assert sample.time == datetime(2026, 11, 23, 5, 2, 48)
+
+
+def test_other_log_records_tell_of_no_call(tmp_path: Path) -> None:
+    choice = {"gen_ai.system": "openai", "gen_ai.operation.name": "chat", "event.name": "gen_ai.choice"}
+    assert outputs(tmp_path, log(choice), log({"message": "started"}), log(chat(7), spanId="b1")) == [7]
+
+
+def test_telemetry_lines_in_the_bodies_of_log_records_are_samples(tmp_path: Path) -> None:
+    """As a collector exports what a program logged: as text, or as what a handler made of it."""
+    own = own_line(predicted_output_tokens=5, output_tokens=6, time=datetime(2026, 1, 1, tzinfo=UTC))
+    structured = {"kvlistValue": {"values": [{"key": "message", "value": value(v2(3, 4, time=None))}]}}
+    documents = [
+        log({}, body=value(v2(1, 2))),
+        log({}, body=structured),
+        log({}, body=value(f"\x1b[32mINFO\x1b[0m {own}")),
+        log({}, body=value("[TokenEstimationV2] predicted_output=7")),
+        log({}, body=value("about [TokenEstimationV2] lines")),
+    ]
+    write_spans(tmp_path / "a.json", *documents)
+    write_spans(tmp_path / "copy.json", *documents)
+    reading = read(tmp_path)
+    found = samples_of(reading)
+    assert [(each.predicted_output_tokens, each.output_tokens) for each in found] == [(1, 2), (3, 4), (5, 6)]
+    assert [each.time.year if each.time else None for each in found] == [2026, 2026, 2026]
+    assert (reading.duplicates, reading.mentions) == (3, 2)
+    assert {reason: lines.count for reason, lines in reading.unusable.items()} == {
+        "the line is cut off after predicted_output": 2
+    }
+
+
+OLD = {
+    "gen_ai.system": "openai",
+    "llm.request.type": "chat",
+    "llm.request.model": "gpt-4o",
+    "llm.request.max_tokens": 16,
+    "llm.usage.completion_tokens": 16,
+}
+OPENINFERENCE = {
+    "openinference.span.kind": "LLM",
+    "llm.model_name": "gpt-5.2",
+    "llm.token_count.completion": 16,
+    "llm.token_count.completion_details.reasoning": 12,
+}
+ANTHROPIC = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.request.model": "claude-sonnet-4-5",
+    "gen_ai.request.max_tokens": 16,
+    "gen_ai.usage.output_tokens": 16,
+    "anthropic.message.stop_reason": "max_tokens",
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "cap", "reason", "truncated"),
+    [
+        pytest.param(chat(16, **{"gen_ai.response.finish_reasons": ["length"]}), 8192, "length", True, id="current"),
+        pytest.param(
+            {"gen_ai.operation.name": "text_completion", "gen_ai.usage.completion_tokens": 16},
+            None,
+            None,
+            None,
+            id="first",
+        ),
+        pytest.param(OLD | {"llm.response.finish_reason": "length"}, 16, "length", True, id="llm"),
+        pytest.param(OLD | {"gen_ai.completion.0.finish_reason": "length"}, 16, "length", True, id="openllmetry-old"),
+        pytest.param(chat(16, **{"gen_ai.response.finish_reasons": "stop, length"}), 8192, "length", True, id="joined"),
+        pytest.param(
+            chat(16, **{"gen_ai.response.finish_reasons": None, "gen_ai.response.finish_reason": "MAX_TOKENS"}),
+            8192,
+            "length",
+            True,
+            id="singular",
+        ),
+        pytest.param(ANTHROPIC, 16, "length", True, id="anthropic-sdk"),
+        pytest.param(
+            OPENINFERENCE | {"llm.invocation_parameters": '{"max_completion_tokens": 16, "tools": [{}]}'},
+            16,
+            None,
+            True,
+            id="openinference-responses",
+        ),
+        pytest.param(
+            OPENINFERENCE | {"llm.finish_reason": "stop", "llm.invocation_parameters": '{"max_tokens": 64}'},
+            64,
+            "stop",
+            False,
+            id="openinference-chat",
+        ),
+        pytest.param(OPENINFERENCE | {"llm.invocation_parameters": "{"}, None, None, None, id="parameters-cut-off"),
+        pytest.param(
+            {
+                "agentops.span.kind": "llm",
+                "gen_ai.usage.completion_tokens": 16,
+                "gen_ai.response.finish_reason": "stop",
+            },
+            None,
+            "stop",
+            False,
+            id="agentops",
+        ),
+        pytest.param({"gen_ai.response.model": "m", "gen_ai.usage.output_tokens": 16}, None, None, None, id="unnamed"),
+    ],
+)
+def test_each_emitters_names_are_known(
+    tmp_path: Path, said: dict[str, object], cap: int | None, reason: str | None, truncated: bool | None
+) -> None:
+    sample = one(tmp_path, spans(span(said)))
+    assert (sample.output_tokens, sample.max_tokens, sample.finish_reason) == (16, cap, reason)
+    assert sample.truncated is truncated
+
+
+@pytest.mark.parametrize("status", [{"code": 2}, {"code": "STATUS_CODE_ERROR"}])
+def test_a_call_that_broke_off_with_an_error_is_not_known_to_be_whole(
+    tmp_path: Path, status: dict[str, object]
+) -> None:
+    said = chat(16, **{"gen_ai.response.finish_reasons": None})
+    sample = one(tmp_path, spans(span(said, status=status)))
+    assert (sample.finish_reason, sample.truncated) == ("error", None)
+
+
+@pytest.mark.parametrize(
+    "carried",
+    [
+        pytest.param({key: str(each) for key, each in OURS.items()}, id="baggage"),
+        pytest.param({f"traceloop.association.properties.{key}": each for key, each in OURS.items()}, id="traceloop"),
+        pytest.param({"metadata": json.dumps(OURS)}, id="openinference"),
+        pytest.param(
+            {"metadata": json.dumps({"token_telemetry": {key.partition(".")[2]: each for key, each in OURS.items()}})},
+            id="openinference-nested",
+        ),
+        pytest.param(
+            {
+                "token_telemetry.predicted_output_tokens": 800.0,
+                "token_telemetry.budget_tokens": "4096",
+                **{key: each for key, each in OURS.items() if "output_tokens" not in key},
+            },
+            id="names-of-our-fields",
+        ),
+    ],
+)
+@pytest.mark.parametrize("where", ["span", "parent", "grandparent", "resource"])
+def test_the_prediction_and_the_labels_travel_with_the_call(
+    tmp_path: Path, carried: dict[str, object], where: str
+) -> None:
+    of_call, of_parent, of_root, of_all = (
+        {**(carried if where == place else {})} for place in ("span", "parent", "grandparent", "resource")
+    )
+    if where == "resource" and "metadata" in carried:
+        of_all = dict(OURS)
+    sample = one(
+        tmp_path,
+        spans(span(chat(**of_call), id="c", parent="p"), resource=of_all),
+        spans(span({"http.route": "/x", **of_parent}, id="p", parent="r"), span(of_root, id="r")),
+    )
+    assert {name: getattr(sample, name) for name in LABELS} == LABELS
+
+
+def test_the_nearest_label_counts(tmp_path: Path) -> None:
+    sample = one(
+        tmp_path,
+        spans(
+            span({"token_telemetry.category": "tests", "token_telemetry.task_id": "root"}, id="r"),
+            span({"token_telemetry.category": "docs"}, id="p", parent="r"),
+            span(chat(), id="c", parent="p"),
+            resource={"token_telemetry.category": "implementation", "token_telemetry.complexity": "high"},
+        ),
+    )
+    assert (sample.category, sample.task_id, sample.complexity) == ("docs", "root", "high")
+
+
+def test_the_operation_is_the_prompt_else_the_agent_else_what_the_call_does(tmp_path: Path) -> None:
+    agent = span({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner"}, id="a")
+    plain, within = span(chat(1), trace="a0"), span(chat(2), id="c", parent="a")
+    prompted = span(chat(3, **{"gen_ai.prompt.name": "summary"}), id="d", parent="a", at=9)
+    write_spans(tmp_path / "spans.jsonl", spans(plain, agent, within, prompted))
+    assert [each.operation for each in samples_of(read(tmp_path))] == ["chat", "planner", "summary"]
+
+
+def test_two_spans_of_one_call_are_one_sample_with_what_each_knows(tmp_path: Path) -> None:
+    """OpenLLMetry adds a cumulative count of a stream to one that was there: 19 for 16. The provider's own is right."""
+    outer = span(
+        {**chat(19), "gen_ai.response.id": "msg_1", "gen_ai.response.finish_reasons": None}, id="outer", lasts=3
+    )
+    inner = span(
+        ANTHROPIC | {"gen_ai.response.id": "msg_1", "gen_ai.request.max_tokens": None}, id="in", parent="outer", at=1
+    )
+    sample = one(tmp_path, spans(inner), spans(outer))
+    assert (sample.output_tokens, sample.max_tokens, sample.model) == (16, 8192, "claude-sonnet-4-5")
+    assert (sample.finish_reason, sample.finish_reason_raw, sample.truncated) == ("length", "max_tokens", True)
+
+
+NO_ID = {"gen_ai.response.id": None}
+
+
+@pytest.mark.parametrize(
+    ("given", "calls"),
+    [
+        pytest.param([span(OPENINFERENCE, id="o"), span(chat(16), id="i", parent="o")], [16], id="equal-counts"),
+        pytest.param([span(OPENINFERENCE, id="o"), span(chat(15), id="i", parent="o")], [16, 15], id="other-counts"),
+        pytest.param(
+            [span(OPENINFERENCE, id="o"), span({}, id="http", parent="o"), span(chat(16), id="i", parent="http")],
+            [16],
+            id="one-between",
+        ),
+        pytest.param(
+            [span(chat(None), id="o"), span(chat(16, **{"gen_ai.response.id": "x"}), id="i", parent="o")],
+            [16],
+            id="no-usage",
+        ),
+        pytest.param(
+            [
+                span(chat(16, **{"gen_ai.response.id": "x"}), id="o"),
+                span(chat(16, **{"gen_ai.response.id": "y"}), id="i", parent="o"),
+            ],
+            [16, 16],
+            id="other-ids",
+        ),
+        pytest.param(
+            [span(OPENINFERENCE, id="o"), *(span(chat(16), id=f"i{n}", parent="o", at=n * 9) for n in range(3))],
+            [16, 16, 16],
+            id="around-several",
+        ),
+        pytest.param([span(chat(16), id="a"), span(chat(16), id="b")], [16, 16], id="next-to-each-other"),
+        pytest.param(
+            [span(chat(16), id="a", trace="1"), span(chat(16), id="a", trace="2")], [16, 16], id="other-traces"
+        ),
+        pytest.param([span(chat(16)), span(chat(16))], [16], id="written-twice"),
+        pytest.param(
+            [
+                span(chat(16, **{"gen_ai.response.id": "stub"}), id="a"),
+                span(chat(16, **{"gen_ai.response.id": "stub"}), id="b", at=9),
+            ],
+            [16, 16],
+            id="stand-in-with-one-id",
+        ),
+        pytest.param(
+            [
+                span(chat(1696, **{"gen_ai.operation.name": "invoke_agent", "gen_ai.response.id": "x"}), id="o"),
+                span(chat(65, **{"gen_ai.response.id": "x"}), id="i", parent="o"),
+            ],
+            [65],
+            id="agent-that-shares-the-id",
+        ),
+        pytest.param(
+            [
+                span(chat(81, **{"gen_ai.operation.name": None}), id="o", lasts=20),
+                span(chat(65), id="i", parent="o"),
+                span(chat(16), id="j", parent="o", at=9),
+            ],
+            [65, 16],
+            id="sum-that-does-not-say-so",
+        ),
+        pytest.param(
+            [
+                *(
+                    span(chat(16, **{"gen_ai.operation.name": name}), id=name)
+                    for name in ("invoke_agent", "execute_tool", "embeddings", "invoke_workflow", "create_agent")
+                ),
+                span(
+                    {"openinference.span.kind": "AGENT", "llm.token_count.completion": 16, "llm.model_name": "m"},
+                    id="k",
+                ),
+                span({"traceloop.span.kind": "workflow", "gen_ai.usage.output_tokens": 16}, id="w"),
+                span({"gen_ai.usage.output_tokens": 16}, id="u"),
+                span(chat(7), id="c"),
+            ],
+            [7],
+            id="other-operations",
+        ),
+        pytest.param(
+            [
+                span(chat(16, **{"gen_ai.operation.name": "responses"}), id="o"),
+                span(chat(50, **{"gen_ai.operation.name": "run"}), id="run", lasts=20),
+                span(chat(20), id="i", parent="run"),
+                span(chat(30), id="j", parent="run", at=9),
+            ],
+            [16, 20, 30],
+            id="unknown-operations",
+        ),
+        pytest.param([span(chat(16), trace="", id=""), span(chat(16), trace="", id="")], [16, 16], id="without-any-id"),
+        pytest.param([span(chat(5), id="a", parent="b"), span(chat(6), id="b", parent="a")], [5, 6], id="circle"),
+    ],
+)
+def test_spans_are_counted_by_the_calls_that_they_tell_of(
+    tmp_path: Path, given: list[dict[str, Any]], calls: list[int]
+) -> None:
+    """In whatever order they come, in one document or in several."""
+    assert outputs(tmp_path / "one", spans(*given)) == calls
+    assert outputs(tmp_path / "each", *map(spans, given)) == calls
+    assert sorted(outputs(tmp_path / "turned", *map(spans, reversed(given)))) == sorted(calls)
+
+
+def test_a_log_record_and_its_span_are_one_sample(tmp_path: Path) -> None:
+    event = log(chat(16, **{"gen_ai.response.finish_reasons": ["length"]}), eventName=EVENT, traceId="a1", spanId="b1")
+    sample = one(tmp_path, event, spans(span(chat(16, **{"gen_ai.response.finish_reasons": None}))))
+    assert (sample.finish_reason, sample.max_tokens) == ("length", 8192)
+
+
+def test_spans_that_were_exported_twice_count_once(tmp_path: Path) -> None:
+    """The second file has one more call, and another exporter's copy of the first without its outer span."""
+    outer = span(chat(16, **{"gen_ai.response.id": "x"}), id="o")
+    inner = span(ANTHROPIC | {"gen_ai.response.id": "x"}, id="i", parent="o")
+    alone, untraced = span(chat(5), trace="a2"), span(chat(6, **{"gen_ai.response.id": "y"}), trace="", id="")
+    write_spans(tmp_path / "a.jsonl", spans(outer, inner), spans(alone), spans(untraced))
+    write_spans(tmp_path / "b.json", spans(inner), spans(untraced, alone, span(chat(5), trace="a3")), indent=1)
+    reading = read(tmp_path)
+    assert (reading.samples.output_tokens.tolist(), reading.duplicates) == ([16, 5, 6, 5], 3)
+
+
+def test_a_call_without_output_tokens_is_counted_with_its_reason(tmp_path: Path) -> None:
+    broke_off, failed = span(chat(None), id="a"), span(chat(None), id="b", status={"code": 2})
+    refused = span(chat(None, **{"error.type": "429"}), id="c")
+    write_spans(tmp_path / "s.jsonl", spans(broke_off), spans(failed, refused), spans(span(chat(7), id="d")))
+    reading = read(tmp_path)
+    assert {reason: lines.count for reason, lines in reading.unusable.items()} == {NO_OUTPUT: 1, FAILED: 2}
+    assert reasons(reading)[NO_OUTPUT] == ["d/s.jsonl:1"]
+    assert reading.samples.output_tokens.tolist() == [7]
+
+
+def test_spans_that_are_no_call_or_no_further_one_are_skipped_and_counted(tmp_path: Path) -> None:
+    """Six spans: two of one call, another call, an agent, a request, and a sum that does not say so."""
+    given = [
+        span({"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.output_tokens": 32}, id="agent"),
+        span(chat(32, **{"gen_ai.operation.name": None}), id="sum", parent="agent", lasts=20),
+        span(chat(16), id="outer", parent="sum"),
+        span(OPENINFERENCE, id="inner", parent="outer"),
+        span({"http.route": "/"}, id="http", parent="inner"),
+        span(chat(16), id="next", parent="sum", at=9),
+    ]
+    write_spans(tmp_path / "s.jsonl", *map(spans, given))
+    reading = read(tmp_path)
+    assert (len(reading.samples), reading.skipped) == (2, {NO_CALL: 3, TOLD_AGAIN: 1})
+
+
+def test_a_retry_leaves_the_failed_attempt_and_the_answer(tmp_path: Path) -> None:
+    outer, answer = span(chat(16), id="o", lasts=9), span(ANTHROPIC, id="i2", parent="o", at=5)
+    failed = span(chat(None, **{"error.type": "529"}), id="i1", parent="o")
+    write_spans(tmp_path / "s.jsonl", spans(failed), spans(answer), spans(outer))
+    reading = read(tmp_path)
+    assert (reading.samples.output_tokens.tolist(), reasons(reading)) == ([16], {FAILED: ["d/s.jsonl:1"]})
+
+
+DEEP = json.dumps(spans(span({"metadata": "deep"}))).replace('"deep"', "[" * 2000 + "]" * 2000)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param(json.dumps(spans(span(chat("many")))), "output_tokens is not a whole number", id="text"),
+        pytest.param(json.dumps(spans(span(chat(-1)))), "output_tokens is not a whole number", id="negative"),
+        pytest.param(json.dumps(spans(span(chat(1.5)))), "output_tokens is not a whole number", id="fraction"),
+        pytest.param(json.dumps(spans(span(chat(10**10)))), "output_tokens is too large", id="large"),
+        pytest.param(json.dumps(spans(span(chat(10**4000)))), "output_tokens is not a whole number", id="huge"),
+        pytest.param(
+            json.dumps(spans(span(chat(**{"token_telemetry.predicted.output_tokens": "soon"})))),
+            "predicted_output_tokens is not a whole number",
+            id="prediction",
+        ),
+        pytest.param(
+            json.dumps(
+                spans(
+                    span({}, attributes=[*attributes(chat()), {"key": "gen_ai.usage.output_tokens", "value": value(1)}])
+                )
+            ),
+            "an attribute is given twice, with different values",
+            id="twice",
+        ),
+        pytest.param(
+            json.dumps(
+                spans(span(chat(**{"token_telemetry.category": "docs", "x.token_telemetry.category": "tests"})))
+            ),
+            "category is given twice, with different values",
+            id="label-twice",
+        ),
+        pytest.param(json.dumps(WHOLE)[:-30], CUT_OFF, id="cut-off"),
+        pytest.param('{"resourceSpans":' * 100_000, CUT_OFF, id="deep"),
+        pytest.param('{"resourceSpans": {"spans": 5}}', OTHER_SHAPE, id="shape"),
+        pytest.param('{"resourceSpans": []} nonsense', NO_JSON, id="prose"),
+        pytest.param('{"resourceSpans": []}\n' + own_line(output_tokens=5), NO_OTLP, id="own-line"),
+        pytest.param('{"resourceSpans": []}\n' + v2(), NO_JSON, id="origin-line"),
+        pytest.param('{"resourceSpans": []}\n' + DEEP, CUT_OFF, id="deep-value"),
+    ],
+)
+def test_what_cannot_be_used_has_its_reason_and_the_rest_is_read(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "s.json").write_text(f"{text}\n{json.dumps(spans(span(chat(7), trace='last')))}\n", encoding="utf-8")
+    reading = read(tmp_path)
+    assert {each: lines.count for each, lines in reading.unusable.items()} == {reason: 1}
+    assert (reading.samples.output_tokens.tolist(), reading.unreadable) == ([7], {})
+
+
+def test_calls_before_the_end_of_a_damaged_file_count(tmp_path: Path) -> None:
+    text = "".join(json.dumps(spans(span(chat(n), trace=f"{n:x}"))) + "\n" for n in range(1, 20_000))
+    packed = gzip.compress(text.encode())
+    (tmp_path / "s.json.gz").write_bytes(packed[: len(packed) // 2])
+    reading = read(tmp_path)
+    assert reading.unreadable == {"d/s.json.gz": "its gzip data is cut off"}
+    assert reading.samples.output_tokens[:3].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("head", "claimed"),
+    [
+        (b'{"resourceSpans":[', True),
+        (b'\xef\xbb\xbf \n{\n  "resourceLogs" : [', True),
+        (b'[{"resourceSpans":[', True),
+        (b'{"resourceMetrics":[', True),
+        (b'{"scopeSpans":[', True),
+        (b'{"resource":{"attributes":[{', True),
+        (b'{"resource":{},"scopeLogs":[', True),
+        (b'{"resource":{"name":"x"}}', False),
+        (b'{"schema":"token-telemetry/1","resourceSpans":[', False),
+        (b'{"text":"{\\"resourceSpans\\":[', False),
+        (b'2026-01-02 {"resourceSpans":[', False),
+        (b'{"custom_id":"1","response":{}}', False),
+        (b"", False),
+    ],
+)
+def test_files_are_known_by_how_they_begin(head: bytes, claimed: bool) -> None:
+    assert OtlpSource().claims("a.json", head) is claimed
+
+
+def test_spans_of_a_trace_belong_together_within_a_stated_reach() -> None:
+    rows = Rows()
+    rows.begin_file()
+    calls = Calls(rows, most_held=3)
+    for n, (trace, output) in enumerate([("a", 1), ("b", 2), ("a", 1), ("c", 3), ("d", 4), ("b", 2)], 1):
+        calls.add(Seen(trace, "s", line=n, is_call=True, operation="chat", facts={"output_tokens": output}))
+    calls.finish()
+    samples, _ = rows.build(complete=(), keep_ids=False)
+    found = list(zip(samples.line.tolist(), samples.output_tokens.tolist(), strict=True))
+    assert found == [(1, 1), (2, 2), (4, 3), (5, 4), (6, 2)]
+
+
+KEYS = st.sampled_from([*chat(), *OURS, *OPENINFERENCE, "metadata", "llm.invocation_parameters", "error.type"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3) | KEYS, inner, max_size=2),
+    max_leaves=4,
+)
+FIELDS = st.sampled_from(
+    ["traceId", "spanId", "parentSpanId", "startTimeUnixNano", "endTimeUnixNano", "status", "name"]
+)
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda said, more, wrapped: span(
+                {}, attributes=[{"key": k, "value": v} for k, v in said] + wrapped, **more
+            ),
+            st.lists(st.tuples(KEYS, VALUES), max_size=4),
+            st.dictionaries(FIELDS, VALUES, max_size=2),
+            st.dictionaries(KEYS, VALUES.filter(lambda plain: plain is not None), max_size=8).map(attributes),
+        ),
+        max_size=4,
+    )
+)
+def test_any_attributes_give_samples_or_reasons(given: list[dict[str, Any]]) -> None:
+    rows = Rows()
+    rows.begin_file()
+    OtlpSource().read(io.BytesIO(json.dumps(spans(*given)).encode("utf-8", "replace")), rows)
+    samples, _ = rows.build(complete=(), keep_ids=False)
+    assert len(samples) + sum(each.count for each in rows.complaints()) <= len(given)
+    assert np.all(samples.output_tokens >= 0)
+
+
+def test_real_spans_are_read_as_their_calls() -> None:
+    """Every call was cut off at 16 tokens, but the one with a prediction, which had a cap of 64."""
+    if not (SHARED / "data" / "otlp").is_dir():
+        pytest.skip("the files of other systems are not at hand")
+    reading = read(SHARED / "data" / "otlp")
+    assert [(each.path, each.samples) for each in reading.files] == [
+        ("d/anthropic_plain_default.jsonl", 2),
+        ("d/baggage.jsonl", 1),
+        ("d/genai_anthropic_default.jsonl", 2),
+        ("d/genai_openai_default.jsonl", 4),
+        ("d/tl_anthropic.jsonl", 2),
+    ]
+    assert (reading.unusable, reading.unreadable, reading.duplicates) == ({}, {}, 0)
+    found = samples_of(reading)
+    predicted = found.pop(2)
+    assert (predicted.predicted_output_tokens, predicted.category, predicted.max_tokens) == (12, "docs", 64)
+    assert (predicted.output_tokens, predicted.truncated) == (16, False)
+    assert {(each.max_tokens, each.truncated, each.finish_reason) for each in found} == {(16, True, "length")}
+    assert [each.output_tokens for each in found] == [16] * 9 + [19]  # a stream's usage, which OpenLLMetry adds up
