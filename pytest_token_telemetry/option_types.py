@@ -114,28 +114,82 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return read
 
 
+ANY = "any"
+"""Stands for every name: at least one sample must have one."""
+
+NONE = "none"
+"""As a user writes that no name is required."""
+
+MOST_BUCKETS = 100
+
+
 def names(text: str) -> tuple[str, ...]:
-    """``implementation,tests,docs``: distinct names in lower case; nothing means none."""
-    found = _distinct(text)
+    """``implementation,tests,docs``: distinct names in lower case. ``any`` stands alone, and ``none`` means no name."""
+    found = _required(text, "implementation,tests,docs")
     for name in found:
         if not re.fullmatch(_NAME, name):
             raise ValueError(f"{name!r} is not a plain name (write letters, digits, blanks and any of _ . + / -)")
     return found
 
 
-def buckets(text: str) -> tuple[str, ...]:
-    """``1,2-5,6+``: some of the deliverable buckets; nothing means none."""
-    from pytest_token_telemetry.sample import BUCKETS
+def is_name(text: str) -> bool:
+    """True if `names` takes ``text`` as one name that is no word of ours."""
+    try:
+        return text != ANY and names(text) == (text,)
+    except ValueError:
+        return False
 
-    found = _distinct(text)
+
+def buckets(text: str) -> tuple[str, ...]:
+    """``1,2-9,10+``: ranges of deliverables, ascending and disjoint, or some of the default ones; as for `names`."""
+    from pytest_token_telemetry.sample import BUCKETS, bucket
+
+    found = _required(text, "1,2-5,6+")
+    if found == (ANY,) or set(found) <= BUCKETS.keys():
+        return found
+    if len(found) > MOST_BUCKETS:
+        raise ValueError(f"{text!r} has more than {MOST_BUCKETS} buckets of deliverables")
+    last = 0
     for name in found:
-        if name not in BUCKETS:
-            raise ValueError(f"{name!r} is not a deliverable bucket (they are {', '.join(BUCKETS)})")
+        least, most = bucket(name) or (0, 0)
+        if not least:
+            raise ValueError(f"{name!r} is not a bucket of deliverables (write 1,2-9,10+)")
+        if least <= last:
+            raise ValueError(f"{text!r} has buckets that overlap or descend (write 1,2-9,10+)")
+        last = most
     return found
 
 
+def some_of(*choices: str) -> Callable[[str], tuple[str, ...]]:
+    """A reader that takes one or more of ``choices``."""
+
+    def read(text: str) -> tuple[str, ...]:
+        if not text.strip():
+            raise ValueError(f"{text!r} names nothing (write one or more of {','.join(choices)})")
+        found = _distinct(text)
+        for name in found:
+            if name not in choices:
+                raise ValueError(f"{name!r} is not one of {', '.join(choices)}")
+        return found
+
+    return read
+
+
+def _required(text: str, example: str) -> tuple[str, ...]:
+    """The names of ``text``; none for `NONE`, and `ANY` alone."""
+    if not text.strip():
+        raise ValueError(
+            f"{text!r} names nothing (write {example}, {ANY} for at least one, whichever it is, or {NONE} to require"
+            " nothing)"
+        )
+    found = _distinct(text)
+    if len(found) > 1 and (word := next((name for name in found if name in (ANY, NONE)), None)):
+        raise ValueError(f"{text!r} has {word!r} among names (write it alone)")
+    return () if found == (NONE,) else found
+
+
 def _distinct(text: str) -> tuple[str, ...]:
-    found = [name.strip().lower() for name in text.split(",")] if text.strip() else []
+    found = [name.strip().lower() for name in text.split(",")]
     if "" in found:
         raise ValueError(f"{text!r} has an empty name (write a,b,c)")
     if len(set(found)) < len(found):

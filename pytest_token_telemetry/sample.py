@@ -6,6 +6,7 @@ and its column in `pytest_token_telemetry.samples.Samples`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping  # noqa: TC003 - the annotations of `Sample` are read when this is imported
 from dataclasses import KW_ONLY, MISSING, dataclass, field, fields, replace
 from datetime import datetime  # noqa: TC003
@@ -25,8 +26,8 @@ LONGEST_TEXT = 256
 MOST_FEATURES = 32
 """Features of one call."""
 
-BUCKETS = {"1": 1, "2-5": 2, "6+": 6}
-"""The deliverable buckets, in order, each with its least count. A count of 0 is unknown and belongs to none."""
+BUCKETS = {"1": (1, 1), "2-5": (2, 5), "6+": (6, MOST_TOKENS)}
+"""The default buckets of deliverables, in order, with their least and most. A count of 0 is unknown: it is in none."""
 
 Kind: TypeAlias = Literal["count", "flag", "name", "word", "reason", "raw reason", "text", "number", "time", "features"]
 """What a field holds.
@@ -214,6 +215,22 @@ FIELDS: Mapping[str, Field] = {
     for each in fields(Sample)
 }
 """The fields of a call by their names, in their order."""
+
+
+def bucket(text: str) -> tuple[int, int] | None:
+    """The least and the most deliverables of ``3``, ``2-9`` or ``10+``; ``None`` if ``text`` is no such range."""
+    match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9})|(\+))?", text, re.ASCII)
+    if match is None:
+        return None
+    least = int(match[1])
+    most = MOST_TOKENS if match[3] else int(match[2] or least)
+    return (least, most) if 0 < least <= most else None
+
+
+def division(names: Iterable[str]) -> Mapping[str, tuple[int, int]]:
+    """The buckets that counts are divided into where ``names`` are required: `BUCKETS`, unless one is another range."""
+    own = {name: found for name in names if (found := bucket(name)) is not None}
+    return own if own.keys() - BUCKETS.keys() else BUCKETS
 
 
 def finish_reason(raw: str) -> FinishReason:

@@ -44,6 +44,9 @@ GATE = "gate"
 RECORDING = ("record", "capture_logs", "capture_level")
 """The settings that have an effect where nothing is judged."""
 
+REQUIRABLE = ("predictions", "caps", "reasons")
+"""What samples can be required to carry."""
+
 OUTPUTS = ("json", "junit", "code_quality", "markdown", "markdown_append", "tuning")
 """The settings that name a report to write."""
 
@@ -74,9 +77,9 @@ class Option:
         self.help = help
 
     @property
-    def may_be_empty(self) -> bool:
-        """True if an empty text is a value: no names."""
-        return self.read in (option_types.names, option_types.buckets)
+    def is_list(self) -> bool:
+        """True if the value names what is required: an empty one is refused, as it may be meant in two ways."""
+        return self.metavar in ("NAMES", "BUCKETS", "FIELDS")
 
     @property
     def is_path(self) -> bool:
@@ -157,19 +160,25 @@ class Settings:
         option_types.names,
         "implementation,tests,docs",
         "NAMES",
-        "Readiness: the categories that need a successful sample each.",
+        "Readiness: the categories that need a successful sample each; any: at least one, whichever; none: nothing.",
     )
     require_complexities: tuple[str, ...] = _setting(
         option_types.names,
         "low,medium,high",
         "NAMES",
-        "Readiness: the complexities that need a successful sample each.",
+        "Readiness: the complexities that need a successful sample each, or any, or none, as for categories.",
     )
     require_deliverables: tuple[str, ...] = _setting(
         option_types.buckets,
         "1,2-5,6+",
         "BUCKETS",
-        "Readiness: the deliverable buckets that need a successful sample each.",
+        "Readiness: how many deliverables need a successful sample each, as 1,2-9,10+, or any, or none.",
+    )
+    require: tuple[str, ...] | None = _setting(
+        option_types.some_of(*REQUIRABLE),
+        None,
+        "FIELDS",
+        "Readiness: what at least one sample must carry, of predictions,caps,reasons. Without it, the data decides.",
     )
     alias: Mapping[str, str] = _setting(
         option_types.alias,
@@ -328,9 +337,10 @@ class Settings:
             if written[name].texts is not None
         }
         read["alias"] = _fold(read["alias"], written["alias"].label)
-        read["require_categories"] = tuple(
-            dict.fromkeys(read["alias"].get(name, name) for name in read["require_categories"])
-        )
+        if read["require_categories"] != (option_types.ANY,):
+            read["require_categories"] = tuple(
+                dict.fromkeys(read["alias"].get(name, name) for name in read["require_categories"])
+            )
         settings = cls(texts=texts, chosen=(name for name, each in written.items() if each.is_chosen), **read)
         _refuse_missing_directories(settings, written["dir"].label)
         _refuse_shared_outputs(config, settings)
@@ -436,7 +446,7 @@ def _written(config: pytest.Config, name: str, option: Option) -> _Written:
         is_off = option.is_path and not option.repeatable and not typed
         return _Written(None if is_off else texts, flag(name), invocation)
     kept = config.getini(ini_key(name))
-    if kept or kept is False or (kept == "" and option.may_be_empty):
+    if kept or kept is False or (kept == "" and option.is_list):
         ini = config.inipath
         texts = tuple(kept) if option.repeatable else (str(kept).lower() if option.is_switch else str(kept),)
         return _Written(

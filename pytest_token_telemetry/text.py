@@ -62,7 +62,7 @@ def named(name: str | None) -> Piece:
     return name if name is not None and len(name) <= 32 and _PLAIN_WORD.fullmatch(name) else Untrusted(name)
 
 
-_PLAIN_WORD = re.compile(r"(?![0-9a-fA-F]{7,}\Z)[A-Za-z]+(?:[_-][A-Za-z]+)*|\d-\d|\d\+?", re.ASCII)
+_PLAIN_WORD = re.compile(r"(?![0-9a-fA-F]{7,}\Z)[A-Za-z]+(?:[_-][A-Za-z]+)*|\d{1,3}(?:-\d{1,3}|\+)?", re.ASCII)
 """One word or bucket; GitHub links what may be a commit."""
 
 

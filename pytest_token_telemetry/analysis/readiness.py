@@ -16,6 +16,7 @@ from pytest_token_telemetry.analysis.carried import counting
 from pytest_token_telemetry.analysis.groups import counted
 from pytest_token_telemetry.analysis.number_ranges import Count
 from pytest_token_telemetry.analysis.populations import successful
+from pytest_token_telemetry.option_types import ANY
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
@@ -26,13 +27,22 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.samples import Narrow, Samples
 
 
+MOST_FOUND = 20
+"""Names that are kept of those that the data has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """How many samples that count there are of each value that is required."""
 
     required: tuple[str, ...]
+    """Names, or `ANY` alone."""
     present: dict[str, int]
-    """Those that occur."""
+    """Those that occur. Of `ANY`, all samples that count and name one."""
+    found: dict[str, int]
+    """All names that occur, required or not, the most frequent first: `MOST_FOUND` at most."""
+    named: int
+    """Samples that count and name one."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -58,7 +68,10 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """Kind of work that ``count`` more successful samples should come from. ``None``: any."""
+    """Kind of work that ``count`` more successful samples should come from.
+
+    ``None``: any, or none that is named; `ANY`: any that is named.
+    """
 
     count: Count
     category: str | None
@@ -90,7 +103,7 @@ def readiness(
         samples: columns with one entry for each sample.
         labels: their codes, `UNKNOWN` where a sample does not say, which fills no requirement.
         carried: what they carry, by which it is known which of them count.
-        categories: the names that are required, in lower case; the next two likewise.
+        categories: the names that are required, in lower case, or `ANY` alone; the next two likewise.
         complexities: of `Labels.complexity`.
         deliverables: of `Labels.deliverables`.
     """
@@ -100,9 +113,16 @@ def readiness(
     def coverage(label: tuple[Narrow, tuple[str, ...]], required: Iterable[str]) -> Coverage:
         (codes, names), required = label, tuple(required)
         wanted = frozenset(required)
-        counts = counted(codes, rows, len(names))[:-1].tolist()  # the last are those that do not say
-        present = {name: count for name, count in zip(names, counts, strict=True) if count and name in wanted}
-        return Coverage(required, present)
+        counts = counted(codes, rows, len(names))[:-1]  # the last are those that do not say
+        named = int(counts.sum())
+        most = np.argsort(-counts, kind="stable")[:MOST_FOUND].tolist()
+        found = {names[code]: int(counts[code]) for code in most if counts[code]}
+        if required == (ANY,):
+            present = {ANY: named} if named else {}
+        else:
+            every = zip(names, counts.tolist(), strict=True)
+            present = {name: count for name, count in every if count and name in wanted}
+        return Coverage(required, present, found, named)
 
     return Readiness(
         successes=int(np.count_nonzero(successful(samples))),
@@ -140,7 +160,9 @@ def thinnest(readiness: Readiness) -> Thinnest:
     """The thinnest of the cells that are there, a dimension each."""
 
     def least(coverage: Coverage) -> tuple[str, int] | None:
-        present = [(name, coverage.present[name]) for name in coverage.required if name not in coverage.missing]
+        present = [(name, coverage.present[name]) for name in coverage.required if name in coverage.present]
+        if coverage.required == (ANY,):
+            return None  # no name of it is thinner than another
         return min(present, key=lambda each: each[1], default=None)
 
     return Thinnest(least(readiness.categories), least(readiness.complexities), least(readiness.deliverables))
@@ -148,7 +170,7 @@ def thinnest(readiness: Readiness) -> Thinnest:
 
 def _spread(coverage: Coverage, runs: int) -> list[tuple[str | None, int]]:
     """How many of the ``runs`` each required value gets, so that the least evidence becomes as much as can be."""
-    if not coverage.required:
+    if not coverage.required or ANY in coverage.present:
         return [(None, runs)]
     counts = sorted((coverage.present.get(name, 0), name) for name in coverage.required)
     total, filled = runs, 0

@@ -26,11 +26,11 @@ from pytest_token_telemetry.analysis.listed import MOST_LISTED, listed
 from pytest_token_telemetry.analysis.metrics import WASTE_SHARES, waste_ratios
 from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Quantity, Rate
 from pytest_token_telemetry.analysis.populations import successful
-from pytest_token_telemetry.sample import BUCKETS
+from pytest_token_telemetry.sample import division
 from pytest_token_telemetry.samples import UNKNOWN, narrowest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_token_telemetry.analysis.populations import Judged
     from pytest_token_telemetry.samples import Floats, Integers, Mask, NameColumn, Narrow, Samples
@@ -86,18 +86,19 @@ class Labels:
     deliverables: tuple[Narrow, tuple[str, ...]]
 
 
-def labels(samples: Samples, aliases: Mapping[str, str]) -> Labels:
+def labels(samples: Samples, aliases: Mapping[str, str], required: Iterable[str] = ()) -> Labels:
     """The strata of each sample: one code an entry, `UNKNOWN` where it does not say.
 
-    Names are folded to lower case, and categories through ``aliases``.
+    Names are folded to lower case, and categories through ``aliases``. Deliverables are divided by the buckets that are
+    ``required``, as `division` tells; a count outside of every bucket is in none.
     """
-    buckets = np.full(len(samples), UNKNOWN, dtype=np.int8)
-    for least in BUCKETS.values():
-        buckets += samples.deliverable_count >= least
+    buckets, ranges = np.full(len(samples), UNKNOWN, dtype=np.int8), division(required)
+    for code, (least, most) in enumerate(ranges.values()):
+        buckets[(samples.deliverable_count >= least) & (samples.deliverable_count <= most)] = code
     return Labels(
         category=_folded(samples.category, aliases),
         complexity=_folded(samples.complexity, {}),
-        deliverables=(buckets, tuple(BUCKETS)),
+        deliverables=(buckets, tuple(ranges)),
     )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Result)
 
-Needs = Literal["replay", "baseline"]
+Needs = Literal["replay", "baseline", "require"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Check(ABC, Generic[R]):
     """What it decides."""
 
     needs: ClassVar[Needs | None] = None
-    """What a session must have for it to take part: an estimator to replay, a baseline, or nothing."""
+    """What a session must have for it to take part: an estimator to replay, a baseline, a requirement, or nothing."""
 
     decides: ClassVar[bool] = True
     """True if there is no PASS without it. Others advise unless they are asked to fail."""

@@ -194,7 +194,7 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         samples, population = with_answers(samples.take(np.flatnonzero(kept)), replay.head, rows[kept], settings)
         carry = replace(carry, predictions=max(carry.predictions, len(replayed.rows)))
     risk = population if settings.population == "risk" else judged(samples, "risk", settings.under_multiplier)
-    labelled = labels(samples, settings.alias)
+    labelled = labels(samples, settings.alias, settings.require_deliverables)
     there = readiness(
         samples,
         labelled,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from pytest_token_telemetry.analysis.drift import Trend
 from pytest_token_telemetry.analysis.evidence import Bounds
 from pytest_token_telemetry.analysis.number_ranges import ROUNDING, ROWS, Count, Names, Quantity, Rate
+from pytest_token_telemetry.analysis.readiness import MOST_FOUND
 
 Outcome = Literal["pass", "fail", "skip", "warn"]
 
@@ -122,7 +123,11 @@ class CoverageResult(Result, frozen=True, kw_only=True, tag="coverage"):
     target: Names
     missing: Names
     counts: Annotated[tuple[Count, ...], ROWS] = ()
-    """Successful samples of each value, in its order."""
+    """Samples of each value, in its order: those that count, or of what samples carry, all."""
+    found: Annotated[dict[str, Count], Meta(max_length=MOST_FOUND)] = field(default_factory=dict)
+    """If one is missing: the names that the samples have, required or not, the most frequent ones. Untrusted."""
+    named: Count | None = None
+    """If one is missing: samples that count and have a name. ``None`` in an older report."""
 
     def __post_init__(self) -> None:
         if not set(self.missing) <= set(self.target):
@@ -131,6 +136,12 @@ class CoverageResult(Result, frozen=True, kw_only=True, tag="coverage"):
             raise ValueError("value is not target without missing")
         if self.counts and len(self.counts) != len(self.value):
             raise ValueError("counts is not of value")
+        if set(self.found) & set(self.missing) or not all(self.found.values()):
+            raise ValueError("found is missing")
+        if sum(self.found.values()) > (self.named or 0):
+            raise ValueError("found is more than named")
+        if any(self.found.get(name, n) != n for name, n in zip(self.value, self.counts, strict=False)):
+            raise ValueError("found is not counts")
 
 
 class DriftResult(Result, frozen=True, kw_only=True, tag="drift"):

@@ -90,7 +90,9 @@ def judge(
     findings = find(reading, settings, past.replay)
     certainty = certainty_of(settings)
     case = Case(findings, replay_report(findings), drift_report(reading, settings, past.baseline), certainty)
-    checks = checks_of(replay=case.replay is not None, baseline=case.drift is not None)
+    checks = checks_of(
+        replay=case.replay is not None, baseline=case.drift is not None, require=settings.require is not None
+    )
     readiness = [check.decide(case) for check in checks if check.tier == "readiness"]
     unready = tuple(result for result in readiness if result.outcome != "pass")
     case = replace(case, ready=not unready)

@@ -196,7 +196,12 @@ def _check_pass(report: Report, outcomes: Mapping[str, str]) -> None:
     deciding = [
         check.id
         for check in CHECK_BY_ID.values()
-        if check.decides and (check.needs is None or (check.needs == "replay" and report.estimator is not None))
+        if check.decides
+        and (
+            check.needs is None
+            or (check.needs == "replay" and report.estimator is not None)
+            or (check.needs == "require" and "require" in report.settings)
+        )
     ]
     advisory = {check.id for check in CHECK_BY_ID.values() if not check.decides}
     unasked = {result.id for result in report.checks if result.unasked}

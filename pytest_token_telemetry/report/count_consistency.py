@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_token_telemetry.gate.checks import (
     ALL_READ,
     CAP_USE,
+    CARRIED,
     CATEGORIES,
     COMPLEXITIES,
     DELIVERABLES,
@@ -16,8 +17,9 @@ from pytest_token_telemetry.gate.checks import (
     WASTE,
 )
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
+from pytest_token_telemetry.option_types import ANY, NONE
 from pytest_token_telemetry.report.consistency import RefusedError
-from pytest_token_telemetry.settings import options
+from pytest_token_telemetry.settings import REQUIRABLE, options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +32,7 @@ _PARTS = ("attempts", "successes", "risk", "legacy", "no_ratio", "with_task", "s
 
 _SETTINGS = {
     SAMPLES.id: "min_samples",
+    CARRIED.id: "require",
     CATEGORIES.id: "require_categories",
     COMPLEXITIES.id: "require_complexities",
     DELIVERABLES.id: "require_deliverables",
@@ -69,6 +72,9 @@ def check_counts(report: Report) -> None:
             raise RefusedError(f"{result.id} says pass, and the counts say otherwise")
         if not _has_its_target(result, report):
             raise RefusedError(f"{result.id} has another target than the settings")
+    for result in (*report.checks, *report.unmet):
+        if isinstance(result, CoverageResult):
+            _check_coverage(result, report)
 
 
 def _check_carried(report: Report) -> None:
@@ -91,6 +97,19 @@ def _check_carried(report: Report) -> None:
         raise RefusedError(f"{CAP_USE.id} is not about metrics.cap_use")
 
 
+def _check_coverage(result: CoverageResult, report: Report) -> None:
+    """Names are counted among the samples that count, and what samples carry is what the counts say."""
+    if result.id != CARRIED.id:
+        if max(result.named or 0, sum(result.counts)) > report.counts.counted:
+            raise RefusedError(f"{result.id} is of more samples than there are")
+        return
+    carried = report.counts.carried
+    counts = {name: getattr(carried, name, 0) for name in result.target if name in REQUIRABLE}
+    there = {name: count for name, count in counts.items() if count}
+    if len(counts) < len(result.target) or (result.value, result.counts) != (tuple(there), tuple(there.values())):
+        raise RefusedError(f"{result.id} is not what counts.carried says")
+
+
 def _shares(result: Result, report: Report) -> Iterator[tuple[int, int]]:
     """How many samples a figure is made of, and how many there are for it."""
     counts, of_risk = report.counts, report.population == "risk"
@@ -106,7 +125,7 @@ def _is_borne_out(result: Result, report: Report) -> bool:
     """True if the counts allow a pass of this check."""
     counts = report.counts
     if isinstance(result, CoverageResult):
-        return all(result.counts) and sum(result.counts) <= counts.counted
+        return all(result.counts) and (result.id == CARRIED.id or sum(result.counts) <= counts.counted)
     if not isinstance(result, CountResult):
         return True
     if result.id == SAMPLES.id:
@@ -129,6 +148,8 @@ def _has_its_target(result: Result, report: Report) -> bool:
         return True
     wanted = _setting(report, name)
     match result:
+        case CoverageResult() if result.id == CARRIED.id or ANY in (*(wanted or ()), *result.target):
+            return bool(result.target == wanted)
         case CoverageResult():
             carried = report.counts.carried
             is_waived = carried is not None and carried.is_unlabelled and not result.target
@@ -147,6 +168,8 @@ def _setting(report: Report, name: str) -> Any:  # noqa: ANN401 - each option ha
     if text is None:
         return None
     try:
-        return dict(options())[name].read(text if isinstance(text, str) else "")
+        option = dict(options())[name]
+        written = text if isinstance(text, str) else ""
+        return option.read(NONE if option.is_list and not written else written)  # as older reports say it
     except ValueError:
         raise RefusedError(f"settings.{name} is not one that the gate takes") from None

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 from pytest_token_telemetry.gate.checks import (
     ALL_READ,
     CAP_USE,
+    CARRIED,
     CATEGORIES,
     CHECK_BY_ID,
+    COMPLEXITIES,
+    DELIVERABLES,
     REPLAY,
     SAMPLES,
     TRUNCATION,
@@ -21,6 +24,7 @@ from pytest_token_telemetry.gate.checks import (
 )
 from pytest_token_telemetry.gate.checks.samples import lacks_attempts
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult
+from pytest_token_telemetry.option_types import ANY
 from pytest_token_telemetry.sources.look_like import UNSTRUCTURED
 from pytest_token_telemetry.text import Untrusted, exact, joined, listing, named, percent, plain, plural, upwards
 
@@ -73,7 +77,21 @@ def _scope(report: Report) -> Iterator[str]:
     categories = report.result(CATEGORIES.id)
     waived = isinstance(categories, CoverageResult) and not categories.target
     if counts.carried is not None and counts.carried.is_unlabelled and waived:
-        yield "No category, complexity or number of deliverables is named: counts decide what is enough."
+        yield f"No category, complexity or number of deliverables is named: counts decide {_enough(report)}."
+
+
+def _enough(report: Report) -> str:
+    """How many samples are enough, to judge by and to prove each target, where no mix of work is asked for."""
+    needed, proofs = report.result(SAMPLES.id), report.plan.proofs
+    proven = [
+        f"{proof.without_more_events} prove {CHECK_BY_ID[proof.id].subject}"
+        for proof in proofs
+        if proof.without_more_events is not None and proof.id in CHECK_BY_ID
+    ]
+    said = "what is enough"
+    if not proven or not isinstance(needed, CountResult) or report.counts.question == "lengths":
+        return said
+    return f"{said}: {plural(needed.target, 'sample')} to judge by; without more events, {listing(proven)}"
 
 
 def _verdict(report: Report) -> str:
@@ -116,6 +134,8 @@ def _why_not_ready(report: Report) -> str:
             "not all of its answers are predictions" if refused else "it does not replay enough of the recorded calls"
         )
         return f"The estimator cannot be judged: {lacks}."
+    if unmet == {CARRIED.id}:
+        return "The samples lack what they are required to carry: record it, do not tune."
     if unmet == {ALL_READ.id} and report.counts.lost_tests:
         return "What a dead worker recorded is missing: run the tests again."
     if unmet == {ALL_READ.id} and report.sources:
@@ -279,6 +299,14 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
         yield "Repair what writes the unusable lines, or raise the limit."
     if isinstance(samples, CountResult) and lacks_attempts(samples, context):
         yield "Log 'truncated' with every sample: too few say whether they were cut off."
+    carried = report.result(CARRIED.id)
+    if isinstance(carried, CoverageResult) and carried.missing:
+        lacks = joined(map(named, carried.missing), last="and")
+        yield ("Record ", *lacks, " with the calls: --token-telemetry-require asks for them.")
+    for check in (CATEGORIES, COMPLEXITIES, DELIVERABLES):
+        lacking = report.result(check.id)
+        if isinstance(lacking, CoverageResult) and (setting := check.setting(lacking, context)):
+            yield ("Set ", *setting, ", if the data is as it should be.")
     if report.plan.runs:
         kind = "more successful sample" if counts.question == "predictions" else "more sample"
         yield f"Collect {plural(sum(run.count for run in report.plan.runs), kind)}."
@@ -302,7 +330,7 @@ def _these_would_do(runs: Sequence[PlannedRun]) -> Sentence:
 def _run(run: PlannedRun) -> Sentence:
     kind: list[Sentence] = []
     if run.category:
-        kind.append(("in ", named(run.category)))
+        kind.append(("in ", named(run.category), " category" if run.category == ANY else ""))
     if run.complexity:
         kind.append(("of ", named(run.complexity), " complexity"))
     if run.deliverables:
@@ -311,31 +339,33 @@ def _run(run: PlannedRun) -> Sentence:
 
 
 def _deliverables(bucket: str) -> tuple[Piece, ...]:
+    if bucket == ANY:
+        return ("any number of deliverables",)
     return (named(bucket), " deliverable" if bucket == "1" else " deliverables")
 
 
 def to_collect(report: Report) -> list[Sentence]:
     """What to collect, for someone who schedules runs."""
     runs, thinnest = report.plan.runs, report.plan.thinnest
-    sentences: list[Sentence] = [
-        joined(("Schedule successful runs: ", _run(run), "."), "") for run in runs[:_RUNS_LISTED]
-    ]
+    successful = "successful " if report.counts.question == "predictions" else ""
+    schedule = f"Schedule {successful}runs: "
+
+    def of(samples: int) -> str:
+        return f" ({plural(samples, f'{successful}sample')})"
+
+    sentences: list[Sentence] = [joined((schedule, _run(run), "."), "") for run in runs[:_RUNS_LISTED]]
     if others := sum(run.count for run in runs[_RUNS_LISTED:]):
-        sentences.append(f"Schedule successful runs: {others} of other kinds.")
+        sentences.append(f"{schedule}{others} of other kinds.")
     cells: list[Sentence] = []
     if thinnest.category:
-        cells.append((named(thinnest.category[0]), _successful(thinnest.category[1])))
+        cells.append((named(thinnest.category[0]), of(thinnest.category[1])))
     if thinnest.complexity:
-        cells.append((named(thinnest.complexity[0]), " complexity", _successful(thinnest.complexity[1])))
+        cells.append((named(thinnest.complexity[0]), " complexity", of(thinnest.complexity[1])))
     if thinnest.deliverables:
-        cells.append((*_deliverables(thinnest.deliverables[0]), _successful(thinnest.deliverables[1])))
+        cells.append((*_deliverables(thinnest.deliverables[0]), of(thinnest.deliverables[1])))
     if cells:
         sentences.append(("The thinnest evidence is that of ", *joined(cells, last="and"), "."))
     return sentences + [_proof(proof) for proof in report.plan.proofs]
-
-
-def _successful(count: int) -> str:
-    return f" ({plural(count, 'successful sample')})"
 
 
 def _proof(proof: ProofPlan) -> str:

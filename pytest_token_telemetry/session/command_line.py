@@ -104,7 +104,7 @@ def refuse_absent(config: pytest.Config, checks: Collection[str]) -> None:
     for argument in config.stash[PICKED]:
         if not any(picks(argument, check) for check in checks):
             needs = next(check.needs for check in CHECKS if picks(argument, check.id))
-            needed = flag("estimator" if needs == "replay" else "baseline")
+            needed = flag("estimator" if needs == "replay" else str(needs))
             raise pytest.UsageError(f"{argument}: there is no such check in this session (add {needed})")
 
 

@@ -108,7 +108,11 @@ class GateSession:
         self._replays = self._held_against.replays
         self._has_sources_hook = has_sources_hook(self._config)
         self._added_sources = added_sources(self._config, self._settings)
-        checks = checks_of(replay=self._replays, baseline=self._settings.baseline is not None)
+        checks = checks_of(
+            replay=self._replays,
+            baseline=self._settings.baseline is not None,
+            require=self._settings.require is not None,
+        )
         self._checks = tuple(check.id for check in checks)
         self._config.stash[CHECK_IDS] = self._checks
         refuse_absent(self._config, self._checks)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pytest_token_telemetry.settings import flag, ini_key, options, read_one
+from pytest_token_telemetry.settings import Settings, flag, ini_key, options, read_one
 from tests.integration.conftest import Run
 from tests.lines import cut_off, ready_lines, stamp, v2, write
 
@@ -24,6 +25,7 @@ GOOD = {
     "require_categories": "docs",
     "require_complexities": "high",
     "require_deliverables": "6+",
+    "require": "caps,reasons",
     "alias": "manual=docs",
     "max_unusable": "3",
     "not_ready": "skip",
@@ -178,7 +180,8 @@ REFUSED = {
     "min_samples": ("0", "'0' is not a whole number from 1"),
     "require_categories": ("a,,b", "'a,,b' has an empty name"),
     "require_complexities": ("low,low", "'low,low' names one twice"),
-    "require_deliverables": ("3", "'3' is not a deliverable bucket"),
+    "require_deliverables": ("2-1", "'2-1' is not a bucket of deliverables (write 1,2-9,10+)"),
+    "require": ("cap", "'cap' is not one of predictions, caps, reasons"),
     "alias": ("docs", "'docs' is not an alias (write documentation=docs)"),
     "max_unusable": ("-1", "'-1' is not a whole number from 0"),
     "not_ready": ("pass", "'pass' is not one of fail, skip"),
@@ -286,14 +289,26 @@ def test_an_empty_path_means_no_file(run: Run, passing: object, pytester: pytest
     assert not (pytester.path / "kept.out").exists()
 
 
-@pytest.mark.parametrize("how", ["command line", "ini file"])
-def test_nothing_can_be_required(run: Run, pytester: pytest.Pytester, how: str) -> None:
-    write(pytester.path / "runs", ready_lines(27, category="anything"))
-    if how == "ini file":
-        pytester.makeini("[pytest]\ntoken_telemetry_require_categories =\n")
-        assert run().exit == 0
-    else:
-        assert run("--token-telemetry-require-categories=").exit == 0
+@pytest.mark.parametrize("name", ["require_categories", "require_deliverables", "require"])
+def test_an_empty_list_in_the_ini_file_is_refused(pytester: pytest.Pytester, name: str) -> None:
+    pytester.makeini(f"[pytest]\n{ini_key(name)} =\n")
+    with pytest.raises(pytest.UsageError, match=rf"^{ini_key(name)} in tox.ini: '' names nothing \(write "):
+        read_one(pytester.parseconfig(), name)
+
+
+def test_any_category_is_no_category_that_an_alias_folds(pytester: pytest.Pytester) -> None:
+    typed = ["--token-telemetry-require-categories=any", "--token-telemetry-alias=any=docs", "--token-telemetry-dir=."]
+    assert Settings.load(pytester.parseconfig(*typed)).require_categories == ("any",)
+
+
+def test_the_setting_that_a_failing_check_names_makes_the_data_ready(run: Run, pytester: pytest.Pytester) -> None:
+    write(pytester.path / "runs", ready_lines(27, category="bug_fix"))
+    failed = run()
+    (categories,) = [each for each in failed.report["checks"] if each["id"] == "readiness::categories"]
+    assert (failed.exit, categories["found"], categories["named"]) == (1, {"bug_fix": 27}, 27)
+    advised = re.search(r"--token-telemetry-require-categories=\S+(?=, or)", categories["message"])
+    assert advised is not None
+    assert run(advised.group()).exit == 0
 
 
 def test_an_alias_can_be_taken_back(run: Run, pytester: pytest.Pytester) -> None:

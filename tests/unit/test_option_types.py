@@ -196,8 +196,8 @@ def test_another_choice_is_refused(text):
         ("implementation,tests,docs", ("implementation", "tests", "docs")),
         (" Docs , TESTS ", ("docs", "tests")),
         ("one", ("one",)),
-        ("", ()),
-        ("  ", ()),
+        (" None ", ()),
+        ("Any", ("any",)),
     ],
 )
 def test_names_are_read_in_lower_case(text, value):
@@ -216,15 +216,89 @@ def test_a_name_given_twice_is_refused(text):
         option_types.names(text)
 
 
-@pytest.mark.parametrize(("text", "value"), [("1,2-5,6+", ("1", "2-5", "6+")), (" 6+ ", ("6+",)), ("", ())])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1,2-5,6+", ("1", "2-5", "6+")),
+        ("6+,1", ("6+", "1")),
+        (" 6+ ", ("6+",)),
+        ("1, 2-9, 10+", ("1", "2-9", "10+")),
+        ("3,7-7,100-999999999", ("3", "7-7", "100-999999999")),
+        ("none", ()),
+        ("any", ("any",)),
+    ],
+)
 def test_buckets_are_read(text, value):
     assert option_types.buckets(text) == value
 
 
-@pytest.mark.parametrize("text", ["2", "1,2,3", "6", "2\u20135", "1-5", "many"])
-def test_another_bucket_is_refused(text):
-    with pytest.raises(ValueError, match=r" is not a deliverable bucket \(they are 1, 2-5, 6\+\)$"):
+@pytest.mark.parametrize("text", ["0", "0-3", "2\u20135", "5-2", "-5", "5-", "1+5", "++", "1 2", "1234567890", "many"])
+def test_what_is_no_bucket_is_refused(text):
+    with pytest.raises(ValueError, match=r" is not a bucket of deliverables \(write 1,2-9,10\+\)$"):
         option_types.buckets(text)
+
+
+@pytest.mark.parametrize("text", ["1-3,3-5", "10+,1-9", "4+,7", "2,1", "1,2-9,9+"])
+def test_buckets_are_disjoint_and_ascend(text):
+    with pytest.raises(ValueError, match=r" has buckets that overlap or descend \(write 1,2-9,10\+\)$"):
+        option_types.buckets(text)
+
+
+def test_a_hundred_buckets_are_enough():
+    every = [str(n) for n in range(1, 102)]
+    assert option_types.buckets(",".join(every[:100])) == tuple(every[:100])
+    with pytest.raises(ValueError, match=r" has more than 100 buckets of deliverables$"):
+        option_types.buckets(",".join(every))
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+@pytest.mark.parametrize(
+    ("read", "example"), [(option_types.names, "implementation,tests,docs"), (option_types.buckets, "1,2-5,6+")]
+)
+def test_nothing_is_refused_with_the_way_out(read, example, text):
+    with pytest.raises(ValueError, match="names nothing") as refusal:
+        read(text)
+    assert str(refusal.value) == (
+        f"{text!r} names nothing (write {example}, any for at least one, whichever it is, or none to require nothing)"
+    )
+
+
+@pytest.mark.parametrize("read", [option_types.names, option_types.buckets])
+@pytest.mark.parametrize(("text", "word"), [("1,any", "any"), ("none,1", "none"), ("any,none", "any")])
+def test_any_and_none_stand_alone(read, text, word):
+    with pytest.raises(ValueError, match=rf"^'{text}' has '{word}' among names \(write it alone\)$"):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("caps", ("caps",)), (" Reasons , caps ", ("reasons", "caps")), ("caps,reasons", None)]
+)
+def test_some_of_a_closed_set_are_read(text, value):
+    assert option_types.some_of("caps", "reasons")(text) == (value or ("caps", "reasons"))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "'' names nothing (write one or more of caps,reasons)"),
+        ("caps,cap", "'cap' is not one of caps, reasons"),
+        ("caps,caps", "'caps,caps' names one twice"),
+        ("caps,", "'caps,' has an empty name (write a,b,c)"),
+    ],
+)
+def test_what_is_not_of_the_set_is_refused(text, why):
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the whole sentence is compared
+        option_types.some_of("caps", "reasons")(text)
+    assert str(refusal.value) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [("summarise", True), ("bug fix", True), ("a/b.c+d-e_f", True), ("any", False), ("none", False)]
+    + [(text, False) for text in ("", "Docs", " docs", "a,b", "<b>", "@team", "-x")],
+)
+def test_a_name_of_the_data_fits_a_setting_or_not(text, fits):
+    assert option_types.is_name(text) is fits
 
 
 @pytest.mark.parametrize(
@@ -272,6 +346,7 @@ READERS = [
     option_types.one_of("a", "b"),
     option_types.names,
     option_types.buckets,
+    option_types.some_of("a", "b"),
     option_types.alias,
     option_types.glob,
     option_types.log_level,

@@ -11,9 +11,11 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from pytest_token_telemetry.text import (
+    Untrusted,
     exact,
     inert,
     listing,
+    named,
     percent,
     plural,
     points,
@@ -22,6 +24,18 @@ from pytest_token_telemetry.text import (
     times,
     upwards,
 )
+
+
+@pytest.mark.parametrize("name", ["docs", "bug_fix", "2-5", "6+", "10+", "12-100", "7"])
+def test_a_plain_word_or_bucket_is_our_own(name):
+    assert named(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["1234567", "1234-5", "deadbeef", "1-", "+", "-5", "10++", "@team", "#12", "a.b", None]
+)
+def test_any_other_name_is_untrusted(name):
+    assert named(name) == Untrusted(name)
 
 
 @pytest.mark.parametrize(("n", "words"), [(0, "0 samples"), (1, "1 sample"), (2, "2 samples")])

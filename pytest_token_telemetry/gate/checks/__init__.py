@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_token_telemetry.gate.checks.carried import CARRIED
 from pytest_token_telemetry.gate.checks.coverage import CATEGORIES, COMPLEXITIES, DELIVERABLES
 from pytest_token_telemetry.gate.checks.drift import DRIFT_OF_RATIO, DRIFT_OF_TRUNCATION, DRIFT_OF_UNDERESTIMATION
 from pytest_token_telemetry.gate.checks.rates import TRUNCATION, UNDERESTIMATION
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL_READ",
     "CAP_USE",
+    "CARRIED",
     "CATEGORIES",
     "CHECKS",
     "CHECK_BY_ID",
@@ -39,6 +41,7 @@ __all__ = [
 CHECKS: tuple[Check[Any], ...] = (
     ALL_READ,
     SAMPLES,
+    CARRIED,
     CATEGORIES,
     COMPLEXITIES,
     DELIVERABLES,
@@ -55,10 +58,10 @@ CHECKS: tuple[Check[Any], ...] = (
 CHECK_BY_ID = {check.id: check for check in CHECKS}
 
 
-def checks_of(*, replay: bool, baseline: bool) -> tuple[Check[Any], ...]:
-    """The checks of a session that replays an estimator, or compares with a baseline, or both or neither."""
-    there = {None, *(["replay"] if replay else []), *(["baseline"] if baseline else [])}
-    return tuple(check for check in CHECKS if check.needs in there)
+def checks_of(*, replay: bool, baseline: bool, require: bool = False) -> tuple[Check[Any], ...]:
+    """The checks of a session, by whether it replays an estimator, has a baseline, requires what samples carry."""
+    there = {"replay": replay, "baseline": baseline, "require": require}
+    return tuple(check for check in CHECKS if check.needs is None or there[check.needs])
 
 
 def node_id(check: str) -> str:

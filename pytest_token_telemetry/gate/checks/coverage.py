@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING, Literal
 
 from pytest_token_telemetry.gate.check import Check
 from pytest_token_telemetry.gate.results import CoverageResult
-from pytest_token_telemetry.text import joined, named
+from pytest_token_telemetry.option_types import ANY, NONE, is_name
+from pytest_token_telemetry.settings import flag
+from pytest_token_telemetry.text import LONGEST_IN_SENTENCE, joined, named, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_token_telemetry.analysis.readiness import Coverage
     from pytest_token_telemetry.gate.check import Case, Context
-    from pytest_token_telemetry.text import Sentence
+    from pytest_token_telemetry.text import Piece, Sentence
+
+_SHOWN = 5
+"""Names of the data that a sentence shows."""
 
 
 class CoverageCheck(Check[CoverageResult]):
@@ -19,10 +26,11 @@ class CoverageCheck(Check[CoverageResult]):
 
     kind = CoverageResult
 
-    def __init__(self, stratum: Literal["categories", "complexities", "deliverables"], where: str) -> None:
+    def __init__(self, stratum: Literal["categories", "complexities", "deliverables"], where: str, one: str) -> None:
         super().__init__(f"readiness::{stratum}", stratum)
         self._stratum = stratum
         self._where = where
+        self._one = one
 
     def decide(self, case: Case) -> CoverageResult:
         """Which required values occur, and which do not."""
@@ -35,22 +43,76 @@ class CoverageCheck(Check[CoverageResult]):
             target=found.required,
             missing=found.missing,
             counts=tuple(found.present[value] for value in present),
+            found=found.found if found.missing else {},
+            named=found.named if found.missing else None,
         )
 
     def words(self, result: CoverageResult, context: Context) -> Sentence:
-        """The missing values, else how often each occurs."""
+        """The missing values and what fits the data instead, else how often each occurs."""
         successful = "successful " if context.counts.question == "predictions" else ""
         if result.missing:
-            missing = joined(map(named, result.missing), last="or")
-            return (f"no {successful}sample ", self._where, " ", *missing)
+            missing = (
+                (f"no {successful}sample has a {self._one}",)
+                if result.target == (ANY,)
+                else (f"no {successful}sample ", self._where, " ", *joined(map(named, result.missing), last="or"))
+            )
+            return (*missing, *self._what_fits(result, context))
         if not result.value:
             return "nothing is required"
         if not result.counts:
             return (*joined(map(named, result.value), last="and"), " covered")
+        if result.target == (ANY,):
+            n = result.counts[0]
+            return f"{plural(n, f'{successful}sample')} {'has' if n == 1 else 'have'} a {self._one}"
         counted = ((named(value), f": {n}") for value, n in zip(result.value, result.counts, strict=True))
         return (*joined(counted), " successful" if successful else " samples")
 
+    def setting(self, result: CoverageResult, context: Context) -> tuple[Piece, ...]:
+        """The setting that fits the data, where most samples name nothing that is required; empty elsewhere."""
+        if result.named is None or not context.counts.counted or _is_about_what_is_required(result):
+            return ()
+        option = flag(f"require_{self._stratum}")
+        if not result.named:
+            return (f"{option}={NONE}",)
+        if not (fits := _fitting(result)):
+            return (f"{option}={ANY}",)
+        quote = '"' if any(" " in name for name in fits) else ""
+        return (f"{quote}{option}=", *joined(map(named, fits), ","), f"{quote}, or ={ANY}")
 
-CATEGORIES = CoverageCheck("categories", "in")
-COMPLEXITIES = CoverageCheck("complexities", "of complexity")
-DELIVERABLES = CoverageCheck("deliverables", "with deliverables")
+    def _what_fits(self, result: CoverageResult, context: Context) -> Iterator[Piece]:
+        """The names of the data and the setting that fits them."""
+        if not (setting := self.setting(result, context)):
+            return
+        if not result.named:
+            none = "" if result.target == (ANY,) else f", and none has a {self._one}"
+            yield from (f"{none}: set ", *setting, " if that is meant")
+            return
+        shown, fits = _shown(result), _fitting(result)
+        others = (result.named or 0) - sum(result.found[name] for name in shown)
+        yield "; found "
+        yield from joined((named(name), f": {result.found[name]}") for name in shown)
+        yield f" and {others} of others" if others else ""
+        yield from (": set ", *setting)
+        if len(fits) < len(shown):
+            yield " (it takes no other of these names)" if fits else " (no setting takes such names)"
+
+
+def _is_about_what_is_required(result: CoverageResult) -> bool:
+    """True if as many samples are of what is required as of other names: then that is missing, and not wrong."""
+    required = sum(result.counts)
+    return required > 0 and (result.named or 0) <= 2 * required
+
+
+def _shown(result: CoverageResult) -> list[str]:
+    """The most frequent names of the data."""
+    return sorted(result.found, key=lambda name: -result.found[name])[:_SHOWN]
+
+
+def _fitting(result: CoverageResult) -> list[str]:
+    """Those of them that a setting takes, and that stand whole in a sentence."""
+    return [name for name in _shown(result) if is_name(name) and len(name) <= LONGEST_IN_SENTENCE]
+
+
+CATEGORIES = CoverageCheck("categories", "in", "category")
+COMPLEXITIES = CoverageCheck("complexities", "of complexity", "complexity")
+DELIVERABLES = CoverageCheck("deliverables", "with deliverables", "number of deliverables")

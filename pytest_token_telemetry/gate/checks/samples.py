@@ -32,14 +32,24 @@ class SamplesCheck(Check[CountResult]):
         counts = context.counts
         if lacks_attempts(result, context):
             return f"only {result.value} of {result.target} samples say whether they were truncated"
-        if counts.question == "predictions":
+        with_one = ""
+        if without := _without_prediction(context):
+            one, silent, what = "successful sample", without, "has none" if without == 1 else "have none"
+            with_one = " with a prediction"
+        elif counts.question == "predictions":
             one, silent, what = "successful sample", counts.silent_on_success, "did not say"
         else:
             one, silent, what = "sample", counts.samples - result.value, "did not say whether they were cut off"
         if not result.missing:
-            return f"{plural(result.value, one)} ({result.target} needed)"
-        said = f" ({plural(silent, 'sample')} {what})" if silent > 0 else ""
-        return f"{result.value} of {result.target} {one}s{said}"
+            return f"{plural(result.value, one)}{with_one} ({result.target} needed)"
+        said = f" ({silent:,} sample{'' if silent == 1 else 's'} {what})" if silent > 0 else ""
+        return f"{result.value} of {result.target} {one}s{with_one}{said}"
+
+
+def _without_prediction(context: Context) -> int:
+    """Samples that have no prediction where others do."""
+    carried = context.counts.carried
+    return carried.samples - carried.predictions if carried is not None and carried.predictions else 0
 
 
 def lacks_attempts(result: CountResult, context: Context) -> bool:

@@ -28,6 +28,33 @@ def found_in(rows, categories=("implementation", "tests", "docs"), complexities=
     )
 
 
+def test_what_the_data_names_is_counted_required_or_not():
+    rows = [*[call(category="summarise")] * 3, call(category="docs"), call(category=None), call(success=False)]
+    found = found_in(rows).categories
+    # of the four successful calls that name a category, one is in a required one; the fifth names none
+    assert (found.present, found.found, found.named) == ({"docs": 1}, {"summarise": 3, "docs": 1}, 4)
+
+
+def test_the_most_frequent_names_are_kept():
+    rows = [call(category=f"c{n}") for n in range(30) for _ in range(n + 1)]
+    found = found_in(rows).categories
+    # 30 calls of c29 down to 11 of c10, of 1 + 2 + ... + 30 = 465
+    assert found.found == {f"c{n}": n + 1 for n in range(29, 9, -1)}
+    assert found.named == 465
+
+
+@pytest.mark.parametrize(
+    ("rows", "present", "missing"),
+    [
+        ([call(category="a"), call(category="b"), call(category="any")], {"any": 3}, ()),
+        ([call(category=None), call(category="a", success=False)], {}, ("any",)),
+    ],
+)
+def test_any_takes_one_sample_that_names_one(rows, present, missing):
+    found = found_in(rows, categories=("any",)).categories
+    assert (found.present, found.missing) == (present, missing)
+
+
 def test_a_mix_of_everything_lacks_nothing():
     found = found_in(ready(27))
     assert (found.successes, found.attempts) == (27, 27)
@@ -111,7 +138,7 @@ def test_nothing_required_is_nothing_missing():
 
 
 CATEGORIES, COMPLEXITIES, BUCKETS = ("implementation", "tests", "docs"), ("low", "medium", "high"), ("1", "2-5", "6+")
-COUNTS = {"1": 1, "2-5": 3, "6+": 8, None: 3}
+COUNTS = {"1": 1, "2-5": 3, "6+": 8, "any": 3, None: 3}
 
 
 def of(rows, categories=CATEGORIES, complexities=COMPLEXITIES, deliverables=BUCKETS):
@@ -185,6 +212,12 @@ def test_a_missing_value_is_not_thin():
     assert thinnest(of([call(category="docs")])) == Thinnest(("docs", 1), ("low", 1), ("2-5", 1))
 
 
+def test_any_value_is_not_thin_and_asks_for_one_kind_at_most():
+    assert thinnest(of(ready(27), ("any",), (), ())) == Thinnest(None, None, None)
+    assert planned_runs(of([], ("any",), (), ("any",)), 5) == (PlannedRun(5, "any", None, "any"),)
+    assert planned_runs(of(ready(3), ("any",), (), ("any",)), 5) == (PlannedRun(2, None, None, None),)
+
+
 def test_nothing_is_thin_where_there_is_nothing():
     assert thinnest(of([])) == thinnest(of(ready(27), (), (), ())) == Thinnest(None, None, None)
 
@@ -194,7 +227,9 @@ kinds = st.tuples(
     st.sampled_from([*COMPLEXITIES, "other", None]),
     st.sampled_from([1, 3, 8, None]),
 )
-subsets = st.tuples(*(st.lists(st.sampled_from(each), unique=True) for each in (CATEGORIES, COMPLEXITIES, BUCKETS)))
+subsets = st.tuples(
+    *(st.lists(st.sampled_from(each), unique=True) | st.just(["any"]) for each in (CATEGORIES, COMPLEXITIES, BUCKETS))
+)
 
 
 @limits(deadline=None, max_examples=200)

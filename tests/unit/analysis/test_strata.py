@@ -76,6 +76,24 @@ def test_buckets_come_in_their_order_with_the_unknown_first():
     assert [each.name for each in strata_of(rows).deliverables] == [None, "1", "2-5", "6+"]
 
 
+@pytest.mark.parametrize(
+    ("required", "names"),
+    [
+        # of 1, 4, 9, 10 and 300: none is below 1, and 4 is in no bucket of the second and the third
+        (("1", "2-9", "10+"), ["1", "2-9", "2-9", "10+", "10+"]),
+        (("1", "5-9", "10-20"), ["1", None, "5-9", "10-20", None]),
+        (("9",), [None, None, "9", None, None]),
+        (("6+", "1"), ["1", "2-5", "6+", "6+", "6+"]),
+        (("any",), ["1", "2-5", "6+", "6+", "6+"]),
+        ((), ["1", "2-5", "6+", "6+", "6+"]),
+    ],
+)
+def test_deliverables_are_divided_by_the_buckets_that_are_required(required, names):
+    samples = columns([call(deliverable_count=count) for count in (1, 4, 9, 10, 300, 0, None)])
+    codes, every = labels(samples, {}, required).deliverables
+    assert [every[code] if code >= 0 else None for code in codes.tolist()] == [*names, None, None]
+
+
 def test_samples_without_a_category_have_a_stratum_without_a_name():
     assert [each.name for each in strata_of([call(category=None)]).category] == [None]
 

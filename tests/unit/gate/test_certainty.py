@@ -11,7 +11,7 @@ from pytest_token_telemetry.report.words import headline
 from tests.unit.gate.cases import advice, call, cut_off, message, notes, outcomes, plan, ready, result, verdict
 
 UNDER, CUT, WASTE = "tier1::underestimation", "tier1::truncation", "tier2::waste-p90"
-ANY = {"require_categories": "", "require_complexities": "", "require_deliverables": "", "min_samples": "1"}
+ANY = {"require_categories": "none", "require_complexities": "none", "require_deliverables": "none", "min_samples": "1"}
 
 
 def underestimated(events, n, **written):

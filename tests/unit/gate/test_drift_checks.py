@@ -177,7 +177,7 @@ def test_few_new_calls_are_not_enough_to_judge_and_no_finding(n):
 
 
 def test_calls_of_other_categories_are_not_enough_to_judge():
-    found = compared(later(ready(60, category="other")), OLD, require_categories="")
+    found = compared(later(ready(60, category="other")), OLD, require_categories="none")
     assert drift(found) == dict.fromkeys(DRIFT, "skip")
 
 

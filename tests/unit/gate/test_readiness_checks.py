@@ -10,7 +10,7 @@ from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.text import plain
-from tests.unit.gate.cases import ASKED, call, cut_off, message, outcomes, ready, result, verdict
+from tests.unit.gate.cases import ASKED, advice, call, cut_off, message, outcomes, plan, ready, result, verdict
 
 TIERS = ("tier1::underestimation", "tier1::truncation", "tier2::waste-p90")
 
@@ -275,15 +275,204 @@ def test_a_category_that_only_cut_off_calls_have_is_missing():
     assert result(verdict([*rows, cut_off(category="docs")]), "readiness::categories").outcome == "fail"
 
 
-@pytest.mark.parametrize("name", ["require_categories", "require_complexities", "require_deliverables"])
+REQUIRED = {
+    "require_categories": "readiness::categories",
+    "require_complexities": "readiness::complexities",
+    "require_deliverables": "readiness::deliverables",
+}
+OTHER = {"category": "x", "complexity": "x", "deliverable_count": None}
+
+
+@pytest.mark.parametrize("name", REQUIRED)
 def test_nothing_may_be_required(name):
-    found = verdict(ready(27, category="x", complexity="x", deliverable_count=None), **{name: ""})
-    required = {
-        "require_categories": "readiness::categories",
-        "require_complexities": "readiness::complexities",
-        "require_deliverables": "readiness::deliverables",
-    }[name]
-    assert (result(found, required).outcome, message(found, required)) == ("pass", "nothing is required")
+    found = verdict(ready(27, **OTHER), **{name: "none"})
+    assert (result(found, REQUIRED[name]).outcome, message(found, REQUIRED[name])) == ("pass", "nothing is required")
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "said"),
+    [
+        ("require_categories", ready(27), "27 successful samples have a category"),
+        ("require_complexities", ready(27), "27 successful samples have a complexity"),
+        ("require_deliverables", ready(27), "27 successful samples have a number of deliverables"),
+        ("require_categories", [*ready(26, category=None), call(category="any")], "1 successful sample has a category"),
+    ],
+)
+def test_any_value_may_be_required(name, rows, said):
+    found = verdict(rows, **{name: "any"})
+    assert (result(found, REQUIRED[name]).outcome, message(found, REQUIRED[name])) == ("pass", said)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_any_value_is_missing_where_no_sample_that_counts_names_one(name):
+    nothing = {"category": None, "complexity": None, "deliverable_count": None}
+    one = {"require_categories": "category", "require_complexities": "complexity"}.get(name, "deliverable_count")
+    rows = [*ready(27, **{one: None}), cut_off()]
+    for found in (verdict(rows, **{name: "any"}), verdict(ready(27, **nothing), **{name: "any"})):
+        assert result(found, REQUIRED[name]).outcome == "fail"
+        assert message(found, REQUIRED[name]) == (
+            f"no successful sample has a {'number of deliverables' if one == 'deliverable_count' else one}:"
+            f" set --token-telemetry-{name.replace('_', '-')}=none if that is meant"
+        )
+
+
+def in_categories(**counts):
+    """Successful calls of each category."""
+    return [call(category=name.replace("_", " ")) for name, count in counts.items() for _ in range(count)]
+
+
+SET = "set --token-telemetry-require-categories="
+
+
+@pytest.mark.parametrize(
+    ("counts", "what_fits"),
+    [
+        (
+            {"translate": 22, "summarise": 40},
+            f"; found summarise: 40, translate: 22: {SET}summarise,translate, or =any",
+        ),
+        # 9 of those that are required, and 10 others
+        ({"tests": 9, "chat": 10}, f"; found chat: 10, tests: 9: {SET}chat,tests, or =any"),
+        # as many as others: that data is about what is required, and there is too little of it
+        ({"tests": 10, "chat": 10}, ""),
+        (
+            {"a": 7, "b": 6, "c": 5, "d": 4, "e": 3, "f": 2, "g": 1},
+            f"; found a: 7, b: 6, c: 5, d: 4, e: 3 and 3 of others: {SET}a,b,c,d,e, or =any",
+        ),
+        (
+            {"bug_fix": 7, "chat": 6},
+            '; found bug fix: 7, chat: 6: set "--token-telemetry-require-categories=bug fix,chat", or =any',
+        ),
+        (
+            {"a,b": 9, "chat": 6, "any": 2},
+            f"; found a,b: 9, chat: 6, any: 2: {SET}chat, or =any (it takes no other of these names)",
+        ),
+        ({"<b>": 3}, f"; found <b>: 3: {SET}any (no setting takes such names)"),
+        ({"x" * 61: 3}, f"; found {'x' * 59}…: 3: {SET}any (no setting takes such names)"),
+    ],
+)
+def test_data_of_other_categories_says_which_setting_fits(counts, what_fits):
+    found = verdict(in_categories(**counts))
+    missing = [name for name in ("implementation", "tests", "docs") if name not in counts]
+    said = f"{', '.join(missing[:-1])} or {missing[-1]}"
+    assert message(found, "readiness::categories") == f"no successful sample in {said}{what_fits}"
+
+
+def test_the_advice_begins_with_the_settings_that_fit():
+    rows = [call(None, category=name, complexity=None) for name in ["summarise"] * 12 + ["translate"] * 10]
+    assert advice(verdict(rows))[:3] == [
+        "Set --token-telemetry-require-categories=summarise,translate, or =any, if the data is as it should be.",
+        "Set --token-telemetry-require-complexities=none, if the data is as it should be.",
+        "Collect 3 more samples.",
+    ]
+
+
+def test_the_setting_that_is_advised_makes_the_data_ready():
+    rows = in_categories(summarise=40, translate=22)
+    written = {"require_categories": "summarise,translate", "require_complexities": "low"}
+    found = verdict(rows, **written, require_deliverables="2-5")
+    assert message(found, "readiness::categories") == "summarise: 40, translate: 22 successful"
+    assert found.verdict == "pass"
+
+
+def test_other_complexities_and_deliverables_say_which_setting_fits():
+    rows = [call(complexity="trivial")] * 3 + [call(complexity="hard", deliverable_count=12)] * 2
+    found = verdict(rows, require_deliverables="20+")
+    assert message(found, "readiness::complexities") == (
+        "no successful sample of complexity low, medium or high; found trivial: 3, hard: 2:"
+        " set --token-telemetry-require-complexities=trivial,hard, or =any"
+    )
+    found = verdict(rows, require_deliverables="1")
+    assert message(found, "readiness::deliverables") == (
+        "no successful sample with deliverables 1; found 2-5: 3, 6+: 2:"
+        " set --token-telemetry-require-deliverables=2-5,6+, or =any"
+    )
+
+
+def test_a_kind_of_work_that_no_sample_names_need_not_be_required():
+    found = verdict(ready(27, deliverable_count=None))
+    assert message(found, "readiness::deliverables") == (
+        "no successful sample with deliverables 1, 2-5 or 6+, and none has a number of deliverables:"
+        " set --token-telemetry-require-deliverables=none if that is meant"
+    )
+    assert message(verdict([]), "readiness::deliverables") == "no successful sample with deliverables 1, 2-5 or 6+"
+
+
+def test_buckets_of_deliverables_can_be_set():
+    rows = [call(deliverable_count=count) for count in (1, 1, 2, 9, 9)]
+    found = verdict([*rows, call(deliverable_count=0)], require_deliverables="1,2-9,10+")
+    assert message(found, "readiness::deliverables") == "no successful sample with deliverables 10+"
+    assert [(each.name, each.successes) for each in found.strata.deliverables] == [(None, 1), ("1", 2), ("2-9", 3)]
+    assert {run.deliverables for run in found.plan.runs} >= {"10+"}
+    assert found.plan.thinnest.deliverables == ("1", 2)
+    assert any("with 10+ deliverables" in said for said in plan(found))
+    assert message(verdict(rows, require_deliverables="1,2-9"), "readiness::deliverables") == "1: 2, 2-9: 3 successful"
+
+
+# What samples carry
+
+
+def without_prediction(n, **fields):
+    """Calls with the cap that was sent, and no prediction."""
+    return [call(None, 900, **{"max_tokens": 4096, **fields}) for _ in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("required", "outcome", "said"),
+    [
+        (None, None, None),
+        ("caps", "pass", "caps in 7 of 28 samples"),
+        ("predictions,caps", "pass", "predictions in 21, caps in 7 of 28 samples"),
+        ("reasons,caps", "fail", "no reasons: reasons in 0, caps in 7 of 28 samples"),
+    ],
+)
+def test_what_samples_carry_can_be_required(required, outcome, said):
+    rows = [*ready(21, truncated=None), *without_prediction(7)]
+    found = verdict(rows, **({} if required is None else {"require": required}))
+    assert outcomes(found).get("readiness::carried") == outcome
+    assert said is None or message(found, "readiness::carried") == said
+
+
+def test_a_gate_does_not_shrink_where_predictions_are_required():
+    rows = without_prediction(60)
+    assert (
+        verdict(rows, require_categories="any", require_complexities="any", require_deliverables="any").fails is False
+    )
+    found = verdict(rows, require="predictions")
+    assert (found.verdict, found.fails) == ("not-ready", True)
+    assert message(found, "readiness::carried") == "no predictions: predictions in 0 of 60 samples"
+    asked = "Record predictions with the calls: --token-telemetry-require asks for them."
+    assert asked in advice(found)
+    assert message(verdict([], require="caps,reasons"), "readiness::carried") == (
+        "no caps or reasons: caps in 0, reasons in 0 of 0 samples"
+    )
+
+
+def test_the_headline_names_what_is_lacking_where_that_is_all():
+    found = verdict(ready(60), require="caps")
+    assert headline(found) == "The samples lack what they are required to carry: record it, do not tune."
+
+
+def test_mixed_data_counts_those_with_a_prediction():
+    found = verdict([*ready(3), *without_prediction(1000)])
+    said = "3 of 20 successful samples with a prediction (1,000 samples have none)"
+    assert message(found, "readiness::samples") == said
+    found = verdict([*ready(27), *without_prediction(1)])
+    assert message(found, "readiness::samples") == "27 successful samples with a prediction (20 needed)"
+    found = verdict([*ready(3), *without_prediction(1)])
+    assert message(found, "readiness::samples") == ("3 of 20 successful samples with a prediction (1 sample has none)")
+
+
+def test_runs_to_schedule_need_not_succeed_where_caps_are_judged():
+    found = verdict(without_prediction(5), require_categories="any", require_complexities="none")
+    assert message(found, "readiness::samples") == "5 of 20 samples"
+    # the bucket of the five, which have three deliverables each, gets the least of the fifteen: 20 are 7, 7 and 6
+    assert plan(found)[:3] == [
+        "Schedule runs: 7 with 1 deliverable.",
+        "Schedule runs: 6 with 6+ deliverables.",
+        "Schedule runs: 2 with 2-5 deliverables.",
+    ]
+    assert plan(found)[3] == "The thinnest evidence is that of 2-5 deliverables (5 samples)."
 
 
 def test_other_categories_can_be_required():

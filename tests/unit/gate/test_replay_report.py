@@ -335,7 +335,7 @@ def test_a_replay_adds_its_check_after_those_of_readiness():
     found = replayed(ready(60), as_recorded)
     assert [each.id for each in found.checks] == [each.id for each in checks_of(replay=True, baseline=False)]
     assert [each.id for each in verdict(ready(60)).checks] == list(CHECK_IDS)
-    assert tuple(each.id for each in checks_of(replay=True, baseline=True)) == ALL_CHECK_IDS
+    assert tuple(each.id for each in checks_of(replay=True, baseline=True, require=True)) == ALL_CHECK_IDS
 
 
 @pytest.mark.parametrize("left_out", [REPLAY, UNDERESTIMATION])

@@ -47,7 +47,7 @@ def under(events, n):
 )
 def test_rates_are_compared_exactly(events, n, target, outcome):
     rows = [*ready(n - events), *[call(1000, 1200)] * events] if events < n else ready(n, 1000, 1200)
-    found = verdict(rows, max_underestimation=target, require_categories="")
+    found = verdict(rows, max_underestimation=target, require_categories="none")
     assert result(found, UNDER).outcome == outcome
     assert found.verdict == {"pass": "pass", "fail": "tune"}[outcome]
 
@@ -91,7 +91,7 @@ def test_the_multiplier_is_compared_exactly(output, outcome):
     ],
 )
 def test_a_rate_is_told_with_what_it_proves(events, n, outcome, said):
-    found = verdict(under(events, n), min_samples="1", require_categories="", require_complexities="")
+    found = verdict(under(events, n), min_samples="1", require_categories="none", require_complexities="none")
     assert (result(found, UNDER).outcome, message(found, UNDER)) == (outcome, said)
 
 
@@ -249,7 +249,7 @@ def test_no_percentage_is_shown_on_the_wrong_side_of_its_target(counts, percent)
 
 
 def test_samples_to_prove_are_told_with_what_they_would_prove():
-    found = verdict(under(3, 20), min_samples="1", require_categories="", confidence="0.95")
+    found = verdict(under(3, 20), min_samples="1", require_categories="none", confidence="0.95")
     # statistics tables: three events need 153 samples
     assert message(found, UNDER) == (
         "3/20 = 15.0 % of the risk population (target <= 5 %) INCONCLUSIVE, unproven: true rate may be as low as 4.2 %"
@@ -297,7 +297,7 @@ def waste_of(ratios, truncated=0):
     """The verdict on successes with these ``ratios``, of which the last are cut off."""
     rows = [call(round(ratio * 1000), 1000) for ratio in ratios[: len(ratios) - truncated]]
     rows += [cut_off(round(ratio * 1000), 1000) for ratio in ratios[len(ratios) - truncated :]]
-    return verdict(rows, require_categories="", require_complexities="", require_deliverables="")
+    return verdict(rows, require_categories="none", require_complexities="none", require_deliverables="none")
 
 
 TWENTY = [1.05, 1.1, 1.15, 1.2, 1.25, 1.3, 1.35, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0, 2.2, 2.4, 2.6, 2.8, 3.5, 5.0]

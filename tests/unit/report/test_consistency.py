@@ -499,8 +499,96 @@ def test_a_pass_that_counts_and_settings_contradict_together_is_refused(change, 
     assert refusal(report("pass", change)) == why
 
 
+CARRIED, OF_WORK = "checks.readiness::carried", "checks.readiness::categories"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "keys", "why"),
+    [
+        # 6 calls with a prediction each, none with a cap, in a, b and c, and none in a required category
+        ("lacking", CARRIED, {"outcome": "pass"}, "readiness::carried says pass, and its figure says otherwise"),
+        (
+            "lacking",
+            CARRIED,
+            {"target": ["predictions"], "missing": []},
+            "readiness::carried has another target than the settings",
+        ),
+        ("lacking", CARRIED, {"counts": [5]}, "readiness::carried is not what counts.carried says"),
+        ("lacking", CARRIED, {"counts": []}, "readiness::carried is not what counts.carried says"),
+        ("lacking", "settings", {"require": "tokens"}, "settings.require is not one that the gate takes"),
+        ("lacking", "settings", {"require": "caps"}, "readiness::carried has another target than the settings"),
+        ("lacking", OF_WORK, {"named": 7}, "readiness::categories is of more samples than there are"),
+        ("lacking", OF_WORK, {"named": 5}, "checks[3]: found is more than named"),
+        ("lacking", OF_WORK, {"named": None}, "checks[3]: found is more than named"),
+        ("lacking", OF_WORK, {"found": {"a": 0}}, "checks[3]: found is missing"),
+        ("lacking", OF_WORK, {"found": {"docs": 1}}, "checks[3]: found is missing"),
+        ("lacking", OF_WORK, {"found": {"a": -1}}, "checks[3].found[...]: expected `int` >= 0"),
+        (
+            "lacking",
+            OF_WORK,
+            {"found": {f"c{n}": 1 for n in range(21)}},
+            "checks[3].found: expected `object` of length <= 20",
+        ),
+        ("lacking", "checks.readiness::complexities", {"found": {"low": 5}}, "checks[4]: found is not counts"),
+        ("required", CARRIED, {"counts": [59]}, "readiness::carried is not what counts.carried says"),
+        (
+            "required",
+            "settings",
+            {"require_categories": "docs"},
+            "readiness::categories has another target than the settings",
+        ),
+        (
+            "required",
+            OF_WORK,
+            {"target": [], "value": [], "counts": []},
+            "readiness::categories has another target than the settings",
+        ),
+        ("required", OF_WORK, {"counts": [61]}, "readiness::categories says pass, and the counts say otherwise"),
+        (
+            "pass",
+            "settings",
+            {"require_categories": "any"},
+            "readiness::categories has another target than the settings",
+        ),
+        ("pass", "settings", {"require": "caps"}, "it says pass, and not all checks that decide passed"),
+        ("pass", "settings", {"require": ""}, "it says pass, and not all checks that decide passed"),
+    ],
+)
+def test_readiness_that_the_counts_contradict_is_refused(name, path, keys, why):
+    def change(found):
+        at(found, path).update(keys)
+        for each in found["unready"]:
+            if path.endswith(each["id"]):
+                each.update(keys)
+
+    assert refusal(report(name, change)) == why
+
+
+@pytest.mark.parametrize("counts", [[60, 60], [60, 1], []])
+def test_a_pass_of_what_no_sample_carries_is_refused(counts):
+    """60 calls have a prediction, and none a cap."""
+    both = {"target": ["predictions", "caps"], "value": ["predictions", "caps"], "counts": counts}
+
+    def change(found):
+        at(found, CARRIED).update(both)
+        found["settings"].update(require="predictions,caps")
+
+    assert refusal(report("required", change)) == "readiness::carried is not what counts.carried says"
+
+
+def test_an_older_report_that_requires_nothing_is_read():
+    change = {"target": [], "value": [], "counts": []}
+    found = report(
+        "pass",
+        lambda found: (at(found, OF_WORK).update(change), found["settings"].update(require_categories="")),
+    )
+    assert from_json(found).settings["require_categories"] == ""
+
+
 def test_nothing_is_required_where_nobody_asks_for_it():
-    none = verdict(ready(60), require_categories="", require_complexities="", require_deliverables="", min_samples="1")
+    none = verdict(
+        ready(60), require_categories="none", require_complexities="none", require_deliverables="none", min_samples="1"
+    )
     assert from_json(render(none).encode()).verdict == "pass"
 
 

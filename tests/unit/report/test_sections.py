@@ -401,7 +401,10 @@ def in_time(rows):
 
 
 FORWARD = verdict(
-    in_time(calls([1.5] * 90 + [2.0] * 10)), require_categories="", require_complexities="", require_deliverables=""
+    in_time(calls([1.5] * 90 + [2.0] * 10)),
+    require_categories="none",
+    require_complexities="none",
+    require_deliverables="none",
 )
 SAID = (
     # scipy: beta.ppf(.05, 10, 21) = 0.1931, beta.ppf(.95, 11, 20) = 0.4992

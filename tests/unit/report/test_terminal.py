@@ -252,7 +252,7 @@ def test_names_in_a_table_are_inert_and_cut():
     rows = [line for line in lines if "ValueError" in line]
     assert len(rows) == 1
     assert rows[0].split("  ")[-1] == "ValueError: ZQX</code>|@octocat\\u001b[31m # x"
-    (row,) = [line for line in lines_of(verdict([call(category="x" * 300)]), verbose=True) if "xxx" in line][:1]
+    (row,) = [line for line in lines_of(verdict([call(category="x" * 300)]), verbose=True) if "  xxx" in line][:1]
     assert f"  {'x' * 199}…" in row
 
 

@@ -116,7 +116,7 @@ def test_missing_kinds_are_collected_even_if_there_are_samples_enough():
 
 
 def test_where_nothing_is_required_any_kind_will_do():
-    found = verdict(ready(5), require_categories="", require_complexities="", require_deliverables="")
+    found = verdict(ready(5), require_categories="none", require_complexities="none", require_deliverables="none")
     assert advice(found) == ["Collect 15 more successful samples.", "These would do: 15 of any kind."]
 
 

@@ -104,7 +104,11 @@ def full(*more: Sample) -> Report:
     rows = [*ready(60, category=name), *more]
     read = reading(rows, files=(File(name, len(rows)),))
     written = settings(
-        baseline="baseline.json", estimator=f"{name}::new:predict", estimator_errors="skip", require_categories=""
+        baseline="baseline.json",
+        estimator=f"{name}::new:predict",
+        estimator_errors="skip",
+        require_categories="none",
+        require="predictions",
     )
     answers = itertools.cycle([*[(1000, 4096)] * 30, ValueError(name)])
 
@@ -144,6 +148,9 @@ def verdicts(draw: st.DrawFn) -> Report:
         tier2=draw(st.sampled_from(["warn", "fail"])),
         not_ready=draw(st.sampled_from(["fail", "skip"])),
         max_unusable=draw(st.sampled_from([None, "0", "3"])),
+        require_categories=draw(st.sampled_from(["implementation,tests,docs", "any", "none", "a,implementation"])),
+        require_deliverables=draw(st.sampled_from(["1,2-5,6+", "any", "none", "2-3,7+"])),
+        require=draw(st.sampled_from([None, None, "caps", "reasons,predictions"])),
         confidence=(confidence := draw(st.sampled_from([None, None, "0.95", "0.5", "99.9999%"]))),
         inconclusive=draw(st.sampled_from(["warn", "fail"])),
         sequential=draw(st.sampled_from(["false", "true"])) if confidence else "false",
