@@ -21,6 +21,9 @@ SCHEMA = "token-telemetry-tuning/1"
 _ROUNDING = 1 - 1e-12
 """A multiplier is a ratio of counts. In floating point it gives a count back with a smaller error than this."""
 
+_GROUPINGS = ("category", "operation", "model")
+"""What the names of a file can be. An older one does not say, and has categories."""
+
 _Key: TypeAlias = tuple[str | None, str | None]
 
 
@@ -33,11 +36,15 @@ class _Advice:
     """By category, and by category and complexity where a cell has advice of its own."""
     caps: Mapping[str | None, Mapping[float, int | None]]
     """By category and risk; ``None`` where the samples did not tell."""
+    grouped_by: str
+    """What stands in for the category, if it is not that."""
 
-    def key(self, category: str | None, complexity: str | None) -> _Key:
-        """The names as the gate folds them."""
-        name = None if category is None else category.lower()
-        return None if name is None else self.aliases.get(name, name), complexity.lower() if complexity else None
+    def key(self, names: Mapping[str, str | None], complexity: str | None = None) -> _Key:
+        """The name that the file goes by, as the gate folds it. Only categories are folded."""
+        name = names[self.grouped_by]
+        if name is not None and self.grouped_by == "category":
+            name = self.aliases.get(name.lower(), name.lower())
+        return name, complexity.lower() if complexity else None
 
 
 class Calibration:
@@ -45,6 +52,10 @@ class Calibration:
 
     Categories are spelled as in the logs: the gate's aliases are in the file. One that the file does not know, and one
     that the gate gave no multiplier for (it says *collect* or *raise-cap*), leaves the prediction as it is.
+
+    Where no call named a category, the gate groups calls by operation or model (``grouped_by`` in the file). Then that
+    name counts, spelled exactly as in the logs, and the category is not looked at. So a caller may always pass all
+    that it knows. Without the name that counts, the answer is that for calls that did not give it, if there were any.
     """
 
     def __init__(self, advice: Sequence[_Advice] = ()) -> None:
@@ -62,7 +73,15 @@ class Calibration:
         """
         return cls([_read(Path(path)) for path in paths])
 
-    def multiplier(self, *, category: str | None = None, complexity: str | None = None, lower: bool = False) -> float:
+    def multiplier(
+        self,
+        *,
+        category: str | None = None,
+        complexity: str | None = None,
+        operation: str | None = None,
+        model: str | None = None,
+        lower: bool = False,
+    ) -> float:
         """What a prediction is multiplied by: advice for the complexity within the category, or for the category.
 
         It is 1.0 where there is no advice, and where the advice would lower a prediction, which saves cost and adds
@@ -70,13 +89,20 @@ class Calibration:
         """
         product = 1.0
         for advice in self._advice:
-            name, level = advice.key(category, complexity)
+            name, level = advice.key({"category": category, "operation": operation, "model": model}, complexity)
             found = advice.multipliers.get((name, level), advice.multipliers.get((name, None), 1.0))
             product *= found if lower else max(found, 1.0)
         return product
 
     def predict(
-        self, raw: float, *, category: str | None = None, complexity: str | None = None, lower: bool = False
+        self,
+        raw: float,
+        *,
+        category: str | None = None,
+        complexity: str | None = None,
+        operation: str | None = None,
+        model: str | None = None,
+        lower: bool = False,
     ) -> int:
         """The output tokens to expect, rounded up, from what the estimator says without advice: see `multiplier`.
 
@@ -85,13 +111,23 @@ class Calibration:
         """
         if not isfinite(raw) or raw < 0:
             raise ValueError(f"a prediction of {raw} is no number of tokens")
-        return ceil(raw * self.multiplier(category=category, complexity=complexity, lower=lower) * _ROUNDING)
+        factor = self.multiplier(
+            category=category, complexity=complexity, operation=operation, model=model, lower=lower
+        )
+        return ceil(raw * factor * _ROUNDING)
 
-    def max_tokens(self, *, category: str | None = None, risk: float = 0.02) -> int | None:
-        """The cap that a call of ``category`` exceeds with this ``risk``, by the newest file.
+    def max_tokens(
+        self,
+        *,
+        category: str | None = None,
+        operation: str | None = None,
+        model: str | None = None,
+        risk: float = 0.02,
+    ) -> int | None:
+        """The cap that such a call exceeds with this ``risk``, by the newest file. It needs no prediction.
 
         Returns:
-            ``None`` where the file does not know the category, or had too few calls or calls that were cut off.
+            ``None`` where the file does not know the name, or had too few calls or too many that were cut off.
 
         Raises:
             ValueError: no cap was computed for that risk.
@@ -99,7 +135,7 @@ class Calibration:
         if not self._advice:
             return None
         advice = self._advice[-1]
-        caps = advice.caps.get(advice.key(category, None)[0])
+        caps = advice.caps.get(advice.key({"category": category, "operation": operation, "model": model})[0])
         if caps is not None and risk not in caps:
             known = ", ".join(map(str, caps))
             raise ValueError(f"there is no cap at a risk of {risk} (ask for one of {known})")
@@ -130,7 +166,10 @@ def _advice(document: Mapping[str, Any]) -> _Advice:
         if not each.get("folded")
     }
     aliases = {str(_name(name)): str(_name(category)) for name, category in document.get("aliases", {}).items()}
-    return _Advice(aliases, multipliers, caps)
+    grouped_by = document.get("grouped_by", "category")
+    if grouped_by not in _GROUPINGS:
+        raise ValueError
+    return _Advice(aliases, multipliers, caps, grouped_by)
 
 
 def _name(value: object) -> str | None:

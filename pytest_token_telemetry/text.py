@@ -143,8 +143,19 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def upwards(multiplier: float) -> str:
-    """``1.13`` for 1.121: a multiplier that is rounded down does not do what is promised."""
-    return f"{ceil(Fraction(str(multiplier)) * 100) / 100:.2f}"
+    """``1.13`` for 1.121: a multiplier that is rounded down does not do what is promised.
+
+    It has as many digits as it takes to be hardly more: ``0.013`` for 0.0124.
+    """
+    exact = Fraction(str(multiplier))
+    for digits in range(2, MOST_DIGITS + 1):
+        shown = Fraction(ceil(exact * 10**digits), 10**digits)
+        if shown <= exact * _HARDLY_MORE:
+            break
+    return f"{float(shown):.{digits}f}"
+
+
+_HARDLY_MORE = Fraction(21, 20)
 
 
 def exact(target: Fraction) -> str:

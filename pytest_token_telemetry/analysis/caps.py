@@ -1,4 +1,4 @@
-"""How much of the caps that were sent calls use, and what the rest reserves."""
+"""How much of the caps that were sent calls use, what the rest reserves, and what may be a cap that nobody logged."""
 
 from __future__ import annotations
 
@@ -12,10 +12,37 @@ from pytest_token_telemetry.analysis.metrics import QUANTILE_METHOD, WASTE_SHARE
 from pytest_token_telemetry.analysis.number_ranges import Count, Quantity
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.samples import Floats, Integers, Mask, Samples
+    from pytest_token_telemetry.samples import Counts, Floats, Integers, Mask, Samples
 
 LEAST_OUTPUT = 50
 """Output tokens of a call whose cap is looked at: a one-word answer says nothing about its cap."""
+
+
+LEAST_REPEATS = 5
+"""Calls of one output, without which it is not held to be a cap."""
+
+_TIMES_AS_MANY = 10
+"""How many times as often as the numbers below it such an output occurs."""
+
+_LEAST_OTHERS = 10
+"""Different other outputs, without which the calls may all be the same one."""
+
+_ROUND = (50, 64)
+"""Caps are multiples of one of these: 1000 and 1500, 4096 and 12288. Other numbers are one time in 28."""
+
+_MOST_ABOVE = 100
+"""One call in so many may have more output: another cap may have been sent with a few."""
+
+_LOOKED_AT = 3
+"""Outputs that are held against those below them: the most frequent ones. Each takes a look at all calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedOutput:
+    """An output that so many calls have, and hardly one exceeds, that it may be their cap. A hint, never a count."""
+
+    output_tokens: Count
+    calls: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +91,34 @@ def oversized(samples: Samples, limit: float) -> Share:
     mask = _looked_at(samples)
     events = sum(int(np.count_nonzero(_ratios(samples, rows) >= limit)) for rows in rows_of(mask))
     return Share(events, int(np.count_nonzero(mask)))
+
+
+def repeated_output(samples: Samples) -> RepeatedOutput | None:
+    """The output of calls without a known cap that may be their cap.
+
+    It is round, `LEAST_REPEATS` calls have it, `_TIMES_AS_MANY` times as many as have a number in the tenth below it on
+    average, and no more than one in `_MOST_ABOVE` calls has more. Short outputs repeat by chance: `LEAST_OUTPUT`.
+    """
+    unknown = (samples.max_tokens <= 0) & (samples.truncated != 1)
+    outputs = computed(unknown & (samples.output_tokens > 0), lambda rows: samples.output_tokens[rows])
+    if len(outputs) < LEAST_REPEATS + _LEAST_OTHERS:
+        return None
+    place = len(outputs) - 1 - len(outputs) // _MOST_ABOVE
+    outputs.partition(place)
+    values, counts = np.unique(outputs[place:], return_counts=True)
+    counts[0] += np.count_nonzero(outputs[:place] == values[0])
+    round_ = (values % _ROUND[0] == 0) | (values % _ROUND[1] == 0)
+    likely = round_ & (values >= LEAST_OUTPUT) & (counts >= LEAST_REPEATS)
+    for i in np.flatnonzero(likely)[np.argsort(-counts[likely], kind="stable")][:_LOOKED_AT].tolist():
+        value, calls = int(values[i]), int(counts[i])
+        below = int(np.count_nonzero((outputs < value) & (outputs >= value - value // 10)))
+        if calls * (value // 10) >= _TIMES_AS_MANY * below and _has_others(outputs, value):
+            return RepeatedOutput(value, calls)
+    return None
+
+
+def _has_others(outputs: Counts, value: int) -> bool:
+    return len(np.unique(outputs[outputs != value])) >= _LEAST_OTHERS
 
 
 def _looked_at(samples: Samples) -> Mask:

@@ -16,10 +16,13 @@ from pytest_token_telemetry.analysis.populations import successful
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.samples import Mask, Samples
+    from pytest_token_telemetry.samples import Mask, NameColumn, Samples
 
 Question: TypeAlias = Literal["predictions", "caps", "reasons", "lengths"]
 """What is judged: predictions, caps, only whether calls were cut off, or nothing."""
+
+Grouping: TypeAlias = Literal["category", "operation", "model"]
+"""What calls are tuned apart by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,19 @@ def carried(samples: Samples) -> Carried:
         labels=_count(labelled),
         legacy=_count(samples.legacy),
     )
+
+
+def grouping(samples: Samples, carried: Carried) -> Grouping:
+    """What ``samples`` are tuned apart by: the category, unless there is none in data that is no V2 tree's."""
+    if (carried.question == "predictions" and not carried.is_unlabelled) or _names_any(samples.category):
+        return "category"
+    if _names_any(samples.operation):
+        return "operation"
+    return "model" if _names_any(samples.model) else "category"
+
+
+def _names_any(column: NameColumn) -> bool:
+    return bool((column.codes != UNKNOWN).any())
 
 
 def counting(samples: Samples, question: Question) -> Mask:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 1000
 
+FEW_LISTED = 200
+"""Of spellings, models and operations: with a thousand of each, a report would be too large for the poster."""
+
 LONGEST_NAMES = 64_000
 """Bytes of the names of one list, as JSON writes them."""
 

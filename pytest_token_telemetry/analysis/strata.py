@@ -1,12 +1,13 @@
-"""Samples by category, complexity and number of deliverables: the figures of each, and as they are tuned apart."""
+"""Samples by what they name, such as a category or a model: the figures of each, and as they are tuned apart."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain, islice
 from math import isnan
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from pytest_token_telemetry.analysis.groups import (
     rows_of,
     with_others,
 )
-from pytest_token_telemetry.analysis.listed import MOST_LISTED, listed
+from pytest_token_telemetry.analysis.listed import FEW_LISTED, MOST_LISTED, listed
 from pytest_token_telemetry.analysis.metrics import WASTE_SHARES, waste_ratios
 from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Quantity, Rate
 from pytest_token_telemetry.analysis.populations import successful
@@ -30,10 +31,13 @@ from pytest_token_telemetry.sample import division
 from pytest_token_telemetry.samples import UNKNOWN, narrowest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.analysis.populations import Judged
     from pytest_token_telemetry.samples import Floats, Integers, Mask, NameColumn, Narrow, Samples
+
+Label: TypeAlias = "tuple[Narrow, tuple[str, ...]]"
+"""A code for each sample, `UNKNOWN` for none, and the name of each code."""
 
 
 _SIGNIFICANT = 0.05
@@ -41,7 +45,7 @@ _SIGNIFICANT = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """The figures of one category, complexity or bucket: diagnostics, never gates."""
+    """The figures of one category, spelling of a category, complexity, bucket, model or operation: never gates."""
 
     name: str | None
     """``None``: the samples that do not say."""
@@ -54,7 +58,7 @@ class Stratum:
     waste_p50: Quantity | None
     waste_p90: Quantity | None
     underestimation_p: Rate | None = None
-    """How likely as many underestimated calls would be at a rate on target, adjusted for all strata (Holm)."""
+    """How likely as many underestimated calls would be at a rate on target, adjusted for its family (Holm)."""
     truncation_p: Rate | None = None
     """The same for truncated calls."""
     underestimation_proven: bool = False
@@ -62,28 +66,42 @@ class Stratum:
     truncation_proven: bool = False
     folded: Count = 0
     """How many strata it sums up that are too small to be listed. 0: it is one."""
+    spelling_of: str | None = None
+    """The category that it is a spelling of; ``None``: it is none, or sums up spellings."""
 
     def __post_init__(self) -> None:
         if self.folded and self.name is not None:
             raise ValueError("the others have a name")
+        if self.spelling_of is not None and self.name is None:
+            raise ValueError("spelling_of is of no name")
 
 
 @dataclass(frozen=True, slots=True)
 class Strata:
-    """The strata that hold a sample, the largest first, as many as are `listed`, then the others; buckets in order."""
+    """The strata that hold a sample, the largest first, as many as are `listed`, then the others; buckets in order.
+
+    P values are adjusted in two families: category, complexity and deliverables, and then the others.
+    """
 
     category: Annotated[tuple[Stratum, ...], ROWS]
     complexity: Annotated[tuple[Stratum, ...], ROWS]
     deliverables: Annotated[tuple[Stratum, ...], ROWS]
+    spellings: Annotated[tuple[Stratum, ...], ROWS] = ()
+    """As logged, of the categories that have several. What one of them does, their category may hide."""
+    model: Annotated[tuple[Stratum, ...], ROWS] = ()
+    """Empty if no sample names one."""
+    operation: Annotated[tuple[Stratum, ...], ROWS] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
     """Which category, complexity and bucket each sample is in: codes into the names, `UNKNOWN` for none."""
 
-    category: tuple[Narrow, tuple[str, ...]]
-    complexity: tuple[Narrow, tuple[str, ...]]
-    deliverables: tuple[Narrow, tuple[str, ...]]
+    category: Label
+    complexity: Label
+    deliverables: Label
+    spellings: tuple[int, ...]
+    """The code of the category that each name of the samples' column of categories is in."""
 
 
 def labels(samples: Samples, aliases: Mapping[str, str], required: Iterable[str] = ()) -> Labels:
@@ -95,10 +113,12 @@ def labels(samples: Samples, aliases: Mapping[str, str], required: Iterable[str]
     buckets, ranges = np.full(len(samples), UNKNOWN, dtype=np.int8), division(required)
     for code, (least, most) in enumerate(ranges.values()):
         buckets[(samples.deliverable_count >= least) & (samples.deliverable_count <= most)] = code
+    category, spellings = _folded(samples.category, aliases)
     return Labels(
-        category=_folded(samples.category, aliases),
-        complexity=_folded(samples.complexity, {}),
+        category=category,
+        complexity=_folded(samples.complexity, {})[0],
         deliverables=(buckets, tuple(ranges)),
+        spellings=tuple(spellings),
     )
 
 
@@ -109,7 +129,54 @@ def strata(
 
     The p values are adjusted for looking at all strata at once.
     """
-    kinds = [_counted(samples, judged, *label) for label in (labels.category, labels.complexity, labels.deliverables)]
+    main = [_counted(samples, judged, *label) for label in (labels.category, labels.complexity, labels.deliverables)]
+    more = [_spellings(samples, judged, labels), *(_named(samples, judged, name) for name in ("model", "operation"))]
+    targets = max_underestimation, max_truncation
+    category, complexity, deliverables = _proven(main, *targets)
+    spellings, model, operation = (tuple(sorted(kind, key=_by_size)) for kind in _proven(more, *targets))
+    return Strata(
+        category=tuple(sorted(category, key=_by_size)),
+        complexity=tuple(sorted(complexity, key=_by_size)),
+        deliverables=deliverables,
+        spellings=spellings,
+        model=model,
+        operation=operation,
+    )
+
+
+def _named(samples: Samples, judged: Judged, name: Literal["model", "operation"]) -> list[Stratum]:
+    """The strata of one kind of name, unless no sample has any."""
+    column: NameColumn = getattr(samples, name)
+    found = _counted(samples, judged, column.codes, column.names, most=FEW_LISTED) if column.names else []
+    return found if any(each.name is not None for each in found) else []
+
+
+def _spellings(samples: Samples, judged: Judged, labels: Labels) -> list[Stratum]:
+    """The spellings of the categories that occur in several."""
+    column, of, names = samples.category, labels.spellings, labels.category[1]
+    if len(names) == len(of):
+        return []
+    occurring = present(counted(column.codes, np.ones(len(samples), dtype=np.bool_), len(of)))
+    of_category = Counter(of[code] for code in occurring.tolist() if code != UNKNOWN)
+    kept = [code for code in occurring.tolist() if code != UNKNOWN and of_category[of[code]] > 1]
+    if not kept:
+        return []
+    table = np.full(len(of) + 1, UNKNOWN, dtype=np.int64)
+    table[kept] = np.arange(len(kept))
+    codes = looked_up(narrowest(table), column.codes)
+    found = _counted(samples, judged, codes, [column.names[code] for code in kept], most=FEW_LISTED)
+    categories = {column.names[code]: names[of[code]] for code in kept}
+    return [
+        replace(each, spelling_of=None if each.name is None else categories[each.name])
+        for each in found
+        if each.name is not None or each.folded
+    ]
+
+
+def _proven(
+    kinds: list[list[Stratum]], max_underestimation: float, max_truncation: float
+) -> Iterator[tuple[Stratum, ...]]:
+    """The strata of ``kinds``, one family, with what their rates prove."""
     every = list(chain.from_iterable(kinds))
     p_value = cache(p_value_above)  # of many small strata, most are alike
     adjusted = holm(
@@ -126,12 +193,7 @@ def strata(
         )
         for each, under, cut in zip(every, adjusted, adjusted[len(every) :], strict=False)
     )
-    category, complexity, deliverables = (tuple(islice(proven, len(kind))) for kind in kinds)
-    return Strata(
-        category=tuple(sorted(category, key=_by_size)),
-        complexity=tuple(sorted(complexity, key=_by_size)),
-        deliverables=deliverables,
-    )
+    return (tuple(islice(proven, len(kind))) for kind in kinds)
 
 
 def _by_size(stratum: Stratum) -> tuple[int, int, int, str]:
@@ -139,7 +201,12 @@ def _by_size(stratum: Stratum) -> tuple[int, int, int, str]:
 
 
 def _counted(
-    samples: Samples, judged: Judged, codes: Narrow, names: Sequence[str | None], folded: int = 0
+    samples: Samples,
+    judged: Judged,
+    codes: Narrow,
+    names: Sequence[str | None],
+    folded: int = 0,
+    most: int = MOST_LISTED,
 ) -> list[Stratum]:
     """The strata of one kind that hold a sample, the unknown first, then in the order of their codes.
 
@@ -155,7 +222,7 @@ def _counted(
     if not folded:
         order = found[found != UNKNOWN]
         order = order[np.lexsort((-risk[order], -attempts[order]))]
-        fewer, shown, others = _with_others(codes, names, order)
+        fewer, shown, others = _with_others(codes, names, order, most)
         if others:
             return _counted(samples, judged, fewer, shown, others)
     truncated, underestimated = count(judged.truncated), count(judged.underestimated)
@@ -172,14 +239,14 @@ def _counted(
 
 
 def _with_others(
-    codes: Narrow, names: Sequence[str | None], order: Integers
+    codes: Narrow, names: Sequence[str | None], order: Integers, most: int = MOST_LISTED
 ) -> tuple[Narrow, Sequence[str | None], int]:
     """Fold the groups beyond those that are `listed` into one. ``order`` has the codes with rows, the largest first.
 
     Returns:
         One code for each row, the name of each code, and how many groups the last of them folds; 0 if that is none.
     """
-    kept = listed(names[code] or "" for code in order[:MOST_LISTED].tolist())
+    kept = listed(names[code] or "" for code in order[:most].tolist())
     if kept == len(order):
         return codes, names, 0
     shown = [*(names[code] for code in order[:kept].tolist()), None]
@@ -190,16 +257,18 @@ def _known(figures: Floats) -> list[float | None]:
     return [None if isnan(figure) else figure for figure in figures.tolist()]
 
 
-def _folded(column: NameColumn, aliases: Mapping[str, str]) -> tuple[Narrow, tuple[str, ...]]:
+def _folded(column: NameColumn, aliases: Mapping[str, str]) -> tuple[Label, list[int]]:
+    """The folded names of ``column``, and the code of the one that each of its names is folded into."""
     positions: dict[str, int] = {}
     lower = ((name, name.lower()) for name in column.names)
     # The name itself, if it is in lower case: a million of them are not held twice.
     names = (aliases.get(low, name if name == low else low) for name, low in lower)
     folded = [positions.setdefault(name, len(positions)) for name in names]
     if len(positions) == len(folded):
-        return column.codes, tuple(positions)  # no name was folded into another
+        return (column.codes, tuple(positions)), folded  # no name was folded into another
     # The last entry is where UNKNOWN, which is -1, points.
-    return looked_up(narrowest(np.array([*folded, UNKNOWN], dtype=np.int64)), column.codes), tuple(positions)
+    codes = looked_up(narrowest(np.array([*folded, UNKNOWN], dtype=np.int64)), column.codes)
+    return (codes, tuple(positions)), folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +277,7 @@ class Split:
 
     codes: Narrow
     names: Sequence[tuple[str | None, str | None]]
-    """The category and the complexity of each code, and of `UNKNOWN`, the last."""
+    """The category, or what else it is by, and the complexity of each code, and of `UNKNOWN`, the last."""
     folded: int = 0
     """How many parts that are too small to be listed the last code stands for; 0: it is an ordinary one."""
 
@@ -223,9 +292,9 @@ class Split:
         return np.concatenate((order[order != self.size - 1], order[order == self.size - 1])) if self.folded else order
 
     @staticmethod
-    def by_category(labels: Labels, mask: Mask) -> Split:
-        """The categories, largest by samples in ``mask`` first; those beyond the `listed` ones are one part."""
-        codes, every = labels.category
+    def by_name(label: Label, mask: Mask) -> Split:
+        """The names of ``label``, largest by samples in ``mask`` first; those beyond the `listed` ones are one part."""
+        codes, every = label
         order = largest_first(counted(codes, mask, len(every)))
         codes, names, folded = _with_others(codes, every, order[order != UNKNOWN])
         return Split(codes, [(name, None) for name in (*names, None)], folded)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import numpy as np
 from msgspec import Meta
 
+from pytest_token_telemetry.analysis.carried import Grouping
 from pytest_token_telemetry.analysis.conformal import (
     ALPHA,
     BASES,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.groups import Grouped
     from pytest_token_telemetry.analysis.populations import Judged
     from pytest_token_telemetry.analysis.strata import Labels
-    from pytest_token_telemetry.samples import Floats, Integers, Mask, Samples
+    from pytest_token_telemetry.samples import Floats, Integers, Mask, NameColumn, Samples
 
 RISKS = (Fraction(1, 100), Fraction(1, 50), Fraction(1, 20))
 """The risks that caps are suggested for."""
@@ -61,7 +62,7 @@ class Advice:
     """What to do with the predictions of one category, or of one complexity within it."""
 
     name: str | None
-    """The category. ``None``: the samples that do not say."""
+    """The category, or what else `Tuning.grouped_by` says. ``None``: the samples that do not say."""
     complexity: str | None
     """``None``: the whole category."""
     n: Count
@@ -109,7 +110,7 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """Suggested caps of one category."""
+    """Suggested caps of one category, or what else `Tuning.grouped_by` says."""
 
     name: str | None
     n: Count
@@ -144,10 +145,18 @@ class Tuning:
     max_tokens: Annotated[tuple[Caps, ...], ROWS]
     forward: ForwardCheck | None
     """``None`` without times."""
+    grouped_by: Grouping = "category"
+    """What the names of `categories` and `max_tokens` are."""
 
 
 def tune(
-    samples: Samples, judged: Judged, labels: Labels, *, under_multiplier: Fraction, max_waste_p90: Fraction
+    samples: Samples,
+    judged: Judged,
+    labels: Labels,
+    *,
+    under_multiplier: Fraction,
+    max_waste_p90: Fraction,
+    grouped_by: Grouping = "category",
 ) -> Tuning:
     """Advice for every category, its complexities and its caps.
 
@@ -158,9 +167,14 @@ def tune(
         labels: the category and complexity of the same samples, `UNKNOWN` for none.
         under_multiplier: how many times the prediction an output may be.
         max_waste_p90: the target that `Advice.meets_both` is about.
+        grouped_by: what stands in for the category, which then no sample has.
     """
     tuner = _Tuner(samples, judged, float(under_multiplier), float(max_waste_p90))
-    categories = Split.by_category(labels, tuner.usable)
+    label = labels.category
+    if grouped_by != "category":
+        column: NameColumn = getattr(samples, grouped_by)
+        label = column.codes, column.names
+    categories = Split.by_name(label, tuner.usable)
     spread = tuner.spread(categories, tuner.usable)
     advice = tuner.advise(categories, tuner.usable, spread)
     places = {each.name: place for place, each in enumerate(advice) if not each.folded}
@@ -174,8 +188,9 @@ def tune(
         alpha=float(ALPHA),
         categories=tuple(advice),
         cells=tuple(sorted(tuner.advise(cells, in_cell, spread), key=place)),
-        max_tokens=tuple(tuner.caps(Split.by_category(labels, tuner.of_caps))),
+        max_tokens=tuple(tuner.caps(Split.by_name(label, tuner.of_caps))),
         forward=tuner.forward(categories),
+        grouped_by=grouped_by,
     )
 
 

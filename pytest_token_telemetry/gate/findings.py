@@ -12,7 +12,8 @@ import numpy as np
 from msgspec import Meta, Struct, field
 
 from pytest_token_telemetry.analysis.attempts import Attempts, attempts
-from pytest_token_telemetry.analysis.caps import CapUse, cap_use
+from pytest_token_telemetry.analysis.budgets import Budgets, budgets
+from pytest_token_telemetry.analysis.caps import CapUse, RepeatedOutput, cap_use, repeated_output
 from pytest_token_telemetry.analysis.carried import Carried, carried
 from pytest_token_telemetry.analysis.listed import listed
 from pytest_token_telemetry.analysis.metrics import Metrics, metrics
@@ -143,6 +144,9 @@ class Findings:
     carried: Carried
     metrics: Metrics
     cap_use: CapUse
+    repeated_output: RepeatedOutput | None
+    budgets: Budgets
+    """Recorded ones, by the predictions of their time, also if an estimator is replayed."""
     readiness: Readiness
     strata: Strata
     counts: Counts
@@ -212,6 +216,8 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         carried=carry,
         metrics=metrics(samples, population),
         cap_use=use,
+        repeated_output=repeated_output(samples),
+        budgets=budgets(samples if replayed is None else replayed.recorded),
         readiness=there,
         strata=strata(
             samples,

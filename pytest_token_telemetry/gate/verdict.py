@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Struct
 from msgspec.structs import replace as replace_fields
 
+from pytest_token_telemetry.analysis.carried import grouping
 from pytest_token_telemetry.analysis.evidence import CONFIDENCE, Certainty
 from pytest_token_telemetry.analysis.number_ranges import ROWS, Count
 from pytest_token_telemetry.analysis.readiness import PlannedRun, Thinnest, planned_runs, thinnest
@@ -163,6 +164,7 @@ def _tuning(findings: Findings) -> Tuning:
         findings.labels,
         under_multiplier=findings.settings.under_multiplier,
         max_waste_p90=findings.settings.max_waste_p90,
+        grouped_by=grouping(findings.samples, findings.carried),
     )
 
 

@@ -48,6 +48,7 @@ def report_of(judgement: Judgement) -> Report:
         unready=judgement.unready,
         metrics=_figures(findings),
         attempts=findings.attempts,
+        budgets=findings.budgets,
         strata=findings.strata,
         plan=judgement.plan,
         tuning=judgement.tuning,
@@ -111,6 +112,7 @@ def _figures(findings: Findings) -> Figures:
         uncertain=metrics.uncertain,
         truncation=metrics.truncation,
         cap_use=findings.cap_use,
+        repeated_output=findings.repeated_output,
     )
 
 

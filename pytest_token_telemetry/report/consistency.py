@@ -134,10 +134,13 @@ def _misses(result: Result) -> bool:
 
 def _check_rates(report: Report) -> None:
     """The Tier 1 checks show the rates of the figures, which are the sums of the categories."""
-    metrics, categories = report.metrics, report.strata.category
-    for stratum in (*categories, *report.strata.complexity, *report.strata.deliverables):
+    metrics, strata, categories = report.metrics, report.strata, report.strata.category
+    main = (*categories, *strata.complexity, *strata.deliverables)
+    for stratum in (*main, *strata.spellings, *strata.model, *strata.operation):
         if stratum.underestimated > stratum.risk or stratum.truncated > stratum.attempts:
             raise RefusedError("strata has more events than calls")
+    if sum(each.attempts for each in strata.spellings) > sum(each.attempts for each in categories):
+        raise RefusedError("strata.spellings has more than the categories")
     sums = {
         UNDERESTIMATION.id: (sum(each.underestimated for each in categories), sum(each.risk for each in categories)),
         TRUNCATION.id: (sum(each.truncated for each in categories), None),

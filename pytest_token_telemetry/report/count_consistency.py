@@ -82,6 +82,8 @@ def _check_carried(report: Report) -> None:
     counts, carried, use = report.counts, report.counts.carried, report.metrics.cap_use
     if carried is None:
         return
+    if report.budgets is not None and report.budgets.calls > carried.predictions:
+        raise RefusedError("budgets is of more calls than have a prediction")
     parts = (carried.predictions, carried.caps, carried.reasons, carried.labels, carried.legacy)
     if carried.samples > counts.samples or max(parts) > carried.samples or counts.counted > carried.samples:
         raise RefusedError("counts.carried is more than samples")
@@ -90,6 +92,9 @@ def _check_carried(report: Report) -> None:
         raise RefusedError("counts.towards is more than can count")
     if report.metrics.underestimation.n > carried.predictions or report.metrics.waste.n > carried.predictions:
         raise RefusedError("counts.carried.predictions is less than what was judged")
+    repeated = report.metrics.repeated_output
+    if repeated is not None and repeated.calls > carried.samples - carried.caps:
+        raise RefusedError("metrics.repeated_output is of more calls than have no cap")
     if use is not None and use.calls != carried.caps:
         raise RefusedError("metrics.cap_use.calls is not counts.carried.caps")
     result = report.result(CAP_USE.id)

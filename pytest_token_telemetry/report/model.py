@@ -12,7 +12,8 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Meta, Struct, field
 
 from pytest_token_telemetry.analysis.attempts import Attempts
-from pytest_token_telemetry.analysis.caps import CapUse
+from pytest_token_telemetry.analysis.budgets import Budgets
+from pytest_token_telemetry.analysis.caps import CapUse, RepeatedOutput
 from pytest_token_telemetry.analysis.metrics import Share, Smape, Tokens, Waste
 from pytest_token_telemetry.analysis.number_ranges import FILES, Count, LoggedTokens, Names, Quantity, Rate
 from pytest_token_telemetry.analysis.populations import Population
@@ -62,6 +63,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     truncation: Share = _NO_SHARE
     cap_use: CapUse | None = None
     """``None`` in an older report."""
+    repeated_output: RepeatedOutput | None = None
+    """What may be a cap that nobody logged; it changes no other figure."""
 
 
 class WorstSample(Struct, frozen=True, kw_only=True):
@@ -166,6 +169,8 @@ class Report(Struct, frozen=True, kw_only=True):
     metrics: Figures
     attempts: Attempts | None = None
     """How attempts at tasks end, of all that was read. ``None`` in an older report."""
+    budgets: Budgets | None = None
+    """What decided the budgets of the time. ``None`` in an older report."""
     strata: Strata
     plan: Plan
     tuning: Tuning | None = None

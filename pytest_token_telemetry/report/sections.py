@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from pytest_token_telemetry.analysis.attempts import NEAR_PERCENT
+from pytest_token_telemetry.analysis.budgets import LEAST_CALLS
 from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
 from pytest_token_telemetry.report import words
 from pytest_token_telemetry.text import (
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.analysis.attempts import Attempts
+    from pytest_token_telemetry.analysis.budgets import Budgets
     from pytest_token_telemetry.analysis.drift import Drift, RateDrift, StratumRates
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.analysis.strata import Stratum
-    from pytest_token_telemetry.analysis.tuning import Advice, BeforeAfter, Caps, ForwardCheck, Tuning
+    from pytest_token_telemetry.analysis.tuning import Advice, Caps, ForwardCheck, Tuning
     from pytest_token_telemetry.gate.replay_report import (
         BaseComparison,
         ChangedSample,
@@ -92,8 +94,10 @@ def details(report: Report) -> Iterator[Section]:
     yield _strata(report)
     if report.attempts is not None and not _differ(report.attempts):
         yield _attempts(report.attempts)
+    if report.budgets is not None and report.budgets.calls >= LEAST_CALLS:
+        yield _budgets(report.budgets)
     if report.tuning is not None:
-        yield _tuning(report.tuning)
+        yield _tuning(report.tuning, words.waste_target(report))
     if collect := words.to_collect(report):
         yield Section("What to collect", tuple(collect))
     yield _sources(report)
@@ -281,19 +285,24 @@ def _worst(samples: tuple[WorstSample, ...]) -> Section:
 
 
 def _strata(report: Report) -> Section:
+    strata = report.strata
     kinds = (
-        ("category", report.strata.category),
-        ("complexity", report.strata.complexity),
-        ("deliverables", report.strata.deliverables),
+        ("category", strata.category),
+        ("complexity", strata.complexity),
+        ("deliverables", strata.deliverables),
+        *((kind, rows) for kind, rows in (("model", strata.model), ("operation", strata.operation)) if len(rows) > 1),
     )
     return Section(
         "By category, complexity and number of deliverables",
-        tables=tuple(_stratum_table(kind, strata) for kind, strata in kinds if strata),
+        tables=tuple(_stratum_table(kind, rows, strata.spellings) for kind, rows in kinds if rows),
         remarks=("* above its target, proven with all strata looked at together (Holm, 95 %)",),
     )
 
 
-def _stratum_table(kind: str, strata: tuple[Stratum, ...]) -> Table:
+def _stratum_table(kind: str, strata: tuple[Stratum, ...], spellings: tuple[Stratum, ...]) -> Table:
+    folded = _folded(strata)
+    if kind == "category" and spellings:
+        strata = tuple(_with_spellings(strata, spellings))
     columns: Columns[Stratum] = {
         "attempts": lambda each: f"{each.attempts:,}",
         "successful": lambda each: f"{each.successes:,}",
@@ -302,12 +311,31 @@ def _stratum_table(kind: str, strata: tuple[Stratum, ...]) -> Table:
         "underestimated": lambda each: f"{each.underestimated:,}{'*' if each.underestimation_proven else ''}",
         "waste P50": lambda each: _times(each.waste_p50, ""),
         "waste P90": lambda each: _times(each.waste_p90, ""),
-        kind: lambda each: _named(each.folded, each.name),
+        kind: _stratum_name,
     }
     marked = {(i, 2) for i, each in enumerate(strata) if each.truncation_proven} | {
         (i, 4) for i, each in enumerate(strata) if each.underestimation_proven
     }
-    return replace(_table(columns, strata, frozenset(marked)), folded=_folded(strata))
+    return replace(_table(columns, strata, frozenset(marked)), folded=folded)
+
+
+def _with_spellings(categories: tuple[Stratum, ...], spellings: tuple[Stratum, ...]) -> Iterator[Stratum]:
+    """Each category with its spellings below it. Those that are not listed come before the categories that are not."""
+    of_category: dict[str | None, list[Stratum]] = {None: []}
+    for each in spellings:
+        of_category.setdefault(each.spelling_of, []).append(each)
+    for category in categories:
+        if not category.folded:
+            yield category
+            yield from of_category.get(category.name, ()) if category.name is not None else ()
+    yield from of_category[None]
+    yield from (category for category in categories if category.folded)
+
+
+def _stratum_name(stratum: Stratum) -> Sentence:
+    return (
+        _named(stratum.folded, stratum.name) if stratum.spelling_of is None else ("spelled ", Untrusted(stratum.name))
+    )
 
 
 def _folded(rows: Sequence[Stratum] | Sequence[Advice] | Sequence[Caps] | Sequence[SourceFile]) -> int:
@@ -319,21 +347,34 @@ def _named(folded: int, name: str | None) -> Sentence:
     return f"{folded:,} others" if folded else Untrusted(name)
 
 
-def _tuning(tuning: Tuning) -> Section:
+def _budgets(budgets: Budgets) -> Section:
+    unclear = budgets.calls - budgets.at_constant - budgets.following
+    rows = [
+        (f"{each.calls:,}", f"{each.exceeded:,}", f"constant: {each.budget_tokens:,}") for each in budgets.constants
+    ]
+    rows.append((f"{budgets.following:,}", "", "follows from the prediction"))
+    rows.append((f"{unclear:,}", "", "neither can be told"))
+    table = Table(("calls", "predicted above", "budget"), tuple(rows))
+    return Section("Who decided the budget", tables=(table,), remarks=(words.who_decided(budgets),))
+
+
+def _tuning(tuning: Tuning, waste_target: Fraction | None) -> Section:
     folded = _folded(tuning.categories) + _folded(tuning.cells)
-    tables = [replace(_table(_ADVICE, (*tuning.categories, *tuning.cells)), folded=folded)]
+    kind = tuning.grouped_by
+    columns = {kind if title == "category" else title: cell for title, cell in _advice(waste_target).items()}
+    tables = [replace(_table(columns, (*tuning.categories, *tuning.cells)), folded=folded)]
     if tuning.max_tokens:
         risks = tuple(f"cap at {percent(cap.risk)} risk" for cap in tuning.max_tokens[0].caps)
         rows: tuple[tuple[Sentence, ...], ...] = tuple(
             (f"{each.n:,}", *map(words.cap_in_words, each.caps), _named(each.folded, each.name))
             for each in tuning.max_tokens
         )
-        tables.append(Table(("judged", *risks, "category"), rows, folded=_folded(tuning.max_tokens)))
+        tables.append(Table(("judged", *risks, kind), rows, folded=_folded(tuning.max_tokens)))
     forward = () if tuning.forward is None else (_forward(tuning.forward),)
-    return Section("Tuning advice", tables=tuple(tables), remarks=(LEGEND, *forward))
+    return Section("Tuning advice", tables=tuple(tables), remarks=(LEGEND.format(words.KINDS[kind]), *forward))
 
 
-LEGEND = "( ) lowers the predictions: that saves cost, and is no advice for risk; ~ is borrowed from other categories"
+LEGEND = "( ) lowers the predictions: that saves cost, and is no advice for risk; ~ is borrowed from other {}"
 
 
 def _multiplier(advice: Advice) -> str:
@@ -352,14 +393,6 @@ def _expectation(advice: Advice) -> str:
     return f"{percent(advice.expected_underestimation)} ({low} to {high})"
 
 
-def _change(change: BeforeAfter) -> str:
-    """``1.66x -> 3.00x``: before and after."""
-    before, after = change
-    if before is None:
-        return ""
-    return times(before) if after is None else f"{times(before)} -> {times(after)}"
-
-
 def _forward(check: ForwardCheck) -> str:
     """What the advice of the earlier calls would have done to the later ones."""
     left_out = f", {check.uncovered} without advice left out" if check.uncovered else ""
@@ -370,18 +403,21 @@ def _forward(check: ForwardCheck) -> str:
     return f"forward check: tuned on the first {check.tuned_on}, {rate} of the rest underestimated, {sure}{left_out}"
 
 
-_ADVICE: Columns[Advice] = {
-    "judged": lambda each: f"{each.n:,}",
-    "truncated": lambda each: f"{each.truncated:,}",
-    "underestimated": lambda each: f"{each.underestimated:,}",
-    "multiply by": _multiplier,
-    "then underestimated": _expectation,
-    "waste P50": lambda each: _change(each.waste_p50),
-    "waste P90": lambda each: _change(each.waste_p90),
-    "waste P90 at best": lambda each: _times(each.spread_floor, "endless"),
-    "category": lambda each: _named(each.folded, each.name),
-    "complexity": lambda each: "" if each.complexity is None else Untrusted(each.complexity),
-}
+def _advice(waste_target: Fraction | None) -> Columns[Advice]:
+    return {
+        "judged": lambda each: f"{each.n:,}",
+        "truncated": lambda each: f"{each.truncated:,}",
+        "underestimated": lambda each: f"{each.underestimated:,}",
+        "multiply by": _multiplier,
+        "then underestimated": _expectation,
+        "waste P50": lambda each: words.change(each.waste_p50, None),
+        "waste P90": lambda each: words.change(each.waste_p90, waste_target),
+        "waste P90 at best": lambda each: (
+            "endless" if each.spread_floor is None else times(each.spread_floor, waste_target)
+        ),
+        "category": lambda each: _named(each.folded, each.name),
+        "complexity": lambda each: "" if each.complexity is None else Untrusted(each.complexity),
+    }
 
 
 def _sources(report: Report) -> Section:

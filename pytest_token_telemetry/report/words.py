@@ -23,18 +23,20 @@ from pytest_token_telemetry.gate.checks import (
     WASTE,
 )
 from pytest_token_telemetry.gate.checks.samples import lacks_attempts
-from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult
+from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
 from pytest_token_telemetry.option_types import ANY
 from pytest_token_telemetry.sources.look_like import UNSTRUCTURED
-from pytest_token_telemetry.text import Untrusted, exact, joined, listing, named, percent, plain, plural, upwards
+from pytest_token_telemetry.text import Untrusted, exact, joined, listing, named, percent, plain, plural, times, upwards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from pytest_token_telemetry.analysis.budgets import Budgets
+    from pytest_token_telemetry.analysis.carried import Grouping
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.analysis.readiness import PlannedRun
     from pytest_token_telemetry.analysis.strata import Stratum
-    from pytest_token_telemetry.analysis.tuning import Advice, Cap, Caps, Tuning
+    from pytest_token_telemetry.analysis.tuning import Advice, BeforeAfter, Cap, Caps
     from pytest_token_telemetry.gate.check import Check
     from pytest_token_telemetry.gate.checks.rates import RateCheck
     from pytest_token_telemetry.gate.results import Result
@@ -77,21 +79,29 @@ def _scope(report: Report) -> Iterator[str]:
     categories = report.result(CATEGORIES.id)
     waived = isinstance(categories, CoverageResult) and not categories.target
     if counts.carried is not None and counts.carried.is_unlabelled and waived:
-        yield f"No category, complexity or number of deliverables is named: counts decide {_enough(report)}."
+        kinds = "No category, complexity or number of deliverables is named"
+        yield f"{kinds}: counts decide{_enough(report)}{_grouped(report)}."
+    elif grouped := _grouped(report):
+        yield f"No category is named: advice is{grouped.removeprefix(',')}."
 
 
 def _enough(report: Report) -> str:
     """How many samples are enough, to judge by and to prove each target, where no mix of work is asked for."""
-    needed, proofs = report.result(SAMPLES.id), report.plan.proofs
+    needed = report.result(SAMPLES.id)
+    if not isinstance(needed, CountResult) or report.counts.question == "lengths":
+        return " what is enough"
     proven = [
-        f"{proof.without_more_events} prove {CHECK_BY_ID[proof.id].subject}"
-        for proof in proofs
+        f"{proof.without_more_events} to prove {CHECK_BY_ID[proof.id].subject}"
+        for proof in report.plan.proofs
         if proof.without_more_events is not None and proof.id in CHECK_BY_ID
     ]
-    said = "what is enough"
-    if not proven or not isinstance(needed, CountResult) or report.counts.question == "lengths":
-        return said
-    return f"{said}: {plural(needed.target, 'sample')} to judge by; without more events, {listing(proven)}"
+    return f" ({joined([f'{needed.target} samples to judge by', *proven])})"
+
+
+def _grouped(report: Report) -> str:
+    """By what the advice is grouped, where it is not the category."""
+    tuning = report.tuning
+    return "" if tuning is None or tuning.grouped_by == "category" else f", grouped by {tuning.grouped_by}"
 
 
 def _verdict(report: Report) -> str:
@@ -224,13 +234,14 @@ def _caps_to_set(report: Report) -> Iterator[Sentence]:
     if tuning is None or not tuning.max_tokens or not (exceeds or report.counts.question != "predictions"):
         return
     every = tuning.max_tokens
-    rows = joined([(*_cap_name(each, every), _caps_by_risk(each)) for each in every[:_SHOWN]], "; ")
+    kind = tuning.grouped_by
+    rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each)) for each in every[:_SHOWN]], "; ")
     yield ("Caps (max_tokens) by the risk that they cut off: ", *rows, "; and others." if len(every) > _SHOWN else ".")
 
 
-def _cap_name(caps: Caps, every: Sequence[Caps]) -> tuple[Piece, ...]:
+def _cap_name(caps: Caps, every: Sequence[Caps], kind: Grouping) -> tuple[Piece, ...]:
     """Whose ``caps`` these are: nothing where there is only one row, which has no name."""
-    return () if len(every) == 1 and caps.name is None else (_called(caps), " ")
+    return () if len(every) == 1 and caps.name is None else (_called(caps, kind), " ")
 
 
 def _caps_by_risk(caps: Caps) -> str:
@@ -387,15 +398,19 @@ def _proof(proof: ProofPlan) -> str:
 
 def _what_to_tune(report: Report) -> Iterator[Sentence]:
     failed = {result.id for result in report.checks if result.exceeded}
-    category = report.strata.category
+    kind = "category" if report.tuning is None else report.tuning.grouped_by
+    strata: tuple[Stratum, ...] = getattr(report.strata, kind) or report.strata.category
     multiplied = False
+    replayed = report.estimator is not None and report.estimator.with_budget  # then budgets are no longer those
+    if report.budgets is not None and report.budgets.are_constant and not replayed:
+        yield who_decided(report.budgets)
     if UNDERESTIMATION.id in failed:
-        steps = list(_what_to_multiply(report.tuning, say_capped=TRUNCATION.id not in failed)) if report.tuning else []
-        where = _most(category, lambda each: (each.underestimated, each.risk))
+        steps = list(_what_to_multiply(report, say_capped=TRUNCATION.id not in failed))
+        where = _most(strata, kind, lambda each: (each.underestimated, each.risk))
         yield from steps or [joined(("Raise the predictions where runs were underestimated: ", where, "."), "")]
         multiplied = True
     if TRUNCATION.id in failed:
-        where = _most(category, lambda each: (each.truncated, each.attempts))
+        where = _most(strata, kind, lambda each: (each.truncated, each.attempts))
         yield joined(("Raise the budget (max_tokens) where runs were cut off: ", where, ". Then tune again."), "")
     elif WASTE.id in failed and not multiplied:
         yield "Lower the predictions where waste is high, as far as Tier 1 stays within its targets."
@@ -406,19 +421,43 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
         yield WHAT_CHANGED
 
 
+def who_decided(budgets: Budgets) -> str:
+    """Whether the prediction decided the budget, and which constants did where most budgets are one."""
+    n = len(budgets.constants)
+    if not budgets.are_constant:
+        constant = f", {budgets.at_constant} are a constant" if n else ""
+        return f"{budgets.following} of {plural(budgets.calls, 'budget')} follow from the prediction{constant}."
+    shown = [f"{each.budget_tokens} ({plural(each.calls, 'call')})" for each in budgets.constants[:_SHOWN]]
+    others = " and others" if n > _SHOWN else ""
+    changes = "no cap" if budgets.calls - budgets.at_constant <= budgets.calls * _HARDLY_ANY else "few caps"
+    return (
+        f"{budgets.at_constant} of {budgets.calls} budgets are {'a constant' if n == 1 else f'one of {n} constants'}:"
+        f" tuning the estimator changes {changes}. Lower or raise"
+        f" {'the floor' if budgets.are_floors else 'these budgets'}: {', '.join(shown)}{others}."
+    )
+
+
+_HARDLY_ANY = Fraction(1, 20)
+"""Of the budgets: as good as none."""
+
 _SHOWN = 3
-"""Categories that a sentence names."""
+"""Categories and constants that a sentence names."""
 
 
-def _what_to_multiply(tuning: Tuning, *, say_capped: bool) -> Iterator[Sentence]:
+def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]:
+    tuning, target = report.tuning, waste_target(report)
+    if tuning is None:
+        return
     hit = [each for each in tuning.categories if each.underestimated]
 
-    def where(advice: list[Advice], say: Callable[[Advice], str]) -> Sentence:
-        return _some([(_called(each), say(each)) for each in advice])
+    def where(advice: list[Advice], say: Callable[[Advice], str], between: str = ", ") -> Sentence:
+        return _some([(_called(each, tuning.grouped_by), say(each)) for each in advice], between)
 
     if multiply := [each for each in hit if each.tier == "risk"]:
         by = where(multiply, lambda each: f" by {upwards(each.multiplier or 0)} ({_basis(each)})")
         yield joined(("Multiply the predictions in ", by, "."), "")
+        if priced := [each for each in multiply if each.waste_p90[1] is not None]:
+            yield joined(("What that costs: ", where(priced, lambda each: _price(each, target), "; "), "."), "")
     capped = [each for each in hit if each.basis == "raise-cap"]
     if capped and say_capped:
         cut = where(capped, lambda each: f" ({each.truncated} of {each.n} cut off)")
@@ -438,23 +477,49 @@ def _what_to_multiply(tuning: Tuning, *, say_capped: bool) -> Iterator[Sentence]
         )
 
 
-def _some(every: Sequence[Sentence]) -> Sentence:
+def _some(every: Sequence[Sentence], between: str = ", ") -> Sentence:
     """The first few, and that there are others."""
-    return (*joined(every[:_SHOWN]), " and others" if len(every) > _SHOWN else "")
+    return (*joined(every[:_SHOWN], between), " and others" if len(every) > _SHOWN else "")
+
+
+def waste_target(report: Report) -> Fraction | None:
+    """What the waste P90 is held against; ``None`` if its check was deselected."""
+    waste = report.result(WASTE.id)
+    return waste.limit if isinstance(waste, RatioResult) else None
+
+
+def _price(advice: Advice, target: Fraction | None) -> str:
+    """`` x1.91: waste P90 1.83x -> 3.49x, above the target``: what the advice costs."""
+    after = advice.waste_p90[1]
+    exceeds = target is not None and after is not None and not after < float(target)
+    changed = f"waste P90 {change(advice.waste_p90, target)}{', above the target' if exceeds else ''}"
+    return f" x{upwards(advice.multiplier or 0)}: {changed}"
+
+
+def change(figures: BeforeAfter, target: Fraction | None) -> str:
+    """``1.66x -> 3.00x``: before and after, with as many digits as show on which side of ``target`` they are."""
+    before, after = figures
+    if before is None:
+        return ""
+    return times(before, target) if after is None else f"{times(before, target)} -> {times(after, target)}"
 
 
 def _basis(advice: Advice) -> str:
     return f"{plural(advice.n, 'sample')}{', borrowed from the others' if advice.basis == 'borrowed' else ''}"
 
 
-def _most(categories: Iterable[Stratum], figure: Callable[[Stratum], tuple[int, int]]) -> Sentence:
-    """The three categories with the most events, as ``docs 5 of 12``."""
-    hit = sorted((each for each in categories if figure(each)[0]), key=figure, reverse=True)
-    return _some([(_called(each), " {} of {}".format(*figure(each))) for each in hit])
+def _most(strata: Iterable[Stratum], kind: Grouping, figure: Callable[[Stratum], tuple[int, int]]) -> Sentence:
+    """The three strata of this kind with the most events, as ``docs 5 of 12``."""
+    hit = sorted((each for each in strata if figure(each)[0]), key=figure, reverse=True)
+    return _some([(_called(each, kind), " {} of {}".format(*figure(each))) for each in hit])
 
 
-def _called(category: Advice | Stratum | Caps) -> Piece:
-    return f"{category.folded} other categories" if category.folded else named(category.name)
+def _called(row: Advice | Stratum | Caps, kind: Grouping) -> Piece:
+    return f"{row.folded} other {KINDS[kind]}" if row.folded else named(row.name)
+
+
+KINDS: Mapping[Grouping, str] = {"category": "categories", "operation": "operations", "model": "models"}
+"""Several of each."""
 
 
 def notes(report: Report) -> list[Sentence]:
@@ -499,12 +564,14 @@ def notes(report: Report) -> list[Sentence]:
 
 
 def _carried(report: Report) -> Iterator[str]:
-    """What some samples lack, and what caps reserve."""
+    """What some samples lack, and what caps reserve or may be."""
     carried, use = report.counts.carried, report.metrics.cap_use
     if carried is not None and 0 < carried.predictions < carried.samples:
         without = carried.samples - carried.predictions
         samples = plural(carried.samples, "sample")
         yield f"{without} of {samples} without a prediction: truncation is judged on them too."
+    if (repeated := report.metrics.repeated_output) is not None:
+        yield f"{repeated.calls} outputs are exactly {repeated.output_tokens}: is that the cap?"
     if use is not None and use.reserved:
         share = percent(Fraction(use.unused, use.reserved))
         calls = plural(use.calls, "call")

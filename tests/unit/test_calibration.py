@@ -116,6 +116,29 @@ def test_a_cap_is_that_of_the_category_and_the_risk(load: Any, names: Any, cap: 
     assert load(DOCUMENT).max_tokens(**names) == cap
 
 
+@pytest.mark.parametrize(
+    ("names", "cap"),
+    [
+        ({"model": "gpt-5"}, 8100),
+        ({"model": "gpt-5", "category": "docs", "operation": "chat"}, 8100),
+        ({"model": "GPT-5"}, None),  # names of models are not folded
+        ({"model": "docs"}, None),
+        ({"category": "gpt-5", "risk": 0.05}, 500),  # that names no model
+        ({"risk": 0.05}, 500),
+    ],
+)
+def test_a_file_that_is_grouped_by_model_looks_at_the_model_alone(load: Any, names: Any, cap: int | None) -> None:
+    by_model = [caps("gpt-5", r2=8100, r5=6000), caps(None, r2=None, r5=500)]
+    calibration = load({**DOCUMENT, "categories": [], "cells": [], "max_tokens": by_model, "grouped_by": "model"})
+    assert calibration.max_tokens(**names) == cap
+
+
+def test_a_multiplier_may_be_that_of_an_operation(load: Any) -> None:
+    calibration = load({**DOCUMENT, "categories": [advice("chat", 1.5)], "cells": [], "grouped_by": "operation"})
+    assert calibration.predict(100, operation="chat", category="docs", complexity="high") == 150
+    assert calibration.predict(100, operation="embed") == 100
+
+
 def test_another_risk_is_refused(load: Any) -> None:
     with pytest.raises(ValueError, match=r"^there is no cap at a risk of 0\.03 \(ask for one of 0\.01, 0\.02, 0\.05\)"):
         load(DOCUMENT).max_tokens(category="docs", risk=0.03)
@@ -157,6 +180,8 @@ def test_a_missing_file_is_no_advice(tmp_path: Path) -> None:
                 {"max_tokens": [caps("docs", r1=-5)]},
                 {"max_tokens": [{"name": "docs", "caps": [{"risk": 0.01, "max_tokens": 1.5}]}]},
                 {"aliases": ["docs"]},
+                {"grouped_by": "day"},
+                {"grouped_by": ["model"]},
             )
         ),
     ],
@@ -187,6 +212,17 @@ def test_advice_on_calls_without_a_prediction_multiplies_nothing(tmp_path: Path)
     calibration = Calibration.load(path)
     assert calibration.predict(1000, category="docs") == 1000
     assert calibration.multiplier(category="docs", lower=True) == 1.0
+
+
+def test_caps_need_no_prediction(tmp_path: Path) -> None:
+    """Of 99 calls of 1 to 99 tokens, the 99th is exceeded with 1 % risk, the 98th with 2 %, the 95th with 5 %."""
+    rows = [Sample(output_tokens=each, model="m", truncated=False, max_tokens=200) for each in range(1, 100)]
+    path = tmp_path / "tuning.json"
+    path.write_text(render_tuning(verdict(rows).tuning, dict(DEFAULT_ALIASES)))
+    calibration = Calibration.load(path)
+    found = [calibration.max_tokens(model="m", risk=risk) for risk in (0.01, 0.02, 0.05)]
+    assert found == [99, 98, 95]
+    assert calibration.max_tokens(model="another") is None
 
 
 def test_a_program_that_applies_it_imports_nothing_but_the_standard_library() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -130,3 +131,52 @@ def test_strata_of_a_kind_add_up_to_the_whole(population):
 def test_no_samples_have_no_strata():
     found = strata_of([])
     assert (found.category, found.complexity, found.deliverables) == ((), (), ())
+
+
+def test_each_spelling_of_a_category_has_figures_of_its_own():
+    rows = [call(category="implementation")] * 42
+    rows += [*[cut_off(category="IMPLEMENT_FEATURE")] * 4, *[call(category="IMPLEMENT_FEATURE")] * 2]
+    rows += [call(category="documentation"), call(category="Tests"), call(category="tests")]
+    aliases = {"implement_feature": "implementation", "documentation": "docs"}
+    found = strata_of(rows, aliases=aliases)
+    assert [(each.name, each.attempts, each.truncated) for each in found.category] == [
+        ("implementation", 48, 4),
+        ("tests", 2, 0),
+        ("docs", 1, 0),
+    ]
+    # docs has one spelling only
+    assert [(each.name, each.spelling_of, each.attempts, each.truncated) for each in found.spellings] == [
+        ("implementation", "implementation", 42, 0),
+        ("IMPLEMENT_FEATURE", "implementation", 6, 4),
+        ("Tests", "tests", 1, 0),
+        ("tests", "tests", 1, 0),
+    ]
+
+
+def test_spellings_that_are_not_listed_are_one_row():
+    letters = [f"a{'b' * n}" for n in range(1, 101)]
+    rows = [call(category=name) for spelled in letters for name in (spelled, spelled.upper())] * 6
+    found = strata_of([*rows, *(call(category=name) for n in range(1200) for name in (f"c{n}", f"C{n}"))])
+    assert sum(each.folded or 1 for each in found.spellings) == 2 * (100 + 1200)
+    assert (len(found.spellings), found.spellings[-1].spelling_of) == (201, None)
+    assert sum(each.attempts for each in found.spellings) == 2 * (600 + 1200)
+
+
+def test_models_and_operations_are_strata_as_they_are_spelled():
+    rows = [call(model="M", operation="chat"), cut_off(model="m"), call(model="m", operation="chat"), call()]
+    found = strata_of(rows)
+    assert [(each.name, each.attempts, each.truncated) for each in found.model] == [
+        ("m", 2, 1),
+        (None, 1, 0),
+        ("M", 1, 0),
+    ]
+    assert [(each.name, each.attempts) for each in found.operation] == [(None, 2), ("chat", 2)]
+    assert strata_of([call()]).model == ()
+
+
+def test_the_p_values_of_other_strata_do_not_depend_on_models():
+    # seven strata in all: for the model, two rates of one stratum
+    rows = [cut_off(9000, 8192) if place < 3 else call() for place in range(21)]
+    alone, with_model = strata_of(rows), strata_of([replace(each, model="m") for each in rows])
+    assert with_model.category == alone.category
+    assert with_model.model[0].truncation_p == pytest.approx(2 * binom.sf(2, 21, 0.02), rel=1e-9)

@@ -94,3 +94,25 @@ def test_what_to_collect_is_said(judged):
         "These would do: 2 in tests of high complexity with 1 deliverable and 1 in docs of high complexity with 6+"
         " deliverables.",
     ]
+
+
+def test_the_budgets_were_constants(judged):
+    # counted with grep in the 34 lines; the last of them has 8424 = 1.2 * 7020
+    assert judged()["budgets"] == {
+        "calls": 34,
+        "at_constant": 33,
+        "following": 0,
+        "constants": [
+            {"budget_tokens": 12288, "calls": 17, "exceeded": 0},
+            {"budget_tokens": 8192, "calls": 12, "exceeded": 0},
+            {"budget_tokens": 16384, "calls": 4, "exceeded": 0},
+        ],
+    }
+
+
+def test_the_spelling_that_was_cut_off_is_seen(judged):
+    spellings = judged()["strata"]["spellings"]
+    assert [(each["name"], each["spelling_of"], each["truncated"], each["attempts"]) for each in spellings] == [
+        ("implementation", "implementation", 0, 21),
+        ("IMPLEMENT_FEATURE", "implementation", 4, 6),
+    ]

@@ -308,12 +308,28 @@ def test_a_drift_check_that_passes_without_a_baseline_is_refused():
     assert refusal(report("replayed", green)) == "drift::ratio is not about the comparison with the baseline"
 
 
+STRATUM = {
+    "name": "m",
+    **dict.fromkeys(("successes", "truncated", "risk", "underestimated"), 0),
+    "attempts": 1,
+    "waste_p50": None,
+    "waste_p90": None,
+}
+
+
 @pytest.mark.parametrize(
     ("name", "path", "keys", "why"),
     [
         ("tune", "metrics.truncation", {"n": 61}, "tier1::truncation is not the rate in metrics"),
         ("tune", "strata.category.0", {"truncated": 0}, "tier1::truncation is not the sum of the categories"),
         ("tune", "strata.complexity.0", {"truncated": 60}, "strata has more events than calls"),
+        ("tune", "strata", {"model": [{**STRATUM, "truncated": 2}]}, "strata has more events than calls"),
+        (
+            "tune",
+            "strata",
+            {"spellings": [{**STRATUM, "attempts": 5000, "spelling_of": "docs"}]},
+            "strata.spellings has more than the categories",
+        ),
         ("tune", "strata.deliverables.0", {"underestimated": 60}, "strata has more events than calls"),
         ("pass", "checks.tier1::truncation.bounds", {"upper": 1.5}, "tier1::truncation.bounds is not from 0 to 1"),
         ("pass", "checks.tier2::waste-p90.bounds", {"lower": -1}, "tier2::waste-p90.bounds is not from 0 to 1"),
@@ -336,6 +352,13 @@ def test_a_drift_check_that_passes_without_a_baseline_is_refused():
         ),
         ("pass", "attempts.near_cap", {"n": 61}, "attempts is of more calls than there are"),
         ("pass", "attempts.first", {"n": 1}, "attempts is of more calls than there are"),
+        (
+            "pass",
+            "metrics",
+            {"repeated_output": {"output_tokens": 1000, "calls": 10_000}},
+            "metrics.repeated_output is of more calls than have no cap",
+        ),
+        ("pass", "budgets", {"calls": 10_000}, "budgets is of more calls than have a prediction"),
     ],
 )
 def test_figures_that_contradict_others_are_refused(name, path, keys, why):

@@ -328,6 +328,18 @@ def test_marks_of_strata_are_explained():
     assert found.remarks == ("* above its target, proven with all strata looked at together (Holm, 95 %)",)
 
 
+def test_spellings_stand_below_their_category_and_models_in_a_table_of_their_own():
+    rows = [*ready(27, model="a"), *[call(category="documentation", model="b")] * 2]
+    tables = detail(verdict(rows), "By category, complexity and number of deliverables").tables
+    # of 27, 9 are docs, as 2 more are
+    names = [row[-1] for row in tables[0].rows]
+    place = names.index(Untrusted("docs"))
+    assert names[place + 1 : place + 3] == [("spelled ", Untrusted("docs")), ("spelled ", Untrusted("documentation"))]
+    assert [row[0] for row in tables[0].rows[place : place + 3]] == ["11", "9", "2"]
+    assert (tables[3].columns[-1], [row[-1] for row in tables[3].rows]) == ("model", [Untrusted("a"), Untrusted("b")])
+    assert len(tables) == 4
+
+
 def test_files_without_telemetry_and_mentions_of_tags_are_counted():
     found = verdict(
         ready(27), {"files": (File("a", 27), File("b", 0), File("c", 0)), "nothing_known": 2, "mentions": 1}

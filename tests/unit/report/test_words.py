@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import cycle
 
 import pytest
 
-from pytest_token_telemetry.report import words
+from pytest_token_telemetry.gate.checks import TRUNCATION, UNDERESTIMATION
+from pytest_token_telemetry.report import sections, words
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
@@ -33,6 +36,8 @@ def test_tuning_names_what_is_exceeded_and_where():
     assert advice(found) == [
         # of 24 docs, the 24th smallest ratio counts: 1.2; in tests, 2 of 20 were cut off
         "Multiply the predictions in docs by 1.20 (24 samples).",
+        # 1000 / 900, and 1.2 times that
+        "What that costs: docs x1.20: waste P90 1.11x -> 1.33x.",
         "Raise the budget (max_tokens) where runs were cut off: tests 2 of 20. Then tune again.",
     ]
 
@@ -40,7 +45,7 @@ def test_tuning_names_what_is_exceeded_and_where():
 def test_only_what_is_exceeded_is_named():
     found = verdict([*ready(60), *[call(1000, 1200, category="docs")] * 6])
     assert headline(found) == "Tuning needed: 9.1 % underestimated."  # 6 of 66
-    assert len(advice(found)) == 1
+    assert [step.partition(" ")[0] for step in advice(found)] == ["Multiply", "What"]
 
 
 def test_waste_alone_is_lowered():
@@ -50,28 +55,98 @@ def test_waste_alone_is_lowered():
 
 
 def test_three_categories_are_named_and_the_rest_is_others():
-    rows = [*ready(60), *(call(1, 9, category=name) for name in "aabbbccccd")]
+    rows = [*ready(60), *(call(1, 9, budget_tokens=None, category=name) for name in "aabbbccccd")]
     assert advice(verdict(rows)) == [
         # the categories that were predicted well and c and b, of three samples at least, lend their spread: none
         "Multiply the predictions in c by 9.00 (4 samples, borrowed from the others), b by 9.00 (3 samples, borrowed"
         " from the others).",
+        "What that costs: c x9.00: waste P90 0.11x -> 1.00x; b x9.00: waste P90 0.11x -> 1.00x.",
         "Collect samples to tune on: a (2 of 19), d (1 of 19).",
     ]
 
 
 def test_three_categories_are_multiplied_and_the_rest_is_others():
-    rows = [*ready(60), *(call(1, 9, category=name) for name in "abcd" * 5)]
+    rows = [*ready(60), *(call(1, 9, budget_tokens=None, category=name) for name in "abcd" * 5)]
     assert advice(verdict(rows)) == [
         "Multiply the predictions in a by 9.00 (5 samples, borrowed from the others), b by 9.00 (5 samples, borrowed"
-        " from the others), c by 9.00 (5 samples, borrowed from the others) and others."
+        " from the others), c by 9.00 (5 samples, borrowed from the others) and others.",
+        "What that costs: a x9.00: waste P90 0.11x -> 1.00x; b x9.00: waste P90 0.11x -> 1.00x; c x9.00: waste P90"
+        " 0.11x -> 1.00x and others.",
     ]
+
+
+def predicted_and_selected(*pairs, over=0):
+    """Sixty calls that have the ``pairs`` of prediction and budget in turn, of which ``over`` are underestimated."""
+    rows = [*ready(60 - over), *ready(over, output=5000)]
+    return [
+        replace(each, predicted_output_tokens=predicted, budget_tokens=budget)
+        for each, (predicted, budget) in zip(rows, cycle(pairs), strict=False)
+    ]
+
+
+BOTH = [(1000, 8192), (2000, 8192)]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        (
+            [*BOTH, *BOTH, *BOTH, (1000, 12288), (2000, 12288), (1000, 16384), (2000, 16384)],
+            "60 of 60 budgets are one of 3 constants: tuning the estimator changes no cap. Lower or raise the floor:"
+            " 8192 (36 calls), 12288 (12 calls), 16384 (12 calls).",
+        ),
+        (
+            [(1000, 1500), (2000, 1500)],
+            "60 of 60 budgets are a constant: tuning the estimator changes no cap. Lower or raise these budgets:"
+            " 1500 (60 calls).",
+        ),
+        (
+            [*BOTH, (8000, 9600)],
+            "40 of 60 budgets are a constant: tuning the estimator changes few caps. Lower or raise the floor: 8192"
+            " (40 calls).",
+        ),
+    ],
+)
+def test_that_most_budgets_are_constants_is_said_before_how_to_tune(pairs, said):
+    found = verdict(predicted_and_selected(*pairs, over=6))
+    assert advice(found)[0] == said
+    assert advice(found)[1].startswith("Multiply the predictions in ")
+
+
+def test_of_a_pass_what_decided_the_budget_is_a_detail():
+    found = verdict(predicted_and_selected(*BOTH))
+    (section,) = (each for each in sections.details(found) if each.title == "Who decided the budget")
+    assert advice(found) == ["Nothing to tune: go on collecting, and watch for drift."]
+    assert section.remarks[0].startswith("60 of 60 budgets are a constant: ")
+    assert section.tables[0].rows[0] == ("60", "0", "constant: 8,192")
 
 
 def test_a_multiplier_is_rounded_up_and_a_plain_one_stays():
     # 1.12 * 100 is 112.00000000000001
     for output, shown in ((1120, "1.12"), (1121, "1.13"), (2000, "2.00")):
         rows = [*ready(60), *[call(1000, output, category="docs")] * 6]
-        assert advice(verdict(rows)) == [f"Multiply the predictions in docs by {shown} (24 samples)."]
+        found = advice(verdict(rows))
+        assert found[0] == f"Multiply the predictions in docs by {shown} (24 samples)."
+        assert found[1].startswith(f"What that costs: docs x{shown}: waste P90 1.11x -> ")
+
+
+@pytest.mark.parametrize(
+    ("output", "selected", "price"),
+    [
+        # of the 24 docs, 18 have half of what was predicted: their ratio is the P90
+        (2000, ALL_CHECK_IDS, "x2.00: waste P90 2.00x -> 4.00x, above the target"),
+        (1499, ALL_CHECK_IDS, "x1.50: waste P90 2.00x -> 2.998x"),
+        (1499, {UNDERESTIMATION.id, TRUNCATION.id}, "x1.50: waste P90 2.00x -> 3.00x"),  # without a target
+    ],
+)
+def test_advice_shows_its_price_and_the_table_the_same(output, selected, price):
+    rows = [*ready(60, output=500), *[call(1000, output, category="docs")] * 6]
+    found = judge(reading(rows), settings(), selected)
+    assert f"What that costs: docs {price}." in advice(found)
+    (section,) = (each for each in sections.details(found) if each.title == "Tuning advice")
+    docs = next(row for row in section.tables[0].rows if row[-2] == Untrusted("docs"))
+    multiplier, _, waste = price.removesuffix(", above the target").partition(": waste P90 ")
+    assert (f"x{docs[3]}", docs[6]) == (multiplier, waste)
 
 
 def test_predictions_of_nothing_cannot_be_multiplied():
@@ -288,8 +363,9 @@ def test_names_from_the_logs_stand_in_no_sentence_unless_they_are_plain_words(na
 
 
 def test_a_category_that_is_no_plain_word_stays_untrusted():
-    rows = [*ready(60), *[call(1, 9, category="@everyone")] * 9]
-    (step,) = words.advice(verdict(rows))
+    rows = [*ready(60), *[call(1, 9, budget_tokens=None, category="@everyone")] * 9]
+    step, price = words.advice(verdict(rows))
+    assert Untrusted("@everyone") in price
     assert [part for part in step if part] == [
         "Multiply the predictions in ",
         Untrusted("@everyone"),
@@ -299,7 +375,7 @@ def test_a_category_that_is_no_plain_word_stays_untrusted():
 
 
 def test_samples_without_a_category_are_told_as_such():
-    rows = [*ready(60), *[call(1, 9, category=None)] * 9]
+    rows = [*ready(60), *[call(1, 9, budget_tokens=None, category=None)] * 9]
     assert advice(verdict(rows))[0].startswith("Multiply the predictions in not given by 9.00 (")
 
 
@@ -325,3 +401,8 @@ def test_a_baseline_that_is_not_saved_is_told(rows, selected, told):
 
 def test_no_baseline_is_told_of_where_none_was_asked_for():
     assert NOT_SAVED not in notes(verdict(ready(5)))
+
+
+def test_an_output_that_may_be_a_cap_is_asked_about():
+    rows = [*ready(27), *(call(output=output) for output in [*range(100, 900, 40), *[1000] * 11])]
+    assert "11 outputs are exactly 1000: is that the cap?" in notes(verdict(rows))
