@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping  # noqa: TC003 - the annotations of `Sample` are read when this is imported
 from dataclasses import KW_ONLY, MISSING, dataclass, field, fields, replace
 from datetime import datetime  # noqa: TC003
+from functools import lru_cache
 from typing import Annotated, Literal, TypeAlias, get_args, get_type_hints
 
 FinishReason = Literal["stop", "length", "tool_call", "content_filter", "error", "context", "unknown"]
@@ -235,7 +236,15 @@ def division(names: Iterable[str]) -> Mapping[str, tuple[int, int]]:
 
 def finish_reason(raw: str) -> FinishReason:
     """``raw`` in our vocabulary, however it is spelled: ``max_tokens``, ``maxTokens``, ``FinishReason.MAX_TOKENS``."""
+    return _known_reason(raw) if len(raw) <= LONGEST_TEXT else _reason(raw)
+
+
+def _reason(raw: str) -> FinishReason:
     return FINISH_REASONS.get(_letters(raw.rpartition(".")[2] or raw), "unknown")
+
+
+_known_reason = lru_cache(maxsize=256)(_reason)
+"""Millions of calls give a few reasons."""
 
 
 def telling_reason(words: Iterable[str | None]) -> str | None:

@@ -137,6 +137,12 @@ class Settings:
         "NAME",
         "Read every file as this format, such as otlp or logs. auto: each by how its text begins.",
     )
+    requests: tuple[Path, ...] = _setting(
+        option_types.path,
+        (),
+        "FILE",
+        "Join the results of batches with the requests in FILE (repeatable), and with those beside them.",
+    )
     jobs: int | None = _setting(
         option_types.jobs,
         "auto",
@@ -343,6 +349,7 @@ class Settings:
             )
         settings = cls(texts=texts, chosen=(name for name, each in written.items() if each.is_chosen), **read)
         _refuse_missing_directories(settings, written["dir"].label)
+        _refuse_missing_requests(settings, written["requests"].label)
         _refuse_shared_outputs(config, settings)
         if settings.executor is not None and settings.jobs is not None:
             raise pytest.UsageError(f"{flag('jobs')} is for reading here, and {flag('executor')} reads elsewhere")
@@ -496,6 +503,13 @@ def _refuse_missing_directories(settings: Settings, label: str) -> None:
         if not directory.is_dir():
             what = "is a file, not a directory" if directory.is_file() else "does not exist"
             raise pytest.UsageError(f"{label}: {text!r} {what} (name a directory of run logs)")
+
+
+def _refuse_missing_requests(settings: Settings, label: str) -> None:
+    for text, file in zip(settings.texts["requests"], settings.requests, strict=True):
+        if not file.is_file():
+            what = "is no file" if file.exists() else "does not exist"
+            raise pytest.UsageError(f"{label}: {text!r} {what} (name a file of requests, as it was sent)")
 
 
 def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:

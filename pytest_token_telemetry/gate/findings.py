@@ -94,6 +94,8 @@ class Counts(Struct, frozen=True, kw_only=True):
     deselected_tests: Count = 0
     mentions: Count = 0
     """Tags that no record follows."""
+    remarks: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
+    """Samples whose cap is unknown, by why: see `Remark`."""
     skipped: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
     """Records that are no sample and should be none, by reason. Untrusted."""
     nothing_known: Count = 0
@@ -283,6 +285,7 @@ def _counts(
         lost_tests=0 if recorded is None else len(recorded.lost),
         deselected_tests=0 if recorded is None else recorded.deselected,
         mentions=reading.mentions,
+        remarks={str(each): n for each, n in reading.remarks.items()},
         skipped=dict([*reading.skipped.items()][:50]),
         nothing_known=reading.nothing_known,
         look_like=reading.look_like,

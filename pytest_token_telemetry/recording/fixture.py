@@ -7,11 +7,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from pytest_token_telemetry import sample
-from pytest_token_telemetry.recording import responses
 from pytest_token_telemetry.recording.marker import Marker
 from pytest_token_telemetry.recording.so_far import SoFar
 from pytest_token_telemetry.sample import FIELDS
-from pytest_token_telemetry.sources import own_format
+from pytest_token_telemetry.sources import own_format, responses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

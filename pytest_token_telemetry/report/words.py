@@ -549,6 +549,10 @@ def notes(report: Report) -> list[Sentence]:
         found.append(f"{plural(counts.legacy, 'legacy sample')} (V1 lines) {fate}.")
     found += _recording(report)
     found += _dependence(report)
+    for remark, count in counts.remarks.items():
+        if remark in _REMARKS:
+            noun, rest = _REMARKS[remark]
+            found.append(f"{plural(count, noun)} {rest}")
     if counts.over_budget:
         over = plural(counts.over_budget, "sample")
         found.append(f"{over} above the budget without being cut off: the budget is not the cap that was sent.")
@@ -576,6 +580,12 @@ def _carried(report: Report) -> Iterator[str]:
         share = percent(Fraction(use.unused, use.reserved))
         calls = plural(use.calls, "call")
         yield f"{calls} with a cap reserved {use.reserved:,} tokens of quota, and {share} went unused."
+
+
+_REMARKS: Mapping[str, tuple[str, str]] = {
+    "without_request": ("batch result", "without a request: the cap is unknown (docs/batches.md)."),
+    "requests_differ": ("batch result", "with several requests that differ: the cap is unknown (docs/batches.md)."),
+}
 
 
 def _recording(report: Report) -> Iterator[str]:

@@ -344,12 +344,19 @@ class GateSession:
         from pytest_token_telemetry.sources.parallel import Progress, Scan
 
         settings, where, told = self._settings, self._settings.executor, Progress(progress)
+        requests = tuple(map(os.path.realpath, settings.requests))
         if where is None:
-            return Scan(jobs=settings.jobs, progress=told, format=settings.format, added=self._added_sources)
+            return Scan(
+                jobs=settings.jobs,
+                requests=requests,
+                progress=told,
+                format=settings.format,
+                added=self._added_sources,
+            )
         from pytest_token_telemetry.sources.other_engines import Cluster, Factory
 
         elsewhere = Cluster(where) if isinstance(where, str) else Factory(where)
-        return Scan(executor=elsewhere.open, progress=told, format=settings.format)
+        return Scan(executor=elsewhere.open, requests=requests, progress=told, format=settings.format)
 
     def _recorded(self) -> Recorded:
         """What the tests recorded, with what was recorded in this process after the last of them."""

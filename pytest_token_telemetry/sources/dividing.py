@@ -13,7 +13,6 @@ import numpy as np
 from pytest_token_telemetry.samples import UNKNOWN, SamplesBuilder
 from pytest_token_telemetry.sources.compressed import is_compressed
 from pytest_token_telemetry.sources.extract import (
-    READ_ONLY,
     Extract,
     FileRead,
     Listed,
@@ -24,6 +23,7 @@ from pytest_token_telemetry.sources.extract import (
     source_of,
 )
 from pytest_token_telemetry.sources.rows import MOST_BEGUN, PLACES_KEPT, Claimed, Complaint, Identities
+from pytest_token_telemetry.sources.source import READ_ONLY
 from pytest_token_telemetry.sources.tagged.simple_search import is_wide
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def _whole(parts: Sequence[Extract]) -> Extract:
         claimed=Claimed.joined([part.claimed for part in parts]),
         complaints=_added_up(parts, before),
         mentions={0: sum(part.mentions.get(0, 0) for part in parts)} if any(part.mentions for part in parts) else {},
+        remarks=dict(sum((Counter(part.remarks) for part in parts), Counter())),
         skipped=dict(sum((Counter(part.skipped) for part in parts), Counter())),
     )
 

@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pytest_token_telemetry import __version__
+from pytest_token_telemetry.sources.batches import BatchSource
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
+from pytest_token_telemetry.sources.litellm import LiteLLMSource
 from pytest_token_telemetry.sources.otlp.otlp_source import OtlpSource
 from pytest_token_telemetry.sources.our_output import OUR_OUTPUT
+from pytest_token_telemetry.sources.response_lines import ResponseSource
 from pytest_token_telemetry.sources.rows import Claimed, Complaint, Identities, Rows
-from pytest_token_telemetry.sources.source import HEAD, Found, Opened, Sizes
+from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedSource
 
@@ -30,9 +33,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_token_telemetry.samples import Samples
+    from pytest_token_telemetry.sources.rows import Remark
     from pytest_token_telemetry.sources.source import Reader, Source
 
-SOURCES: list[Source] = [OtlpSource(), TaggedSource()]
+SOURCES: list[Source] = [OtlpSource(), BatchSource(), LiteLLMSource(), ResponseSource(), TaggedSource()]
 """In the order in which they are asked. The last one claims every file."""
 
 AUTO = "auto"
@@ -111,11 +115,13 @@ class Extract:
     """See `Rows.mentions`."""
     skipped: dict[str, int] = field(default_factory=dict)
     """See `Rows.skipped`."""
+    remarks: dict[Remark, int] = field(default_factory=dict)
+    """See `Rows.remarks`."""
 
     def __reduce__(self) -> tuple[Callable[..., Extract], tuple[object, ...]]:
         """As it goes to another process: in columns, of which those of one value are that value."""
         columns = (_packed(self.samples), _packed(self.identities), _packed(self.claimed))
-        return _received, (self.files, *columns, self.complaints, self.mentions, self.skipped)
+        return _received, (self.files, *columns, self.complaints, self.mentions, self.skipped, self.remarks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,8 @@ class Task:
     part: Part | None = None
     """What to read of the only file; ``None``: all of each file."""
     keep_ids: bool = False
+    requests: tuple[str, ...] = ()
+    """See `Opened.requests`."""
     sizes: Sizes = field(default_factory=Sizes)
     format: str = AUTO
     """The name of the source that reads every file, if it is known."""
@@ -175,7 +183,7 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
     rows = Rows()
     readers = _Readers(rows, task, on_read)
     small = min(SMALL, task.sizes.buffer) if task.part is None else -1
-    files = tuple(_read(file, task.part, small, rows, readers) for file in task.files)
+    files = tuple(_read(file, task, small, rows, readers) for file in task.files)
     for reader in readers.begun:
         reader.finish()
     complete = (reader.complete for reader in readers.begun)
@@ -188,6 +196,7 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
         complaints=rows.complaints(),
         mentions=dict(rows.mentions),
         skipped=dict(rows.skipped),
+        remarks=dict(rows.remarks),
     )
 
 
@@ -222,16 +231,6 @@ def ending(descriptor: int, begin: int, end: int) -> bytes:
     return blake2b(os.read(descriptor, end - begin), digest_size=8).digest()
 
 
-READ_ONLY = (
-    os.O_RDONLY
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NONBLOCK", 0)  # a file that became a pipe must not block
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_BINARY", 0)
-)
-"""How a file is opened that was a regular one a moment ago."""
-
-
 @dataclass(slots=True)
 class _Readers:
     """A reader for each source that has something to read."""
@@ -254,7 +253,7 @@ class _Readers:
         return self._by_name[source.name].read(file)
 
 
-def _read(file: Listed, part: Part | None, small: int, rows: Rows, readers: _Readers) -> FileRead:
+def _read(file: Listed, task: Task, small: int, rows: Rows, readers: _Readers) -> FileRead:
     """Read the next file, or a part of it. One of no more than so many bytes is ``small``."""
     number = rows.file + 1
     found = FileRead(opened=False)
@@ -262,10 +261,11 @@ def _read(file: Listed, part: Part | None, small: int, rows: Rows, readers: _Rea
         descriptor = os.open(file.path, READ_ONLY)
         try:
             if file.size <= small and (text := _plain_text(descriptor, file)) is not None:
-                readers.read(Opened(file.path, descriptor, 0, file.size, file.size, text), text[:HEAD])
+                opened = Opened(file.path, descriptor, 0, file.size, file.size, text, requests=task.requests)
+                readers.read(opened, text[:HEAD])
                 found = _READ
             else:
-                found = _read_opened(descriptor, file, part, readers)
+                found = _read_opened(descriptor, file, task, readers)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -285,17 +285,18 @@ def _plain_text(descriptor: int, file: Listed) -> bytes | None:
     return text
 
 
-def _read_opened(descriptor: int, file: Listed, part: Part | None, readers: _Readers) -> FileRead:
+def _read_opened(descriptor: int, file: Listed, task: Task, readers: _Readers) -> FileRead:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         return FileRead(False, "it is no longer a regular file")
-    now = Listed.of(file.path, status)
+    now, part = Listed.of(file.path, status), task.part
     begin, end = (0, now.size) if part is None else (part.begin, part.end)
     head = head_of(descriptor)
     unpacked = None
     if part is None and is_compressed(head[:MAGIC]):
         head, unpacked = _expanded(descriptor, head[:MAGIC], readers.on_read)
-    found = readers.read(Opened(file.path, descriptor, begin, end, now.size, unpacked=unpacked), head)
+    opened = Opened(file.path, descriptor, begin, end, now.size, unpacked=unpacked, requests=task.requests)
+    found = readers.read(opened, head)
     error = file.fault(status) or now.fault(os.fstat(descriptor))
     if found.missing:
         error = "it became shorter while it was read"
@@ -329,6 +330,7 @@ def _received(
     complaints: tuple[Complaint, ...],
     mentions: dict[int, int],
     skipped: dict[str, int],
+    remarks: dict[Remark, int],
 ) -> Extract:
     return Extract(
         files=files,
@@ -338,6 +340,7 @@ def _received(
         complaints=complaints,
         mentions=mentions,
         skipped=skipped,
+        remarks=remarks,
     )
 
 

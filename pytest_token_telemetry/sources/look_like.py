@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.sources.compressed import MAGIC, unpacking
-from pytest_token_telemetry.sources.extract import READ_ONLY
+from pytest_token_telemetry.sources.source import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,10 +23,7 @@ def _json(*keys: str) -> str:
 
 
 _RULES = (
-    ("OpenAI batch results", _json("custom_id", "response")),
-    ("OpenAI batch requests", _json("custom_id", "body")),
     ("OTLP JSON", _json("resourceSpans|resourceLogs|scopeSpans|scopeLogs")),
-    ("LiteLLM payloads", _json("litellm_call_id", "call_type")),
     ("LangSmith runs", _json("run_type", "session_name|trace_id|dotted_order")),
     ("Inspect logs", _json("eval", "task_id|task_file") + r"|PK\x03\x04.*(?:_journal/|header\.json)"),
     ("Claude Code transcripts", _json("sessionId", "uuid|leafUuid")),
@@ -65,16 +60,8 @@ def looks_of(paths: Iterable[str]) -> dict[str, int]:
 
 def _head(path: str) -> bytes:
     """The beginning of a file's text, unpacked if it is compressed."""
-    descriptor = os.open(path, READ_ONLY)
-    try:
-        head = os.read(descriptor, _HEAD)
-        text = unpacking(descriptor, head[:MAGIC])
-        if text is None:
-            return head
-        view = memoryview(bytearray(_HEAD))
-        return bytes(view[: text.readinto(view)])
-    finally:
-        os.close(descriptor)
+    with opened(path) as file, file.stream() as stream:
+        return stream.read(_HEAD)
 
 
 def _look(head: bytes) -> str:

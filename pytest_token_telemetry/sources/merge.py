@@ -19,12 +19,12 @@ from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.samples import Integers, Mask
     from pytest_token_telemetry.sources.extract import Extract
     from pytest_token_telemetry.sources.recorded import Phase, Recorded
-    from pytest_token_telemetry.sources.rows import Complaint, Identities
+    from pytest_token_telemetry.sources.rows import Complaint, Identities, Remark
 
 PLACES_SHOWN = 3
 """How many places of each kind of unusable line are kept."""
@@ -103,6 +103,8 @@ class Reading:
     """Pipes, sockets and devices, not opened."""
     mentions: int = 0
     """Tags in files that no record follows."""
+    remarks: Mapping[Remark, int] = field(default_factory=dict)
+    """How many samples have an unknown cap, by why."""
     skipped: dict[str, int] = field(default_factory=dict)
     """By reason: records in files that are no sample, and should be none."""
     nothing_known: int = 0
@@ -153,6 +155,7 @@ def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Reco
         unusable=dict(sorted(unusable.items())),
         unreadable=files.unreadable,
         mentions=files.mentions,
+        remarks=dict(sorted(files.remarks.items())),
         skipped=dict(sorted(files.skipped.items())),
         nothing_known=files.nothing_known,
     )
@@ -226,6 +229,7 @@ class _Files:
         """Each with its file as shown, and its records that are cut off."""
         self.unreadable = unreadable
         self.mentions = self.nothing_known = 0
+        self.remarks: Counter[Remark] = Counter()
         self.skipped: Counter[str] = Counter()
         self._first = first
 
@@ -247,6 +251,7 @@ class _Files:
         known[[*extract.mentions]] = True
         self.nothing_known += sum(extract.files[at].opened for at in np.flatnonzero(~known).tolist())
         self.mentions += sum(extract.mentions.values())
+        self.remarks.update(extract.remarks)
         self.skipped.update(extract.skipped)
         runs = {run: code for code, run in enumerate(dict.fromkeys(each.run for each in origins))}
         samples = replace(

@@ -94,6 +94,8 @@ class Scan:
     """How large tasks are; ``None``: as is best for where they run."""
     waiting: int = 4096
     """Tasks that an executor has at a time: enough for a thousand workers, and few enough for any scheduler."""
+    requests: tuple[str, ...] = ()
+    """Files of requests that users named: see `Opened.requests`."""
     sizes: Sizes = field(default_factory=Sizes)
     """How much is looked at, and at a time."""
     format: str = AUTO
@@ -136,7 +138,14 @@ class Scan:
         Raises:
             ScanError: what read some of them died, or the executor does not work.
         """
-        like = Task((), keep_ids=keep_ids, sizes=self.sizes, format=self.format, added=self.added)
+        like = Task(
+            (),
+            keep_ids=keep_ids,
+            requests=self.requests,
+            sizes=self.sizes,
+            format=self.format,
+            added=self.added,
+        )
         if self.executor is None:
             return list(in_whole_files(self._on_this_machine(plan(files, self.bounds or HERE, like))))
         with self.executor() as executor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -29,6 +29,10 @@ MOST_BEGUN = 1000
 
 _AT_ONCE = 1 << 20
 """Bytes of identities that are hashed at once."""
+
+
+Remark: TypeAlias = Literal["without_request", "requests_differ"]
+"""Why the cap of a sample is unknown: a result of a batch has no request, or several that differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +154,12 @@ class Rows:
         self._ids: dict[int, str] = {}
         self._complaints: dict[tuple[int, str], _Lines] = defaultdict(_Lines)
         self.mentions: Counter[int] = Counter()
-        """How many tags without a record each file has."""
+        """How many tags without a record each file has; 0 for one with records that say something about samples."""
         self.skipped: Counter[str] = Counter()
         """By reason: how many records are no sample, and should be none."""
+
+        self.remarks: Counter[Remark] = Counter()
+        """How many samples have an unknown cap, by why."""
 
     def begin_file(self, before: int = 0) -> None:
         """Go on with the next file. Its first lines, so many as ``before``, are read for what they tell of the rest."""
@@ -218,6 +225,11 @@ class Rows:
         """Count a tag in a ``line`` that only talks about it."""
         if line > self._before:
             self.mentions[file] += 1
+
+    def know(self, files: Iterable[int]) -> None:
+        """Remember that ``files`` hold something known, even if it is no sample."""
+        for file in files:
+            self.mentions[file] += 0
 
     def skip(self, reason: str, count: int = 1) -> None:
         """Count records that should be no sample. A file of nothing else is one that holds nothing known."""

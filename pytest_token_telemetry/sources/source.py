@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO, RawIOBase
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
+from pytest_token_telemetry.sources.compressed import MAGIC, unpacking
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
     from pytest_token_telemetry.samples import Integers, Mask, SamplesBuilder
@@ -27,6 +31,16 @@ REACH = 200
 """Lines from a ``[TOKEN_BUDGET]`` record to the sample that it belongs to. Real logs have up to 39."""
 
 
+READ_ONLY = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # a file that became a pipe must not block
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+"""How a file is opened that was a regular one a moment ago."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """How many bytes and lines the reading handles at once."""
@@ -37,6 +51,10 @@ class Sizes:
     """Bytes of lines that are gathered before they are read."""
     reach: int = REACH
     """Lines from a record that says something about a sample to that sample."""
+
+
+_STREAMED = 1 << 17
+"""Bytes of the buffer of a stream: a line of JSON has ten thousand and more."""
 
 
 class Opened(NamedTuple):
@@ -54,16 +72,34 @@ class Opened(NamedTuple):
     """The whole text of a small file, if it is plain and ends with a line end or is empty."""
     unpacked: Callable[[memoryview], int] | None = None
     """Fills a buffer with more of the text that a compressed file expands to; then read nothing else of it."""
+    requests: tuple[str, ...] = ()
+    """Files that users named because they hold what was asked for, where this one may hold what came of it."""
 
     def stream(self) -> BinaryIO:
         """Its text from the beginning, whether the file is compressed or not."""
         if self.text is not None:
             return BytesIO(self.text)
         if self.unpacked is not None:
-            return cast("BinaryIO", BufferedReader(_Unpacked(self.unpacked)))
-        stream = open(self.descriptor, "rb", closefd=False)  # noqa: SIM115 - it is another's to close
+            return cast("BinaryIO", BufferedReader(_Unpacked(self.unpacked), _STREAMED))
+        stream = open(self.descriptor, "rb", _STREAMED, closefd=False)  # noqa: SIM115 - it is another's to close
         stream.seek(0)
         return stream
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Opened]:
+    """The file at ``path``, open to be read from its beginning, compressed or not.
+
+    Raises:
+        OSError: it cannot be opened, or nothing is installed that unpacks it.
+    """
+    descriptor = os.open(path, READ_ONLY)
+    try:
+        size = os.fstat(descriptor).st_size
+        text = unpacking(descriptor, os.read(descriptor, MAGIC))
+        yield Opened(path, descriptor, 0, size, size, unpacked=None if text is None else text.readinto)
+    finally:
+        os.close(descriptor)
 
 
 class Found(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
 import os
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.answers import chat
 from tests.integration.conftest import Run
 from tests.lines import cut_off, ready_lines, stamp, write
 
@@ -64,7 +66,24 @@ def test_a_compressed_file_that_is_cut_off_is_no_pass(run: Run, ready: Path) -> 
     assert "agent.log.1.gz: its gzip data is cut off" in result.text
 
 
-BATCH = "".join(f'{{"id": "b", "custom_id": "r-{i}", "response": {{"status_code": 200}}}}\n' for i in range(40))
+def test_results_of_batches_are_joined_with_the_requests_that_are_named(run: Run, pytester: pytest.Pytester) -> None:
+    """Of 40 results, 39 have a request: they took all of their 96 tokens, whatever their reasons say."""
+    keys = [f"r-{n}" for n in range(40)]
+    requests = [json.dumps({"custom_id": key, "body": {"max_tokens": 96}}) for key in keys[1:]]
+    results = [
+        json.dumps({"custom_id": key, "response": {"status_code": 200, "body": chat("stop", id=key)}}) for key in keys
+    ]
+    write(pytester.path, requests, "sent/requests.jsonl")
+    write(pytester.path / "runs", results, "results.jsonl")
+    result = run("--token-telemetry-requests=sent/requests.jsonl")
+    assert result.report is not None
+    counts = result.report["counts"]
+    assert (counts["samples"], counts["by_cap"], counts["remarks"]) == (40, 39, {"without_request": 1})
+    note = "1 batch result without a request: the cap is unknown (docs/batches.md)."
+    assert note in " ".join(result.text.split())
+
+
+RUNS = "".join(f'{{"id": "r-{i}", "run_type": "llm", "trace_id": "t"}}\n' for i in range(40))
 
 
 @pytest.mark.parametrize(
@@ -75,8 +94,8 @@ BATCH = "".join(f'{{"id": "b", "custom_id": "r-{i}", "response": {{"status_code"
             "no telemetry found: 1 file looks like JSON",
         ),
         (
-            {"a.jsonl": BATCH, "b.jsonl": BATCH, "c.log": "tokens,seconds\n3,4\n"},
-            "no telemetry found: 2 files look like OpenAI batch results, 1 file looks like CSV",
+            {"a.jsonl": RUNS, "b.jsonl": RUNS, "c.log": "tokens,seconds\n3,4\n"},
+            "no telemetry found: 2 files look like LangSmith runs, 1 file looks like CSV",
         ),
         ({"a.log": "", "b.log": "started\n"}, "no telemetry found: 1 file is empty, 1 file looks like plain text"),
         (

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
-from pytest_token_telemetry.recording.responses import FailedCallError, Response, read
+from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.sources.reading import Directory, read_directories
+from pytest_token_telemetry.sources.responses import FailedCallError, Response, read
 from tests.integration.provider_server import NATURAL_TOKENS, OVERLOADED, OWN_IDS, TEXT, WITHIN, serving
+from tests.unit.sources.builders import samples_of
 
 MESSAGES: Any = [{"role": "user", "content": "Say something."}]
 WITH_USAGE: Any = {"include_usage": True}
@@ -362,3 +368,82 @@ class TestLiteLLM:
             usage={"input_tokens": 3, "output_tokens": 16, "total_tokens": 19},
         )
         assert read(response) == Response(16, "max_output_tokens", "gpt-x", "resp_1", 16, 1)
+
+
+class TestFiles:
+    """What clients answer, written down by the clients themselves and read back from a file."""
+
+    @staticmethod
+    def read_back(tmp_path: Path, *lines: str) -> list[Sample]:
+        (tmp_path / "answers.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        reading = read_directories([Directory(tmp_path, "d")], ["answers.jsonl"])
+        assert (reading.unusable, reading.unreadable) == ({}, {})
+        return samples_of(reading)
+
+    def test_openai(self, server: str, tmp_path: Path, cap: int) -> None:
+        openai = pytest.importorskip("openai", reason="openai is not installed")
+        with openai.OpenAI(base_url=f"{server}/v1", api_key="none", max_retries=0) as client:
+            completion = client.chat.completions.create(model="gpt-x", messages=MESSAGES, max_completion_tokens=cap)
+            response = client.responses.create(model="gpt-x", input="Say something.", max_output_tokens=cap)
+        for answer, raw in (
+            (completion, of_cap(cap, "length", "stop")),
+            (response, of_cap(cap, "max_output_tokens", "completed")),
+        ):
+            for form in (answer.model_dump_json(), answer.to_json(indent=None)):
+                (found,) = self.read_back(tmp_path, form)
+                assert (found.output_tokens, found.finish_reason_raw) == raw
+                assert (found.model, found.truncated, found.time is not None) == ("gpt-x", cap == CAP, True)
+            assert found.max_tokens == (cap if answer is response else None)
+            result = {"id": "b", "custom_id": "r", "response": {"status_code": 200, "body": json.loads(form)}}
+            request = {"custom_id": "r", "body": {"max_completion_tokens": cap}}
+            (tmp_path / "requests.jsonl").write_text(json.dumps(request), encoding="utf-8")
+            (joined,) = self.read_back(tmp_path, json.dumps(result))
+            assert (joined.max_tokens, joined.truncated) == (cap, cap == CAP)
+
+    def test_anthropic(self, server: str, tmp_path: Path, cap: int) -> None:
+        anthropic = pytest.importorskip("anthropic", reason="anthropic is not installed")
+        from anthropic.types.messages import MessageBatchIndividualResponse, MessageBatchSucceededResult
+
+        with anthropic.Anthropic(base_url=server, api_key="none", max_retries=0) as client:
+            message = client.messages.create(model="claude-x", messages=MESSAGES, max_tokens=cap)
+        result = MessageBatchIndividualResponse(
+            custom_id="r", result=MessageBatchSucceededResult(message=message, type="succeeded")
+        )
+        for form in (message.model_dump_json(), message.to_json(indent=None), result.to_json(indent=None)):
+            (found,) = self.read_back(tmp_path, form)
+            assert (found.output_tokens, found.finish_reason_raw) == of_cap(cap, "max_tokens", "end_turn")
+            assert (found.model, found.truncated) == ("claude-x", cap == CAP)
+
+    def test_gemini(self, server: str, tmp_path: Path, cap: int) -> None:
+        genai = pytest.importorskip("google.genai", reason="google-genai is not installed")
+        with genai.Client(vertexai=False, api_key="none", http_options={"base_url": server}) as client:
+            config = {"max_output_tokens": cap}
+            response = client.models.generate_content(model="gemini-x", contents="Say something.", config=config)
+        as_json = response.model_dump(mode="json", by_alias=True, exclude_none=True)
+        result = json.dumps({"key": "r", "response": as_json})
+        for form in (response.model_dump_json(), response.model_dump_json(exclude_none=True), result):
+            (found,) = self.read_back(tmp_path, form)
+            assert (found.output_tokens, found.finish_reason_raw) == of_cap(cap, "MAX_TOKENS", "STOP")
+            assert (found.model, found.truncated) == ("gemini-x", cap == CAP)
+
+    @pytest.mark.filterwarnings("ignore:.*ReadOnly:UserWarning")  # of pydantic, about LiteLLM's own types
+    def test_litellm(self, server: str, tmp_path: Path, cap: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        litellm = pytest.importorskip("litellm", reason="litellm is not installed")
+        lines: list[str] = []
+        told = Event()
+
+        def keep(kwargs: Any, *_: Any) -> None:
+            lines.append(json.dumps(kwargs["standard_logging_object"], default=str))
+            told.set()
+
+        monkeypatch.setattr(litellm, "suppress_debug_info", True)
+        monkeypatch.setattr(litellm, "success_callback", [keep])
+        metadata = {"spend_logs_metadata": {"predicted_output_tokens": 12, "category": "docs"}}
+        asked = {"model": "anthropic/claude-x", "api_base": server, "api_key": "none", "messages": MESSAGES}
+        litellm.completion(**asked, max_tokens=cap, metadata=metadata)
+        assert told.wait(30)
+        (found,) = self.read_back(tmp_path, *lines)
+        tokens, reason = of_cap(cap, "length", "stop")
+        assert (found.output_tokens, found.finish_reason, found.max_tokens) == (tokens, reason, cap)
+        assert (found.predicted_output_tokens, found.category, found.model) == (12, "docs", "claude-x")
+        assert found.truncated is (cap == CAP)

@@ -174,6 +174,7 @@ REFUSED = {
     "dir": ("nowhere", "'nowhere' does not exist"),
     "pattern": ("", "'' is not a pattern"),
     "format": ("OTLP JSON", "'OTLP JSON' is not the name of a format (write auto, otlp or logs)"),
+    "requests": ("nowhere", "'nowhere' does not exist (name a file of requests, as it was sent)"),
     "jobs": ("0", "'0' is not a whole number from 1 to 999999999, and not auto"),
     "executor": ("tcp://host:8786", "'tcp://host:8786' is not an executor (write dask://host:8786, or package.module:"),
     "population": ("most", "'most' is not one of risk, success, all"),

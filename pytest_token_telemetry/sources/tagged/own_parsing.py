@@ -64,7 +64,8 @@ def parse(fragment: Fragment) -> Read | Unusable | None:
             if found is None:
                 return None
             if found is not _NOT_WHOLE:
-                return _read(found.value, found.text)
+                sample = sample_of(found.value)
+                return Read(sample, _identity(found.value, sample, found.text))
             if max(len(fragment.before), len(fragment.after)) <= reach or _is_hopeless(around):
                 break
     except RecordError as error:
@@ -160,23 +161,22 @@ _DECODER = json.JSONDecoder(object_pairs_hook=distinct)
 _ANY = json.JSONDecoder()
 
 
-def _read(record: dict[str, Any], text: str) -> Read:
-    sample = sample_of(record)
-    return Read(sample, _identity(record, sample, text))
-
-
 def sample_of(record: Mapping[str, Any]) -> Sample:
     """The call that a ``record`` tells of by the names of our fields. A time may be text or a ``datetime``.
 
     Raises:
         RecordError: a field is missing, or cannot be what is given.
     """
-    said: dict[str, Any] = {name: _READERS[field.kind](field, record.get(name)) for name, field in READ.items()}
+    said: dict[str, Any] = {
+        name: _READERS[field.kind](field, record.get(name))
+        for name, field in READ.items()
+        if name in record or field.needed
+    }
     reason, raw = FIELDS["finish_reason"], FIELDS["finish_reason_raw"]
     reasons = (_read_text(field, record.get(field.name)) for field in (reason, raw))
     said["finish_reason"], said["finish_reason_raw"] = said_reason(*reasons)
-    facts = (said[name] for name in ("truncated", "finish_reason", "output_tokens", "max_tokens"))
-    return Sample(**{**said, "truncated": is_truncated(*facts)})
+    output, cap = said["output_tokens"], said.get("max_tokens")
+    return Sample(**{**said, "truncated": is_truncated(said.get("truncated"), said["finish_reason"], output, cap)})
 
 
 def said_reason(reason: str | None, raw: str | None) -> tuple[FinishReason | None, str | None]:
@@ -185,15 +185,20 @@ def said_reason(reason: str | None, raw: str | None) -> tuple[FinishReason | Non
     return None if word is None else finish_reason(word), raw or reason
 
 
-def _identity(record: dict[str, Any], sample: Sample, text: str) -> str | None:
-    """The call's own id with its counts, or else the whole ``text`` if it has a time: the same in every copy.
+def _identity(record: Mapping[str, object], sample: Sample, text: str) -> str | None:
+    """The call's own id with its counts, or else the whole ``text`` if it has a time: the same in every copy."""
+    if isinstance(record.get("id"), str):
+        return identity_by_id(str(record["id"]), sample)
+    return text if isinstance(record.get("time"), str) else None
+
+
+def identity_by_id(id: str, sample: Sample) -> str:
+    """The call's own ``id`` with its counts: the same in every copy.
 
     Servers that stand in for a provider may give every call the same id: other counts are another call.
     """
-    if isinstance(record.get("id"), str):
-        predicted = "" if sample.predicted_output_tokens is None else sample.predicted_output_tokens
-        return f"id {predicted} {sample.output_tokens} {record['id']}"
-    return text if isinstance(record.get("time"), str) else None
+    predicted = "" if sample.predicted_output_tokens is None else sample.predicted_output_tokens
+    return f"id {predicted} {sample.output_tokens} {id}"
 
 
 def _read_count(field: Field, value: object) -> int | None:

@@ -92,9 +92,9 @@ THREE_UNUSABLE = {
             {
                 "files": (File("a", 0), File("b", 0), File("c", 0)),
                 "nothing_known": 3,
-                "look_like": {"OpenAI batch results": 2, "empty files": 1},
+                "look_like": {"LangSmith runs": 2, "empty files": 1},
             },
-            "no telemetry found: 2 files look like OpenAI batch results, 1 file is empty",
+            "no telemetry found: 2 files look like LangSmith runs, 1 file is empty",
             (3, 3, 1),
         ),
         ({"nothing_known": 1, **ONE_UNREADABLE}, "1 of 2 paths could not be read", (1, 2, 1)),

@@ -297,6 +297,11 @@ def test_too_many_unusable_lines_are_repaired():
             "1 legacy sample (V1 lines) listed, not judged.",
         ),
         (ready(27), {"outside": ("logs/a", "logs/b")}, "2 links out of the directory not followed."),
+        (
+            ready(27),
+            {"remarks": {"without_request": 2}},
+            "2 batch results without a request: the cap is unknown (docs/batches.md).",
+        ),
         (ready(27), {"special": ("logs/a.log",)}, "1 path not opened: pipes, sockets or devices."),
         (
             ready(27),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.samples import NameColumn
+from pytest_token_telemetry.samples import NameColumn, SamplesBuilder
 from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 from pytest_token_telemetry.sources.recorded import Phase, Recorded, Span
@@ -23,6 +23,7 @@ from tests.lines import v2
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.sources.parallel import Scan
     from pytest_token_telemetry.sources.tagged.line_scanner import LineScanner
     from pytest_token_telemetry.sources.tagged.simple_search import Scanner
@@ -152,6 +153,12 @@ def at(second: int) -> datetime:
 
 def read(directory: Path, scan: Scan | None = None, recorded: Recorded | None = None) -> Reading:
     return read_directories([Directory(directory, "logs")], PATTERNS, scan=scan, recorded=recorded)
+
+
+def samples_of(reading: Reading) -> list[Sample]:
+    """Its samples, without their ids."""
+    table = SamplesBuilder([reading.samples])
+    return [table.sample(row) for row in range(len(reading.samples))]
 
 
 def everything(reading: Reading) -> dict[str, Any]:

@@ -24,14 +24,8 @@ def zipped(name: str) -> bytes:
 
 
 SHAPES: list[tuple[str, object]] = [
-    (
-        "OpenAI batch results",
-        {"id": "b", "custom_id": "r-1", "response": {"status_code": 200, "body": {}}, "error": None},
-    ),
-    ("OpenAI batch requests", {"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions", "body": {}}),
     ("OTLP JSON", {"resourceSpans": [{"resource": {}, "scopeSpans": []}]}),
     ("OTLP JSON", {"scopeSpans": [{"spans": []}]}),
-    ("LiteLLM payloads", {"id": "c", "litellm_call_id": "9", "call_type": "acompletion"}),
     ("LangSmith runs", {"post": [{"session_name": "default", "id": "3", "run_type": "llm"}]}),
     ("Inspect logs", {"version": 2, "status": "success", "eval": {"eval_id": "V", "task": "t", "task_id": "R"}}),
     ("Inspect logs", zipped("_journal/start.json")),
@@ -90,8 +84,6 @@ def test_looks_are_counted_the_most_frequent_first_and_what_cannot_be_read_is_no
         ("claude-code", {"Claude Code transcripts"}),
         ("inspect", {"Inspect logs"}),
         ("langsmith", {"LangSmith runs"}),
-        ("litellm", {"LiteLLM payloads"}),
-        ("openai-batch", {"OpenAI batch requests", "OpenAI batch results"}),
         ("openhands", {"OpenHands trajectories"}),
         ("otlp", {"OTLP JSON"}),
         ("serving-traces", {"CSV"}),

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar
 
 from pytest_token_telemetry import sample
-from pytest_token_telemetry.recording.response_shapes import SHAPES, Shape, get, word
+from pytest_token_telemetry.sources.response_shapes import SHAPES, Shape, get, word
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.recording.response_shapes import Ends
+    from pytest_token_telemetry.sources.response_shapes import Ends
 
 _T = TypeVar("_T")
 
@@ -47,6 +47,14 @@ class FailedCallError(ValueError):
 
 class JointCountError(ValueError):
     """There is one count for several calls."""
+
+
+class IncompleteCallError(ValueError):
+    """The call goes on, or its output was not counted."""
+
+    def __init__(self, shape: Shape, lacks: str) -> None:
+        super().__init__(f"{shape.name}: {lacks} ({shape.way_out})")
+        self.lacks = lacks
 
 
 def read(response: object) -> Response:
@@ -95,7 +103,7 @@ def read(response: object) -> Response:
         if failed or (reason and sample.finish_reason(reason) == "error"):
             raise FailedCallError(f"{shape.name}: {_FAILED}")
         lacks = "it is not finished" if is_open else "it has no count of its output tokens"
-        raise ValueError(f"{shape.name}: {lacks} ({shape.way_out})")
+        raise IncompleteCallError(shape, lacks)
     return Response(
         output_tokens=output_tokens,
         finish_reason=reason,
@@ -109,6 +117,15 @@ def read(response: object) -> Response:
 _FAILED = "the call failed, and has no count of its output tokens (there is nothing to record of it)"
 
 
+def end_of(response: object) -> tuple[str | None, int]:
+    """Why a whole ``response`` ended, in the provider's own word, and how many answers it has.
+
+    It need not say how many tokens it took, and if it is nothing that is known, nothing is known of its end.
+    """
+    said = next((shape.ends(response) for shape in SHAPES if shape.fits(response)), {})
+    return sample.telling_reason(end for _, end in sorted(said.items())), max(len(said), 1)
+
+
 def held_by(error: BaseException) -> object:
     """The response that ``error`` holds, or what it was raised from; ``None`` if none does.
 
@@ -120,7 +137,7 @@ def held_by(error: BaseException) -> object:
     for each in _chain(error):
         for name in ("completion", "last_completion", "response"):
             held = _attribute(each, name)
-            if held is None or not _is_response(held):
+            if held is None or not is_response(held):
                 continue
             attempts = _attribute(each, "n_attempts")
             if type(attempts) is int and attempts > 1:
@@ -175,7 +192,8 @@ _CARRIERS = {"message_start": "message", "message_stop": "message", "chunk": "ch
 """Where events carry the response itself, or a part of it."""
 
 
-def _is_response(thing: object) -> bool:
+def is_response(thing: object) -> bool:
+    """True if ``thing`` is of a shape that is known."""
     return any(shape.fits(thing) for shape in SHAPES)
 
 

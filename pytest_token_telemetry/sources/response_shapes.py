@@ -51,6 +51,11 @@ class Shape:
 
 def get(thing: object, *names: str) -> object:
     """The value of the first of ``names`` that ``thing`` has, as an attribute or as a key."""
+    if type(thing) is dict:  # of decoded JSON there are many
+        for name in names:
+            if (value := thing.get(name)) is not None:
+                return value
+        return None
     values = (thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None) for name in names)
     return next((value for value in values if value is not None), None)
 

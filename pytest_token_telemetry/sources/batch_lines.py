@@ -1,0 +1,135 @@
+"""What a line of a provider's batch says: a request, or the result of one, of OpenAI, Anthropic or Gemini."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.labels import labels_of
+from pytest_token_telemetry.sources.provider_calls import FAILED
+from pytest_token_telemetry.sources.response_shapes import get, word
+from pytest_token_telemetry.sources.tagged.records import Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+EXPIRED = "a call expired"
+CANCELED = "a call was canceled"
+
+
+class Request(NamedTuple):
+    """What a request asked for."""
+
+    key: str
+    """Its ``custom_id``, which its result has too; Gemini calls it ``key``."""
+    asked: Mapping[str, object]
+    """By the names of our own fields."""
+
+
+class Result(NamedTuple):
+    """What became of a request."""
+
+    key: str | None
+    outcome: object
+    """The response, or `Unusable` if the call failed."""
+    asked: Mapping[str, object] | None = None
+    """What its request asked for, where the line has that too, as Vertex AI's have."""
+
+
+_OF_REQUESTS = (
+    {"custom_id", "body"},
+    {"custom_id", "params"},
+    {"requests.custom_id"},
+    {"request.contents"},
+    {"key", "request.generationConfig"},
+    {"key", "request.generation_config"},
+)
+_OF_RESULTS = (
+    {"custom_id", "response"},
+    {"custom_id", "result"},
+    {"key", "error.code", "error.message"},
+    {"response.candidates"},
+    {"response.usageMetadata"},
+)
+"""Keys that the first record of a file must show, so many that no program's own log has them by chance."""
+
+
+def holds_batch(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` is of a batch."""
+    return _shows(head, (*_OF_REQUESTS, *_OF_RESULTS))
+
+
+def holds_requests(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` may hold the requests of a batch."""
+    return _shows(head, _OF_REQUESTS)
+
+
+def _shows(head: bytes, kinds: Iterable[set[str]]) -> bool:
+    keys = shown_keys(head).keys()
+    return any(kind <= keys for kind in kinds)
+
+
+def entries_of(record: object) -> Iterator[Request | Result | None]:
+    """What a record says; ``None`` if it is of no batch. The body of Anthropic's call that creates one has many."""
+    if not isinstance(record, dict):
+        yield None
+    elif isinstance(requests := record.get("requests"), list):
+        for each in requests:
+            yield _entry(each) if isinstance(each, dict) else None
+    else:
+        yield _entry(record)
+
+
+def _entry(record: dict[str, object]) -> Request | Result | None:
+    key = _key(record)
+    outcome = _outcome(record)
+    asked = next((_asked(value, record) for name in _BODIES if isinstance(value := record.get(name), dict)), None)
+    if outcome is not None:
+        return Result(key, outcome, asked)
+    return Request(key, asked) if key is not None and asked is not None else None
+
+
+_BODIES = ("body", "params", "request")
+
+
+def _key(record: dict[str, object]) -> str | None:
+    key = get(record, "custom_id", "key")
+    return str(key) if type(key) in (str, int) else None
+
+
+def _outcome(record: dict[str, object]) -> object:
+    """The response, or why there is none; ``None`` if the record is no result."""
+    if isinstance(result := record.get("result"), dict):
+        kind = word(result.get("type"))
+        if kind in _ENDS:
+            return Unusable(_ENDS[kind])
+        return get(result, "message") or Unusable(FAILED)
+    response, error = record.get("response"), record.get("error")
+    if "request" in record and word(record.get("status")):  # Vertex AI's, which is empty where all went well
+        return Unusable(FAILED)
+    if isinstance(response, dict):
+        body = response.get("body", response)
+        status = response.get("status_code")
+        return Unusable(FAILED) if (type(status) is int and status >= 400) or not isinstance(body, dict) else body
+    if error or ("custom_id" in record and "response" in record):
+        return Unusable(_ENDS.get(word(get(error, "code")) or "", FAILED))
+    return None
+
+
+_ENDS = {
+    "errored": FAILED,
+    "expired": EXPIRED,
+    "canceled": CANCELED,
+    "batch_expired": EXPIRED,
+    "batch_cancelled": CANCELED,
+}
+
+
+def _asked(body: dict[str, object], record: dict[str, object]) -> Mapping[str, object]:
+    """The cap in the ``body`` of a request, and what its metadata says, or that of the whole ``record``."""
+    settings = get(body, "generationConfig", "generation_config", "config")
+    cap = get(body, "max_output_tokens", "max_completion_tokens", "max_tokens") or get(
+        settings, "maxOutputTokens", "max_output_tokens"
+    )
+    labels = {**labels_of(record.get("metadata")), **labels_of(body.get("metadata")), **labels_of(body.get("labels"))}
+    return {**labels, "max_tokens": cap} if type(cap) in (int, float, str) else labels

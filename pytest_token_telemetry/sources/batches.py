@@ -1,0 +1,204 @@
+"""The source of providers' batches: results, each joined with its request by the id that both have.
+
+Requests stand in files of their own: in the directory of the results, or in files that users named. Of a request only
+its cap and its labels are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from array import array
+from bisect import bisect_left
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_token_telemetry.sources.batch_lines import (
+    Request,
+    Result,
+    entries_of,
+    holds_batch,
+    holds_requests,
+)
+from pytest_token_telemetry.sources.documents import Document, documents
+from pytest_token_telemetry.sources.provider_calls import call_of, decoded, records_of
+from pytest_token_telemetry.sources.source import HEAD, Found, opened
+from pytest_token_telemetry.sources.tagged.records import Read, Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_token_telemetry.samples import Integers, Mask, SamplesBuilder
+    from pytest_token_telemetry.sources.rows import Remark, Rows
+    from pytest_token_telemetry.sources.source import Opened, Sizes
+
+NO_ENTRY = "a record is neither a request nor a result of a batch"
+
+_ENDING = re.compile(r"\.(?:jsonl|ndjson|json)(?:\.(?:gz|zst|bz2|xz))?\Z")
+"""Of the names of files in which requests are looked for."""
+
+
+class BatchSource:
+    """Batches of OpenAI, Anthropic and Gemini, and of whoever speaks their formats."""
+
+    name = "batches"
+    in_parts = False
+
+    def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
+        """A file whose first record is a request or a result."""
+        return holds_batch(head)
+
+    def reader(self, into: Rows, sizes: Sizes, on_read: Callable[[int], None] | None) -> BatchReader:  # noqa: ARG002
+        """See `Source.reader`."""
+        return BatchReader(into, on_read)
+
+
+class BatchReader:
+    """Reads one file after the other, and remembers the requests of the directory that it is in."""
+
+    def __init__(self, into: Rows, on_read: Callable[[int], None] | None) -> None:
+        self._into = into
+        self._on_read = on_read
+        self._beside: tuple[str, Requests] | None = None
+        self._named: tuple[tuple[str, ...], Requests] = ((), Requests())
+
+    def read(self, file: Opened) -> Found:
+        """Read the results of a file. Requests are no samples.
+
+        Raises:
+            OSError: the file cannot be read, or one of requests that users named cannot be.
+        """
+        self._into.begin_file()
+        with file.stream() as stream:
+            for document in documents(stream, decoded):
+                if not isinstance(document, Document):
+                    self._into.complain(document.reason, document.line)
+                    continue
+                for at, record in records_of(document.value):
+                    for place, entry in enumerate(entries_of(record)):
+                        self._take(entry, file, document.line, at + place)
+        if self._on_read is not None and file.unpacked is None:
+            self._on_read(file.size)
+        return Found()
+
+    def _take(self, entry: Request | Result | None, file: Opened, line: int, place: int) -> None:
+        match entry:
+            case None:
+                self._into.complain(NO_ENTRY, line)
+            case Request():
+                self._into.know([self._into.file])
+            case Result(_, Unusable(reason)):
+                self._into.complain(reason, line)
+            case Result(key, response, asked):
+                missing: Remark | None = None
+                if asked is None:
+                    asked, missing = self._asked(key, file)
+                match call_of(response, asked):
+                    case Unusable(reason):
+                        self._into.complain(reason, line)
+                    case Read(sample, identity):
+                        self._into.add(sample, identity, line, place=place, own=identity is not None)
+                        if missing is not None and sample.max_tokens is None:
+                            self._into.remarks[missing] += 1
+
+    def _asked(self, key: str | None, file: Opened) -> tuple[Mapping[str, object], Remark | None]:
+        """What the request with ``key`` asked for: nothing, and why, where that cannot be told."""
+        if self._named[0] != file.requests:
+            self._named = file.requests, Requests.named(file.requests)
+        directory = os.path.dirname(file.path)  # noqa: PTH120
+        if self._beside is None or self._beside[0] != directory:
+            self._beside = directory, Requests.beside(directory)
+        for requests in (self._named[1], self._beside[1]):
+            found = [] if key is None else requests.find(key)
+            if found:
+                return (found[0], None) if len(found) == 1 else ({}, "requests_differ")
+        return {}, "without_request"
+
+    def finish(self) -> None:
+        """Nothing is kept back."""
+
+    def complete(self, samples: SamplesBuilder, rows: Integers, waits: Mask) -> None:
+        """Every sample is complete when it is added."""
+
+
+@dataclass(slots=True)
+class Requests:
+    """What requests asked for, by their keys, in a few bytes each."""
+
+    _keys: array[int] = field(default_factory=lambda: array("q"))
+    """Hashes."""
+    _codes: array[int] = field(default_factory=lambda: array("q"))
+    _codes_of: dict[str, int] = field(default_factory=dict)
+    _asked: list[Mapping[str, object]] = field(default_factory=list)
+    """By code: many requests ask for the same."""
+    _is_ordered: bool = False
+
+    @classmethod
+    def named(cls, paths: tuple[str, ...]) -> Requests:
+        """Those in the files at ``paths``, which users named.
+
+        Raises:
+            OSError: one of them cannot be read.
+        """
+        found = cls()
+        for path in paths:
+            found._add_all(path)
+        return found
+
+    @classmethod
+    def beside(cls, directory: str) -> Requests:
+        """Those in the files of a ``directory``. Links are not followed.
+
+        What cannot be read gives none: caps are unknown then, and counted so.
+        """
+        found = cls()
+        names: list[str] = []
+        with suppress(OSError), os.scandir(directory) as entries:
+            names += (
+                each.name for each in entries if _ENDING.search(each.name) and each.is_file(follow_symlinks=False)
+            )
+        for name in sorted(names):
+            path = os.path.join(directory, name)  # noqa: PTH118 - one string a file, not one object
+            with suppress(OSError):
+                if _holds_requests(path):
+                    found._add_all(path)
+        return found
+
+    def add(self, request: Request) -> None:
+        """Add a request, before any is looked for."""
+        self._keys.append(hash(request.key))
+        said = repr(sorted(request.asked.items()))
+        code = self._codes_of.setdefault(said, len(self._asked))
+        self._codes.append(code)
+        if code == len(self._asked):
+            self._asked.append(request.asked)
+
+    def find(self, key: str) -> list[Mapping[str, object]]:
+        """What requests with this ``key`` asked for: several if they differ."""
+        if not self._is_ordered:
+            keys = np.array(self._keys, np.int64)
+            order = np.argsort(keys, kind="stable")
+            self._keys = array("q", keys[order].tobytes())
+            self._codes = array("q", np.array(self._codes, np.int64)[order].tobytes())
+            self._is_ordered = True
+        wanted = hash(key)
+        begin = end = bisect_left(self._keys, wanted)
+        while end < len(self._keys) and self._keys[end] == wanted:
+            end += 1
+        return [self._asked[code] for code in sorted({*self._codes[begin:end]})]
+
+    def _add_all(self, path: str) -> None:
+        with opened(path) as file, file.stream() as stream:
+            for document in documents(stream, decoded):
+                for _, record in records_of(document.value) if isinstance(document, Document) else ():
+                    for entry in entries_of(record):
+                        if isinstance(entry, Request):
+                            self.add(entry)
+
+
+def _holds_requests(path: str) -> bool:
+    with opened(path) as file, file.stream() as stream:
+        return holds_requests(stream.read(HEAD))

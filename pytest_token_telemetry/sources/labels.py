@@ -1,0 +1,58 @@
+"""What a request's metadata says of its call: the prediction and the labels, for which no provider has a place."""
+
+from __future__ import annotations
+
+from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT
+
+PREFIX = "token_telemetry."
+"""What our names begin with, where others have names of their own beside them."""
+
+_FEATURE = f"{PREFIX}feature."
+
+_NAMES = {
+    spelling: name
+    for name, field in FIELDS.items()
+    if field.in_line and field.kind in ("count", "name", "flag") and not (field.needed or field.follows)
+    for spelling in (name, *field.also)
+}
+_LABELS = {
+    **{spelling: name for spelling, name in _NAMES.items() if name not in ("model", "max_tokens", "truncated")},
+    **{f"{PREFIX}{spelling}": name for spelling, name in _NAMES.items() if name not in ("model", "truncated")},
+    f"{PREFIX}predicted.output_tokens": "predicted_output_tokens",
+    f"{PREFIX}budget.output_tokens": "budget_tokens",
+}
+"""Our fields by the keys under which metadata may have them."""
+
+
+def labels_of(metadata: object) -> dict[str, object]:
+    """What ``metadata`` says, by keys or as texts like ``category=docs``, by the names of our own fields.
+
+    What is no plain value says nothing.
+    """
+    pairs: list[tuple[object, object]] = []
+    if isinstance(metadata, dict):
+        pairs = list(metadata.items())
+    elif isinstance(metadata, list):
+        pairs = [(name, value) for tag in metadata if isinstance(tag, str) for name, _, value in [tag.partition("=")]]
+    found: dict[str, object] = {}
+    features: dict[str, object] = {}
+    for key, value in pairs:
+        if not isinstance(key, str) or type(value) not in (str, int, float, bool) or value == "":
+            continue
+        plain = value[:LONGEST_TEXT] if isinstance(value, str) else value
+        if key.startswith(_FEATURE):
+            features[key.removeprefix(_FEATURE)[:LONGEST_TEXT]] = plain
+        elif (name := _LABELS.get(key)) is not None:
+            found[name] = _as_field(name, plain)
+    return {**found, "features": features} if features else found
+
+
+def _as_field(name: str, value: object) -> object:
+    """``value`` as the field is read: many carriers hold texts only, and a task may have a number for its name."""
+    match FIELDS[name].kind:
+        case "flag":
+            return {"true": True, "false": False}.get(str(value).lower(), value)
+        case "name":
+            return str(value)
+        case _:
+            return value

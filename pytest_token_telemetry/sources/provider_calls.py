@@ -1,0 +1,96 @@
+"""A call as a provider's own JSON tells of it: the response, and what is known of its request."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_token_telemetry.sample import CUT_OFF, MOST_TOKENS, is_truncated
+from pytest_token_telemetry.sources import responses
+from pytest_token_telemetry.sources.labels import labels_of
+from pytest_token_telemetry.sources.response_shapes import get
+from pytest_token_telemetry.sources.tagged.own_parsing import identity_by_id, sample_of
+from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FAILED = "a call failed"
+
+NO_RESPONSE = "a record is not the response of a model"
+
+
+def decoded(text: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """The value of a JSON text, also with ``NaN`` and ``Infinity`` in it, as Python writes them.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return json.loads(text)
+
+
+def records_of(value: object) -> Iterator[tuple[int, object]]:
+    """Number, from 0, the records of a document: it is one, or a list of them."""
+    yield from enumerate(value) if isinstance(value, list) else ((0, value),)
+
+
+def call_of(response: object, asked: Mapping[str, object]) -> Read | Unusable:
+    """The call of a ``response``, with what is known of its request by the names of our own fields."""
+    try:
+        known = responses.read(response)
+    except responses.FailedCallError:
+        return Unusable(FAILED)
+    except responses.IncompleteCallError as error:
+        return Unusable(f"a response is no sample: {error.lacks}")
+    except (TypeError, ValueError):
+        return Unusable("a count of tokens is none" if responses.is_response(response) else NO_RESPONSE)
+    said = {
+        "output_tokens": known.output_tokens,
+        "finish_reason": known.finish_reason,
+        "model": known.model,
+        "id": known.id,
+        "time": moment(get(response, "completed_at", "created_at", "created", "create_time", "createTime")),
+        **labels_of(get(response, "metadata")),
+        **asked,
+    }
+    if known.max_tokens is not None:
+        said["max_tokens"] = known.max_tokens
+    return called(said, known.choices)
+
+
+def called(said: Mapping[str, object], choices: int = 1) -> Read | Unusable:
+    """The call of which all this is ``said``, by the names of our own fields, with a cap for each of the ``choices``.
+
+    It was cut off if its reason says so, or if its output reached the cap, whatever the reason says: gateways lose
+    reasons. The fixture goes by the same rule.
+    """
+    try:
+        sample = sample_of(said)
+    except RecordError as error:
+        return Unusable(str(error))
+    reason, output = sample.finish_reason, sample.output_tokens
+    cap = None if sample.max_tokens is None else sample.max_tokens * choices
+    if cap is not None and cap > MOST_TOKENS:
+        return Unusable("max_tokens is too large")
+    source = "reason" if reason in CUT_OFF else "cap" if cap is not None and output >= cap else None
+    if source or choices > 1:
+        truncated = source is not None or is_truncated(None, reason, output, cap)
+        sample = replace(sample, max_tokens=cap, truncated=truncated, truncation_source=source)
+    return Read(sample, None if sample.id is None else identity_by_id(sample.id, sample))
+
+
+def moment(value: object) -> datetime | str | None:
+    """A time that is told in seconds since the epoch, or as a text."""
+    if isinstance(value, str):
+        return value
+    try:
+        return datetime.fromtimestamp(value, UTC) if type(value) in (int, float) else None  # type: ignore[arg-type] # a number
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,206 @@
+"""LiteLLM's records of calls: whole payloads, rows of spend logs, and reasons that it translates."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_token_telemetry.sources.litellm import LiteLLMSource
+from pytest_token_telemetry.sources.rows import Rows
+from tests.answers import chat, message, responses
+from tests.conftest import SHARED
+from tests.unit.sources.builders import samples_of
+from tests.unit.sources.json_files import read, reasons, write
+
+
+def payload(reason: str = "stop", tokens: object = 16, cap: object = 64, **fields: object) -> dict[str, Any]:
+    """A standard logging payload, as far as it matters."""
+    return {
+        "id": "chatcmpl-1",
+        "litellm_call_id": "914838fa",
+        "call_type": "acompletion",
+        "cache_hit": None,
+        "status": "success",
+        "startTime": 1795410703.873744,
+        "endTime": 1795410705.720428,
+        "model": "gpt-x",
+        "metadata": {"spend_logs_metadata": None, "usage_object": {"completion_tokens": tokens}},
+        "completion_tokens": tokens,
+        "request_tags": [],
+        "messages": [{"role": "user", "content": "x"}],
+        "response": chat(reason, tokens=tokens),
+        "model_parameters": {"max_tokens": cap},
+        **fields,
+    }
+
+
+def spend_log(**fields: object) -> dict[str, Any]:
+    """A row of the proxy's database: what is JSON there is a text here."""
+    return {
+        "request_id": "chatcmpl-2",
+        "call_type": "acompletion",
+        "api_key": "88dc",
+        "spend": 0.1,
+        "total_tokens": 24,
+        "completion_tokens": 16,
+        "startTime": "2026-11-23T05:11:43Z",
+        "endTime": "2026-11-23T05:11:45Z",
+        "model": "openai/gpt-x",
+        "metadata": json.dumps({"status": "success", "spend_logs_metadata": {"category": "docs"}}),
+        "cache_hit": "False",
+        "request_tags": '["token_telemetry.predicted_output_tokens=12", "User-Agent: x"]',
+        "response": json.dumps(chat("length", tokens=16)),
+        "proxy_server_request": json.dumps({"model": "gpt-x", "max_tokens": 16, "messages": []}),
+        **fields,
+    }
+
+
+def one(tmp_path: Path, record: object) -> Any:
+    reading = read(write(tmp_path / "calls.jsonl", [record]).parent)
+    assert (len(reading.samples), reading.unusable, reading.skipped) == (1, {}, {})
+    return samples_of(reading)[0]
+
+
+def test_a_payload_has_the_facts_of_its_call(tmp_path: Path) -> None:
+    found = one(tmp_path, payload(metadata={"spend_logs_metadata": {"predicted_output_tokens": 12, "task_id": "t-1"}}))
+    assert (found.predicted_output_tokens, found.output_tokens, found.max_tokens) == (12, 16, 64)
+    assert (found.model, found.task_id, found.success) == ("gpt-x", "t-1", None)
+    assert (found.finish_reason, found.truncated, found.truncation_source) == ("stop", False, None)
+    assert str(found.time) == "2026-11-23 05:11:45.720428"
+
+
+def test_a_row_of_spend_logs_has_them_too(tmp_path: Path) -> None:
+    found = one(tmp_path, spend_log())
+    assert (found.predicted_output_tokens, found.output_tokens, found.max_tokens) == (12, 16, 16)
+    assert (found.model, found.category, found.finish_reason) == ("openai/gpt-x", "docs", "length")
+    assert (found.truncated, str(found.time)) == (True, "2026-11-23 05:11:45")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "cap"),
+    [
+        ({"max_tokens": 64}, 64),
+        ({"max_completion_tokens": 64}, 64),
+        ({"max_output_tokens": "64"}, 64),
+        ({"temperature": 1}, None),
+        (None, None),
+    ],
+)
+def test_the_cap_has_several_names(tmp_path: Path, parameters: object, cap: int | None) -> None:
+    assert one(tmp_path, payload(model_parameters=parameters)).max_tokens == cap
+
+
+@pytest.mark.parametrize(
+    ("response", "tokens", "truncated", "source"),
+    [
+        (chat("stop"), 16, False, None),
+        (chat("length"), 16, True, "reason"),
+        (chat("stop"), 64, True, "cap"),
+        (chat("tool_calls"), 64, True, "cap"),
+        ("redacted-by-litellm", 64, True, "cap"),
+        (None, 63, False, None),
+        (
+            {
+                "choices": [
+                    {"finish_reason": "stop", "provider_specific_fields": {"native_finish_reason": "model_length"}}
+                ]
+            },
+            9,
+            True,
+            "reason",
+        ),
+        ({"choices": [{"finish_reason": "stop", "native_finish_reason": "error"}]}, 9, None, None),
+        (responses("incomplete", incomplete_details={"reason": "max_output_tokens"}), 64, True, "reason"),
+        (message("max_tokens"), 64, True, "reason"),
+        (json.dumps(chat("length")), 16, True, "reason"),
+    ],
+)
+def test_reasons_that_were_translated_or_lost_hide_no_truncation(
+    tmp_path: Path, response: object, tokens: int, truncated: bool | None, source: str | None
+) -> None:
+    """The provider's own word counts where it is kept, and an output of all 64 tokens was cut off whatever is said."""
+    found = one(tmp_path, payload(tokens=tokens, response=response))
+    assert (found.truncated, found.truncation_source) == (truncated, source)
+
+
+def test_what_is_no_finished_call_is_counted(tmp_path: Path) -> None:
+    records: list[object] = [
+        payload(),
+        payload(status="failure", tokens=0, error_information={"error_class": "RateLimitError"}),
+        payload(cache_hit=True),
+        spend_log(cache_hit="True"),
+        payload(call_type="aembedding"),
+        payload(tokens=None),
+        payload(tokens=-3),
+        payload(tokens="16 tokens"),
+        {"call_type": "acompletion"},
+        "text",
+    ]
+    reading = read(write(tmp_path / "calls.jsonl", records).parent)
+    assert len(reading.samples) == 1
+    assert reading.skipped == {"answers from a cache": 2, "calls that generate no text": 1}
+    assert reasons(reading) == {
+        "a line is no JSON": (1, ["d/calls.jsonl:10"]),
+        "a call failed": (1, ["d/calls.jsonl:2"]),
+        "output_tokens is missing": (2, ["d/calls.jsonl:6", "d/calls.jsonl:9"]),
+        "output_tokens is negative": (1, ["d/calls.jsonl:7"]),
+        "output_tokens is not a whole number": (1, ["d/calls.jsonl:8"]),
+    }
+
+
+def test_a_file_of_calls_that_generate_nothing_is_known(tmp_path: Path) -> None:
+    reading = read(write(tmp_path / "calls.jsonl", [payload(call_type="aembedding")]).parent)
+    assert (len(reading.samples), reading.nothing_known, [*reading.skipped.values()]) == (0, 0, [1])
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["{0}\n{1}\n", "[{0}, {1}]", "\ufeff{0}\r\n{1}", "{0}\n\nproxy started\n{1}\n"],
+    ids=["lines", "list", "BOM", "log"],
+)
+@pytest.mark.parametrize("indent", [None, 4])
+def test_payloads_are_read_however_they_are_printed(tmp_path: Path, form: str, indent: int | None) -> None:
+    texts = (json.dumps(payload(id=id), indent=indent) for id in "ab")
+    (tmp_path / "calls.json").write_text(form.format(*texts), encoding="utf-8")
+    reading = read(tmp_path)
+    assert len(reading.samples) == 2
+    assert [*reading.unusable] == (["a line is no JSON"] if "proxy" in form else [])
+
+
+def test_a_copy_is_no_other_call_and_a_stand_in_has_one_id_for_many(tmp_path: Path) -> None:
+    """A stand-in for a model gives every answer the same id: the times tell its calls apart."""
+    records = [payload(), payload(endTime=1795410706.5), payload(id="chatcmpl-3"), spend_log()]
+    write(tmp_path / "a.jsonl", [*records, payload(id="chatcmpl-3")])
+    write(tmp_path / "copy" / "a.jsonl", records)
+    reading = read(tmp_path)
+    assert (len(reading.samples), reading.duplicates) == (4, 5)
+
+
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.lists(st.integers(), max_size=2)
+)
+INNER = VALUES | st.dictionaries(st.sampled_from(["choices", "max_tokens", "spend_logs_metadata", "category"]), VALUES)
+
+
+@given(st.dictionaries(st.sampled_from([*payload()]), INNER))
+def test_any_record_is_a_sample_or_is_counted(record: dict[str, object]) -> None:
+    rows = Rows()
+    rows.begin_file()
+    text = json.dumps({"call_type": "completion", **record}).encode("utf-8", "replace")
+    LiteLLMSource().read(io.BytesIO(text), rows)
+    samples, _ = rows.build(complete=(), keep_ids=False)
+    assert len(samples) + sum(each.count for each in rows.complaints()) + sum(rows.skipped.values()) == 1
+
+
+def test_a_real_payload_is_its_call() -> None:
+    if not (SHARED / "data" / "litellm").is_dir():
+        pytest.skip("the files of other systems are not at hand")
+    (found,) = samples_of(read(SHARED / "data" / "litellm"))
+    assert (found.predicted_output_tokens, found.output_tokens, found.max_tokens) == (12, 16, 16)
+    assert (found.finish_reason_raw, found.truncated, found.model) == ("length", True, "gpt-5.2")
