@@ -6,6 +6,7 @@ setting's name. Rates and limits become exact fractions, because ``7 / 100 * 100
 
 from __future__ import annotations
 
+import os
 import re
 from fnmatch import translate
 from functools import lru_cache
@@ -293,3 +294,107 @@ def executor(text: str) -> str | Location:
         return estimator(text)
     except ValueError:
         raise ValueError(f"{text!r} is not an executor (write dask://host:8786, or package.module:callable)") from None
+
+
+class DatabaseUrl:
+    """Where a database is. Nothing but ``shown`` may be written anywhere: the URL may hold a password."""
+
+    __slots__ = ("shown", "url")
+
+    def __init__(self, url: str, shown: str) -> None:
+        """The database at ``url``, written as ``shown``."""
+        self.url = url
+        self.shown = shown
+
+    def __repr__(self) -> str:
+        return f"DatabaseUrl({self.shown!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DatabaseUrl) and other.url == self.url
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
+    def below(self, base: os.PathLike[str]) -> DatabaseUrl:
+        """The same, with the path of an SQLite file from ``base`` on."""
+        scheme, _, path = self.url.partition(":///")
+        if not path or scheme.partition("+")[0] != "sqlite" or path.startswith(("file:", ":memory:")):
+            return self
+        return DatabaseUrl(f"{scheme}:///{os.path.join(base, path)}", self.shown)  # noqa: PTH118 - it may have a query
+
+
+_DATABASE = r"([a-z][a-z0-9]*(?:\+[a-z0-9_]+)?)://([^?]*)(?:\?(.*))?"
+_SERVER = r"(?:[^/:@\[\]]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:/[^@]*)?"
+
+
+def database(text: str) -> DatabaseUrl:
+    """``sqlite:///autopack.db``, as SQLAlchemy writes URLs, or ``env:NAME`` for the variable that holds it.
+
+    What is shown has neither password nor parameters. No error repeats the text: a password may stand anywhere in it.
+
+    Raises:
+        ValueError: as above.
+    """
+    url = text.strip()
+    if url.startswith("env:"):
+        name = url.removeprefix("env:")
+        url = os.environ.get(name, "").strip()
+        if not url:
+            raise ValueError(f"the environment has no {name}, or it is empty")
+    if url.startswith("postgres://"):  # as hosting services write it, and SQLAlchemy does not read it
+        url = f"postgresql{url.removeprefix('postgres')}"
+    match = re.fullmatch(_DATABASE, url, re.DOTALL)
+    if match is None:
+        raise ValueError(_NO_URL)
+    scheme, place, parameters = match.groups()
+    if "@" in (parameters or ""):  # a password with a '?', or a parameter with an '@'
+        return DatabaseUrl(url, f"{scheme}://***")
+    user, at, server = ("", "", place) if place.startswith("/") else place.rpartition("@")
+    if scheme.partition("+")[0] != "sqlite" and not place.startswith("/") and not re.fullmatch(_SERVER, server):
+        raise ValueError(_NO_URL)
+    return DatabaseUrl(url, f"{scheme}://{user.partition(':')[0]}{at}{server}")
+
+
+_NO_URL = (
+    "this is not the URL of a database (write sqlite:///autopack.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME,"
+    " with %40 for an @ in the password)"
+)
+
+
+def query(text: str) -> str:
+    """A statement that only reads: it begins with SELECT or WITH.
+
+    Raises:
+        ValueError: as above.
+    """
+    statement = text.strip().rstrip(";").rstrip()
+    if not re.match(r"(?:select|with)\b", statement, re.IGNORECASE):
+        raise ValueError(f"{text!r} is not a query (it begins with SELECT or WITH)")
+    return statement
+
+
+def table(text: str) -> str:
+    """The name of a table or view, with its schema or without.
+
+    Raises:
+        ValueError: as above.
+    """
+    name = text.strip()
+    if not all(name.split(".")):
+        raise ValueError(f"{text!r} is not the name of a table (write llm_calls or reports.llm_calls)")
+    return name
+
+
+def column(text: str) -> tuple[str, str]:
+    """``output_tokens=completion_tokens``: a field of ours and the column that holds it.
+
+    Raises:
+        ValueError: as above.
+    """
+    from pytest_token_telemetry.sample import FIELDS
+
+    field, _, name = (part.strip() for part in text.partition("="))
+    known = [each for each in FIELDS if not FIELDS[each].follows]
+    if not name or field not in known:
+        raise ValueError(f"{text!r} is not FIELD=COLUMN with one of the fields {', '.join(known)}")
+    return field, name

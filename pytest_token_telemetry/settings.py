@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from pytest_token_telemetry.importing import Location
+    from pytest_token_telemetry.option_types import DatabaseUrl
 
 DEFAULT_ALIASES = (
     ("impl", "implementation"),
@@ -154,6 +155,31 @@ class Settings:
         None,
         "SPEC",
         "Read the logs on dask://HOST:PORT, or with the concurrent.futures.Executor that MODULE:CALLABLE makes.",
+    )
+    db: tuple[DatabaseUrl, ...] = _setting(
+        option_types.database,
+        (),
+        "URL",
+        "Judge the calls in the database at URL (repeatable; extra [sql]); env:NAME: that variable holds the URL.",
+    )
+    db_table: tuple[str, ...] = _setting(
+        option_types.table,
+        (),
+        "NAME",
+        "Read this table or view of the databases (repeatable). Without it: token_estimation_v2_events, else"
+        " llm_usage_events.",
+    )
+    db_query: str | None = _setting(
+        option_types.query,
+        None,
+        "SELECT",
+        "Read the rows of this query, and of no table that is not named.",
+    )
+    db_field: tuple[tuple[str, str], ...] = _setting(
+        option_types.column,
+        (),
+        "FIELD=COLUMN",
+        "Read a field from a column of another name, as output_tokens=completion_tokens (repeatable).",
     )
     population: Literal["risk", "success", "all"] = _setting(
         option_types.one_of("risk", "success", "all"),
@@ -342,6 +368,7 @@ class Settings:
             for name, option in options()
             if written[name].texts is not None
         }
+        texts["db"] = [each.shown for each in read["db"]]
         read["alias"] = _fold(read["alias"], written["alias"].label)
         if read["require_categories"] != (option_types.ANY,):
             read["require_categories"] = tuple(
@@ -402,7 +429,7 @@ def is_on(config: pytest.Config, name: str) -> bool:
 
 def is_wanted(config: pytest.Config) -> bool:
     """True if there is something to judge."""
-    return is_on(config, "dir") or is_on(config, GATE)
+    return any(is_on(config, name) for name in ("dir", "db", GATE))
 
 
 def is_recording(config: pytest.Config) -> bool:
@@ -470,7 +497,7 @@ def _read(written: _Written, option: Option) -> Any:  # noqa: ANN401 - each opti
         read = [option.read(text) for text in written.texts]
     except ValueError as error:
         raise pytest.UsageError(f"{written.label}: {error}") from None
-    if option.read in (option_types.estimator, option_types.executor):
+    if option.read in (option_types.estimator, option_types.executor, option_types.database):
         read = [each if isinstance(each, str) else each.below(written.base) for each in read]
     if option.is_path:
         read = [Path(os.path.normpath(written.base / value)) for value in read]

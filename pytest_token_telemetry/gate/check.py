@@ -55,6 +55,7 @@ class Context:
     """What rates are shares of."""
     counts: Counts
     reads_files: bool
+    reads_tables: bool
     patterns: tuple[str, ...]
     """Those that files must match. Untrusted."""
     reads_tests: bool

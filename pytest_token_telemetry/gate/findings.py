@@ -77,6 +77,10 @@ class Counts(Struct, frozen=True, kw_only=True):
     files: Count
     tests: Count = 0
     """That recorded."""
+    tables: Count = 0
+    """Of databases."""
+    empty_tables: Count = 0
+    """Those that were read and have no row."""
     unreadable_files: Count
     runs: Count
     tasks: Count
@@ -275,6 +279,8 @@ def _counts(
         unusable=UnusableCount(sum(lines.count for lines in reasons.values()), reasons),
         files=reading.count("file"),
         tests=reading.count("test"),
+        tables=reading.count("table"),
+        empty_tables=reading.empty_tables,
         unreadable_files=len(reading.unreadable),
         runs=len(samples.run.names),
         tasks=tasks,

@@ -57,6 +57,8 @@ def check_counts(report: Report) -> None:
     _check_carried(report)
     if counts.nothing_known > counts.files:
         raise RefusedError("counts.nothing_known is more than files")
+    if counts.empty_tables > counts.tables:
+        raise RefusedError("counts.empty_tables is more than tables")
     if max(len(report.not_read.unreadable), counts.lost_tests) > counts.unreadable_files:
         raise RefusedError("counts.unreadable_files is less than what could not be read")
     if sum(source.samples for source in report.sources) > counts.samples:
@@ -139,10 +141,11 @@ def _is_borne_out(result: Result, report: Report) -> bool:
     if result.id == ALL_READ.id:
         context, limit = report.context, _setting(report, "max_unusable")
         no_file = counts.nothing_known == counts.files and (context.reads_files or counts.files)
+        no_row = counts.empty_tables == counts.tables and (context.reads_tables or counts.tables)
         no_test = context.reads_tests and not counts.tests
         too_many = limit is not None and counts.unusable.total > limit
-        read = counts.files + counts.tests
-        return not (no_file or no_test or too_many or counts.unreadable_files) and result.value == read
+        read = counts.files + counts.tests + counts.tables
+        return not (no_file or no_row or no_test or too_many or counts.unreadable_files) and result.value == read
     return True
 
 

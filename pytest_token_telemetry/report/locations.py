@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _SOURCE = re.compile(r"(?P<file>.+):(?P<line>\d+)|(?P<test>.+) #\d+", re.ASCII | re.DOTALL)
 """As `report.source_of` writes it."""
 
+_TABLE = re.compile(r"[a-z][a-z0-9+_]*://.*: .*:\d+", re.ASCII | re.DOTALL)
+"""A row of a table of a database."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -71,13 +74,14 @@ def place_of(result: Result, report: Report) -> Place | None:
 def first_place(report: Report) -> Place:
     """Where it all comes from: the first directory, or the first test that recorded."""
     named = report.settings.get("dir", ())
-    files = [*((named,) if isinstance(named, str) else named), *(each.path.split("::")[0] for each in report.sources)]
+    others = (each.path.split("::")[0] for each in report.sources if each.kind != "table")
+    files = [*((named,) if isinstance(named, str) else named), *others]
     return Place(next(iter(files), "."), 1)
 
 
 def place(source: str | None) -> Place | None:
-    """The place that ``source`` names: ``file:line``, or a test's sample, whose file begins at line 1."""
-    found = _SOURCE.fullmatch(source) if source else None
+    """The place that ``source`` names: ``file:line``, or a test's sample, whose file begins at line 1; no database."""
+    found = _SOURCE.fullmatch(source) if source and not _TABLE.fullmatch(source) else None
     if found is None:
         return None
     return Place(found["file"], int(found["line"])) if found["file"] else _file_of(found["test"])

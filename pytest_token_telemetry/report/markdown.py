@@ -206,7 +206,8 @@ def about(report: Report) -> str:
     """What was judged, and what it was compared with."""
     counts = report.counts
     places = (
-        plural(counts.files, "file") if counts.files or not counts.tests else "",
+        plural(counts.files, "file") if counts.files or not (counts.tests or counts.tables) else "",
+        plural(counts.tables, "table") if counts.tables else "",
         plural(counts.tests, "test") if counts.tests else "",
     )
     where = listing(filter(None, places))

@@ -90,7 +90,7 @@ class SourceFile(Struct, frozen=True):
     path: str
     """As shown, or the test's node id; empty for the others."""
     samples: Count
-    kind: Literal["file", "test"] = "file"
+    kind: Literal["file", "test", "table"] = "file"
     folded: Count = 0
     """How many files and tests it sums up, beyond those that are listed. 0: it is one."""
 
@@ -229,6 +229,7 @@ class Report(Struct, frozen=True, kw_only=True):
             population=self.population,
             counts=self.counts,
             reads_files=bool(self.settings.get("dir")),
+            reads_tables=bool(self.settings.get("db")),
             patterns=(patterns,) if isinstance(patterns := self.settings.get("pattern", ()), str) else patterns,
             reads_tests=self.is_on("gate"),
             replay=self.estimator,

@@ -286,7 +286,8 @@ def _what_to_prove(report: Report) -> Iterator[Sentence]:
 def _what_to_collect(report: Report) -> Iterator[Sentence]:
     counts, context = report.counts, report.context
     if counts.unreadable_files > counts.lost_tests:
-        yield "Make every file readable: what could not be read was not judged."
+        files = "file and database" if context.reads_tables else "file"
+        yield f"Make every {files} readable: what could not be read was not judged."
     elif context.reads_files and not counts.files:
         yield "Check the directory and the pattern: no file matches."
     if counts.lost_tests:
@@ -541,6 +542,8 @@ def notes(report: Report) -> list[Sentence]:
         found.append(
             f"{files} with every record several times in a row, as of a handler attached twice: each counts once."
         )
+    if counts.files > counts.nothing_known and counts.tables > counts.empty_tables:
+        found.append("A call that a log line and a row of a database tell of counts twice: read one of them.")
     found += _carried(report)
     if counts.no_ratio:
         found.append(f"{plural(counts.no_ratio, 'sample')} with a prediction or an output of 0, set apart.")

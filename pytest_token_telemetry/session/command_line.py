@@ -54,7 +54,7 @@ def asked_with(config: pytest.Config) -> str | None:
     ``None`` if there is none: what an ini file or ``addopts`` has was not typed.
     """
     typed = [str(argument) for argument in config.invocation_params.args]
-    asking = (flag("dir"), flag(GATE))
+    asking = (flag("dir"), flag("db"), flag(GATE))
     options = (option for each in typed if (option := each.partition("=")[0]) in asking)
     ids = config.stash.get(PICKED, None) or [each for each in config.args or typed if _is_own(config, each)]
     return next(options, None) or next((each for each in ids if each in typed), None)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.report.terminal import ScanProgress
     from pytest_token_telemetry.settings import Settings
+    from pytest_token_telemetry.sources.database import Database
     from pytest_token_telemetry.sources.parallel import Scan
     from pytest_token_telemetry.sources.recorded import Recorded
     from pytest_token_telemetry.sources.source import Source
@@ -71,6 +72,7 @@ class GateSession:
         self._settings = settings
         self._arrivals = arrivals
         self._held_against = HeldAgainst(config, settings)
+        self._databases = _databases(settings)
         self._checks: tuple[str, ...] = ()
         self._items: list[CheckItem] = []
         self._replays = False
@@ -329,7 +331,9 @@ class GateSession:
         try:
             with ScanProgress(terminal, time.monotonic) as progress:
                 scan = self._scan(progress)
-                reading = read_directories(directories, self._settings.pattern, recorded=recorded, scan=scan)
+                reading = read_directories(
+                    directories, self._settings.pattern, recorded=recorded, scan=scan, databases=self._databases
+                )
             past = self._held_against.past(reading)
         except ScanError as error:
             self._not_judged = str(error)
@@ -392,3 +396,25 @@ class GateSession:
             return self._settings.json is not None and self._settings.json.is_file()
         except OSError:
             return False
+
+
+def _databases(settings: Settings) -> Sequence[Database]:
+    """The databases to read.
+
+    Raises:
+        pytest.UsageError: SQLAlchemy or a driver is missing, or there is no such kind of database.
+    """
+    if not settings.db:
+        return ()
+    try:
+        from pytest_token_telemetry.sources.database import Database, DatabaseError, refuse_unusable
+    except ModuleNotFoundError:
+        what = 'SQLAlchemy is not installed (run pip install "pytest-token-telemetry[sql]")'
+        raise pytest.UsageError(f"{flag('db')}: {what}") from None
+    urls = dict.fromkeys(settings.db)
+    databases = [Database(url, settings.db_table, settings.db_query, settings.db_field) for url in urls]
+    try:
+        refuse_unusable(databases)
+    except DatabaseError as error:
+        raise pytest.UsageError(f"{flag('db')}: {error}") from None
+    return databases

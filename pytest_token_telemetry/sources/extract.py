@@ -19,6 +19,7 @@ from pytest_token_telemetry import __version__
 from pytest_token_telemetry.sources.batches import BatchSource
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
 from pytest_token_telemetry.sources.litellm import LiteLLMSource
+from pytest_token_telemetry.sources.origin_export import OriginExport
 from pytest_token_telemetry.sources.otlp.otlp_source import OtlpSource
 from pytest_token_telemetry.sources.our_output import OUR_OUTPUT
 from pytest_token_telemetry.sources.response_lines import ResponseSource
@@ -36,7 +37,14 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Remark
     from pytest_token_telemetry.sources.source import Reader, Source
 
-SOURCES: list[Source] = [OtlpSource(), BatchSource(), LiteLLMSource(), ResponseSource(), TaggedSource()]
+SOURCES: list[Source] = [
+    OtlpSource(),
+    BatchSource(),
+    LiteLLMSource(),
+    ResponseSource(),
+    OriginExport(),
+    TaggedSource(),
+]
 """In the order in which they are asked. The last one claims every file."""
 
 AUTO = "auto"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from itertools import chain, compress, takewhile
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from itertools import chain, compress
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -30,13 +30,16 @@ PLACES_SHOWN = 3
 """How many places of each kind of unusable line are kept."""
 
 
+Kind: TypeAlias = Literal["file", "test", "table"]
+
+
 class File(NamedTuple):
-    """A file that was read, or a test that recorded."""
+    """A file or a table that was read, or a test that recorded."""
 
     path: str
     """As shown, with '/', or the test's node id. It may hold any character: a reporter makes it inert."""
     samples: int
-    kind: Literal["file", "test"] = "file"
+    kind: Kind = "file"
 
 
 @dataclass(slots=True)
@@ -54,14 +57,15 @@ class UnusableLines:
 
 
 class Origin(NamedTuple):
-    """A file to read. They are read in their order."""
+    """A file or a table to read. They are read in their order."""
 
     shown: str
     """Its path as users see it."""
     real: str
-    """The path to open."""
+    """The path to open; of a table nothing."""
     run: str
-    """The run that it belongs to."""
+    """The run that it belongs to, where its samples do not name another."""
+    kind: Literal["file", "table"] = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Reading:
 
     samples: Samples
     files: tuple[File, ...]
-    """The tests that recorded, in the order in which they ran, then the files that were read, by their paths."""
+    """The tests that recorded, in the order in which they ran, then the files by their paths, then the tables."""
     recorded: Recorded | None = None
     """What tests recorded, if that was asked for."""
     duplicates: int = 0
@@ -109,6 +113,8 @@ class Reading:
     """By reason: records in files that are no sample, and should be none."""
     nothing_known: int = 0
     """Files that were read and have no sample, no unusable line and no tag."""
+    empty_tables: int = 0
+    """Tables that were read and have no row."""
     look_like: dict[str, int] = field(default_factory=dict)
     """What these look like, where there are no others: see `look_like`."""
     near_misses: dict[str, int] = field(default_factory=dict)
@@ -116,15 +122,14 @@ class Reading:
     scanned: Scanned | None = field(default=None, compare=False)
     """What the reading took."""
 
-    def count(self, kind: Literal["file", "test"]) -> int:
-        """How many files were read, or how many tests recorded."""
-        tests = list(takewhile(lambda file: file.kind == "test", self.files))
-        return len(self.files) - len(tests) if kind == "file" else sum(test.samples > 0 for test in tests)
+    def count(self, kind: Kind) -> int:
+        """How many files or tables were read, or how many tests recorded."""
+        return sum(file.kind == kind and (kind != "test" or file.samples > 0) for file in self.files)
 
     def place(self, samples: Samples, row: int) -> str:
         """Where the sample in this row of ``samples`` stands: a line of a file, or a test and which of its samples."""
         file, line = self.files[samples.file[row]], int(samples.line[row])
-        return f"{file.path}:{line}" if file.kind == "file" else f"{file.path} #{line}"
+        return f"{file.path} #{line}" if file.kind == "test" else f"{file.path}:{line}"
 
 
 def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Recorded | None) -> Reading:
@@ -144,11 +149,11 @@ def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Reco
     cut_off = copies_of_whole(table, len(tests.calls.calls), left_out.again, files.cut_off)
     unusable = files.unusable(tests.unusable, cut_off)
     samples = table.build(_all_but(left_out.rows, len(table)))
-    names, kinds = [*tests.names, *files.names], ["test"] * len(tests.names) + ["file"] * len(files.names)
+    names, kinds = [*tests.names, *files.names], [*["test"] * len(tests.names), *files.kinds]
     counts = _counts(samples, len(names))
     return Reading(
         samples=samples,
-        files=tuple(File(*each) for each in zip(names, counts, kinds, strict=True)),  # type: ignore[arg-type] # two kinds
+        files=tuple(File(*each) for each in zip(names, counts, kinds, strict=True)),  # type: ignore[arg-type] # closed set
         recorded=recorded,
         duplicates=tests.repeated + len(left_out.rows) + sum(cut_off),
         doubled=tuple(names[file] for file in left_out.doubled.tolist()),
@@ -158,6 +163,7 @@ def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Reco
         remarks=dict(sorted(files.remarks.items())),
         skipped=dict(sorted(files.skipped.items())),
         nothing_known=files.nothing_known,
+        empty_tables=files.empty_tables,
     )
 
 
@@ -176,6 +182,16 @@ def _counts(samples: Samples, files: int) -> list[int]:
     for part in blocks(len(samples)):
         counts += np.bincount(samples.file[part], minlength=files)
     return counts.tolist()
+
+
+def _runs(samples: Samples, origins: Sequence[Origin]) -> NameColumn:
+    """The run of each sample: the one that it names itself, or else that of its file."""
+    runs = {run: code for code, run in enumerate(dict.fromkeys(each.run for each in origins))}
+    codes = np.array([runs[each.run] for each in origins], np.int64)[samples.file]
+    own = samples.run
+    if own.names:
+        codes = np.where(own.codes == UNKNOWN, codes, own.codes.astype(np.int64) + len(runs))
+    return NameColumn(narrowest(codes), (*runs, *own.names))
 
 
 class _Tests:
@@ -223,12 +239,13 @@ class _Files:
     def __init__(self, first: int, unreadable: dict[str, str]) -> None:
         """Files are numbered from ``first`` on."""
         self.names: list[str] = []
+        self.kinds: list[Literal["file", "table"]] = []
         self.parts: list[tuple[Samples, Identities]] = []
         self.claimed: list[Claimed] = []
         self.complaints: list[tuple[str, Complaint, list[CutOff]]] = []
         """Each with its file as shown, and its records that are cut off."""
         self.unreadable = unreadable
-        self.mentions = self.nothing_known = 0
+        self.mentions = self.nothing_known = self.empty_tables = 0
         self.remarks: Counter[Remark] = Counter()
         self.skipped: Counter[str] = Counter()
         self._first = first
@@ -242,6 +259,7 @@ class _Files:
         opened = np.array([file.opened for file in extract.files], np.bool_)
         numbers = np.where(opened, begin + np.cumsum(opened) - 1, UNKNOWN)
         self.names += compress(shown, opened)
+        self.kinds += compress((origin.kind for origin in origins), opened)
         for complaint in extract.complaints:
             cut_off = [CutOff(int(numbers[complaint.file]), begun) for _, begun in complaint.begun]
             self.complaints.append((shown[complaint.file], complaint, cut_off))
@@ -249,16 +267,13 @@ class _Files:
         known = np.bincount(files, minlength=len(extract.files)) > 0
         known[[complaint.file for complaint in extract.complaints]] = True
         known[[*extract.mentions]] = True
-        self.nothing_known += sum(extract.files[at].opened for at in np.flatnonzero(~known).tolist())
+        unknown = Counter(origins[at].kind for at in np.flatnonzero(~known & opened).tolist())
+        self.nothing_known += unknown["file"]
+        self.empty_tables += unknown["table"]
         self.mentions += sum(extract.mentions.values())
         self.remarks.update(extract.remarks)
         self.skipped.update(extract.skipped)
-        runs = {run: code for code, run in enumerate(dict.fromkeys(each.run for each in origins))}
-        samples = replace(
-            extract.samples,
-            file=narrowest(numbers[files]),
-            run=NameColumn(narrowest(np.array([runs[each.run] for each in origins], np.int64)[files]), tuple(runs)),
-        )
+        samples = replace(extract.samples, file=narrowest(numbers[files]), run=_runs(extract.samples, origins))
         self.parts.append((samples, extract.identities))
         claimed = extract.claimed
         self.claimed.append(replace(claimed, file=narrowest(numbers[claimed.file])))

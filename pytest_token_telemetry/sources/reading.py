@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_token_telemetry.sources.database import Database
     from pytest_token_telemetry.sources.extract import Extract
     from pytest_token_telemetry.sources.recorded import Recorded
 
@@ -55,8 +56,9 @@ def read_directories(
     *,
     recorded: Recorded | None = None,
     scan: Scan | None = None,
+    databases: Iterable[Database] = (),
 ) -> Reading:
-    """Read the files below ``directories`` that match one of ``patterns``, and what tests recorded.
+    """Read the files below ``directories`` that match one of ``patterns``, ``databases``, and what tests recorded.
 
     The result is the same in whatever order the file system lists them and for any ``scan``.
 
@@ -65,6 +67,7 @@ def read_directories(
         patterns: see `walk`.
         recorded: what tests recorded. A line of a file that tells of one of their calls is no other sample.
         scan: how to read the files.
+        databases: what to read there, in this process.
     """
     patterns = tuple(patterns)
     candidates: list[Origin] = []
@@ -83,13 +86,21 @@ def read_directories(
         extracts = scan.read(_each_once(sorted(candidates), origins), keep_ids=recorded is not None)
         seconds, progress = time.perf_counter() - began, scan.progress
     scanned = Scanned(progress.files, progress.size, seconds, progress.processes)
+    for database in databases:
+        from pytest_token_telemetry.sources.database import read_database  # it needs an extra
+
+        extract, tables = read_database(database, keep_ids=recorded is not None)
+        extracts.append(extract)
+        origins += tables
     found = merge(_given_up(extracts), origins, recorded)
     return replace(
         found,
         unreadable=dict(sorted((unreadable | found.unreadable).items())),
         outside=tuple(sorted(outside)),
         special=tuple(sorted(special)),
-        look_like=looks_of(each.real for each in origins) if found.nothing_known == found.count("file") > 0 else {},
+        look_like=looks_of(each.real for each in origins if each.kind == "file")
+        if found.nothing_known == found.count("file") > 0
+        else {},
         near_misses={} if candidates else _near_misses(directories),
         scanned=scanned,
     )

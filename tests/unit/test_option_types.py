@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -420,3 +421,56 @@ def test_what_is_no_log_level_is_refused(text):
     with pytest.raises(ValueError, match=r" is not a log level \(write INFO or 20\)$") as refusal:
         option_types.log_level(text)
     assert str(refusal.value).startswith(repr(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "shown"),
+    [
+        ("sqlite:///a.db", None, "sqlite:///a.db"),
+        (" sqlite:////data/a@b.db?mode=ro ", "sqlite:////data/a@b.db?mode=ro", "sqlite:////data/a@b.db"),
+        ("sqlite:///C:/data/a.db", None, "sqlite:///C:/data/a.db"),
+        ("postgresql://host/db", None, "postgresql://host/db"),
+        ("postgres://u:pw@h:5432/db", "postgresql://u:pw@h:5432/db", "postgresql://u@h:5432/db"),
+        ("postgresql+psycopg://u:p/w:d@[::1]:5432/db", None, "postgresql+psycopg://u@[::1]:5432/db"),
+        ("mysql://u:p@w@h/db", None, "mysql://u@h/db"),
+        ("mysql://u:p?w@h/db", None, "mysql://***"),
+        ("mysql://h/db?user=u&password=pw", None, "mysql://h/db"),
+        ("mysql://h/db?user=u&password=p@w", None, "mysql://***"),
+        ("mssql+pyodbc:///?odbc_connect=PWD%3Dpw", None, "mssql+pyodbc:///"),
+        ("mysql://u%40corp:pw@h", None, "mysql://u%40corp@h"),
+    ],
+)
+def test_what_is_shown_of_a_database_has_no_password(text, url, shown):
+    read = option_types.database(text)
+    assert (read.url, read.shown, repr(read)) == (url or text, shown, f"DatabaseUrl({shown!r})")
+    assert not any(secret in shown for secret in ("pw", "p?w", "p@w", "p/w"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "calls.db", "sqlite:", "postgresql://u:pw", "postgresql://h:x/db", "mysql://u@h:pw/db"]
+)
+def test_what_is_no_database_is_refused_and_not_repeated(text):
+    with pytest.raises(ValueError, match=r"^this is not the URL of a database") as refused:
+        option_types.database(text)
+    assert "pw" not in str(refused.value)
+
+
+def test_the_url_of_a_database_may_stand_in_the_environment(monkeypatch):
+    monkeypatch.setenv("CALLS", "mysql://u:pw@h/db")
+    assert option_types.database("env:CALLS").url == "mysql://u:pw@h/db"
+    monkeypatch.setenv("CALLS", "")
+    with pytest.raises(ValueError, match=r"^the environment has no CALLS, or it is empty$"):
+        option_types.database("env:CALLS")
+
+
+@pytest.mark.parametrize(
+    ("url", "below"),
+    [
+        ("sqlite:///a.db?x=y", "sqlite:////base/a.db?x=y"),
+        ("sqlite:////data/a.db", "sqlite:////data/a.db"),
+        ("mysql:///a.db", "mysql:///a.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+    ],
+)
+def test_the_path_of_a_database_begins_where_it_is_written(url, below):
+    assert option_types.database(url).below(Path("/base")).url == below

@@ -23,10 +23,15 @@ class SourcesCheck(Check[CountResult]):
     def decide(self, case: Case) -> CountResult:
         """Count what was read, or, where that is all, the unusable lines against their limit."""
         reading, settings = case.findings.reading, case.settings
-        files, tests, unreadable = reading.count("file"), reading.count("test"), len(reading.unreadable)
-        nothing = (bool(settings.dir) and reading.nothing_known == files) + (reading.recorded is not None and not tests)
+        files, tests, tables = reading.count("file"), reading.count("test"), reading.count("table")
+        read, unreadable = files + tests + tables, len(reading.unreadable)
+        nothing = (
+            (bool(settings.dir) and reading.nothing_known == files)
+            + (bool(settings.db) and reading.empty_tables == tables)
+            + (reading.recorded is not None and not tests)
+        )
         in_part = sum(
-            file.path in reading.unreadable and (file.kind == "file" or file.samples > 0) for file in reading.files
+            file.path in reading.unreadable and (file.kind != "test" or file.samples > 0) for file in reading.files
         )
         missing, limit, unusable = max(unreadable, nothing), settings.max_unusable, case.findings.unusable
         if not missing and limit is not None and unusable > limit:
@@ -34,8 +39,8 @@ class SourcesCheck(Check[CountResult]):
         return CountResult(
             id=self.id,
             outcome="fail" if missing else "pass",
-            value=files + tests - in_part,
-            target=max(files + tests + unreadable - in_part, 1),
+            value=read - in_part,
+            target=max(read + unreadable - in_part, 1),
             missing=missing,
         )
 
@@ -52,12 +57,15 @@ class SourcesCheck(Check[CountResult]):
         nothing: list[Sentence] = []
         if context.reads_files and counts.nothing_known == counts.files:
             nothing.append(_no_telemetry(counts) if counts.files else _no_file(context))
+        if context.reads_tables and counts.empty_tables == counts.tables:
+            nothing.append(f"no row in {plural(counts.tables, 'table')}" if counts.tables else "no table read")
         if context.reads_tests and not counts.tests:
             nothing.append("no test recorded a sample")
         if nothing:
             return joined(nothing, last="and")
         found = (
             f"{plural(counts.files, 'file')} read" if counts.files else "",
+            f"{plural(counts.tables, 'table')} read" if counts.tables else "",
             f"{plural(counts.tests, 'test')} recorded" if counts.tests else "",
         )
         tasks = f", {plural(counts.with_task, 'sample')} of {plural(counts.tasks, 'task')}" if counts.with_task else ""

@@ -52,7 +52,7 @@ def settings(chosen: Collection[str] = (), **written: str | list[str] | None) ->
         if option.is_path and text:
             read[name] = tuple(map(Path, read[name])) if option.repeatable else Path(read[name])
     assert not written
-    if not read["gate"]:
+    if not read["gate"] and not read["db"]:
         texts["dir"], read["dir"] = texts["dir"] or ["logs"], read["dir"] or (Path("logs"),)
     read["alias"] = {**dict(DEFAULT_ALIASES), **dict(read["alias"])}
     return Settings(texts=texts, chosen=chosen, **read)

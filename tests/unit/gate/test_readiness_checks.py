@@ -108,6 +108,32 @@ def test_sources_must_hold_telemetry_and_be_readable(found, said, figure):
     assert judged.verdict == "not-ready"
 
 
+TABLE = File("sqlite:///a.db: calls", 0, "table")
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome", "said", "figure"),
+    [
+        ({"files": (TABLE,), "empty_tables": 1}, "fail", "no row in 1 table", (1, 1, 1)),
+        ({"files": (TABLE, TABLE), "empty_tables": 1}, "pass", "2 tables read", (2, 2, 0)),
+        ({"files": ()}, "fail", "no table read", (0, 1, 1)),
+        ({"files": (), "unreadable": {"sqlite:///a.db": "why"}}, "fail", "1 of 1 path could not be read", (0, 1, 1)),
+        ({"files": (TABLE,), "unreadable": {TABLE.path: "why"}}, "fail", "1 of 1 path could not be read", (0, 1, 1)),
+    ],
+)
+def test_tables_must_have_rows_and_be_readable(found, outcome, said, figure):
+    judged = verdict([], found, db=["sqlite:///a.db"])
+    assert result(judged, "readiness::sources").outcome == outcome
+    assert message(judged, "readiness::sources") == said
+    assert counted(judged, "readiness::sources") == figure
+
+
+def test_a_table_does_not_stand_for_a_directory_without_files():
+    judged = verdict(ready(60), {"files": (TABLE._replace(samples=60),)}, dir=["logs"], db=["sqlite:///a.db"])
+    assert message(judged, "readiness::sources") == "no file matches"
+    assert judged.verdict == "not-ready"
+
+
 def test_files_without_telemetry_among_others_are_no_failure():
     found = verdict(ready(60), {"files": (File("a.log", 60), File("b.log", 0)), "nothing_known": 1, "mentions": 2})
     assert outcomes(found) == dict.fromkeys(ASKED, "pass")

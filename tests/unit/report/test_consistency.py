@@ -60,6 +60,19 @@ def test_files_that_hold_nothing_are_at_odds_with_a_pass(nothing_known, why):
     assert why in refusal(report("pass", lambda found: found["counts"].update(nothing_known=nothing_known)))
 
 
+@pytest.mark.parametrize(
+    ("tables", "empty_tables", "why"),
+    [
+        (0, 1, "empty_tables is more than tables"),
+        (1, 1, "readiness::sources says pass, and the counts say otherwise"),
+        (1, 0, "readiness::sources says pass, and the counts say otherwise"),  # it says how many were read
+    ],
+)
+def test_tables_that_hold_nothing_are_at_odds_with_a_pass(tables, empty_tables, why):
+    counts = {"tables": tables, "empty_tables": empty_tables}
+    assert why in refusal(report("pass", lambda found: found["counts"].update(counts)))
+
+
 UNDER, CUT, RATIO = "drift.drift.underestimation", "drift.drift.truncation", "drift.drift.ratio"
 
 

@@ -116,7 +116,7 @@ def test_counts_count():
         call(0, 5),
     ]
     found = {
-        "files": (File("logs/a.log", 20), File("logs/b.log", 11)),
+        "files": (File("logs/a.log", 20), File("logs/b.log", 11), File("sqlite:///a.db: calls", 0, "table")),
         "duplicates": 4,
         "doubled": ("logs/a.log", "logs/b.log"),
         "unusable": {"success is missing": UnusableLines(3, ["logs/a.log:7"])},
@@ -125,6 +125,7 @@ def test_counts_count():
         "remarks": {"without_request": 5},
         "skipped": {"spans that are no model call": 5},
         "nothing_known": 1,
+        "empty_tables": 1,
         "look_like": {"CSV": 1},
         "near_misses": {"*.txt": 3},
     }
@@ -140,6 +141,8 @@ def test_counts_count():
         "unusable": {"total": 3, "reasons": {"success is missing": {"count": 3, "places": ["logs/a.log:7"]}}},
         "files": 2,
         "tests": 0,
+        "tables": 1,
+        "empty_tables": 1,
         "unreadable_files": 1,
         "runs": 2,
         "tasks": 2,

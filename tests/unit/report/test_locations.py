@@ -140,6 +140,8 @@ def test_wrong_answers_name_their_calls_and_point_to_the_estimator():
         ("a.log", None),
         ("", None),
         (None, None),
+        ("postgresql://me@host/db: calls:17", None),
+        ("https://logs/a.log:17", Place("https://logs/a.log", 17)),
     ],
 )
 def test_a_source_names_a_place(source, expected):

@@ -290,6 +290,11 @@ def test_too_many_unusable_lines_are_repaired():
             {"doubled": ("logs/a.log",)},
             "1 file with every record several times in a row, as of a handler attached twice: each counts once.",
         ),
+        (
+            ready(27),
+            {"files": (File("logs/a.log", 20), File("sqlite:///a.db: calls", 7, "table"))},
+            "A call that a log line and a row of a database tell of counts twice: read one of them.",
+        ),
         ([*ready(27), call(0, 5), call(5, 0)], {}, "2 samples with a prediction or an output of 0, set apart."),
         (
             [*ready(27), call(legacy=True, success=None, truncated=None)],

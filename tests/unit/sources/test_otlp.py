@@ -590,7 +590,7 @@ def test_spans_of_a_trace_belong_together_within_a_stated_reach() -> None:
     for n, (trace, output) in enumerate([("a", 1), ("b", 2), ("a", 1), ("c", 3), ("d", 4), ("b", 2)], 1):
         calls.add(Seen(trace, "s", line=n, is_call=True, operation="chat", facts={"output_tokens": output}))
     calls.finish()
-    samples, _ = rows.build(complete=(), keep_ids=False)
+    samples, *_ = rows.build(complete=(), keep_ids=False)
     found = list(zip(samples.line.tolist(), samples.output_tokens.tolist(), strict=True))
     assert found == [(1, 1), (2, 2), (4, 3), (5, 4), (6, 2)]
 
@@ -623,7 +623,7 @@ def test_any_attributes_give_samples_or_reasons(given: list[dict[str, Any]]) -> 
     rows = Rows()
     rows.begin_file()
     OtlpSource().read(io.BytesIO(json.dumps(spans(*given)).encode("utf-8", "replace")), rows)
-    samples, _ = rows.build(complete=(), keep_ids=False)
+    samples, *_ = rows.build(complete=(), keep_ids=False)
     assert len(samples) + sum(each.count for each in rows.complaints()) <= len(given)
     assert np.all(samples.output_tokens >= 0)
 
