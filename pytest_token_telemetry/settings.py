@@ -128,7 +128,7 @@ class Settings:
     )
     pattern: tuple[str, ...] = _setting(
         option_types.glob,
-        ("*.log", "*.log.*", "*.log-*", "*.json*", "*.ndjson*"),
+        ("*.log", "*.log.*", "*.log-*", "*.json*", "*.ndjson*", "*.csv*", "*.eval"),
         "GLOB",
         "Read the files whose name matches GLOB, or whose path below DIR does if GLOB has a '/' (repeatable).",
     )

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil
+from math import ceil, isclose
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -91,8 +91,11 @@ def listing(names: Iterable[str], last: str = "and") -> str:
 def percent(value: Fraction | float, target: Fraction | None = None) -> str:
     """``5.0 %``, with as many digits as it takes not to stand on the wrong side of ``target``.
 
-    A rate must come as a fraction: the floating point number for 1/20 is more than 5 %.
+    A rate must come as a fraction: the floating point number for 1/20 is more than 5 %. A bound that
+    is a floating point number and differs from ``target`` by rounding alone is on it.
     """
+    if target is not None and isinstance(value, float) and isclose(value, target, rel_tol=1e-9):
+        value = target
     for digits in range(1, MOST_DIGITS + 1):
         text = _rounded(Fraction(value) * 100, digits)
         if target is None or (Fraction(text) <= target * 100) == (value <= target):

@@ -79,7 +79,7 @@ def _scope(report: Report) -> Iterator[str]:
     categories = report.result(CATEGORIES.id)
     waived = isinstance(categories, CoverageResult) and not categories.target
     if counts.carried is not None and counts.carried.is_unlabelled and waived:
-        kinds = "No category, complexity or number of deliverables is named"
+        kinds = "No kind of work is named"
         yield f"{kinds}: counts decide{_enough(report)}{_grouped(report)}."
     elif grouped := _grouped(report):
         yield f"No category is named: advice is{grouped.removeprefix(',')}."
@@ -95,7 +95,7 @@ def _enough(report: Report) -> str:
         for proof in report.plan.proofs
         if proof.without_more_events is not None and proof.id in CHECK_BY_ID
     ]
-    return f" ({joined([f'{needed.target} samples to judge by', *proven])})"
+    return f" ({listing([f'{needed.target} samples to judge by', *proven])})"
 
 
 def _grouped(report: Report) -> str:

@@ -18,6 +18,13 @@ import numpy as np
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.sources.batches import BatchSource
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
+from pytest_token_telemetry.sources.exports.claude_code import ClaudeCodeSource
+from pytest_token_telemetry.sources.exports.inspect_log import InspectSource
+from pytest_token_telemetry.sources.exports.langfuse import LangfuseSource
+from pytest_token_telemetry.sources.exports.langsmith import LangSmithSource
+from pytest_token_telemetry.sources.exports.lengths import LengthsSource
+from pytest_token_telemetry.sources.exports.openhands import OpenHandsSource
+from pytest_token_telemetry.sources.exports.promptfoo import PromptfooSource
 from pytest_token_telemetry.sources.litellm import LiteLLMSource
 from pytest_token_telemetry.sources.origin_export import OriginExport
 from pytest_token_telemetry.sources.otlp.otlp_source import OtlpSource
@@ -41,6 +48,13 @@ SOURCES: list[Source] = [
     OtlpSource(),
     BatchSource(),
     LiteLLMSource(),
+    InspectSource(),
+    OpenHandsSource(),
+    LangSmithSource(),
+    LangfuseSource(),
+    PromptfooSource(),
+    LengthsSource(),
+    ClaudeCodeSource(),
     ResponseSource(),
     OriginExport(),
     TaggedSource(),

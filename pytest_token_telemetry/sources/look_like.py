@@ -24,10 +24,7 @@ def _json(*keys: str) -> str:
 
 _RULES = (
     ("OTLP JSON", _json("resourceSpans|resourceLogs|scopeSpans|scopeLogs")),
-    ("LangSmith runs", _json("run_type", "session_name|trace_id|dotted_order")),
-    ("Inspect logs", _json("eval", "task_id|task_file") + r"|PK\x03\x04.*(?:_journal/|header\.json)"),
     ("Claude Code transcripts", _json("sessionId", "uuid|leafUuid")),
-    ("OpenHands trajectories", _json("source", "action", "args")),
     ("SQLite", r"SQLite format 3\0"),
     ("ZIP", r"PK\x03\x04"),
     ("CSV", r"(?:[\w .-]+([,;\t]))(?:[\w .-]+\1)*[\w .-]+\r?\n[^,;\t\n]*\1"),
@@ -37,6 +34,9 @@ _RULES = (
     ("binary data", r""),
 )
 """The first that matches, each with what must stand at the beginning. The special ones come first."""
+
+READ_WITH = {"Claude Code transcripts": "--token-telemetry-format=claude-code"}
+"""Of `LOOKS`: those that are read where they are asked for alone, and how."""
 
 UNSTRUCTURED = (EMPTY, "plain text", "binary data")
 """Of `LOOKS`: those of which no reader will ever know more."""

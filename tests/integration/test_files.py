@@ -83,7 +83,7 @@ def test_results_of_batches_are_joined_with_the_requests_that_are_named(run: Run
     assert note in " ".join(result.text.split())
 
 
-RUNS = "".join(f'{{"id": "r-{i}", "run_type": "llm", "trace_id": "t"}}\n' for i in range(40))
+TRANSCRIPT = "".join(f'{{"id": "r-{i}", "sessionId": "s", "uuid": "u"}}\n' for i in range(40))
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,14 @@ RUNS = "".join(f'{{"id": "r-{i}", "run_type": "llm", "trace_id": "t"}}\n' for i 
             "no telemetry found: 1 file looks like JSON",
         ),
         (
-            {"a.jsonl": RUNS, "b.jsonl": RUNS, "c.log": "tokens,seconds\n3,4\n"},
-            "no telemetry found: 2 files look like LangSmith runs, 1 file looks like CSV",
+            {"a.jsonl": TRANSCRIPT, "b.jsonl": TRANSCRIPT, "c.log": "tokens,seconds\n3,4\n"},
+            "no telemetry found: 2 files look like Claude Code transcripts (--token-telemetry-format=claude-code reads"
+            " them), 1 file looks like CSV",
         ),
         ({"a.log": "", "b.log": "started\n"}, "no telemetry found: 1 file is empty, 1 file looks like plain text"),
         (
             {"a.txt": "started\n", "b.txt": "ended\n"},
-            "no file matches *.log, *.log.*, *.log-*, *.json* or *.ndjson*; 2 files *.txt are there",
+            "no file matches *.log, *.log.*, *.log-*, *.json*, *.ndjson*, *.csv* or *.eval; 2 files *.txt are there",
         ),
     ],
 )

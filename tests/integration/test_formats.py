@@ -126,8 +126,9 @@ def test_another_plugin_adds_a_source(run: Run, pytester: pytest.Pytester, jobs:
         ),
         (
             "Gateway()",
-            ["--token-telemetry-format=csv"],
-            "--token-telemetry-format: 'csv' is not one of auto, gateway, otlp or logs",
+            ["--token-telemetry-format=xml"],
+            "--token-telemetry-format: 'xml' is not one of auto, gateway, otlp, batches, litellm, inspect, openhands,"
+            " langsmith, langfuse, promptfoo, csv, claude-code, responses or logs",
         ),
     ],
 )

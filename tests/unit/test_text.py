@@ -70,6 +70,7 @@ def test_alternatives_are_listed():
         (Fraction(1, 100_000), Fraction(0), "0.001 %"),
         (Fraction(1), Fraction(1), "100.0 %"),
         (0.216106, Fraction(1, 20), "21.6 %"),
+        (0.05000000000000004, Fraction(1, 20), "5.0 %"),
     ],
 )
 def test_a_percentage_has_the_digits_it_needs(value, target, words):

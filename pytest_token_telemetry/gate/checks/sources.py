@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.gate.check import Check
 from pytest_token_telemetry.gate.results import CountResult
-from pytest_token_telemetry.sources.look_like import EMPTY, LOOKS
+from pytest_token_telemetry.sources.look_like import EMPTY, LOOKS, READ_WITH
 from pytest_token_telemetry.text import Untrusted, joined, listing, plural
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def _looks(look: str, count: int) -> Sentence:
     files = plural(count, "file")
     if look == EMPTY:
         return f"{files} {'is' if count == 1 else 'are'} empty"
-    return f"{files} {'looks' if count == 1 else 'look'} like ", look if look in LOOKS else Untrusted(look)
+    how = f" ({READ_WITH[look]} reads {'it' if count == 1 else 'them'})" if look in READ_WITH else ""
+    return f"{files} {'looks' if count == 1 else 'look'} like ", look if look in LOOKS else Untrusted(look), how
 
 
 def _no_file(context: Context) -> Sentence:

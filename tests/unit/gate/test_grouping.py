@@ -63,7 +63,7 @@ def test_the_first_lines_and_titles_say_it() -> None:
     # the 20th of 20 calls has 819 tokens, the 29th of 30 at 5 % risk: 31 - floor(31 / 20) = 30th, 829
     found = verdict([*calls(30, model="m"), *calls(20, model="n")])
     assert headline(found).endswith(
-        " No prediction in the data: the caps were judged. No category, complexity or number of deliverables is named:"
+        " No prediction in the data: the caps were judged. No kind of work is named:"
         " counts decide what is enough, grouped by model."
     )
     assert advice(found)[-1] == "Caps (max_tokens) by the risk that they cut off: m 829 at 5 %; n 819 at 5 %."

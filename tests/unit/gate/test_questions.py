@@ -11,7 +11,7 @@ from tests.unit.gate.cases import call, message, notes, outcomes, ready, result,
 
 TRUNCATION, CAP_USE = "tier1::truncation", "tier2::cap-use"
 UNDERESTIMATION, WASTE = "tier1::underestimation", "tier2::waste-p90"
-NO_MIX = "No category, complexity or number of deliverables is named: counts decide what is enough"
+NO_MIX = "No kind of work is named: counts decide what is enough"
 PROVEN = f"{NO_MIX}: 20 samples to judge by; without more events,"
 """How many prove 2 % with none, one or two events: 149, 236 and 313; 59 prove 5 % with none (docs/definitions.md)."""
 

@@ -53,7 +53,7 @@ def test_not_ready_may_skip_instead_of_failing(failing):
 
 
 NOTHING_READ = {"files": ()}
-PATTERNS = "*.log, *.log.*, *.log-*, *.json* or *.ndjson*"
+PATTERNS = "*.log, *.log.*, *.log-*, *.json*, *.ndjson*, *.csv* or *.eval"
 ONE_UNREADABLE = {"unreadable": {"logs/secret.log": "Permission denied"}}
 ALL_UNREADABLE = {**NOTHING_READ, **ONE_UNREADABLE}
 FILE = File("logs/run-1/agent.log", 1)
@@ -89,12 +89,18 @@ THREE_UNUSABLE = {
         ({"nothing_known": 1}, "no telemetry in 1 file", (1, 1, 1)),
         ({"nothing_known": 1, "look_like": {"CSV": 1}}, "no telemetry found: 1 file looks like CSV", (1, 1, 1)),
         (
+            {"nothing_known": 1, "look_like": {"Claude Code transcripts": 1}},
+            "no telemetry found: 1 file looks like Claude Code transcripts (--token-telemetry-format=claude-code reads"
+            " it)",
+            (1, 1, 1),
+        ),
+        (
             {
                 "files": (File("a", 0), File("b", 0), File("c", 0)),
                 "nothing_known": 3,
-                "look_like": {"LangSmith runs": 2, "empty files": 1},
+                "look_like": {"OTLP JSON": 2, "empty files": 1},
             },
-            "no telemetry found: 2 files look like LangSmith runs, 1 file is empty",
+            "no telemetry found: 2 files look like OTLP JSON, 1 file is empty",
             (3, 3, 1),
         ),
         ({"nothing_known": 1, **ONE_UNREADABLE}, "1 of 2 paths could not be read", (1, 2, 1)),

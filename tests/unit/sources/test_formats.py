@@ -1,4 +1,4 @@
-"""The same calls, written in every format of providers and gateways, are the same samples."""
+"""The same calls, written in every format that can hold them, are the same samples."""
 
 from __future__ import annotations
 
@@ -136,8 +136,74 @@ def plain_responses(calls: Iterable[Called]) -> Written:
     return {"answers.jsonl": [response(call, n) for n, call in enumerate(calls)]}
 
 
+def inspect(calls: Iterable[Called]) -> Written:
+    def event(call: Called, n: int) -> dict[str, Any]:
+        stop = "max_tokens" if call.cut_off else "stop"
+        output = {"choices": [{"stop_reason": stop}], "usage": {"output_tokens": call.output}}
+        return {"event": "model", "uuid": f"id-{n}", "config": {"max_tokens": call.cap}, "output": output}
+
+    samples = [{"id": n, "metadata": labels(call), "events": [event(call, n)]} for n, call in enumerate(calls)]
+    return {"log.json": [{"version": 2, "status": "success", "eval": {"task": "t"}, "samples": samples}]}
+
+
+def promptfoo(calls: Iterable[Called]) -> Written:
+    return {
+        "results.jsonl": [
+            {
+                "id": f"id-{n}",
+                "promptIdx": 0,
+                "testIdx": n,
+                "prompt": {"config": {"max_tokens": call.cap}},
+                "testCase": {"metadata": labels(call)},
+                "response": {
+                    "tokenUsage": {"completion": call.output},
+                    "finishReason": "length" if call.cut_off else "stop",
+                },
+            }
+            for n, call in enumerate(calls)
+        ]
+    }
+
+
+def langsmith(calls: Iterable[Called]) -> Written:
+    return {
+        "runs.jsonl": [
+            {
+                "id": f"run-{n}",
+                "run_type": "llm",
+                "trace_id": "t",
+                "extra": {"metadata": labels(call)},
+                "inputs": {"max_tokens": call.cap},
+                "outputs": completion(call, n),
+            }
+            for n, call in enumerate(calls)
+        ]
+    }
+
+
+def langfuse(calls: Iterable[Called]) -> Written:
+    return {
+        "observations.jsonl": [
+            {
+                "id": f"id-{n}",
+                "traceId": "t",
+                "type": "GENERATION",
+                "startTime": "2026-05-01T12:00:00Z",
+                "modelParameters": {"max_tokens": call.cap},
+                "usageDetails": {"output": call.output},
+                "metadata": {"finish_reason": "length" if call.cut_off else "stop", **labels(call)},
+            }
+            for n, call in enumerate(calls)
+        ]
+    }
+
+
 @pytest.mark.parametrize(
-    "written", [openai_batch, responses_batch, anthropic_batch, gemini_batch, litellm, plain_responses]
+    "written",
+    [
+        *(openai_batch, responses_batch, anthropic_batch, gemini_batch, litellm, plain_responses),
+        *(inspect, promptfoo, langsmith, langfuse),
+    ],
 )
 @settings(max_examples=20)
 @given(calls=CALLS)

@@ -194,7 +194,7 @@ def test_any_record_is_a_sample_or_is_counted(record: dict[str, object]) -> None
     rows.begin_file()
     text = json.dumps({"call_type": "completion", **record}).encode("utf-8", "replace")
     LiteLLMSource().read(io.BytesIO(text), rows)
-    samples, _ = rows.build(complete=(), keep_ids=False)
+    samples, *_ = rows.build(complete=(), keep_ids=False)
     assert len(samples) + sum(each.count for each in rows.complaints()) + sum(rows.skipped.values()) == 1
 
 

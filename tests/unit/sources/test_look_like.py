@@ -26,11 +26,7 @@ def zipped(name: str) -> bytes:
 SHAPES: list[tuple[str, object]] = [
     ("OTLP JSON", {"resourceSpans": [{"resource": {}, "scopeSpans": []}]}),
     ("OTLP JSON", {"scopeSpans": [{"spans": []}]}),
-    ("LangSmith runs", {"post": [{"session_name": "default", "id": "3", "run_type": "llm"}]}),
-    ("Inspect logs", {"version": 2, "status": "success", "eval": {"eval_id": "V", "task": "t", "task_id": "R"}}),
-    ("Inspect logs", zipped("_journal/start.json")),
     ("Claude Code transcripts", {"type": "user", "sessionId": "s", "uuid": "u", "message": {}}),
-    ("OpenHands trajectories", [{"id": 0, "source": "user", "action": "message", "args": {}}]),
     ("JSON", {"model": "m", "usage": {"completion_tokens": 50}}),
     ("JSON", [[1, 2]]),
     ("JSON", b"\xef\xbb\xbf{}"),
@@ -82,9 +78,6 @@ def test_looks_are_counted_the_most_frequent_first_and_what_cannot_be_read_is_no
     ("folder", "looks"),
     [
         ("claude-code", {"Claude Code transcripts"}),
-        ("inspect", {"Inspect logs"}),
-        ("langsmith", {"LangSmith runs"}),
-        ("openhands", {"OpenHands trajectories"}),
         ("otlp", {"OTLP JSON"}),
         ("serving-traces", {"CSV"}),
         ("autopack_db", {"JSON", "SQLite"}),

@@ -112,12 +112,15 @@ def test_files_that_hold_nothing_known_are_counted(tmp_path: Path, size: int) ->
 
 
 def test_where_no_file_holds_anything_known_they_are_named_for_what_they_look_like(tmp_path: Path) -> None:
-    run = '{"run_type": "llm", "trace_id": "3"}'
+    run = '{"type": "user", "sessionId": "3", "uuid": "1"}'
     write(tmp_path, [run], "a.log")
     write(tmp_path, ["started", "ended"], "b.log")
     (tmp_path / "c.log").write_bytes(gzip.compress(run.encode()))
     found = read(tmp_path)
-    assert (found.nothing_known, list(found.look_like.items())) == (3, [("LangSmith runs", 2), ("plain text", 1)])
+    assert (found.nothing_known, list(found.look_like.items())) == (
+        3,
+        [("Claude Code transcripts", 2), ("plain text", 1)],
+    )
 
 
 def test_where_no_file_matches_the_files_that_are_there_are_told_by_their_endings(tmp_path: Path) -> None:

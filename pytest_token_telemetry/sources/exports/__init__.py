@@ -1,0 +1,1 @@
+"""What evaluation tools, observability platforms and agents export of their model calls: one module a format."""

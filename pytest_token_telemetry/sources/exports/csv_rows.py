@@ -1,0 +1,66 @@
+"""The rows of a CSV file with a header, bounded: a quote that is never closed makes a row of the whole rest."""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.sources.documents import BOM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from pytest_token_telemetry.sources.rows import Rows
+
+MOST = 1 << 24
+"""Bytes of a line, and characters of a cell: an export has whole prompts in cells."""
+
+OTHER_CELLS = "a row has another number of cells than the header"
+
+_HEADER = re.compile(rb'[\w"][\w" ./()-]*([,;\t])(?:[\w" ./()-]+\1)*[\w" ./()-]+\r?(?:\n|\Z)')
+"""A first line of names alone."""
+
+
+def header_of(head: bytes) -> list[str]:
+    """The names in the first line of a file that begins with ``head``; none if it is no CSV with a header."""
+    match = _HEADER.match(head.removeprefix(BOM))
+    if match is None:
+        return []
+    line = match[0].decode("utf-8", "replace")
+    return next(csv.reader([line], delimiter=match[1].decode()), [])
+
+
+def csv_rows(file: BinaryIO, into: Rows) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows behind the header by its names, each with the line in which it ends. One of another length is counted.
+
+    Raises:
+        OSError: not all of the file can be read, or it is malformed.
+    """
+    begin = file.readline(MOST + 1)
+    header = header_of(begin)
+    if not header:
+        raise OSError(None, "its first line is no header of a CSV file")
+    match = _HEADER.match(begin.removeprefix(BOM))
+    delimiter = "," if match is None else match[1].decode()
+    limit = csv.field_size_limit(MOST)
+    try:
+        reader = csv.reader(_lines(file), delimiter=delimiter)
+        for cells in reader:
+            line = reader.line_num + 1
+            if len(cells) == len(header):
+                yield line, dict(zip(header, cells, strict=True))
+            elif cells:
+                into.complain(OTHER_CELLS, line)
+    except csv.Error as error:
+        raise OSError(None, f"its CSV is malformed: {error}") from error
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    while line := file.readline(MOST + 1):
+        if len(line) > MOST:
+            raise OSError(None, f"a line of its CSV has more than {MOST >> 20} MiB")
+        yield line.decode("utf-8", "replace")

@@ -1,0 +1,166 @@
+"""What the readers of exports share: the documents of a file, JSON within them, and how what is said becomes a call.
+
+Prompts and answers are passed over as bytes. Only what may say why a call ended is decoded, one call at a time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
+
+from pytest_token_telemetry.sample import FIELDS
+from pytest_token_telemetry.sources.documents import Broken, documents
+from pytest_token_telemetry.sources.labels import PREFIX, labels_of
+from pytest_token_telemetry.sources.otlp.calls import FAILED, NO_OUTPUT
+from pytest_token_telemetry.sources.provider_calls import called, moment
+from pytest_token_telemetry.sources.tagged.records import Read, Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+    from io import BufferedReader
+    from typing import BinaryIO
+
+    from pytest_token_telemetry.sources.documents import Document
+    from pytest_token_telemetry.sources.rows import Rows
+
+T = TypeVar("T")
+
+NOTHING = msgspec.Raw(b"null")
+"""JSON that was not given."""
+
+_ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+
+
+def documents_of(file: BinaryIO, decoder: msgspec.json.Decoder[T], into: Rows) -> Iterator[Document[T]]:
+    """The documents of a file. What is none is counted.
+
+    Raises:
+        OSError: not all of the file can be read, or none of it is a document.
+    """
+    first: Broken | None = None
+    found = False
+    for each in documents(file, decoder.decode):
+        if isinstance(each, Broken):
+            into.complain(each.reason, each.line)
+            first = first or each
+        else:
+            found = True
+            yield each
+    if first is not None and not found:
+        raise OSError(None, first.reason)
+
+
+def beginning(file: BinaryIO, size: int) -> bytes:
+    """The first bytes of a file that nothing was read of, without reading them."""
+    if not file.seekable():
+        return cast("BufferedReader", file).peek(size)[:size]
+    begin = file.read(size)
+    file.seek(0)
+    return begin
+
+
+def inner(value: object) -> Any:  # noqa: ANN401 - any JSON
+    """What JSON within JSON says, as bytes or as a text; any other value itself. ``None`` if it is malformed."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return _decoded(value.encode("utf-8", "replace"), _ANY)
+    return _decoded(bytes(value), _ANY) if isinstance(value, msgspec.Raw) else value
+
+
+def shaped(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | None:
+    """What JSON within JSON says, in the shape that ``decoder`` gives; ``None`` if it has none."""
+    return _decoded(bytes(raw), decoder)
+
+
+def _decoded(text: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
+    for each in (text, text.decode("utf-8", "replace").encode()):
+        try:
+            return decoder.decode(each)
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            continue
+    return None
+
+
+def tell(into: Rows, call: Read | Unusable, line: int, place: int = 0) -> None:
+    """Add a call to the rows, or count why it is no sample."""
+    if isinstance(call, Unusable):
+        into.complain(call.reason, line)
+    else:
+        into.add(call.sample, call.identity, line, place=place, own=call.identity is not None)
+
+
+def call_said(said: Mapping[str, object], *, choices: int = 1, failed: bool = False) -> Read | Unusable:
+    """The call of which all this is ``said`` by the names of our fields, with the number of its answers."""
+    if said.get("output_tokens") is None:
+        return Unusable(FAILED if failed else NO_OUTPUT)
+    if failed and not said.get("finish_reason"):
+        said = {**said, "finish_reason": "error"}
+    return called(said, choices)
+
+
+def labels(metadata: object) -> dict[str, object]:
+    """What ``metadata`` says by the names of our fields.
+
+    Others have such names for other things too, so what such a field cannot hold says nothing, unless the name is ours.
+    """
+    if not isinstance(metadata, dict):
+        return {}
+    ours = {name: value for name, value in metadata.items() if name.startswith(PREFIX)}
+    others = {name: value for name, value in metadata.items() if name not in ours}
+    return {name: value for name, value in labels_of(others).items() if _may_be(name, value)} | labels_of(ours)
+
+
+def _may_be(name: str, value: object) -> bool:
+    match FIELDS[name].kind:
+        case "count":
+            return type(value) is int or (isinstance(value, str) and value.isascii() and value.isdecimal())
+        case "flag":
+            return isinstance(value, bool)
+        case _:
+            return True
+
+
+_CAPS = (
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "maxOutputTokens",
+    "maxTokens",
+    "max_tokens_to_sample",
+    "num_predict",
+)
+
+
+def cap_in(parameters: object) -> int | None:
+    """The cap that was sent, by whichever name. Frameworks write what means none in many ways."""
+    if not isinstance(parameters, dict):
+        return None
+    for name in _CAPS:
+        value = parameters.get(name)
+        if isinstance(value, str) and value.isascii() and value.isdecimal():
+            value = int(value[:12])
+        if type(value) is int and value > 0:
+            return value
+    return next((cap for key in ("generationConfig", "options") if (cap := cap_in(parameters.get(key)))), None)
+
+
+def first(values: Iterable[T | None]) -> T | None:
+    """The first of ``values`` that is there."""
+    return next((value for value in values if value is not None), None)
+
+
+def text(value: object) -> str | None:
+    """``value`` if it is a text that says something."""
+    return value if isinstance(value, str) and value else None
+
+
+def time_of(value: object) -> datetime | str | None:
+    """A time as a text, or in seconds or milliseconds since 1970."""
+    if type(value) in (int, float) and abs(value) > _SECONDS:  # type: ignore[arg-type] # a number
+        value = value / 1000  # type: ignore[operator]
+    return moment(value)
+
+
+_SECONDS = 1e11
+"""More than these are milliseconds: the year 5138."""

@@ -1,0 +1,151 @@
+"""The source of Langfuse's exports: observations in JSON, JSON lines or CSV, and traces with their observations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from pytest_token_telemetry.sample import telling_reason
+from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
+from pytest_token_telemetry.sources.exports.export_records import (
+    beginning,
+    call_said,
+    cap_in,
+    documents_of,
+    first,
+    inner,
+    labels,
+    tell,
+    text,
+)
+from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.responses import end_of
+from pytest_token_telemetry.sources.source import HEAD, FileSource
+from pytest_token_telemetry.sources.tagged.records import Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import BinaryIO
+
+    from pytest_token_telemetry.sources.rows import Rows
+    from pytest_token_telemetry.sources.tagged.records import Read
+
+NO_CALL = "observations that are no model call"
+OTHER_UNIT = "a count is not of tokens"
+
+_OF_LANGFUSE = frozenset(("usagedetails", "modelparameters", "providedmodelname", "parentobservationid"))
+"""Of the names of an observation, one of which stands beside its trace and its start, where its type does not."""
+
+_TYPES = frozenset(
+    ("GENERATION", "SPAN", "EVENT", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR", "EMBEDDING", "GUARDRAIL")
+)
+
+
+class LangfuseSource(FileSource):
+    """Generations. Spans, events, agents and tools are no calls."""
+
+    name = "langfuse"
+
+    def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
+        """A file whose first record, or first row, is an observation."""
+        if header := header_of(head):
+            return _is_observation(dict.fromkeys(map(_plain, header), ""))
+        keys = shown_keys(head)
+        for within in ("", "data.", "observations.", "data.observations."):
+            below = {_plain(key.removeprefix(within)): keys[key] for key in keys if key.startswith(within)}
+            if _is_observation(below):
+                return True
+        return False
+
+    def read(self, file: BinaryIO, into: Rows) -> None:
+        """See `FileSource.read`."""
+        if not header_of(beginning(file, HEAD)):
+            for document in documents_of(file, _DECODER, into):
+                value = document.value
+                for place, row in enumerate(_rows(value if isinstance(value, list) else [value])):
+                    _tell(into, row, document.line, place)
+        else:
+            for line, cells in csv_rows(file, into):
+                _tell(into, cells, line, 0)
+
+
+_Row: TypeAlias = dict[str, msgspec.Raw]
+_DECODER: msgspec.json.Decoder[_Row | list[_Row]] = msgspec.json.Decoder(_Row | list[_Row])
+_ROWS: msgspec.json.Decoder[list[_Row]] = msgspec.json.Decoder(list[_Row])
+
+
+def _plain(name: str) -> str:
+    """A name as the interface, the API and the warehouse agree on it."""
+    return name.replace("_", "").lower()
+
+
+def _is_observation(known: Mapping[str, str]) -> bool:
+    """Whether these names, each with its value if that is a text, are those of an observation."""
+    is_of_langfuse = known.get("type") in _TYPES or not _OF_LANGFUSE.isdisjoint(known)
+    return {"traceid", "starttime"} <= known.keys() and is_of_langfuse
+
+
+def _rows(rows: Iterable[_Row]) -> Iterator[_Row]:
+    """The observations, also those of traces and of pages of the API."""
+    for row in rows:
+        for name in ("observations", "data"):
+            if name in row:
+                try:
+                    within = _ROWS.decode(row[name])
+                except (msgspec.DecodeError, ValueError, RecursionError):
+                    continue  # a trace may name its observations by their ids
+                yield from _rows(within)
+                break
+        else:
+            yield row
+
+
+def _tell(into: Rows, row: Mapping[str, object], line: int, place: int) -> None:
+    call = _call({_plain(name): value for name, value in row.items()})
+    if call is None:
+        into.skip(NO_CALL)
+    else:
+        tell(into, call, line, place)
+
+
+def _call(row: Mapping[str, object]) -> Read | Unusable | None:
+    """The call of a row; ``None`` if it is none."""
+    kind = text(inner(row.get("type")))
+    if kind not in (None, "GENERATION") or ("traceid" not in row and kind is None):
+        return None
+    parameters, metadata, details, usage = (
+        inner(inner(row.get(name))) for name in ("modelparameters", "metadata", "usagedetails", "usage")
+    )
+    unit = usage.get("unit") if isinstance(usage, dict) else None
+    if unit not in (None, "", "TOKENS"):
+        return Unusable(OTHER_UNIT)
+    said = {
+        "output_tokens": _output(details, usage, row),
+        "max_tokens": cap_in(parameters),
+        "finish_reason": telling_reason(_reasons(metadata, parameters, inner(row.get("output")))),
+        "model": first(text(inner(row.get(name))) for name in ("model", "providedmodelname")),
+        "id": text(inner(row.get("id"))),
+        "operation": first(text(inner(row.get(name))) for name in ("promptname", "name")),
+        "time": first(text(inner(row.get(name))) for name in ("endtime", "starttime")),
+        **labels(metadata),
+    }
+    return call_said(said, failed=inner(row.get("level")) == "ERROR")
+
+
+def _output(details: object, usage: object, row: Mapping[str, object]) -> object:
+    """The output tokens: Langfuse takes what it knows in detail, as the reasoning, off the rest."""
+    parts = [value for name, value in details.items() if "output" in name] if isinstance(details, dict) else []
+    if parts and all(type(each) in (int, float) and each >= 0 for each in parts):
+        return sum(parts)
+    if isinstance(usage, dict) and (count := first((usage.get("output"), usage.get("completionTokens")))) is not None:
+        return count
+    found = first(inner(row.get(name)) for name in ("outputusage", "completiontokens", "outputtokens"))
+    return None if found == "" else found
+
+
+def _reasons(metadata: object, parameters: object, output: object) -> Iterator[str | None]:
+    for each in (metadata, parameters, output):
+        if isinstance(each, dict):
+            yield from (text(each.get(name)) for name in ("finish_reason", "finishReason", "stop_reason"))
+    yield end_of(output)[0]

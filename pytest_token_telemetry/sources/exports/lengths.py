@@ -1,0 +1,76 @@
+"""The source of plain tables: a CSV file in which a column is known to be the output tokens of calls.
+
+Traces of serving systems are such tables. They tell lengths, and most neither caps nor why an output ended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.sample import FIELDS
+from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
+from pytest_token_telemetry.sources.exports.export_records import call_said, tell
+from pytest_token_telemetry.sources.source import FileSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+    from pytest_token_telemetry.sources.rows import Rows
+
+
+class LengthsSource(FileSource):
+    """One call a row."""
+
+    name = "csv"
+
+    def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
+        """A table whose header names the output tokens."""
+        return "output_tokens" in _columns(header_of(head)).values()
+
+    def read(self, file: BinaryIO, into: Rows) -> None:
+        """See `FileSource.read`."""
+        columns: dict[str, str] | None = None
+        for line, cells in csv_rows(file, into):
+            if columns is None:
+                columns = _columns([*cells])
+            said = {field: _value(field, cells[name]) for name, field in columns.items() if cells[name]}
+            tell(into, call_said(said), line)
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
+
+
+_NAMES = {
+    **{
+        _letters(each): name
+        for name, field in FIELDS.items()
+        if field.in_line and field.kind != "features"
+        for each in (name, *field.also)
+    },
+    "generatedtokens": "output_tokens",
+    "responsetokens": "output_tokens",
+    "outputlength": "output_tokens",
+    "numoutputtokens": "output_tokens",
+    "timestamp": "time",
+    "requestid": "id",
+}
+"""Our fields by the letters of what others call them: ``GeneratedTokens`` in Azure's traces."""
+
+
+def _columns(header: Sequence[str]) -> dict[str, str]:
+    """The columns that are known, each with our field. Of several for one field, the first counts."""
+    found: dict[str, str] = {}
+    for name in header:
+        field = _NAMES.get(_letters(name))
+        if field is not None and field not in found.values():
+            found[name] = field
+    return found
+
+
+def _value(field: str, cell: str) -> object:
+    """What a cell says, as JSON would say it."""
+    if FIELDS[field].kind == "flag":
+        return {"true": True, "false": False, "1": True, "0": False}.get(cell.lower(), cell)
+    return cell

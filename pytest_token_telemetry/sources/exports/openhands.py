@@ -1,0 +1,133 @@
+"""The source of OpenHands' trajectories: events, each with the response of the model that led to it.
+
+The tool calls of one response are several events, and each has its observation: all name the same response.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_token_telemetry.sources.exports.export_records import (
+    NOTHING,
+    cap_in,
+    documents_of,
+    inner,
+    shaped,
+    tell,
+    text,
+)
+from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.provider_calls import call_of, called
+from pytest_token_telemetry.sources.source import FileSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from pytest_token_telemetry.sources.rows import Rows
+    from pytest_token_telemetry.sources.tagged.records import Read, Unusable
+
+_OF_EVENTS = ({"id", "timestamp", "source", "action"}, {"id", "timestamp", "source", "observation"})
+_OF_FILES = (
+    {"trajectory.timestamp", "trajectory.source"},
+    {"history.timestamp", "history.source"},
+    {"instance_id", "test_result"},
+)
+
+
+class OpenHandsSource(FileSource):
+    """Trajectories, single events, and the results of evaluations, one a line."""
+
+    name = "openhands"
+
+    def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
+        """A file whose first event has an action, or begins with a message that goes on beyond the beginning."""
+        keys = shown_keys(head).keys()
+        if any(each <= keys for each in (*_OF_EVENTS, *_OF_FILES)):
+            return True
+        return [*keys] == ["id", "timestamp", "source", "message"]
+
+    def read(self, file: BinaryIO, into: Rows) -> None:
+        """See `FileSource.read`."""
+        for document in documents_of(file, _DECODER, into):
+            for place, call in enumerate(_calls(document.value)):
+                tell(into, call, document.line, place)
+
+
+class _ToolCall(msgspec.Struct):
+    model_response: msgspec.Raw = NOTHING
+
+
+class _Event(msgspec.Struct):
+    tool_call_metadata: _ToolCall | None = None
+
+
+class _Metrics(msgspec.Struct):
+    token_usages: msgspec.Raw = NOTHING
+
+
+class _Metadata(msgspec.Struct):
+    llm_config: Any = None
+
+
+class _Run(_Event):
+    """An event, or what holds many. Older evaluations have them in pairs, with what was observed."""
+
+    instance_id: Any = None
+    trajectory: list[_Event] | None = None
+    history: list[_Event | list[_Event]] | None = None
+    metrics: msgspec.Raw = NOTHING
+    metadata: msgspec.Raw = NOTHING
+
+
+_DECODER: msgspec.json.Decoder[_Run | list[_Event]] = msgspec.json.Decoder(_Run | list[_Event])
+_METRICS = msgspec.json.Decoder(_Metrics | None)
+_METADATA = msgspec.json.Decoder(_Metadata | None)
+
+
+def _calls(run: _Run | list[_Event]) -> Iterator[Read | Unusable]:
+    said: dict[str, object] = {}
+    if isinstance(run, _Run):
+        metadata = shaped(run.metadata, _METADATA)
+        if metadata is not None and (cap := cap_in(metadata.llm_config)):
+            said["max_tokens"] = cap
+        if instance := text(run.instance_id):
+            said["task_id"] = instance
+    seen: set[object] = set()
+    for event in _events(run):
+        if event.tool_call_metadata is None:
+            continue
+        response = inner(event.tool_call_metadata.model_response)
+        if response is None:
+            continue
+        if isinstance(response, dict) and (id := text(response.get("id"))) is not None:
+            if id in seen:
+                continue
+            seen.add(id)
+        yield call_of(response, said)
+    if isinstance(run, _Run):
+        yield from _counted(run, said, seen)
+
+
+def _events(run: _Run | list[_Event]) -> Iterator[_Event]:
+    if isinstance(run, list):
+        yield from run
+        return
+    yield run
+    yield from run.trajectory or ()
+    for each in run.history or ():
+        yield from each if isinstance(each, list) else (each,)
+
+
+def _counted(run: _Run, said: dict[str, object], seen: set[object]) -> Iterator[Read | Unusable]:
+    """The calls of which the metrics alone tell: those that called no tool. Why they ended is not said."""
+    metrics = shaped(run.metrics, _METRICS)
+    usages = None if metrics is None else inner(metrics.token_usages)
+    for usage in usages if isinstance(usages, list) else ():
+        id = text(usage.get("response_id")) if isinstance(usage, dict) else None
+        if id is not None and id not in seen:
+            seen.add(id)
+            output = usage.get("completion_tokens")
+            yield called({**said, "output_tokens": output, "model": text(usage.get("model")), "id": id})

@@ -1,0 +1,130 @@
+"""Langfuse's exports: one call a generation, in JSON and in CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.sources.exports.csv_rows import OTHER_CELLS
+from pytest_token_telemetry.sources.exports.langfuse import NO_CALL, OTHER_UNIT
+from pytest_token_telemetry.sources.otlp.calls import FAILED, NO_OUTPUT
+from tests.unit.sources.exports.readings import lines, only, outputs, reading, reasons
+
+
+def generation(tokens: int | None = 600, /, **more: object) -> dict[str, Any]:
+    """An observation whose reasoning, 300 tokens, stands beside the rest."""
+    details = {} if tokens is None else {"input": 64, "output": tokens, "output_reasoning_tokens": 300, "total": 964}
+    return {
+        "id": "o1",
+        "traceId": "t1",
+        "type": "GENERATION",
+        "name": "summarise",
+        "startTime": "2026-05-01T12:00:00.000Z",
+        "endTime": "2026-05-01T12:00:02.000Z",
+        "model": "gpt-5-mini",
+        "modelParameters": {"max_tokens": 1024, "temperature": 0},
+        "input": [{"role": "user", "content": "A prompt, with a comma"}],
+        "output": {"role": "assistant", "content": "An answer"},
+        "usageDetails": details,
+        "metadata": {"finish_reason": "stop", "category": "docs"},
+        "level": "DEFAULT",
+        "promptName": None,
+        **more,
+    }
+
+
+def in_csv(*rows: dict[str, Any]) -> bytes:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, [*rows[0]])
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: json.dumps(v) if isinstance(v, (dict, list)) else v for key, v in row.items()})
+    return file.getvalue().encode()
+
+
+def in_warehouse(row: dict[str, Any]) -> dict[str, Any]:
+    """With the names of the export to a bucket."""
+    return {"".join(f"_{c.lower()}" if c.isupper() else c for c in key): value for key, value in row.items()}
+
+
+WHOLE = Sample(
+    output_tokens=900,
+    max_tokens=1024,
+    truncated=False,
+    finish_reason="stop",
+    finish_reason_raw="stop",
+    model="gpt-5-mini",
+    operation="summarise",
+    category="docs",
+    time=datetime(2026, 5, 1, 12, 0, 2),
+    run="d",
+)
+SPAN = generation(7, id="o0", type="SPAN")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(json.dumps([generation(), SPAN], indent=2).encode(), id="list"),
+        pytest.param(lines(SPAN, generation()), id="lines"),
+        pytest.param(lines(in_warehouse(generation())), id="bucket"),
+        pytest.param(json.dumps({"data": [generation(), SPAN], "meta": {"page": 1}}).encode(), id="page"),
+        pytest.param(json.dumps({"id": "t1", "observations": [SPAN, generation()]}).encode(), id="trace"),
+        pytest.param(in_csv(generation(), SPAN), id="csv"),
+        pytest.param(b"\xef\xbb\xbf" + in_csv(generation(input="p" * 200_000)), id="csv-with-long-cells"),
+        pytest.param(lines(generation(modelParameters=json.dumps({"max_tokens": "1024"}))), id="json-in-json"),
+    ],
+)
+def test_a_generation_is_a_call(tmp_path: Path, content: bytes) -> None:
+    assert only(reading(tmp_path, content)) == WHOLE
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"metadata": {"finishReason": "length"}},
+        {"metadata": {}, "modelParameters": {"finishReason": "length"}},
+        {"metadata": "x", "output": {"choices": [{"finish_reason": "length", "message": {}}]}},
+        {"metadata": json.dumps({"stop_reason": "max_tokens"})},
+    ],
+)
+def test_the_reason_is_found_where_each_integration_puts_it(tmp_path: Path, more: dict[str, Any]) -> None:
+    assert only(reading(tmp_path, lines(generation(**more)))).finish_reason == "length"
+
+
+def test_what_a_model_answers_is_no_reason(tmp_path: Path) -> None:
+    answer = json.dumps({"finish_reason": "length"})
+    assert only(reading(tmp_path, lines(generation(metadata=None, output=answer)))).finish_reason is None
+
+
+@pytest.mark.parametrize(
+    "more", [{"usage": {"output": 900, "unit": "TOKENS"}}, {"completionTokens": 900}, {"outputUsage": "900"}]
+)
+def test_older_exports_count_elsewhere(tmp_path: Path, more: dict[str, Any]) -> None:
+    assert only(reading(tmp_path, lines(generation(None, **more)))).output_tokens == 900
+
+
+def test_generations_that_are_no_calls_are_counted(tmp_path: Path) -> None:
+    characters = generation(usage={"output": 4000, "unit": "CHARACTERS"})
+    rows = (generation(), generation(None), generation(None, level="ERROR"), characters)
+    for content in (lines(*rows), in_csv(*({"usage": None, **each} for each in rows))):
+        found = reading(tmp_path, content)
+        assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, FAILED: 1, OTHER_UNIT: 1})
+
+
+def test_rows_of_another_length_are_counted(tmp_path: Path) -> None:
+    found = reading(tmp_path, in_csv(generation()) + b"o2,t2\r\n\r\n")
+    assert (outputs(found), reasons(found)) == ([900], {OTHER_CELLS: 1})
+
+
+def test_a_trace_that_names_its_observations_by_id_has_no_calls(tmp_path: Path) -> None:
+    trace = {"id": "t", "traceId": "t", "startTime": "", "level": "", "type": "SPAN", "observations": ["o1"]}
+    found = reading(tmp_path, [trace])
+    assert (outputs(found), found.unusable, found.skipped, found.nothing_known) == ([], {}, {NO_CALL: 1}, 1)

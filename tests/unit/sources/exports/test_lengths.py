@@ -1,0 +1,102 @@
+"""Tables of calls: a CSV file whose header names the output tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.sources.exports import csv_rows
+from pytest_token_telemetry.sources.exports.csv_rows import OTHER_CELLS
+from pytest_token_telemetry.sources.otlp.calls import NO_OUTPUT
+from tests.unit.sources.exports.readings import only, outputs, reading, reading_of, real, reasons, samples_of
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n",
+        "\ufefftimestamp;context;output_tokens\r\n2023-11-16 18:15:46.680590;374;44\r\n",
+        'time\t"Completion Tokens"\n2023-11-16T18:15:46.680590\t"44"',
+        "Timestamp,Model tokens,Response tokens\n2023-11-16T18:15:46.680590,9,44\n",
+    ],
+)
+def test_a_row_is_a_call(tmp_path: Path, text: str) -> None:
+    assert only(reading(tmp_path, text.encode(), "a.csv")) == Sample(
+        output_tokens=44, time=datetime(2023, 11, 16, 18, 15, 46, 680590), run="d"
+    )
+
+
+def test_all_that_a_table_names_is_known(tmp_path: Path) -> None:
+    text = (
+        "id,predicted_output_tokens,actual_output,max_tokens,selected_budget,stop_reason,success,category,model,note\n"
+        '1,800,900,8192,4096,end_turn,true,docs,m,"a, b"\n'
+        "2,800,900,900,,,0,,m,x\n"
+    )
+    first, second = samples_of(reading(tmp_path, text.encode()))
+    assert first == Sample(
+        predicted_output_tokens=800,
+        output_tokens=900,
+        max_tokens=8192,
+        budget_tokens=4096,
+        finish_reason="stop",
+        finish_reason_raw="end_turn",
+        truncated=False,
+        success=True,
+        category="docs",
+        model="m",
+        run="d",
+    )
+    assert (second.truncated, second.truncation_source, second.success) == (True, "cap", False)
+
+
+def test_rows_that_are_no_calls_are_counted(tmp_path: Path) -> None:
+    text = "time,output_tokens\n1,44\n2,\n3,x\n4,-1\n5,1,2\n\n6,45\n"
+    found = reading(tmp_path, text.encode(), "a.csv")
+    assert outputs(found) == [44, 45]
+    assert reasons(found) == {
+        NO_OUTPUT: 1,
+        "output_tokens is not a whole number": 2,
+        OTHER_CELLS: 1,
+    }
+    assert found.unusable[NO_OUTPUT].places == ["d/a.csv:3"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time,tokens\n1,44\n",
+        "[2026-01-01] INFO: time,output_tokens\n",
+        "output_tokens\n44\n",
+        "2026-01-02 03:04:05,678 - agent - INFO - output_tokens,12\n",
+    ],
+)
+def test_other_text_is_no_table(tmp_path: Path, text: str) -> None:
+    found = reading(tmp_path, text.encode())
+    assert (outputs(found), found.unusable, found.unreadable, found.nothing_known) == ([], {}, {}, 1)
+
+
+def test_a_quote_that_is_never_closed_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "MOST", 1000)
+    found = reading(tmp_path, b"output_tokens,note\n44,x\n" + b'45,"' + b"y\n" * 2000, "a.csv")
+    assert (outputs(found), found.unreadable) == (
+        [44],
+        {"d/a.csv": "its CSV is malformed: field larger than field limit (1000)"},
+    )
+
+
+def test_a_line_without_end_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "MOST", 1000)
+    found = reading(tmp_path, b"output_tokens,note\n44,x\n45," + b"y" * 2000, "a.csv")
+    assert (outputs(found), found.unreadable) == ([44], {"d/a.csv": "a line of its CSV has more than 0 MiB"})
+
+
+def test_a_real_trace_has_lengths_and_nothing_else() -> None:
+    found = reading_of(real("serving-traces"))
+    samples = found.samples
+    assert (len(samples), found.unusable, found.unreadable) == (2000, {}, {})
+    assert outputs(found)[:3] == [44, 109, 55]
+    assert {*np.unique(samples.max_tokens).tolist(), *np.unique(samples.truncated).tolist()} == {-1}
