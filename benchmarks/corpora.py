@@ -5,7 +5,7 @@ that the others have 115 bytes and 1.4 brackets on average, that 2.6 % of them a
 a tag: budget lines, warnings of truncation and lines about the context. No line of those logs is in them. Each
 telemetry line has a time of its own, so that none is a copy of another, and some lines only mention the tag.
 
-``DIR/corpus.json`` says what was written, and is written last: what is there and fits is not written again.
+``DIR/corpus.about`` says what was written, and is written last: what is there and fits is not written again.
 """
 
 from __future__ import annotations
@@ -125,10 +125,10 @@ def write(shape: Shape, directory: Path) -> Written:
         stored += path.stat().st_size
         logs += 1
         if recipe.others_every and logs % recipe.others_every == 0:
-            path.with_suffix(".json").write_bytes(author.other(log_.size))
+            path.with_suffix(".txt").write_bytes(author.other(log_.size))
             others += 1
     written = Written(shape, logs, others, size, stored, **author.counts)
-    (directory / "corpus.json").write_text(json.dumps(asdict(written), indent=2), encoding="utf-8")
+    (directory / "corpus.about").write_text(json.dumps(asdict(written), indent=2), encoding="utf-8")
     return written
 
 
@@ -152,7 +152,7 @@ def _written_into(file: IO[bytes], path: Path) -> AbstractContextManager[IO[byte
 def read_written(directory: Path) -> Written | None:
     """What ``directory`` holds, if a corpus of this edition was written there to its end."""
     try:
-        told = json.loads((directory / "corpus.json").read_text(encoding="utf-8"))
+        told = json.loads((directory / "corpus.about").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     shape = Shape(**told["shape"])

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Question: TypeAlias = Literal["predictions", "caps", "reasons", "lengths"]
 """What is judged: predictions, caps, only whether calls were cut off, or nothing."""
 
+Kind: TypeAlias = Literal["categories", "complexities", "deliverables"]
+"""A kind of label of which a mix is required."""
+
 Grouping: TypeAlias = Literal["category", "operation", "model"]
 """What calls are tuned apart by."""
 
@@ -38,6 +41,10 @@ class Carried:
     """Why they ended, or without a cap whether they were cut off."""
     labels: Count
     """A category, a complexity or a number of deliverables; legacy samples have none."""
+    categories: Count
+    """The samples that name their category; the next two likewise."""
+    complexities: Count
+    deliverables: Count
     legacy: Count
 
     @property
@@ -52,19 +59,30 @@ class Carried:
         """True if there is no mix to ask for, as no sample says of which kind of work it is."""
         return not self.labels and self.samples > self.legacy
 
+    def owes(self, kind: Kind) -> bool:
+        """Whether the default mix of a kind is required.
+
+        It is of data that names any kind of work; where nothing is predicted, of a kind that some sample names.
+        """
+        if self.samples <= self.legacy:
+            return True
+        return self.labels > 0 if self.question == "predictions" else getattr(self, kind) > 0
+
 
 def carried(samples: Samples) -> Carried:
     """Count what ``samples`` carry."""
     said_how = (samples.finish_reason.codes != UNKNOWN) & ~samples.finish_reason.is_name("unknown")
-    labelled = (
-        (samples.category.codes != UNKNOWN) | (samples.complexity.codes != UNKNOWN) | (samples.deliverable_count > 0)
-    )
+    category, complexity = samples.category.codes != UNKNOWN, samples.complexity.codes != UNKNOWN
+    deliverables = samples.deliverable_count > 0
     return Carried(
         samples=len(samples),
         predictions=_count(samples.predicted_output_tokens != UNKNOWN),
         caps=_count(samples.max_tokens > 0),
         reasons=_count(said_how | ((samples.truncated != UNKNOWN) & (samples.max_tokens <= 0))),
-        labels=_count(labelled),
+        labels=_count(category | complexity | deliverables),
+        categories=_count(category),
+        complexities=_count(complexity),
+        deliverables=_count(deliverables),
         legacy=_count(samples.legacy),
     )
 

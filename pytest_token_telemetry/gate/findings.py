@@ -25,7 +25,7 @@ from pytest_token_telemetry.analysis.strata import Labels, Strata, labels, strat
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.analysis.carried import Question
+    from pytest_token_telemetry.analysis.carried import Kind, Question
     from pytest_token_telemetry.past.baseline import Baseline
     from pytest_token_telemetry.past.history import PastVerdict
     from pytest_token_telemetry.replay.run import Estimates, Replay
@@ -209,9 +209,9 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         samples,
         labelled,
         carry,
-        categories=_required("require_categories", settings, carry),
-        complexities=_required("require_complexities", settings, carry),
-        deliverables=_required("require_deliverables", settings, carry),
+        categories=_required("categories", settings, carry),
+        complexities=_required("complexities", settings, carry),
+        deliverables=_required("deliverables", settings, carry),
     )
     return Findings(
         reading=reading,
@@ -246,10 +246,11 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
     )
 
 
-def _required(name: str, settings: Settings, carried: Carried) -> tuple[str, ...]:
-    """What of a mix of work is required. The default mix is not, of data that names no kind of work at all."""
+def _required(kind: Kind, settings: Settings, carried: Carried) -> tuple[str, ...]:
+    """What of a mix of work is required. A default is not, where the data does not owe it."""
+    name = f"require_{kind}"
     required: tuple[str, ...] = getattr(settings, name)
-    return () if carried.is_unlabelled and name not in settings.chosen else required
+    return required if name in settings.chosen or carried.owes(kind) else ()
 
 
 def _counts(

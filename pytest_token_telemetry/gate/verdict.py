@@ -98,7 +98,7 @@ def judge(
     unready = tuple(result for result in readiness if result.outcome != "pass")
     case = replace(case, ready=not unready)
     tiers = [check.decide(case) for check in checks if check.tier != "readiness"]
-    every = [*readiness, *tiers]
+    every = _asked([*readiness, *tiers], selected)
     kept = [result for result in every if result.id in selected]
     deselected = tuple(result.id for result in every if result.id not in selected)
     if unready:
@@ -119,6 +119,16 @@ def judge(
 def certainty_of(settings: Settings) -> Certainty:
     """How sure a proof must be: as set, and for mere information 95 %."""
     return Certainty(CONFIDENCE if settings.confidence is None else float(settings.confidence), settings.sequential)
+
+
+def _asked(every: list[Result], selected: Collection[str]) -> list[Result]:
+    """The results without those that nobody misses: of checks that only advise, on what the data does not carry.
+
+    If nothing else is selected, they stay, and say so.
+    """
+    asked = [result for result in every if not result.unasked or CHECK_BY_ID[result.id].decides]
+    left = {result.id for result in every} - {result.id for result in asked}
+    return every if selected and left >= set(selected) else asked
 
 
 def _as_not_ready(kept: list[Result], policy: str) -> list[Result]:

@@ -236,7 +236,7 @@ def _here(check: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     try:
         return check(*args, **kwargs)
     except (TypeError, ValueError) as error:
-        raise type(error)(*error.args) from None
+        raise error.with_traceback(None) from None
 
 
 def _truncation(call: dict[str, Any]) -> dict[str, object]:

@@ -24,7 +24,7 @@ from pytest_token_telemetry.gate.checks import (
 )
 from pytest_token_telemetry.gate.checks.samples import lacks_attempts
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
-from pytest_token_telemetry.option_types import ANY
+from pytest_token_telemetry.option_types import ANY, NONE
 from pytest_token_telemetry.sources.look_like import UNSTRUCTURED
 from pytest_token_telemetry.text import Untrusted, exact, joined, listing, named, percent, plain, plural, times, upwards
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.analysis.budgets import Budgets
-    from pytest_token_telemetry.analysis.carried import Grouping
+    from pytest_token_telemetry.analysis.carried import Grouping, Kind
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.analysis.readiness import PlannedRun
     from pytest_token_telemetry.analysis.strata import Stratum
@@ -76,13 +76,33 @@ def _scope(report: Report) -> Iterator[str]:
         case "reasons":
             only = judged.replace("were", "was")
             yield f"No prediction in the data, caps unknown: only truncation {only}."
-    categories = report.result(CATEGORIES.id)
-    waived = isinstance(categories, CoverageResult) and not categories.target
-    if counts.carried is not None and counts.carried.is_unlabelled and waived:
-        kinds = "No kind of work is named"
-        yield f"{kinds}: counts decide{_enough(report)}{_grouped(report)}."
-    elif grouped := _grouped(report):
+    waived = _waived(report)
+    if len(waived) == len(_KINDS):
+        yield f"No kind of work is named: counts decide{_enough(report)}{_grouped(report)}."
+        return
+    if waived:
+        yield f"No {listing(waived, last='or')} is named: none is asked for."
+    if grouped := _grouped(report):
         yield f"No category is named: advice is{grouped.removeprefix(',')}."
+
+
+_KINDS: Mapping[Kind, tuple[Check[Any], str]] = {
+    "categories": (CATEGORIES, "category"),
+    "complexities": (COMPLEXITIES, "complexity"),
+    "deliverables": (DELIVERABLES, "number of deliverables"),
+}
+
+
+def _waived(report: Report) -> list[str]:
+    """The kinds of labels of which no mix is asked for, as the data names none."""
+    carried = report.counts.carried
+    unset = ((kind, each) for kind, each in _KINDS.items() if report.settings.get(f"require_{kind}") != NONE)
+    results = ((kind, word, report.result(check.id)) for kind, (check, word) in unset)
+    return [
+        word
+        for kind, word, result in results
+        if carried is not None and not carried.owes(kind) and isinstance(result, CoverageResult) and not result.target
+    ]
 
 
 def _enough(report: Report) -> str:

@@ -161,10 +161,18 @@ class GateSession:
         self._dropped = [check for check in self._checks if is_picked(self._config, check) and check not in there]
         if self._items or self._is_report_wanted():
             self._config.stash[REPORT] = self._judge()
+            self._leave_out_unasked(session)
             self._run_items(session)
         else:
             self._not_judged = f"{len(self._checks)} of {len(self._checks)} checks deselected"
         return result
+
+    def _leave_out_unasked(self, session: pytest.Session) -> None:
+        """Leave out the checks that the data carries nothing for, now that it was read."""
+        judged = {result.id for result in self._report.checks} if self._report is not None else set()
+        asked = [item for item in self._items if item.check in judged]
+        session.testscollected -= len(self._items) - len(asked)
+        self._items = asked
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> WarnedStatus | None:

@@ -32,18 +32,16 @@ class SamplesCheck(Check[CountResult]):
         counts = context.counts
         if lacks_attempts(result, context):
             return f"only {result.value} of {result.target} samples say whether they were truncated"
-        with_one = ""
         if without := _without_prediction(context):
-            one, silent, what = "successful sample", without, "has none" if without == 1 else "have none"
-            with_one = " with a prediction"
+            one, silent, what = "successful sample", without, f"{'has' if without == 1 else 'have'} no prediction"
         elif counts.question == "predictions":
             one, silent, what = "successful sample", counts.silent_on_success, "did not say"
         else:
             one, silent, what = "sample", counts.samples - result.value, "did not say whether they were cut off"
         if not result.missing:
-            return f"{plural(result.value, one)}{with_one} ({result.target} needed)"
+            return f"{plural(result.value, one)} ({result.target} needed)"
         said = f" ({silent:,} sample{'' if silent == 1 else 's'} {what})" if silent > 0 else ""
-        return f"{result.value} of {result.target} {one}s{with_one}{said}"
+        return f"{result.value} of {result.target} {one}s{said}"
 
 
 def _without_prediction(context: Context) -> int:

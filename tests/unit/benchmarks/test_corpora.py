@@ -43,8 +43,8 @@ def test_a_corpus_holds_what_was_told(corpus: tuple[Written, Path]) -> None:
     assert sum(b"[TOKEN_BUDGET] phase=" in line for line in budgets) == written.budgets
     assert len(budgets) == written.budgets + written.budget_mentions
     assert written.records > 0
-    files = [path for path in directory.rglob("*") if path.is_file() and path.name != "corpus.json"]
-    others = [path for path in files if path.suffix == ".json"]
+    files = [path for path in directory.rglob("*") if path.is_file() and path.name != "corpus.about"]
+    others = [path for path in files if path.suffix == ".txt"]
     assert len(others) == written.others
     assert sum(path.stat().st_size for path in files if path not in others) == written.stored
     assert read_written(directory) == written
@@ -105,5 +105,5 @@ def test_a_corpus_that_was_not_finished_is_none(tmp_path: Path) -> None:
 
 def test_a_corpus_of_another_edition_is_none(tmp_path: Path) -> None:
     told = {"shape": {"kind": "one", "scale": 1.0, "edition": EDITION - 1}, "logs": 1}
-    (tmp_path / "corpus.json").write_text(json.dumps(told), encoding="utf-8")
+    (tmp_path / "corpus.about").write_text(json.dumps(told), encoding="utf-8")
     assert read_written(tmp_path) is None

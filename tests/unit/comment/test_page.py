@@ -89,9 +89,9 @@ def test_the_alert_says_which_targets_are_exceeded_in_figures():
 
 def test_every_check_has_a_row_and_those_that_failed_come_first():
     rows = table(page(comment(leg("tune"))), "Outcome")[1:]
-    assert len(rows) == 9
+    assert len(rows) == 8
     outcomes = [row[0] for row in rows]
-    assert outcomes == ["❌ fail"] * 2 + ["✅ pass"] * 6 + ["⚪ skipped"]
+    assert outcomes == ["❌ fail"] * 2 + ["✅ pass"] * 6
     found = {row[1]: row[2] for row in rows}
     assert found["tier1 truncation"].startswith("6/60 = 10.0 % of attempts (target <= 2 %) FAIL, ")
     assert found["readiness samples"].startswith("54 ")
@@ -172,7 +172,7 @@ def test_a_verdict_without_all_checks_says_so():
         found["deselected"] = ["tier1::truncation"]
         found["verdict"] = "inconclusive"
 
-    assert "**No verdict: what was checked passes, but 1 of 9 checks were deselected.**" in comment(
+    assert "**No verdict: what was checked passes, but 1 of 8 checks were deselected.**" in comment(
         leg("pass", deselect)
     )
 

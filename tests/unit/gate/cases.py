@@ -29,9 +29,8 @@ from pytest_token_telemetry.sources.reading import File, Reading
 from pytest_token_telemetry.text import plain
 from tests.lines import MIX
 
-CHECK_IDS = tuple(check.id for check in checks_of(replay=False, baseline=False))
-ASKED = tuple(id for id in CHECK_IDS if id != CAP_USE.id)
-"""Those that are asked of calls without a cap, as `call` makes them."""
+CHECK_IDS = tuple(check.id for check in checks_of(replay=False, baseline=False) if check != CAP_USE)
+"""The checks that are asked of calls without a cap, as `call` makes them."""
 ALL_CHECK_IDS = tuple(check.id for check in CHECKS)
 DRIFT = tuple(check.id for check in CHECKS if check.tier == "drift")
 

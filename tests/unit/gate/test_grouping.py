@@ -11,6 +11,8 @@ from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sample import Sample
 from tests.unit.gate.cases import advice, ready, verdict
 
+NO_REQUIREMENT = {f"require_{each}": "none" for each in ("categories", "complexities", "deliverables")}
+
 
 def calls(n: int, output: int = 800, **fields: Any) -> list[Sample]:
     """Calls without a prediction or a label, each a token longer than the one before."""
@@ -34,7 +36,7 @@ def calls(n: int, output: int = 800, **fields: Any) -> list[Sample]:
     ],
 )
 def test_caps_are_grouped_by_what_calls_name(rows: list[Sample], grouped_by: str, names: list[str | None]) -> None:
-    tuning = verdict(rows, require_categories="", require_complexities="", require_deliverables="").tuning
+    tuning = verdict(rows, **NO_REQUIREMENT).tuning
     assert tuning is not None
     assert (tuning.grouped_by, [each.name for each in tuning.max_tokens]) == (grouped_by, names)
 
@@ -45,7 +47,9 @@ def test_calls_of_a_v2_tree_are_grouped_by_category_though_they_name_none() -> N
             predicted_output_tokens=1000, output_tokens=900, success=True, truncated=False, model="m", complexity="low"
         )
     ] * 30
-    found = verdict(rows, tuning="tuning.json", require_categories="", require_complexities="", require_deliverables="")
+    found = verdict(
+        rows, tuning="tuning.json", require_categories="none", require_complexities="none", require_deliverables="none"
+    )
     assert found.tuning is not None
     assert (found.tuning.grouped_by, [each.name for each in found.tuning.categories]) == ("category", [None])
 
@@ -64,7 +68,7 @@ def test_the_first_lines_and_titles_say_it() -> None:
     found = verdict([*calls(30, model="m"), *calls(20, model="n")])
     assert headline(found).endswith(
         " No prediction in the data: the caps were judged. No kind of work is named:"
-        " counts decide what is enough, grouped by model."
+        " counts decide (20 samples to judge by and 149 to prove truncation), grouped by model."
     )
     assert advice(found)[-1] == "Caps (max_tokens) by the risk that they cut off: m 829 at 5 %; n 819 at 5 %."
     (section,) = (each for each in sections.details(found) if each.title == "Tuning advice")
@@ -73,7 +77,7 @@ def test_the_first_lines_and_titles_say_it() -> None:
 
 def test_calls_that_name_a_complexity_alone_are_grouped_by_model_too() -> None:
     rows = [*calls(30, model="m", complexity="low"), *calls(20, model="n", complexity="low")]
-    found = verdict(rows, require_categories="", require_complexities="", require_deliverables="")
+    found = verdict(rows, **NO_REQUIREMENT)
     assert headline(found).endswith(" No category is named: advice is grouped by model.")
 
 

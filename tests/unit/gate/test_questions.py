@@ -7,12 +7,24 @@ import pytest
 from pytest_token_telemetry.report.words import advice, headline
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.text import plain
-from tests.unit.gate.cases import call, message, notes, outcomes, ready, result, verdict
+from tests.unit.gate.cases import (
+    CHECK_IDS,
+    call,
+    judge,
+    message,
+    notes,
+    outcomes,
+    reading,
+    ready,
+    result,
+    settings,
+    verdict,
+)
 
 TRUNCATION, CAP_USE = "tier1::truncation", "tier2::cap-use"
 UNDERESTIMATION, WASTE = "tier1::underestimation", "tier2::waste-p90"
 NO_MIX = "No kind of work is named: counts decide what is enough"
-PROVEN = f"{NO_MIX}: 20 samples to judge by; without more events,"
+PROVEN = "No kind of work is named: counts decide (20 samples to judge by"
 """How many prove 2 % with none, one or two events: 149, 236 and 313; 59 prove 5 % with none (docs/definitions.md)."""
 
 
@@ -36,7 +48,7 @@ def steps(found):
 def test_predictions_are_judged_as_ever():
     found = verdict(ready(60))
     assert headline(found) == "No tuning needed: 0.0 % underestimated, 0.0 % truncated."
-    assert message(found, CAP_USE) == "no cap in the data"
+    assert [each.id for each in found.checks] == list(CHECK_IDS)
     assert outcomes(found)[UNDERESTIMATION] == outcomes(found)[TRUNCATION] == "pass"
 
 
@@ -45,7 +57,7 @@ def test_caps_are_judged_where_nothing_is_predicted():
     found = verdict([*capped(98), *capped(2, output=1000)])
     assert headline(found) == (
         "No tuning needed: 2.0 % truncated. No prediction in the data: the caps were judged."
-        f" {PROVEN} 313 prove truncation."
+        f" {PROVEN} and 313 to prove truncation)."
     )
     assert (found.verdict, found.fails) == ("pass", False)
     assert outcomes(found) == {
@@ -59,7 +71,8 @@ def test_caps_are_judged_where_nothing_is_predicted():
     }
     assert (result(found, TRUNCATION).events, result(found, TRUNCATION).n) == (2, 100)
     assert (result(found, CAP_USE).n, result(found, CAP_USE).value) == (98, 2.5)
-    assert message(found, UNDERESTIMATION) == message(found, WASTE) == "no prediction in the data"
+    assert message(found, UNDERESTIMATION) == "no prediction in the data"
+    assert WASTE not in {each.id for each in found.checks}
     assert message(found, "readiness::samples") == "100 samples (20 needed)"
 
 
@@ -103,7 +116,7 @@ def test_reasons_alone_tell_of_truncation():
     found = verdict([*stopped(49), bare(finish_reason="length", truncated=True)])
     assert headline(found) == (
         "No tuning needed: 2.0 % truncated. No prediction in the data, caps unknown: only truncation was judged."
-        f" {PROVEN} 236 prove truncation."
+        f" {PROVEN} and 236 to prove truncation)."
     )
     assert outcomes(found).keys() == {*[f"readiness::{each}" for each in READY], TRUNCATION}
 
@@ -186,5 +199,23 @@ def test_predictions_of_no_named_work_are_judged_by_counts():
     assert (found.verdict, headline(found)) == (
         "pass",
         "No tuning needed: 0.0 % underestimated, 0.0 % truncated."
-        f" {PROVEN} 59 prove underestimation and 149 prove truncation.",
+        f" {PROVEN}, 59 to prove underestimation and 149 to prove truncation).",
     )
+
+
+def test_where_nothing_is_predicted_only_what_is_named_is_asked_for():
+    """A team that names its work by category alone is not asked for complexities."""
+    found = verdict(capped(50, category="docs"), require_categories="docs")
+    assert found.verdict == "pass"
+    assert headline(found) == (
+        "No tuning needed: 0.0 % truncated. No prediction in the data: the caps were judged."
+        " No complexity or number of deliverables is named: none is asked for."
+    )
+    assert verdict(capped(50, category="docs")).verdict == "not-ready"
+    assert verdict([call(complexity=None)] * 50).verdict == "not-ready"
+
+
+def test_what_nobody_misses_says_so_where_nothing_else_is_asked():
+    found = judge(reading(ready(60)), settings(), [CAP_USE])
+    assert [(each.id, each.outcome) for each in found.checks] == [(CAP_USE, "skip")]
+    assert (message(found, CAP_USE), found.verdict) == ("no cap in the data", "inconclusive")

@@ -10,7 +10,7 @@ from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.text import plain
-from tests.unit.gate.cases import ASKED, advice, call, cut_off, message, outcomes, plan, ready, result, verdict
+from tests.unit.gate.cases import CHECK_IDS, advice, call, cut_off, message, outcomes, plan, ready, result, verdict
 
 TIERS = ("tier1::underestimation", "tier1::truncation", "tier2::waste-p90")
 
@@ -23,7 +23,7 @@ def counted(found, id):
 
 def test_ready_data_passes_every_check():
     found = verdict(ready(60))
-    assert outcomes(found) == dict.fromkeys(ASKED, "pass")
+    assert outcomes(found) == dict.fromkeys(CHECK_IDS, "pass")
     assert (found.verdict, found.fails, found.title) == ("pass", False, "PASS")
 
 
@@ -48,7 +48,7 @@ def test_each_readiness_check_fails_alone_and_nothing_is_judged(failing):
 def test_not_ready_may_skip_instead_of_failing(failing):
     found = verdict(WITHOUT[failing], not_ready="skip")
     skipped = {failing, *TIERS}
-    assert outcomes(found) == {each: "skip" if each in skipped else "pass" for each in ASKED}
+    assert outcomes(found) == {each: "skip" if each in skipped else "pass" for each in CHECK_IDS}
     assert (found.verdict, found.fails) == ("not-ready", False)
 
 
@@ -142,7 +142,7 @@ def test_a_table_does_not_stand_for_a_directory_without_files():
 
 def test_files_without_telemetry_among_others_are_no_failure():
     found = verdict(ready(60), {"files": (File("a.log", 60), File("b.log", 0)), "nothing_known": 1, "mentions": 2})
-    assert outcomes(found) == dict.fromkeys(ASKED, "pass")
+    assert outcomes(found) == dict.fromkeys(CHECK_IDS, "pass")
     assert (found.counts.nothing_known, found.counts.mentions) == (1, 2)
 
 
@@ -394,8 +394,9 @@ def test_the_advice_begins_with_the_settings_that_fit():
     rows = [call(None, category=name, complexity=None) for name in ["summarise"] * 12 + ["translate"] * 10]
     assert advice(verdict(rows))[:3] == [
         "Set --token-telemetry-require-categories=summarise,translate, or =any, if the data is as it should be.",
-        "Set --token-telemetry-require-complexities=none, if the data is as it should be.",
         "Collect 3 more samples.",
+        "These would do: 1 in implementation with 1 deliverable, 1 in tests with 1 deliverable and 1 in docs with 6+"
+        " deliverables.",
     ]
 
 
@@ -487,12 +488,12 @@ def test_the_headline_names_what_is_lacking_where_that_is_all():
 
 def test_mixed_data_counts_those_with_a_prediction():
     found = verdict([*ready(3), *without_prediction(1000)])
-    said = "3 of 20 successful samples with a prediction (1,000 samples have none)"
+    said = "3 of 20 successful samples (1,000 samples have no prediction)"
     assert message(found, "readiness::samples") == said
     found = verdict([*ready(27), *without_prediction(1)])
-    assert message(found, "readiness::samples") == "27 successful samples with a prediction (20 needed)"
+    assert message(found, "readiness::samples") == "27 successful samples (20 needed)"
     found = verdict([*ready(3), *without_prediction(1)])
-    assert message(found, "readiness::samples") == ("3 of 20 successful samples with a prediction (1 sample has none)")
+    assert message(found, "readiness::samples") == "3 of 20 successful samples (1 sample has no prediction)"
 
 
 def test_runs_to_schedule_need_not_succeed_where_caps_are_judged():

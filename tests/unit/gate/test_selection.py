@@ -6,7 +6,6 @@ import itertools
 
 import pytest
 
-from pytest_token_telemetry.gate.checks import CAP_USE
 from pytest_token_telemetry.report.words import headline
 from tests.unit.gate.cases import CHECK_IDS, call, cut_off, judge, message, notes, outcomes, reading, ready, settings
 
@@ -47,7 +46,7 @@ def test_a_passing_readiness_check_does_not_hide_unready_data():
 def test_readiness_alone_that_passes_is_no_verdict():
     found = judged(ready(60), READINESS)
     assert (found.verdict, found.fails) == ("inconclusive", False)
-    assert headline(found) == "No verdict: what was checked passes, but 4 of 9 checks were deselected."
+    assert headline(found) == "No verdict: what was checked passes, but 3 of 8 checks were deselected."
 
 
 def test_readiness_alone_that_fails_is_not_ready():
@@ -66,7 +65,7 @@ def test_waste_may_be_left_out_of_a_pass(samples):
     assert (found.verdict, found.fails) == ("pass", False)
 
 
-@pytest.mark.parametrize("left_out", [each for each in CHECK_IDS if each not in (WASTE, CAP_USE.id)])
+@pytest.mark.parametrize("left_out", [each for each in CHECK_IDS if each != WASTE])
 def test_nothing_else_may_be_left_out_of_a_pass(left_out):
     found = judged(ready(60), set(CHECK_IDS) - {left_out})
     assert (found.verdict, found.fails, found.deselected) == ("inconclusive", False, (left_out,))
@@ -90,7 +89,7 @@ def test_nothing_selected_on_unready_data_is_no_verdict():
 
 def test_what_was_deselected_is_noted():
     found = judged(ready(60), READINESS + TIER1[:1])
-    assert notes(found) == ["3 of 9 checks deselected: tier1::truncation, tier2::waste-p90, tier2::cap-use."]
+    assert notes(found) == ["2 of 8 checks deselected: tier1::truncation, tier2::waste-p90."]
 
 
 def test_checks_keep_their_order_whatever_the_order_of_the_selection():

@@ -79,11 +79,12 @@ _DOCUMENTS |= {
     "unanswered": _past(lambda request: None),
     "lacking": _document([call(category=each) for each in "abbccc"], min_samples="1", require="predictions,caps"),
     "required": _document(ready(60), require_categories="any", require="predictions"),
+    "capped": _document(ready(60, max_tokens=2048)),
     "drifted": _past(known=_SHORTER, history=(), baseline="baseline.json", drift="fail"),
 }
 """Head predicts too little for the last three calls, base for the first two; without base, and without a baseline yet;
 an estimator that answers nothing (NOT READY); calls of other categories than the required ones, without the caps that
-are required (NOT READY); what is required is there; drift that fails (TUNE)."""
+are required (NOT READY); what is required is there; caps; drift that fails (TUNE)."""
 
 NAMES = tuple(_DOCUMENTS)
 

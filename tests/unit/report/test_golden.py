@@ -47,14 +47,18 @@ def lost(before, now, place=""):
             other = next((each for each in left if is_about_the_same(value, each)), None)
             del left[: left.index(other) + 1 if other in left else 0]
             yield from lost(value, other, f"{place}[{n}]")
+    elif place.endswith(".message") and isinstance(now, str):
+        if not now.startswith(before):
+            yield f"{place} was {before!r} and is {now!r}"
     elif before != now and (before is not None or place not in ADDED):
         yield f"{place} was {before!r} and is {now!r}"
 
 
 def is_about_the_same(before, now):
-    """Whether ``now`` is what became of ``before``: of a check the same, of a sentence itself, of a row the next."""
-    if isinstance(before, dict) and "id" in before:
-        return before["id"] == now["id"]
+    """Whether ``now`` is what became of ``before``: of a check or a row that of its name, of a sentence itself."""
+    key = next((key for key in ("id", "name") if isinstance(before, dict) and key in before), None)
+    if key is not None:
+        return before[key] == now[key]
     return not isinstance(before, str) or before == now
 
 

@@ -160,7 +160,17 @@ def test_counts_count():
         "near_misses": {"*.txt": 3},
         "copies_of_tests": 1,
         "towards": 28,
-        "carried": {"samples": 31, "predictions": 31, "caps": 0, "reasons": 29, "labels": 31, "legacy": 1},
+        "carried": {
+            "samples": 31,
+            "predictions": 31,
+            "caps": 0,
+            "reasons": 29,
+            "labels": 31,
+            "categories": 31,
+            "complexities": 31,
+            "deliverables": 31,
+            "legacy": 1,
+        },
     }
 
 

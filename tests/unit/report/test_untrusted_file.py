@@ -56,7 +56,7 @@ def test_what_the_gate_writes_is_read(verdict):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_whatever_samples_are_held_against_the_report_is_read(name):
-    ready = {"compared": "pass", "replayed": "pass", "required": "pass", "drifted": "tune"}
+    ready = {"compared": "pass", "replayed": "pass", "required": "pass", "capped": "pass", "drifted": "tune"}
     verdicts = {**ready, "unanswered": "not-ready", "lacking": "not-ready"}
     assert from_json(report(name)).verdict == verdicts.get(name, name)
 
@@ -106,7 +106,7 @@ def test_a_check_that_is_known_keeps_its_kind(kind):
 def test_the_kind_of_a_check_that_does_not_belong_to_its_id_is_refused(kind, id):
     if kind == CHECK_BY_ID[id].kind.__struct_config__.tag:
         return
-    name = "required" if id == "readiness::carried" else "compared"
+    name = {"readiness::carried": "required", "tier2::cap-use": "capped"}.get(id, "compared")
     why = refusal(report(name, lambda found: check(found, id).update(kind=kind)))
     assert why.startswith("checks[") or why == f"{id} has a figure of another kind"
 

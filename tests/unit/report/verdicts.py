@@ -101,7 +101,7 @@ pasts = st.builds(
 def full(*more: Sample) -> Report:
     """A verdict with every part that can be asked for, hostile texts in all of them."""
     name = f"{MARK}</code>|@octocat\x1b[31m\n# x"
-    rows = [*ready(60, category=name), *more]
+    rows = [*ready(60, category=name, max_tokens=2048), *more]
     read = reading(rows, files=(File(name, len(rows)),))
     written = settings(
         baseline="baseline.json",
