@@ -205,9 +205,18 @@ class Report(Struct, frozen=True, kw_only=True):
         return any(result.outcome == "fail" for result in self.checks)
 
     @property
-    def has_lengths_only(self) -> bool:
-        """True if the data was ready, and had nothing to judge."""
-        return self.verdict == "inconclusive" and self.counts.question == "lengths"
+    def nothing_judged(self) -> str:
+        """Why nothing was judged though the data was ready; empty if something was."""
+        question = self.counts.question
+        if self.verdict != "inconclusive":
+            return ""
+        if question == "lengths":
+            return "the samples have neither predictions nor caps nor reasons"
+        if question != "predictions" and self.population != "risk":
+            return f"no sample has a prediction, and the population {self.population} takes no others"
+        if self.checks and all(result.unasked for result in self.checks):
+            return "the data has nothing that the selected checks are about"
+        return ""
 
     @property
     def session_failed(self) -> bool:

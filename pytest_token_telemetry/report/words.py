@@ -70,7 +70,7 @@ def _scope(report: Report) -> Iterator[str]:
     """What was judged where it is not predictions, and that no mix of work was asked for."""
     counts = report.counts
     judged = "would be judged" if report.verdict == "not-ready" else "were judged"
-    match counts.question:
+    match "" if report.nothing_judged else counts.question:
         case "caps":
             yield f"No prediction in the data: the caps {judged}."
         case "reasons":
@@ -115,7 +115,8 @@ def _enough(report: Report) -> str:
         for proof in report.plan.proofs
         if proof.without_more_events is not None and proof.id in CHECK_BY_ID
     ]
-    return f" ({listing([f'{needed.target} samples to judge by', *proven])})"
+    enough = f"{plural(needed.target, 'sample')} to judge by"
+    return f" ({listing([enough, *proven])})"
 
 
 def _grouped(report: Report) -> str:
@@ -185,9 +186,9 @@ def _blames_estimator(report: Report) -> bool:
 def _why_inconclusive(report: Report) -> str:
     if not report.checks:
         return "No verdict: every check was deselected."
+    if report.nothing_judged:
+        return f"Nothing to judge: {report.nothing_judged}."
     match [_subject(each) for each in report.checks if each.inconclusive]:
-        case [_] if report.counts.question == "lengths":
-            return "Nothing to judge: the samples have neither predictions nor caps nor reasons."
         case [subject]:
             return f"{subject.capitalize()} is not proven either way: {_rates(report)}."
         case [_, *_]:
@@ -286,6 +287,9 @@ def _what_to_prove(report: Report) -> Iterator[Sentence]:
     if report.counts.question == "lengths":
         yield "Record the cap that is sent, or why outputs end: then truncation can be judged."
         yield from _caps_to_set(report)
+        return
+    if report.counts.question != "predictions" and report.population != "risk":
+        yield "Judge the population risk (--token-telemetry-population=risk): truncation needs no prediction there."
         return
     wanted, beyond = [], []
     for result in report.checks:
@@ -593,16 +597,30 @@ def notes(report: Report) -> list[Sentence]:
 def _carried(report: Report) -> Iterator[str]:
     """What some samples lack, and what caps reserve or may be."""
     carried, use = report.counts.carried, report.metrics.cap_use
+    silent = _silent(report)
     if carried is not None and 0 < carried.predictions < carried.samples:
         without = carried.samples - carried.predictions
         samples = plural(carried.samples, "sample")
-        yield f"{without} of {samples} without a prediction: truncation is judged on them too."
+        they = "truncation is judged on those that say how they ended" if silent else "truncation is judged on them too"
+        yield f"{without} of {samples} without a prediction: {they}."
+    if carried is not None and silent:
+        samples = f"{silent} of {plural(carried.samples, 'sample')} {'does' if silent == 1 else 'do'}"
+        yield f"{samples} not say how they ended: the truncation rate leaves them out."
     if (repeated := report.metrics.repeated_output) is not None:
         yield f"{repeated.calls} outputs are exactly {repeated.output_tokens}: is that the cap?"
     if use is not None and use.reserved:
         share = percent(Fraction(use.unused, use.reserved))
         calls = plural(use.calls, "call")
         yield f"{calls} with a cap reserved {use.reserved:,} tokens of quota, and {share} went unused."
+
+
+def _silent(report: Report) -> int:
+    """Samples that do not say how they ended, where others do and the truncation rate is of those."""
+    counts, replay = report.counts, report.estimator
+    if counts.carried is None or not counts.attempts or report.population != "risk":
+        return 0
+    unanswered = 0 if replay is None else replay.calls - replay.replayed
+    return max(counts.carried.samples - counts.carried.legacy - counts.attempts - unanswered, 0)
 
 
 _REMARKS: Mapping[str, tuple[str, str]] = {

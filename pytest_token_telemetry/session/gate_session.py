@@ -222,10 +222,10 @@ class GateSession:
     @property
     def _errors(self) -> list[str]:
         """One sentence each: what could not be written, and that checks were not judged although that was asked for."""
-        if self._has_lengths_only:
+        if why := self._nothing_judged:
             asked = asked_with(self._config) or flag("unjudged")
-            why = "nothing is judged, as the samples have neither predictions nor caps nor reasons"
-            return [*self._write_errors, f"{asked}: {why} (add {flag('unjudged')}=pass if that is meant)"]
+            said = f"{asked}: nothing is judged, as {why} (add {flag('unjudged')}=pass if that is meant)"
+            return [*self._write_errors, said]
         if not self._fails_as_unjudged:
             return self._write_errors
         asked, way_out = asked_with(self._config) or flag("unjudged"), f"add {flag('unjudged')}=pass if that is meant"
@@ -245,17 +245,16 @@ class GateSession:
         return (self._settings.unjudged or ("fail" if asked_with(self._config) else "pass")) == "fail"
 
     @property
-    def _has_lengths_only(self) -> bool:
-        """True if there was nothing to judge in the data, and that is not what the user wants."""
-        report = self._report
-        return report is not None and report.has_lengths_only and self._must_judge
+    def _nothing_judged(self) -> str:
+        """Why there was nothing to judge in the data; empty if there was, or if that is what the user wants."""
+        return self._report.nothing_judged if self._report is not None and self._must_judge else ""
 
     def _exit_code(self, status: int) -> pytest.ExitCode:
         """What the session has to exit with, where ``status`` is what pytest knows."""
         report = self._report
         if self._write_errors:
             return pytest.ExitCode.USAGE_ERROR
-        if self._aborted or self._has_lengths_only or (report is not None and report.fails):
+        if self._aborted or self._nothing_judged or (report is not None and report.fails):
             return pytest.ExitCode.TESTS_FAILED
         if self._fails_as_unjudged and status == pytest.ExitCode.NO_TESTS_COLLECTED:
             return pytest.ExitCode.NO_TESTS_COLLECTED

@@ -106,6 +106,9 @@ _HALF = re.compile(
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)|[][{}]', re.DOTALL)
 """A string, whose group is empty if the line ends within it, or a bracket."""
 
+_OF_DOCUMENTS = b' \t\r\n{}[]",'
+"""How the lines of a document begin that is written over several."""
+
 _BETWEEN = b" \t\r\n,\x1e"
 """What may stand between documents."""
 
@@ -221,12 +224,15 @@ class _Held(Generic[T]):
         self.is_counted = False
         return lines, self.first
 
-    def _whole_lines(self, lines: Iterable[bytes], first: int) -> Iterator[Document[T]]:
+    def _whole_lines(self, lines: Iterable[bytes], first: int) -> Iterator[Read[T]]:
+        """What else the text of a broken document holds: documents, and lines that are no part of any."""
         for line, text in enumerate(lines, first):
             if text.startswith(b"{"):
                 read = _decoded(self.decode, text, line)
                 if isinstance(read, Document):
                     yield read
+            elif text[0] not in _OF_DOCUMENTS:
+                yield Broken(NO_JSON, line)
 
 
 _QUOTE = ord('"')

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pytest_token_telemetry.settings import OWN_OUTPUT
+from pytest_token_telemetry.sources.documents import Broken, documents
 from pytest_token_telemetry.sources.source import FileSource
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
     from pytest_token_telemetry.sources.rows import Rows
+
+OTHER_TEXT = "something that this plugin did not write stands behind a report of it"
 
 
 class OurOutput(FileSource):
@@ -23,7 +28,14 @@ class OurOutput(FileSource):
         return OWN_OUTPUT.match(head) is not None
 
     def read(self, file: BinaryIO, into: Rows) -> None:
-        """Read nothing."""
+        """Read nothing, but count what was appended: it may be telemetry."""
+        found = documents(file, _RAW.decode)
+        next(found, None)
+        for each in found:
+            if isinstance(each, Broken) or OWN_OUTPUT.match(each.value) is None:
+                into.complain(OTHER_TEXT, each.line)
 
+
+_RAW = msgspec.json.Decoder(msgspec.Raw)
 
 OUR_OUTPUT = OurOutput()

@@ -68,10 +68,13 @@ class RateCheck(Check[RateResult]):
         )
 
     def _without_samples(self, case: Case, target: Fraction) -> RateResult:
-        """It is not asked, or of lengths alone, which prove nothing; else what it needs is missing."""
+        """It is not asked, or has nothing to rest on: lengths prove nothing, and a population may take others alone."""
         carried, ready = case.findings.carried, case.ready
         asked = self.is_asked(carried)
-        inconclusive = ready and asked and carried.question == "lengths"
+        judges_none = carried.question == "lengths" or (
+            carried.question != "predictions" and case.settings.population != "risk"
+        )
+        inconclusive = ready and asked and judges_none
         fails = ready and asked and not (inconclusive and case.settings.inconclusive != "fail")
         return RateResult(
             id=self.id,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+OTHER_RECORD = "a record is of another kind than those that its file begins with"
+
 NOTHING = msgspec.Raw(b"null")
 """JSON that was not given."""
 

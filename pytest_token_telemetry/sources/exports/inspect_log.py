@@ -11,6 +11,7 @@ from pytest_token_telemetry.sample import telling_reason
 from pytest_token_telemetry.sources.documents import OTHER_SHAPE
 from pytest_token_telemetry.sources.exports.export_records import (
     NOTHING,
+    OTHER_RECORD,
     beginning,
     call_said,
     documents_of,
@@ -66,6 +67,8 @@ class InspectSource(FileSource):
             return
         for document in documents_of(file, _LOG, into):
             log, place = document.value, 0
+            if log.eval is None and log.samples is None:
+                into.complain(OTHER_RECORD, document.line)
             for sample in log.samples or ():
                 for call in _calls(sample, _task(log)):
                     _tell(into, call, document.line, place)

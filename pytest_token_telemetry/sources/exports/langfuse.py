@@ -9,6 +9,7 @@ import msgspec
 from pytest_token_telemetry.sample import telling_reason
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import (
+    OTHER_RECORD,
     beginning,
     call_said,
     cap_in,
@@ -36,6 +37,9 @@ OTHER_UNIT = "a count is not of tokens"
 
 _OF_LANGFUSE = frozenset(("usagedetails", "modelparameters", "providedmodelname", "parentobservationid"))
 """Of the names of an observation, one of which stands beside its trace and its start, where its type does not."""
+
+_OF_ROWS = frozenset(("traceid", "sessionid", "projectid", "observations"))
+"""Of the names of observations, sessions and traces: each of these has one."""
 
 _TYPES = frozenset(
     ("GENERATION", "SPAN", "EVENT", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR", "EMBEDDING", "GUARDRAIL")
@@ -102,8 +106,11 @@ def _rows(rows: Iterable[_Row]) -> Iterator[_Row]:
 
 
 def _tell(into: Rows, row: Mapping[str, object], line: int, place: int) -> None:
-    call = _call({_plain(name): value for name, value in row.items()})
-    if call is None:
+    known = {_plain(name): value for name, value in row.items()}
+    call = _call(known)
+    if call is None and _OF_ROWS.isdisjoint(known):
+        into.complain(OTHER_RECORD, line)
+    elif call is None:
         into.skip(NO_CALL)
     else:
         tell(into, call, line, place)

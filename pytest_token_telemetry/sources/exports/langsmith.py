@@ -13,6 +13,7 @@ import msgspec
 from pytest_token_telemetry.sample import telling_reason
 from pytest_token_telemetry.sources.exports.export_records import (
     NOTHING,
+    OTHER_RECORD,
     call_said,
     cap_in,
     documents_of,
@@ -112,12 +113,14 @@ class _Known:
     kind: str | None = None
     parent: str | None = None
     failed: bool = False
+    is_run: bool = False
     said: dict[str, object] = field(default_factory=dict)
     choices: int = 1
 
     def learn(self, run: _Run) -> None:
         """Add what another record says. A later one counts."""
         self.kind = text(run.run_type) or self.kind
+        self.is_run = self.is_run or any(map(text, (run.run_type, run.trace_id, run.dotted_order)))
         self.failed = self.failed or bool(text(run.error))
         if self.kind not in (None, "llm"):
             return
@@ -191,6 +194,8 @@ class _Runs:
             tell(self._into, call, known.line, known.place)
         elif known.kind is None and known.said.get("output_tokens") is not None:
             tell(self._into, Unusable(NO_BEGINNING), known.line)
+        elif not known.is_run:
+            tell(self._into, Unusable(OTHER_RECORD), known.line)
         else:
             self._into.skip(NO_CALL)
 

@@ -11,6 +11,7 @@ import msgspec
 
 from pytest_token_telemetry.sources.exports.export_records import (
     NOTHING,
+    OTHER_RECORD,
     cap_in,
     documents_of,
     inner,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Rows
     from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 
+_BY = ("agent", "user", "environment")
+"""What events come from. Logs of other systems name other sources."""
+
 _OF_EVENTS = ({"id", "timestamp", "source", "action"}, {"id", "timestamp", "source", "observation"})
 _OF_FILES = (
     {"trajectory.timestamp", "trajectory.source"},
@@ -44,15 +48,20 @@ class OpenHandsSource(FileSource):
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
         """A file whose first event has an action, or begins with a message that goes on beyond the beginning."""
-        keys = shown_keys(head).keys()
-        if any(each <= keys for each in (*_OF_EVENTS, *_OF_FILES)):
+        shown = shown_keys(head)
+        keys = shown.keys()
+        if any(each <= keys for each in _OF_FILES):
             return True
-        return [*keys] == ["id", "timestamp", "source", "message"]
+        is_event = any(each <= keys for each in _OF_EVENTS) or [*keys] == ["id", "timestamp", "source", "message"]
+        return is_event and shown["source"] in _BY
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """See `FileSource.read`."""
         for document in documents_of(file, _DECODER, into):
-            for place, call in enumerate(_calls(document.value)):
+            value = document.value
+            for _ in filter(_is_other, value if isinstance(value, list) else (value,)):
+                into.complain(OTHER_RECORD, document.line)
+            for place, call in enumerate(_calls(value)):
                 tell(into, call, document.line, place)
 
 
@@ -61,6 +70,9 @@ class _ToolCall(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
+    source: Any = None
+    action: Any = None
+    observation: Any = None
     tool_call_metadata: _ToolCall | None = None
 
 
@@ -85,6 +97,15 @@ class _Run(_Event):
 _DECODER: msgspec.json.Decoder[_Run | list[_Event]] = msgspec.json.Decoder(_Run | list[_Event])
 _METRICS = msgspec.json.Decoder(_Metrics | None)
 _METADATA = msgspec.json.Decoder(_Metadata | None)
+
+
+def _is_other(record: _Event) -> bool:
+    """Whether it is neither an event nor what holds some."""
+    is_event = record.source in _BY and (record.action, record.observation) != (None, None)
+    if is_event or record.tool_call_metadata is not None:
+        return False
+    parts = (record.trajectory, record.history, record.instance_id) if isinstance(record, _Run) else ()
+    return all(part is None for part in parts)
 
 
 def _calls(run: _Run | list[_Event]) -> Iterator[Read | Unusable]:

@@ -8,6 +8,7 @@ import msgspec
 
 from pytest_token_telemetry.sources.exports.export_records import (
     NOTHING,
+    OTHER_RECORD,
     call_said,
     cap_in,
     documents_of,
@@ -53,6 +54,9 @@ class PromptfooSource(FileSource):
         for document in documents_of(file, _DECODER, into):
             caps = _caps(inner(document.value.config))
             for place, result in enumerate(_results(document.value)):
+                if result is None:
+                    into.complain(OTHER_RECORD, document.line)
+                    continue
                 call = _call(result, caps, text(document.value.evalId) or text(result.evalId))
                 if call is None:
                     into.skip(FROM_CACHE)
@@ -104,7 +108,8 @@ _TEST_CASE = msgspec.json.Decoder(_TestCase | None)
 _RESPONSE = msgspec.json.Decoder(_Response | None)
 
 
-def _results(document: _Document) -> Iterator[_Result]:
+def _results(document: _Document) -> Iterator[_Result | None]:
+    """The results of a document; ``None`` if it is none of promptfoo's."""
     match document.results:
         case None if bytes(document.response) != b"null" or document.promptIdx is not None:
             yield document
@@ -112,6 +117,8 @@ def _results(document: _Document) -> Iterator[_Result]:
             yield from results or ()
         case list() as results:
             yield from results
+        case None:
+            yield None
 
 
 def _call(result: _Result, caps: dict[str, set[int | None]], eval_id: str | None) -> Read | Unusable | None:

@@ -104,14 +104,17 @@ class _Document(_Resource):
     resourceLogs: list[_Resource] | None = None  # noqa: N815
     resourceMetrics: msgspec.Raw = msgspec.Raw()  # noqa: N815
     resourceProfiles: msgspec.Raw = msgspec.Raw()  # noqa: N815
+    scopeMetrics: msgspec.Raw = msgspec.Raw()  # noqa: N815
+    scopeProfiles: msgspec.Raw = msgspec.Raw()  # noqa: N815
 
 
 def _is_other(document: _Document) -> bool:
-    """Whether it has none of the shapes."""
-    return document == _NOTHING
+    """Whether it has none of the shapes: a resource alone is none."""
+    return all(getattr(document, name) == getattr(_NOTHING, name) for name in _SHAPES)
 
 
 _NOTHING = _Document()
+_SHAPES = tuple(name for name in _Document.__struct_fields__ if name != "resource")
 
 
 _DECODER: msgspec.json.Decoder[_Document | list[_Document]] = msgspec.json.Decoder(_Document | list[_Document])

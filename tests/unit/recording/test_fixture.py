@@ -524,6 +524,15 @@ def test_a_call_that_failed_is_no_success_unless_it_is_said(
     assert [call["success"] for call in telemetry.calls] == [success] * 4
 
 
+def test_a_call_that_nobody_counted_is_refused_in_words(telemetry: Telemetry) -> None:
+    events = [{"type": "message_delta", "delta": {"stop_reason": "max_tokens"}}, {"type": "message_stop"}]
+    with pytest.raises(
+        ValueError, match=r"^an Anthropic message: it has no count of its output tokens \(pass "
+    ) as raised:
+        telemetry.observe(events, predicted_output_tokens=100)
+    assert [entry.name for entry in raised.traceback][-1] == "_here"
+
+
 def test_an_exception_can_be_observed(telemetry: Telemetry) -> None:
     telemetry.observe(CutOffError(chat("length")), predicted_output_tokens=100)
     assert (telemetry.last["truncated"], telemetry.last["output_tokens"]) == (True, 96)

@@ -63,6 +63,11 @@ def broken(reason: str) -> Broken:
             b'{\n "a": "x\n}\n{\n "b": 2\n}\n', [(broken(CUT_OFF), 1), ({"b": 2}, 4)], id="indented-malformed"
         ),
         pytest.param(b'{\n "a": 1,\n"b": 2\n}\n[3]', [({"a": 1, "b": 2}, 1), ([3], 5)], id="indented-in-part"),
+        pytest.param(
+            b'{"a":1}\n{\n2026 INFO: x\n "y"\n[1]\nz {\n',
+            [({"a": 1}, 1), (broken(CUT_OFF), 2), (broken(NO_JSON), 3), (broken(NO_JSON), 6)],
+            id="text-behind-a-brace",
+        ),
         pytest.param(b'{\n "a": 1\n\xef\xbb\xbf', [(broken(CUT_OFF), 1)], id="nothing-behind-a-bom"),
         pytest.param(b'x {"a":1}\n[2]', [(broken(NO_JSON), 1), ([2], 2)], id="prefix"),
         pytest.param(b"\0\0\0\n[1]\n", [(broken(NO_JSON), 1), ([1], 2)], id="hole"),

@@ -542,6 +542,9 @@ DEEP = json.dumps(spans(span({"metadata": "deep"}))).replace('"deep"', "[" * 200
         pytest.param('{"resourceSpans": []} nonsense', NO_JSON, id="prose"),
         pytest.param('{"resourceSpans": []}\n' + own_line(output_tokens=5), NO_OTLP, id="own-line"),
         pytest.param('{"resourceSpans": []}\n' + v2(), NO_JSON, id="origin-line"),
+        pytest.param(
+            json.dumps({"resource": {"attributes": []}, "body": {"stringValue": v2()}}), NO_OTLP, id="flat-log-record"
+        ),
         pytest.param('{"resourceSpans": []}\n' + DEEP, CUT_OFF, id="deep-value"),
     ],
 )

@@ -63,7 +63,7 @@ def test_a_claimed_file_is_read_by_its_source_among_logs(tmp_path: Path, jobs: i
 
 def test_the_source_that_is_named_reads_every_file_but_reports_of_ours(tmp_path: Path) -> None:
     write(tmp_path, ["3 4", v2()], "a.log")
-    write(tmp_path, ['{"schema": "token-telemetry-report/1"}', "5 6"], "report.log")
+    write(tmp_path, ['{"schema": "token-telemetry-report/1", "n":', "5 }"], "report.log")
     found = read(tmp_path, Scan(format="pairs"))
     assert (found.samples.output_tokens.tolist(), found.unusable.keys()) == ([4], {"there is no output"})
     assert read(tmp_path, Scan(format="logs")).samples.output_tokens.tolist() == [900]

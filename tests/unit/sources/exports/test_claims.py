@@ -27,7 +27,7 @@ from tests.unit.sources.exports import (
     test_openhands,
     test_promptfoo,
 )
-from tests.unit.sources.exports.readings import lines
+from tests.unit.sources.exports.readings import lines, outputs, reading, reasons
 
 BY_NAME = {source.name: source for source in SOURCES}
 EXPORTS: list[tuple[str, bytes]] = [
@@ -62,6 +62,8 @@ OTHERS: list[Any] = [
     b'{"message": "{\\"run_type\\": \\"llm\\", \\"trace_id\\": 1}", "evalId": 1}',
     b'[{"id": 1, "timestamp": 2, "source": "user", "message": "m", "text": "t"}]',
     b'{"schema": "token-telemetry-report/1", "results": {"version": 1}}',
+    b'{"id": 1, "timestamp": "2", "source": "app", "message": "m"}',
+    b'{"id": 1, "timestamp": "2", "source": "app", "action": "start", "message": "m"}',
     b'{"trace_id": "1", "start_time": "2", "type": "request", "level": "ERROR"}',
     b"{\n",
     b"",
@@ -90,6 +92,24 @@ def test_a_transcript_is_named_for_what_it_looks_like(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(EXPORTS[-1][1])
     assert looks_of([str(path)]) == {"Claude Code transcripts": 1}
+
+
+BEGINNINGS = [
+    lines(test_inspect_log.log(test_inspect_log.OF_ALGEBRA)),
+    lines(test_openhands.RESULT),
+    lines(test_langsmith.run()),
+    lines(test_langfuse.generation()),
+    lines(test_promptfoo.evaluation(test_promptfoo.result())),
+    lines({"schema": "token-telemetry-report/1"}),
+]
+
+
+@pytest.mark.parametrize("content", BEGINNINGS)
+@pytest.mark.parametrize("other", [own_line(output_tokens=900), json.dumps({"log": v2()}), '{"id": "1"}', v2()])
+def test_records_behind_those_of_another_kind_are_counted(tmp_path: Path, content: bytes, other: str) -> None:
+    whole = reading(tmp_path, content)
+    mixed = reading(tmp_path, content + f"{other}\n".encode())
+    assert (outputs(mixed), reasons(whole), sum(reasons(mixed).values())) == (outputs(whole), {}, 1)
 
 
 _VALUES = [b"null", b"[]", b"{}", b'""', b"-1", b"1e999", b"9" * 30, b"true", b"[" * 99, b'"\\ud800"', b"\xff", b"[1]"]

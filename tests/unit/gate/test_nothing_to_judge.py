@@ -1,0 +1,59 @@
+"""Where the data has nothing for what was asked, nothing passes, and the reason is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_token_telemetry.report.words import headline
+from pytest_token_telemetry.sample import Sample
+from tests.unit.gate.cases import advice, judge, message, notes, outcomes, reading, ready, settings, verdict
+
+TRUNCATION = "tier1::truncation"
+
+
+def capped(n: int) -> list[Sample]:
+    """Calls of which only output and cap are known."""
+    return [Sample(output_tokens=400, max_tokens=1000, truncated=False, success=True) for _ in range(n)]
+
+
+@pytest.mark.parametrize("population", ["success", "all"])
+def test_a_population_of_predictions_judges_nothing_without_them(population: str) -> None:
+    found = verdict(capped(40), population=population)
+    why = f"no sample has a prediction, and the population {population} takes no others"
+    assert (found.verdict, found.fails, found.nothing_judged) == ("inconclusive", False, why)
+    assert headline(found).startswith(f"Nothing to judge: {why}. No kind of work is named")
+    assert advice(found) == [
+        "Judge the population risk (--token-telemetry-population=risk): truncation needs no prediction there."
+    ]
+    assert outcomes(found)[TRUNCATION] == "skip"
+    assert verdict(capped(40), population=population, inconclusive="fail").fails
+
+
+@pytest.mark.parametrize("selected", [("tier1::underestimation",), ("tier1::underestimation", "tier2::waste-p90")])
+def test_a_selection_of_what_the_data_has_nothing_for_judges_nothing(selected: tuple[str, ...]) -> None:
+    found = judge(reading(capped(40)), settings(), selected)
+    assert found.nothing_judged == "the data has nothing that the selected checks are about"
+    assert headline(found).startswith(f"Nothing to judge: {found.nothing_judged}.")
+    assert judge(reading(capped(40)), settings(), (*selected, TRUNCATION)).nothing_judged == ""
+
+
+@pytest.mark.parametrize(("silent", "verb"), [(0, ""), (1, "1 of 41 samples does"), (980, "980 of 1020 samples do")])
+def test_samples_that_do_not_say_how_they_ended_are_told(silent: int, verb: str) -> None:
+    found = verdict([*capped(40), *[Sample(output_tokens=400)] * silent])
+    told = [each for each in notes(found) if "not say how they ended" in each]
+    assert told == [f"{verb} not say how they ended: the truncation rate leaves them out."] * (silent > 0)
+    assert message(found, TRUNCATION).startswith("0/40 = 0.0 % of attempts")
+    assert [each for each in notes(verdict(ready(40))) if "not say how" in each] == []
+
+
+def test_a_mixture_with_silent_samples_does_not_claim_to_judge_them() -> None:
+    found = verdict([*ready(60), *capped(3), *[Sample(output_tokens=400)] * 2])
+    assert notes(found)[:2] == [
+        "5 of 65 samples without a prediction: truncation is judged on those that say how they ended.",
+        "2 of 65 samples do not say how they ended: the truncation rate leaves them out.",
+    ]
+
+
+@pytest.mark.parametrize(("needed", "words"), [("1", "1 sample to judge by"), ("2", "2 samples to judge by")])
+def test_one_sample_that_is_enough_is_no_plural(needed: str, words: str) -> None:
+    assert words in headline(verdict(capped(2), min_samples=needed))
