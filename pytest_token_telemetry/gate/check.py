@@ -1,6 +1,7 @@
 """What a check is: the one object from which its id, order, selection, report and words follow.
 
-To add one: write a module in ``gate/checks`` with a subclass, and put an instance into `CHECKS` there.
+To add one: write a module in ``gate/checks`` with a subclass, and put an instance into `CHECKS` there. Another plugin
+gives an instance to the hook ``pytest_token_telemetry_checks``.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ class Check(ABC, Generic[R]):
     needs: ClassVar[Needs | None] = None
     """What a session must have for it to take part: an estimator to replay, a baseline, a requirement, or nothing."""
 
-    decides: ClassVar[bool] = True
-    """True if there is no PASS without it. Others advise unless they are asked to fail."""
+    decides: ClassVar[bool] = False
+    """True if there is no PASS where it was left out. Others advise unless they are asked to fail."""
 
     judges_estimator: ClassVar[bool] = False
     """True if its figure is the estimator's, where one is replayed."""

@@ -25,6 +25,8 @@ from pytest_token_telemetry.analysis.strata import Labels, Strata, labels, strat
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_token_telemetry.analysis.carried import Kind, Question
     from pytest_token_telemetry.past.baseline import Baseline
     from pytest_token_telemetry.past.history import PastVerdict
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 
 MOST_REASONS = 100
 """Reasons for unusable lines that are listed: more of them help nobody."""
+
+
+MOST_DROPS = 50
+"""Reasons for dropped samples that are listed."""
 
 
 class ReasonCount(Struct, frozen=True):
@@ -102,6 +108,10 @@ class Counts(Struct, frozen=True, kw_only=True):
     """Samples whose cap is unknown, by why: see `Remark`."""
     skipped: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
     """Records that are no sample and should be none, by reason. Untrusted."""
+    dropped: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
+    """Samples that a plugin dropped before they were judged, by the reason that it gave. Untrusted."""
+    relabelled: Count = 0
+    """Samples that a plugin gave other labels."""
     nothing_known: Count = 0
     """Files that were read and have no sample, no unusable line and no tag."""
     look_like: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
@@ -294,6 +304,8 @@ def _counts(
         mentions=reading.mentions,
         remarks={str(each): n for each, n in reading.remarks.items()},
         skipped=dict([*reading.skipped.items()][:50]),
+        dropped=_dropped(reading.dropped),
+        relabelled=reading.relabelled,
         nothing_known=reading.nothing_known,
         look_like=reading.look_like,
         near_misses=reading.near_misses,
@@ -301,6 +313,15 @@ def _counts(
         towards=readiness.counted,
         carried=carried,
     )
+
+
+def _dropped(dropped: Mapping[str, int]) -> dict[str, int]:
+    """How many samples were dropped for each reason; beyond the most frequent ones, the others are one."""
+    most = [*dropped.items()]
+    if len(most) <= MOST_DROPS:
+        return dict(most)
+    shown = dict(most[: MOST_DROPS - 1])
+    return {**shown, f"{len(most) - len(shown)} other reasons": sum(dropped.values()) - sum(shown.values())}
 
 
 def _reasons(reading: Reading) -> dict[str, ReasonCount]:

@@ -7,9 +7,9 @@ prove a target.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
-from msgspec import Struct
+from msgspec import Struct, convert, to_builtins
 from msgspec.structs import replace as replace_fields
 
 from pytest_token_telemetry.analysis.carried import grouping
@@ -18,21 +18,27 @@ from pytest_token_telemetry.analysis.number_ranges import ROWS, Count
 from pytest_token_telemetry.analysis.readiness import PlannedRun, Thinnest, planned_runs, thinnest
 from pytest_token_telemetry.analysis.tuning import tune
 from pytest_token_telemetry.gate.check import Case
-from pytest_token_telemetry.gate.checks import CAP_USE, CHECK_BY_ID, checks_of
+from pytest_token_telemetry.gate.checks import CAP_USE, CHECK_BY_ID, added_checks, checks_of
 from pytest_token_telemetry.gate.findings import find
 from pytest_token_telemetry.gate.replay_report import replay_report
-from pytest_token_telemetry.gate.results import CheckId, RateResult
+from pytest_token_telemetry.gate.results import AnyResult, CheckId, RateResult
 from pytest_token_telemetry.past.baseline import drift_report
+from pytest_token_telemetry.text import listing, raised
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from pytest_token_telemetry.analysis.tuning import Tuning
+    from pytest_token_telemetry.gate.check import Check
     from pytest_token_telemetry.gate.findings import Findings, Past
     from pytest_token_telemetry.gate.results import Result
     from pytest_token_telemetry.past.history import Conclusion, PastVerdict
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.reading import Reading
+
+
+class CheckError(Exception):
+    """A check that another plugin added does not work. One sentence that names it."""
 
 
 class ProofPlan(Struct, frozen=True):
@@ -87,6 +93,9 @@ def judge(
         past: what the samples are held against: an estimator's answers, a baseline, earlier verdicts.
         selected: ids of the checks that take part. Tier 1 is judged on ready data only, even if the readiness checks
             do not take part, and without all readiness and Tier 1 checks no verdict is a PASS.
+
+    Raises:
+        CheckError: a check that another plugin added does not work.
     """
     findings = find(reading, settings, past.replay)
     certainty = certainty_of(settings)
@@ -94,10 +103,10 @@ def judge(
     checks = checks_of(
         replay=case.replay is not None, baseline=case.drift is not None, require=settings.require is not None
     )
-    readiness = [check.decide(case) for check in checks if check.tier == "readiness"]
+    readiness = [_decided(check, case) for check in checks if check.tier == "readiness"]
     unready = tuple(result for result in readiness if result.outcome != "pass")
     case = replace(case, ready=not unready)
-    tiers = [check.decide(case) for check in checks if check.tier != "readiness"]
+    tiers = [_decided(check, case) for check in checks if check.tier != "readiness"]
     every = _asked([*readiness, *tiers], selected)
     kept = [result for result in every if result.id in selected]
     deselected = tuple(result.id for result in every if result.id not in selected)
@@ -114,6 +123,29 @@ def judge(
         case=case,
         history=past.history,
     )
+
+
+def _decided(check: Check[Result], case: Case) -> Result:
+    """What ``check`` decides. One that another plugin added says nothing of data that is not ready, as ours do not.
+
+    Raises:
+        CheckError: it was added, and has no proper result.
+    """
+    if check not in added_checks():
+        return check.decide(case)
+    try:
+        result = check.decide(case)
+        if type(result) not in get_args(AnyResult):
+            kinds = listing([kind.__name__ for kind in get_args(AnyResult)], last="or")
+            raise TypeError(f"{type(result).__name__} is no result (give a {kinds})")
+        convert(to_builtins(result), type(result))
+        if result.id != check.id:
+            raise ValueError(f"its result is of {result.id}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also SystemExit, and pytest's skip and exit
+        raise CheckError(f"{check.id}: {raised(error)}") from error
+    return result if case.ready else replace_fields(result, outcome="skip", inconclusive=False)
 
 
 def certainty_of(settings: Settings) -> Certainty:

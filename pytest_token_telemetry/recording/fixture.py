@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from pytest_token_telemetry import sample
 from pytest_token_telemetry.recording.marker import Marker
+from pytest_token_telemetry.recording.predicted import Predicted, refuse_outcomes
 from pytest_token_telemetry.recording.so_far import SoFar
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources import own_format, responses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     import pytest
@@ -46,6 +48,7 @@ class TokenTelemetry:
         self._running = running
         self._judge = judge
         self._so_far = SoFar(tape, capture.samples)
+        self._predicted = Predicted()
 
     def record(
         self,
@@ -120,7 +123,8 @@ class TokenTelemetry:
         said = {each.name: getattr(known, each.name) for each in dataclasses.fields(known) if each.name in _GIVEN}
         given = {name: value for name, value in fields.items() if value is not None or name not in _GIVEN}
         defaults = _here(Marker.of, self._running()).defaults
-        cap = given.get("max_tokens", defaults.get("max_tokens", known.max_tokens))
+        defaults = {"max_tokens": known.max_tokens, **defaults, **self._predicted.fields}
+        cap = given.get("max_tokens", defaults["max_tokens"])
         cap = _here(own_format.count, "max_tokens", cap)
         sent = None if cap is None else cap * known.choices
         self._add({**said, **given, "max_tokens": sent}, went_well)
@@ -134,6 +138,32 @@ class TokenTelemetry:
         __tracebackhide__ = True
         _refuse_names(fields)
         return Call(self, {"predicted_output_tokens": predicted_output_tokens, **fields})
+
+    def predict(self, predicted_output_tokens: object = None, **fields: object) -> AbstractContextManager[None]:
+        """A block whose calls have this prediction: ``with token_telemetry.predict(900, category="docs"):``.
+
+        It holds for what `record`, `observe` and `call` record within, in this thread or task and in tasks that begin
+        there. What they are given themselves wins, what the response says too, but for the cap; the test's marker does
+        not.
+
+        Args:
+            predicted_output_tokens: as in `record`.
+            fields: the labels and caps that a test's marker may say, and features.
+
+        Raises:
+            TypeError: nobody knows a field before the call, or a value is of a kind that the field cannot hold.
+            ValueError: a value is out of range.
+        """
+        __tracebackhide__ = True
+        given = {"predicted_output_tokens": predicted_output_tokens, **fields}
+        _refuse_names(given)
+        _here(refuse_outcomes, given)
+        features = {name: value for name, value in fields.items() if name not in _GIVEN}
+        for name, value in given.items():
+            if name in _GIVEN:
+                _here(own_format.checked, name, value)
+        _here(own_format.checked, "features", features)
+        return self._predicted.block(given)
 
     def read(self, text: str) -> None:
         """Record the telemetry lines in ``text``, such as the output of a program that the test has run itself."""
@@ -168,9 +198,11 @@ class TokenTelemetry:
         """Record what is ``given``. Where that does not say whether it was a success, ``went_well`` does."""
         __tracebackhide__ = True
         _refuse_names(given)
-        features = {name: value for name, value in given.items() if name not in _GIVEN}
+        predicted = self._predicted.fields
+        features = {name: value for name, value in {**predicted, **given}.items() if name not in _GIVEN}
         said = {name: value for name, value in given.items() if name in _GIVEN and value is not None}
-        call = {**dict.fromkeys(_GIVEN), **_here(Marker.of, self._running()).defaults, **said}
+        before = {name: value for name, value in predicted.items() if name in _GIVEN}
+        call = {**dict.fromkeys(_GIVEN), **_here(Marker.of, self._running()).defaults, **before, **said}
         if "success" not in said and _reason(call) == "error":
             call["success"] = False
         elif "success" not in said and went_well is not None:

@@ -28,7 +28,17 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.gate.results import Result
     from pytest_token_telemetry.report.model import Report
 
-_PARTS = ("attempts", "successes", "risk", "legacy", "no_ratio", "with_task", "silent_on_success", "by_cap")
+_PARTS = (
+    "attempts",
+    "successes",
+    "risk",
+    "legacy",
+    "no_ratio",
+    "with_task",
+    "silent_on_success",
+    "by_cap",
+    "relabelled",
+)
 """Counts of some of the samples."""
 
 _SETTINGS = {

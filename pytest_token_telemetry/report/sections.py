@@ -443,6 +443,9 @@ def _sources(report: Report) -> Section:
     if counts.skipped:
         skipped = tuple((f"{count:,}", Untrusted(reason)) for reason, count in counts.skipped.items())
         tables.append(Table(("records", "skipped as"), skipped))
+    if counts.dropped:
+        dropped = tuple((f"{count:,}", Untrusted(reason)) for reason, count in counts.dropped.items())
+        tables.append(Table(("samples", "dropped by a plugin as"), dropped))
     remarks = []
     if counts.nothing_known:
         remarks.append(f"{counts.nothing_known} of {plural(counts.files, 'file')} without any telemetry")

@@ -154,7 +154,7 @@ def _in_headline(result: Result) -> str:
     return f"{_NEWER} above its target" if check is None else check.in_headline(result)
 
 
-_NEWER = "a check of a newer version"
+_NEWER = "a check of a plugin or a newer version"
 
 
 def _why_not_ready(report: Report) -> str:
@@ -568,6 +568,12 @@ def notes(report: Report) -> list[Sentence]:
         )
     if counts.files > counts.nothing_known and counts.tables > counts.empty_tables:
         found.append("A call that a log line and a row of a database tell of counts twice: read one of them.")
+    if counts.dropped:
+        why = joined(((f"{count} as ", named(reason)) for reason, count in counts.dropped.items()), "; ")
+        dropped = plural(sum(counts.dropped.values()), "sample")
+        found.append((f"{dropped} dropped by a plugin and not judged: ", *why, "."))
+    if counts.relabelled:
+        found.append(f"{plural(counts.relabelled, 'sample')} judged by labels that a plugin gave.")
     found += _carried(report)
     if counts.no_ratio:
         found.append(f"{plural(counts.no_ratio, 'sample')} with a prediction or an output of 0, set apart.")

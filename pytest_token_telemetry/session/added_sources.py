@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_token_telemetry.session.hooks import SOURCES as HOOK
 from pytest_token_telemetry.settings import flag
 from pytest_token_telemetry.text import listing
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.source import Source
-
-HOOK = "pytest_token_telemetry_sources"
-
-
-def has_sources_hook(config: pytest.Config) -> bool:
-    """True if another plugin adds sources."""
-    return bool(config.hook.pytest_token_telemetry_sources.get_hookimpls())
 
 
 def added_sources(config: pytest.Config, settings: Settings) -> tuple[Source, ...]:

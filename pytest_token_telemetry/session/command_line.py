@@ -67,18 +67,20 @@ def take_ids(config: pytest.Config) -> None:
         pytest.UsageError: an id names no check.
     """
     own = [argument for argument in config.args if _is_own(config, argument)]
-    if own:
+    adds_checks = config.hook.pytest_token_telemetry_checks.get_hookimpls()  # then it is known later which there are
+    if own and not adds_checks:
         _refuse_unknown(own)
     config.stash[PICKED] = tuple(own)
     config.args[:] = [argument for argument in config.args if argument not in own]
 
 
 def _refuse_unknown(ids: Iterable[str]) -> None:
-    from pytest_token_telemetry.gate.checks import CHECKS, node_id
+    from pytest_token_telemetry.gate.checks import CHECKS, added_checks, node_id
 
+    every = [check.id for check in (*CHECKS, *added_checks())]
     for argument in ids:
-        if not any(picks(argument, check.id) for check in CHECKS):
-            known = ", ".join(node_id(check.id) for check in CHECKS)
+        if not any(picks(argument, check) for check in every):
+            known = ", ".join(map(node_id, every))
             raise pytest.UsageError(f"{argument}: there is no such check (they are {known})")
 
 
@@ -99,11 +101,12 @@ def refuse_absent(config: pytest.Config, checks: Collection[str]) -> None:
     Raises:
         pytest.UsageError: naming the id.
     """
-    from pytest_token_telemetry.gate.checks import CHECKS
+    from pytest_token_telemetry.gate.checks import CHECKS, added_checks
 
     for argument in config.stash[PICKED]:
         if not any(picks(argument, check) for check in checks):
-            needs = next(check.needs for check in CHECKS if picks(argument, check.id))
+            _refuse_unknown([argument])
+            needs = next(check.needs for check in (*CHECKS, *added_checks()) if picks(argument, check.id))
             needed = flag("estimator" if needs == "replay" else str(needs))
             raise pytest.UsageError(f"{argument}: there is no such check in this session (add {needed})")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from importlib import import_module
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_token_telemetry.recording.tape import told_by
-from pytest_token_telemetry.session.added_sources import HOOK, added_sources, has_sources_hook
+from pytest_token_telemetry.session.added_checks import added_checks, refuse_wordless
+from pytest_token_telemetry.session.added_sources import added_sources
+from pytest_token_telemetry.session.changed_samples import changed_samples
 from pytest_token_telemetry.session.command_line import asked_with, is_picked, refuse_absent, runs_nothing
-from pytest_token_telemetry.session.comparisons import HeldAgainst, has_hook
+from pytest_token_telemetry.session.comparisons import HeldAgainst
+from pytest_token_telemetry.session.hooks import ESTIMATE, implementations, late_hook, tell
 from pytest_token_telemetry.session.items import (
     CHECK_IDS,
     GATE_MARKER,
@@ -29,6 +33,7 @@ from pytest_token_telemetry.settings import OUTPUTS, flag
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from pytest_token_telemetry.gate.check import Check
     from pytest_token_telemetry.recording.tape import Arrivals
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.report.terminal import ScanProgress
@@ -46,9 +51,8 @@ _GOOD = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 _ENDED_EARLY = "the session ended before the checks"
 
-_ESTIMATES = "token_telemetry_estimates"
-_SOURCES = "token_telemetry_sources"
-"""By which keys a worker tells the controller that an estimator's hook, or one for sources, is there."""
+_IMPLEMENTATIONS = "token_telemetry_hooks"
+"""By which key a worker tells the controller how many implement each of our hooks."""
 
 
 class WorkerSession:
@@ -56,8 +60,7 @@ class WorkerSession:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Tell the controller of hooks that it does not see."""
-        output = session.config.workeroutput  # type: ignore[attr-defined]
-        output[_ESTIMATES], output[_SOURCES] = has_hook(session.config), has_sources_hook(session.config)
+        session.config.workeroutput[_IMPLEMENTATIONS] = implementations(session.config)  # type: ignore[attr-defined]
 
 
 class GateSession:
@@ -75,10 +78,11 @@ class GateSession:
         self._databases = _databases(settings)
         self._checks: tuple[str, ...] = ()
         self._items: list[CheckItem] = []
-        self._replays = False
-        self._estimates_in_worker = False
-        self._has_sources_hook = self._has_sources_in_worker = False
+        self._hooks: dict[str, int] = {}
+        """How many implemented each of our hooks when the checks were collected."""
+        self._hooks_in_workers: list[dict[str, int]] = []
         self._added_sources: tuple[Source, ...] = ()
+        self._added_checks: tuple[Check[Any], ...] = ()
         self._aborted = False
         self._checks_failed = 0
         self._write_errors: list[str] = []
@@ -105,13 +109,15 @@ class GateSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
         """Say which checks there are. Whoever answers for an estimator is registered by now."""
-        from pytest_token_telemetry.gate.checks import checks_of
+        from pytest_token_telemetry.gate.checks import checks_of, forget, know
 
-        self._replays = self._held_against.replays
-        self._has_sources_hook = has_sources_hook(self._config)
+        self._hooks = implementations(self._config)
         self._added_sources = added_sources(self._config, self._settings)
+        self._added_checks = added_checks(self._config)
+        known_before = know(self._added_checks)
+        self._config.add_cleanup(partial(forget, known_before))
         checks = checks_of(
-            replay=self._replays,
+            replay=self._held_against.replays,
             baseline=self._settings.baseline is not None,
             require=self._settings.require is not None,
         )
@@ -183,9 +189,8 @@ class GateSession:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
-        """Learn whether a worker sees an estimator, or sources."""
-        self._estimates_in_worker |= bool(told_by(node).get(_ESTIMATES))
-        self._has_sources_in_worker |= bool(told_by(node).get(_SOURCES))
+        """Learn which hooks a worker sees."""
+        self._hooks_in_workers.append(told_by(node).get(_IMPLEMENTATIONS, {}))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -202,6 +207,8 @@ class GateSession:
             self._write_errors = write_reports(report, self._settings) + self._held_against.keep(report)
         if self._settings.github:
             self._write_errors += self._tell_github()
+        if report is not None:
+            self._write_errors += tell(self._config, report)
         self.exit_code = self._exit_code(session.exitstatus)
         if self.exit_code and session.exitstatus in _GOOD:
             session.exitstatus = self.exit_code
@@ -298,16 +305,14 @@ class GateSession:
         )
 
     def _refuse_late_hooks(self) -> None:
-        """An estimator or a source that this process did not see when it collected would be passed over in silence.
+        """A hook that this process did not see when it collected would be passed over in silence.
 
         Raises:
             pytest.UsageError: there is one.
         """
-        late = None
-        if not self._replays and (self._held_against.replays or self._estimates_in_worker):
-            late = "pytest_token_telemetry_estimate"
-        if not self._has_sources_hook and (has_sources_hook(self._config) or self._has_sources_in_worker):
-            late = HOOK
+        late = late_hook(self._hooks, [implementations(self._config), *self._hooks_in_workers])
+        if late == ESTIMATE and self._settings.estimator is not None:  # then no hook is asked
+            late = None
         if late is not None:
             self._not_judged = (
                 f"{late} is answered too late, in the conftest.py of a directory of tests (move it to that of the root"
@@ -323,7 +328,7 @@ class GateSession:
         session.testscollected += len(self._items)
 
     def _judge(self) -> Report:
-        from pytest_token_telemetry.gate.verdict import judge
+        from pytest_token_telemetry.gate.verdict import CheckError, judge
         from pytest_token_telemetry.report.build import report_of
         from pytest_token_telemetry.report.terminal import ScanProgress
         from pytest_token_telemetry.sources.parallel import ScanError
@@ -341,14 +346,17 @@ class GateSession:
                 reading = read_directories(
                     directories, self._settings.pattern, recorded=recorded, scan=scan, databases=self._databases
                 )
+            reading = changed_samples(self._config, reading)
             past = self._held_against.past(reading)
-        except ScanError as error:
+            report = report_of(judge(reading, self._settings, past, {item.check for item in self._items}))
+            refuse_wordless(report, self._added_checks)
+        except (CheckError, ScanError) as error:
             self._not_judged = str(error)
             raise pytest.UsageError(str(error)) from error
         except pytest.UsageError as error:
             self._not_judged = str(error)
             raise
-        return report_of(judge(reading, self._settings, past, {item.check for item in self._items}))
+        return report
 
     def _scan(self, progress: ScanProgress) -> Scan:
         """How the settings want the files to be read."""

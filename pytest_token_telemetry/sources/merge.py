@@ -111,6 +111,10 @@ class Reading:
     """How many samples have an unknown cap, by why."""
     skipped: dict[str, int] = field(default_factory=dict)
     """By reason: records in files that are no sample, and should be none."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """By reason: samples that a plugin dropped, the most frequent reason first."""
+    relabelled: int = 0
+    """Samples that a plugin gave other labels."""
     nothing_known: int = 0
     """Files that were read and have no sample, no unusable line and no tag."""
     empty_tables: int = 0

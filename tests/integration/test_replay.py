@@ -184,6 +184,9 @@ def test_a_hook_that_says_nothing_is_a_wrong_answer(run: Run, passing: object, p
 LATE = {
     "pytest_token_telemetry_estimate": "def pytest_token_telemetry_estimate(request): return 800",
     "pytest_token_telemetry_sources": "def pytest_token_telemetry_sources(): return []",
+    "pytest_token_telemetry_sample": "def pytest_token_telemetry_sample(sample): pass",
+    "pytest_token_telemetry_checks": "def pytest_token_telemetry_checks(): return []",
+    "pytest_token_telemetry_report": "def pytest_token_telemetry_report(): pass",
 }
 
 

@@ -108,6 +108,7 @@ def test_the_poster_knows_the_report_and_nothing_else() -> None:
 def test_the_package_itself_offers_what_programs_use_and_imports_nothing_at_once() -> None:
     assert {room(target) for target in graph(sources_of_package())[""]} == {
         "calibration",
+        "gate",
         "recording",
         "replay",
         "sample",

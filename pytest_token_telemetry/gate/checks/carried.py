@@ -17,6 +17,7 @@ class CarriedCheck(Check[CoverageResult]):
     """At least one sample carries each of what is required: predictions, caps, reasons."""
 
     kind = CoverageResult
+    decides = True
     needs = "require"
 
     def decide(self, case: Case) -> CoverageResult:

@@ -25,6 +25,7 @@ class CoverageCheck(Check[CoverageResult]):
     """Each required value of one stratum has a sample that counts: to judge predictions, a successful one."""
 
     kind = CoverageResult
+    decides = True
 
     def __init__(self, stratum: Literal["categories", "complexities", "deliverables"], where: str, one: str) -> None:
         super().__init__(f"readiness::{stratum}", stratum)

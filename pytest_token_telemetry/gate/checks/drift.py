@@ -22,7 +22,6 @@ class DriftCheck(Check[DriftResult]):
 
     kind = DriftResult
     needs = "baseline"
-    decides = False
 
     def __init__(self, figure: Literal["underestimation", "truncation", "ratio"], worse: str) -> None:
         super().__init__(f"drift::{figure}", figure)

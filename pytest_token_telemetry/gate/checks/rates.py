@@ -29,6 +29,7 @@ class RateCheck(Check[RateResult]):
     """A rate that must not be above its target."""
 
     kind = RateResult
+    decides = True
     judges_estimator = True
 
     def __init__(self, rate: Literal["underestimation", "truncation"], past_tense: str) -> None:

@@ -25,7 +25,6 @@ class RatioCheck(Check[RatioResult]):
     """A ratio's P90 stays below its target."""
 
     kind = RatioResult
-    decides = False
 
     policy: Literal["tier2", "cap_use"]
     """The setting that says what becomes of a ratio above its target."""

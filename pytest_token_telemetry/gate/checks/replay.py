@@ -17,6 +17,7 @@ class ReplayCheck(Check[CountResult]):
     """Enough calls are replayed, and every answer is a prediction unless wrong ones may be left out."""
 
     kind = CountResult
+    decides = True
     needs = "replay"
     judges_estimator = True
 

@@ -16,6 +16,7 @@ class SamplesCheck(Check[CountResult]):
     """As many samples that count as asked for; to judge predictions, as many attempts too."""
 
     kind = CountResult
+    decides = True
 
     def decide(self, case: Case) -> CountResult:
         """Count the samples that count, or, where there are enough of them, the attempts if these are too few."""

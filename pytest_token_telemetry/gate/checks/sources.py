@@ -19,6 +19,7 @@ class SourcesCheck(Check[CountResult]):
     """Telemetry was found, all could be read, and no more lines than allowed are unusable."""
 
     kind = CountResult
+    decides = True
 
     def decide(self, case: Case) -> CountResult:
         """Count what was read, or, where that is all, the unusable lines against their limit."""

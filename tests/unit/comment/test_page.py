@@ -190,8 +190,8 @@ def test_a_check_of_a_newer_version_is_named_in_our_own_words():
         found["verdict"] = "tune"
 
     text = comment(leg("pass", fail))
-    assert "**Tuning needed: a check of a newer version above its target.**" in text
-    assert table(page(text), "Outcome")[1] == ["❌ fail", "tier3 cost", "a check of a newer version: fail"]
+    assert "**Tuning needed: a check of a plugin or a newer version above its target.**" in text
+    assert table(page(text), "Outcome")[1] == ["❌ fail", "tier3 cost", "a check of a plugin or a newer version: fail"]
     assert LIE not in text
 
 

@@ -333,7 +333,8 @@ def test_the_first_ten_wrong_answers_are_listed_with_their_calls():
 
 def test_a_replay_adds_its_check_after_those_of_readiness():
     found = replayed(ready(60), as_recorded)
-    assert [each.id for each in found.checks] == [each.id for each in checks_of(replay=True, baseline=False)]
+    asked = [each.id for each in checks_of(replay=True, baseline=False) if each.id != "tier2::cap-use"]
+    assert [each.id for each in found.checks] == asked
     assert [each.id for each in verdict(ready(60)).checks] == list(CHECK_IDS)
     assert tuple(each.id for each in checks_of(replay=True, baseline=True, require=True)) == ALL_CHECK_IDS
 
