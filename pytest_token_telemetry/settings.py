@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from pytest_token_telemetry import option_types
+from pytest_token_telemetry.option import GATE, Option, flag, ini_key, setting_in_force
 from pytest_token_telemetry.option_types import matches
 
 if TYPE_CHECKING:
@@ -36,12 +37,6 @@ DEFAULT_ALIASES = (
 )
 """Spellings that real systems use for the three categories of the specification."""
 
-ROOT = "token-telemetry"
-"""Where the ids of all checks begin, as pytest shows them, and the names of all options."""
-
-GATE = "gate"
-"""The setting whose option is ``--token-telemetry`` itself."""
-
 RECORDING = ("record", "capture_logs", "capture_level")
 """The settings that have an effect where nothing is judged."""
 
@@ -50,52 +45,6 @@ REQUIRABLE = ("predictions", "caps", "reasons")
 
 OUTPUTS = ("json", "junit", "code_quality", "markdown", "markdown_append", "tuning")
 """The settings that name a report to write."""
-
-
-class Option:
-    """How one setting is written: by users, in help texts and in the documentation.
-
-    Neither it nor `Settings` is a dataclass: to make one takes longer than all else that is imported where nothing is
-    judged.
-    """
-
-    __slots__ = ("default", "help", "metavar", "read")
-
-    def __init__(
-        self,
-        read: Callable[[str], Any],
-        default: str | tuple[str, ...] | None,
-        metavar: str,
-        help: str,
-    ) -> None:
-        """An option whose value ``read`` reads.
-
-        ``default`` is as a user would write it; a tuple: the setting may be given several times.
-        """
-        self.read = read
-        self.default = default
-        self.metavar = metavar
-        self.help = help
-
-    @property
-    def is_list(self) -> bool:
-        """True if the value names what is required: an empty one is refused, as it may be meant in two ways."""
-        return self.metavar in ("NAMES", "BUCKETS", "FIELDS")
-
-    @property
-    def is_path(self) -> bool:
-        """True if the value is a path, which starts where it is written."""
-        return self.read is option_types.path
-
-    @property
-    def is_switch(self) -> bool:
-        """True if the option never has a value on the command line."""
-        return self.read is option_types.switch
-
-    @property
-    def repeatable(self) -> bool:
-        """True if the setting may be given several times."""
-        return isinstance(self.default, tuple)
 
 
 def _setting(
@@ -361,8 +310,8 @@ class Settings:
         Raises:
             pytest.UsageError: a value is malformed, out of range or contradicts another.
         """
-        written = {name: _written(config, name, option) for name, option in options()}
-        read = {name: _read(written[name], option) for name, option in options()}
+        written = {name: setting_in_force(config, name, option) for name, option in options()}
+        read = {name: written[name].read(option) for name, option in options()}
         texts = {
             name: list(written[name].texts or ()) if option.repeatable else (written[name].texts or ("",))[0]
             for name, option in options()
@@ -390,20 +339,6 @@ def options() -> Iterator[tuple[str, Option]]:
     for name, value in vars(Settings).items():
         if isinstance(value, Option):
             yield name, value
-
-
-def flag(name: str) -> str:
-    """The setting's command line option."""
-    if name == GATE:
-        return "--token-telemetry"
-    return f"--token-telemetry-{name.replace('_', '-')}"
-
-
-def ini_key(name: str) -> str:
-    """The setting's key in an ini file."""
-    if name == GATE:
-        return "token_telemetry"
-    return f"token_telemetry_{name}"
 
 
 def add_to(parser: pytest.Parser) -> None:
@@ -455,53 +390,7 @@ def read_one(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - each op
         pytest.UsageError: its value is malformed or out of range.
     """
     option = dict(options())[name]
-    return _read(_written(config, name, option), option)
-
-
-class _Written:
-    """A setting as its user wrote it."""
-
-    __slots__ = ("base", "is_chosen", "label", "texts")
-
-    def __init__(self, texts: tuple[str, ...] | None, label: str, base: Path, *, is_chosen: bool = True) -> None:
-        """A setting that is written as ``texts``, ``None`` if it is not, in ``label``, with paths from ``base``."""
-        self.is_chosen = is_chosen
-        self.texts = texts
-        self.label = label
-        self.base = base
-
-
-def _written(config: pytest.Config, name: str, option: Option) -> _Written:
-    """The setting in force: from the command line, else the ini file, else its default."""
-    invocation = config.invocation_params.dir
-    typed = config.getoption(ini_key(name), None)
-    if typed is not None:
-        texts = tuple(typed) if option.repeatable else (typed,)
-        is_off = option.is_path and not option.repeatable and not typed
-        return _Written(None if is_off else texts, flag(name), invocation)
-    kept = config.getini(ini_key(name))
-    if kept or kept is False or (kept == "" and option.is_list):
-        ini = config.inipath
-        texts = tuple(kept) if option.repeatable else (str(kept).lower() if option.is_switch else str(kept),)
-        return _Written(
-            texts, f"{ini_key(name)} in {ini.name}" if ini else ini_key(name), ini.parent if ini else invocation
-        )
-    default = (option.default,) if isinstance(option.default, str) else option.default
-    return _Written(default, flag(name), invocation, is_chosen=False)
-
-
-def _read(written: _Written, option: Option) -> Any:  # noqa: ANN401 - each option has a type of its own
-    if written.texts is None:
-        return None
-    try:
-        read = [option.read(text) for text in written.texts]
-    except ValueError as error:
-        raise pytest.UsageError(f"{written.label}: {error}") from None
-    if option.read in (option_types.estimator, option_types.executor, option_types.database):
-        read = [each if isinstance(each, str) else each.below(written.base) for each in read]
-    if option.is_path:
-        read = [Path(os.path.normpath(written.base / value)) for value in read]
-    return tuple(read) if option.repeatable else read[0]
+    return setting_in_force(config, name, option).read(option)
 
 
 def _fold(aliases: tuple[tuple[str, str], ...], label: str) -> Mapping[str, str]:

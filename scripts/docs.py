@@ -18,9 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_token_telemetry.option import Option, flag, ini_key
 from pytest_token_telemetry.report import json_file
 from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT, MOST_FEATURES, MOST_TOKENS, SPELLINGS
-from pytest_token_telemetry.settings import Option, flag, ini_key, options
+from pytest_token_telemetry.settings import options
 from pytest_token_telemetry.sources.own_format import SCHEMA
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 LEAST_OUTPUT = 50
 """Output tokens of a call whose cap is looked at: a one-word answer says nothing about its cap."""
 
-
 LEAST_REPEATS = 5
 """Calls of one output, without which it is not held to be a cap."""
 

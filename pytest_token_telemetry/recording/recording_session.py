@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_token_telemetry import settings
+from pytest_token_telemetry.option import GATE, ROOT, flag
 from pytest_token_telemetry.recording.capture import Capture
 from pytest_token_telemetry.recording.fixture import TokenTelemetry
 from pytest_token_telemetry.recording.marker import LIMITS, Marker
 from pytest_token_telemetry.recording.tape import ATTRIBUTE, RUNNING, Rest, Tape, told_by
 from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
-from pytest_token_telemetry.settings import ROOT
 from pytest_token_telemetry.text import percent, plural
 from pytest_token_telemetry.writing import reason
 
@@ -170,12 +170,12 @@ class RecordingSession:
     def _not_written(self) -> str:
         path, reasons = settings.read_one(self._config, "record"), " and ".join(self._unwritten)
         calls = plural(self._unwritten.total(), "call")
-        return f"ERROR: {settings.flag('record')}: '{path}': {calls} could not be written: {reasons}"
+        return f"ERROR: {flag('record')}: '{path}': {calls} could not be written: {reasons}"
 
     @property
     def _is_capturing(self) -> bool:
         if self._captures is None:
-            return settings.is_on(self._config, settings.GATE) or bool(self._marker.limits)
+            return settings.is_on(self._config, GATE) or bool(self._marker.limits)
         return self._captures
 
     def _listen(self) -> None:
@@ -229,5 +229,5 @@ def _writer(config: pytest.Config) -> TokenTelemetryWriter | None:
         return TokenTelemetryWriter(path)
     except OSError as error:
         raise pytest.UsageError(
-            f"{settings.flag('record')}: '{path}': {reason(error)} (name a file that can be written)"
+            f"{flag('record')}: '{path}': {reason(error)} (name a file that can be written)"
         ) from None

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
 
 import pytest
 
-from pytest_token_telemetry.settings import GATE, ROOT, flag, is_on
+from pytest_token_telemetry.option import GATE, ROOT, flag
+from pytest_token_telemetry.settings import is_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_token_telemetry.settings import OUTPUTS, flag, read_one
+from pytest_token_telemetry.option import flag
+from pytest_token_telemetry.settings import OUTPUTS, read_one
 from pytest_token_telemetry.writing import append_file, reason, replace_file
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import msgspec
 
 from pytest_token_telemetry import __version__, calibration
 from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
-from pytest_token_telemetry.report import words
+from pytest_token_telemetry.report import advice, words
 from pytest_token_telemetry.report.model import NoVerdict, Report, now
 from pytest_token_telemetry.report.untrusted_file import LARGEST_REPORT
 from pytest_token_telemetry.text import plain
@@ -34,11 +34,11 @@ def render(report: Report) -> str:
     ]
     said = {
         "headline": words.headline(report),
-        "advice": words.texts(words.advice(report)),
+        "advice": words.texts(advice.next_steps(report)),
         "notes": words.texts(words.notes(report)),
     }
     document = {**_after(document, "verdict", said), "checks": checks}
-    document["plan"]["sentences"] = words.texts(words.to_collect(report))
+    document["plan"]["sentences"] = words.texts(advice.to_collect(report))
     if report.tuning is not None:
         document["tuning"] = {"schema": calibration.SCHEMA, **document["tuning"]}
     if report.drift is not None:

@@ -15,9 +15,9 @@ from xml.etree import ElementTree as ET
 
 from junit_xml import TestCase, TestSuite
 
-from pytest_token_telemetry.report import words
+from pytest_token_telemetry.option import ROOT
+from pytest_token_telemetry.report import advice, words
 from pytest_token_telemetry.report.locations import first_place, place_of
-from pytest_token_telemetry.settings import ROOT
 from pytest_token_telemetry.text import plain
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _case(result: Result, report: Report) -> TestCase:
     tier, name = result.id.split("::")
     place = place_of(result, report) or first_place(report)
     said = plain(words.message(report, result))
-    text = "\n".join((said, "", f"{report.title}: {words.headline(report)}", *words.texts(words.advice(report))))
+    text = "\n".join((said, "", f"{report.title}: {words.headline(report)}", *words.texts(advice.next_steps(report))))
     case = TestCase(name, f"{ROOT}.{tier}", file=place.file, line=place.line, stdout=said)
     if result.outcome == "fail":
         case.add_failure_info(message=said, output=text, failure_type=f"{ROOT}.{tier}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pytest_token_telemetry import __version__
-from pytest_token_telemetry.report import sections, words
+from pytest_token_telemetry.report import advice, sections, words
 from pytest_token_telemetry.report.markdown_flavours import GITHUB, written
 from pytest_token_telemetry.text import listing, plural, size
 
@@ -140,7 +140,7 @@ def told(headline: str, doubts: Sequence[Doubt]) -> str:
 def body(report: Report, write: Flavour, size: Size, *, verified: bool = True) -> Iterator[str]:
     """The blocks below the headline. Some may be empty."""
     if size.checks != "none":
-        yield write.bullets(written(write, step) for step in words.advice(report))
+        yield write.bullets(written(write, step) for step in advice.next_steps(report))
         yield _checks(report, write, size, verified=verified)
     if size.checks == "all":
         yield write.bullets(written(write, note) for note in words.notes(report))

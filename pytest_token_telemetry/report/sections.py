@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from pytest_token_telemetry.analysis.attempts import NEAR_PERCENT
 from pytest_token_telemetry.analysis.budgets import LEAST_CALLS
 from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
-from pytest_token_telemetry.report import words
+from pytest_token_telemetry.report import advice
 from pytest_token_telemetry.text import (
     Untrusted,
     chance,
@@ -97,8 +97,8 @@ def details(report: Report) -> Iterator[Section]:
     if report.budgets is not None and report.budgets.calls >= LEAST_CALLS:
         yield _budgets(report.budgets)
     if report.tuning is not None:
-        yield _tuning(report.tuning, words.waste_target(report))
-    if collect := words.to_collect(report):
+        yield _tuning(report.tuning, advice.waste_target(report))
+    if collect := advice.to_collect(report):
         yield Section("What to collect", tuple(collect))
     yield _sources(report)
     yield _settings(report)
@@ -355,7 +355,7 @@ def _budgets(budgets: Budgets) -> Section:
     rows.append((f"{budgets.following:,}", "", "follows from the prediction"))
     rows.append((f"{unclear:,}", "", "neither can be told"))
     table = Table(("calls", "predicted above", "budget"), tuple(rows))
-    return Section("Who decided the budget", tables=(table,), remarks=(words.who_decided(budgets),))
+    return Section("Who decided the budget", tables=(table,), remarks=(advice.who_decided(budgets),))
 
 
 def _tuning(tuning: Tuning, waste_target: Fraction | None) -> Section:
@@ -366,12 +366,12 @@ def _tuning(tuning: Tuning, waste_target: Fraction | None) -> Section:
     if tuning.max_tokens:
         risks = tuple(f"cap at {percent(cap.risk)} risk" for cap in tuning.max_tokens[0].caps)
         rows: tuple[tuple[Sentence, ...], ...] = tuple(
-            (f"{each.n:,}", *map(words.cap_in_words, each.caps), _named(each.folded, each.name))
+            (f"{each.n:,}", *map(advice.cap_in_words, each.caps), _named(each.folded, each.name))
             for each in tuning.max_tokens
         )
         tables.append(Table(("judged", *risks, kind), rows, folded=_folded(tuning.max_tokens)))
     forward = () if tuning.forward is None else (_forward(tuning.forward),)
-    return Section("Tuning advice", tables=tuple(tables), remarks=(LEGEND.format(words.KINDS[kind]), *forward))
+    return Section("Tuning advice", tables=tuple(tables), remarks=(LEGEND.format(advice.KINDS[kind]), *forward))
 
 
 LEGEND = "( ) lowers the predictions: that saves cost, and is no advice for risk; ~ is borrowed from other {}"
@@ -410,8 +410,8 @@ def _advice(waste_target: Fraction | None) -> Columns[Advice]:
         "underestimated": lambda each: f"{each.underestimated:,}",
         "multiply by": _multiplier,
         "then underestimated": _expectation,
-        "waste P50": lambda each: words.change(each.waste_p50, None),
-        "waste P90": lambda each: words.change(each.waste_p90, waste_target),
+        "waste P50": lambda each: advice.change(each.waste_p50, None),
+        "waste P90": lambda each: advice.change(each.waste_p90, waste_target),
         "waste P90 at best": lambda each: (
             "endless" if each.spread_floor is None else times(each.spread_floor, waste_target)
         ),

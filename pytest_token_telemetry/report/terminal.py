@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from pytest_token_telemetry.report import sections, words
+from pytest_token_telemetry.report import advice, sections, words
 from pytest_token_telemetry.text import NOT_GIVEN, inert, pieces, plain, plural, times
 from pytest_token_telemetry.text import size as in_bytes
 
@@ -87,7 +87,7 @@ def _judgement(report: Report, width: int, most: int | None) -> list[Line]:
     marks = {_colour(report): True, "bold": True}
     lines = _wrapped(f"{report.title}: {words.headline(report)}", width, most, marks)
     lines += _wrapped(words.session_result(report), width, most, {"red": True})
-    for step in words.advice(report):
+    for step in advice.next_steps(report):
         lines += _wrapped(f"-> {plain(step)}", width, most, {"bold": True})
     for result in report.checks:
         said = plain(words.message(report, result))

@@ -1,4 +1,4 @@
-"""The report in sentences: the headline, what to do next, what to know, and each check in a line.
+"""The report in sentences: the headline, what to know, and each check in a line.
 
 All of them are made here from the report's figures, whether the gate built it or a file holds it.
 """
@@ -22,29 +22,20 @@ from pytest_token_telemetry.gate.checks import (
     UNDERESTIMATION,
     WASTE,
 )
-from pytest_token_telemetry.gate.checks.samples import lacks_attempts
-from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
-from pytest_token_telemetry.option_types import ANY, NONE
-from pytest_token_telemetry.sources.look_like import UNSTRUCTURED
-from pytest_token_telemetry.text import Untrusted, exact, joined, listing, named, percent, plain, plural, times, upwards
+from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult
+from pytest_token_telemetry.option_types import NONE
+from pytest_token_telemetry.text import Untrusted, joined, listing, named, percent, plain, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from pytest_token_telemetry.analysis.budgets import Budgets
-    from pytest_token_telemetry.analysis.carried import Grouping, Kind
+    from pytest_token_telemetry.analysis.carried import Kind
     from pytest_token_telemetry.analysis.metrics import Share
-    from pytest_token_telemetry.analysis.readiness import PlannedRun
-    from pytest_token_telemetry.analysis.strata import Stratum
-    from pytest_token_telemetry.analysis.tuning import Advice, BeforeAfter, Cap, Caps
     from pytest_token_telemetry.gate.check import Check
     from pytest_token_telemetry.gate.checks.rates import RateCheck
     from pytest_token_telemetry.gate.results import Result
-    from pytest_token_telemetry.gate.verdict import ProofPlan
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.text import Piece, Sentence
-
-WHAT_CHANGED = "Find out what changed since the baseline, in the work or in the model, before tuning to it."
 
 
 def message(report: Report, result: Result) -> Sentence:
@@ -132,10 +123,10 @@ def _verdict(report: Report) -> str:
         case "inconclusive":
             return _why_inconclusive(report)
         case "pass":
-            waste = ", waste above its target" if _warns(report, WASTE.id) else ""
+            waste = ", waste above its target" if warns(report, WASTE.id) else ""
             judges_caps = report.counts.question == "caps"
-            caps = ", cap use above its target" if judges_caps and _warns(report, CAP_USE.id) else ""
-            drift = ", drift since the baseline" if _warns(report, "drift::") else ""
+            caps = ", cap use above its target" if judges_caps and warns(report, CAP_USE.id) else ""
+            drift = ", drift since the baseline" if warns(report, "drift::") else ""
             return f"No tuning needed: {_rates(report)}{waste}{caps}{drift}."
     return f"Tuning needed: {', '.join(_in_headline(each) for each in report.checks if each.exceeded)}."
 
@@ -159,7 +150,7 @@ _NEWER = "a check of a plugin or a newer version"
 
 def _why_not_ready(report: Report) -> str:
     unmet = {result.id for result in report.unmet}
-    if _blames_estimator(report):
+    if blames_estimator(report):
         refused = report.estimator is not None and report.estimator.wrong and report.context.refuses_wrong_answers
         lacks = (
             "not all of its answers are predictions" if refused else "it does not replay enough of the recorded calls"
@@ -174,7 +165,7 @@ def _why_not_ready(report: Report) -> str:
     return "Not enough representative data: collect more, do not tune."
 
 
-def _blames_estimator(report: Report) -> bool:
+def blames_estimator(report: Report) -> bool:
     """True if there are calls to replay, and the estimator does not."""
     return (
         report.estimator is not None
@@ -188,20 +179,22 @@ def _why_inconclusive(report: Report) -> str:
         return "No verdict: every check was deselected."
     if report.nothing_judged:
         return f"Nothing to judge: {report.nothing_judged}."
-    match [_subject(each) for each in report.checks if each.inconclusive]:
+    match [subject_of(each) for each in report.checks if each.inconclusive]:
         case [subject]:
             return f"{subject.capitalize()} is not proven either way: {_rates(report)}."
         case [_, *_]:
             return f"Nothing is proven either way: {_rates(report)}."
-    return f"No verdict: what was checked passes, but {_deselected(report)} were deselected."
+    return f"No verdict: what was checked passes, but {deselected(report)} were deselected."
 
 
-def _subject(result: Result) -> str:
+def subject_of(result: Result) -> str:
+    """What the check of ``result`` is about, in a word or two."""
     check = CHECK_BY_ID.get(result.id)
     return _NEWER if check is None else check.subject
 
 
-def _deselected(report: Report) -> str:
+def deselected(report: Report) -> str:
+    """``2 of 12 checks``: how many were deselected."""
     return f"{len(report.deselected)} of {len(report.checks) + len(report.deselected)} checks"
 
 
@@ -223,328 +216,9 @@ def _rate(check: RateCheck, result: Result | None, share: Share) -> str:
     return check.as_share(share.events, share.n)  # deselected: there is no target to stand on the right side of
 
 
-def _warns(report: Report, id: str) -> bool:
+def warns(report: Report, id: str) -> bool:
     """True if a check warns whose id begins with ``id``."""
     return any(result.outcome == "warn" for result in report.checks if result.id.startswith(id))
-
-
-def advice(report: Report) -> list[Sentence]:
-    """What to do next, one sentence each."""
-    match report.verdict:
-        case "not-ready":
-            return list(_what_to_collect(report))
-        case "tune":
-            return list(_what_to_tune(report))
-        case "inconclusive":
-            return list(_what_to_prove(report))
-    steps: list[Sentence] = []
-    if _warns(report, WASTE.id):
-        steps.append("Risk is within its targets. To save cost, lower predictions where waste is high.")
-    if _warns(report, "drift::"):
-        steps.append(WHAT_CHANGED)
-    steps = steps or ["Nothing to tune: go on collecting, and watch for drift."]
-    if _warns(report, CAP_USE.id):
-        steps.append("To save quota, lower the caps (max_tokens) where calls use little of them.")
-    return [*steps, *_caps_to_set(report)]
-
-
-def _caps_to_set(report: Report) -> Iterator[Sentence]:
-    """Caps by the risk that they buy, where caps are what is judged, or use less than their target."""
-    cap_use, tuning = report.result(CAP_USE.id), report.tuning
-    exceeds = cap_use is not None and cap_use.outcome in ("warn", "fail")
-    if tuning is None or not tuning.max_tokens or not (exceeds or report.counts.question != "predictions"):
-        return
-    every = tuning.max_tokens
-    kind = tuning.grouped_by
-    rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each)) for each in every[:_SHOWN]], "; ")
-    yield ("Caps (max_tokens) by the risk that they cut off: ", *rows, "; and others." if len(every) > _SHOWN else ".")
-
-
-def _cap_name(caps: Caps, every: Sequence[Caps], kind: Grouping) -> tuple[Piece, ...]:
-    """Whose ``caps`` these are: nothing where there is only one row, which has no name."""
-    return () if len(every) == 1 and caps.name is None else (_called(caps, kind), " ")
-
-
-def _caps_by_risk(caps: Caps) -> str:
-    """``13,166 at 5 %``, or what it takes to suggest one."""
-    found = [
-        f"{cap.max_tokens:,} at {exact(Fraction(str(cap.risk)) * 100)} %"
-        for cap in caps.caps
-        if cap.max_tokens is not None
-    ]
-    needed = [cap.samples_needed for cap in caps.caps if cap.samples_needed is not None]
-    return ", ".join(found) or (f"needs {min(needed)} calls" if needed else "hidden by the cap of today")
-
-
-def cap_in_words(suggested: Cap) -> str:
-    """``8192``, or what it takes to suggest one."""
-    if suggested.max_tokens is not None:
-        return str(suggested.max_tokens)
-    return "hidden by the cap" if suggested.samples_needed is None else f"needs {suggested.samples_needed}"
-
-
-def _what_to_prove(report: Report) -> Iterator[Sentence]:
-    if report.counts.question == "lengths":
-        yield "Record the cap that is sent, or why outputs end: then truncation can be judged."
-        yield from _caps_to_set(report)
-        return
-    if report.counts.question != "predictions" and report.population != "risk":
-        yield "Judge the population risk (--token-telemetry-population=risk): truncation needs no prediction there."
-        return
-    wanted, beyond = [], []
-    for result in report.checks:
-        if result.inconclusive and isinstance(result, RateResult):
-            subject = _subject(result)
-            if result.samples_to_prove is None:
-                beyond.append(subject)
-            else:
-                wanted.append(f"{plural(result.samples_to_prove - result.n, 'more sample')} to prove {subject}")
-    if wanted:
-        yield f"Collect {listing(wanted)}, if no event comes with them."
-    if beyond:
-        yield f"Raise the target of {listing(beyond)}, or set no confidence: nothing proves so low a rate."
-    if report.deselected:
-        yield f"Run all checks for a verdict: {_deselected(report)} were deselected."
-
-
-def _what_to_collect(report: Report) -> Iterator[Sentence]:
-    counts, context = report.counts, report.context
-    if counts.unreadable_files > counts.lost_tests:
-        files = "file and database" if context.reads_tables else "file"
-        yield f"Make every {files} readable: what could not be read was not judged."
-    elif context.reads_files and not counts.files:
-        yield "Check the directory and the pattern: no file matches."
-    if counts.lost_tests:
-        yield "Run the tests again: a worker died, and what it recorded last is lost."
-    elif context.reads_tests and not counts.tests:
-        yield "Let tests record their model calls, with the token_telemetry fixture or in log lines: none did."
-    if not report.sources:
-        return
-    if _blames_estimator(report):
-        yield "Let the estimator answer for the recorded calls, or say CannotReplay: -v shows what it did."
-        return
-    if any(look not in UNSTRUCTURED for look in counts.look_like):
-        yield (
-            "Let the system leave one token-telemetry/1 line a call (docs/own-system.md), or name other files:"
-            " these hold no model call that is read."
-        )
-    elif counts.files and not counts.samples:
-        yield "Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used."
-    samples, limit = report.result(SAMPLES.id), report.settings.get("max_unusable")
-    if isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20]):
-        yield "Repair what writes the unusable lines, or raise the limit."
-    if isinstance(samples, CountResult) and lacks_attempts(samples, context):
-        yield "Log 'truncated' with every sample: too few say whether they were cut off."
-    carried = report.result(CARRIED.id)
-    if isinstance(carried, CoverageResult) and carried.missing:
-        lacks = joined(map(named, carried.missing), last="and")
-        yield ("Record ", *lacks, " with the calls: --token-telemetry-require asks for them.")
-    for check in (CATEGORIES, COMPLEXITIES, DELIVERABLES):
-        lacking = report.result(check.id)
-        if isinstance(lacking, CoverageResult) and (setting := check.setting(lacking, context)):
-            yield ("Set ", *setting, ", if the data is as it should be.")
-    if report.plan.runs:
-        kind = "more successful sample" if counts.question == "predictions" else "more sample"
-        yield f"Collect {plural(sum(run.count for run in report.plan.runs), kind)}."
-        yield _these_would_do(report.plan.runs)
-
-
-_RUNS_SHOWN = 4
-"""Kinds of runs that the advice names."""
-
-_RUNS_LISTED = 20
-"""Kinds of runs that the plan lists; the report has all."""
-
-
-def _these_would_do(runs: Sequence[PlannedRun]) -> Sentence:
-    kinds: list[Sentence] = [_run(run) for run in runs[:_RUNS_SHOWN]]
-    if others := sum(run.count for run in runs[_RUNS_SHOWN:]):
-        kinds.append(f"{others} of other kinds")
-    return ("These would do: ", *joined(kinds, last="and"), ".")
-
-
-def _run(run: PlannedRun) -> Sentence:
-    kind: list[Sentence] = []
-    if run.category:
-        kind.append(("in ", named(run.category), " category" if run.category == ANY else ""))
-    if run.complexity:
-        kind.append(("of ", named(run.complexity), " complexity"))
-    if run.deliverables:
-        kind.append(("with ", *_deliverables(run.deliverables)))
-    return joined((str(run.count), *(kind or ["of any kind"])), " ")
-
-
-def _deliverables(bucket: str) -> tuple[Piece, ...]:
-    if bucket == ANY:
-        return ("any number of deliverables",)
-    return (named(bucket), " deliverable" if bucket == "1" else " deliverables")
-
-
-def to_collect(report: Report) -> list[Sentence]:
-    """What to collect, for someone who schedules runs."""
-    runs, thinnest = report.plan.runs, report.plan.thinnest
-    successful = "successful " if report.counts.question == "predictions" else ""
-    schedule = f"Schedule {successful}runs: "
-
-    def of(samples: int) -> str:
-        return f" ({plural(samples, f'{successful}sample')})"
-
-    sentences: list[Sentence] = [joined((schedule, _run(run), "."), "") for run in runs[:_RUNS_LISTED]]
-    if others := sum(run.count for run in runs[_RUNS_LISTED:]):
-        sentences.append(f"{schedule}{others} of other kinds.")
-    cells: list[Sentence] = []
-    if thinnest.category:
-        cells.append((named(thinnest.category[0]), of(thinnest.category[1])))
-    if thinnest.complexity:
-        cells.append((named(thinnest.complexity[0]), " complexity", of(thinnest.complexity[1])))
-    if thinnest.deliverables:
-        cells.append((*_deliverables(thinnest.deliverables[0]), of(thinnest.deliverables[1])))
-    if cells:
-        sentences.append(("The thinnest evidence is that of ", *joined(cells, last="and"), "."))
-    return sentences + [_proof(proof) for proof in report.plan.proofs]
-
-
-def _proof(proof: ProofPlan) -> str:
-    check = CHECK_BY_ID.get(proof.id)
-    target = "the target" if check is None else f"{check.subject} within its target"
-    now = f"{proof.events} of {proof.n} now" if proof.n else "no data yet"
-    subject = f"To prove {target} ({now}):"
-    if proof.without_more_events is None:
-        return f"{subject} no number of samples proves so low a target."
-    if proof.without_more_events <= proof.n:
-        return f"{subject} done."
-    if not proof.n:
-        return f"{subject} {proof.without_more_events} samples without an event."
-    words = f"{subject} {proof.without_more_events} samples in all if there are no more events"
-    if proof.at_present_rate is None:
-        return f"{words}; at the present rate, no number would."
-    return f"{words}, {proof.at_present_rate} at the present rate."
-
-
-def _what_to_tune(report: Report) -> Iterator[Sentence]:
-    failed = {result.id for result in report.checks if result.exceeded}
-    kind = "category" if report.tuning is None else report.tuning.grouped_by
-    strata: tuple[Stratum, ...] = getattr(report.strata, kind) or report.strata.category
-    multiplied = False
-    replayed = report.estimator is not None and report.estimator.with_budget  # then budgets are no longer those
-    if report.budgets is not None and report.budgets.are_constant and not replayed:
-        yield who_decided(report.budgets)
-    if UNDERESTIMATION.id in failed:
-        steps = list(_what_to_multiply(report, say_capped=TRUNCATION.id not in failed))
-        where = _most(strata, kind, lambda each: (each.underestimated, each.risk))
-        yield from steps or [joined(("Raise the predictions where runs were underestimated: ", where, "."), "")]
-        multiplied = True
-    if TRUNCATION.id in failed:
-        where = _most(strata, kind, lambda each: (each.truncated, each.attempts))
-        yield joined(("Raise the budget (max_tokens) where runs were cut off: ", where, ". Then tune again."), "")
-    elif WASTE.id in failed and not multiplied:
-        yield "Lower the predictions where waste is high, as far as Tier 1 stays within its targets."
-    if CAP_USE.id in failed:
-        yield "Lower the caps (max_tokens) where calls use little of them, as far as Tier 1 stays within its targets."
-    yield from _caps_to_set(report)
-    if any(id.startswith("drift::") for id in failed):
-        yield WHAT_CHANGED
-
-
-def who_decided(budgets: Budgets) -> str:
-    """Whether the prediction decided the budget, and which constants did where most budgets are one."""
-    n = len(budgets.constants)
-    if not budgets.are_constant:
-        constant = f", {budgets.at_constant} are a constant" if n else ""
-        return f"{budgets.following} of {plural(budgets.calls, 'budget')} follow from the prediction{constant}."
-    shown = [f"{each.budget_tokens} ({plural(each.calls, 'call')})" for each in budgets.constants[:_SHOWN]]
-    others = " and others" if n > _SHOWN else ""
-    changes = "no cap" if budgets.calls - budgets.at_constant <= budgets.calls * _HARDLY_ANY else "few caps"
-    return (
-        f"{budgets.at_constant} of {budgets.calls} budgets are {'a constant' if n == 1 else f'one of {n} constants'}:"
-        f" tuning the estimator changes {changes}. Lower or raise"
-        f" {'the floor' if budgets.are_floors else 'these budgets'}: {', '.join(shown)}{others}."
-    )
-
-
-_HARDLY_ANY = Fraction(1, 20)
-"""Of the budgets: as good as none."""
-
-_SHOWN = 3
-"""Categories and constants that a sentence names."""
-
-
-def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]:
-    tuning, target = report.tuning, waste_target(report)
-    if tuning is None:
-        return
-    hit = [each for each in tuning.categories if each.underestimated]
-
-    def where(advice: list[Advice], say: Callable[[Advice], str], between: str = ", ") -> Sentence:
-        return _some([(_called(each, tuning.grouped_by), say(each)) for each in advice], between)
-
-    if multiply := [each for each in hit if each.tier == "risk"]:
-        by = where(multiply, lambda each: f" by {upwards(each.multiplier or 0)} ({_basis(each)})")
-        yield joined(("Multiply the predictions in ", by, "."), "")
-        if priced := [each for each in multiply if each.waste_p90[1] is not None]:
-            yield joined(("What that costs: ", where(priced, lambda each: _price(each, target), "; "), "."), "")
-    capped = [each for each in hit if each.basis == "raise-cap"]
-    if capped and say_capped:
-        cut = where(capped, lambda each: f" ({each.truncated} of {each.n} cut off)")
-        yield joined(("Raise max_tokens and collect, then tune: ", cut, "."), "")
-    if few := [each for each in hit if each.basis == "collect"]:
-        needed = where(few, lambda each: f" ({each.n} of {each.samples_needed})")
-        yield joined(("Collect samples to tune on: ", needed, "."), "")
-    if spread := [each for each in hit if each.basis == "category" and not each.meets_both]:
-        names = where(spread, lambda _: "")
-        yield joined(
-            (
-                "No single multiplier meets both risk and cost in ",
-                names,
-                ": the estimator lacks information there (split the category or add a feature).",
-            ),
-            "",
-        )
-
-
-def _some(every: Sequence[Sentence], between: str = ", ") -> Sentence:
-    """The first few, and that there are others."""
-    return (*joined(every[:_SHOWN], between), " and others" if len(every) > _SHOWN else "")
-
-
-def waste_target(report: Report) -> Fraction | None:
-    """What the waste P90 is held against; ``None`` if its check was deselected."""
-    waste = report.result(WASTE.id)
-    return waste.limit if isinstance(waste, RatioResult) else None
-
-
-def _price(advice: Advice, target: Fraction | None) -> str:
-    """`` x1.91: waste P90 1.83x -> 3.49x, above the target``: what the advice costs."""
-    after = advice.waste_p90[1]
-    exceeds = target is not None and after is not None and not after < float(target)
-    changed = f"waste P90 {change(advice.waste_p90, target)}{', above the target' if exceeds else ''}"
-    return f" x{upwards(advice.multiplier or 0)}: {changed}"
-
-
-def change(figures: BeforeAfter, target: Fraction | None) -> str:
-    """``1.66x -> 3.00x``: before and after, with as many digits as show on which side of ``target`` they are."""
-    before, after = figures
-    if before is None:
-        return ""
-    return times(before, target) if after is None else f"{times(before, target)} -> {times(after, target)}"
-
-
-def _basis(advice: Advice) -> str:
-    return f"{plural(advice.n, 'sample')}{', borrowed from the others' if advice.basis == 'borrowed' else ''}"
-
-
-def _most(strata: Iterable[Stratum], kind: Grouping, figure: Callable[[Stratum], tuple[int, int]]) -> Sentence:
-    """The three strata of this kind with the most events, as ``docs 5 of 12``."""
-    hit = sorted((each for each in strata if figure(each)[0]), key=figure, reverse=True)
-    return _some([(_called(each, kind), " {} of {}".format(*figure(each))) for each in hit])
-
-
-def _called(row: Advice | Stratum | Caps, kind: Grouping) -> Piece:
-    return f"{row.folded} other {KINDS[kind]}" if row.folded else named(row.name)
-
-
-KINDS: Mapping[Grouping, str] = {"category": "categories", "operation": "operations", "model": "models"}
-"""Several of each."""
 
 
 def notes(report: Report) -> list[Sentence]:
@@ -552,7 +226,7 @@ def notes(report: Report) -> list[Sentence]:
     counts, unread = report.counts, report.not_read
     found: list[Sentence] = []
     if report.deselected:
-        found.append((f"{_deselected(report)} deselected: ", *joined(map(known_id, report.deselected)), "."))
+        found.append((f"{deselected(report)} deselected: ", *joined(map(known_id, report.deselected)), "."))
     if report.settings.get("save_baseline") is not None and report.unmet:
         found.append("No baseline was saved: the data is not ready, and nothing should be compared with it.")
     if counts.unusable.total:

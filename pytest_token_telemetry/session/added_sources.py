@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.session.hooks import SOURCES as HOOK
-from pytest_token_telemetry.settings import flag
 from pytest_token_telemetry.text import listing
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_token_telemetry.settings import GATE, OUTPUTS, RECORDING, ROOT, flag
+from pytest_token_telemetry.option import GATE, ROOT, flag
+from pytest_token_telemetry.settings import OUTPUTS, RECORDING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

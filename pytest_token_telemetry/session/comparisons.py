@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.past import PastError
 from pytest_token_telemetry.replay.watch import Overdue, end_process, in_this_process
-from pytest_token_telemetry.settings import flag
 from pytest_token_telemetry.text import inert
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.recording.tape import told_by
 from pytest_token_telemetry.session.added_checks import added_checks, refuse_wordless
 from pytest_token_telemetry.session.added_sources import added_sources
@@ -28,7 +29,7 @@ from pytest_token_telemetry.session.items import (
     root_collector,
     warned_status,
 )
-from pytest_token_telemetry.settings import OUTPUTS, flag
+from pytest_token_telemetry.settings import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_token_telemetry.option import ROOT
 from pytest_token_telemetry.session.command_line import is_picked
-from pytest_token_telemetry.settings import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ from pytest_token_telemetry.sources.batch_lines import (
     holds_batch,
     holds_requests,
 )
-from pytest_token_telemetry.sources.documents import Document, documents
+from pytest_token_telemetry.sources.documents import Document, documents, whole_documents
 from pytest_token_telemetry.sources.provider_calls import call_of, decoded, records_of
 from pytest_token_telemetry.sources.source import HEAD, Found, opened
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
@@ -73,10 +73,7 @@ class BatchReader:
         """
         self._into.begin_file()
         with file.stream() as stream:
-            for document in documents(stream, decoded):
-                if not isinstance(document, Document):
-                    self._into.complain(document.reason, document.line)
-                    continue
+            for document in whole_documents(stream, decoded, self._into):
                 for at, record in records_of(document.value):
                     for place, entry in enumerate(entries_of(record)):
                         self._take(entry, file, document.line, at + place)

@@ -14,6 +14,8 @@ from msgspec import DecodeError, ValidationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from pytest_token_telemetry.sources.rows import Rows
+
 T = TypeVar("T")
 
 MOST = 1 << 26
@@ -73,6 +75,19 @@ def documents(file: BinaryIO, decode: Callable[[bytes], T], most: int = MOST) ->
             else:
                 yield from held.add(text, line)
     yield from held.finish()
+
+
+def whole_documents(file: BinaryIO, decode: Callable[[bytes], T], into: Rows) -> Iterator[Document[T]]:
+    """Give the documents of ``file``, and count the text that is none ``into`` the rows.
+
+    Raises:
+        OSError: as of `documents`.
+    """
+    for each in documents(file, decode):
+        if isinstance(each, Broken):
+            into.complain(each.reason, each.line)
+        else:
+            yield each
 
 
 def _lines(file: BinaryIO, most: int) -> Iterator[tuple[int, bytes | None]]:

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 import msgspec
 
 from pytest_token_telemetry.sources import responses
-from pytest_token_telemetry.sources.documents import Document, documents
+from pytest_token_telemetry.sources.documents import whole_documents
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.labels import labels_of
-from pytest_token_telemetry.sources.provider_calls import FAILED, called, decoded, moment
+from pytest_token_telemetry.sources.provider_calls import FAILED, called, decoded, moment, records_of, tell
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import Unusable
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Rows
     from pytest_token_telemetry.sources.tagged.records import Read
-
 
 NO_GENERATION = "calls that generate no text"
 FROM_CACHE = "answers from a cache"
@@ -35,20 +34,14 @@ class LiteLLMSource(FileSource):
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """See `FileSource.read`."""
-        for document in documents(file, _records):
-            if not isinstance(document, Document):
-                into.complain(document.reason, document.line)
-                continue
-            value = document.value
-            for place, record in enumerate(value if isinstance(value, list) else (value,)):
+        for document in whole_documents(file, _records, into):
+            for place, record in records_of(document.value):
                 call = _call(record)
                 if isinstance(call, str):
                     into.skip(call)
                     into.know([into.file])
-                elif isinstance(call, Unusable):
-                    into.complain(call.reason, document.line)
                 else:
-                    into.add(call.sample, call.identity, document.line, place=place, own=call.identity is not None)
+                    tell(into, call, document.line, place)
 
 
 class _Record(msgspec.Struct):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from pytest_token_telemetry.sources.call_records import LayoutError, layout
-from pytest_token_telemetry.sources.documents import BOM, Broken, documents
+from pytest_token_telemetry.sources.documents import BOM, whole_documents
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
@@ -33,10 +33,7 @@ class OriginExport(FileSource):
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read each line."""
-        for each in documents(file, msgspec.json.Decoder(dict[str, object]).decode):
-            if isinstance(each, Broken):
-                into.complain(each.reason, each.line)
-                continue
+        for each in whole_documents(file, msgspec.json.Decoder(dict[str, object]).decode, into):
             try:
                 found = layout(tuple(each.value)).read([*each.value.values()])
             except RecordError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,10 @@ from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unu
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from pytest_token_telemetry.sources.rows import Rows
+
+T = TypeVar("T")
 
 FAILED = "a call failed"
 
@@ -36,9 +40,17 @@ def decoded(text: bytes) -> Any:  # noqa: ANN401 - any JSON
         return json.loads(text)
 
 
-def records_of(value: object) -> Iterator[tuple[int, object]]:
+def records_of(value: T | list[T]) -> Iterator[tuple[int, T]]:
     """Number, from 0, the records of a document: it is one, or a list of them."""
     yield from enumerate(value) if isinstance(value, list) else ((0, value),)
+
+
+def tell(into: Rows, call: Read | Unusable, line: int, place: int = 0) -> None:
+    """Add a call to the rows, or count why it is no sample."""
+    if isinstance(call, Unusable):
+        into.complain(call.reason, line)
+    else:
+        into.add(call.sample, call.identity, line, place=place, own=call.identity is not None)
 
 
 def call_of(response: object, asked: Mapping[str, object]) -> Read | Unusable:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, BinaryIO
 
-from pytest_token_telemetry.sources.documents import Document, documents
+from pytest_token_telemetry.sources.documents import whole_documents
 from pytest_token_telemetry.sources.json_head import shown_keys
-from pytest_token_telemetry.sources.provider_calls import call_of, decoded, records_of
+from pytest_token_telemetry.sources.provider_calls import call_of, decoded, records_of, tell
 from pytest_token_telemetry.sources.source import FileSource
-from pytest_token_telemetry.sources.tagged.records import Unusable
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Rows
@@ -27,16 +26,9 @@ class ResponseSource(FileSource):
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """See `FileSource.read`."""
-        for document in documents(file, decoded):
-            if not isinstance(document, Document):
-                into.complain(document.reason, document.line)
-                continue
+        for document in whole_documents(file, decoded, into):
             for place, record in records_of(document.value):
-                call = call_of(record, {})
-                if isinstance(call, Unusable):
-                    into.complain(call.reason, document.line)
-                else:
-                    into.add(call.sample, call.identity, document.line, place=place, own=call.identity is not None)
+                tell(into, call_of(record, {}), document.line, place)
 
 
 _NONE = "\n"

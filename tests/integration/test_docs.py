@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 
 from pytest_token_telemetry import __version__
-from pytest_token_telemetry.settings import flag, ini_key, options
+from pytest_token_telemetry.option import flag, ini_key
+from pytest_token_telemetry.settings import options
 from scripts import docs, screenshots
 
 

@@ -48,6 +48,7 @@ def test_an_unrelated_project_imports_nothing_heavy_and_nothing_of_the_gate(
         for name in (
             "plugin",
             "settings",
+            "option",
             "option_types",
             "session",
             "session.command_line",

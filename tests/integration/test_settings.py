@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pytest_token_telemetry.settings import Settings, flag, ini_key, options, read_one
+from pytest_token_telemetry.option import flag, ini_key
+from pytest_token_telemetry.settings import Settings, options, read_one
 from tests.integration.conftest import Run
 from tests.lines import cut_off, ready_lines, stamp, v2, write
 
@@ -18,6 +19,7 @@ GOOD = {
     "dir": "runs",
     "pattern": "*.txt",
     "format": "otlp",
+    "requests": "requests.jsonl",
     "jobs": "2",
     "executor": "concurrent.futures:ThreadPoolExecutor",
     "db": "sqlite:///calls.db",
@@ -141,6 +143,7 @@ def test_every_setting_is_read_from_where_it_is_written(
     left_out: str,
 ) -> None:
     pytester.mkdir("runs")
+    (pytester.path / GOOD["requests"]).touch()
     written = {name: value for name, value in GOOD.items() if name != left_out}
     texts = settings_in_force(pytester, *write_down(pytester, written))["texts"]
     texts.pop(left_out, None)  # its default

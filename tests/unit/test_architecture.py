@@ -18,6 +18,7 @@ ROOMS = (
     ("text", "writing"),
     ("importing", "sample", "calibration"),
     ("option_types",),
+    ("option",),
     ("settings",),
     ("samples",),
     ("sources", "replay"),

@@ -12,7 +12,7 @@ from pytest_token_telemetry.gate.checks.ratios import CAP_USE, WASTE
 from pytest_token_telemetry.gate.checks.replay import REPLAY
 from pytest_token_telemetry.gate.checks.samples import SAMPLES
 from pytest_token_telemetry.gate.checks.sources import ALL_READ
-from pytest_token_telemetry.settings import ROOT
+from pytest_token_telemetry.option import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

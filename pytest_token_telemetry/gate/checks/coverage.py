@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pytest_token_telemetry.gate.check import Check
 from pytest_token_telemetry.gate.results import CoverageResult
+from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.option_types import ANY, NONE, is_name
-from pytest_token_telemetry.settings import flag
 from pytest_token_telemetry.text import LONGEST_IN_SENTENCE, joined, named, plural
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ class SamplesCheck(Check[CountResult]):
     def decide(self, case: Case) -> CountResult:
         """Count the samples that count, or, where there are enough of them, the attempts if these are too few."""
         found, needed = case.findings.readiness, case.settings.min_samples
-        lacks_attempts = case.findings.carried.question == "predictions" and found.attempts < needed <= found.counted
-        count = found.attempts if lacks_attempts else found.counted
+        too_few_attempts = case.findings.carried.question == "predictions" and found.attempts < needed <= found.counted
+        count = found.attempts if too_few_attempts else found.counted
         missing = max(needed - count, 0)
         return CountResult(
             id=self.id, outcome="fail" if missing else "pass", value=count, target=needed, missing=missing

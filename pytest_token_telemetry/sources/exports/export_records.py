@@ -14,7 +14,7 @@ from pytest_token_telemetry.sources.documents import Broken, documents
 from pytest_token_telemetry.sources.labels import PREFIX, labels_of
 from pytest_token_telemetry.sources.otlp.calls import FAILED, NO_OUTPUT
 from pytest_token_telemetry.sources.provider_calls import called, moment
-from pytest_token_telemetry.sources.tagged.records import Read, Unusable
+from pytest_token_telemetry.sources.tagged.records import Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.sources.documents import Document
     from pytest_token_telemetry.sources.rows import Rows
+    from pytest_token_telemetry.sources.tagged.records import Read
 
 T = TypeVar("T")
 
@@ -82,14 +83,6 @@ def _decoded(text: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
         except (msgspec.DecodeError, RecursionError, ValueError):
             continue
     return None
-
-
-def tell(into: Rows, call: Read | Unusable, line: int, place: int = 0) -> None:
-    """Add a call to the rows, or count why it is no sample."""
-    if isinstance(call, Unusable):
-        into.complain(call.reason, line)
-    else:
-        into.add(call.sample, call.identity, line, place=place, own=call.identity is not None)
 
 
 def call_said(said: Mapping[str, object], *, choices: int = 1, failed: bool = False) -> Read | Unusable:

@@ -19,12 +19,12 @@ from pytest_token_telemetry.sources.exports.export_records import (
     inner,
     labels,
     shaped,
-    tell,
     text,
 )
 from pytest_token_telemetry.sources.exports.zip_members import ZipMembers
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.litellm import FROM_CACHE
+from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.responses import end_of
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import Unusable

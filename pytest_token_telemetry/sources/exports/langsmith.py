@@ -20,11 +20,11 @@ from pytest_token_telemetry.sources.exports.export_records import (
     first,
     inner,
     labels,
-    tell,
     text,
     time_of,
 )
 from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import Unusable
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
-from pytest_token_telemetry.sources.exports.export_records import call_said, tell
+from pytest_token_telemetry.sources.exports.export_records import call_said
+from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.source import FileSource
 
 if TYPE_CHECKING:

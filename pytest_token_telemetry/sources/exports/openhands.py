@@ -16,11 +16,10 @@ from pytest_token_telemetry.sources.exports.export_records import (
     documents_of,
     inner,
     shaped,
-    tell,
     text,
 )
 from pytest_token_telemetry.sources.json_head import shown_keys
-from pytest_token_telemetry.sources.provider_calls import call_of, called
+from pytest_token_telemetry.sources.provider_calls import call_of, called, tell
 from pytest_token_telemetry.sources.source import FileSource
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_token_telemetry.sources.documents import BOM, Broken, documents
+from pytest_token_telemetry.sources.documents import BOM, whole_documents
 from pytest_token_telemetry.sources.otlp.attributes import EVENT, Attribute, Said
 from pytest_token_telemetry.sources.otlp.calls import Calls, Seen
 from pytest_token_telemetry.sources.otlp.log_bodies import LogBodies
@@ -43,10 +43,7 @@ class OtlpSource(FileSource):
         """Read documents one after the other. What is known of their calls counts, even if the rest cannot be read."""
         calls, bodies = Calls(into), LogBodies(into)
         try:
-            for each in documents(file, _decoded):
-                if isinstance(each, Broken):
-                    into.complain(each.reason, each.line)
-                    continue
+            for each in whole_documents(file, _decoded, into):
                 for _ in filter(_is_other, each.value):
                     into.complain(NO_OTLP, each.line)
                 for resource in chain.from_iterable(map(_resources, each.value)):

@@ -19,6 +19,7 @@ from pytest_token_telemetry.past.baseline import Baseline
 from pytest_token_telemetry.past.baseline import baseline_of as baseline_of_reading
 from pytest_token_telemetry.replay.estimator import Request
 from pytest_token_telemetry.replay.run import Replay, replay
+from pytest_token_telemetry.report import advice as steps
 from pytest_token_telemetry.report import words
 from pytest_token_telemetry.report.build import report_of
 from pytest_token_telemetry.report.model import Report
@@ -170,7 +171,7 @@ def message(report: Report, id: str) -> str:
 
 def advice(report: Report) -> list[str]:
     """What to do next."""
-    return words.texts(words.advice(report))
+    return words.texts(steps.next_steps(report))
 
 
 def notes(report: Report) -> list[str]:
@@ -180,7 +181,7 @@ def notes(report: Report) -> list[str]:
 
 def plan(report: Report) -> list[str]:
     """What to collect."""
-    return words.texts(words.to_collect(report))
+    return words.texts(steps.to_collect(report))
 
 
 def outcomes(report: Report) -> dict[str, str]:

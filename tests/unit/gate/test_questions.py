@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_token_telemetry.report.words import advice, headline
+from pytest_token_telemetry.report.advice import next_steps
+from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.text import plain
 from tests.unit.gate.cases import (
@@ -42,7 +43,7 @@ def stopped(n, **fields):
 
 
 def steps(found):
-    return [plain(each) for each in advice(found)]
+    return [plain(each) for each in next_steps(found)]
 
 
 def test_predictions_are_judged_as_ever():

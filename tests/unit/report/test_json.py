@@ -14,7 +14,7 @@ from msgspec import convert
 from pytest_token_telemetry import CannotReplay, __version__
 from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.past.history import PastVerdict
-from pytest_token_telemetry.report import markdown, terminal, words
+from pytest_token_telemetry.report import advice, markdown, terminal, words
 from pytest_token_telemetry.report.json_file import render, render_tuning, schema
 from pytest_token_telemetry.report.markdown_flavours import FLAVOURS
 from pytest_token_telemetry.report.model import Report
@@ -397,7 +397,8 @@ def test_without_advice_the_report_has_null():
 @given(verdicts())
 def test_any_advice_is_strict_json(found):
     cap_use = found.result("tier2::cap-use")
-    of_caps = found.counts.question != "predictions" or (cap_use is not None and cap_use.outcome in ("warn", "fail"))
+    exceeds = cap_use is not None and cap_use.outcome in ("warn", "fail") and not cap_use.for_unready
+    of_caps = found.counts.question != "predictions" or exceeds
     assert (found.tuning is not None) == (found.verdict == "tune" or "tuning" in found.settings or of_caps)
     if found.tuning is not None:
         assert json.loads(render_tuning(found.tuning, {})) == {**advised(found), "aliases": {}}
@@ -410,9 +411,9 @@ def said(found):
     """All that is said of a report, in sentences and in every form that people read."""
     return {
         "headline": words.headline(found),
-        "advice": words.advice(found),
+        "advice": advice.next_steps(found),
         "notes": words.notes(found),
-        "plan": words.to_collect(found),
+        "plan": advice.to_collect(found),
         "checks": [words.message(found, each) for each in found.checks],
         "markdown": [markdown.render(found, write) for write in FLAVOURS.values()],
         "terminal": [terminal.screen(found, 80, verbose=verbose) for verbose in (False, True)],

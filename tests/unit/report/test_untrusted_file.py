@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_token_telemetry.gate.checks import CHECK_BY_ID, CHECKS
 from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.gate.results import CoverageResult, Result
-from pytest_token_telemetry.report import words
+from pytest_token_telemetry.report import advice, words
 from pytest_token_telemetry.report.consistency import RefusedError
 from pytest_token_telemetry.report.json_file import render, render_no_verdict
 from pytest_token_telemetry.report.model import Report
@@ -341,7 +341,7 @@ def test_a_report_that_version_0_1_0_wrote_is_read_and_says_the_same(path):
     document = json.loads(path.read_text(encoding="utf-8"))
     found = read(path)
     assert (found.verdict, words.headline(found)) == (document["verdict"], document["headline"])
-    said = words.texts(words.advice(found))
+    said = words.texts(advice.next_steps(found))
     assert [step for step in said if not step.startswith("What that costs: ")] == document["advice"]
     assert [each.id for each in found.checks] == [each["id"] for each in document["checks"]]
     for result, written in zip(found.checks, document["checks"], strict=True):

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_token_telemetry.gate.checks import TRUNCATION, UNDERESTIMATION
 from pytest_token_telemetry.report import sections, words
+from pytest_token_telemetry.report.advice import next_steps, to_collect
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
@@ -364,7 +365,7 @@ def test_names_from_the_logs_stand_in_no_sentence_unless_they_are_plain_words(na
         "special": (name,),
     }
     for found in (verdict(rows), verdict(rows, odd), judge(reading(rows), settings(), ("tier1::truncation",))):
-        said = [words.headline(found), *words.advice(found), *words.notes(found), *words.to_collect(found)]
+        said = [words.headline(found), *next_steps(found), *words.notes(found), *to_collect(found)]
         said += [words.message(found, each) for each in found.checks]
         assert len(said) > 2
         for own in (part for sentence in said for part in pieces(sentence) if isinstance(part, str)):
@@ -374,7 +375,7 @@ def test_names_from_the_logs_stand_in_no_sentence_unless_they_are_plain_words(na
 
 def test_a_category_that_is_no_plain_word_stays_untrusted():
     rows = [*ready(60), *[call(1, 9, budget_tokens=None, category="@everyone")] * 9]
-    step, price = words.advice(verdict(rows))
+    step, price = next_steps(verdict(rows))
     assert Untrusted("@everyone") in price
     assert [part for part in step if part] == [
         "Multiply the predictions in ",

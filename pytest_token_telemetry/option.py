@@ -1,0 +1,130 @@
+"""One setting: what it is called, how users write it, and which of command line, ini file and default is in force."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_token_telemetry import option_types
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = "token-telemetry"
+"""Where the ids of all checks begin, as pytest shows them, and the names of all options."""
+
+GATE = "gate"
+"""The setting whose option is ``--token-telemetry`` itself."""
+
+
+class Option:
+    """How one setting is written: by users, in help texts and in the documentation.
+
+    Neither it nor `Settings` is a dataclass: to make one takes longer than all else that is imported where nothing is
+    judged.
+    """
+
+    __slots__ = ("default", "help", "metavar", "read")
+
+    def __init__(
+        self,
+        read: Callable[[str], Any],
+        default: str | tuple[str, ...] | None,
+        metavar: str,
+        help: str,
+    ) -> None:
+        """An option whose value ``read`` reads.
+
+        ``default`` is as a user would write it; a tuple: the setting may be given several times.
+        """
+        self.read = read
+        self.default = default
+        self.metavar = metavar
+        self.help = help
+
+    @property
+    def is_list(self) -> bool:
+        """True if the value names what is required: an empty one is refused, as it may be meant in two ways."""
+        return self.metavar in ("NAMES", "BUCKETS", "FIELDS")
+
+    @property
+    def is_path(self) -> bool:
+        """True if the value is a path, which starts where it is written."""
+        return self.read is option_types.path
+
+    @property
+    def is_switch(self) -> bool:
+        """True if the option never has a value on the command line."""
+        return self.read is option_types.switch
+
+    @property
+    def repeatable(self) -> bool:
+        """True if the setting may be given several times."""
+        return isinstance(self.default, tuple)
+
+
+def flag(name: str) -> str:
+    """The setting's command line option."""
+    if name == GATE:
+        return "--token-telemetry"
+    return f"--token-telemetry-{name.replace('_', '-')}"
+
+
+def ini_key(name: str) -> str:
+    """The setting's key in an ini file."""
+    if name == GATE:
+        return "token_telemetry"
+    return f"token_telemetry_{name}"
+
+
+class Written:
+    """A setting as its user wrote it."""
+
+    __slots__ = ("base", "is_chosen", "label", "texts")
+
+    def __init__(self, texts: tuple[str, ...] | None, label: str, base: Path, *, is_chosen: bool = True) -> None:
+        """A setting that is written as ``texts``, ``None`` if it is not, in ``label``, with paths from ``base``."""
+        self.is_chosen = is_chosen
+        self.texts = texts
+        self.label = label
+        self.base = base
+
+    def read(self, option: Option) -> Any:  # noqa: ANN401 - each option has a type of its own
+        """The value of the ``option``; ``None`` if it is not given.
+
+        Raises:
+            pytest.UsageError: what is written is malformed or out of range.
+        """
+        if self.texts is None:
+            return None
+        try:
+            read = [option.read(text) for text in self.texts]
+        except ValueError as error:
+            raise pytest.UsageError(f"{self.label}: {error}") from None
+        if option.read in (option_types.estimator, option_types.executor, option_types.database):
+            read = [each if isinstance(each, str) else each.below(self.base) for each in read]
+        if option.is_path:
+            read = [Path(os.path.normpath(self.base / value)) for value in read]
+        return tuple(read) if option.repeatable else read[0]
+
+
+def setting_in_force(config: pytest.Config, name: str, option: Option) -> Written:
+    """The setting in force: from the command line, else the ini file, else its default."""
+    invocation = config.invocation_params.dir
+    typed = config.getoption(ini_key(name), None)
+    if typed is not None:
+        texts = tuple(typed) if option.repeatable else (typed,)
+        is_off = option.is_path and not option.repeatable and not typed
+        return Written(None if is_off else texts, flag(name), invocation)
+    kept = config.getini(ini_key(name))
+    if kept or kept is False or (kept == "" and option.is_list):
+        ini = config.inipath
+        texts = tuple(kept) if option.repeatable else (str(kept).lower() if option.is_switch else str(kept),)
+        return Written(
+            texts, f"{ini_key(name)} in {ini.name}" if ini else ini_key(name), ini.parent if ini else invocation
+        )
+    default = (option.default,) if isinstance(option.default, str) else option.default
+    return Written(default, flag(name), invocation, is_chosen=False)
