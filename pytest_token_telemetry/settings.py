@@ -93,6 +93,13 @@ class Settings:
         "FILE",
         "Join the results of batches with the requests in FILE (repeatable), and with those beside them.",
     )
+    map: tuple[Path, ...] = _setting(
+        option_types.path,
+        (),
+        "FILE",
+        "Read files of your own format by the field maps in FILE, beside those in pyproject.toml (repeatable).",
+    )
+    propose_map: bool = _switch("Print field maps for the files that no format is known of, and judge nothing.")
     jobs: int | None = _setting(
         option_types.jobs,
         "auto",
@@ -445,7 +452,18 @@ def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
         if real == baseline and name != "save_baseline":
             raise pytest.UsageError(f"{flag(name)}: {flag('baseline')} reads the same file (name another)")
         taken[real] = flag(name)
-        if name != "record" and _would_be_read(name, Path(real), settings):
+    refuse_read_outputs(settings, settings.pattern)
+
+
+def refuse_read_outputs(settings: Settings, patterns: Iterable[str]) -> None:
+    """Refuse to write a report where a source would read it, by one of the ``patterns`` of files that are read.
+
+    Raises:
+        pytest.UsageError: a report would be read.
+    """
+    for name in ("save_baseline", "history", *OUTPUTS):
+        path = getattr(settings, name)
+        if path is not None and _would_be_read(name, Path(os.path.realpath(path)), settings, patterns):
             raise pytest.UsageError(
                 f"{flag(name)}: {settings.texts[name]!r} would be read as a log (name a file that no pattern matches)"
             )
@@ -460,7 +478,7 @@ OWN_OUTPUT = re.compile(
 _OWN_JSON = ("json", "tuning", "code_quality", "save_baseline", "history")
 
 
-def _would_be_read(name: str, path: Path, settings: Settings) -> bool:
+def _would_be_read(name: str, path: Path, settings: Settings, patterns: Iterable[str]) -> bool:
     """Whether a source would read what is written to ``path``, or reads now what is there."""
     if name in _OWN_JSON and path.suffix == ".json":
         try:
@@ -471,6 +489,6 @@ def _would_be_read(name: str, path: Path, settings: Settings) -> bool:
         if not head or OWN_OUTPUT.match(head):
             return False
     return any(
-        path.is_relative_to(real) and matches(path.relative_to(real).as_posix(), settings.pattern)
+        path.is_relative_to(real) and matches(path.relative_to(real).as_posix(), patterns)
         for real in map(Path, map(os.path.realpath, settings.dir))
     )

@@ -1,4 +1,4 @@
-"""Sources of files that other plugins add, and the format that the user names."""
+"""Sources of files that other plugins add or the user maps, and the format that the user names."""
 
 from __future__ import annotations
 
@@ -9,15 +9,51 @@ import pytest
 
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.session.hooks import SOURCES as HOOK
+from pytest_token_telemetry.settings import refuse_read_outputs
 from pytest_token_telemetry.text import listing
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.settings import Settings
+    from pytest_token_telemetry.sources.mapped import MappedSource
     from pytest_token_telemetry.sources.source import Source
 
 
-def added_sources(config: pytest.Config, settings: Settings) -> tuple[Source, ...]:
-    """The sources that other plugins add.
+def mapped_sources(config: pytest.Config, settings: Settings) -> tuple[MappedSource, ...]:
+    """The sources of the user's field maps: in ``pyproject.toml`` in the rootdir, and in the files that are named.
+
+    Raises:
+        pytest.UsageError: a map has a mistake.
+    """
+    from pytest_token_telemetry.sources.extract import AUTO, SOURCES
+    from pytest_token_telemetry.sources.field_map import SECTION, MapError, maps_in
+    from pytest_token_telemetry.sources.mapped import MappedSource
+
+    files = dict(zip(settings.map, settings.texts["map"], strict=True))
+    own = config.rootpath / "pyproject.toml"
+    shown_by_file = {**({own: own.name} if own.is_file() else {}), **files}
+    found: list[MappedSource] = []
+    taken = {AUTO, *(each.name for each in SOURCES)}
+    try:
+        for file, text in shown_by_file.items():
+            shown = f"{flag('map')}: {text}" if file in files else text
+            maps = maps_in(file, shown)
+            if not maps and file in files:
+                raise MapError(f"{shown} has no map (write [{SECTION}.NAME])")
+            for each in maps:
+                if each.name in taken:
+                    raise MapError(
+                        f"{shown}: {SECTION}.{each.name}: there is a source of this name (name it otherwise)"
+                    )
+                taken.add(each.name)
+                found.append(MappedSource(each.name, each))
+    except MapError as error:
+        raise pytest.UsageError(str(error)) from None
+    refuse_read_outputs(settings, [pattern for source in found for pattern in source.map.files])
+    return tuple(found)
+
+
+def added_sources(config: pytest.Config, settings: Settings, mapped: Sequence[Source] = ()) -> tuple[Source, ...]:
+    """The sources that other plugins add, beside those that the user ``mapped``.
 
     Raises:
         pytest.UsageError: something else is added, or there is no source of the format that is named.
@@ -33,7 +69,7 @@ def added_sources(config: pytest.Config, settings: Settings) -> tuple[Source, ..
                 name = (source if isinstance(source, type) else type(source)).__name__
                 raise pytest.UsageError(f"{HOOK}: {name} is no source (give an instance of a FileSource)")
             added.append(source)
-    names = [each.name for each in (*added, *SOURCES)]
+    names = [each.name for each in (*added, *mapped, *SOURCES)]
     if twice := next((name for name in names if names.count(name) > 1 or name == AUTO), None):
         raise pytest.UsageError(f"{HOOK}: there is a source named {twice!r} already (name it otherwise)")
     if settings.format not in (AUTO, *names):

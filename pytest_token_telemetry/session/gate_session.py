@@ -8,14 +8,14 @@ import time
 from functools import partial
 from importlib import import_module
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.recording.tape import told_by
 from pytest_token_telemetry.session.added_checks import added_checks, refuse_wordless
-from pytest_token_telemetry.session.added_sources import added_sources
+from pytest_token_telemetry.session.added_sources import added_sources, mapped_sources
 from pytest_token_telemetry.session.changed_samples import changed_samples
 from pytest_token_telemetry.session.command_line import asked_with, is_picked, refuse_absent, runs_nothing
 from pytest_token_telemetry.session.comparisons import HeldAgainst
@@ -84,6 +84,7 @@ class GateSession:
         self._hooks_in_workers: list[dict[str, int]] = []
         self._added_sources: tuple[Source, ...] = ()
         self._added_checks: tuple[Check[Any], ...] = ()
+        self._mapped_sources = mapped_sources(config, settings)
         self._aborted = False
         self._checks_failed = 0
         self._write_errors: list[str] = []
@@ -113,10 +114,12 @@ class GateSession:
         from pytest_token_telemetry.gate.checks import checks_of, forget, know
 
         self._hooks = implementations(self._config)
-        self._added_sources = added_sources(self._config, self._settings)
+        self._added_sources = added_sources(self._config, self._settings, self._mapped_sources)
         self._added_checks = added_checks(self._config)
         known_before = know(self._added_checks)
         self._config.add_cleanup(partial(forget, known_before))
+        if self._settings.propose_map:
+            self._propose_maps()
         checks = checks_of(
             replay=self._held_against.replays,
             baseline=self._settings.baseline is not None,
@@ -345,7 +348,7 @@ class GateSession:
             with ScanProgress(terminal, time.monotonic) as progress:
                 scan = self._scan(progress)
                 reading = read_directories(
-                    directories, self._settings.pattern, recorded=recorded, scan=scan, databases=self._databases
+                    directories, self._patterns(), recorded=recorded, scan=scan, databases=self._databases
                 )
             reading = changed_samples(self._config, reading)
             past = self._held_against.past(reading)
@@ -371,12 +374,38 @@ class GateSession:
                 requests=requests,
                 progress=told,
                 format=settings.format,
+                mapped=self._mapped_sources,
                 added=self._added_sources,
             )
         from pytest_token_telemetry.sources.other_engines import Cluster, Factory
 
         elsewhere = Cluster(where) if isinstance(where, str) else Factory(where)
-        return Scan(executor=elsewhere.open, requests=requests, progress=told, format=settings.format)
+        return Scan(
+            executor=elsewhere.open,
+            requests=requests,
+            progress=told,
+            format=settings.format,
+            mapped=self._mapped_sources,
+        )
+
+    def _propose_maps(self) -> NoReturn:
+        """Print maps for the files, and end the session: it judges nothing, so it does not exit with 0."""
+        from pytest_token_telemetry.sources.map_proposal import proposal
+        from pytest_token_telemetry.sources.walk import walk
+
+        files = (file for path in self._settings.dir for file in walk(path, self._patterns()).files.values())
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        (print if terminal is None else terminal.write_line)(proposal(sorted(files)))
+        self._not_judged = f"{flag('propose_map')} judges nothing"
+        pytest.exit(self._not_judged, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
+
+    def _patterns(self) -> Sequence[str]:
+        """Which files are read: those of the user's patterns, and those of each map in use."""
+        from pytest_token_telemetry.sources.extract import AUTO
+
+        chosen, maps = self._settings.format, self._mapped_sources
+        in_use = [each for each in maps if chosen in (AUTO, each.name)]
+        return [*self._settings.pattern, *(pattern for each in in_use for pattern in each.map.files)]
 
     def _recorded(self) -> Recorded:
         """What the tests recorded, with what was recorded in this process after the last of them."""

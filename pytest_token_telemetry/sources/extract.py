@@ -169,6 +169,8 @@ class Task:
     sizes: Sizes = field(default_factory=Sizes)
     format: str = AUTO
     """The name of the source that reads every file, if it is known."""
+    mapped: tuple[Source, ...] = ()
+    """Sources that are made of the user's maps, asked first. They are plain data, known wherever the task goes."""
     added: tuple[Source, ...] = ()
     """Sources of other plugins, asked before ours. They stay in the process that has the plugins."""
     version: str = __version__
@@ -226,7 +228,7 @@ def source_of(path: str, head: bytes, task: Task) -> Source:
     """The source that reads the file at ``path``, whose text begins with ``head``, of `HEAD` bytes at most."""
     if OUR_OUTPUT.claims(path, head):
         return OUR_OUTPUT
-    sources = (*task.added, *SOURCES)
+    sources = (*task.mapped, *task.added, *SOURCES)
     return next(
         each for each in sources if each.name == task.format or (task.format == AUTO and each.claims(path, head))
     )

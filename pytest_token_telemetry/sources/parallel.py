@@ -100,6 +100,8 @@ class Scan:
     """How much is looked at, and at a time."""
     format: str = AUTO
     """See `Task`."""
+    mapped: tuple[Source, ...] = ()
+    """See `Task`."""
     added: tuple[Source, ...] = ()
     """See `Task`: with any, all files are read in this process."""
     worth: Worth = field(default_factory=Worth)
@@ -144,6 +146,7 @@ class Scan:
             requests=self.requests,
             sizes=self.sizes,
             format=self.format,
+            mapped=self.mapped,
             added=self.added,
         )
         if self.executor is None:

@@ -128,7 +128,7 @@ def test_another_plugin_adds_a_source(run: Run, pytester: pytest.Pytester, jobs:
             "Gateway()",
             ["--token-telemetry-format=xml"],
             "--token-telemetry-format: 'xml' is not one of auto, gateway, otlp, batches, litellm, inspect, openhands,"
-            " langsmith, langfuse, promptfoo, csv, claude-code, responses or logs",
+            " langsmith, langfuse, promptfoo, csv, claude-code, responses, autopack-export or logs",
         ),
     ],
 )

@@ -20,6 +20,8 @@ GOOD = {
     "pattern": "*.txt",
     "format": "otlp",
     "requests": "requests.jsonl",
+    "map": "maps.toml",
+    "propose_map": "true",
     "jobs": "2",
     "executor": "concurrent.futures:ThreadPoolExecutor",
     "db": "sqlite:///calls.db",
@@ -144,6 +146,9 @@ def test_every_setting_is_read_from_where_it_is_written(
 ) -> None:
     pytester.mkdir("runs")
     (pytester.path / GOOD["requests"]).touch()
+    (pytester.path / "maps.toml").write_text(
+        '[tool.token-telemetry.sources.ours]\nfiles = "*.x"\nfields.output_tokens = "out"\n'
+    )
     written = {name: value for name, value in GOOD.items() if name != left_out}
     texts = settings_in_force(pytester, *write_down(pytester, written))["texts"]
     texts.pop(left_out, None)  # its default
@@ -182,6 +187,7 @@ REFUSED = {
     "pattern": ("", "'' is not a pattern"),
     "format": ("OTLP JSON", "'OTLP JSON' is not the name of a format (write auto, otlp or logs)"),
     "requests": ("nowhere", "'nowhere' does not exist (name a file of requests, as it was sent)"),
+    "map": ("nowhere", "nowhere cannot be read: No such file or directory"),
     "jobs": ("0", "'0' is not a whole number from 1 to 999999999, and not auto"),
     "executor": ("tcp://host:8786", "'tcp://host:8786' is not an executor (write dask://host:8786, or package.module:"),
     "db": ("calls.db", "this is not the URL of a database (write sqlite:///autopack.db or"),

@@ -39,13 +39,14 @@ class LengthsSource(FileSource):
             tell(into, call_said(said), line)
 
 
-def _letters(name: str) -> str:
+def letters(name: str) -> str:
+    """``name`` without what spellings differ in."""
     return "".join(filter(str.isalnum, name)).lower()
 
 
-_NAMES = {
+NAMES = {
     **{
-        _letters(each): name
+        letters(each): name
         for name, field in FIELDS.items()
         if field.in_line and field.kind != "features"
         for each in (name, *field.also)
@@ -64,7 +65,7 @@ def _columns(header: Sequence[str]) -> dict[str, str]:
     """The columns that are known, each with our field. Of several for one field, the first counts."""
     found: dict[str, str] = {}
     for name in header:
-        field = _NAMES.get(_letters(name))
+        field = NAMES.get(letters(name))
         if field is not None and field not in found.values():
             found[name] = field
     return found

@@ -1,0 +1,104 @@
+"""Reads files by a map that a user wrote: see `field_map`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
+
+from pytest_token_telemetry.option_types import matches
+from pytest_token_telemetry.sources.exports.csv_rows import csv_rows
+from pytest_token_telemetry.sources.exports.export_records import documents_of, inner
+from pytest_token_telemetry.sources.field_map import REST, as_text
+from pytest_token_telemetry.sources.line_matching import matched_lines
+from pytest_token_telemetry.sources.source import FileSource
+from pytest_token_telemetry.sources.tagged.records import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_token_telemetry.sources.field_map import FieldMap, Lookup, Steps
+    from pytest_token_telemetry.sources.rows import Rows
+
+NO_RECORD = "a value where the map expects a record is no object"
+NO_LIST = "the map's path to the records leads to nothing in a document"
+OTHERS = "records outside the where of their map"
+
+
+@dataclass
+class MappedSource(FileSource):
+    """The files of one map. It is plain data, so any process can be told of it."""
+
+    name: str
+    map: FieldMap
+
+    def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
+        """Whether a pattern of the map matches: users say which files are theirs, whatever stands in them."""
+        patterns = [f"*/{pattern}" if "/" in pattern else pattern for pattern in self.map.files]
+        return matches(path.replace(os.sep, "/"), patterns)
+
+    def read(self, file: BinaryIO, into: Rows) -> None:
+        """Read each record that is a call."""
+        layout, lookups = self.map.layout(), self.map.lookups
+        for line, place, record in self._records(file, into):
+            if not isinstance(record, dict):
+                into.complain(NO_RECORD, line)
+            elif not all(as_text(_at(record, steps)) in wanted for steps, wanted in self.map.where):
+                into.skip(OTHERS)
+            else:
+                try:
+                    found = layout.read([_found(record, lookup) for lookup in lookups])
+                except RecordError as error:
+                    into.complain(str(error), line)
+                else:
+                    has_id = found.sample.id is not None
+                    into.add(found.sample, found.identity, line, place=place, own=has_id)
+
+    def _records(self, file: BinaryIO, into: Rows) -> Iterator[tuple[int, int, object]]:
+        """The records of a file, each with its line and its place there."""
+        match self.map.format:
+            case "csv":
+                yield from ((line, 0, row) for line, row in csv_rows(file, into))
+            case "text":
+                yield from ((line, 0, groups) for line, groups in matched_lines(self.map.expression, file, into))
+            case "json":
+                for each in documents_of(file, ANY_JSON, into):
+                    value = _at(each.value, self.map.records)
+                    if value is None and self.map.records:
+                        into.complain(NO_LIST, each.line)
+                        continue
+                    records = value if isinstance(value, list) else [value]
+                    yield from ((each.line, place, record) for place, record in enumerate(records))
+
+
+ANY_JSON: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)
+
+
+def _found(record: object, lookup: Lookup) -> object:
+    """The value that a lookup finds. A null and an empty text are not given."""
+    for steps in lookup.paths:
+        value = _at(record, steps)
+        if value is not None and value != "":
+            if lookup.values is not None and (text := as_text(value)) is not None:
+                return lookup.values.get(text, lookup.values.get(REST, value))
+            return value
+    return lookup.constant
+
+
+def _at(value: object, steps: Steps) -> object:
+    """The value at the end of a path; ``None`` if there is none. A text on the way that holds JSON is looked into."""
+    for step in steps:
+        value = inner(value) if isinstance(value, str) else value
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isascii() and step.isdecimal() and len(step) < _DIGITS:
+            value = value[int(step)] if int(step) < len(value) else None
+        else:
+            return None
+    return value
+
+
+_DIGITS = 10
+"""More than the place in any list has."""

@@ -1,0 +1,62 @@
+"""Files that a user maps, in a session."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.conftest import Run, by_source, usage_error
+from tests.lines import MIX
+
+MAP = """
+[tool.token-telemetry.sources.gateway]
+files = "*.out"
+format = "csv"
+[tool.token-telemetry.sources.gateway.fields]
+predicted_output_tokens = "guess"
+output_tokens = "used"
+category = "kind"
+complexity = "level"
+deliverable_count = "files"
+success = { value = true }
+max_tokens = { value = 2000 }
+"""
+
+
+def test_mapped_files_are_judged_and_a_report_must_not_be_one_of_them(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.mkdir("runs")
+    rows = [f"1000,900,{category},{complexity},{files}" for category, complexity, files in MIX]
+    (pytester.path / "runs" / "calls.out").write_text("\n".join(["guess,used,kind,level,files", *rows]))
+    pytester.makepyprojecttoml(MAP)
+    result = run()
+    assert by_source(result) == {"runs/calls.out": len(MIX)}
+    assert (result.checks["readiness::deliverables"], result.checks["tier1::underestimation"]) == ("pass", "pass")
+    refused = run("--token-telemetry-markdown=runs/summary.out")
+    assert usage_error(refused) == (
+        "--token-telemetry-markdown: 'runs/summary.out' would be read as a log (name a file that no pattern matches)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (MAP.replace("gateway", "otlp"), "tool.token-telemetry.sources.otlp: there is a source of this name (name it"),
+        (
+            MAP.replace("used", ""),
+            "tool.token-telemetry.sources.gateway.fields.output_tokens: '' is no path (write the",
+        ),
+    ],
+)
+def test_a_mistake_in_a_map_ends_the_session(run: Run, pytester: pytest.Pytester, text: str, why: str) -> None:
+    pytester.mkdir("runs")
+    (pytester.path / "maps.toml").write_text(text)
+    refused = run("--token-telemetry-map=maps.toml")
+    assert usage_error(refused).startswith(f"--token-telemetry-map: maps.toml: {why}")
+
+
+def test_a_proposed_map_is_printed_and_nothing_is_judged(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.mkdir("runs")
+    (pytester.path / "runs" / "calls.jsonl").write_text('{"call": {"completion_tokens": 40}}\n')
+    result = run("token-telemetry", "--token-telemetry-propose-map")
+    assert '\noutput_tokens = "call.completion_tokens"  # in 1 of 1, such as 40\n' in result.text
+    assert "not judged: --token-telemetry-propose-map judges nothing" in result.text
+    assert (result.exit, result.report) == (2, None)
