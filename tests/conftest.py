@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np  # noqa: F401 - numpy can be imported once a process, and pytester forgets what a test imported
 import pytest
+
+with suppress(ImportError):  # it warns where it is imported again: the same as above
+    import sqlalchemy.dialects.postgresql  # noqa: F401
 
 try:
     from hypothesis import settings

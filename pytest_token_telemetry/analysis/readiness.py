@@ -68,10 +68,7 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """Kind of work that ``count`` more successful samples should come from.
-
-    ``None``: any, or none that is named; `ANY`: any that is named.
-    """
+    """Kind of work that ``count`` more samples should come from: ``None`` is any or no name, `ANY` any name."""
 
     count: Count
     category: str | None

@@ -78,16 +78,16 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class Strata:
-    """The strata that hold a sample, the largest first, as many as are `listed`, then the others; buckets in order.
-
-    P values are adjusted in two families: category, complexity and deliverables, and then the others.
-    """
+    """The strata that hold a sample, the largest first, as many as are `listed`, then the others; buckets in order."""
 
     category: Annotated[tuple[Stratum, ...], ROWS]
     complexity: Annotated[tuple[Stratum, ...], ROWS]
     deliverables: Annotated[tuple[Stratum, ...], ROWS]
     spellings: Annotated[tuple[Stratum, ...], ROWS] = ()
-    """As logged, of the categories that have several. What one of them does, their category may hide."""
+    """As logged, of the categories that have several. What one of them does, their category may hide.
+
+    P values of these and of what follows are adjusted as a family of their own.
+    """
     model: Annotated[tuple[Stratum, ...], ROWS] = ()
     """Empty if no sample names one."""
     operation: Annotated[tuple[Stratum, ...], ROWS] = ()

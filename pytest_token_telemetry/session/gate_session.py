@@ -258,7 +258,9 @@ class GateSession:
     @property
     def _nothing_judged(self) -> str:
         """Why there was nothing to judge in the data; empty if there was, or if that is what the user wants."""
-        return self._report.nothing_judged if self._report is not None and self._must_judge else ""
+        if self._report is None or self._dropped or not self._must_judge:
+            return ""
+        return self._report.nothing_judged
 
     def _exit_code(self, status: int) -> pytest.ExitCode:
         """What the session has to exit with, where ``status`` is what pytest knows."""

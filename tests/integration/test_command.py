@@ -75,14 +75,14 @@ def test_telemetry_that_a_session_fixture_writes_at_its_end_is_judged(run: Run, 
 @pytest.mark.parametrize(
     ("selection", "outcomes", "code"),
     [
-        (["-k", "test_one"], {"passed": 1, "deselected": 10}, 2),
-        (["-k", "test_one", "--token-telemetry-unjudged=pass"], {"passed": 1, "deselected": 10}, 0),
-        (["-k", "readiness and samples"], {"passed": 1, "deselected": 10}, 0),
-        (["-k", "truncation"], {"failed": 1, "deselected": 10}, 1),
-        (["-k", "nothing_has_this_name"], {"deselected": 11}, 5),
-        (["-m", "nothing_has_this_mark"], {"deselected": 11}, 5),
+        (["-k", "test_one"], {"passed": 1, "deselected": 11}, 2),
+        (["-k", "test_one", "--token-telemetry-unjudged=pass"], {"passed": 1, "deselected": 11}, 0),
+        (["-k", "readiness and samples"], {"passed": 1, "deselected": 11}, 0),
+        (["-k", "truncation"], {"failed": 1, "deselected": 11}, 1),
+        (["-k", "nothing_has_this_name"], {"deselected": 12}, 5),
+        (["-m", "nothing_has_this_mark"], {"deselected": 12}, 5),
         (["-m", "token_telemetry_gate"], {"passed": 6, "failed": 2, "deselected": 3}, 1),
-        (["-m", "not token_telemetry_gate"], {"passed": 3, "deselected": 8}, 2),
+        (["-m", "not token_telemetry_gate"], {"passed": 3, "deselected": 9}, 2),
         (["--deselect", "token-telemetry::tier1::truncation"], {"passed": 9, "failed": 1, "deselected": 1}, 1),
         (["--deselect", "token-telemetry::tier1"], {"passed": 9, "deselected": 2}, 0),
     ],
@@ -124,7 +124,7 @@ def test_nothing_is_read_if_nothing_is_wanted_of_it(run: Run, pytester: pytest.P
     (pytester.path / "runs").mkdir()
     result = run("-k", "test_one", "--token-telemetry-dir=runs", directory=None)
     assert result.exit == 2
-    assert "not judged: 8 of 8 checks deselected" in result.text
+    assert "not judged: 9 of 9 checks deselected" in result.text
     assert NOTHING_IS_JUDGED in result.text
 
 
@@ -267,10 +267,10 @@ def test_last_failed_runs_the_failed_check_alone(pytester: pytest.Pytester, tuni
     gate = ["-p", "no:randomly", "--token-telemetry-dir=runs"]
     assert pytester.runpytest_inprocess(*gate).parseoutcomes() == {"passed": 6, "failed": 2}
     again = pytester.runpytest_inprocess(*gate, "--lf")
-    assert again.parseoutcomes() == {"failed": 2, "deselected": 6}
+    assert again.parseoutcomes() == {"failed": 2, "deselected": 7}
     write(pytester.path / "runs", ready_lines(), "run-1/agent.log")
     cured = pytester.runpytest_inprocess(*gate, "--lf")
-    assert cured.parseoutcomes() == {"passed": 2, "deselected": 6}
+    assert cured.parseoutcomes() == {"passed": 2, "deselected": 7}
     assert cured.ret == 0
 
 

@@ -621,7 +621,7 @@ class TestWithTheSwitch:
         [
             ("every_kind(token_telemetry)", "pass", 0, "PASS: "),
             ("every_kind(token_telemetry); cut_off(token_telemetry, 3)", "tune", 1, "TUNE: "),
-            ("good(token_telemetry, 100)", "not-ready", 1, "NOT READY: "),
+            ("good(token_telemetry, 19)", "not-ready", 1, "NOT READY: "),
         ],
     )
     def test_tests_alone_are_judged(
@@ -712,7 +712,7 @@ def test_it(token_telemetry):
             directory=None,
         )
         [suite] = JUnitXml.fromfile("gate.xml")
-        assert (suite.tests, suite.failures) == (8, 4)
+        assert (suite.tests, suite.failures) == (8, 1)  # no kind of work is named: it lacks samples alone
         places = {(case.get("file"), case.get("line")) for case in etree.parse("gate.xml").iter("testcase")}
         assert places == ({("test_agent.py", "1")} if family == "xunit1" else {(None, None)})
 

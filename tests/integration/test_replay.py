@@ -483,7 +483,7 @@ def test_a_base_that_fails_leaves_no_pass_and_no_earlier_report(
     [
         (["token-telemetry::readiness::replay"], {"passed": 1}),
         (["token-telemetry::readiness"], {"passed": 6}),
-        (["-k", "replay"], {"passed": 1, "deselected": 8}),
+        (["-k", "replay"], {"passed": 1, "deselected": 9}),
         (["-m", "token_telemetry_gate"], {"passed": 9}),
     ],
 )

@@ -159,6 +159,8 @@ def test_counts_count():
         "look_like": {"CSV": 1},
         "near_misses": {"*.txt": 3},
         "copies_of_tests": 1,
+        "dropped": {},
+        "relabelled": 0,
         "towards": 28,
         "carried": {
             "samples": 31,

@@ -504,7 +504,7 @@ def test_a_retry_leaves_the_failed_attempt_and_the_answer(tmp_path: Path) -> Non
     assert (reading.samples.output_tokens.tolist(), reasons(reading)) == ([16], {FAILED: ["d/s.jsonl:1"]})
 
 
-DEEP = json.dumps(spans(span({"metadata": "deep"}))).replace('"deep"', "[" * 2000 + "]" * 2000)
+DEEP = json.dumps(spans(span({"metadata": "deep"}))).replace('"deep"', "[" * 100_000 + "]" * 100_000)
 
 
 @pytest.mark.parametrize(

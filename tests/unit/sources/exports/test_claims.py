@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,9 @@ EXPORTS: list[tuple[str, bytes]] = [
 ]
 """Files of each format, with what reads them."""
 
+OWN = own_line(output_tokens=900, time=datetime(2026, 1, 1, tzinfo=UTC))
+"""The same in every process that collects the tests."""
+
 
 def claimed_by(content: bytes, name: str = "a.json") -> list[str]:
     """All that claim a file."""
@@ -57,7 +61,7 @@ def test_one_source_claims_a_file(name: str, content: bytes) -> None:
 
 OTHERS: list[Any] = [
     v2().encode(),
-    own_line(output_tokens=900).encode(),
+    OWN.encode(),
     json.dumps(spans(span(chat()))).encode(),
     b'{"message": "{\\"run_type\\": \\"llm\\", \\"trace_id\\": 1}", "evalId": 1}',
     b'[{"id": 1, "timestamp": 2, "source": "user", "message": "m", "text": "t"}]',
@@ -105,7 +109,7 @@ BEGINNINGS = [
 
 
 @pytest.mark.parametrize("content", BEGINNINGS)
-@pytest.mark.parametrize("other", [own_line(output_tokens=900), json.dumps({"log": v2()}), '{"id": "1"}', v2()])
+@pytest.mark.parametrize("other", [OWN, json.dumps({"log": v2()}), '{"id": "1"}', v2()])
 def test_records_behind_those_of_another_kind_are_counted(tmp_path: Path, content: bytes, other: str) -> None:
     whole = reading(tmp_path, content)
     mixed = reading(tmp_path, content + f"{other}\n".encode())
