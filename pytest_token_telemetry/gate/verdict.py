@@ -18,7 +18,7 @@ from pytest_token_telemetry.analysis.number_ranges import ROWS, Count
 from pytest_token_telemetry.analysis.readiness import PlannedRun, Thinnest, planned_runs, thinnest
 from pytest_token_telemetry.analysis.tuning import tune
 from pytest_token_telemetry.gate.check import Case
-from pytest_token_telemetry.gate.checks import CAP_USE, CHECK_BY_ID, added_checks, checks_of
+from pytest_token_telemetry.gate.checks import CHECK_BY_ID, added_checks, checks_of
 from pytest_token_telemetry.gate.findings import find
 from pytest_token_telemetry.gate.replay_report import replay_report
 from pytest_token_telemetry.gate.results import AnyResult, CheckId, RateResult
@@ -75,7 +75,7 @@ class Judgement:
     """The readiness checks that are not met, deselected or not."""
     plan: Plan
     tuning: Tuning | None
-    """Advice, if the verdict is TUNE, caps are judged or exceed their target, or it was asked for."""
+    """Advice, if the verdict is TUNE, the data has caps or no predictions, or it was asked for."""
     case: Case
     """What it rests on."""
     history: tuple[PastVerdict, ...] | None
@@ -119,7 +119,7 @@ def judge(
         deselected=deselected,
         unready=unready,
         plan=_plan(findings, every, certainty),
-        tuning=_tuning(findings) if _advises(conclusion, every, case) else None,
+        tuning=_tuning(findings) if _advises(conclusion, case) else None,
         case=case,
         history=past.history,
     )
@@ -192,11 +192,10 @@ def _conclusion(kept: list[Result], deselected: tuple[str, ...], *, ready: bool)
     return "pass"
 
 
-def _advises(conclusion: Conclusion, every: list[Result], case: Case) -> bool:
+def _advises(conclusion: Conclusion, case: Case) -> bool:
     """True if advice was asked for, or is needed: on predictions or on caps."""
     asked = conclusion == "tune" or case.settings.tuning is not None
-    caps_exceed = any(result.id == CAP_USE.id and result.outcome in ("warn", "fail") for result in every)
-    return asked or caps_exceed or case.findings.carried.question != "predictions"
+    return asked or case.findings.carried.caps > 0 or case.findings.carried.question != "predictions"
 
 
 def _tuning(findings: Findings) -> Tuning:

@@ -60,10 +60,11 @@ def next_steps(report: Report) -> list[Sentence]:
 
 
 def _caps_to_set(report: Report) -> Iterator[Sentence]:
-    """Caps by the risk that they buy, where caps are what is judged, or use less than their target."""
-    cap_use, tuning = report.result(CAP_USE.id), report.tuning
-    exceeds = cap_use is not None and cap_use.outcome in ("warn", "fail")
-    if tuning is None or not tuning.max_tokens or not (exceeds or report.counts.question != "predictions"):
+    """Caps by the risk that they buy, where there are caps to judge, or nothing is predicted."""
+    tuning, carried = report.tuning, report.counts.carried
+    if tuning is None or not tuning.max_tokens or carried is None:
+        return
+    if not carried.caps and carried.question == "predictions":
         return
     every = tuning.max_tokens
     kind = tuning.grouped_by

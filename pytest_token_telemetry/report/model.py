@@ -174,7 +174,7 @@ class Report(Struct, frozen=True, kw_only=True):
     strata: Strata
     plan: Plan
     tuning: Tuning | None = None
-    """Advice, if the verdict is TUNE, caps are judged or exceed their target, or it was asked for."""
+    """Advice, if the verdict is TUNE, the data has caps or no predictions, or it was asked for."""
     estimator: ReplayReport | None = None
     """What another estimator would have predicted, if one was named."""
     drift: DriftReport | None = None

@@ -67,6 +67,8 @@ def _scope(report: Report) -> Iterator[str]:
         case "reasons":
             only = judged.replace("were", "was")
             yield f"No prediction in the data, caps unknown: only truncation {only}."
+        case "lengths":
+            yield "Neither predictions nor caps nor reasons in the data: it can say which caps to set, no more."
     waived = _waived(report)
     if len(waived) == len(_KINDS):
         yield f"No kind of work is named: counts decide{_enough(report)}{_grouped(report)}."

@@ -220,3 +220,18 @@ def test_what_nobody_misses_says_so_where_nothing_else_is_asked():
     found = judge(reading(ready(60)), settings(), [CAP_USE])
     assert [(each.id, each.outcome) for each in found.checks] == [(CAP_USE, "skip")]
     assert (message(found, CAP_USE), found.verdict) == ("no cap in the data", "inconclusive")
+
+
+def test_caps_are_advised_in_a_mixture_that_is_to_be_tuned():
+    """60 calls of 900 tokens have a 58th and a 60th; of 40 without a category, the 39th was cut off, and 2 % needs 49."""
+    found = verdict([*ready(60, category="docs"), *capped(36), *capped(4, output=1000)], require_categories="any")
+    assert (found.verdict, steps(found)[-1]) == (
+        "tune",
+        "Caps (max_tokens) by the risk that they cut off: docs 900 at 2 %, 900 at 5 %; not given needs 49 calls.",
+    )
+
+
+def test_few_lengths_say_what_they_are_good_for():
+    found = verdict([bare(n) for n in range(1, 11)])
+    assert found.verdict == "not-ready"
+    assert "Neither predictions nor caps nor reasons in the data: it can say which caps to set" in headline(found)
