@@ -223,7 +223,7 @@ def test_what_nobody_misses_says_so_where_nothing_else_is_asked():
 
 
 def test_caps_are_advised_in_a_mixture_that_is_to_be_tuned():
-    """60 calls of 900 tokens have a 58th and a 60th; of 40 without a category, the 39th was cut off, and 2 % needs 49."""
+    """60 calls of 900 tokens have a 58th and a 60th. Of the 40 others the 39th was cut off, and 2 % needs 49."""
     found = verdict([*ready(60, category="docs"), *capped(36), *capped(4, output=1000)], require_categories="any")
     assert (found.verdict, steps(found)[-1]) == (
         "tune",
