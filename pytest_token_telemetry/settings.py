@@ -8,7 +8,6 @@ command line wins over the ini file, and the ini file over the default.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -469,17 +468,13 @@ def refuse_read_outputs(settings: Settings, patterns: Iterable[str]) -> None:
             )
 
 
-OWN_OUTPUT = re.compile(
-    rb'\A\s*(?:\{\s*"schema"\s*:\s*"token-telemetry-(?:report|tuning|baseline|history)/'
-    rb'|\[\s*(?:\{\s*"check_name"\s*:\s*"token-telemetry::|\]\s*\Z))'
-)
-"""How the JSON begins that is written here: no source reads it."""
-
 _OWN_JSON = ("json", "tuning", "code_quality", "save_baseline", "history")
 
 
 def _would_be_read(name: str, path: Path, settings: Settings, patterns: Iterable[str]) -> bool:
     """Whether a source would read what is written to ``path``, or reads now what is there."""
+    from pytest_token_telemetry.writing import OWN_OUTPUT
+
     if name in _OWN_JSON and path.suffix == ".json":
         try:
             with path.open("rb") as file:

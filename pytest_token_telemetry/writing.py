@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
+import re
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 if sys.platform != "win32":
     import fcntl
 
+OWN_OUTPUT = re.compile(
+    rb'\A\s*(?:\{\s*"schema"\s*:\s*"token-telemetry-(?:report|tuning|baseline|history)/'
+    rb'|\[\s*(?:\{\s*"check_name"\s*:\s*"token-telemetry::|\]\s*\Z))'
+)
+"""How the JSON begins that is written here: no source reads it."""
+
 _LOCK_TRIES = 500
 _LOCK_PAUSE = 0.001
 """Seconds."""
@@ -30,7 +36,7 @@ def replace_file(path: Path, text: str) -> None:
         path.write_bytes(encoded(text))  # a device or a pipe; a directory says that it is one
         return
     target = path.resolve()
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".{os.urandom(8).hex()}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(encoded(text))

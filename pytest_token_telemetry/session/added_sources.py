@@ -13,6 +13,8 @@ from pytest_token_telemetry.settings import refuse_read_outputs
 from pytest_token_telemetry.text import listing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.mapped import MappedSource
     from pytest_token_telemetry.sources.source import Source
@@ -24,13 +26,15 @@ def mapped_sources(config: pytest.Config, settings: Settings) -> tuple[MappedSou
     Raises:
         pytest.UsageError: a map has a mistake.
     """
+    files = dict(zip(settings.map, settings.texts["map"], strict=True))
+    own = config.rootpath / "pyproject.toml"
+    shown_by_file = {**({own: own.name} if _may_have_maps(own) else {}), **files}
+    if not shown_by_file:
+        return ()
     from pytest_token_telemetry.sources.extract import AUTO, SOURCES
     from pytest_token_telemetry.sources.field_map import SECTION, MapError, maps_in
     from pytest_token_telemetry.sources.mapped import MappedSource
 
-    files = dict(zip(settings.map, settings.texts["map"], strict=True))
-    own = config.rootpath / "pyproject.toml"
-    shown_by_file = {**({own: own.name} if own.is_file() else {}), **files}
     found: list[MappedSource] = []
     taken = {AUTO, *(each.name for each in SOURCES)}
     try:
@@ -50,6 +54,14 @@ def mapped_sources(config: pytest.Config, settings: Settings) -> tuple[MappedSou
         raise pytest.UsageError(str(error)) from None
     refuse_read_outputs(settings, [pattern for source in found for pattern in source.map.files])
     return tuple(found)
+
+
+def _may_have_maps(file: Path) -> bool:
+    """Whether it is worth parsing: most projects map nothing, and have a ``pyproject.toml`` all the same."""
+    try:
+        return b"token-telemetry" in file.read_bytes()
+    except OSError:
+        return False
 
 
 def added_sources(config: pytest.Config, settings: Settings, mapped: Sequence[Source] = ()) -> tuple[Source, ...]:

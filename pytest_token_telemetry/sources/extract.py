@@ -16,24 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pytest_token_telemetry import __version__
-from pytest_token_telemetry.sources.batches import BatchSource
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
-from pytest_token_telemetry.sources.exports.claude_code import ClaudeCodeSource
-from pytest_token_telemetry.sources.exports.inspect_log import InspectSource
-from pytest_token_telemetry.sources.exports.langfuse import LangfuseSource
-from pytest_token_telemetry.sources.exports.langsmith import LangSmithSource
-from pytest_token_telemetry.sources.exports.lengths import LengthsSource
-from pytest_token_telemetry.sources.exports.openhands import OpenHandsSource
-from pytest_token_telemetry.sources.exports.promptfoo import PromptfooSource
-from pytest_token_telemetry.sources.litellm import LiteLLMSource
-from pytest_token_telemetry.sources.origin_export import OriginExport
-from pytest_token_telemetry.sources.otlp.otlp_source import OtlpSource
-from pytest_token_telemetry.sources.our_output import OUR_OUTPUT
-from pytest_token_telemetry.sources.response_lines import ResponseSource
+from pytest_token_telemetry.sources.deferred import Deferred
 from pytest_token_telemetry.sources.rows import Claimed, Complaint, Identities, Rows
 from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedSource
+from pytest_token_telemetry.writing import OWN_OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -45,21 +34,23 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.source import Reader, Source
 
 SOURCES: list[Source] = [
-    OtlpSource(),
-    BatchSource(),
-    LiteLLMSource(),
-    InspectSource(),
-    OpenHandsSource(),
-    LangSmithSource(),
-    LangfuseSource(),
-    PromptfooSource(),
-    LengthsSource(),
-    ClaudeCodeSource(),
-    ResponseSource(),
-    OriginExport(),
+    Deferred("otlp", "otlp.otlp_source:OtlpSource"),
+    Deferred("batches", "batches:BatchSource"),
+    Deferred("litellm", "litellm:LiteLLMSource"),
+    Deferred("inspect", "exports.inspect_log:InspectSource"),
+    Deferred("openhands", "exports.openhands:OpenHandsSource"),
+    Deferred("langsmith", "exports.langsmith:LangSmithSource"),
+    Deferred("langfuse", "exports.langfuse:LangfuseSource"),
+    Deferred("promptfoo", "exports.promptfoo:PromptfooSource"),
+    Deferred("csv", "exports.lengths:LengthsSource"),
+    Deferred("claude-code", "exports.claude_code:ClaudeCodeSource"),
+    Deferred("responses", "response_lines:ResponseSource"),
+    Deferred("autopack-export", "origin_export:OriginExport"),
     TaggedSource(),
 ]
 """In the order in which they are asked. The last one claims every file."""
+
+_OUR_OUTPUT = Deferred("our-output", "our_output:OurOutput")
 
 AUTO = "auto"
 """The format of a file that is not named: the source knows that claims it."""
@@ -226,8 +217,8 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
 
 def source_of(path: str, head: bytes, task: Task) -> Source:
     """The source that reads the file at ``path``, whose text begins with ``head``, of `HEAD` bytes at most."""
-    if OUR_OUTPUT.claims(path, head):
-        return OUR_OUTPUT
+    if OWN_OUTPUT.match(head):
+        return _OUR_OUTPUT
     sources = (*task.mapped, *task.added, *SOURCES)
     return next(
         each for each in sources if each.name == task.format or (task.format == AUTO and each.claims(path, head))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_token_telemetry.settings import OWN_OUTPUT
 from pytest_token_telemetry.sources.documents import Broken, documents
 from pytest_token_telemetry.sources.source import FileSource
+from pytest_token_telemetry.writing import OWN_OUTPUT
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -37,5 +37,3 @@ class OurOutput(FileSource):
 
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)
-
-OUR_OUTPUT = OurOutput()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import lzma
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -13,12 +15,13 @@ import pytest
 
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources import extract
+from pytest_token_telemetry.sources.deferred import Deferred
 from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.source import FileSource
 from tests.lines import stamp, v2, write
-from tests.unit.sources.builders import read
+from tests.unit.sources.builders import own_line, read
 
 
 class Pairs(FileSource):
@@ -118,3 +121,35 @@ def test_what_its_source_cannot_read_is_unreadable(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Pairs, "read", fails)
     write(tmp_path, ["pairs", "3 4"], "a.log")
     assert read(tmp_path).unreadable == {"logs/a.log": "it is encrypted"}
+
+
+DEFERRED = [source for source in extract.SOURCES if isinstance(source, Deferred)]
+
+
+@pytest.mark.parametrize("deferred", DEFERRED, ids=lambda each: each.name)
+def test_a_deferred_source_is_what_its_entry_says(deferred: Deferred) -> None:
+    assert (deferred.source.name, deferred.source.in_parts) == (deferred.name, deferred.in_parts)
+
+
+@pytest.mark.parametrize(
+    ("head", "imported"),
+    [
+        (v2(time=stamp(1)), False),
+        ("[2026-01-02 03:04:05,123] INFO started", False),
+        pytest.param(own_line(output_tokens=5), False, id="own"),
+        ("", False),
+        ('{"resourceSpans": []}', True),
+        ('\ufeff [\n {"id": 1}', True),
+        ("PK\x03\x04", True),
+        ("output_tokens,model", True),
+    ],
+)
+def test_formats_of_others_are_imported_where_a_file_may_be_of_one(head: str, imported: bool) -> None:
+    script = (
+        "import sys; from pytest_token_telemetry.sources import extract;"
+        f"extract.source_of('a.log', {head.encode()!r}, extract.Task(()));"
+        "found = [name for name in sys.modules if '.sources.exports' in name or '.sources.otlp' in name];"
+        "print(bool(found), 'pytest' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(imported), "False"]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_token_telemetry.sources.deferred import Deferred
 from pytest_token_telemetry.sources.exports.csv_rows import header_of
 from pytest_token_telemetry.sources.extract import SOURCES
 from pytest_token_telemetry.sources.look_like import looks_of
@@ -30,7 +31,7 @@ from tests.unit.sources.exports import (
 )
 from tests.unit.sources.exports.readings import lines, outputs, reading, reasons
 
-BY_NAME = {source.name: source for source in SOURCES}
+BY_NAME = {each.name: each.source for each in SOURCES if isinstance(each, Deferred)}
 EXPORTS: list[tuple[str, bytes]] = [
     ("inspect", test_inspect_log.zipped(test_inspect_log.OF_ALGEBRA)),
     ("inspect", json.dumps(test_inspect_log.log(test_inspect_log.OF_ALGEBRA), indent=2).encode()),
