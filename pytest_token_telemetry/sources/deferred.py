@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -35,15 +35,14 @@ class Deferred:
 
     def claims(self, path: str, head: bytes) -> bool:
         """See `Source.claims`."""
-        return _may_be_of_others(head) and self.source.claims(path, head)
+        return self.source.claims(path, head)
 
     def reader(self, into: Rows, sizes: Sizes, on_read: Callable[[int], None] | None) -> Reader:
         """See `Source.reader`."""
         return self.source.reader(into, sizes, on_read)
 
 
-@lru_cache(maxsize=4)
-def _may_be_of_others(head: bytes) -> bool:
+def may_be_of_others(head: bytes) -> bool:
     """Whether a text that begins with ``head`` may be JSON with an object first, a ZIP file, or a table with a header.
 
     Lines of our own begin like the first, and are so many that they are known here.

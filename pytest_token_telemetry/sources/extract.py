@@ -17,7 +17,7 @@ import numpy as np
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
-from pytest_token_telemetry.sources.deferred import Deferred
+from pytest_token_telemetry.sources.deferred import Deferred, may_be_of_others
 from pytest_token_telemetry.sources.rows import Claimed, Complaint, Identities, Rows
 from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
@@ -25,7 +25,7 @@ from pytest_token_telemetry.sources.tagged.tagged_source import TaggedSource
 from pytest_token_telemetry.writing import OWN_OUTPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     import numpy.typing as npt
 
@@ -219,10 +219,12 @@ def source_of(path: str, head: bytes, task: Task) -> Source:
     """The source that reads the file at ``path``, whose text begins with ``head``, of `HEAD` bytes at most."""
     if OWN_OUTPUT.match(head):
         return _OUR_OUTPUT
-    sources = (*task.mapped, *task.added, *SOURCES)
-    return next(
-        each for each in sources if each.name == task.format or (task.format == AUTO and each.claims(path, head))
-    )
+    sources: Iterable[Source] = (*task.mapped, *task.added, *SOURCES)
+    if task.format != AUTO:
+        return next(each for each in sources if each.name == task.format)
+    if not may_be_of_others(head):
+        sources = (each for each in sources if not isinstance(each, Deferred))
+    return next(each for each in sources if each.claims(path, head))
 
 
 def head_of(descriptor: int) -> bytes:

@@ -22,7 +22,7 @@ class ResponseSource(FileSource):
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
         """A file whose first record is a response. Anthropic's client writes what that is behind its text."""
         keys = shown_keys(head)
-        return any(all(re.fullmatch(text, keys.get(key, _NONE)) for key, text in shape) for shape in _SHAPES)
+        return any(all(key in keys and text.fullmatch(keys[key]) for key, text in shape) for shape in _SHAPES)
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """See `FileSource.read`."""
@@ -31,21 +31,21 @@ class ResponseSource(FileSource):
                 tell(into, call_of(record, {}), document.line, place)
 
 
-_NONE = "\n"
-"""Stands for the text of a key that is not there: nothing below matches it."""
-
-_SHAPES = (
-    (("object", r"chat\.completion|text_completion"), ("choices", "")),
-    (("choices.finish_reason", ".*"), ("choices.message.role", ".*")),
-    (("object", "response"), ("output", "")),
-    (("object", "response"), ("id", "resp_.*")),
-    (("created_at", ""), ("id", "resp_.*")),
-    (("type", "message"), ("role", "assistant"), ("content", "")),
-    (("id", "msg_.*"), ("content.text", ".*")),
-    (("id", "msg_.*"), ("content.type", ".*")),
-    (("candidates.content.parts.text", ".*"),),
-    (("candidates.finishReason", ".*"),),
-    (("candidates.finish_reason", ".*"),),
-    (("usageMetadata.promptTokenCount", ""),),
-)
+_SHAPES = [
+    [(key, re.compile(text)) for key, text in shape]
+    for shape in (
+        (("object", r"chat\.completion|text_completion"), ("choices", "")),
+        (("choices.finish_reason", ".*"), ("choices.message.role", ".*")),
+        (("object", "response"), ("output", "")),
+        (("object", "response"), ("id", "resp_.*")),
+        (("created_at", ""), ("id", "resp_.*")),
+        (("type", "message"), ("role", "assistant"), ("content", "")),
+        (("id", "msg_.*"), ("content.text", ".*")),
+        (("id", "msg_.*"), ("content.type", ".*")),
+        (("candidates.content.parts.text", ".*"),),
+        (("candidates.finishReason", ".*"),),
+        (("candidates.finish_reason", ".*"),),
+        (("usageMetadata.promptTokenCount", ""),),
+    )
+]
 """Keys that the first record of a file must show, each with a pattern for its text."""

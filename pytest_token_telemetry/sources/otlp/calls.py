@@ -31,7 +31,7 @@ MOST_OF_A_SPAN = 8
 """Log records, and copies, of one span that are looked at for what its calls are within."""
 
 NO_OUTPUT = "a call has no output tokens: it broke off, or lost its usage"
-FAILED = "a call has no output tokens: it failed"
+FAILED_CALL = "a call has no output tokens: it failed"
 NO_CALL = "spans that are no model call"
 TOLD_AGAIN = "spans of a call that another span tells of too"
 
@@ -133,7 +133,7 @@ class Calls:
             facts = first_of(each.facts for each in group)
             try:
                 if facts.get("output_tokens") is None:
-                    raise RecordError(FAILED if any(each.failed for each in group) else NO_OUTPUT)
+                    raise RecordError(FAILED_CALL if any(each.failed for each in group) else NO_OUTPUT)
                 record = first_of((*(each.labels for each in group), facts, *trace.around(group)))
                 word = telling_reason(reason for each in group for reason in each.reasons)
                 if word is not None:
