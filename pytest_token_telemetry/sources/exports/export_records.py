@@ -12,7 +12,7 @@ import msgspec
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.documents import Broken, documents
 from pytest_token_telemetry.sources.labels import PREFIX, labels_of
-from pytest_token_telemetry.sources.otlp.calls import FAILED, NO_OUTPUT
+from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
 from pytest_token_telemetry.sources.provider_calls import called, moment
 from pytest_token_telemetry.sources.tagged.records import Unusable
 
@@ -88,7 +88,7 @@ def _decoded(text: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
 def call_said(said: Mapping[str, object], *, choices: int = 1, failed: bool = False) -> Read | Unusable:
     """The call of which all this is ``said`` by the names of our fields, with the number of its answers."""
     if said.get("output_tokens") is None:
-        return Unusable(FAILED if failed else NO_OUTPUT)
+        return Unusable(FAILED_CALL if failed else NO_OUTPUT)
     if failed and not said.get("finish_reason"):
         said = {**said, "finish_reason": "error"}
     return called(said, choices)

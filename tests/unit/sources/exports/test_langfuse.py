@@ -14,7 +14,7 @@ import pytest
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.exports.csv_rows import OTHER_CELLS
 from pytest_token_telemetry.sources.exports.langfuse import NO_CALL, OTHER_UNIT
-from pytest_token_telemetry.sources.otlp.calls import FAILED, NO_OUTPUT
+from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
 from tests.unit.sources.exports.readings import lines, only, outputs, reading, reasons
 
 
@@ -116,7 +116,7 @@ def test_generations_that_are_no_calls_are_counted(tmp_path: Path) -> None:
     rows = (generation(), generation(None), generation(None, level="ERROR"), characters)
     for content in (lines(*rows), in_csv(*({"usage": None, **each} for each in rows))):
         found = reading(tmp_path, content)
-        assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, FAILED: 1, OTHER_UNIT: 1})
+        assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, FAILED_CALL: 1, OTHER_UNIT: 1})
 
 
 def test_rows_of_another_length_are_counted(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.exports import langsmith
 from pytest_token_telemetry.sources.exports.langsmith import NO_BEGINNING, NO_CALL, TOLD_AGAIN
-from pytest_token_telemetry.sources.otlp.calls import FAILED, NO_OUTPUT
+from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
 from tests.unit.sources.exports.readings import lines, only, outputs, reading, reading_of, real, reasons, samples_of
 
 
@@ -152,7 +152,7 @@ def test_runs_that_are_no_calls_are_counted(tmp_path: Path) -> None:
     headless = {"patch": posted("r3")["patch"]}
     of_tool = run("r5", run_type="tool", outputs=completion())
     found = reading(tmp_path, lines(run(), unfinished, headless, run("r4", error="timeout", outputs=None), of_tool))
-    assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, NO_BEGINNING: 1, FAILED: 1})
+    assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, NO_BEGINNING: 1, FAILED_CALL: 1})
     assert found.skipped == {NO_CALL: 1}
 
 
