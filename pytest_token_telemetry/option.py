@@ -53,7 +53,7 @@ class Option:
     @property
     def is_path(self) -> bool:
         """True if the value is a path, which starts where it is written."""
-        return self.read is option_types.path
+        return self.read in (option_types.path, option_types.directory)
 
     @property
     def is_switch(self) -> bool:
@@ -107,7 +107,10 @@ class Written:
         if option.read in (option_types.estimator, option_types.executor, option_types.database):
             read = [each if isinstance(each, str) else each.below(self.base) for each in read]
         if option.is_path:
-            read = [Path(os.path.normpath(self.base / value)) for value in read]
+            read = [
+                each if isinstance(each, option_types.RemoteUrl) else Path(os.path.normpath(self.base / each))
+                for each in read
+            ]
         return tuple(read) if option.repeatable else read[0]
 
 

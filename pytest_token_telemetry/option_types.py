@@ -296,24 +296,65 @@ def executor(text: str) -> str | Location:
         raise ValueError(f"{text!r} is not an executor (write dask://host:8786, or package.module:callable)") from None
 
 
-class DatabaseUrl:
-    """Where a database is. Nothing but ``shown`` may be written anywhere: the URL may hold a password."""
+class Url:
+    """Where something is. Nothing but ``shown`` may be written anywhere: the URL may hold a password."""
 
     __slots__ = ("shown", "url")
 
     def __init__(self, url: str, shown: str) -> None:
-        """The database at ``url``, written as ``shown``."""
+        """What is at ``url``, written as ``shown``."""
         self.url = url
         self.shown = shown
 
     def __repr__(self) -> str:
-        return f"DatabaseUrl({self.shown!r})"
+        return f"{type(self).__name__}({self.shown!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, DatabaseUrl) and other.url == self.url
+        return type(other) is type(self) and isinstance(other, Url) and other.url == self.url
 
     def __hash__(self) -> int:
         return hash(self.url)
+
+
+class RemoteUrl(Url):
+    """A directory that a driver of fsspec reads."""
+
+    __slots__ = ()
+
+    @property
+    def protocol(self) -> str:
+        """What stands before ``://``, in lower case."""
+        return self.url.partition("://")[0]
+
+
+def directory(text: str) -> str | RemoteUrl:
+    """A path, not yet resolved, or a URL: ``s3://bucket/prefix``. One with ``file://`` is a path.
+
+    What is shown has neither password nor parameters, and no error repeats a URL.
+
+    Raises:
+        ValueError: as above.
+    """
+    match = re.fullmatch(r"([a-z][a-z0-9+.-]+)://(.*)", text.strip(), re.DOTALL | re.IGNORECASE)
+    if match is None:
+        return path(text)
+    protocol, place = match[1].lower(), match[2]
+    if protocol in ("file", "local"):
+        return path(place)
+    if not place.strip("/"):
+        raise ValueError(f"{protocol}:// names nothing (write {protocol}://BUCKET/PREFIX)")
+    server, slash, below = place.partition("?")[0].rstrip("/").partition("/")
+    user, at, host = server.rpartition("@")
+    shown = f"{user.partition(':')[0]}{at}{host}{slash}{below}"
+    if not at and ":" in server and "@" in place:  # a password with a '/' or a '?'
+        shown = "***"
+    return RemoteUrl(f"{protocol}://{place}", f"{protocol}://{shown}")
+
+
+class DatabaseUrl(Url):
+    """A database that SQLAlchemy reads."""
+
+    __slots__ = ()
 
     def below(self, base: os.PathLike[str]) -> DatabaseUrl:
         """The same, with the path of an SQLite file from ``base`` on."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from pytest_token_telemetry.importing import Location
-    from pytest_token_telemetry.option_types import DatabaseUrl
+    from pytest_token_telemetry.option_types import DatabaseUrl, RemoteUrl
 
 DEFAULT_ALIASES = (
     ("impl", "implementation"),
@@ -71,8 +71,11 @@ class Settings:
     """The settings in force, read and checked. Paths are absolute."""
 
     gate: bool = _switch("Judge what the tests record, alone or together with --token-telemetry-dir.")
-    dir: tuple[Path, ...] = _setting(
-        option_types.path, (), "DIR", "Judge the run logs below DIR (repeatable). Write it with '='."
+    dir: tuple[Path | RemoteUrl, ...] = _setting(
+        option_types.directory,
+        (),
+        "DIR",
+        "Judge the run logs below DIR, or below s3://BUCKET/PREFIX (repeatable; extra [remote]). Write it with '='.",
     )
     pattern: tuple[str, ...] = _setting(
         option_types.glob,
@@ -301,6 +304,16 @@ class Settings:
             raise TypeError(f"missing, or no settings: {', '.join(sorted(differing))}")
         vars(self).update(read, texts=texts, chosen=frozenset(chosen))
 
+    @property
+    def local_directories(self) -> tuple[Path, ...]:
+        """Those of ``dir`` that are paths."""
+        return tuple(each for each in self.dir if isinstance(each, Path))
+
+    @property
+    def remote_directories(self) -> tuple[RemoteUrl, ...]:
+        """Those of ``dir`` that are URLs, each once."""
+        return tuple(dict.fromkeys(each for each in self.dir if not isinstance(each, Path)))
+
     def __setattr__(self, name: str, value: object) -> None:
         """Settings never change.
 
@@ -324,6 +337,9 @@ class Settings:
             if written[name].texts is not None
         }
         texts["db"] = [each.shown for each in read["db"]]
+        texts["dir"] = [
+            each if isinstance(each, str) else each.shown for each in map(option_types.directory, texts["dir"])
+        ]
         read["alias"] = _fold(read["alias"], written["alias"].label)
         if read["require_categories"] != (option_types.ANY,):
             read["require_categories"] = tuple(
@@ -333,6 +349,7 @@ class Settings:
         _refuse_missing_directories(settings, written["dir"].label)
         _refuse_missing_requests(settings, written["requests"].label)
         _refuse_shared_outputs(config, settings)
+        _refuse_for_remote(settings)
         if settings.executor is not None and settings.jobs is not None:
             raise pytest.UsageError(f"{flag('jobs')} is for reading here, and {flag('executor')} reads elsewhere")
         if settings.sequential and settings.confidence is None:
@@ -422,9 +439,18 @@ def _fold(aliases: tuple[tuple[str, str], ...], label: str) -> Mapping[str, str]
 
 def _refuse_missing_directories(settings: Settings, label: str) -> None:
     for text, directory in zip(settings.texts["dir"], settings.dir, strict=True):
-        if not directory.is_dir():
+        if isinstance(directory, Path) and not directory.is_dir():
             what = "is a file, not a directory" if directory.is_file() else "does not exist"
             raise pytest.UsageError(f"{label}: {text!r} {what} (name a directory of run logs)")
+
+
+def _refuse_for_remote(settings: Settings) -> None:
+    """Refuse what does not work with remote directories."""
+    for url in settings.remote_directories:
+        if settings.executor is not None:
+            raise pytest.UsageError(f"{flag('executor')}: {url.shown} is read here alone (leave the executor out)")
+        if settings.propose_map:
+            raise pytest.UsageError(f"{flag('propose_map')}: {url.shown} is no local directory (copy some files of it)")
 
 
 def _refuse_missing_requests(settings: Settings, label: str) -> None:
@@ -485,5 +511,5 @@ def _would_be_read(name: str, path: Path, settings: Settings, patterns: Iterable
             return False
     return any(
         path.is_relative_to(real) and matches(path.relative_to(real).as_posix(), patterns)
-        for real in map(Path, map(os.path.realpath, settings.dir))
+        for real in map(Path, map(os.path.realpath, settings.local_directories))
     )

@@ -8,6 +8,7 @@ import time
 from functools import partial
 from importlib import import_module
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -77,6 +78,7 @@ class GateSession:
         self._arrivals = arrivals
         self._held_against = HeldAgainst(config, settings)
         self._databases = _databases(settings)
+        _refuse_unreadable(settings)
         self._checks: tuple[str, ...] = ()
         self._items: list[CheckItem] = []
         self._hooks: dict[str, int] = {}
@@ -343,6 +345,7 @@ class GateSession:
         directories = [
             Directory(path, os.path.normpath(text))
             for path, text in zip(self._settings.dir, self._settings.texts["dir"], strict=True)
+            if isinstance(path, Path)
         ]
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         recorded = self._recorded() if self._settings.gate else None
@@ -350,7 +353,12 @@ class GateSession:
             with ScanProgress(terminal, time.monotonic) as progress:
                 scan = self._scan(progress)
                 reading = read_directories(
-                    directories, self._patterns(), recorded=recorded, scan=scan, databases=self._databases
+                    directories,
+                    self._patterns(),
+                    recorded=recorded,
+                    scan=scan,
+                    remotes=self._settings.remote_directories,
+                    databases=self._databases,
                 )
             reading = changed_samples(self._config, reading)
             past = self._held_against.past(reading)
@@ -395,7 +403,8 @@ class GateSession:
         from pytest_token_telemetry.sources.map_proposal import proposal
         from pytest_token_telemetry.sources.walk import walk
 
-        files = (file for path in self._settings.dir for file in walk(path, self._patterns()).files.values())
+        directories = self._settings.local_directories
+        files = (file for path in directories for file in walk(path, self._patterns()).files.values())
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         (print if terminal is None else terminal.write_line)(proposal(sorted(files)))
         self._not_judged = f"{flag('propose_map')} judges nothing"
@@ -443,6 +452,22 @@ class GateSession:
             return self._settings.json is not None and self._settings.json.is_file()
         except OSError:
             return False
+
+
+def _refuse_unreadable(settings: Settings) -> None:
+    """Refuse remote directories that no driver reads here.
+
+    Raises:
+        pytest.UsageError: fsspec or a driver is missing, or there is no such protocol.
+    """
+    if settings.remote_directories:
+        from pytest_token_telemetry.sources.parallel import ScanError
+        from pytest_token_telemetry.sources.remote.remote_reading import refuse_unreadable
+
+        try:
+            refuse_unreadable(settings.remote_directories)
+        except ScanError as error:
+            raise pytest.UsageError(f"{flag('dir')}: {error}") from None
 
 
 def _databases(settings: Settings) -> Sequence[Database]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 NO_ENTRY = "a record is neither a request nor a result of a batch"
 
-_ENDING = re.compile(r"\.(?:jsonl|ndjson|json)(?:\.(?:gz|zst|bz2|xz))?\Z")
+ENDING = re.compile(r"\.(?:jsonl|ndjson|json)(?:\.(?:gz|zst|bz2|xz))?\Z")
 """Of the names of files in which requests are looked for."""
 
 
@@ -105,7 +105,7 @@ class BatchReader:
         """What the request with ``key`` asked for: nothing, and why, where that cannot be told."""
         if self._named[0] != file.requests:
             self._named = file.requests, Requests.named(file.requests)
-        directory = os.path.dirname(file.path)  # noqa: PTH120
+        directory = file.beside or os.path.dirname(file.path)  # noqa: PTH120
         if self._beside is None or self._beside[0] != directory:
             self._beside = directory, Requests.beside(directory)
         for requests in (self._named[1], self._beside[1]):
@@ -154,9 +154,7 @@ class Requests:
         found = cls()
         names: list[str] = []
         with suppress(OSError), os.scandir(directory) as entries:
-            names += (
-                each.name for each in entries if _ENDING.search(each.name) and each.is_file(follow_symlinks=False)
-            )
+            names += (each.name for each in entries if ENDING.search(each.name) and each.is_file(follow_symlinks=False))
         for name in sorted(names):
             path = os.path.join(directory, name)  # noqa: PTH118 - one string a file, not one object
             with suppress(OSError):

@@ -82,7 +82,7 @@ def in_whole_files(done: Iterable[tuple[Task, Extract]]) -> Iterator[Extract]:
 def _parts(file: Listed, bounds: TaskSizes, like: Task) -> tuple[Part, ...]:
     """The parts of a large file; none if it has to be read whole, as one that is compressed."""
     try:
-        descriptor = os.open(file.path, READ_ONLY)
+        descriptor = os.open(file.copy or file.path, READ_ONLY)
         try:
             head = head_of(descriptor)
             if is_wide(head) or is_compressed(head) or not source_of(file.path, head, like).in_parts:

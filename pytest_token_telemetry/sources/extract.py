@@ -77,6 +77,10 @@ class Listed(NamedTuple):
     """Its number, by which it is known while other files take its name; 0: it has none that means the same here."""
     changed: int = 0
     """When it was written to last, in ns; 0: it is not known by a clock that means the same here."""
+    copy: str = ""
+    """Where a copy of it lies, if it is a remote object."""
+    beside: str = ""
+    """See `Opened.beside`."""
 
     @classmethod
     def of(cls, path: str, status: os.stat_result) -> Listed:
@@ -275,10 +279,10 @@ def _read(file: Listed, task: Task, small: int, rows: Rows, readers: _Readers) -
     number = rows.file + 1
     found = FileRead(opened=False)
     try:
-        descriptor = os.open(file.path, READ_ONLY)
+        descriptor = os.open(file.copy or file.path, READ_ONLY)
         try:
             if file.size <= small and (text := _plain_text(descriptor, file)) is not None:
-                opened = Opened(file.path, descriptor, 0, file.size, file.size, text, requests=task.requests)
+                opened = Opened(file.path, descriptor, 0, file.size, file.size, text, None, task.requests, file.beside)
                 readers.read(opened, text[:HEAD])
                 found = _READ
             else:
@@ -312,7 +316,7 @@ def _read_opened(descriptor: int, file: Listed, task: Task, readers: _Readers) -
     unpacked = None
     if part is None and is_compressed(head[:MAGIC]):
         head, unpacked = _expanded(descriptor, head[:MAGIC], readers.on_read)
-    opened = Opened(file.path, descriptor, begin, end, now.size, unpacked=unpacked, requests=task.requests)
+    opened = Opened(file.path, descriptor, begin, end, now.size, None, unpacked, task.requests, file.beside)
     found = readers.read(opened, head)
     error = file.fault(status) or now.fault(os.fstat(descriptor))
     if found.missing:

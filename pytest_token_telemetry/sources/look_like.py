@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sources.source import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _HEAD = 1 << 14
 """Bytes that are looked at: a key of a record may stand behind a long prompt."""
@@ -47,15 +48,24 @@ LOOKS = tuple(name for name, _ in _RULES)
 _COMPILED = [(name, re.compile(begin.encode(), re.DOTALL)) for name, begin in _RULES]
 
 
-def looks_of(paths: Iterable[str]) -> dict[str, int]:
-    """What files look like, the most frequent first, with how many do. Those that cannot be read do not count."""
-    found = dict.fromkeys(LOOKS, 0)
+def looks_of(paths: Iterable[str], others: Mapping[str, int] = {}) -> dict[str, int]:
+    """What files look like, the most frequent first, with how many do, ``others`` among them.
+
+    Those that cannot be read do not count.
+    """
+    found = dict.fromkeys(LOOKS, 0) | dict(others)
     for path in paths:
         try:
             found[_look(_head(path))] += 1
         except OSError:
             continue
     return {look: count for look, count in sorted(found.items(), key=lambda item: -item[1]) if count}
+
+
+def pattern_of(name: str) -> str:
+    """What matches the names that end like this one."""
+    ending = os.path.splitext(name)[1]  # noqa: PTH122 - one string, not one object
+    return f"*{ending}" if ending else name
 
 
 def _head(path: str) -> bytes:

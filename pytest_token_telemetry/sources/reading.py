@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sources.extract import Listed
-from pytest_token_telemetry.sources.look_like import looks_of
+from pytest_token_telemetry.sources.look_like import looks_of, pattern_of
 from pytest_token_telemetry.sources.merge import File, Origin, Reading, Scanned, UnusableLines, merge
 from pytest_token_telemetry.sources.parallel import Scan
+from pytest_token_telemetry.sources.remote.found import RemoteReading
 from pytest_token_telemetry.sources.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_token_telemetry.option_types import RemoteUrl
     from pytest_token_telemetry.sources.database import Database
     from pytest_token_telemetry.sources.extract import Extract
     from pytest_token_telemetry.sources.recorded import Recorded
@@ -56,9 +58,12 @@ def read_directories(
     *,
     recorded: Recorded | None = None,
     scan: Scan | None = None,
+    remotes: Sequence[RemoteUrl] = (),
     databases: Iterable[Database] = (),
 ) -> Reading:
-    """Read the files below ``directories`` that match one of ``patterns``, ``databases``, and what tests recorded.
+    """Read the files below ``directories`` and ``remotes`` that match one of ``patterns``, and ``databases``.
+
+    What tests recorded comes first.
 
     The result is the same in whatever order the file system lists them and for any ``scan``.
 
@@ -67,7 +72,11 @@ def read_directories(
         patterns: see `walk`.
         recorded: what tests recorded. A line of a file that tells of one of their calls is no other sample.
         scan: how to read the files.
+        remotes: where to look too. The objects there come behind the files.
         databases: what to read there, in this process.
+
+    Raises:
+        ScanError: what reads died, or a remote directory cannot be listed.
     """
     patterns = tuple(patterns)
     candidates: list[Origin] = []
@@ -84,6 +93,14 @@ def read_directories(
         began = time.perf_counter()
         origins: list[Origin] = []
         extracts = scan.read(_each_once(sorted(candidates), origins), keep_ids=recorded is not None)
+        paths = [each.real for each in origins]
+        far = RemoteReading()
+        if remotes:
+            from pytest_token_telemetry.sources.remote.remote_reading import read_remote  # it needs an extra
+
+            far = read_remote(remotes, patterns, scan, keep_ids=recorded is not None)
+        extracts += far.extracts
+        origins += far.origins
         seconds, progress = time.perf_counter() - began, scan.progress
     scanned = Scanned(progress.files, progress.size, seconds, progress.processes)
     for database in databases:
@@ -95,13 +112,11 @@ def read_directories(
     found = merge(_given_up(extracts), origins, recorded)
     return replace(
         found,
-        unreadable=dict(sorted((unreadable | found.unreadable).items())),
+        unreadable=dict(sorted((unreadable | far.unreadable | found.unreadable).items())),
         outside=tuple(sorted(outside)),
-        special=tuple(sorted(special)),
-        look_like=looks_of(each.real for each in origins if each.kind == "file")
-        if found.nothing_known == found.count("file") > 0
-        else {},
-        near_misses={} if candidates else _near_misses(directories),
+        special=tuple(sorted(special | far.special)),
+        look_like=looks_of(paths, far.look_like) if found.nothing_known == found.count("file") > 0 else {},
+        near_misses={} if candidates or far.matched else _near_misses(directories, far.others),
         scanned=scanned,
     )
 
@@ -110,10 +125,10 @@ _ENDINGS = 3
 """How many endings of names are kept."""
 
 
-def _near_misses(directories: Iterable[Directory]) -> dict[str, int]:
-    """The files below ``directories``, by the pattern of the names that end alike: the most frequent ones."""
+def _near_misses(directories: Iterable[Directory], others: Counter[str]) -> dict[str, int]:
+    """The files below ``directories``, and ``others``, by the pattern of names that end alike: the most frequent."""
     names = (each.show(path).rpartition("/")[2] for each in directories for path in walk(each.path, ("*",)).files)
-    endings = Counter(f"*{ending}" if (ending := os.path.splitext(name)[1]) else name for name in names)  # noqa: PTH122
+    endings = others + Counter(map(pattern_of, names))
     return dict(sorted(endings.items(), key=lambda item: (-item[1], item[0]))[:_ENDINGS])
 
 

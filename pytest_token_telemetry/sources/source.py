@@ -74,6 +74,8 @@ class Opened(NamedTuple):
     """Fills a buffer with more of the text that a compressed file expands to; then read nothing else of it."""
     requests: tuple[str, ...] = ()
     """Files that users named because they hold what was asked for, where this one may hold what came of it."""
+    beside: str = ""
+    """Where copies of the files beside it lie, if it is a remote object and needs them."""
 
     def stream(self) -> BinaryIO:
         """Its text from the beginning, whether the file is compressed or not."""

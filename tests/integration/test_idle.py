@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("numpy", "junit_xml", "tabulate", "msgspec", "sqlalchemy")
+HEAVY = ("numpy", "junit_xml", "tabulate", "msgspec", "sqlalchemy", "fsspec")
 
 LIST_MODULES = """
 import sys

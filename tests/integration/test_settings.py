@@ -279,6 +279,33 @@ def test_an_executor_and_jobs_exclude_each_other(run: Run, passing: object) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("executor=concurrent.futures:ThreadPoolExecutor", "s3://b/x is read here alone (leave the executor out)"),
+        ("propose-map", "s3://b/x is no local directory (copy some files of it)"),
+    ],
+)
+def test_what_needs_local_files_is_refused_for_remote_ones(
+    pytester: pytest.Pytester, argument: str, sentence: str
+) -> None:
+    typed = [f"--token-telemetry-{argument}", "--token-telemetry-dir=s3://b/x?signature=1"]
+    with pytest.raises(pytest.UsageError, match=f": {re.escape(sentence)}$"):
+        Settings.load(pytester.parseconfig(*typed))
+
+
+def test_a_url_is_no_path_wherever_it_is_written(pytester: pytest.Pytester) -> None:
+    """One with ``file://`` is a path."""
+    (pytester.path / "runs").mkdir()
+    urls = ["s3://b/x/", "sftp://me:s3cret@host/logs?key=s3cret"]
+    pytester.makeini("\n    ".join(["[pytest]\ntoken_telemetry_dir =", *urls, f"file://{pytester.path}/runs", "runs"]))
+    settings = Settings.load(pytester.parseconfig())
+    assert [each.url for each in settings.remote_directories] == urls
+    assert settings.local_directories == (pytester.path / "runs", pytester.path / "runs")
+    shown = ["s3://b/x", "sftp://me@host/logs", f"{pytester.path}/runs", "runs"]
+    assert settings.texts["dir"] == shown
+
+
 def test_a_value_in_an_ini_file_is_refused_by_its_key(run: Run, passing: object, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ntoken_telemetry_max_truncation = 2,5\n")
     result = run()

@@ -426,6 +426,44 @@ def test_what_is_no_log_level_is_refused(text):
 @pytest.mark.parametrize(
     ("text", "url", "shown"),
     [
+        ("s3://bucket/prefix/", None, "s3://bucket/prefix"),
+        ("GS://Bucket", "gs://Bucket", "gs://Bucket"),
+        ("abfs://container@account.dfs.core.windows.net/a", None, "abfs://container@account.dfs.core.windows.net/a"),
+        ("sftp://u:pw@h/a@b", None, "sftp://u@h/a@b"),
+        ("sftp://u:p?w@h/a", None, "sftp://***"),
+        ("sftp://u:p/w@h/a", None, "sftp://***"),
+        ("sftp://h:22/a", None, "sftp://h:22/a"),
+        ("https://h/logs?sig=pw", None, "https://h/logs"),
+    ],
+)
+def test_what_is_shown_of_a_remote_directory_has_no_password(text, url, shown):
+    read = option_types.directory(text)
+    assert (read.url, read.shown, repr(read)) == (url or text, shown, f"RemoteUrl({shown!r})")
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("logs", "logs"),
+        ("file:///data/logs", "/data/logs"),
+        ("s3:/logs", "s3:/logs"),
+        ("C://logs", "C://logs"),
+        ("zip::s3://b/x", "zip::s3://b/x"),
+    ],
+)
+def test_any_other_directory_is_a_path(text, path):
+    assert option_types.directory(text) == path
+
+
+@pytest.mark.parametrize("text", ["s3://", "s3:///", "file://", ""])
+def test_a_directory_has_a_name(text):
+    with pytest.raises(ValueError, match=r"(names nothing|is not a path)"):
+        option_types.directory(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "shown"),
+    [
         ("sqlite:///a.db", None, "sqlite:///a.db"),
         (" sqlite:////data/a@b.db?mode=ro ", "sqlite:////data/a@b.db?mode=ro", "sqlite:////data/a@b.db"),
         ("sqlite:///C:/data/a.db", None, "sqlite:///C:/data/a.db"),

@@ -1,0 +1,126 @@
+"""Drivers of fsspec: which one reads a URL, and what it says when it does not. fsspec is imported only then."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+from urllib.parse import unquote
+
+from pytest_token_telemetry.sources.parallel import ScanError
+from pytest_token_telemetry.text import inert
+
+if TYPE_CHECKING:
+    from pytest_token_telemetry.option_types import RemoteUrl
+
+_PACKAGES = {
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "abfs": "adlfs",
+    "abfss": "adlfs",
+    "az": "adlfs",
+}
+"""Which package has the driver; for the others fsspec says it."""
+
+Info: TypeAlias = Mapping[str, object]
+
+
+class Driver(Protocol):
+    """What fsspec's file systems agree on."""
+
+    async_impl: bool
+    """Whether it takes several calls at a time."""
+    storage_options: Mapping[str, object]
+    """What the URL says besides a path, and settings of the user."""
+
+    def _strip_protocol(self, path: str) -> str: ...
+    def ls(self, path: str, detail: bool) -> Sequence[Info]: ...  # noqa: D102
+    def info(self, path: str) -> Info: ...  # noqa: D102
+    def cat_file(self, path: str, start: int, end: int) -> bytes: ...  # noqa: D102
+    def invalidate_cache(self) -> None: ...  # noqa: D102
+
+
+class Kind(Protocol):
+    """The class of a driver."""
+
+    def __call__(self, **options: object) -> Driver: ...  # noqa: D102
+    def _get_kwargs_from_urls(self, url: str) -> Mapping[str, object]: ...
+
+
+class CopyError(Exception):
+    """Why a copy is not whole, in our own words."""
+
+
+def kind_of(url: RemoteUrl) -> Kind:
+    """What reads ``url`` once it is called, maybe with a connection.
+
+    Raises:
+        ScanError: nothing here can.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            from fsspec import get_filesystem_class
+
+            kind: Kind = get_filesystem_class(url.protocol)
+        except ImportError as error:
+            raise ScanError(f"{url.shown}: {_missing(url.protocol, error)}") from None
+        except ValueError:
+            raise ScanError(f"{url.shown}: fsspec knows no protocol {url.protocol}://") from None
+    return kind
+
+
+def root_reason(error: Exception, url: RemoteUrl) -> str:
+    """Why a directory cannot be listed, with the way out."""
+    match error:
+        case NotADirectoryError():
+            return "it is an object, not a directory (name the prefix of run logs)"
+        case FileNotFoundError():
+            said = _said(error, url)
+            what = said if " " in said else "there is nothing"
+            return f"{what} (name a bucket and a prefix that hold run logs)"
+    return reason(error, url)
+
+
+def reason(error: Exception, url: RemoteUrl) -> str:
+    """What ``error`` says, without what ``url`` may keep secret."""
+    said = _said(error, url)
+    match error:
+        case CopyError():
+            return str(error)
+        case FileNotFoundError():
+            return "it is gone since it was listed"
+        case PermissionError():
+            return f"access is denied: {said} ({_CREDENTIALS})"
+    return f"{said} ({_CREDENTIALS if 'credential' in said.lower() else ADDRESS})"
+
+
+ADDRESS = "check the address, and whether its server can be reached"
+_CREDENTIALS = "check the credentials that its driver finds in the environment"
+
+
+def _said(error: Exception, url: RemoteUrl) -> str:
+    """The words of ``error`` on one line, without passwords and the parameters of URLs."""
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    authority, _, parameters = url.url.partition("://")[2].partition("?")
+    user = authority.rpartition("@")[0]
+    secrets = [user.partition(":")[2], *(each.partition("=")[2] for each in parameters.split("&"))]
+    for secret in sorted({*secrets, *map(unquote, secrets)} - {""}, key=len, reverse=True):
+        said = said.replace(secret, "***")
+    said = re.sub(r"(://[^\s?\"'>]*)\?[^\s\"'>]*", r"\1", re.sub(r"://[^\s/@]*@", "://", said))
+    return inert(" ".join(said.split()), _LONGEST).rstrip(".")
+
+
+_LONGEST = 300
+"""Characters of what a driver says."""
+
+
+def _missing(protocol: str, error: ImportError) -> str:
+    package = _PACKAGES.get(protocol, "")
+    if not package and error.name != "fsspec":
+        return f"its driver is not installed: {error}"
+    what = "'pytest-token-telemetry[remote]'" if package in ("", "s3fs") else package
+    return f"{protocol}:// needs {package or 'fsspec'} (run pip install {what})"
