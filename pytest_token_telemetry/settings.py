@@ -36,7 +36,7 @@ DEFAULT_ALIASES = (
 )
 """Spellings that real systems use for the three categories of the specification."""
 
-RECORDING = ("record", "capture_logs", "capture_level")
+RECORDING = ("record", "capture_logs", "capture_level", "spans")
 """The settings that have an effect where nothing is judged."""
 
 REQUIRABLE = ("predictions", "caps", "reasons")
@@ -283,6 +283,12 @@ class Settings:
         "LEVEL",
         "Lower the root logger to LEVEL for each test whose log lines are recorded.",
     )
+    spans: str = _setting(
+        option_types.one_of("auto", "on", "off"),
+        "auto",
+        "auto|on|off",
+        "Record the calls that OpenTelemetry spans of the tests tell of. auto: where what tests record is judged.",
+    )
     texts: Mapping[str, str | list[str]]
     """Each setting in force as its user wrote it."""
     chosen: frozenset[str]
@@ -392,7 +398,9 @@ def is_wanted(config: pytest.Config) -> bool:
 
 def is_recording(config: pytest.Config) -> bool:
     """True if what tests record was asked for, whether or not a test uses the fixture."""
-    return any(is_on(config, name) for name in (GATE, "record", "capture_logs"))
+    return any(is_on(config, name) for name in (GATE, "record", "capture_logs")) or (
+        is_on(config, "spans") and read_one(config, "spans") == "on"
+    )
 
 
 def refuse_malformed_recording(config: pytest.Config) -> None:

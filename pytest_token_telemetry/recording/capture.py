@@ -1,4 +1,4 @@
-"""Telemetry lines that the code under test logs or prints: what they say, and which are the same call."""
+"""What others tell of a test's calls: telemetry lines that are logged or printed, and spans; and which are one call."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from pytest_token_telemetry.sources.tagged.records import Budget, Unusable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pytest_token_telemetry.recording.spans import Told
     from pytest_token_telemetry.recording.tape import Tape
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.sources.tagged.simple_search import Fragment
@@ -40,12 +41,40 @@ class _Sighting:
     """Whether a line that was seen whole was broken, or cut off, in this way."""
 
 
+class _Witness:
+    """Calls on the tape that lines, or spans, may tell of once more: each once."""
+
+    def __init__(self) -> None:
+        self.unread: list[tuple[int, str]] = []
+        self.calls = KnownCalls()
+        self.of_id: dict[tuple[str, int | None], dict[int, None]] = defaultdict(dict)
+        """The numbers of calls that were not told of yet, by their ids, with their outputs and with any output."""
+        self.ids: Counter[str] = Counter()
+        """How many calls have this id."""
+        self.told: Counter[str] = Counter()
+        """How many records of it have this id."""
+
+    def add(self, number: int, sample: Sample) -> None:
+        """Add a call."""
+        self.calls.add(sample, number)
+        if sample.id is not None:
+            self.ids[sample.id] += 1
+            for output in (sample.output_tokens, None):
+                self.of_id[sample.id, output][number] = None
+
+    def tell(self, number: int, sample: Sample) -> None:
+        """Know that a call was told of."""
+        if sample.id is not None:
+            for output in (sample.output_tokens, None):
+                self.of_id[sample.id, output].pop(number, None)
+
+
 class Capture:
-    """Records the telemetry lines of one test after another.
+    """Records the telemetry lines, and spans, of one test after another.
 
     A line that is seen in several ways, as where a handler prints what is logged, is as many calls as the way that saw
     it most often has seen. So is one that a handler has broken to fit a width, if it was seen whole before. A line of a
-    call that the test recorded by itself is left out.
+    call that the test recorded by itself is left out; so is a span of it, and a line of a call that a span told of.
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -56,8 +85,8 @@ class Capture:
 
     def begin_test(self) -> None:
         """Forget what was seen in the test before."""
-        self._known = KnownCalls()
-        self._unread: list[tuple[int, str]] = []
+        self._lines, self._spans = _Witness(), _Witness()
+        self._lost = 0
         self._own: dict[int, tuple[str, Sample]] = {}
         self._seen: dict[str, Counter[object]] = defaultdict(Counter)
         self._taken: Counter[object] = Counter()
@@ -91,7 +120,37 @@ class Capture:
 
     def know(self, line: str, number: int) -> None:
         """A call that the test has recorded by itself, as its ``line``, which has this ``number`` on the tape."""
-        self._unread.append((number, line))
+        self._lines.unread.append((number, line))
+        self._spans.unread.append((number, line))
+
+    def lose(self, reason: str) -> None:
+        """Count a call that the test would have recorded, had it not failed for this ``reason``."""
+        self._tape.add_unusable(reason)
+        self._lost += 1
+
+    def take_spans(self, told: Told) -> None:
+        """Record what was ``told`` by spans. A call that failed was counted already if the test lost one by itself."""
+        self._catch_up(self._spans)
+        self._spans.told.update(each.id for each in told.samples if each.id is not None)
+        others = [each for each in told.samples if self._claimed(each, self._spans) is None]
+        again = told.again + len(told.samples)
+        for sample in others:
+            if self._claimed_by_id(sample) is None:
+                again -= 1
+                line = _line(sample, (sample.time or datetime.now(UTC)).replace(tzinfo=UTC))
+                self._lines.unread.append((self._tape.add(line), line))
+        for reason, id in told.unusable:
+            if id is not None and (numbers := self._spans.of_id[id, None]):
+                number = next(iter(numbers))
+                self._spans.tell(number, self._own[number][1])
+                again += 1
+            elif self._lost:
+                self._lost -= 1
+                again += 1
+            else:
+                self._tape.add_unusable(reason)
+        for _ in range(again):
+            self._tape.add_repeated()
 
     def samples(self, lines: Iterable[str]) -> tuple[Sample, ...]:
         """What ``lines`` of ours say."""
@@ -137,29 +196,55 @@ class Capture:
     def _record(self, sighting: _Sighting, now: datetime) -> None:
         if isinstance(sighting.said, Unusable):
             self._tape.add_unusable(sighting.said.reason)
-        elif self._claimed(sighting.said) is not None:
+        elif self._claimed(sighting.said, self._lines) is not None:
             self._tape.add_repeated()
         else:
-            self._tape.add(_line(sighting.said, sighting.time or now))
+            line = _line(sighting.said, sighting.time or now)
+            self._spans.unread.append((self._tape.add(line), line))
 
-    def _claimed(self, sample: Sample) -> int | None:
-        """The number of the call that the test has recorded by itself and that ``sample`` tells of.
+    def _claimed(self, sample: Sample, witness: _Witness) -> int | None:
+        """The number of the call on the tape that ``sample``, which comes from ``witness``, tells of once more.
 
-        Each is told of once. What ``sample`` knows and the test did not say is added to it.
+        Each is told of once. What ``sample`` knows and the tape does not say is added to it.
         """
-        for number, line in self._unread:
+        self._catch_up(witness)
+        claimed = witness.calls.claim(sample, lambda number: self._can_add(number, sample))
+        if claimed is not None:
+            witness.tell(claimed, self._own[claimed][1])
+            self._add_to(claimed, sample)
+        return claimed
+
+    def _catch_up(self, witness: _Witness) -> None:
+        """Read the calls that ``witness`` may tell of."""
+        for number, line in witness.unread:
             for each in self.samples([line]):
                 self._own.setdefault(number, (line, each))
-                self._known.add(each, number)
-        self._unread.clear()
-        claimed = self._known.claim(sample, lambda number: self._can_add(number, sample))
-        if claimed is not None:
-            line, known = self._own[claimed]
-            if new := _more(known, sample):
-                line = own_format.completed(line, new)
-                self._own[claimed] = line, known
-                self._tape.replace(claimed, line)
-        return claimed
+                witness.add(number, each)
+        witness.unread.clear()
+
+    def _claimed_by_id(self, sample: Sample) -> int | None:
+        """The number of the call that a span tells of with other words than the tape, known by its response's id.
+
+        The count must be the same too, unless nothing else has that id: a stand-in for a provider gives all the same.
+        """
+        spans, id = self._spans, sample.id
+        if id is None:
+            return None
+        for number in spans.of_id[id, None if spans.ids[id] == spans.told[id] == 1 else sample.output_tokens]:
+            known = self._own[number][1]
+            if not (sample.truncated and known.truncated is False) and self._can_add(number, sample):
+                spans.tell(number, known)
+                self._add_to(number, sample)
+                return number
+        return None
+
+    def _add_to(self, number: int, sample: Sample) -> None:
+        """Add what ``sample`` knows to the call with ``number``."""
+        line, known = self._own[number]
+        if new := _more(known, sample):
+            line = own_format.completed(line, new)
+            self._own[number] = line, known
+            self._tape.replace(number, line)
 
     def _can_add(self, number: int, sample: Sample) -> bool:
         """True if nothing is lost where ``sample`` is left out for the call with ``number``."""
@@ -171,13 +256,14 @@ class Capture:
         if not line:
             self._tape.add_unusable("a logged call has a field that cannot be")
             return
-        number = self._claimed(self.samples([line])[0])
+        number = self._claimed(self.samples([line])[0], self._lines)
         if number is None:
             number = self._tape.add(line)
+            self._spans.unread.append((number, line))
         else:
             self._tape.add_repeated()
         if _may_tell(message):
-            self.know(line, number)
+            self._lines.unread.append((number, line))
 
     def _sightings(self, text: str, budgets: Budgets) -> Iterator[tuple[Fragment, _Sighting]]:
         raw = text if text.endswith("\n") else f"{text}\n"

@@ -41,14 +41,19 @@ class TokenTelemetry:
     """Records the model calls that a test makes. The ``token_telemetry`` fixture, of session scope, is one."""
 
     def __init__(
-        self, tape: Tape, capture: Capture, running: Callable[[], pytest.Item | None], judge: Callable[..., Metrics]
+        self,
+        tape: Tape,
+        capture: Capture,
+        running: Callable[[], pytest.Item | None],
+        judge: Callable[..., Metrics],
+        predicted: Predicted | None = None,
     ) -> None:
         self._tape = tape
         self._capture = capture
         self._running = running
         self._judge = judge
         self._so_far = SoFar(tape, capture.samples)
-        self._predicted = Predicted()
+        self._predicted = predicted or Predicted()
 
     def record(
         self,
@@ -250,7 +255,7 @@ class Call:
         except Exception as refusal:
             if error is None:
                 raise
-            self._telemetry._tape.add_unusable(_loss(error, refusal))  # the block's own exception goes on
+            self._telemetry._capture.lose(_loss(error, refusal))  # the block's own exception goes on
 
 
 def _loss(error: BaseException, refusal: Exception) -> str:

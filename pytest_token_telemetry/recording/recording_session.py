@@ -1,4 +1,4 @@
-"""The recording in one process that runs tests: each test's markers, log lines, output and limits."""
+"""The recording in one process that runs tests: each test's markers, spans, log lines, output and limits."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from pytest_token_telemetry.option import GATE, ROOT, flag
 from pytest_token_telemetry.recording.capture import Capture
 from pytest_token_telemetry.recording.fixture import TokenTelemetry
 from pytest_token_telemetry.recording.marker import LIMITS, Marker
+from pytest_token_telemetry.recording.predicted import Predicted
+from pytest_token_telemetry.recording.span_watch import SpanWatch
 from pytest_token_telemetry.recording.tape import ATTRIBUTE, RUNNING, Rest, Tape, told_by
 from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
 from pytest_token_telemetry.text import percent, plural
@@ -54,18 +56,28 @@ class RecordingSession:
         self._captures: bool | None = settings.read_one(config, "capture_logs")
         self._deselected = 0
         self._unwritten: Counter[str] = Counter()
+        self._refused: dict[str, str] = {}
         self._marker = Marker()
         self._shown_of = ""
         self._shown: list[str] = []
         self._is_in_test = False
         self.tape = Tape(_writer(config))
         self._capture = Capture(self.tape)
-        self.fixture = TokenTelemetry(self.tape, self._capture, lambda: config.stash.get(RUNNING, None), self._metrics)
+        predicted = Predicted()
+        self._spans = SpanWatch(settings.read_one(config, "spans"), lambda: predicted.fields)
+        self.fixture = TokenTelemetry(
+            self.tape, self._capture, lambda: config.stash.get(RUNNING, None), self._metrics, predicted
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collectstart(self, collector: object) -> None:
+        """Wait for providers' clients before a test module can import one, and keep a method of it for later."""
+        if isinstance(collector, pytest.File) and not self._config.option.collectonly:
+            self._spans.begin(is_judged=self._is_judged)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Count the tests that do not run."""
-        # Some plugins pass stand-ins without an id.
-        self._deselected += sum(not str(getattr(item, "nodeid", "")).startswith(f"{ROOT}::") for item in items)
+        self._deselected += sum(not _is_check(item) for item in items)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -81,6 +93,8 @@ class RecordingSession:
             self._lower_level()
         else:
             self._capture.stop_listening()
+        if not _is_check(item):
+            self._spans.begin_test(is_judged=self._is_judged)
         self._listen()
         result = yield
         if refused:  # only now, so that every other plugin has begun what it will end in the teardown
@@ -91,6 +105,7 @@ class RecordingSession:
     def pytest_runtest_call(self) -> Generator[None, object, object]:
         """Catch what the test logs."""
         self._is_in_test = True
+        self._spans.look()
         self._listen()
         try:
             return (yield)
@@ -112,10 +127,12 @@ class RecordingSession:
         report = yield
         if not isinstance(report, pytest.TestReport):  # another plugin's own: the next one carries what was recorded
             return report
-        if self._is_capturing and (report.when != "setup" or not report.passed):
-            # What was logged in the setup waits for the call: the test may record that call by itself.
-            self._capture.take_logged()
-            self._take_printed(report)
+        if report.when != "setup" or not report.passed:
+            # What was told in the setup waits for the call: the test may record that call by itself.
+            self._take_spans()
+            if self._is_capturing:
+                self._capture.take_logged()
+                self._take_printed(report)
         is_whole = report.when == "call" and not self._is_in_test  # not of a subtest
         if is_whole and report.passed and self._marker.limits and not hasattr(report, "wasxfail"):
             exceeded = self._exceeded()
@@ -135,10 +152,11 @@ class RecordingSession:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
-        """Learn what a worker could not write."""
+        """Learn what a worker could not write, and what it could not switch on."""
         rest: Rest | None = told_by(node).get(ATTRIBUTE)
         if rest is not None:
             self._unwritten.update(rest["unwritten"])
+            self._refused |= rest["refused"]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -154,18 +172,27 @@ class RecordingSession:
             sys.stderr.write(f"{self._not_written()}\n")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say which calls are not in the file."""
+        """Say which calls are not in the file, and which clients nobody watched."""
         if self._unwritten:
             terminalreporter.write_line(self._not_written(), red=True, bold=True)
+        for extra, why in {**self._refused, **self._spans.refused}.items():
+            terminalreporter.write_line(f"token telemetry: the instrumentation of [{extra}] is not on: {why}")
 
     def pytest_unconfigure(self) -> None:
-        """Leave the root logger as it was."""
+        """Leave the root logger, and the clients of providers, as they were."""
         self._capture.stop_listening()
+        self._spans.end()
 
     def rest(self) -> Rest:
         """What no report has carried: of a thread that goes on after the last test, for one."""
+        self._take_spans()
         self._capture.take_logged()
-        return Rest(cut=self.tape.rest(), deselected=self._deselected, unwritten=self.tape.unwritten)
+        return Rest(
+            cut=self.tape.rest(),
+            deselected=self._deselected,
+            unwritten=self.tape.unwritten,
+            refused={**self._spans.refused},
+        )
 
     def _not_written(self) -> str:
         path, reasons = settings.read_one(self._config, "record"), " and ".join(self._unwritten)
@@ -173,10 +200,18 @@ class RecordingSession:
         return f"ERROR: {flag('record')}: '{path}': {calls} could not be written: {reasons}"
 
     @property
+    def _is_judged(self) -> bool:
+        """Whether something judges what the running test records."""
+        return settings.is_on(self._config, GATE) or bool(self._marker.limits)
+
+    @property
     def _is_capturing(self) -> bool:
-        if self._captures is None:
-            return settings.is_on(self._config, GATE) or bool(self._marker.limits)
-        return self._captures
+        return self._is_judged if self._captures is None else self._captures
+
+    def _take_spans(self) -> None:
+        told = self._spans.take(self._marker.defaults)
+        if told is not None:
+            self._capture.take_spans(told)
 
     def _listen(self) -> None:
         if self._is_capturing:
@@ -219,6 +254,11 @@ class RecordingSession:
                 found = f"{share.events}/{share.n} = {percent(rate, limit)} {LIMITS[name]}"
                 sentences.append(f"token_telemetry: {found} ({name} {percent(limit, limit)})")
         return "\n".join(sentences)
+
+
+def _is_check(item: object) -> bool:
+    """Whether it is of the gate. Some plugins pass stand-ins without an id."""
+    return str(getattr(item, "nodeid", "")).startswith(f"{ROOT}::")
 
 
 def _writer(config: pytest.Config) -> TokenTelemetryWriter | None:

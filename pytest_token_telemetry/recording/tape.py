@@ -52,6 +52,8 @@ class Rest(TypedDict):
     """How many tests did not run."""
     unwritten: dict[str, int]
     """How many calls the file to record to did not take, by reason."""
+    refused: dict[str, str]
+    """By their extras, why instrumentations are not on that are there."""
 
 
 class Tape:

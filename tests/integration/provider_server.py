@@ -1,8 +1,8 @@
 """A model behind the interfaces of OpenAI, Anthropic and Gemini, on the loopback: whole answers and streams.
 
 It would like to say ``NATURAL_TOKENS``, of which ``REASONING_TOKENS`` are thoughts, and is cut off at a lower cap. The
-model ``OVERLOADED`` answers with an error, ``OWN_IDS`` gives each chunk an id of its own, and ``WITHIN`` counts its
-thoughts among the candidates, as some of Gemini's do.
+model ``OVERLOADED`` answers with an error, ``FLAKY`` with one to every other request, ``OWN_IDS`` gives each chunk an
+id of its own, and ``WITHIN`` counts its thoughts among the candidates, as some of Gemini's do.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from threading import Thread
 from typing import Any
 
@@ -18,6 +19,7 @@ NATURAL_TOKENS = 40
 REASONING_TOKENS = 8
 PROMPT_TOKENS = 11
 OVERLOADED = "overloaded"
+FLAKY = "flaky"
 OWN_IDS = "own-ids"
 WITHIN = "within"
 TEXT = "an answer that nobody copies"
@@ -40,10 +42,13 @@ def serving() -> Iterator[str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    flaky = count()
+
     def do_POST(self) -> None:
         request: Json = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         path = self.path.partition("?")[0]
-        if OVERLOADED in (request.get("model"), path.rpartition("/")[2].partition(":")[0]):
+        model = request.get("model") or path.rpartition("/")[2].partition(":")[0]
+        if model == OVERLOADED or (model == FLAKY and next(self.flaky) % 2 == 0):
             error = {"type": "overloaded_error", "code": 503, "status": "UNAVAILABLE", "message": TEXT}
             self._answer("application/json", json.dumps({"type": "error", "error": error}), 503)
             return

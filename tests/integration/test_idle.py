@@ -84,3 +84,25 @@ def test_options_in_addopts_wait_for_a_run_that_names_a_directory(project: Path)
     output, _, _ = run(project)
     assert "1 passed" in output
     assert "token telemetry" not in output
+
+
+@pytest.mark.parametrize(
+    ("head", "arguments"),
+    [
+        ("import sys; sys.modules['opentelemetry'] = None\n", []),  # as where it is not installed
+        ("", ["--token-telemetry-spans=off"]),
+    ],
+    ids=["not installed", "off"],
+)
+def test_the_gate_without_opentelemetry_imports_nothing_for_spans(
+    project: Path, head: str, arguments: list[str]
+) -> None:
+    (project / "conftest.py").write_text(head + LIST_MODULES)
+    (project / "test_it.py").write_text(
+        "def test_it(token_telemetry): token_telemetry.record(output_tokens=1, max_tokens=2)\n"
+    )
+    gate = ["--token-telemetry", "--token-telemetry-require-categories=none", "--token-telemetry-min-samples=1"]
+    _, modules, _ = run(project, *gate, "--token-telemetry-not-ready=skip", *arguments)
+    assert "pytest_token_telemetry.recording.span_watch" in modules
+    assert "pytest_token_telemetry.recording.spans" not in modules
+    assert not {name for name in modules if name.startswith(("opentelemetry.", "openai", "anthropic", "google.genai"))}

@@ -70,6 +70,7 @@ GOOD = {
     "record": "out/samples.jsonl",
     "capture_logs": "true",
     "capture_level": "DEBUG",
+    "spans": "on",
 }
 """A value that is not the default, for every setting."""
 

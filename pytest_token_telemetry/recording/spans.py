@@ -1,0 +1,194 @@
+"""OpenTelemetry spans that end while tests run: what they say of model calls, read as the spans of files are.
+
+Imported only where a program has OpenTelemetry's SDK, or an extra brings it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+from opentelemetry import baggage, trace
+from opentelemetry.sdk.trace import SpanProcessor
+
+from pytest_token_telemetry.sources.otlp.attributes import PREFIX, Attribute, Said, first_of
+from pytest_token_telemetry.sources.otlp.calls import TOLD_AGAIN, Calls, Seen
+from pytest_token_telemetry.sources.own_format import WRITTEN, checked
+from pytest_token_telemetry.sources.rows import Rows
+from pytest_token_telemetry.sources.tagged.records import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan, Span
+
+    from pytest_token_telemetry.sample import Sample
+    from pytest_token_telemetry.sources.otlp.attributes import Labels
+
+_Scoped: TypeAlias = "tuple[Seen, str]"
+"""What a span says, and which instrumentation made it."""
+
+UNREADABLE = "a span cannot be read"
+
+
+class Told(Rows):
+    """What the spans of a test tell, a call each, however many spans it has: as plain samples, not as rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.samples: list[Sample] = []
+        self.unusable: list[tuple[str, str | None]] = []
+        """Why calls cannot be used, each with the id of its response, if it is known."""
+        self.again = 0
+        """How many spans tell of a call that another one tells of too."""
+        self.ids: dict[int, str | None] = {}
+        """Those of the responses, by the lines that `complain` is given."""
+
+    def add(self, sample: Sample, *_: object, **__: object) -> None:
+        """Take a call."""
+        self.samples.append(sample)
+
+    def complain(self, reason: str, line: int, **_: object) -> None:
+        """Count a call that cannot be used."""
+        self.unusable.append((reason, self.ids.get(line)))
+
+    def skip(self, reason: str, count: int = 1) -> None:
+        """Count spans of calls that were told already. The others are no calls."""
+        self.again += count if reason == TOLD_AGAIN else 0
+
+
+class SpanKeeper(SpanProcessor):
+    """Keeps what ended spans say, of whatever provider it was added to. Prompts and answers are not kept."""
+
+    def __init__(self, predicted: Callable[[], Mapping[str, object]]) -> None:
+        """A keeper for which ``predicted`` says what the block around a call predicts, asked where its span begins."""
+        self._predicted = predicted
+        self._around: dict[tuple[str, str], Labels] = {}
+        self._ended: deque[_Scoped | RecordError] = deque()
+        self._providers: list[object] = []
+        self.listens = False
+
+    def look_for_provider(self) -> None:
+        """Listen to the global provider, which a program may set, or replace, at any time."""
+        provider: object = None
+        with suppress(Exception):  # the environment may name one that is not there
+            provider = trace.get_tracer_provider()
+        add: Callable[[SpanProcessor], None] | None = getattr(provider, "add_span_processor", None)
+        if add is not None and not any(provider is each for each in self._providers):
+            self._providers.append(provider)
+            add(self)
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Remember what is predicted where ``span`` begins: it may end in another task or thread."""
+        if not self.listens:
+            return
+        around = _labels(self._predicted())  # they were checked
+        in_baggage = baggage.get_all(parent_context).items()
+        carried = {key: value for key, value in in_baggage if PREFIX in key and isinstance(value, str)}
+        with suppress(RecordError):  # else the baggage tells of no call
+            around = first_of((around, _said(carried).labels))
+        if around:
+            self._around[_key(span)] = around
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep what ``span`` says."""
+        try:
+            around = self._around.pop(_key(span), {})
+            if self.listens:
+                self._ended.append(_seen(span, around))
+        except RecordError as error:
+            self._ended.append(error)
+        except Exception:  # it never breaks the program
+            self._ended.append(RecordError(UNREADABLE))
+
+    def take(self, defaults: Mapping[str, object]) -> Told:
+        """What the spans say that ended since the last time. ``defaults``: fields of calls that say nothing of them."""
+        told = Told()
+        calls = Calls(told)
+        marked = _labels(defaults)
+        ended = [self._ended.popleft() for _ in range(len(self._ended))]
+        _join_traces([each for each in ended if not isinstance(each, RecordError)])
+        for line, each in enumerate(ended, 1):
+            if isinstance(each, RecordError):
+                told.complain(str(each), line)
+                continue
+            seen, _ = each
+            seen.line, seen.of_resource = line, first_of((seen.of_resource, marked))
+            told.ids[line] = seen.id
+            calls.add(seen)
+        calls.finish()
+        return told
+
+
+def _join_traces(ended: Sequence[_Scoped]) -> None:
+    """Put spans of one response into one trace.
+
+    The span of a stream is often not the current one where another instrumentation's begins, which then is in a trace
+    of its own. One instrumentation tells of a call once: so a stand-in for a provider may give all calls the same id.
+    """
+    responses: dict[tuple[str, str], list[_Scoped]] = {}
+    for each in sorted(ended, key=lambda each: each[0].start):
+        if each[0].is_call and each[0].id is not None:
+            responses.setdefault((each[0].id, each[0].trace), []).append(each)
+    outer: dict[str, list[list[_Scoped]]] = {}
+    traces: dict[str, str] = {}
+
+    def joined(trace: str) -> str:
+        while trace in traces:
+            trace = traces[trace]
+        return trace
+
+    for (id, _), spans in responses.items():
+        first = spans[0][0]
+        scopes = {scope for _, scope in spans}
+        going_on = outer[id] = [around for around in outer.get(id, ()) if around[0][0].overlaps(first)]
+        for around in going_on:
+            if scopes.isdisjoint(scope for _, scope in around):
+                inner, into = joined(first.trace), joined(around[0][0].trace)
+                traces |= {inner: into} if inner != into else {}
+                first.parent = first.parent or around[0][0].span
+                around += spans
+                break
+        else:
+            going_on.append([*spans])
+    for seen, _ in ended:
+        seen.trace = joined(seen.trace)
+
+
+def _key(span: ReadableSpan) -> tuple[str, str]:
+    """The ids of the trace and of the span."""
+    context = span.get_span_context() or trace.INVALID_SPAN_CONTEXT
+    return f"{context.trace_id:x}", f"{context.span_id:x}"
+
+
+def _seen(span: ReadableSpan, around: Labels) -> _Scoped:
+    """What ``span`` says, and what is said ``around`` it by no span.
+
+    Raises:
+        RecordError: it contradicts itself.
+    """
+    seen = Seen(*_key(span), f"{span.parent.span_id:x}" if span.parent is not None else "")
+    seen.start, seen.end = span.start_time or 0, span.end_time or 0
+    said = _said(span.attributes)
+    seen.labels, seen.facts, seen.is_call = said.labels, said.facts(), said.is_call()
+    if seen.is_call:
+        seen.says_so, seen.operation, seen.reasons = bool(said.says_so), said.operation, tuple(said.reasons())
+        seen.failed = said.has_error or span.status.status_code is trace.StatusCode.ERROR
+        seen.of_resource = around
+        with suppress(RecordError):  # else the resource tells of no call
+            seen.of_resource = first_of((around, _said(span.resource.attributes).labels))
+    return seen, span.instrumentation_scope.name if span.instrumentation_scope is not None else ""
+
+
+def _said(attributes: Mapping[str, object] | None) -> Said:
+    return Said(Attribute(key, msgspec.Raw(msgspec.json.encode(value))) for key, value in (attributes or {}).items())
+
+
+def _labels(fields: Mapping[str, object]) -> Labels:
+    """``fields`` as a line has them, and others as features."""
+    features = {name: value for name, value in fields.items() if name not in WRITTEN}
+    labels = {name: checked(name, value) for name, value in fields.items() if name in WRITTEN}
+    return {**labels, "features": checked("features", features)} if features else labels

@@ -1,0 +1,289 @@
+"""Spans that end in a test: which calls they tell of, by the spans of OpenTelemetry's own SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+
+from tests.lines import v2
+from tests.spans import chat
+from tests.unit.recording.test_fixture import Telemetry
+from tests.unit.recording.test_fixture import chat as response
+
+pytest.importorskip("opentelemetry.sdk.trace", reason="opentelemetry-sdk is not installed")
+
+from opentelemetry import baggage, context, trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+
+from pytest_token_telemetry.recording.spans import UNREADABLE, SpanKeeper
+from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
+
+
+class Traced(Telemetry):
+    """The fixture of a test whose spans are kept."""
+
+    def __init__(self, resource: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.keeper = SpanKeeper(lambda: self._predicted.fields)
+        self.keeper.listens = True
+        self.provider = TracerProvider(resource=Resource(resource or {}), shutdown_on_exit=False)
+        self.provider.add_span_processor(self.keeper)
+        self.tracer = self.provider.get_tracer("tests")
+
+    def begin(self, **said: Any) -> trace.Span:
+        """A span of a call: ``_`` in a name stands for a dot, and for itself where OpenTelemetry has one."""
+        return self.tracer.start_span("chat", attributes=said)
+
+    def span(self, output: Any = 900, /, **said: Any) -> None:
+        """A call that is over."""
+        attributes = {name: value for name, value in chat(output, **said).items() if value is not None}
+        self.tracer.start_span("chat", attributes=attributes).end()  # type: ignore[arg-type]
+
+    def take(self, **defaults: object) -> dict[str, Any]:
+        """Take what was told, as at a test's end. What was counted beside the calls."""
+        self._capture.take_spans(self.keeper.take(defaults))
+        self._capture.take_logged()
+        cut = self.tape.cut()
+        return {"unusable": cut["unusable"], "repeated": cut["repeated"]} if cut else {}
+
+    def said(self, *names: str) -> list[tuple[object, ...]]:
+        return [tuple(call.get(name) for name in names) for call in self.calls]
+
+
+NOTHING = {"unusable": {}, "repeated": 0}
+ID = {"gen_ai.response.id": "chatcmpl-1"}
+
+
+@pytest.fixture
+def traced() -> Iterator[Traced]:
+    traced = Traced()
+    traced._capture.listen()
+    yield traced
+    traced._capture.stop_listening()
+
+
+def test_a_span_is_a_call_with_all_that_it_says_and_the_marker_adds(traced: Traced) -> None:
+    traced.span(900, **ID, **{"gen_ai.response.finish_reasons": ["length"], "token_telemetry.category": "docs"})
+    assert traced.take(category="marked", success=True, complexity="low") == NOTHING
+    [call] = traced.calls
+    assert {name: value for name, value in call.items() if name not in ("schema", "time")} == {
+        "output_tokens": 900,
+        "max_tokens": 8192,
+        "finish_reason": "length",
+        "finish_reason_raw": "length",
+        "truncated": True,
+        "success": True,
+        "category": "docs",
+        "complexity": "low",
+        "model": "gpt-5.2",
+        "operation": "chat",
+        "id": "chatcmpl-1",
+    }
+    assert traced.take() == {}
+
+
+def test_what_is_no_call_is_nothing_and_what_has_no_count_is_counted(traced: Traced) -> None:
+    traced.begin(**{"http.method": "POST"}).end()
+    traced.span(**{"gen_ai.operation.name": "embeddings"})
+    traced.span(**{"gen_ai.operation.name": "invoke_agent"})
+    traced.span(None)
+    traced.span(None, **{"error.type": "TimeoutError"})
+    traced.span(**{"gen_ai.usage.output_tokens": "many"})
+    failed = traced.begin(**{"gen_ai.operation.name": "chat"})
+    failed.set_status(trace.StatusCode.ERROR)
+    failed.end()
+    unusable = traced.take()["unusable"]
+    assert {reason: unusable.pop(reason) for reason in (NO_OUTPUT, FAILED_CALL)} == {NO_OUTPUT: 1, FAILED_CALL: 2}
+    assert sum(unusable.values()) == 1
+    assert traced.calls == []
+
+
+def test_a_span_that_cannot_be_read_breaks_no_program_and_is_counted(traced: Traced) -> None:
+    around = context.attach(baggage.set_baggage("token_telemetry.category", object()))
+    traced.span(900, **ID)
+    context.detach(around)
+    assert traced.take() == NOTHING
+    traced.keeper.on_end(None)  # type: ignore[arg-type] # as of an SDK that changed
+    assert traced.take()["unusable"] == {UNREADABLE: 1}
+
+
+def test_spans_of_one_call_are_one_sample_by_id_and_by_ancestry(traced: Traced) -> None:
+    for id in (ID, {}):
+        outer = {"gen_ai.operation.name": "chat", "gen_ai.request.max_tokens": 900, "gen_ai.usage.output_tokens": 900}
+        with traced.tracer.start_as_current_span("framework", attributes={**outer, **id}):
+            traced.span(900, **id, **{"gen_ai.request.max_tokens": None, "gen_ai.response.finish_reasons": ["length"]})
+    assert traced.take() == {"unusable": {}, "repeated": 2}
+    assert traced.said("max_tokens", "finish_reason") == [(900, "length")] * 2
+
+
+def test_spans_of_one_response_in_two_traces_are_one_call_if_two_instrumentations_made_them(traced: Traced) -> None:
+    """As of streams: the outer span is not the current one. The inner one is next to the provider, and counts."""
+    other = traced.provider.get_tracer("other")
+    said = {"gen_ai.operation.name": "chat", "gen_ai.usage.output_tokens": 19, "token_telemetry.category": "docs", **ID}
+    outer = [other.start_span("chat", attributes=said) for _ in range(2)]
+    for output in (16, 17):
+        traced.span(output, **ID)
+    for each in outer:
+        each.end()
+    other.start_span("chat", attributes=said).end()
+    assert traced.take() == {"unusable": {}, "repeated": 2}
+    assert sorted(traced.said("output_tokens", "category")) == [(16, "docs"), (17, "docs"), (19, "docs")]
+
+
+def test_equal_spans_of_no_common_trace_are_as_many_calls(traced: Traced) -> None:
+    for _ in range(3):
+        traced.span(900, **ID)
+    assert traced.take() == NOTHING
+    assert len(traced.calls) == 3
+
+
+def test_what_is_around_a_call_says_what_its_span_does_not() -> None:
+    traced = Traced({"token_telemetry.task_id": "all", "token_telemetry.complexity": "high"})
+    around = context.attach(baggage.set_baggage("token_telemetry.predicted.output_tokens", "700"))
+    with traced.tracer.start_as_current_span("job", attributes={"token_telemetry.category": "docs"}):
+        traced.span(900)
+        with traced.predict(950, complexity="low"):
+            traced.span(901)
+    context.detach(around)
+    traced.span(902)
+    assert traced.take(category="tests", complexity="medium") == NOTHING
+    assert traced.said("output_tokens", "predicted_output_tokens", "category", "complexity", "task_id") == [
+        (900, 700, "docs", "high", "all"),
+        (901, 950, "docs", "low", "all"),
+        (902, None, "tests", "high", "all"),
+    ]
+
+
+class TestPredict:
+    def test_a_call_has_the_prediction_of_where_its_span_began(self, traced: Traced) -> None:
+        with traced.predict(900, category="docs", files=3):
+            span = traced.begin(**{"gen_ai.operation.name": "chat", "gen_ai.usage.output_tokens": 10})
+            traced.span(11, **{"token_telemetry.predicted.output_tokens": 5})
+        thread = threading.Thread(target=span.end)
+        thread.start()
+        thread.join()
+        traced.span(12)
+        traced.take()
+        assert sorted(traced.said("output_tokens", "predicted_output_tokens", "category", "features"), key=str) == [
+            (10, 900, "docs", {"files": "3"}),
+            (11, 5, "docs", {"files": "3"}),
+            (12, None, None, None),
+        ]
+
+    def test_threads_and_tasks_follow_their_context(self, traced: Traced) -> None:
+        """Both tasks are in their blocks at once, and each starts another; a thread is given the context."""
+
+        async def call(output: int) -> None:
+            traced.span(output)
+
+        async def work(predicted: int, here: asyncio.Event, there: asyncio.Event) -> None:
+            with traced.predict(predicted):
+                here.set()
+                await there.wait()
+                traced.span(predicted + 1)
+                await asyncio.create_task(call(predicted + 2))
+                await asyncio.to_thread(traced.span, predicted + 3)
+
+        async def both() -> None:
+            one, other = asyncio.Event(), asyncio.Event()
+            await asyncio.gather(work(100, one, other), work(200, other, one))
+
+        asyncio.run(both())
+        with traced.predict(300):
+            thread = threading.Thread(target=copy_context().run, args=(traced.span, 301))
+            thread.start()
+            thread.join()
+        traced.take()
+        assert sorted(traced.said("output_tokens", "predicted_output_tokens")) == [
+            *((101, 100), (102, 100), (103, 100), (201, 200), (202, 200), (203, 200), (301, 300))
+        ]
+
+
+class TestOtherRecords:
+    """A call that is seen by its span, by a log line and by the test itself is one sample."""
+
+    @pytest.mark.parametrize(
+        ("steps", "repeated"),
+        [
+            ("span observe log take", 2),
+            ("span observe read take", 2),
+            ("span read take", 1),
+            ("span log take", 1),
+            ("span take log take", 1),
+            ("span take read take", 1),
+            ("span observe take log take", 2),
+        ],
+    )
+    def test_it_is_one_sample_with_what_each_knows(self, traced: Traced, steps: str, repeated: int) -> None:
+        line = v2(1000, 850, time=None, category="docs", reason="stop")
+        for step in steps.split():
+            match step:
+                case "span":
+                    traced.span(850, **ID)
+                case "observe":
+                    traced.observe(response(tokens=850), predicted_output_tokens=1000)
+                case "read":
+                    traced.read(line)
+                case "log":
+                    logging.getLogger("agent").warning(line)
+                case "take":
+                    traced._capture.take_spans(traced.keeper.take({}))
+                    traced._capture.take_logged()
+        assert traced.said("output_tokens", "predicted_output_tokens", "max_tokens", "category") == [
+            (850, 1000, 8192, "docs")
+        ]
+        assert traced.take() == {"unusable": {}, "repeated": repeated}
+
+    def test_a_response_with_another_prediction_or_count_is_known_by_its_id(self, traced: Traced) -> None:
+        """A span of OpenLLMetry counts what Anthropic's stream began with twice: 19 for 3 + 16."""
+        with traced.predict(900):
+            traced.span(16, **ID)
+        traced.observe(response(tokens=16), predicted_output_tokens=5)
+        assert traced.take() == {"unusable": {}, "repeated": 1}
+        traced._capture.begin_test()
+        traced.span(19, **ID)
+        traced.observe(response(tokens=16))
+        assert traced.take() == {"unusable": {}, "repeated": 1}
+        assert traced.said("output_tokens", "predicted_output_tokens", "max_tokens") == [
+            (16, 5, 8192),
+            (16, None, 8192),
+        ]
+
+    def test_a_stand_in_gives_all_calls_one_id(self, traced: Traced) -> None:
+        for tokens in (16, 19, 30):
+            traced.span(tokens, **ID)
+        traced.observe(response(tokens=16))
+        traced.observe(response(tokens=17))
+        assert traced.take() == {"unusable": {}, "repeated": 1}
+        assert sorted(traced.said("output_tokens")) == [(16,), (17,), (19,), (30,)]
+
+    def test_a_cut_off_call_is_never_left_out_for_one_that_was_not(self, traced: Traced) -> None:
+        traced.span(96, **ID, **{"gen_ai.response.finish_reasons": ["length"]})
+        traced.observe(response("stop", tokens=96))
+        assert traced.take() == NOTHING
+        assert sorted(traced.said("truncated")) == [(False,), (True,)]
+
+    def test_a_call_that_the_test_lost_or_counted_itself_is_not_counted_again(self, traced: Traced) -> None:
+        error = {"error.type": "InternalServerError"}
+
+        def fail(reason: Exception) -> Exception:
+            traced.span(None, **error)
+            return reason
+
+        with pytest.raises(KeyError), traced.call():
+            raise fail(KeyError())
+        traced.span(None, **error)
+        traced.span(None, **ID)
+        traced.observe(response(tokens=96))  # of a stream whose span has no usage
+        assert traced.take() == {
+            "unusable": {"a call ended without a response": 1, FAILED_CALL: 1},
+            "repeated": 2,
+        }
+        assert traced.said("output_tokens") == [(96,)]
