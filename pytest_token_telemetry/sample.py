@@ -257,23 +257,46 @@ def telling_reason(words: Iterable[str | None]) -> str | None:
 
 
 def is_truncated(
-    stated: bool | None, reason: FinishReason | None, output_tokens: int, max_tokens: int | None
+    stated: bool | None,
+    reason: FinishReason | None,
+    output_tokens: int,
+    max_tokens: int | None,
+    *,
+    remapped: bool = False,
 ) -> bool | None:
     """Whether the output was cut off: if anything says so, a lost reason or an unset flag must not hide it.
 
     An output that reached the cap was cut off, unless the reason or the flag says that it ended by itself. One below
     the cap was not, unless the call broke off with an error or nobody counted its output: then nobody can tell.
+
+    Args:
+        stated: what the record says itself.
+        reason: why the output ended.
+        output_tokens: how many there were.
+        max_tokens: the cap for them.
+        remapped: whether a gateway gave the reason that is known to call ``stop`` what it does not know.
     """
     if stated or reason in CUT_OFF:
         return True
     if stated is not None:
         return stated
-    if reason in ("stop", "content_filter"):
+    if reason == "content_filter" or (reason == "stop" and not remapped):
         return False
     if max_tokens and output_tokens >= max_tokens:
         return True
     below_cap = bool(max_tokens) and output_tokens > 0 and reason != "error"
-    return False if below_cap or reason == "tool_call" else None
+    return False if below_cap or reason in ("tool_call", "stop") else None
+
+
+def truncation_source(
+    truncated: bool | None, stated: bool | None, reason: FinishReason | None
+) -> Literal["reason", "cap", "reported"] | None:
+    """What says that an output was cut off, by what `is_truncated` made of the rest; ``None`` if it was not."""
+    if not truncated:
+        return None
+    if reason in CUT_OFF:
+        return "reason"
+    return "reported" if stated else "cap"
 
 
 SPELLINGS: Mapping[FinishReason, str] = {

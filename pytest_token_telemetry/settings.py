@@ -95,6 +95,12 @@ class Settings:
         "FILE",
         "Join the results of batches with the requests in FILE (repeatable), and with those beside them.",
     )
+    predictions: tuple[Path, ...] = _setting(
+        option_types.path,
+        (),
+        "FILE",
+        "Join the calls with the predictions and labels in FILE, JSON lines or CSV, by the ids of both (repeatable).",
+    )
     map: tuple[Path, ...] = _setting(
         option_types.path,
         (),
@@ -353,7 +359,8 @@ class Settings:
             )
         settings = cls(texts=texts, chosen=(name for name, each in written.items() if each.is_chosen), **read)
         _refuse_missing_directories(settings, written["dir"].label)
-        _refuse_missing_requests(settings, written["requests"].label)
+        _refuse_missing_files(settings, "requests", written["requests"].label, "a file of requests, as it was sent")
+        _refuse_missing_files(settings, "predictions", written["predictions"].label, "a side file of predictions")
         _refuse_shared_outputs(config, settings)
         _refuse_for_remote(settings)
         if settings.executor is not None and settings.jobs is not None:
@@ -461,11 +468,11 @@ def _refuse_for_remote(settings: Settings) -> None:
             raise pytest.UsageError(f"{flag('propose_map')}: {url.shown} is no local directory (copy some files of it)")
 
 
-def _refuse_missing_requests(settings: Settings, label: str) -> None:
-    for text, file in zip(settings.texts["requests"], settings.requests, strict=True):
+def _refuse_missing_files(settings: Settings, name: str, label: str, wanted: str) -> None:
+    for text, file in zip(settings.texts[name], getattr(settings, name), strict=True):
         if not file.is_file():
             what = "is no file" if file.exists() else "does not exist"
-            raise pytest.UsageError(f"{label}: {text!r} {what} (name a file of requests, as it was sent)")
+            raise pytest.UsageError(f"{label}: {text!r} {what} (name {wanted})")
 
 
 def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:

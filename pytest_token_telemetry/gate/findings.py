@@ -105,7 +105,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     mentions: Count = 0
     """Tags that no record follows."""
     remarks: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
-    """Samples whose cap is unknown, by why: see `Remark`."""
+    """What could not be joined, by why: see `Remark`."""
     skipped: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
     """Records that are no sample and should be none, by reason. Untrusted."""
     dropped: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 from pytest_token_telemetry import sample
 from pytest_token_telemetry.recording.marker import Marker
@@ -77,7 +77,8 @@ class TokenTelemetry:
     ) -> None:
         """Record one call. What is not given comes from the test's marker, or is not known.
 
-        The call was truncated if the reason says so *or* the output reached ``max_tokens``: gateways lose reasons.
+        The call was truncated if the reason says so, *or* the output reached ``max_tokens`` and the reason does not
+        say that it ended by itself.
 
         Args:
             output_tokens: what the provider billed as output, reasoning included.
@@ -132,7 +133,8 @@ class TokenTelemetry:
         cap = given.get("max_tokens", defaults["max_tokens"])
         cap = _here(own_format.count, "max_tokens", cap)
         sent = None if cap is None else cap * known.choices
-        self._add({**said, **given, "max_tokens": sent}, went_well)
+        remapped = known.remapped and given.get("finish_reason") is None
+        self._add({**said, **given, "max_tokens": sent}, went_well, remapped=remapped)
 
     def call(self, *, predicted_output_tokens: object = None, **fields: object) -> Call:
         """A block that makes one call: ``with token_telemetry.call(...) as call: call.response = client.create(...)``.
@@ -199,8 +201,11 @@ class TokenTelemetry:
             raise ValueError(f"report: {population!r} is not one of risk, success, all")
         return self._judge(self._so_far.columns, population)
 
-    def _add(self, given: dict[str, object], went_well: bool | None = None) -> None:
-        """Record what is ``given``. Where that does not say whether it was a success, ``went_well`` does."""
+    def _add(self, given: dict[str, object], went_well: bool | None = None, *, remapped: bool = False) -> None:
+        """Record what is ``given``. Where that does not say whether it was a success, ``went_well`` does.
+
+        ``remapped``: see `sample.is_truncated`.
+        """
         __tracebackhide__ = True
         _refuse_names(given)
         predicted = self._predicted.fields
@@ -212,7 +217,7 @@ class TokenTelemetry:
             call["success"] = False
         elif "success" not in said and went_well is not None:
             call["success"] = went_well
-        line = _here(own_format.line, features=features, **{**call, **_truncation(call)})
+        line = _here(own_format.line, features=features, **{**call, **_truncation(call, remapped=remapped)})
         self._capture.know(line, self._tape.add(line))
 
 
@@ -276,19 +281,14 @@ def _here(check: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         raise error.with_traceback(None) from None
 
 
-def _truncation(call: dict[str, Any]) -> dict[str, object]:
+def _truncation(call: dict[str, Any], *, remapped: bool) -> dict[str, object]:
     """Whether the output of ``call`` was cut off, and what says so; nothing if nobody can tell."""
     __tracebackhide__ = True
-    reason, said = _reason(call), call.get("truncated")
-    if reason in sample.CUT_OFF:
-        return {"truncated": True, "truncation_source": "reason"}
-    if said is not None:
-        return {"truncation_source": "reported" if _here(own_format.checked, "truncated", said) else None}
+    reason, stated = _reason(call), cast("bool | None", _here(own_format.checked, "truncated", call.get("truncated")))
     output = _here(own_format.count, "output_tokens", call["output_tokens"]) or 0
     cap = _here(own_format.count, "max_tokens", call["max_tokens"])
-    if cap and output >= cap:
-        return {"truncated": True, "truncation_source": "cap"}
-    return {"truncated": sample.is_truncated(None, reason, output, cap)}
+    truncated = sample.is_truncated(stated, reason, output, cap, remapped=remapped)
+    return {"truncated": truncated, "truncation_source": sample.truncation_source(truncated, stated, reason)}
 
 
 def _reason(call: Mapping[str, object]) -> sample.FinishReason | None:

@@ -243,7 +243,9 @@ def notes(report: Report) -> list[Sentence]:
             f"{files} with every record several times in a row, as of a handler attached twice: each counts once."
         )
     if counts.files > counts.nothing_known and counts.tables > counts.empty_tables:
-        found.append("A call that a log line and a row of a database tell of counts twice: read one of them.")
+        found.append(
+            "A call that a log line and a row of a database tell of counts twice without an id: read one of them."
+        )
     if counts.dropped:
         why = joined(((f"{count} as ", named(reason)) for reason, count in counts.dropped.items()), "; ")
         dropped = plural(sum(counts.dropped.values()), "sample")
@@ -308,6 +310,11 @@ def _silent(report: Report) -> int:
 _REMARKS: Mapping[str, tuple[str, str]] = {
     "without_request": ("batch result", "without a request: the cap is unknown (docs/batches.md)."),
     "requests_differ": ("batch result", "with several requests that differ: the cap is unknown (docs/batches.md)."),
+    "without_call": ("row", "of side files without a call: no call has the id that they name (docs/side-files.md)."),
+    "several_calls": (
+        "prediction",
+        "of side files with the id of several calls: left out (docs/side-files.md).",
+    ),
 }
 
 

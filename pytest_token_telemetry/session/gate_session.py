@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.report.terminal import ScanProgress
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.database import Database
+    from pytest_token_telemetry.sources.keys import SideFile
     from pytest_token_telemetry.sources.parallel import Scan
     from pytest_token_telemetry.sources.recorded import Recorded
     from pytest_token_telemetry.sources.source import Source
@@ -339,6 +340,7 @@ class GateSession:
         from pytest_token_telemetry.gate.verdict import CheckError, judge
         from pytest_token_telemetry.report.build import report_of
         from pytest_token_telemetry.report.terminal import ScanProgress
+        from pytest_token_telemetry.sources.keys import SideFileError
         from pytest_token_telemetry.sources.parallel import ScanError
         from pytest_token_telemetry.sources.reading import Directory, read_directories
 
@@ -359,12 +361,13 @@ class GateSession:
                     scan=scan,
                     remotes=self._settings.remote_directories,
                     databases=self._databases,
+                    side_files=self._side_files(),
                 )
             reading = changed_samples(self._config, reading)
             past = self._held_against.past(reading)
             report = report_of(judge(reading, self._settings, past, {item.check for item in self._items}))
             refuse_wordless(report, self._added_checks)
-        except (CheckError, ScanError) as error:
+        except (CheckError, ScanError, SideFileError) as error:
             self._not_judged = str(error)
             raise pytest.UsageError(str(error)) from error
         except pytest.UsageError as error:
@@ -417,6 +420,17 @@ class GateSession:
         chosen, maps = self._settings.format, self._mapped_sources
         in_use = [each for each in maps if chosen in (AUTO, each.name)]
         return [*self._settings.pattern, *(pattern for each in in_use for pattern in each.map.files)]
+
+    def _side_files(self) -> Sequence[SideFile]:
+        """The side files that the user named, and those that maps join."""
+        from pytest_token_telemetry.sources.keys import SideFile
+
+        named = zip(self._settings.predictions, self._settings.texts["predictions"], strict=True)
+        joins = ((each.name, each.map.join) for each in self._mapped_sources)
+        return [
+            *(SideFile(os.path.realpath(path), text, f"{flag('predictions')}: {text!r}") for path, text in named),
+            *(SideFile(join.path, join.shown, join.label, name, join.key) for name, join in joins if join is not None),
+        ]
 
     def _recorded(self) -> Recorded:
         """What the tests recorded, with what was recorded in this process after the last of them."""

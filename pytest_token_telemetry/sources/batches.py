@@ -24,6 +24,7 @@ from pytest_token_telemetry.sources.batch_lines import (
     holds_requests,
 )
 from pytest_token_telemetry.sources.documents import Document, documents, whole_documents
+from pytest_token_telemetry.sources.keys import of_call
 from pytest_token_telemetry.sources.provider_calls import call_of, decoded, records_of
 from pytest_token_telemetry.sources.source import HEAD, Found, opened
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
@@ -97,7 +98,8 @@ class BatchReader:
                     case Unusable(reason):
                         self._into.complain(reason, line)
                     case Read(sample, identity):
-                        self._into.add(sample, identity, line, place=place, own=identity is not None)
+                        keys = () if key is None else (of_call(key),)
+                        self._into.add(sample, identity, line, place=place, own=identity is not None, keys=keys)
                         if missing is not None and sample.max_tokens is None:
                             self._into.remarks[missing] += 1
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT
-from pytest_token_telemetry.sources.tagged.own_parsing import identity_by_id, read_features, sample_of
+from pytest_token_telemetry.sources.tagged.own_parsing import identity_by_id, read_features, sample_of_other
 from pytest_token_telemetry.sources.tagged.records import Read
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Layout:
                         value = _of_decimal(value)
                     record[name] = _PLAIN[kind](value) if kind in _PLAIN else value
                     break
-        sample = sample_of(record)
+        sample = sample_of_other(record)
         run, smape = record.get("run"), record.get("smape")
         features = tuple((name, _feature(name, values[place])) for name, place in self.features)
         more: dict[str, object] = {"features": _features(features)} if features else {}

@@ -147,22 +147,29 @@ def is_compressed(head: bytes) -> bool:
     return _kind_of(head) is not None
 
 
-class _Decompressor(Protocol):
+class Decompressor(Protocol):
     """What `bz2`, `lzma` and `compression.zstd` agree on."""
 
     @property
-    def eof(self) -> bool: ...
+    def eof(self) -> bool:
+        """Whether the text has ended."""
+
     @property
-    def needs_input(self) -> bool: ...
+    def needs_input(self) -> bool:
+        """Whether nothing more comes without more data."""
+
     @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+    def unused_data(self) -> bytes:
+        """What stands behind the end of the text."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Give more of the text, of at most so many bytes."""
 
 
 class _Begun:
     """A decompressor of which the first ``data`` were read already."""
 
-    def __init__(self, one: _Decompressor, data: bytes) -> None:
+    def __init__(self, one: Decompressor, data: bytes) -> None:
         self._one = one
         self._data = data
 
@@ -205,7 +212,7 @@ class _Gzip:
         return self._one.decompress(self._one.unconsumed_tail + data, max_length)
 
 
-def _bzip2() -> _Decompressor:
+def _bzip2() -> Decompressor:
     try:
         from bz2 import BZ2Decompressor
     except ImportError:
@@ -213,7 +220,7 @@ def _bzip2() -> _Decompressor:
     return BZ2Decompressor()
 
 
-def _xz() -> _Decompressor:
+def _xz() -> Decompressor:
     try:
         from lzma import FORMAT_XZ, LZMADecompressor
     except ImportError:
@@ -221,7 +228,12 @@ def _xz() -> _Decompressor:
     return LZMADecompressor(FORMAT_XZ, _XZ_MEMORY)
 
 
-def _zstd() -> _Decompressor:
+def zstd() -> Decompressor:
+    """What unpacks one text of zstd.
+
+    Raises:
+        OSError: nothing is installed that does.
+    """
     try:
         if sys.version_info >= (3, 14):
             from compression.zstd import ZstdDecompressor
@@ -230,20 +242,20 @@ def _zstd() -> _Decompressor:
     except ImportError:
         extra = "install the extra 'pytest-token-telemetry[zstd]', or unpack it"
         raise OSError(None, f"it is compressed with zstd: {extra}") from None
-    return cast("_Decompressor", ZstdDecompressor())
+    return cast("Decompressor", ZstdDecompressor())
 
 
 class _Kind(NamedTuple):
     name: str
     begin: re.Pattern[bytes]
-    decompressor: Callable[[], _Decompressor]
+    decompressor: Callable[[], Decompressor]
 
 
 _KINDS = (
     _Kind("gzip", re.compile(rb"\x1f\x8b"), _Gzip),
     _Kind("bzip2", re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"), _bzip2),
     _Kind("xz", re.compile(rb"\xfd7zXZ\0"), _xz),
-    _Kind("zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), _zstd),  # the second: a frame to skip
+    _Kind("zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd),  # the second: a frame to skip
 )
 
 

@@ -162,7 +162,9 @@ def copies_left_out(table: SamplesBuilder, suspects: Suspects, recorded: Recorde
     again, doubled = _written_again(table, rows, digests, identities.known)
     told = _told_by_samples(table, rows, digests, ~again & identities.known, suspects.claimed)
     doubtful = suspects.near | ~identities.known
-    whole, others = _whole_copies(table, rows, digests, again | told, doubtful, identities.id != 0)
+    whole, leaders, others = _whole_copies(table, rows, digests, again | told, doubtful, identities.id != 0)
+    with_id = identities.id[whole] != 0
+    _add_labels(table, rows[leaders[with_id]], rows[whole[with_id]])
     files, tasks = table.column("file")[rows[others]], table.column("task_id")[rows[others]]
     others = others[np.lexsort((others, tasks == UNKNOWN, files))]
     looking = _Looking(table, recorded)
@@ -282,8 +284,8 @@ def _told_by_samples(table: SamplesBuilder, rows: Integers, digests: Digests, am
 
 def _whole_copies(
     table: SamplesBuilder, rows: Integers, digests: Digests, again: Mask, doubtful: Mask, has_id: Mask
-) -> tuple[Integers, Integers]:
-    """Those of the suspects that know nothing more than an earlier one with the same digest, and those to be looked at.
+) -> tuple[Integers, Integers, Integers]:
+    """Those of the suspects that tell what an earlier one with the same digest does, these, and those to be looked at.
 
     Those in ``again`` are passed over. The second line of a file that says the same is a copy of the
     second one of another file, unless the lines have the id of their call. If one suspect is ``doubtful`` or differs in
@@ -292,7 +294,7 @@ def _whole_copies(
     order = np.lexsort((digests[:, 1], digests[:, 0]))  # those alike stay in the order of their rows
     order = order[~again[order]] if again.any() else order
     if not len(order):
-        return order, order
+        return order, order, order
     is_first = np.ones(len(order), np.bool_)
     is_first[1:] = (digests[order[1:]] != digests[order[:-1]]).any(axis=1)
     begins = np.flatnonzero(is_first)
@@ -308,7 +310,20 @@ def _whole_copies(
     place = group * (int(np.max(nth)) + 1) + nth
     is_copy = np.zeros(len(order), np.bool_)
     is_copy[1:] = place[1:] <= np.maximum.accumulate(place)[:-1]  # a file before had as many
-    return np.sort(order[is_copy & ~is_doubtful]), np.sort(order[is_doubtful])
+    copies = order[is_copy & ~is_doubtful]
+    by_row = np.argsort(copies)
+    return copies[by_row], leaders[is_copy & ~is_doubtful][by_row], np.sort(order[is_doubtful])
+
+
+def _add_labels(table: SamplesBuilder, known: Integers, copies: Integers) -> None:
+    """Add to ``known`` rows what only their ``copies``, as many rows, say: two systems may tell of one call."""
+    for name in _LABELS:
+        column = table.column(name)
+        new = np.flatnonzero((column[known] == UNKNOWN) & (column[copies] != UNKNOWN))
+        table.copy(name, known[new][::-1], copies[new][::-1])  # the first is written last
+
+
+_LABELS = ("budget_tokens", "success", "deliverable_count", "category", "complexity", "model", "operation")
 
 
 def _nth_of_file(files: Integers, is_first: Mask) -> Integers:
@@ -388,6 +403,8 @@ class _Looking:
         known = calls.told_by(file, task, again=again)
         if known is not None:
             self._leave_out(row, known, sample)
+            if has_id and known not in self._recorded.calls:  # two calls of a test may have one id
+                _add_labels(self._table, np.array([known]), np.array([row]))
             return
         recorded = None if again and calls.rows else self._recorded_row(replace(sample, id=id), own)
         calls.add(row if recorded is None else recorded, task, again=again)

@@ -80,13 +80,15 @@ def refuse_unusable(databases: Sequence[Database]) -> None:
             raise DatabaseError(f"{database.url.shown}: {error}") from None
 
 
-def read_database(database: Database, *, keep_ids: bool = False) -> tuple[Extract, list[Origin]]:
+def read_database(
+    database: Database, *, keep_ids: bool = False, keep_keys: bool = False
+) -> tuple[Extract, list[Origin]]:
     """Read the calls in ``database``. What cannot be read is a file of the extract too, with the reason.
 
     A table is a file, shown as the URL and the table's name. The line of a sample is the key of its row, if that is a
     whole number above 0, or else its place in the answer.
     """
-    shown, rows = database.url.shown, Rows()
+    shown, rows = database.url.shown, Rows(keeps_keys=keep_keys)
     found: list[tuple[str, FileRead]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of types that SQLAlchemy does not know: they are not asked for
@@ -146,7 +148,7 @@ def _read(engine: Engine, database: Database, table: str | None, rows: Rows) -> 
                 except RecordError as error:
                     rows.complain(str(error), line)
                 else:
-                    rows.add(read.sample, read.identity, line)
+                    rows.add(read.sample, read.identity, line, own=read.sample.id is not None)
     except Exception as error:  # a driver may raise anything
         return FileRead(is_answered, _reason(error, database.url))
     return FileRead(opened=True)

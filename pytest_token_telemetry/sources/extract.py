@@ -159,6 +159,8 @@ class Task:
     part: Part | None = None
     """What to read of the only file; ``None``: all of each file."""
     keep_ids: bool = False
+    keep_keys: bool = False
+    """See `Rows.keeps_keys`."""
     requests: tuple[str, ...] = ()
     """See `Opened.requests`."""
     sizes: Sizes = field(default_factory=Sizes)
@@ -199,7 +201,7 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
     """
     if task.version != __version__:
         raise VersionError(f"the worker has version {__version__} of pytest-token-telemetry, not {task.version}")
-    rows = Rows()
+    rows = Rows(keeps_keys=task.keep_keys)
     readers = _Readers(rows, task, on_read)
     small = min(SMALL, task.sizes.buffer) if task.part is None else -1
     files = tuple(_read(file, task, small, rows, readers) for file in task.files)

@@ -5,6 +5,7 @@ It is read from a table of TOML, and each mistake is one sentence. `mapped` read
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 import warnings
@@ -52,6 +53,21 @@ class Lookup:
     """The value where no path leads to one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A side file with what was predicted of the calls: see `side_files`."""
+
+    path: str
+    """To open."""
+    shown: str
+    label: str
+    """Where it was named, for errors."""
+    on: Steps
+    """Where a record has the id."""
+    key: str = ""
+    """What the rows of the side file call the id; empty: one of the names that all side files may use."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldMap:
     """One map."""
@@ -68,6 +84,7 @@ class FieldMap:
     """A record is a call if each path leads to one of its values, by their texts."""
     fields: Mapping[str, Lookup]
     features: Mapping[str, Lookup]
+    join: Join | None = None
 
     def layout(self) -> Layout:
         """How the values of `lookups`, in that order, become a call."""
@@ -102,11 +119,11 @@ def maps_in(file: Path, shown: str) -> list[FieldMap]:
         table = table.get(key, {}) if isinstance(table, dict) else {}
     if not isinstance(table, dict):
         raise MapError(f"{shown}: {SECTION} is no table (write [{SECTION}.NAME])")
-    return [field_map(name, value, f"{shown}: {SECTION}.{name}") for name, value in table.items()]
+    return [field_map(name, value, f"{shown}: {SECTION}.{name}", file.parent) for name, value in table.items()]
 
 
-def field_map(name: str, table: object, label: str) -> FieldMap:
-    """The map that a ``table`` of TOML says. Errors begin with ``label``.
+def field_map(name: str, table: object, label: str, directory: Path | None = None) -> FieldMap:
+    """The map that a ``table`` of TOML says. Errors begin with ``label``; paths of files are from ``directory``.
 
     Raises:
         MapError: the table has a mistake.
@@ -143,10 +160,11 @@ def field_map(name: str, table: object, label: str) -> FieldMap:
         where=tuple(_where(table.get("where", {}), parse, f"{label}.where")),
         fields=fields,
         features=dict(_features(features, parse, f"{label}.fields.features")),
+        join=_join(table["join"], parse, f"{label}.join", directory) if "join" in table else None,
     )
 
 
-_KEYS = ("files", "format", "expression", "records", "where", "fields")
+_KEYS = ("files", "format", "expression", "records", "where", "fields", "join")
 _LOOKUP_KEYS = ("path", "values", "value")
 
 
@@ -313,6 +331,25 @@ def _fault(name: str, value: object) -> str | None:
     except RecordError as error:
         return str(error)
     return None
+
+
+def _join(table: object, parse: _Parser, label: str, directory: Path | None) -> Join:
+    example = 'write join = { file = "predictions.csv", on = "id" }'
+    if not isinstance(table, dict):
+        raise MapError(f"{label}: {table!r} is no table ({example})")
+    _refuse_unknown(table, ("file", "on", "key"), label)
+    file, key = table.get("file"), table.get("key", "")
+    if not isinstance(file, str) or not file:
+        raise MapError(f"{label}.file: {'it is missing' if file is None else f'{file!r} is no path'} ({example})")
+    if not isinstance(key, str):
+        raise MapError(f"{label}.key: {key!r} is no name (write what the side file calls the id)")
+    if "on" not in table:
+        raise MapError(f"{label}.on: it is missing ({example})")
+    path = os.path.realpath(os.path.join(directory or "", file))  # noqa: PTH118
+    if not os.path.isfile(path):  # noqa: PTH113
+        what = "is no file" if os.path.exists(path) else "does not exist"  # noqa: PTH110
+        raise MapError(f"{label}.file: {file!r} {what} (name a side file, by its path from the map's directory)")
+    return Join(path, file, f"{label}.file: {file!r}", parse.steps(table["on"], f"{label}.on"), key)
 
 
 def _where(table: object, parse: _Parser, label: str) -> Iterator[tuple[Steps, tuple[str, ...]]]:

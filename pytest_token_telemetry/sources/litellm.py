@@ -9,12 +9,16 @@ import msgspec
 from pytest_token_telemetry.sources import responses
 from pytest_token_telemetry.sources.documents import whole_documents
 from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.keys import of_call, of_trace
 from pytest_token_telemetry.sources.labels import labels_of
 from pytest_token_telemetry.sources.provider_calls import FAILED, called, decoded, moment, records_of, tell
+from pytest_token_telemetry.sources.response_shapes import keeps_native_reason
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import Unusable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_token_telemetry.sources.rows import Rows
     from pytest_token_telemetry.sources.tagged.records import Read
 
@@ -41,7 +45,7 @@ class LiteLLMSource(FileSource):
                     into.skip(call)
                     into.know([into.file])
                 else:
-                    tell(into, call, document.line, place)
+                    tell(into, call, document.line, place, _keys(record))
 
 
 class _Record(msgspec.Struct):
@@ -52,6 +56,8 @@ class _Record(msgspec.Struct):
     cache_hit: Any = None
     id: Any = None
     request_id: Any = None
+    litellm_call_id: Any = None
+    trace_id: Any = None
     model: Any = None
     completion_tokens: Any = None
     start_time: Any = msgspec.field(default=None, name="startTime")
@@ -111,7 +117,14 @@ def _call(record: _Record) -> Read | Unusable | str:
             **labels_of(metadata.get("spend_logs_metadata") if isinstance(metadata, dict) else None),
         },
         choices,
+        remapped=not keeps_native_reason(response),
     )
+
+
+def _keys(record: _Record) -> Sequence[str]:
+    """By what side files may name a call beside the response's id."""
+    ids = ((of_call, record.request_id), (of_call, record.litellm_call_id), (of_trace, record.trace_id))
+    return [key(id) for key, id in ids if isinstance(id, str) and id]
 
 
 def _cap(parameters: object) -> object:

@@ -12,12 +12,13 @@ from pytest_token_telemetry.option_types import matches
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows
 from pytest_token_telemetry.sources.exports.export_records import documents_of, inner
 from pytest_token_telemetry.sources.field_map import REST, as_text
+from pytest_token_telemetry.sources.keys import of_map
 from pytest_token_telemetry.sources.line_matching import matched_lines
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_token_telemetry.sources.field_map import FieldMap, Lookup, Steps
     from pytest_token_telemetry.sources.rows import Rows
@@ -54,7 +55,12 @@ class MappedSource(FileSource):
                     into.complain(str(error), line)
                 else:
                     has_id = found.sample.id is not None
-                    into.add(found.sample, found.identity, line, place=place, own=has_id)
+                    into.add(found.sample, found.identity, line, place=place, own=has_id, keys=self._keys(record))
+
+    def _keys(self, record: object) -> Sequence[str]:
+        """By what the side file of the map names the call of a record."""
+        value = None if self.map.join is None else as_text(_at(record, self.map.join.on))
+        return () if value is None else (of_map(self.name, value),)
 
     def _records(self, file: BinaryIO, into: Rows) -> Iterator[tuple[int, int, object]]:
         """The records of a file, each with its line and its place there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from itertools import chain, compress
+from itertools import accumulate, chain, compress
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn, Samples, SamplesBuilder, blocks, narrowest
 from pytest_token_telemetry.sources.copies import RecordedCalls, copies_left_out, find_suspects
 from pytest_token_telemetry.sources.cut_off import CutOff, copies_of_whole
+from pytest_token_telemetry.sources.keys import KeyColumn, Keys
 from pytest_token_telemetry.sources.recorded import Span
 from pytest_token_telemetry.sources.rows import Claimed
 from pytest_token_telemetry.sources.tagged import own_parsing
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.extract import Extract
     from pytest_token_telemetry.sources.recorded import Phase, Recorded
     from pytest_token_telemetry.sources.rows import Complaint, Identities, Remark
+    from pytest_token_telemetry.sources.side_files import SideRows
 
 PLACES_SHOWN = 3
 """How many places of each kind of unusable line are kept."""
@@ -108,7 +110,7 @@ class Reading:
     mentions: int = 0
     """Tags in files that no record follows."""
     remarks: Mapping[Remark, int] = field(default_factory=dict)
-    """How many samples have an unknown cap, by why."""
+    """How many could not be joined, by why."""
     skipped: dict[str, int] = field(default_factory=dict)
     """By reason: records in files that are no sample, and should be none."""
     dropped: dict[str, int] = field(default_factory=dict)
@@ -136,8 +138,12 @@ class Reading:
         return f"{file.path} #{line}" if file.kind == "test" else f"{file.path}:{line}"
 
 
-def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Recorded | None) -> Reading:
+def merge(
+    extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Recorded | None, side: SideRows | None = None
+) -> Reading:
     """Merge what tests ``recorded`` and the ``extracts`` of all files, whose ``origins`` are in the same order.
+
+    The calls that are left get what ``side`` files say of them.
 
     If nobody else holds the extracts, there is never much more of them at a time than all their samples once.
     """
@@ -148,11 +154,24 @@ def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Reco
         files.add(extract, origins[begin : begin + len(extract.files)])
         begin += len(extract.files)
     suspects = find_suspects(files.parts, tests.calls, Claimed.joined(files.claimed))
+    keys = Keys()
+    if side is not None:
+        keys = Keys.joined([tests.keys(), *files.keys()], [0, *files.begins(len(tests.columns))])
     table = SamplesBuilder(chain([tests.columns.build()], files.samples()))
     left_out = copies_left_out(table, suspects, tests.calls)
     cut_off = copies_of_whole(table, len(tests.calls.calls), left_out.again, files.cut_off)
     unusable = files.unusable(tests.unusable, cut_off)
-    samples = table.build(_all_but(left_out.rows, len(table)))
+    stays = _all_but(left_out.rows, len(table))
+    remarks: Counter[Remark] = Counter(files.remarks)
+    if side is not None:
+        from pytest_token_telemetry.sources.side_files import join  # few have any
+
+        joined = join(table, keys, stays, side)
+        remarks.update(joined.remarks)
+        for each in joined.complaints:
+            places = (f"{side.shown[each.file]}:{line}" for line in each.lines)
+            unusable.setdefault(each.reason, UnusableLines()).add(each.count, places)
+    samples = table.build(stays)
     names, kinds = [*tests.names, *files.names], [*["test"] * len(tests.names), *files.kinds]
     counts = _counts(samples, len(names))
     return Reading(
@@ -164,7 +183,7 @@ def merge(extracts: Iterable[Extract], origins: Sequence[Origin], recorded: Reco
         unusable=dict(sorted(unusable.items())),
         unreadable=files.unreadable,
         mentions=files.mentions,
-        remarks=dict(sorted(files.remarks.items())),
+        remarks=dict(sorted(remarks.items())),
         skipped=dict(sorted(files.skipped.items())),
         nothing_known=files.nothing_known,
         empty_tables=files.empty_tables,
@@ -220,6 +239,13 @@ class _Tests:
                 self._complain(reason, phase.test, count)
             for line in phase.lines:
                 self._take(line, phase, numbers[phase.test], lines)
+
+    def keys(self) -> Keys:
+        """By what side files name the calls."""
+        keys = KeyColumn()
+        for row, (sample, _) in self.calls.calls.items():
+            keys.add(row, (sample.id or "",))
+        return keys.build()
 
     def _take(self, line: str, phase: Phase, number: int, lines: Counter[str]) -> None:
         """Take one recorded call."""
@@ -298,6 +324,14 @@ class _Files:
             if count:
                 found.setdefault(complaint.reason, UnusableLines()).add(count, (f"{shown}:{line}" for line in lines))
         return found
+
+    def keys(self) -> Iterator[Keys]:
+        """Give by what side files name the samples of each part."""
+        return (identities.keys for _, identities in self.parts)
+
+    def begins(self, first: int) -> Iterator[int]:
+        """Give the row of the first sample of each part, from row ``first`` on."""
+        return accumulate((len(samples) for samples, _ in self.parts), initial=first)
 
     def samples(self) -> Iterator[Samples]:
         """Give the samples of each part, and forget the part."""

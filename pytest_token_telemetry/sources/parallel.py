@@ -132,8 +132,8 @@ class Scan:
             self._start(self.jobs or self._worth(max(files * self.worth.file, size * self.worth.byte)))
         return self._started
 
-    def read(self, files: Iterable[Listed], *, keep_ids: bool = False) -> list[Extract]:
-        """The extracts of ``files``, in this order. ``keep_ids`` keeps the calls' own ids.
+    def read(self, files: Iterable[Listed], *, keep_ids: bool = False, keep_keys: bool = False) -> list[Extract]:
+        """The extracts of ``files``, in this order. ``keep_ids`` keeps the calls' own ids, ``keep_keys`` their `Keys`.
 
         Where other processes were started already, they read the first files while others are still asked for.
 
@@ -143,6 +143,7 @@ class Scan:
         like = Task(
             (),
             keep_ids=keep_ids,
+            keep_keys=keep_keys,
             requests=self.requests,
             sizes=self.sizes,
             format=self.format,

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from pytest_token_telemetry.sample import CUT_OFF, MOST_TOKENS, is_truncated
 from pytest_token_telemetry.sources import responses
 from pytest_token_telemetry.sources.labels import labels_of
-from pytest_token_telemetry.sources.response_shapes import get
-from pytest_token_telemetry.sources.tagged.own_parsing import identity_by_id, sample_of
+from pytest_token_telemetry.sources.response_shapes import get, keeps_native_reason
+from pytest_token_telemetry.sources.tagged.own_parsing import identity_by_id, sample_of_other
 from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.sources.rows import Rows
 
@@ -45,16 +43,19 @@ def records_of(value: T | list[T]) -> Iterator[tuple[int, T]]:
     yield from enumerate(value) if isinstance(value, list) else ((0, value),)
 
 
-def tell(into: Rows, call: Read | Unusable, line: int, place: int = 0) -> None:
-    """Add a call to the rows, or count why it is no sample."""
+def tell(into: Rows, call: Read | Unusable, line: int, place: int = 0, keys: Sequence[str] = ()) -> None:
+    """Add a call to the rows, or count why it is no sample. ``keys``: as for `Rows.add`."""
     if isinstance(call, Unusable):
         into.complain(call.reason, line)
     else:
-        into.add(call.sample, call.identity, line, place=place, own=call.identity is not None)
+        into.add(call.sample, call.identity, line, place=place, own=call.identity is not None, keys=keys)
 
 
-def call_of(response: object, asked: Mapping[str, object]) -> Read | Unusable:
-    """The call of a ``response``, with what is known of its request by the names of our own fields."""
+def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool = False) -> Read | Unusable:
+    """The call of a ``response``, with what is known of its request by the names of our own fields.
+
+    ``by_remapper``: whether a gateway wrote it that calls ``stop`` what it does not know.
+    """
     try:
         known = responses.read(response)
     except responses.FailedCallError:
@@ -74,27 +75,16 @@ def call_of(response: object, asked: Mapping[str, object]) -> Read | Unusable:
     }
     if known.max_tokens is not None:
         said["max_tokens"] = known.max_tokens
-    return called(said, known.choices)
+    remapped = known.remapped or (by_remapper and not keeps_native_reason(response))
+    return called(said, known.choices, remapped=remapped)
 
 
-def called(said: Mapping[str, object], choices: int = 1) -> Read | Unusable:
-    """The call of which all this is ``said``, by the names of our own fields, with a cap for each of the ``choices``.
-
-    It was cut off if its reason says so, or if its output reached the cap, whatever the reason says: gateways lose
-    reasons. The fixture goes by the same rule.
-    """
+def called(said: Mapping[str, object], choices: int = 1, *, remapped: bool = False) -> Read | Unusable:
+    """The call of which all this is ``said``: see `sample_of_other`."""
     try:
-        sample = sample_of(said)
+        sample = sample_of_other(said, choices=choices, remapped=remapped)
     except RecordError as error:
         return Unusable(str(error))
-    reason, output = sample.finish_reason, sample.output_tokens
-    cap = None if sample.max_tokens is None else sample.max_tokens * choices
-    if cap is not None and cap > MOST_TOKENS:
-        return Unusable("max_tokens is too large")
-    source = "reason" if reason in CUT_OFF else "cap" if cap is not None and output >= cap else None
-    if source or choices > 1:
-        truncated = source is not None or is_truncated(None, reason, output, cap)
-        sample = replace(sample, max_tokens=cap, truncated=truncated, truncation_source=source)
     return Read(sample, None if sample.id is None else identity_by_id(sample.id, sample))
 
 

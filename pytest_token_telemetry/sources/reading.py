@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.option_types import RemoteUrl
     from pytest_token_telemetry.sources.database import Database
     from pytest_token_telemetry.sources.extract import Extract
+    from pytest_token_telemetry.sources.keys import SideFile
     from pytest_token_telemetry.sources.recorded import Recorded
+    from pytest_token_telemetry.sources.side_files import SideRows
 
 __all__ = ["Directory", "File", "Reading", "Scanned", "UnusableLines", "read_directories"]
 
@@ -60,6 +63,7 @@ def read_directories(
     scan: Scan | None = None,
     remotes: Sequence[RemoteUrl] = (),
     databases: Iterable[Database] = (),
+    side_files: Sequence[SideFile] = (),
 ) -> Reading:
     """Read the files below ``directories`` and ``remotes`` that match one of ``patterns``, and ``databases``.
 
@@ -74,10 +78,14 @@ def read_directories(
         scan: how to read the files.
         remotes: where to look too. The objects there come behind the files.
         databases: what to read there, in this process.
+        side_files: files that say what was predicted of calls. They are none of the files that are read for calls.
 
     Raises:
         ScanError: what reads died, or a remote directory cannot be listed.
+        SideFileError: a side file cannot be used.
     """
+    side = _side_rows(side_files)
+    kept = {"keep_ids": recorded is not None, "keep_keys": side is not None}
     patterns = tuple(patterns)
     candidates: list[Origin] = []
     unreadable: dict[str, str] = {}
@@ -92,13 +100,14 @@ def read_directories(
             special |= {directory.show(path) for path in below.special}
         began = time.perf_counter()
         origins: list[Origin] = []
-        extracts = scan.read(_each_once(sorted(candidates), origins), keep_ids=recorded is not None)
+        listed = _each_once(sorted(candidates), origins, [file.path for file in side_files])
+        extracts = scan.read(listed, **kept)
         paths = [each.real for each in origins]
         far = RemoteReading()
         if remotes:
             from pytest_token_telemetry.sources.remote.remote_reading import read_remote  # it needs an extra
 
-            far = read_remote(remotes, patterns, scan, keep_ids=recorded is not None)
+            far = read_remote(remotes, patterns, scan, **kept)
         extracts += far.extracts
         origins += far.origins
         seconds, progress = time.perf_counter() - began, scan.progress
@@ -106,10 +115,10 @@ def read_directories(
     for database in databases:
         from pytest_token_telemetry.sources.database import read_database  # it needs an extra
 
-        extract, tables = read_database(database, keep_ids=recorded is not None)
+        extract, tables = read_database(database, **kept)
         extracts.append(extract)
         origins += tables
-    found = merge(_given_up(extracts), origins, recorded)
+    found = merge(_given_up(extracts), origins, recorded, side)
     return replace(
         found,
         unreadable=dict(sorted((unreadable | far.unreadable | found.unreadable).items())),
@@ -143,9 +152,24 @@ def _given_up(extracts: list[Extract]) -> Iterator[Extract]:
         yield extracts.pop()
 
 
-def _each_once(candidates: Iterable[Origin], origins: list[Origin]) -> Iterator[Listed]:
-    """Add to ``origins`` what leads to no file that an earlier one leads to, and give how each of these is now."""
-    seen: set[object] = set()
+def _side_rows(files: Sequence[SideFile]) -> SideRows | None:
+    if not files:
+        return None
+    from pytest_token_telemetry.sources.side_files import read_side_files  # few have any
+
+    return read_side_files(files)
+
+
+def _each_once(candidates: Iterable[Origin], origins: list[Origin], others: Iterable[str]) -> Iterator[Listed]:
+    """Add to ``origins`` what leads to no file that an earlier one or one of the ``others`` leads to.
+
+    Give how each of these is now.
+    """
+    seen: set[object] = {*others}
+    for other in others:
+        with suppress(OSError):
+            status = os.stat(other)  # noqa: PTH116 - a path in one string, as others here
+            seen.add((status.st_dev, status.st_ino))
     for each in candidates:
         identity: object = each.real
         try:

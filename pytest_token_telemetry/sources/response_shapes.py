@@ -84,10 +84,19 @@ def _chat_ends(completion: object) -> Ends:
     """Gateways translate, and LiteLLM calls ``stop`` what it does not know: the provider's word is kept beside."""
 
     def end(choice: object) -> str | None:
-        native = [get(each, "native_finish_reason") for each in (get(choice, "provider_specific_fields"), choice)]
-        return sample.telling_reason(map(word, [*native, get(choice, "finish_reason")]))
+        return sample.telling_reason([*_native_reasons(choice), word(get(choice, "finish_reason"))])
 
     return _by_index(get(completion, "choices"), end)
+
+
+def keeps_native_reason(completion: object) -> bool:
+    """Whether each choice of a chat completion that has ended has the provider's own word beside the gateway's."""
+    ended = [choice for choice in _sequence(get(completion, "choices")) if word(get(choice, "finish_reason"))]
+    return bool(ended) and all(any(_native_reasons(choice)) for choice in ended)
+
+
+def _native_reasons(choice: object) -> list[str | None]:
+    return [word(get(each, "native_finish_reason")) for each in (get(choice, "provider_specific_fields"), choice)]
 
 
 def _have(name: str) -> Callable[[object], bool]:

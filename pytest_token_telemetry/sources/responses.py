@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar
 
 from pytest_token_telemetry import sample
-from pytest_token_telemetry.sources.response_shapes import SHAPES, Shape, get, word
+from pytest_token_telemetry.sources.response_shapes import SHAPES, Shape, get, keeps_native_reason, word
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.response_shapes import Ends
@@ -39,6 +39,8 @@ class Response:
     """The cap. OpenAI's Responses alone echo it."""
     choices: int
     """How many answers share ``output_tokens``."""
+    remapped: bool = False
+    """Whether a gateway gave the reason that calls ``stop`` what it does not know, and kept no word of the provider."""
 
 
 class FailedCallError(ValueError):
@@ -111,7 +113,16 @@ def read(response: object) -> Response:
         id=next((id for shape, source in parts if (id := shape.id(source))), None),
         max_tokens=_last(shape.max_tokens(source) for shape, source in parts),
         choices=max(len(said), 1),
+        remapped=any(
+            _is_of_remapper(source) and any(shape.ends(source).values()) and not keeps_native_reason(source)
+            for shape, source in parts
+        ),
     )
+
+
+def _is_of_remapper(source: object) -> bool:
+    """Whether LiteLLM made it: of its answers as JSON, nobody can tell."""
+    return type(source).__module__.partition(".")[0] == "litellm"
 
 
 _FAILED = "the call failed, and has no count of its output tokens (there is nothing to record of it)"

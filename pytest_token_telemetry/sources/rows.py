@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from pytest_token_telemetry.samples import SamplesBuilder, narrowest, stored
+from pytest_token_telemetry.sources.keys import KeyColumn, Keys
 from pytest_token_telemetry.sources.tagged.byte_words import Text
-from pytest_token_telemetry.sources.tagged.digests import digests, digests_of
+from pytest_token_telemetry.sources.tagged.digests import DigestColumn, digests, digests_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,12 +28,10 @@ PLACES_KEPT = 3
 MOST_BEGUN = 1000
 """Cut-off lines of each kind, by file, whose beginnings are kept."""
 
-_AT_ONCE = 1 << 20
-"""Bytes of identities that are hashed at once."""
 
-
-Remark: TypeAlias = Literal["without_request", "requests_differ"]
-"""Why the cap of a sample is unknown: a result of a batch has no request, or several that differ."""
+Remark: TypeAlias = Literal["without_request", "requests_differ", "without_call", "several_calls"]
+"""What could not be joined: a result of a batch without a request, or with several that differ, so that its cap is
+unknown; a row of a side file without a call, or a prediction of one that names several calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,8 @@ class Identities:
     """The hash of the call's own id; 0 without one, and without an identity."""
     ids: dict[int, str]
     """By row: the id itself, if it is to be kept."""
+    keys: Keys = field(default_factory=Keys)
+    """By what side files name the calls, if they are to be joined."""
 
     def take(self, rows: Integers) -> Identities:
         """Those of ``rows``, in that order."""
@@ -72,6 +73,7 @@ class Identities:
             own=stored(self.own[rows]),
             id=stored(self.id[rows]),
             ids={new[row]: id for row, id in self.ids.items() if row in new},
+            keys=self.keys.take(rows, len(self.known)),
         )
 
     @staticmethod
@@ -86,6 +88,7 @@ class Identities:
             ids={
                 begin + row: each for begin, part in zip(begins, parts, strict=False) for row, each in part.ids.items()
             },
+            keys=Keys.joined([part.keys for part in parts], begins),
         )
 
 
@@ -140,18 +143,21 @@ class Ids(NamedTuple):
 class Rows:
     """What a source gives the samples of its files to. It may give them in any order of files and lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_keys: bool = False) -> None:
+        self.keeps_keys = keeps_keys
+        """Whether side files are to be joined."""
         self.file = -1
         """The index of the file that is read."""
         self._before = 0
         self._blocks: list[_Block] = []
         self._single = SamplesBuilder()
-        self._digests = _DigestColumn()
+        self._digests = DigestColumn()
         self._known: list[bool] = []
         self._places: list[int] = []
         self._own: list[bool] = []
         self._waits: list[bool] = []
         self._ids: dict[int, str] = {}
+        self._keys = KeyColumn()
         self._complaints: dict[tuple[int, str], _Lines] = defaultdict(_Lines)
         self.mentions: Counter[int] = Counter()
         """How many tags without a record each file has; 0 for one with records that say something about samples."""
@@ -159,7 +165,7 @@ class Rows:
         """By reason: how many records are no sample, and should be none."""
 
         self.remarks: Counter[Remark] = Counter()
-        """How many samples have an unknown cap, by why."""
+        """How many could not be joined, by why."""
 
     def begin_file(self, before: int = 0) -> None:
         """Go on with the next file. Its first lines, so many as ``before``, are read for what they tell of the rest."""
@@ -176,6 +182,7 @@ class Rows:
         file: int | None = None,
         own: bool = False,
         waits: bool = False,
+        keys: Sequence[str] = (),
     ) -> None:
         """Add a sample.
 
@@ -187,15 +194,18 @@ class Rows:
             file: the index of the file, if it is not the one that is read.
             own: whether it is a line of our own format.
             waits: whether it is none if another one claims it: see `build`.
+            keys: by what side files may name the call beside its own id, the nearest first: see `keys`.
         """
         row = self._single.add(sample, self.file if file is None else file, line)
-        self._digests.add(identity or "")
+        self._digests.add(encoded(identity or ""))
         self._known.append(identity is not None)
         self._places.append(place)
         self._own.append(own)
         self._waits.append(waits)
         if own and identity is not None and sample.id is not None:
             self._ids[row] = sample.id
+        if self.keeps_keys:
+            self._keys.add(row, (sample.id or "", *keys))
 
     def add_block(self, samples: Samples, digests: Digests, *, waits: bool = False) -> None:
         """Add the samples of many lines, which know their files and lines, each with the digest of its identity.
@@ -292,6 +302,7 @@ class Rows:
             own=stored(own[order]),
             id=stored(id[order]),
             ids=ids,
+            keys=self._built_keys(begins).take(order, len(samples)),
         )
         if not self._before:
             return samples.build(order), identities, claimed
@@ -299,6 +310,14 @@ class Rows:
         built = samples.build(order[rows])
         lines = built.line.astype(np.int64) - self._before
         return replace(built, line=narrowest(lines)), identities.take(rows), claimed
+
+    def _built_keys(self, begins: Sequence[int]) -> Keys:
+        """The keys of all rows, in any order, by the rows at which blocks begin."""
+        if not self.keeps_keys:
+            return Keys()
+        ids = (part.ids for part in self._blocks)
+        of_blocks = (Keys(each.rows, each.hashes, np.zeros(len(each.rows), np.int8)) for each in ids)
+        return Keys.joined([*of_blocks, self._keys.build()], begins)
 
     def _claimed(self, samples: SamplesBuilder, digest: Digests, found: Sequence[Claims]) -> Claimed:
         """The records that samples below the lines read ``before`` claim."""
@@ -363,31 +382,6 @@ class _Block(NamedTuple):
     ids: Ids
     waits: bool = False
     """Whether each is none if another one claims it."""
-
-
-class _DigestColumn:
-    """The digests of texts that come one by one."""
-
-    def __init__(self) -> None:
-        self._built = [digests_of([])]
-        self._texts: list[bytes] = []
-        self._size = 0
-
-    def add(self, text: str) -> None:
-        """Add that of ``text``."""
-        self._texts.append(encoded(text))
-        self._size += len(self._texts[-1])
-        if self._size > _AT_ONCE:
-            self._take()
-
-    def build(self) -> Digests:
-        """Those of all texts."""
-        self._take()
-        return np.concatenate(self._built)
-
-    def _take(self) -> None:
-        self._built.append(digests_of(self._texts))
-        self._texts, self._size = [], 0
 
 
 def _ids(ids: dict[int, str]) -> Ids:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.answers import chat
-from tests.integration.conftest import Run
+from tests.integration.conftest import Run, usage_error
 from tests.lines import cut_off, ready_lines, stamp, write
 
 CUT = "".join(f"{cut_off(time=stamp(1000 + i), category='docs')}\n" for i in range(6)).encode()
@@ -67,11 +67,12 @@ def test_a_compressed_file_that_is_cut_off_is_no_pass(run: Run, ready: Path) -> 
 
 
 def test_results_of_batches_are_joined_with_the_requests_that_are_named(run: Run, pytester: pytest.Pytester) -> None:
-    """Of 40 results, 39 have a request: they took all of their 96 tokens, whatever their reasons say."""
+    """Of 40 results, 39 have a request: they took all of their 96 tokens, which their reasons do not settle."""
     keys = [f"r-{n}" for n in range(40)]
     requests = [json.dumps({"custom_id": key, "body": {"max_tokens": 96}}) for key in keys[1:]]
     results = [
-        json.dumps({"custom_id": key, "response": {"status_code": 200, "body": chat("stop", id=key)}}) for key in keys
+        json.dumps({"custom_id": key, "response": {"status_code": 200, "body": chat("tool_calls", id=key)}})
+        for key in keys
     ]
     write(pytester.path, requests, "sent/requests.jsonl")
     write(pytester.path / "runs", results, "results.jsonl")
@@ -81,6 +82,33 @@ def test_results_of_batches_are_joined_with_the_requests_that_are_named(run: Run
     assert (counts["samples"], counts["by_cap"], counts["remarks"]) == (40, 39, {"without_request": 1})
     note = "1 batch result without a request: the cap is unknown (docs/batches.md)."
     assert note in " ".join(result.text.split())
+
+
+def test_calls_are_joined_with_predictions_of_a_file_of_their_own(run: Run, pytester: pytest.Pytester) -> None:
+    """Of 40 calls, each of 96 tokens, 39 have a prediction, and one of these is too small."""
+    (pytester.path / "runs").mkdir()
+    calls = "".join(json.dumps(chat("stop", tokens=96, id=f"c-{n}")) + "\n" for n in range(40))
+    (pytester.path / "runs" / "answers.jsonl").write_text(calls)
+    rows = [f"c-{n},{10 if n == 1 else 100},docs\n" for n in range(1, 42)]
+    (pytester.path / "runs" / "predicted.csv").write_text(
+        "response_id,predicted_output_tokens,category\n" + "".join(rows)
+    )
+    option = "--token-telemetry-predictions=runs/predicted.csv"
+    result = run(option)
+    assert result.report is not None
+    counts = result.report["counts"]
+    assert (counts["samples"], counts["carried"]["predictions"], counts["remarks"]) == (40, 39, {"without_call": 2})
+    assert counts["files"] == 1
+    text = " ".join(result.text.split())
+    assert "2 rows of side files without a call: no call has the id that they name (docs/side-files.md)." in text
+    assert "1 of 40 samples without a prediction" in text
+    (pytester.path / "runs" / "predicted.csv").write_text("nothing\n")
+    refused = run(option)
+    assert (refused.exit, usage_error(refused)) == (
+        4,
+        f"{option.replace('=', ': ', 1).replace('runs', chr(39) + 'runs')}' cannot be read: its first line is no header"
+        " of a CSV file",
+    )
 
 
 TRANSCRIPT = "".join(f'{{"id": "r-{i}", "sessionId": "s", "uuid": "u"}}\n' for i in range(40))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.sources.keys import SideFile
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from pytest_token_telemetry.sources.responses import FailedCallError, Response, read
 from tests.integration.provider_server import NATURAL_TOKENS, OVERLOADED, OWN_IDS, TEXT, WITHIN, serving
@@ -346,6 +348,13 @@ class TestLiteLLM:
         assert (facts.model, facts.choices) == (asked["model"].partition("/")[2], 1)
         assert read(litellm.stream_chunk_builder(chunks)) == facts
 
+    def test_its_stop_settles_nothing(self, litellm: Any, asked: dict[str, Any], cap: int) -> None:
+        """It calls ``stop`` what it does not know: unless it keeps the provider's word, as of Gemini."""
+        keeps = asked["model"].startswith("gemini/")
+        chunks = list(litellm.completion(**asked, stream=True, stream_options=WITH_USAGE))
+        assert read(litellm.completion(**asked)).remapped is not keeps
+        assert read(chunks).remapped
+
     def test_the_native_reason_is_preferred(self, litellm: Any) -> None:
         usage = litellm.Usage(prompt_tokens=3, completion_tokens=7, total_tokens=10)
         choices = [litellm.Choices(finish_reason="model_context_window_exceeded")]  # which becomes "stop"
@@ -367,7 +376,7 @@ class TestLiteLLM:
             output=[],
             usage={"input_tokens": 3, "output_tokens": 16, "total_tokens": 19},
         )
-        assert read(response) == Response(16, "max_output_tokens", "gpt-x", "resp_1", 16, 1)
+        assert read(response) == Response(16, "max_output_tokens", "gpt-x", "resp_1", 16, 1, remapped=True)
 
 
 class TestFiles:
@@ -447,3 +456,107 @@ class TestFiles:
         assert (found.output_tokens, found.finish_reason, found.max_tokens) == (tokens, reason, cap)
         assert (found.predicted_output_tokens, found.category, found.model) == (12, "docs", "claude-x")
         assert found.truncated is (cap == CAP)
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # streams that it leaves open
+    @pytest.mark.parametrize("kind", ["eval", "json"])
+    def test_inspect(self, tmp_path: Path, kind: str) -> None:
+        """Its package is large, so continuous integration does without."""
+        inspect = pytest.importorskip("inspect_ai", reason="inspect-ai is not installed")
+        from inspect_ai.dataset import Sample as Question
+        from inspect_ai.model import ModelOutput, ModelUsage, get_model
+
+        def output(stop: Any, tokens: int) -> Any:
+            found = ModelOutput.from_content("mockllm/model", TEXT, stop_reason=stop)
+            found.usage = ModelUsage(input_tokens=3, output_tokens=tokens, total_tokens=tokens + 3)
+            return found
+
+        outputs = [output("stop", 12), output("max_tokens", 16), output("tool_calls", 16), output("stop", 16)]
+        questions = [
+            Question(id=n, input="Say something.", metadata={"predicted_output_tokens": n, "category": "docs"})
+            for n in range(len(outputs))
+        ]
+        model = get_model("mockllm/model", custom_outputs=outputs, memoize=False)
+        task = inspect.Task(name="t", dataset=questions)
+        options = {"log_dir": str(tmp_path), "log_format": kind, "display": "none", "max_samples": 1}
+        (log,) = inspect.eval(task, model=model, max_tokens=16, **options)
+        assert log.status == "success"
+        gc.collect()
+        reading = read_directories([Directory(tmp_path, "d")], [f"*.{kind}"])
+        assert (reading.unusable, reading.unreadable, reading.duplicates) == ({}, {}, 0)
+        found = sorted(samples_of(reading), key=lambda each: each.predicted_output_tokens or 0)
+        assert [(each.output_tokens, each.max_tokens, each.truncated, each.truncation_source) for each in found] == [
+            (12, 16, False, None),
+            (16, 16, True, "reason"),
+            (16, 16, True, "cap"),
+            (16, 16, False, None),
+        ]
+        assert [each.predicted_output_tokens for each in found] == [0, 1, 2, 3]
+        assert {(each.category, each.model) for each in found} == {("docs", "mockllm/model")}
+
+
+class TestSpans:
+    """Spans that the packages leave themselves, in files of OpenTelemetry's own exporter."""
+
+    @staticmethod
+    def exporter(path: Path) -> Any:
+        files = pytest.importorskip("opentelemetry.exporter.otlp.json.file", reason="its exporter is not installed")
+        return files.FileSpanExporter(str(path))
+
+    @pytest.fixture
+    def provider(self, tmp_path: Path) -> Iterator[Any]:
+        pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry's SDK is not installed")
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(self.exporter(tmp_path / "spans.jsonl")))
+        yield provider
+        provider.shutdown()
+
+    @staticmethod
+    def read_back(directory: Path, *side_files: SideFile) -> list[Sample]:
+        reading = read_directories([Directory(directory, "d")], ["spans.jsonl"], side_files=side_files)
+        assert (reading.unusable, reading.unreadable, reading.remarks, reading.duplicates) == ({}, {}, {}, 0)
+        return samples_of(reading)
+
+    def test_anthropic(self, provider: Any, server: str, tmp_path: Path, cap: int) -> None:
+        """Of two calls, the span around one says what was predicted, and a file of predictions says it of the other."""
+        anthropic = pytest.importorskip("anthropic", reason="anthropic is not installed")
+        client = anthropic.Anthropic(
+            base_url=server, api_key="none", max_retries=0, open_telemetry={"tracer_provider": provider}
+        )
+        asked = {"model": "claude-x", "messages": MESSAGES, "max_tokens": cap}
+        tracer = provider.get_tracer("test")
+        with client:
+            with tracer.start_as_current_span("task", attributes={"token_telemetry.predicted.output_tokens": 30}):
+                client.messages.create(**asked)
+            with tracer.start_as_current_span("task") as task:
+                id = format(task.get_span_context().span_id, "016x")
+                with client.messages.stream(**asked) as stream:
+                    stream.get_final_message()
+        (tmp_path / "predicted.csv").write_text(f"span_id,predicted_output_tokens,category\n{id},50,docs\n")
+        found = self.read_back(tmp_path, SideFile(str(tmp_path / "predicted.csv"), "p", "p"))
+        tokens, reason = of_cap(cap, "max_tokens", "end_turn")
+        assert [(each.output_tokens, each.finish_reason_raw, each.max_tokens, each.model) for each in found] == [
+            (tokens, reason, cap, "claude-x")
+        ] * 2
+        assert [each.truncated for each in found] == [cap == CAP] * 2
+        assert [(each.predicted_output_tokens, each.category) for each in found] == [(30, None), (50, "docs")]
+
+    @pytest.mark.filterwarnings("ignore:.*ReadOnly:UserWarning")  # of pydantic, about LiteLLM's own types
+    def test_litellm(self, server: str, tmp_path: Path, cap: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """LiteLLM leaves several spans a call."""
+        litellm = pytest.importorskip("litellm", reason="litellm is not installed")
+        pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry's SDK is not installed")
+        exporter = self.exporter(tmp_path / "spans.jsonl")
+        from litellm.integrations.opentelemetry import OpenTelemetry, OpenTelemetryConfig
+
+        told, callback = Event(), OpenTelemetry(config=OpenTelemetryConfig(exporter=exporter, skip_set_global=True))
+        monkeypatch.setattr(litellm, "suppress_debug_info", True)
+        monkeypatch.setattr(litellm, "success_callback", [callback, lambda *_: told.set()])
+        asked = {"model": "openai/gpt-x", "api_base": f"{server}/v1", "api_key": "none", "messages": MESSAGES}
+        litellm.completion(**asked, max_tokens=cap)
+        assert told.wait(30)
+        (found,) = self.read_back(tmp_path)
+        assert (found.output_tokens, found.finish_reason) == of_cap(cap, "length", "stop")
+        assert (found.max_tokens, found.model, found.truncated) == (cap, "gpt-x", cap == CAP)

@@ -218,7 +218,8 @@ def test_it(token_telemetry):
     ) -> None:
         project(
             "def test_it(token_telemetry):\n"
-            "    token_telemetry.observe(RESPONSE, predicted_output_tokens=1000, max_tokens=850)\n"
+            "    lost = {**RESPONSE, 'choices': [{'finish_reason': 'tool_calls'}]}\n"
+            "    token_telemetry.observe(lost, predicted_output_tokens=1000, max_tokens=850)\n"
             "    assert token_telemetry.samples[0].truncation_source == 'cap'"
         )
         notes = recorded()["notes"]
@@ -378,7 +379,7 @@ class TestIt:
             """
 @pytest.mark.token_telemetry(max_tokens=850, deliverable_count=3, success=True)
 def test_it(token_telemetry):
-    token_telemetry.observe(RESPONSE, predicted_output_tokens=1000)
+    token_telemetry.observe(RESPONSE, predicted_output_tokens=1000, finish_reason="tool_calls")
     [sample] = token_telemetry.samples
     assert (sample.truncated, sample.deliverable_count, sample.success) == (True, 3, True)
 """

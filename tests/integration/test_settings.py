@@ -20,6 +20,7 @@ GOOD = {
     "pattern": "*.txt",
     "format": "otlp",
     "requests": "requests.jsonl",
+    "predictions": "predictions.jsonl",
     "map": "maps.toml",
     "propose_map": "true",
     "jobs": "2",
@@ -147,6 +148,7 @@ def test_every_setting_is_read_from_where_it_is_written(
 ) -> None:
     pytester.mkdir("runs")
     (pytester.path / GOOD["requests"]).touch()
+    (pytester.path / GOOD["predictions"]).touch()
     (pytester.path / "maps.toml").write_text(
         '[tool.token-telemetry.sources.ours]\nfiles = "*.x"\nfields.output_tokens = "out"\n'
     )
@@ -188,6 +190,7 @@ REFUSED = {
     "pattern": ("", "'' is not a pattern"),
     "format": ("OTLP JSON", "'OTLP JSON' is not the name of a format (write auto, otlp or logs)"),
     "requests": ("nowhere", "'nowhere' does not exist (name a file of requests, as it was sent)"),
+    "predictions": ("nowhere", "'nowhere' does not exist (name a side file of predictions)"),
     "map": ("nowhere", "nowhere cannot be read: No such file or directory"),
     "jobs": ("0", "'0' is not a whole number from 1 to 999999999, and not auto"),
     "executor": ("tcp://host:8786", "'tcp://host:8786' is not an executor (write dask://host:8786, or package.module:"),

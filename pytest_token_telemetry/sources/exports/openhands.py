@@ -126,7 +126,7 @@ def _calls(run: _Run | list[_Event]) -> Iterator[Read | Unusable]:
             if id in seen:
                 continue
             seen.add(id)
-        yield call_of(response, said)
+        yield call_of(response, said, by_remapper=True)  # it calls models through LiteLLM
     if isinstance(run, _Run):
         yield from _counted(run, said, seen)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from contextlib import contextmanager
 from io import BufferedReader, RawIOBase
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
-from pytest_token_telemetry.sources.compressed import Bounds
+from pytest_token_telemetry.sources.compressed import Bounds, zstd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +19,9 @@ _MOST_LISTED = 16 << 20
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Ways of compressing that give no more at a time than they are asked for."""
+
+_ZSTD = 93
+"""The way in which Inspect compresses, which `zipfile` knows from Python 3.14 on, and cannot give in small parts."""
 
 _ENCRYPTED = 1
 """The flag of a member that needs a password."""
@@ -35,6 +40,7 @@ class ZipMembers:
         """
         if not file.seekable():
             raise OSError(None, "it is a ZIP file within another compression: unpack it")
+        self._file = file
         self._bounds = bounds
         self._size = file.seek(0, 2)
         self._expanded = 0
@@ -63,6 +69,9 @@ class ZipMembers:
         info = self._members[name]
         if info.flag_bits & _ENCRYPTED:
             raise OSError(None, "it is encrypted")
+        if info.compress_type == _ZSTD:
+            yield cast("BinaryIO", BufferedReader(_Member(self, _Zstd(self._file, info)), 1 << 16))
+            return
         if info.compress_type not in _METHODS:
             raise OSError(None, f"it is compressed by a method that is not read here (number {info.compress_type})")
         with _faults_as(_DAMAGED):
@@ -70,7 +79,7 @@ class ZipMembers:
         with member:
             yield cast("BinaryIO", BufferedReader(_Member(self, member), 1 << 16))
 
-    def read(self, member: IO[bytes], size: int) -> bytes:
+    def read(self, member: IO[bytes] | _Zstd, size: int) -> bytes:
         """The next bytes of an open member, no more than ``size``.
 
         Raises:
@@ -102,7 +111,7 @@ def _faults_as(reason: str) -> Iterator[None]:
 class _Member(RawIOBase):
     """A member that is open."""
 
-    def __init__(self, archive: ZipMembers, member: IO[bytes]) -> None:
+    def __init__(self, archive: ZipMembers, member: IO[bytes] | _Zstd) -> None:
         self._archive = archive
         self._member = member
 
@@ -113,6 +122,56 @@ class _Member(RawIOBase):
         text = self._archive.read(self._member, len(buffer))
         buffer[: len(text)] = text
         return len(text)
+
+
+class _Zstd:
+    """A member that is compressed with zstd."""
+
+    def __init__(self, file: BinaryIO, info: zipfile.ZipInfo) -> None:
+        """Begin to read it.
+
+        Raises:
+            OSError: it is not there, or nothing is installed that unpacks it.
+        """
+        self._file = file
+        self._one = zstd()
+        self._crc, self._expected = 0, info.CRC
+        file.seek(info.header_offset)
+        header = file.read(_HEADER.size)
+        if len(header) < _HEADER.size or not header.startswith(b"PK\3\4"):
+            raise OSError(None, _DAMAGED)
+        self._at = info.header_offset + _HEADER.size + sum(_HEADER.unpack(header))
+        self._end = self._at + info.compress_size
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, no more than ``size``; empty at the end.
+
+        Raises:
+            OSError: it is damaged.
+        """
+        text = b""
+        while not text and not self._one.eof:
+            block = self._block() if self._one.needs_input else b""
+            text = self._one.decompress(block, size)
+        self._crc = zlib.crc32(text, self._crc)
+        if self._one.eof and (self._one.unused_data or self._at < self._end or self._crc != self._expected):
+            raise OSError(None, _DAMAGED)
+        return text
+
+    def _block(self) -> bytes:
+        self._file.seek(self._at)
+        block = self._file.read(min(self._end - self._at, _BLOCK))
+        if not block:
+            raise OSError(None, _DAMAGED)
+        self._at += len(block)
+        return block
+
+
+_HEADER = struct.Struct("<26xHH")
+"""What stands before a member: at its end, how long the member's name is and what else stands before its data."""
+
+_BLOCK = 1 << 16
+"""Compressed bytes that are read at a time."""
 
 
 class _Bounded(RawIOBase):

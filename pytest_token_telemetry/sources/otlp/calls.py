@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sample import telling_reason
+from pytest_token_telemetry.sources.keys import of_span, of_trace
 from pytest_token_telemetry.sources.otlp.attributes import first_of
-from pytest_token_telemetry.sources.tagged.own_parsing import sample_of
+from pytest_token_telemetry.sources.tagged.own_parsing import sample_of_other
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
@@ -143,11 +145,12 @@ class Calls:
                 ended = max(each.end for each in group)
                 if ended:
                     record["time"] = time_of(ended)
-                sample = sample_of(record)
+                sample = sample_of_other(record)
             except RecordError as error:
                 self._into.complain(str(error), first.line)
             else:
-                self._into.add(sample, _identity(group, first), first.line, place=first.place)
+                keys = trace.keys(group) if self._into.keeps_keys else ()
+                self._into.add(sample, _identity(group, first), first.line, place=first.place, keys=keys)
 
 
 def _identity(group: Sequence[Seen], first: Seen) -> str | None:
@@ -209,6 +212,13 @@ class _Trace:
         for each in group:
             if each.operation:
                 yield {"operation": each.operation}
+
+    def keys(self, group: Sequence[Seen]) -> Sequence[str]:
+        """By what side files name a call: its spans, those around it, the nearest first, and the trace."""
+        around = (above.span for each in group for level in self._above(each) for above in level[:1])
+        spans = dict.fromkeys(filter(None, chain((each.span for each in group), around)))
+        traces = dict.fromkeys(filter(None, (each.trace for each in group)))
+        return [*map(of_span, spans), *map(of_trace, traces)]
 
     def _above(self, seen: Seen) -> Iterator[list[Seen]]:
         """What is known of the spans around one, the nearest first."""

@@ -41,12 +41,11 @@ def refuse_unreadable(urls: Iterable[RemoteUrl]) -> None:
         kind_of(url)
 
 
-def read_remote(
-    urls: Sequence[RemoteUrl], patterns: Sequence[str], scan: Scan, *, keep_ids: bool = False
-) -> RemoteReading:
+def read_remote(urls: Sequence[RemoteUrl], patterns: Sequence[str], scan: Scan, **kept: bool) -> RemoteReading:
     """Read the objects below ``urls`` that match one of ``patterns``, each once.
 
-    An object that cannot be read, or was changed meanwhile, is unreadable, with the reason.
+    An object that cannot be read, or was changed meanwhile, is unreadable, with the reason. ``kept``: what samples
+    keep beside their fields, see `Scan.read`.
 
     Raises:
         ScanError: a directory is not there or cannot be listed, or a server no longer answers.
@@ -74,14 +73,14 @@ def read_remote(
         try:
             with tempfile.TemporaryDirectory(prefix="token-telemetry-", ignore_cleanup_errors=True) as folder:
                 ordered = sorted(objects.values(), key=lambda one: one.origin)
-                _read(groups(ordered), Copying(folder, calls, beside), scan, keep_ids, found)
+                _read(groups(ordered), Copying(folder, calls, beside), scan, found, **kept)
         except OSError as error:
             raise ScanError(f"objects cannot be copied to {tempfile.gettempdir()}: {error.strerror or error}") from None
     return found
 
 
 def _read(
-    groups: Iterator[list[RemoteObject]], copying: Copying, scan: Scan, keep_ids: bool, found: RemoteReading
+    groups: Iterator[list[RemoteObject]], copying: Copying, scan: Scan, found: RemoteReading, **kept: bool
 ) -> None:
     """Read group after group, each while the next one is copied."""
     copies = copying.begin(next(groups, ()))
@@ -93,7 +92,7 @@ def _read(
         requests = copying.requests_beside(whole) if scan.format in (AUTO, "batches") else {}
         found.origins += (each.object.origin for each in whole)
         listed = (each.listed(requests.get(each.object.above, "")) for each in whole)
-        found.extracts += scan.read(listed, keep_ids=keep_ids)
+        found.extracts += scan.read(listed, **kept)
         if not any(len(each.samples) for each in found.extracts):
             found.look_like.update(looks_of(each.path for each in whole))
         copying.remove(copies, requests.values())

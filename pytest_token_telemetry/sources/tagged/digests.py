@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _AT_ONCE = 1 << 10
 """Texts whose words stay in the processor's cache."""
 
+_MOST_HELD = 1 << 20
+"""Bytes of texts that wait to be hashed."""
+
 _FACTORS = np.frombuffer(
     b"".join(blake2b(b"factors", digest_size=64, salt=bytes([n])).digest() for n in range(REACH // 8 * 2 // 8)), "<u8"
 ).reshape(2, -1) | np.uint64(1)
@@ -47,6 +50,31 @@ def digests_of(texts: Sequence[bytes]) -> Digests:
     """The digest of each of ``texts``."""
     ends = np.cumsum([0, *map(len, texts)])
     return digests(Text(b"".join(texts)), ends[:-1], ends[1:])
+
+
+class DigestColumn:
+    """The digests of texts that come one by one, hashed a megabyte at a time."""
+
+    def __init__(self) -> None:
+        self._built = [digests_of([])]
+        self._texts: list[bytes] = []
+        self._size = 0
+
+    def add(self, text: bytes) -> None:
+        """Add that of ``text``."""
+        self._texts.append(text)
+        self._size += len(text)
+        if self._size > _MOST_HELD:
+            self._take()
+
+    def build(self) -> Digests:
+        """Those of all texts."""
+        self._take()
+        return np.concatenate(self._built)
+
+    def _take(self) -> None:
+        self._built.append(digests_of(self._texts))
+        self._texts, self._size = [], 0
 
 
 def _digests(text: Text, begins: Integers, ends: Integers) -> Digests:

@@ -19,6 +19,7 @@ from pytest_token_telemetry.sample import (
     finish_reason,
     is_truncated,
     telling_reason,
+    truncation_source,
 )
 from pytest_token_telemetry.sources.json_objects import (
     DEEPEST,
@@ -167,6 +168,35 @@ def sample_of(record: Mapping[str, Any]) -> Sample:
     Raises:
         RecordError: a field is missing, or cannot be what is given.
     """
+    said = _said(record)
+    output, cap = said["output_tokens"], said.get("max_tokens")
+    return Sample(**{**said, "truncated": is_truncated(said.get("truncated"), said["finish_reason"], output, cap)})
+
+
+def sample_of_other(record: Mapping[str, Any], *, choices: int = 1, remapped: bool = False) -> Sample:
+    """The call that a ``record`` of another system tells of by the names of our fields, with what says it was cut off.
+
+    Args:
+        record: as for `sample_of`.
+        choices: answers that share the output tokens: the cap is that of each.
+        remapped: as for `is_truncated`.
+
+    Raises:
+        RecordError: as `sample_of`.
+    """
+    said = _said(record)
+    stated, reason, cap = said.get("truncated"), said["finish_reason"], said.get("max_tokens")
+    if cap is not None and choices > 1:
+        said["max_tokens"] = cap = cap * choices
+        if cap > MOST_TOKENS:
+            raise RecordError("max_tokens is too large")
+    truncated = is_truncated(stated, reason, said["output_tokens"], cap, remapped=remapped)
+    source = truncation_source(truncated, stated, reason)
+    return Sample(**{**said, "truncated": truncated, "truncation_source": source})
+
+
+def _said(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a ``record`` says, by the names of our fields."""
     said: dict[str, Any] = {
         name: _READERS[field.kind](field, record.get(name))
         for name, field in READ.items()
@@ -175,8 +205,7 @@ def sample_of(record: Mapping[str, Any]) -> Sample:
     reason, raw = FIELDS["finish_reason"], FIELDS["finish_reason_raw"]
     reasons = (_read_text(field, record.get(field.name)) for field in (reason, raw))
     said["finish_reason"], said["finish_reason_raw"] = said_reason(*reasons)
-    output, cap = said["output_tokens"], said.get("max_tokens")
-    return Sample(**{**said, "truncated": is_truncated(said.get("truncated"), said["finish_reason"], output, cap)})
+    return said
 
 
 def said_reason(reason: str | None, raw: str | None) -> tuple[FinishReason | None, str | None]:

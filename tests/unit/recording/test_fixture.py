@@ -182,7 +182,8 @@ def test_nothing_says_that_a_whole_call_was_cut_off(telemetry: Telemetry, stated
         ({"max_tokens": 851}, False),
         ({"max_tokens": 851, "output_tokens": 0}, None),
         ({"max_tokens": 0}, None),
-        ({"finish_reason": "stop", "max_tokens": 850}, True),
+        ({"finish_reason": "tool_use", "max_tokens": 850}, True),
+        ({"finish_reason": "stop", "max_tokens": 850}, False),
         ({"finish_reason": "stop", "max_tokens": 850, "truncated": False}, False),
         ({}, None),
         ({"truncated": True, "finish_reason": "stop"}, True),
@@ -274,10 +275,13 @@ def test_what_a_response_does_not_tell_its_marker_tells(telemetry: Telemetry) ->
         ("length", {}, True, "reason"),
         ("model_length", {}, True, "reason"),
         ("length", {"max_tokens": 96}, True, "reason"),
-        ("stop", {"max_tokens": 96}, True, "cap"),
-        ("stop", {"max_tokens": 95}, True, "cap"),
-        ("stop", {"max_tokens": np.int64(96)}, True, "cap"),
+        ("stop", {"max_tokens": 96}, False, None),
+        ("end_turn", {"max_tokens": 95}, False, None),
+        ("content_filter", {"max_tokens": 96}, False, None),
         ("tool_calls", {"max_tokens": 96}, True, "cap"),
+        ("tool_calls", {"max_tokens": 95}, True, "cap"),
+        ("tool_calls", {"max_tokens": np.int64(96)}, True, "cap"),
+        ("a new word", {"max_tokens": 96}, True, "cap"),
         ("error", {"max_tokens": 96}, True, "cap"),
         (None, {"max_tokens": 96}, True, "cap"),
         ("stop", {"max_tokens": 97}, False, None),
@@ -293,7 +297,7 @@ def test_what_a_response_does_not_tell_its_marker_tells(telemetry: Telemetry) ->
         ("stop", {"finish_reason": "MAX_TOKENS"}, True, "reason"),
         ("stop", {"finish_reason": End.CUT}, True, "reason"),
         ("length", {"finish_reason": "stop"}, False, None),
-        ("stop", {"output_tokens": 50, "max_tokens": 50}, True, "cap"),
+        ("tool_calls", {"output_tokens": 50, "max_tokens": 50}, True, "cap"),
         ("stop", {"output_tokens": np.int64(50), "max_tokens": 51}, False, None),
         ("stop", {"truncated": True}, True, "reported"),
         ("stop", {"truncated": np.True_}, True, "reported"),
@@ -313,14 +317,14 @@ def test_a_call_was_cut_off_if_its_reason_or_its_cap_says_so(
 @pytest.mark.parametrize(("cap", "truncated"), [(31, True), (32, True), (33, False)])
 def test_answers_that_share_their_tokens_share_as_many_caps(telemetry: Telemetry, cap: int, truncated: bool) -> None:
     """Three answers of 32 tokens each, on average."""
-    telemetry.observe(chat("stop", "stop", "stop"), predicted_output_tokens=100, max_tokens=cap)
+    telemetry.observe(chat("tool_calls", "stop", "stop"), predicted_output_tokens=100, max_tokens=cap)
     assert (telemetry.last["max_tokens"], telemetry.last["truncated"]) == (3 * cap, truncated)
 
 
 @pytest.mark.parametrize(("given", "used"), [(None, 96), (97, 97)])
 def test_the_cap_may_be_in_the_marker(telemetry: Telemetry, given: int | None, used: int) -> None:
     telemetry.marks = [{"max_tokens": 96}]
-    telemetry.observe(chat(), predicted_output_tokens=100, max_tokens=given)
+    telemetry.observe(chat("tool_calls"), predicted_output_tokens=100, max_tokens=given)
     assert (telemetry.last["max_tokens"], telemetry.last["truncated"]) == (used, used == 96)
 
 
@@ -328,7 +332,7 @@ def test_the_cap_may_be_in_the_response(telemetry: Telemetry) -> None:
     """As with OpenAI's Responses alone."""
     response = {"object": "response", "status": "completed", "max_output_tokens": 96, "usage": {"output_tokens": 96}}
     telemetry.observe(response, predicted_output_tokens=100)
-    assert (telemetry.last["max_tokens"], telemetry.last["truncation_source"]) == (96, "cap")
+    assert (telemetry.last["max_tokens"], telemetry.last["truncated"]) == (96, False)
     telemetry.marks = [{"max_tokens": 200}]
     telemetry.observe(response, predicted_output_tokens=100)
     assert (telemetry.last["max_tokens"], telemetry.last["truncated"]) == (200, False)

@@ -84,6 +84,7 @@ def test_a_span_is_a_call_with_all_that_it_says_and_the_marker_adds(traced: Trac
         "complexity": "low",
         "model": "gpt-5.2",
         "operation": "chat",
+        "truncation_source": "reason",
         "id": "chatcmpl-1",
     }
     assert traced.take() == {}

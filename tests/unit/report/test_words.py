@@ -294,7 +294,7 @@ def test_too_many_unusable_lines_are_repaired():
         (
             ready(27),
             {"files": (File("logs/a.log", 20), File("sqlite:///a.db: calls", 7, "table"))},
-            "A call that a log line and a row of a database tell of counts twice: read one of them.",
+            "A call that a log line and a row of a database tell of counts twice without an id: read one of them.",
         ),
         ([*ready(27), call(0, 5), call(5, 0)], {}, "2 samples with a prediction or an output of 0, set apart."),
         (
@@ -307,6 +307,16 @@ def test_too_many_unusable_lines_are_repaired():
             ready(27),
             {"remarks": {"without_request": 2}},
             "2 batch results without a request: the cap is unknown (docs/batches.md).",
+        ),
+        (
+            ready(27),
+            {"remarks": {"without_call": 12}},
+            "12 rows of side files without a call: no call has the id that they name (docs/side-files.md).",
+        ),
+        (
+            ready(27),
+            {"remarks": {"several_calls": 1}},
+            "1 prediction of side files with the id of several calls: left out (docs/side-files.md).",
         ),
         (ready(27), {"special": ("logs/a.log",)}, "1 path not opened: pipes, sockets or devices."),
         (

@@ -52,7 +52,7 @@ def test_results_have_the_caps_and_labels_of_their_requests(tmp_path: Path) -> N
             asked("c", max_completion_tokens=50),
         ],
     )
-    write(tmp_path / "results.jsonl", [completion("c", "length", 50), completion("a"), completion("b")])
+    write(tmp_path / "results.jsonl", [completion("c", "length", 50), completion("a", "tool_calls"), completion("b")])
     reading = read(tmp_path)
     found = samples_of(reading)
     assert [
@@ -65,6 +65,7 @@ def test_results_have_the_caps_and_labels_of_their_requests(tmp_path: Path) -> N
     ]
     assert {(each.model, each.finish_reason_raw, each.output_tokens) for each in found} == {
         ("gpt-x", "length", 50),
+        ("gpt-x", "tool_calls", 96),
         ("gpt-x", "stop", 96),
     }
     assert str(found[0].time) == "2026-11-23 05:11:45"

@@ -28,8 +28,9 @@ def read_files(directory: Path, files: Sequence[list[str]]) -> Reading:
     return read(directory)
 
 
-def one_by_one(table: object, rows: object, digests: object, again: Any, *_: object) -> tuple[Any, Any]:
-    return np.empty(0, np.int64), np.flatnonzero(~again)
+def one_by_one(table: object, rows: object, digests: object, again: Any, *_: object) -> tuple[Any, Any, Any]:
+    none = np.empty(0, np.int64)
+    return none, none, np.flatnonzero(~again)
 
 
 @settings(deadline=None, max_examples=150)

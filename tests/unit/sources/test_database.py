@@ -19,6 +19,7 @@ from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.call_records import LayoutError, layout
 from pytest_token_telemetry.sources.database import Database, DatabaseError, refuse_unusable
+from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 from pytest_token_telemetry.sources.tagged.records import RecordError
 from tests.conftest import SHARED
@@ -251,6 +252,22 @@ def test_equal_ids_of_calls_are_one_call_wherever_they_stand(tmp_path):
     assert (len(reading.samples), reading.duplicates) == (1, 1)
     keys = [Database(url_of(url), ("calls",)) for url in (one, two)]
     assert len(read_directories([], [], databases=keys).samples) == 2
+
+
+@pytest.mark.parametrize("truncated", [None, True], ids=["all at once", "looked at"])
+def test_a_row_and_a_log_line_with_one_id_are_one_call_and_each_adds_its_labels(tmp_path, truncated):
+    """The line comes first and has a category. The row says that the task succeeded. The second row is another call."""
+    rows = [{"call": id, "output_tokens": 5, "ok": 1, "kind": "tests"} for id in ("x", "y")]
+    url = make(tmp_path / "one.db", "calls", "call TEXT, output_tokens INTEGER, ok INTEGER, kind TEXT", *rows)
+    (tmp_path / "own.log").write_text(own_line(output_tokens=5, id="x", category="docs", truncated=truncated) + "\n")
+    fields = (("id", "call"), ("success", "ok"), ("category", "kind"))
+    database = Database(url_of(url), ("calls",), fields=fields)
+    reading = read_directories([Directory(tmp_path, "d")], ["*.log"], databases=[database])
+    assert [(each.category, each.success, each.truncated) for each in calls(reading)] == [
+        ("docs", True, truncated),
+        ("tests", True, None),
+    ]
+    assert reading.duplicates == 1
 
 
 def test_more_rows_than_are_fetched_at_a_time_are_all_read(tmp_path):

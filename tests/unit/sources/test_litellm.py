@@ -103,6 +103,13 @@ def test_the_cap_has_several_names(tmp_path: Path, parameters: object, cap: int 
         (chat("length"), 16, True, "reason"),
         (chat("stop"), 64, True, "cap"),
         (chat("tool_calls"), 64, True, "cap"),
+        ({"choices": [{"finish_reason": "stop", "native_finish_reason": "STOP"}]}, 64, False, None),
+        (
+            {"choices": [{"finish_reason": "stop", "native_finish_reason": "STOP"}, {"finish_reason": "stop"}]},
+            128,
+            True,
+            "cap",
+        ),
         ("redacted-by-litellm", 64, True, "cap"),
         (None, 63, False, None),
         (

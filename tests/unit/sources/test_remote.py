@@ -16,6 +16,7 @@ import pytest
 
 from pytest_token_telemetry.option_types import RemoteUrl, directory
 from pytest_token_telemetry.sources.field_map import field_map
+from pytest_token_telemetry.sources.keys import SideFile
 from pytest_token_telemetry.sources.mapped import MappedSource
 from pytest_token_telemetry.sources.parallel import Scan, ScanError
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
@@ -267,3 +268,11 @@ def test_a_missing_driver_is_named_with_how_to_install_it(
     with pytest.raises(ScanError) as error:
         refuse_unreadable([at(f"{protocol}://b/x")])
     assert str(error.value) == f"{protocol}://b/x: {why}"
+
+
+def test_calls_are_joined_with_a_side_file(store: MemoryFileSystem, tmp_path: Path) -> None:
+    store.pipe_file("/runs/calls.jsonl", json.dumps(chat("stop")).encode())
+    file = tmp_path / "predicted.jsonl"
+    file.write_text('{"response_id": "chatcmpl-1", "predicted_output_tokens": 900}\n')
+    found = read("memory://runs", side_files=[SideFile(str(file), file.name, "--predictions")])
+    assert found.samples.predicted_output_tokens.tolist() == [900]

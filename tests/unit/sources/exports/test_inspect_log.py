@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import zipfile
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,12 @@ from pytest_token_telemetry.sources.exports import zip_members
 from pytest_token_telemetry.sources.exports.zip_members import ZipMembers
 from pytest_token_telemetry.sources.litellm import FROM_CACHE
 from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
+
+if sys.version_info >= (3, 14):
+    import zipfile
+else:
+    from backports.zstd import zipfile  # the same, and zstd
+
 from tests.unit.sources.exports.readings import only, outputs, reading, reading_of, real, reasons, samples_of
 
 
@@ -87,6 +93,7 @@ OF_ALGEBRA = sample(model(), metadata={"category": "algebra", "deliverables": "a
     [
         pytest.param("a.eval", zipped(OF_ALGEBRA), id="zip"),
         pytest.param("a.zip", zipped(OF_ALGEBRA, method=zipfile.ZIP_STORED), id="zip-by-content"),
+        pytest.param("a.eval", zipped(OF_ALGEBRA, method=zipfile.ZIP_ZSTANDARD), id="zstd"),
         pytest.param("a.json", json.dumps(log(OF_ALGEBRA)).encode(), id="json"),
         pytest.param("a.json", b"\xef\xbb\xbf" + json.dumps(log(OF_ALGEBRA), indent=2).encode(), id="pretty-with-bom"),
         pytest.param("a.json.gz", gzip.compress(json.dumps(log(OF_ALGEBRA)).encode()), id="packed"),
@@ -245,6 +252,18 @@ def encrypted(content: bytes) -> bytes:
     return content[: at + 8] + b"\x01" + content[at + 9 :]
 
 
+def wrong_data(content: bytes) -> bytes:
+    """With something else in the middle of the second member."""
+    at = content.index(b"PK\x03\x04", 4) + 60
+    return content[:at] + b"\xff" * 20 + content[at + 20 :]
+
+
+def wrong_checksum(content: bytes) -> bytes:
+    """Of the second member, as the list of members says."""
+    at = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 4) + 16
+    return content[:at] + b"\0\0\0\0" + content[at + 4 :]
+
+
 @pytest.mark.parametrize(
     ("content", "kept", "reason"),
     [
@@ -277,6 +296,18 @@ def encrypted(content: bytes) -> bytes:
             id="other-method",
         ),
         pytest.param(
+            wrong_data(zipped(sample(model()), sample(model(901)), method=zipfile.ZIP_ZSTANDARD)),
+            [901],
+            f"1 of 2 samples cannot be read: {DAMAGED}",
+            id="wrong-zstd-data",
+        ),
+        pytest.param(
+            wrong_checksum(zipped(sample(model()), sample(model(901)), method=zipfile.ZIP_ZSTANDARD)),
+            [901],
+            f"1 of 2 samples cannot be read: {DAMAGED}",
+            id="wrong-zstd-checksum",
+        ),
+        pytest.param(
             zipped(sample(model()))[:-30],
             [],
             "its ZIP data is cut off or damaged, or is still being written",
@@ -297,9 +328,10 @@ def test_a_damaged_zip_is_unreadable_and_what_is_whole_in_it_counts(
     assert (outputs(found), found.unreadable) == (kept, {"d/a.eval": reason})
 
 
-def test_what_a_zip_expands_to_is_bounded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_ZSTANDARD])
+def test_what_a_zip_expands_to_is_bounded(tmp_path: Path, method: int) -> None:
     bomb = b'{"events":[],"x":"' + b"a" * (70 << 20) + b'"}'
-    found = reading(tmp_path, zipped(sample(model()), bomb, sample(model(901))), "a.eval")
+    found = reading(tmp_path, zipped(sample(model()), bomb, sample(model(901)), method=method), "a.eval")
     assert outputs(found) == [900]
     (reason,) = found.unreadable.values()
     assert (

@@ -108,6 +108,15 @@ def test_a_result_tells_the_cap_the_task_and_the_calls_without_a_tool(tmp_path: 
     ]
 
 
+def test_a_stop_at_the_cap_settles_nothing_as_litellm_says_it(tmp_path: Path) -> None:
+    result = {**RESULT, "history": [event(1, response(8192, "a", "stop")), event(2, response(8191, "b", "stop"))]}
+    found = [each for each in samples_of(reading(tmp_path, lines(result))) if each.finish_reason is not None]
+    assert [(each.output_tokens, each.truncated, each.truncation_source) for each in found] == [
+        (8192, True, "cap"),
+        (8191, False, None),
+    ]
+
+
 def test_events_in_files_of_their_own_are_one_call(tmp_path: Path) -> None:
     for each in TRAJECTORY[1:3]:
         (tmp_path / f"{each['id']}.json").write_text(json.dumps(each), encoding="utf-8")
