@@ -491,6 +491,9 @@ def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
             raise pytest.UsageError(f"{flag(name)}: {taken[real]} writes to the same file (name another)")
         if real == baseline and name != "save_baseline":
             raise pytest.UsageError(f"{flag(name)}: {flag('baseline')} reads the same file (name another)")
+        for inputs in ("requests", "predictions", "map"):
+            if real in map(os.path.realpath, getattr(settings, inputs)):
+                raise pytest.UsageError(f"{flag(name)}: {flag(inputs)} reads the same file (name another)")
         taken[real] = flag(name)
     refuse_read_outputs(settings, settings.pattern)
 

@@ -9,12 +9,11 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
-import msgspec
 from opentelemetry import baggage, trace
 from opentelemetry.sdk.trace import SpanProcessor
 
-from pytest_token_telemetry.sources.otlp.attributes import PREFIX, Attribute, Said, first_of
-from pytest_token_telemetry.sources.otlp.calls import TOLD_AGAIN, Calls, Seen
+from pytest_token_telemetry.sources.otlp.attributes import PREFIX, first_of, layout_of
+from pytest_token_telemetry.sources.otlp.calls import TOLD_AGAIN, Calls, seen_of
 from pytest_token_telemetry.sources.own_format import WRITTEN, checked
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.tagged.records import RecordError
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
     from pytest_token_telemetry.sample import Sample
-    from pytest_token_telemetry.sources.otlp.attributes import Labels
+    from pytest_token_telemetry.sources.otlp.attributes import Labels, Said
+    from pytest_token_telemetry.sources.otlp.calls import Seen
 
 _Scoped: TypeAlias = "tuple[Seen, str]"
 """What a span says, and which instrumentation made it."""
@@ -61,7 +61,7 @@ class Told(Rows):
 
 
 class SpanKeeper(SpanProcessor):
-    """Keeps what ended spans say, of whatever provider it was added to. Prompts and answers are not kept."""
+    """Keeps what ended spans say, of whatever provider it was added to. Prompts and answers are not looked at."""
 
     def __init__(self, predicted: Callable[[], Mapping[str, object]]) -> None:
         """A keeper for which ``predicted`` says what the block around a call predicts, asked where its span begins."""
@@ -89,7 +89,7 @@ class SpanKeeper(SpanProcessor):
         in_baggage = baggage.get_all(parent_context).items()
         carried = {key: value for key, value in in_baggage if PREFIX in key and isinstance(value, str)}
         with suppress(RecordError):  # else the baggage tells of no call
-            around = first_of((around, _said(carried).labels))
+            around = first_of((around, _said(carried)[0].labels))
         if around:
             self._around[_key(span)] = around
 
@@ -107,7 +107,7 @@ class SpanKeeper(SpanProcessor):
     def take(self, defaults: Mapping[str, object]) -> Told:
         """What the spans say that ended since the last time. ``defaults``: fields of calls that say nothing of them."""
         told = Told()
-        calls = Calls(told)
+        calls = Calls(told, at_once=1)
         marked = _labels(defaults)
         ended = [self._ended.popleft() for _ in range(len(self._ended))]
         _join_traces([each for each in ended if not isinstance(each, RecordError)])
@@ -170,21 +170,20 @@ def _seen(span: ReadableSpan, around: Labels) -> _Scoped:
     Raises:
         RecordError: it contradicts itself.
     """
-    seen = Seen(*_key(span), f"{span.parent.span_id:x}" if span.parent is not None else "")
-    seen.start, seen.end = span.start_time or 0, span.end_time or 0
-    said = _said(span.attributes)
-    seen.labels, seen.facts, seen.is_call = said.labels, said.facts(), said.is_call()
-    if seen.is_call:
-        seen.says_so, seen.operation, seen.reasons = bool(said.says_so), said.operation, tuple(said.reasons())
-        seen.failed = said.has_error or span.status.status_code is trace.StatusCode.ERROR
-        seen.of_resource = around
-        with suppress(RecordError):  # else the resource tells of no call
-            seen.of_resource = first_of((around, _said(span.resource.attributes).labels))
+    said, has_error = _said(span.attributes)
+    with suppress(RecordError):  # else the resource tells of no call
+        around = first_of((around, _said(span.resource.attributes)[0].labels))
+    parent = f"{span.parent.span_id:x}" if span.parent is not None else ""
+    is_failed = has_error or span.status.status_code is trace.StatusCode.ERROR
+    seen = seen_of(said, *_key(span), parent, span.start_time or 0, span.end_time or 0, is_failed, around)
     return seen, span.instrumentation_scope.name if span.instrumentation_scope is not None else ""
 
 
-def _said(attributes: Mapping[str, object] | None) -> Said:
-    return Said(Attribute(key, msgspec.Raw(msgspec.json.encode(value))) for key, value in (attributes or {}).items())
+def _said(attributes: Mapping[str, object] | None) -> tuple[Said, bool]:
+    """What ``attributes`` say, and whether there is the name of an error."""
+    given = attributes or {}
+    layout, values = layout_of(tuple(given)), [*given.values()]
+    return layout.read([values[at] for at in layout.at]), layout.has_error
 
 
 def _labels(fields: Mapping[str, object]) -> Labels:

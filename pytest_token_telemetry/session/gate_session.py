@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.database import Database
     from pytest_token_telemetry.sources.keys import SideFile
+    from pytest_token_telemetry.sources.mapped import MappedSource
     from pytest_token_telemetry.sources.parallel import Scan
     from pytest_token_telemetry.sources.recorded import Recorded
     from pytest_token_telemetry.sources.source import Source
@@ -415,18 +416,20 @@ class GateSession:
 
     def _patterns(self) -> Sequence[str]:
         """Which files are read: those of the user's patterns, and those of each map in use."""
+        return [*self._settings.pattern, *(pattern for each in self._maps_in_use() for pattern in each.map.files)]
+
+    def _maps_in_use(self) -> Sequence[MappedSource]:
+        """The sources of maps that may read a file."""
         from pytest_token_telemetry.sources.extract import AUTO
 
-        chosen, maps = self._settings.format, self._mapped_sources
-        in_use = [each for each in maps if chosen in (AUTO, each.name)]
-        return [*self._settings.pattern, *(pattern for each in in_use for pattern in each.map.files)]
+        return [each for each in self._mapped_sources if self._settings.format in (AUTO, each.name)]
 
     def _side_files(self) -> Sequence[SideFile]:
-        """The side files that the user named, and those that maps join."""
+        """The side files that the user named, and those that maps in use join."""
         from pytest_token_telemetry.sources.keys import SideFile
 
         named = zip(self._settings.predictions, self._settings.texts["predictions"], strict=True)
-        joins = ((each.name, each.map.join) for each in self._mapped_sources)
+        joins = ((each.name, each.map.join) for each in self._maps_in_use())
         return [
             *(SideFile(os.path.realpath(path), text, f"{flag('predictions')}: {text!r}") for path, text in named),
             *(SideFile(join.path, join.shown, join.label, name, join.key) for name, join in joins if join is not None),

@@ -109,8 +109,13 @@ def _decoded(decode: Callable[[bytes], T], text: bytes, line: int) -> Read[T]:
     except ValidationError:
         return Broken(OTHER_SHAPE, line)
     except (DecodeError, ValueError, RecursionError):
-        mended = _HALF.sub(rb"\\ufffd", text.decode("utf-8", "replace").encode())
-        return Broken(CUT_OFF, line) if mended == text else _decoded(decode, mended, line)
+        whole = mended(text)
+        return Broken(CUT_OFF, line) if whole == text else _decoded(decode, whole, line)
+
+
+def mended(text: bytes) -> bytes:
+    """The JSON ``text`` with a mark instead of each half of a character."""
+    return _HALF.sub(rb"\\ufffd", text.decode("utf-8", "replace").encode())
 
 
 _HALF = re.compile(

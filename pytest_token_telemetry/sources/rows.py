@@ -207,13 +207,27 @@ class Rows:
         if self.keeps_keys:
             self._keys.add(row, (sample.id or "", *keys))
 
-    def add_block(self, samples: Samples, digests: Digests, *, waits: bool = False) -> None:
-        """Add the samples of many lines, which know their files and lines, each with the digest of its identity.
+    def add_block(
+        self,
+        samples: Samples,
+        digests: Digests,
+        *,
+        known: Mask | None = None,
+        places: Integers | None = None,
+        waits: bool = False,
+    ) -> None:
+        """Add the samples of many records, which know their files and lines, each with the digest of its identity.
 
-        ``waits``: as for `add`, of all of them.
+        Args:
+            samples: what the records say.
+            digests: of shape ``(samples, 2)``.
+            known: which have an identity, of shape ``(samples,)``; ``None``: all.
+            places: which record of its line each is, from 0, of that shape; ``None``: the only one.
+            waits: as for `add`, of all of them.
         """
-        n = len(samples)
-        self._blocks.append(_Block(samples, digests, np.broadcast_to(True, n), False, _ids({}), waits))
+        if known is None:
+            known = np.broadcast_to(True, len(samples))
+        self._blocks.append(_Block(samples, digests, known, False, _ids({}), waits, places))
 
     def add_own_block(self, samples: Samples, digests: Digests, known: Mask, ids: Ids) -> None:
         """Add the samples of many lines of our own format.
@@ -269,6 +283,9 @@ class Rows:
         begins = np.cumsum([0, *(len(part.samples) for part in parts)]).tolist()
         samples = SamplesBuilder([part.samples for part in parts])
         places = np.zeros(len(samples), np.int64)
+        for begin, part in zip(begins, self._blocks, strict=False):
+            if part.places is not None:
+                places[begin : begin + len(part.places)] = part.places
         places[len(samples) - n :] = self._places
         known = np.concatenate([part.known for part in parts])
         own = np.concatenate(
@@ -382,6 +399,8 @@ class _Block(NamedTuple):
     ids: Ids
     waits: bool = False
     """Whether each is none if another one claims it."""
+    places: Integers | None = None
+    """Which record of its line each is; ``None``: the only one."""
 
 
 def _ids(ids: dict[int, str]) -> Ids:

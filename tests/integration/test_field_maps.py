@@ -60,3 +60,25 @@ def test_a_proposed_map_is_printed_and_nothing_is_judged(run: Run, pytester: pyt
     assert '\noutput_tokens = "call.completion_tokens"  # in 1 of 1, such as 40\n' in result.text
     assert "not judged: --token-telemetry-propose-map judges nothing" in result.text
     assert (result.exit, result.report) == (2, None)
+
+
+def test_a_map_joins_a_file_beside_it_where_it_is_in_use(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.mkdir("runs")
+    (pytester.path / "maps").mkdir()
+    join = 'join = { file = "predicted.csv", on = "id", key = "request" }\n'
+    text = MAP.replace('predicted_output_tokens = "guess"\n', "").replace('format = "csv"\n', f'format = "csv"\n{join}')
+    (pytester.path / "maps" / "maps.toml").write_text(text)
+    rows = [f"{n},900,{category},{complexity},{files}" for n, (category, complexity, files) in enumerate(MIX)]
+    (pytester.path / "runs" / "calls.out").write_text("\n".join(["id,used,kind,level,files", *rows]))
+    predictions = [f"{n},1000" for n in range(len(MIX) + 1)]
+    predicted = pytester.path / "maps" / "predicted.csv"
+    predicted.write_text("\n".join(["request,predicted_output_tokens", *predictions]))
+    option = "--token-telemetry-map=maps/maps.toml"
+    result = run(option)
+    assert result.report is not None
+    counts = result.report["counts"]
+    assert (counts["carried"]["predictions"], counts["remarks"]) == (len(MIX), {"without_call": 1})
+    predicted.write_text("request,note\n1,none\n")
+    label = "--token-telemetry-map: maps/maps.toml: tool.token-telemetry.sources.gateway.join.file: 'predicted.csv'"
+    assert usage_error(run(option)).startswith(f"{label} names no prediction: a row of a side file has neither")
+    assert run(option, "--token-telemetry-format=logs").exit == 1  # nothing is there for it, and no error

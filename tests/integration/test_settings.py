@@ -375,6 +375,10 @@ def test_an_alias_can_be_taken_back(run: Run, pytester: pytest.Pytester) -> None
         (["--token-telemetry-junit=x.xml", "--junitxml=x.xml"], "--junitxml writes to the same file"),
         (["--token-telemetry-junit=./x.xml", "--junitxml=a/../x.xml"], "--junitxml writes to the same file"),
         (["--token-telemetry-alias=a=b", "--token-telemetry-alias=a=c"], "'a' is given two meanings"),
+        (
+            [f"--token-telemetry-{name}=runs/run-1/agent.log" for name in ("markdown", "predictions")],
+            "--token-telemetry-predictions reads the same file",
+        ),
         (["--token-telemetry-sequential"], "--token-telemetry-sequential needs a confidence"),
         (["--token-telemetry-tuning=report.json"], "--token-telemetry-json writes to the same file"),
         (["--token-telemetry-code-quality=report.json"], "--token-telemetry-json writes to the same file"),

@@ -6,17 +6,17 @@ that it does not matter what carries them: a span's own attribute, baggage, asso
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 
-from pytest_token_telemetry.sample import MOST_FEATURES
+from pytest_token_telemetry.sample import LONGEST_TEXT, MOST_FEATURES, telling_reason
 from pytest_token_telemetry.sources.tagged.own_parsing import READ
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 PREFIX = "token_telemetry."
 """What stands in the name of each attribute that is ours."""
@@ -102,10 +102,35 @@ _LABELS = {
 _FEATURE = "feature."
 
 
-class Attribute(msgspec.Struct):
-    """A name and its value, which is looked at only where the name is wanted: prompts are values too."""
+class Array(msgspec.Struct, gc=False):
+    """A list of values."""
 
+    values: list[Value] | None = None
+
+
+class Value(msgspec.Struct, gc=False):
+    """A value, of whichever kind; of none that is a plain value or a list, if all are empty."""
+
+    stringValue: Any = None  # noqa: N815 - OTLP's own names, here and below
+    intValue: Any = None  # noqa: N815
+    doubleValue: Any = None  # noqa: N815
+    boolValue: Any = None  # noqa: N815
+    arrayValue: Array | None = None  # noqa: N815
+
+
+class _Named(msgspec.Struct, gc=False):
     key: str = ""
+
+
+class Attribute(_Named, gc=False):
+    """A name and its value."""
+
+    value: Value = msgspec.field(default_factory=Value)
+
+
+class RawAttribute(_Named, gc=False):
+    """The same where a value of the document is no `Value`. It is looked at only where the name is wanted."""
+
     value: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -113,114 +138,289 @@ Labels = dict[str, object]
 """Fields of a call by their names, as somebody around the call says them."""
 
 
-class Said:
+class Said(NamedTuple):
     """What the attributes of a span, a log record or a resource say."""
 
-    def __init__(self, attributes: Iterable[Attribute] | None) -> None:
-        """Read ``attributes``.
+    is_call: bool
+    """Whether it is one model call: it says so, or, where it does not tell, has a model and output tokens."""
+    says_so: bool
+    """Whether its operation, or else its kind, is that of a model call."""
+    operation: str
+    """What it says that it does, in lower case; empty if it does not say."""
+    facts: dict[str, object]
+    """The fields of a call that it tells of."""
+    reasons: tuple[str, ...]
+    """All words for why the output ended, those of several answers and of several attributes."""
+    labels: Labels
+    """What our own attributes say."""
+    is_event: bool
+    """Whether it is named as the log record of a call."""
+
+
+class Layout:
+    """Where attributes with these names, in this order, say what: spans of one kind have one layout."""
+
+    __slots__ = (
+        "_event",
+        "_facts",
+        "_kinds",
+        "_labels",
+        "_metadata",
+        "_operations",
+        "_own_labels",
+        "_parameters",
+        "_reasons",
+        "_twice",
+        "at",
+        "has_error",
+        "has_model",
+        "has_output",
+        "is_plain",
+        "operation",
+    )
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        wanted = [(at, key) for at, key in enumerate(keys) if key in _WANTED or PREFIX in key]
+        self.at = tuple(at for at, _ in wanted)
+        """The attributes that are looked at."""
+        places: dict[str, int] = {}
+        self._twice: list[tuple[int, int]] = []
+        self._own_labels: list[tuple[int, str]] = []
+        for place, (_, key) in enumerate(wanted):
+            if key not in _WANTED:
+                self._own_labels.append((place, key))
+            elif places.setdefault(key, place) != place:
+                self._twice.append((places[key], place))
+
+        def found(names: Iterable[str]) -> list[int]:
+            return [places[name] for name in names if name in places]
+
+        self._operations, self._kinds, self._reasons = found(_OPERATIONS), found(_KINDS), found(_REASONS)
+        self._facts = [(field, place) for field, names in _FACTS.items() for place in reversed(found(names))]
+        """The one that counts comes last."""
+        self._event, self._parameters, self._metadata = map(places.get, (_EVENT, _PARAMETERS, _METADATA))
+        self.has_error = _ERROR in places
+        """Whether there is the name of an error."""
+        self.has_output, self.has_model = bool(found(OUTPUT)), bool(found(_MODEL))
+        """Whether there are output tokens, its own or those of all that it did."""
+        labels = [(place, _LABELS.get(_name(key))) for place, key in self._own_labels]
+        self._labels = [(place, field) for place, field in labels if field is not None]
+        is_odd = self._twice or self._parameters is not None or self._metadata is not None or self.has_error
+        has_features = any(_name(key).startswith(_FEATURE) for _, key in self._own_labels)
+        is_told_twice = len({field for _, field in self._labels}) < len(self._labels)
+        self.is_plain = not (is_odd or has_features or is_told_twice) and self.has_output and len(self._operations) == 1
+        """Whether `columns` can read it."""
+        self.operation = self._operations[0] if self.is_plain else 0
+        """Which of the values says what it does, if it is plain."""
+
+    def read(self, values: Sequence[Any]) -> Said:
+        """What it is that attributes of this layout say.
+
+        Args:
+            values: plain values or sequences of them, of the attributes `at` these places.
 
         Raises:
-            RecordError: one is given twice, or malformed.
+            RecordError: one is given twice, with different values.
         """
-        self._values: dict[str, msgspec.Raw] = {}
-        self.labels: Labels = {}
-        for each in attributes or ():
-            key = each.key
-            if key in _WANTED:
-                known = self._values.setdefault(key, each.value)
-                if known is not each.value and bytes(known) != bytes(each.value):
-                    raise RecordError("an attribute is given twice, with different values")
-            elif PREFIX in key:
-                self._label(key, _plain(each.value))
-        if _METADATA in self._values:
-            self._read_metadata()
-
-    @cached_property
-    def operation(self) -> str:
-        """What it says that it does, in lower case; empty if it does not say."""
-        return next((str(value).lower() for name in _OPERATIONS if (value := self._value(name))), "")
-
-    @property
-    def is_event(self) -> bool:
-        """Whether it is the log record of a call."""
-        return bool(self._value(_EVENT) == EVENT)
-
-    @cached_property
-    def says_so(self) -> bool | None:
-        """Whether its operation, or else its kind, is that of a model call; ``None`` if they do not tell."""
-        if self.operation in (*_CALLS, *_NO_CALLS):
-            return self.operation in _CALLS
-        kinds = [str(self._value(kind)).lower() for kind in _KINDS if kind in self._values]
-        return any(kind in ("llm", *_CALLS) for kind in kinds) if kinds else None
-
-    @property
-    def has_output(self) -> bool:
-        """Whether it has output tokens, its own or those of all that it did."""
-        return any(key in self._values for key in OUTPUT)
-
-    @property
-    def has_error(self) -> bool:
-        """Whether it names an error."""
-        return _ERROR in self._values
-
-    def is_call(self) -> bool:
-        """Whether it is one model call: it says so, or, where it does not tell, has a model and output tokens."""
-        if self.says_so is not None:
-            return self.says_so
-        return self.has_output and any(key in self._values for key in _MODEL)
-
-    def facts(self) -> dict[str, object]:
-        """The fields of a call that it tells of."""
-        facts: dict[str, object] = {}
-        for field, keys in _FACTS.items():
-            for key in keys:
-                if key in self._values and (value := self._value(key)) is not None:
-                    facts[field] = value
-                    break
-        if "max_tokens" not in facts and _PARAMETERS in self._values:
-            facts["max_tokens"] = self._cap_of_parameters()
-        return facts
-
-    def reasons(self) -> Iterator[str]:
-        """All words for why the output ended, those of several answers and of several attributes."""
-        for key in _REASONS:
-            if key in self._values:
-                value = self._value(key)
-                for word in value if isinstance(value, list) else (value,):
-                    if isinstance(word, str):
-                        yield from filter(None, map(str.strip, word.split(",")))
-
-    def _value(self, key: str) -> Any:  # noqa: ANN401 - whatever JSON can say
-        raw = self._values.get(key)
-        return None if raw is None else _plain(raw)
-
-    def _cap_of_parameters(self) -> object:
-        parameters = _in_text(self._value(_PARAMETERS), _PARAMETERS_DECODER)
-        return (
-            next((cap for cap in msgspec.structs.astuple(parameters) if cap is not None), None) if parameters else None
+        for one, other in self._twice:
+            if values[one] != values[other] or type(values[one]) is not type(values[other]):
+                raise RecordError("an attribute is given twice, with different values")
+        operation = ""
+        for place in self._operations:
+            if values[place]:
+                operation = str(values[place]).lower()
+                break
+        says_so = SAYS_SO.get(operation)
+        if says_so is None and self._kinds:
+            says_so = any(str(values[place]).lower() in _KINDS_OF_CALLS for place in self._kinds)
+        facts = {}
+        for field, place in self._facts:
+            value = values[place]
+            if value is not None:
+                facts[field] = value
+        if self._parameters is not None and "max_tokens" not in facts:
+            cap = _cap_of_parameters(values[self._parameters])
+            if cap is not None:
+                facts["max_tokens"] = cap
+        labels: Labels = {}
+        for place, key in self._own_labels:
+            _label(labels, key, values[place])
+        if self._metadata is not None:
+            _read_metadata(labels, values[self._metadata])
+        reasons: tuple[str, ...] = ()
+        for place in self._reasons:
+            reasons += _words(values[place])
+        return Said(
+            self.has_output and self.has_model if says_so is None else says_so,
+            bool(says_so),
+            operation,
+            facts,
+            reasons,
+            labels,
+            self._event is not None and values[self._event] == EVENT,
         )
 
-    def _read_metadata(self) -> None:
-        metadata = _in_text(self._value(_METADATA), _ANY)
-        if isinstance(metadata, dict):
-            for key, value in metadata.items():
-                if PREFIX in key:
-                    self._label(key, value)
-                elif key == PREFIX[:-1] and isinstance(value, dict):
-                    for name, each in value.items():
-                        self._label(PREFIX + name, each)
+    def columns(self, rows: Sequence[Sequence[Any]]) -> dict[str, Sequence[Any]]:
+        """What `read` says of many calls of this layout, which is plain, by the names of our fields.
 
-    def _label(self, key: str, value: object) -> None:
-        name = key[key.index(PREFIX) + len(PREFIX) :]
-        if name.startswith(_FEATURE):
-            features = self.labels.setdefault("features", {})
-            if isinstance(features, dict) and len(features) < MOST_FEATURES:
-                features[name.removeprefix(_FEATURE)] = value
-        elif (field := _LABELS.get(name)) is not None and value not in (None, ""):
-            if READ.get(field) is not None and READ[field].kind == "flag" and isinstance(value, str):
-                value = {"true": True, "false": False}.get(value.lower(), value)  # baggage holds texts only
-            if self.labels.setdefault(field, value) != value:
-                raise RecordError(f"{field} is given twice, with different values")
+        Args:
+            rows: the values of each call, of which the operation is that of a call as `SAYS_SO` spells it.
+
+        Raises:
+            TypeError: a value is of no usual type. Read the calls one by one.
+        """
+        places = [*zip(*rows, strict=True)]
+        columns: dict[str, Sequence[Any]] = {"operation": places[self.operation]}
+        for field, place in self._facts:
+            _overlay(columns, field, places[place])
+        for place, field in self._labels:
+            column = places[place]
+            if READ[field].kind == "flag":
+                column = tuple(_flag(value) for value in column)
+            _overlay(columns, field, tuple(None if value == "" else value for value in column))
+        if self._reasons:
+            ends = [*zip(*(places[place] for place in self._reasons), strict=True)]
+            words = {each: telling_reason(word for value in each for word in _words(value)) for each in set(ends)}
+            _overlay(columns, "finish_reason_raw", [words[each] for each in ends])
+        return columns
+
+
+def _overlay(columns: dict[str, Sequence[Any]], field: str, column: Sequence[Any]) -> None:
+    """Have ``column`` count for ``field``, but where it has no value."""
+    below = columns.get(field)
+    if below is not None and None in column:
+        column = [other if value is None else value for value, other in zip(column, below, strict=True)]
+    columns[field] = column
+
+
+SAYS_SO = dict.fromkeys(_NO_CALLS, False) | dict.fromkeys(_CALLS, True)
+"""What each operation says of whether it is one model call."""
+
+_KINDS_OF_CALLS = ("llm", *_CALLS)
+
+
+def layout_of(keys: tuple[str, ...]) -> Layout:
+    """The layout of attributes with these names. Those of usual size are kept."""
+    layout = _LAYOUTS.get(keys)
+    if layout is None:
+        layout = Layout(keys)
+        if len(keys) <= _MOST_KEYS and sum(map(len, keys)) <= _LONGEST_KEYS:
+            if len(_LAYOUTS) >= _MOST_LAYOUTS:
+                _LAYOUTS.clear()
+            _LAYOUTS[keys] = layout
+    return layout
+
+
+_LAYOUTS: dict[tuple[str, ...], Layout] = {}
+"""Those that are known."""
+
+_MOST_LAYOUTS = 1 << 10
+_MOST_KEYS = 1 << 7
+_LONGEST_KEYS = 1 << 13
+"""Characters of all names of a layout together."""
+
+
+def plain_values(attributes: Sequence[Attribute] | Sequence[RawAttribute], at: Iterable[int]) -> tuple[Any, ...]:
+    """The plain values of the ``attributes`` at these places; ``None`` for one that is empty or of another kind.
+
+    Raises:
+        RecordError: one is malformed.
+    """
+    if attributes and isinstance(attributes[0], RawAttribute):
+        return tuple([_decoded(cast("msgspec.Raw", attributes[place].value)) for place in at])
+    usual = cast("Sequence[Attribute]", attributes)
+    found = [
+        text
+        if (text := (value := usual[place].value).stringValue) is not None
+        else number
+        if (number := value.intValue) is not None
+        else _other(value)
+        for place in at
+    ]
+    return tuple(found)
+
+
+def _other(value: Value) -> Any:  # noqa: ANN401 - whatever JSON can say
+    if value.arrayValue is not None:
+        return tuple([_plain(each) for each in value.arrayValue.values or ()])
+    return value.boolValue if value.doubleValue is None else value.doubleValue
+
+
+def _plain(value: Value) -> Any:  # noqa: ANN401
+    plain = value.intValue if value.stringValue is None else value.stringValue
+    return _other(value) if plain is None else plain
+
+
+def _decoded(raw: msgspec.Raw) -> Any:  # noqa: ANN401
+    """The plain value that is written in ``raw``. One that stands there without its kind is taken as it is."""
+    try:
+        return _plain(_VALUE.decode(raw))
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        pass
+    try:
+        value = _ANY.decode(raw)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        raise RecordError("an attribute is malformed") from None
+    return None if isinstance(value, dict) else value
+
+
+_VALUE = msgspec.json.Decoder(Value)
+
+
+def _words(value: object) -> tuple[str, ...]:
+    """The words of one attribute for why outputs ended."""
+    texts = value if isinstance(value, (tuple, list)) else (value,)
+    found: tuple[str, ...] = ()
+    for text in texts:
+        if isinstance(text, str):
+            found += _known_words(text) if len(text) <= LONGEST_TEXT else _split(text)
+    return found
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+_known_words = lru_cache(maxsize=256)(_split)
+
+
+def _cap_of_parameters(text: object) -> object:
+    parameters = _in_text(text, _PARAMETERS_DECODER)
+    return next((cap for cap in msgspec.structs.astuple(parameters) if cap is not None), None) if parameters else None
+
+
+def _read_metadata(labels: Labels, text: object) -> None:
+    metadata = _in_text(text, _ANY)
+    if isinstance(metadata, dict):
+        for key, value in metadata.items():
+            if PREFIX in key:
+                _label(labels, key, value)
+            elif key == PREFIX[:-1] and isinstance(value, dict):
+                for name, each in value.items():
+                    _label(labels, PREFIX + name, each)
+
+
+def _label(labels: Labels, key: str, value: object) -> None:
+    name = _name(key)
+    if name.startswith(_FEATURE):
+        features = labels.setdefault("features", {})
+        if isinstance(features, dict) and len(features) < MOST_FEATURES:
+            features[name.removeprefix(_FEATURE)] = value
+    elif (field := _LABELS.get(name)) is not None and value not in (None, ""):
+        if READ[field].kind == "flag":
+            value = _flag(value)
+        if labels.setdefault(field, value) != value:
+            raise RecordError(f"{field} is given twice, with different values")
+
+
+def _name(key: str) -> str:
+    """The name of a label behind `PREFIX`."""
+    return key[key.index(PREFIX) + len(PREFIX) :]
+
+
+def _flag(value: object) -> object:
+    """``value``, or what it is the text of: baggage holds texts only."""
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 class _Parameters(msgspec.Struct):
@@ -242,30 +442,6 @@ def _in_text(text: object, decoder: msgspec.json.Decoder[Any]) -> Any:  # noqa: 
         return decoder.decode(text) if isinstance(text, str) else None
     except (msgspec.DecodeError, RecursionError, ValueError):
         return None
-
-
-def _plain(raw: msgspec.Raw) -> Any:  # noqa: ANN401 - whatever JSON can say
-    """The value of an attribute; ``None`` for one that is empty or no plain value or list.
-
-    Raises:
-        RecordError: it is malformed.
-    """
-    try:
-        return _unwrapped(_ANY.decode(raw))
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        raise RecordError("an attribute is malformed") from None
-
-
-def _unwrapped(value: Any) -> Any:  # noqa: ANN401 - as above
-    if not isinstance(value, dict):
-        return value
-    for kind, inner in value.items():
-        if kind == "arrayValue":
-            values = inner.get("values") if isinstance(inner, dict) else None
-            return [_unwrapped(each) for each in values] if isinstance(values, list) else []
-        if kind in ("stringValue", "intValue", "doubleValue", "boolValue"):
-            return inner
-    return None
 
 
 def first_of(labels: Iterable[Mapping[str, object]]) -> Labels:

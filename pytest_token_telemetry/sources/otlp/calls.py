@@ -6,21 +6,21 @@ were left out before, as their usage is the sum of their calls' and they may sha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections import OrderedDict
 from itertools import chain
-from typing import TYPE_CHECKING
+from types import NoneType
+from typing import TYPE_CHECKING, Any, final
+
+import msgspec
 
 from pytest_token_telemetry.sample import telling_reason
 from pytest_token_telemetry.sources.keys import of_span, of_trace
-from pytest_token_telemetry.sources.otlp.attributes import first_of
-from pytest_token_telemetry.sources.tagged.own_parsing import sample_of_other
-from pytest_token_telemetry.sources.tagged.records import RecordError
+from pytest_token_telemetry.sources.otlp.attributes import Labels, Layout, Said, first_of
+from pytest_token_telemetry.sources.record_columns import AT_ONCE, RecordColumns, UnusualError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_token_telemetry.sources.otlp.attributes import Labels
     from pytest_token_telemetry.sources.rows import Rows
 
 MOST_HELD = 20_000
@@ -38,8 +38,8 @@ NO_CALL = "spans that are no model call"
 TOLD_AGAIN = "spans of a call that another span tells of too"
 
 
-@dataclass(slots=True, eq=False)
-class Seen:
+@final
+class Seen(msgspec.Struct, eq=False, gc=False):
     """A span, or a log record within it."""
 
     trace: str
@@ -57,12 +57,12 @@ class Seen:
     """Whether its operation or kind says that it is a call."""
     operation: str = ""
     """What it says that it does."""
-    facts: dict[str, object] = field(default_factory=dict)
+    facts: dict[str, object] = {}
     """The fields of a call that it tells of."""
     reasons: tuple[str, ...] = ()
-    labels: Labels = field(default_factory=dict)
+    labels: Labels = {}
     """What our own attributes say."""
-    of_resource: Labels = field(default_factory=dict)
+    of_resource: Labels = {}
     """What those of everything in the process say."""
     failed: bool = False
 
@@ -91,66 +91,235 @@ class Seen:
         )
 
 
+def seen_of(
+    said: Said,
+    trace: str,
+    span: str,
+    parent: str,
+    start: int,
+    end: int,
+    is_failed: bool,
+    of_resource: Labels,
+) -> Seen:
+    """A span whose attributes say this."""
+    return Seen(
+        trace,
+        span,
+        parent,
+        start=start,
+        end=end,
+        is_call=said.is_call,
+        says_so=said.says_so,
+        operation=said.operation,
+        facts=said.facts,
+        reasons=said.reasons,
+        labels=said.labels,
+        of_resource=of_resource,
+        failed=is_failed,
+    )
+
+
+@final
+class PlainCall(msgspec.Struct, eq=False, gc=False):
+    """A span that is a call, of a plain layout: what it says is looked at when its trace is known."""
+
+    trace: str
+    """Never empty."""
+    span: str
+    parent: str
+    line: int
+    place: int
+    start: object
+    """As it is written, as is the end."""
+    end: object
+    layout: Layout
+    values: tuple[Any, ...]
+
+    def seen(self) -> Seen:
+        """The same, with all that it says."""
+        start, end = nanoseconds(self.start), nanoseconds(self.end)
+        seen = seen_of(self.layout.read(self.values), self.trace, self.span, self.parent, start, end, False, {})
+        seen.line, seen.place = self.line, self.place
+        return seen
+
+
+_NOTHING: dict[str, object] = {}
+"""Shared by all spans that say nothing: nobody changes what one says."""
+
+
+def nanoseconds(value: object) -> int:
+    """A time in ns since 1970; 0 if it is none."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < _DIGITS:
+        return int(value)
+    return value if type(value) is int and 0 < value < _LATEST else 0
+
+
+_DIGITS = 20
+_LATEST = 1 << 63
+
+
+def _all_nanoseconds(values: Sequence[Any]) -> list[int]:
+    """The same of many."""
+    if set(map(type, values)) == {str} and all(values) and len(max(values, key=len)) < _DIGITS:
+        text = "".join(values)
+        if text.isascii() and text.isdecimal():
+            return [*map(int, values)]
+    return [*map(nanoseconds, values)]
+
+
 class Calls:
     """The calls of one file, given to its rows as soon as enough is known of them."""
 
-    def __init__(self, into: Rows, most_held: int = MOST_HELD) -> None:
+    def __init__(self, into: Rows, most_held: int = MOST_HELD, at_once: int = AT_ONCE) -> None:
+        """Calls for ``into``, which is given ``at_once`` so many; 1: each by itself, as a sample."""
         self._into = into
+        self._records = RecordColumns(into, at_once)
         self._most_held = most_held
         self._held = 0
-        self._traces: dict[object, list[Seen]] = {}
-        """Those last added to come last."""
+        self._skipped = 0
+        self._traces: OrderedDict[object, Seen | PlainCall | list[Seen | PlainCall]] = OrderedDict()
+        """What is held of each; those last added to come last. Most have one span, and need no list."""
+        self._alone: dict[Layout, list[PlainCall]] = {}
+        """Calls that are alone in their traces, and not yet told of."""
+        self._count_alone = 0
 
     def add(self, seen: Seen) -> None:
         """Add a span, or a log record."""
-        if not seen.is_call:
-            self._into.skip(NO_CALL)
         key: object = seen.trace
+        if not seen.is_call:
+            self._skipped += 1
         if not seen.trace:
             if not seen.is_call:
                 return
             key = (seen.id, seen.output, seen.end) if seen.id is not None else (seen.line, seen.place)
-        trace = self._traces.pop(key, [])
-        self._traces[key] = trace
-        trace.append(seen)
-        self._held += 1
-        while self._held > self._most_held:
-            self._tell(self._traces.pop(next(iter(self._traces))))
+        self._hold(key, seen)
+
+    def add_silent(self, trace: str, span: str, parent: str) -> None:
+        """Add a span that is no call, and says nothing of those within."""
+        self._skipped += 1
+        if trace:
+            self._hold(trace, Seen(trace, span, parent, facts=_NOTHING, labels=_NOTHING, of_resource=_NOTHING))
+
+    def add_plain(self, call: PlainCall) -> None:
+        """Add a span that is a call and says what it says in a usual way."""
+        self._hold(call.trace, call)
 
     def finish(self) -> None:
         """Tell of all that is still held."""
         while self._traces:
-            self._tell(self._traces.pop(next(iter(self._traces))))
+            self._tell_oldest()
+        self._tell_alone()
+        self._records.finish()
+        if self._skipped:
+            self._into.skip(NO_CALL, self._skipped)
+            self._skipped = 0
 
-    def _tell(self, seen: Sequence[Seen]) -> None:
-        self._held -= len(seen)
+    def _hold(self, key: object, seen: Seen | PlainCall) -> None:
+        traces = self._traces
+        held = traces.get(key)
+        if held is None:
+            traces[key] = seen
+        else:
+            if isinstance(held, list):
+                held.append(seen)
+            else:
+                traces[key] = [held, seen]
+            traces.move_to_end(key)
+        self._held += 1
+        while self._held > self._most_held:
+            self._tell_oldest()
+
+    def _tell_oldest(self) -> None:
+        _, held = self._traces.popitem(last=False)
+        self._held -= len(held) if isinstance(held, list) else 1
+        if self._into.keeps_keys:  # those of spans that say nothing count too
+            self._tell_all([_seen(each) for each in (held if isinstance(held, list) else [held])])
+            return
+        if not isinstance(held, list):
+            self._tell_of(held)
+            return
+        calls = [each for each in held if type(each) is PlainCall or each.is_call]
+        if len(calls) == 1 and not any(type(each) is Seen and _says_of_others(each) for each in held):
+            self._tell_of(calls[0])
+        elif calls:
+            self._tell_all([_seen(each) for each in held])
+
+    def _tell_of(self, alone: Seen | PlainCall) -> None:
+        """Tell of a span of which no other one of its trace says anything."""
+        if type(alone) is PlainCall:
+            self._alone.setdefault(alone.layout, []).append(alone)
+            self._count_alone += 1
+            if self._count_alone >= AT_ONCE:
+                self._tell_alone()
+        elif alone.is_call:
+            self._tell([alone], _said_alone(alone))
+
+    def _tell_alone(self) -> None:
+        """Tell of calls that are alone in their traces."""
+        for layout, calls in self._alone.items():
+            try:
+                columns = layout.columns([each.values for each in calls])
+                ids = columns.get("id") or [None] * len(calls)
+                if not set(map(type, ids)) <= {str, NoneType}:
+                    raise UnusualError
+                self._records.add_columns(
+                    columns,
+                    [_identity_by(each.trace, id or each.span or None) for each, id in zip(calls, ids, strict=True)],
+                    [each.line for each in calls],
+                    [each.place for each in calls],
+                    _all_nanoseconds([each.end for each in calls]),
+                )
+            except (TypeError, UnusualError):
+                for seen in (each.seen() for each in calls):
+                    self._tell([seen], _said_alone(seen))
+        self._alone.clear()
+        self._count_alone = 0
+
+    def _tell_all(self, seen: Sequence[Seen]) -> None:
         trace = _Trace(seen)
         groups = trace.calls()
-        if sums := len([each for each in seen if each.is_call]) - sum(map(len, groups)):
-            self._into.skip(NO_CALL, sums)
+        self._skipped += len([each for each in seen if each.is_call]) - sum(map(len, groups))
         for group in groups:
             if len(group) > 1:
                 self._into.skip(TOLD_AGAIN, len(group) - 1)
-            first = min(group, key=lambda each: (each.line, each.place))
-            facts = first_of(each.facts for each in group)
-            try:
-                if facts.get("output_tokens") is None:
-                    raise RecordError(FAILED_CALL if any(each.failed for each in group) else NO_OUTPUT)
-                record = first_of((*(each.labels for each in group), facts, *trace.around(group)))
-                word = telling_reason(reason for each in group for reason in each.reasons)
-                if word is not None:
-                    record["finish_reason_raw"] = word
-                elif any(each.failed for each in group):
-                    record.setdefault("finish_reason", "error")
-                ended = max(each.end for each in group)
-                if ended:
-                    record["time"] = time_of(ended)
-                sample = sample_of_other(record)
-            except RecordError as error:
-                self._into.complain(str(error), first.line)
-            else:
-                keys = trace.keys(group) if self._into.keeps_keys else ()
-                self._into.add(sample, _identity(group, first), first.line, place=first.place, keys=keys)
+            around = trace.around(group)
+            record = first_of((*(each.labels for each in group), *(each.facts for each in group), *around))
+            self._tell(group, record, trace.keys(group) if self._into.keeps_keys else ())
+
+    def _tell(self, group: Sequence[Seen], record: dict[str, object], keys: Sequence[str] = ()) -> None:
+        """Tell of the call of a ``group``, which all in all says this. ``keys``: see `Rows.add`."""
+        first = min(group, key=_place) if len(group) > 1 else group[0]
+        is_failed = any(each.failed for each in group)
+        if "output_tokens" not in record:
+            self._into.complain(FAILED_CALL if is_failed else NO_OUTPUT, first.line)
+            return
+        reasons = [reason for each in group for reason in each.reasons]
+        word = telling_reason(reasons) if len(reasons) > 1 else reasons[0] if reasons else None
+        if word is not None:
+            record["finish_reason_raw"] = word
+        elif is_failed:
+            record.setdefault("finish_reason", "error")
+        ended = max([each.end for each in group])
+        self._records.add(record, _identity(group, first), first.line, first.place, ended, keys)
+
+
+def _seen(held: Seen | PlainCall) -> Seen:
+    return held.seen() if isinstance(held, PlainCall) else held
+
+
+def _place(seen: Seen) -> tuple[int, int]:
+    return seen.line, seen.place
+
+
+def _says_of_others(seen: Seen) -> bool:
+    """Whether a span is no call, and says anything of those within."""
+    return not seen.is_call and (bool(seen.labels) or "operation" in seen.facts)
+
+
+def _said_alone(seen: Seen) -> dict[str, object]:
+    """What is said of a call that is alone in its trace: that which is nearest to it counts."""
+    record: dict[str, object] = {"operation": seen.operation} if seen.operation else {}
+    return record | seen.of_resource | seen.facts | seen.labels
 
 
 def _identity(group: Sequence[Seen], first: Seen) -> str | None:
@@ -158,19 +327,12 @@ def _identity(group: Sequence[Seen], first: Seen) -> str | None:
     id = next((each.id for each in group if each.id is not None), None)
     if first.trace:
         own = id if id is not None else next((each.span for each in reversed(group) if each.span), None)
-        return None if own is None else f"otlp {first.trace} {own}"
+        return _identity_by(first.trace, own)
     return None if id is None else f"otlp {first.output} {id}"
 
 
-def time_of(nanoseconds: int) -> datetime | None:
-    """The time in UTC, without its zone, of so many ns since 1970; ``None`` for what no calendar has."""
-    try:
-        return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
-    except OverflowError:
-        return None
-
-
-_EPOCH = datetime(1970, 1, 1)
+def _identity_by(trace: str, own: str | None) -> str | None:
+    return None if own is None else f"otlp {trace} {own}"
 
 
 class _Trace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.sources.otlp.calls import time_of
+from pytest_token_telemetry.sources.record_columns import time_of
 from pytest_token_telemetry.sources.tagged.formats import NEEDLES, is_own, parse, telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 

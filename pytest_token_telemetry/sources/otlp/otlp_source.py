@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import re
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from pytest_token_telemetry.sources.documents import BOM, whole_documents
-from pytest_token_telemetry.sources.otlp.attributes import EVENT, Attribute, Said
-from pytest_token_telemetry.sources.otlp.calls import Calls, Seen
+from pytest_token_telemetry.sources.documents import BOM, OTHER_SHAPE, mended, whole_documents
+from pytest_token_telemetry.sources.otlp.attributes import (
+    EVENT,
+    PREFIX,
+    SAYS_SO,
+    Attribute,
+    RawAttribute,
+    layout_of,
+    plain_values,
+)
+from pytest_token_telemetry.sources.otlp.calls import Calls, PlainCall, nanoseconds, seen_of
 from pytest_token_telemetry.sources.otlp.log_bodies import LogBodies
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Sequence
     from typing import BinaryIO
 
-    from pytest_token_telemetry.sources.otlp.attributes import Labels
+    from pytest_token_telemetry.sources.otlp.attributes import Labels, Said
     from pytest_token_telemetry.sources.rows import Rows
+
+_A = TypeVar("_A", Attribute, RawAttribute)
 
 NO_OTLP = "a JSON document among spans is no OTLP"
 
@@ -41,149 +51,227 @@ class OtlpSource(FileSource):
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read documents one after the other. What is known of their calls counts, even if the rest cannot be read."""
-        calls, bodies = Calls(into), LogBodies(into)
+        reading = _Reading(into)
         try:
             for each in whole_documents(file, _decoded, into):
-                for _ in filter(_is_other, each.value):
-                    into.complain(NO_OTLP, each.line)
-                for resource in chain.from_iterable(map(_resources, each.value)):
-                    for record in chain.from_iterable(scope.logRecords or () for scope in resource.scopeLogs or ()):
-                        bodies.read(record.body, _time_of_record(record), each.line)
-                for place, seen in enumerate(chain.from_iterable(map(_seen, each.value))):
-                    if isinstance(seen, RecordError):
-                        into.complain(str(seen), each.line)
-                    else:
-                        seen.line, seen.place = each.line, place
-                        calls.add(seen)
+                reading.line, reading.place = each.line, 0
+                for document in each.value:
+                    reading.add(document)
         finally:
-            calls.finish()
+            reading.calls.finish()
 
 
-class _Span(msgspec.Struct):
-    traceId: Any = None  # noqa: N815 - OTLP's own names, here and below
-    spanId: Any = None  # noqa: N815
-    parentSpanId: Any = None  # noqa: N815
+class _Span(msgspec.Struct, Generic[_A], gc=False):
+    traceId: Any = ""  # noqa: N815 - OTLP's own names, here and below
+    spanId: Any = ""  # noqa: N815
+    parentSpanId: Any = ""  # noqa: N815
     startTimeUnixNano: Any = None  # noqa: N815
     endTimeUnixNano: Any = None  # noqa: N815
-    attributes: list[Attribute] | None = None
+    attributes: list[_A] | None = None
     status: Any = None
 
 
-class _LogRecord(msgspec.Struct):
+class _LogRecord(msgspec.Struct, Generic[_A], gc=False):
     traceId: Any = None  # noqa: N815
     spanId: Any = None  # noqa: N815
     timeUnixNano: Any = None  # noqa: N815
     observedTimeUnixNano: Any = None  # noqa: N815
     eventName: Any = None  # noqa: N815
     body: msgspec.Raw = msgspec.Raw()
-    attributes: list[Attribute] | None = None
+    attributes: list[_A] | None = None
 
 
-class _Scope(msgspec.Struct):
-    spans: list[_Span] | None = None
-    logRecords: list[_LogRecord] | None = None  # noqa: N815
+class _Scope(msgspec.Struct, Generic[_A], gc=False):
+    spans: list[_Span[_A]] | None = None
+    logRecords: list[_LogRecord[_A]] | None = None  # noqa: N815
 
 
-class _Attributed(msgspec.Struct):
-    attributes: list[Attribute] | None = None
+class _Attributed(msgspec.Struct, Generic[_A], gc=False):
+    attributes: list[_A] | None = None
 
 
-class _Resource(msgspec.Struct):
-    resource: _Attributed | None = None
-    scopeSpans: list[_Scope] | None = None  # noqa: N815
-    scopeLogs: list[_Scope] | None = None  # noqa: N815
+_NO_RESOURCE = msgspec.Raw(b"{}")
 
 
-class _Document(_Resource):
+class _Resource(msgspec.Struct, Generic[_A], gc=False):
+    resource: msgspec.Raw = _NO_RESOURCE
+    scopeSpans: list[_Scope[_A]] | None = None  # noqa: N815
+    scopeLogs: list[_Scope[_A]] | None = None  # noqa: N815
+
+
+class _Document(_Resource[_A], Generic[_A], gc=False):
     """One of all shapes that a document may have."""
 
-    resourceSpans: list[_Resource] | None = None  # noqa: N815
-    resourceLogs: list[_Resource] | None = None  # noqa: N815
+    resourceSpans: list[_Resource[_A]] | None = None  # noqa: N815
+    resourceLogs: list[_Resource[_A]] | None = None  # noqa: N815
     resourceMetrics: msgspec.Raw = msgspec.Raw()  # noqa: N815
     resourceProfiles: msgspec.Raw = msgspec.Raw()  # noqa: N815
     scopeMetrics: msgspec.Raw = msgspec.Raw()  # noqa: N815
     scopeProfiles: msgspec.Raw = msgspec.Raw()  # noqa: N815
 
 
-def _is_other(document: _Document) -> bool:
+def _is_other(document: _Document[_A]) -> bool:
     """Whether it has none of the shapes: a resource alone is none."""
-    return all(getattr(document, name) == getattr(_NOTHING, name) for name in _SHAPES)
+    return not document.resourceSpans and all(getattr(document, name) == getattr(_NOTHING, name) for name in _SHAPES)
 
 
-_NOTHING = _Document()
+_NOTHING: _Document[Attribute] = _Document()
 _SHAPES = tuple(name for name in _Document.__struct_fields__ if name != "resource")
 
 
-_DECODER: msgspec.json.Decoder[_Document | list[_Document]] = msgspec.json.Decoder(_Document | list[_Document])
+_Usual: TypeAlias = "_Document[Attribute]"
+_Unusual: TypeAlias = "_Document[RawAttribute]"
+_DECODER: msgspec.json.Decoder[_Usual | list[_Usual]] = msgspec.json.Decoder(
+    _Document[Attribute] | list[_Document[Attribute]]
+)
+_OF_RAW: msgspec.json.Decoder[_Unusual | list[_Unusual]] = msgspec.json.Decoder(
+    _Document[RawAttribute] | list[_Document[RawAttribute]]
+)
 
 
-def _decoded(text: bytes) -> list[_Document]:
-    found = _DECODER.decode(text)
+def _decoded(text: bytes) -> Sequence[_Document[Any]]:
+    """The documents in ``text``. Where a value of an attribute is no value, it stays as it is written."""
+    try:
+        found = _DECODER.decode(text)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        try:
+            found = _DECODER.decode(mended(text))
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            raw = _OF_RAW.decode(text)
+            return raw if isinstance(raw, list) else [raw]
     return found if isinstance(found, list) else [found]
 
 
-def _resources(document: _Document) -> Iterator[_Resource]:
-    yield document
-    yield from document.resourceSpans or ()
-    yield from document.resourceLogs or ()
+class _Reading:
+    """The reading of one file."""
 
+    def __init__(self, into: Rows) -> None:
+        self._into = into
+        self._bodies = LogBodies(into)
+        self.calls = Calls(into)
+        self.line = 0
+        """That of the document."""
+        self.place = 0
+        """Of the next span or log record in it that is a call or may be near one."""
 
-def _seen(document: _Document) -> Iterator[Seen | RecordError]:
-    """The spans of a document, and its log records of calls, or why one cannot be used."""
-    for resource in _resources(document):
-        scopes = (*(resource.scopeSpans or ()), *(resource.scopeLogs or ()))
-        attributes = resource.resource.attributes if scopes and resource.resource is not None else None
+    def add(self, document: _Document[_A]) -> None:
+        """Read a document."""
+        resources: list[_Resource[_A]] = [document, *(document.resourceSpans or ()), *(document.resourceLogs or ())]
+        if len(resources) == 1 and _is_other(document):
+            self._into.complain(NO_OTLP, self.line)
+        for resource in resources:
+            for scope in resource.scopeLogs or ():
+                for record in scope.logRecords or ():
+                    self._bodies.read(record.body, _time_of_record(record), self.line)
+        for resource in resources:
+            self._add_resource(resource)
+
+    def _add_resource(self, resource: _Resource[_A]) -> None:
+        if resource.scopeSpans is None and resource.scopeLogs is None:
+            return
+        of_resource = self._labels(bytes(resource.resource))
+        for scope in (*(resource.scopeSpans or ()), *(resource.scopeLogs or ())):
+            self._add_spans(scope.spans or (), of_resource)
+            self._add_log_records(scope.logRecords or (), of_resource)
+
+    def _labels(self, resource: bytes) -> Labels:
         try:
-            of_resource = Said(attributes).labels
-        except RecordError:
-            of_resource = {}  # it tells of no call
-        for scope in scopes:
-            for span in scope.spans or ():
-                seen = Seen(_text(span.traceId), _text(span.spanId), _text(span.parentSpanId))
-                seen.start, seen.end = _nanoseconds(span.startTimeUnixNano), _nanoseconds(span.endTimeUnixNano)
-                status = span.status.get("code") if isinstance(span.status, dict) else None
-                seen.failed = status in (2, "2", "STATUS_CODE_ERROR")
-                yield _read(seen, span.attributes, of_resource)
-            for record in scope.logRecords or ():
-                seen = Seen(_text(record.traceId), _text(record.spanId))
-                seen.end = _time_of_record(record)
-                read = _read(seen, record.attributes, of_resource, event=_text(record.eventName))
-                if isinstance(read, RecordError) or read.is_call:
-                    yield read
+            return _labels(resource) if len(resource) <= _LONGEST_RESOURCE else _labels.__wrapped__(resource)
+        except msgspec.DecodeError:
+            self._into.complain(OTHER_SHAPE, self.line)
+            return {}
+
+    def _add_spans(self, spans: Sequence[_Span[_A]], of_resource: Labels) -> None:
+        line, place, calls = self.line, self.place - 1, self.calls
+        latest: list[str] = []
+        layout = layout_of(())
+        for span in spans:
+            place += 1
+            trace, own, parent, attributes = span.traceId, span.spanId, span.parentSpanId, span.attributes
+            if not (type(trace) is type(own) is type(parent) is str):
+                trace, own, parent = _text(trace), _text(own), _text(parent)
+            keys = [each.key for each in attributes] if attributes else []
+            if keys != latest:
+                layout, latest = layout_of(tuple(keys)), keys
+            if not layout.at:
+                calls.add_silent(trace, own, parent)
+                continue
+            try:
+                values = plain_values(attributes or (), layout.at)
+                if layout.is_plain and trace and not of_resource and not (span.status and _is_failed(span.status)):
+                    operation = values[layout.operation]
+                    if type(operation) is str and SAYS_SO.get(operation):
+                        times = span.startTimeUnixNano, span.endTimeUnixNano
+                        calls.add_plain(PlainCall(trace, own, parent, line, place, *times, layout, values))
+                        continue
+                said = layout.read(values)
+            except RecordError as error:
+                self._into.complain(str(error), line)
+                continue
+            start, end = nanoseconds(span.startTimeUnixNano), nanoseconds(span.endTimeUnixNano)
+            is_failed = layout.has_error or _is_failed(span.status)
+            seen = seen_of(said, trace, own, parent, start, end, is_failed, of_resource)
+            seen.line, seen.place = line, place
+            calls.add(seen)
+        self.place = place + 1
+
+    def _add_log_records(self, records: Iterable[_LogRecord[_A]], of_resource: Labels) -> None:
+        for record in records:
+            attributes: Sequence[_A] = record.attributes or ()
+            layout = layout_of(tuple([each.key for each in attributes]))
+            try:
+                said = layout.read(plain_values(attributes, layout.at))
+            except RecordError as error:
+                self._into.complain(str(error), self.line)
+                self.place += 1
+                continue
+            if said.is_call and (layout.has_output or said.is_event or record.eventName == EVENT):
+                trace, own, end = _text(record.traceId), _text(record.spanId), _time_of_record(record)
+                seen = seen_of(said, trace, own, "", 0, end, layout.has_error, of_resource)
+                seen.line, seen.place = self.line, self.place
+                self.calls.add(seen)
+                self.place += 1
 
 
-def _read(
-    seen: Seen, attributes: list[Attribute] | None, of_resource: Labels, event: str | None = None
-) -> Seen | RecordError:
-    """Add to ``seen`` what its attributes say. A log record is named ``event``, if only by an empty text."""
+@lru_cache(maxsize=64)
+def _labels(resource: bytes) -> Labels:
+    """What our attributes of a ``resource`` say, which most have none of.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    if _PREFIX not in resource and b"\\" not in resource:
+        return {}
+    attributed: _Attributed[Attribute] | _Attributed[RawAttribute] | None
     try:
-        said = Said(attributes)
-        seen.labels = said.labels
-        is_told = event is None or said.has_output or said.is_event or event == EVENT
-        seen.is_call = is_told and said.is_call()
-        seen.facts = said.facts()
-        if seen.is_call:
-            seen.says_so = bool(said.says_so)
-            seen.operation, seen.reasons, seen.of_resource = said.operation, tuple(said.reasons()), of_resource
-            seen.failed = seen.failed or said.has_error
-    except RecordError as error:
-        return error
-    return seen
+        attributed = _RESOURCE.decode(resource)
+    except msgspec.DecodeError:
+        attributed = _RAW_RESOURCE.decode(resource)
+    attributes = attributed.attributes if attributed is not None else None
+    try:
+        return _read(attributes or ()).labels
+    except RecordError:
+        return {}  # it tells of no call
+
+
+_PREFIX = PREFIX.encode()
+_RESOURCE = msgspec.json.Decoder(_Attributed[Attribute] | None)
+_RAW_RESOURCE = msgspec.json.Decoder(_Attributed[RawAttribute] | None)
+_LONGEST_RESOURCE = 1 << 13
+
+
+def _read(attributes: Sequence[Attribute] | Sequence[RawAttribute]) -> Said:
+    layout = layout_of(tuple([each.key for each in attributes]))
+    return layout.read(plain_values(attributes, layout.at))
+
+
+def _is_failed(status: object) -> bool:
+    return isinstance(status, dict) and status.get("code") in (2, "2", "STATUS_CODE_ERROR")
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _time_of_record(record: _LogRecord) -> int:
-    return _nanoseconds(record.timeUnixNano) or _nanoseconds(record.observedTimeUnixNano)
-
-
-def _nanoseconds(value: object) -> int:
-    """A time in ns since 1970; 0 if it is none."""
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
-        return int(value)
-    return value if type(value) is int and 0 < value < _LATEST else 0
-
-
-_LATEST = 1 << 63
+def _time_of_record(record: _LogRecord[_A]) -> int:
+    return nanoseconds(record.timeUnixNano) or nanoseconds(record.observedTimeUnixNano)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT, is_truncated
+from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT, is_truncated, truncation_source
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn, Samples, narrowest, unknown
 from pytest_token_telemetry.sources.rows import Ids
 from pytest_token_telemetry.sources.tagged.byte_words import MOST_TEXTS, Text, stamps
@@ -245,7 +245,7 @@ class _Columns:
             else:
                 columns[name] = values if field.kind != "flag" or field.unknown is None else values == 1
         samples = replace(unknown(n), **columns, features={row: plain for row, plain in enumerate(features) if plain})
-        samples = _completed(samples)
+        samples = completed(samples)
         has_time = ~np.isnat(samples.time)
         has_time[has_id] = False
         digest = np.zeros((n, 2), np.uint64)
@@ -277,8 +277,11 @@ def _features(text: bytes) -> dict[str, str] | None:
         return None
 
 
-def _completed(samples: Samples) -> Samples:
-    """``samples`` with why each output ended, and whether it was cut off, by what the lines say of both."""
+def completed(samples: Samples, *, of_other: bool = False) -> Samples:
+    """``samples`` with why each output ended, and whether it was cut off, by what the lines say of both.
+
+    ``of_other``: whether they are records of another system. For these, what says it is told too.
+    """
     ours, raw = samples.finish_reason, samples.finish_reason_raw
     our_words, raw_words = (None, *ours.names), (None, *raw.names)
     pairs = (ours.codes.astype(np.int64) + 1) * len(raw_words) + raw.codes + 1
@@ -294,10 +297,20 @@ def _completed(samples: Samples) -> Samples:
     caps, outputs = samples.max_tokens, samples.output_tokens
     reached = np.where(caps == UNKNOWN, 0, np.where(outputs >= caps, 1, np.where(outputs > 0, 2, 3)))
     of_kind = [
-        _CODES[is_truncated(flag, reason, output, cap)]
+        (flag, reason, is_truncated(flag, reason, output, cap))
         for flag in (None, False, True)
         for reason in (None, *reasons.names)
         for output, cap in ((1, None), (2, 2), (1, 2), (0, 2))
     ]
     kinds = ((samples.truncated.astype(np.int64) + 1) * (len(reasons.names) + 1) + reasons.codes + 1) * 4 + reached
-    return replace(samples, truncated=np.array(of_kind, np.int8)[kinds], **columns)
+    columns["truncated"] = np.array([_CODES[truncated] for *_, truncated in of_kind], np.int8)[kinds]
+    if of_other:
+        there = {*np.flatnonzero(np.bincount(kinds)).tolist()}
+        sources = [
+            truncation_source(truncated, flag, reason) if kind in there else None
+            for kind, (flag, reason, truncated) in enumerate(of_kind)
+        ]
+        names = tuple(dict.fromkeys(source for source in sources if source is not None))
+        codes = np.array([UNKNOWN if source is None else names.index(source) for source in sources])
+        columns["truncation_source"] = NameColumn(narrowest(codes)[kinds], names)
+    return replace(samples, **columns)

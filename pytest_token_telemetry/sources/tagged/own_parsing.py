@@ -260,7 +260,7 @@ def _read_flag(field: Field, value: object) -> object:
 def _read_text(field: Field, value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise RecordError(f"{field.name} is not a text")
-    return _writable(value) if value else None
+    return writable(value) if value else None
 
 
 def _read_word(field: Field, value: object) -> str | None:
@@ -269,7 +269,7 @@ def _read_word(field: Field, value: object) -> str | None:
 
 
 def _read_own_text(_: Field, value: object) -> str | None:
-    return _writable(value) if isinstance(value, str) and value else None
+    return writable(value) if isinstance(value, str) and value else None
 
 
 def _read_time(_: Field, value: object) -> datetime | None:
@@ -291,10 +291,10 @@ def read_features(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
     plain = [(name, each) for name, each in value.items() if isinstance(each, (str, int, float, bool))]
-    return {_writable(name): _writable(str(each)) for name, each in plain[:MOST_FEATURES]}
+    return {writable(name): writable(str(each)) for name, each in plain[:MOST_FEATURES]}
 
 
-def _writable(text: str) -> str:
+def writable(text: str) -> str:
     """``text`` at its longest, in UTF-8: JSON can also write half a character."""
     text = text[:LONGEST_TEXT]
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_token_telemetry.sample import Sample
@@ -629,6 +630,60 @@ def test_any_attributes_give_samples_or_reasons(given: list[dict[str, Any]]) -> 
     samples, *_ = rows.build(complete=(), keep_ids=False)
     assert len(samples) + sum(each.count for each in rows.complaints()) <= len(given)
     assert np.all(samples.output_tokens >= 0)
+
+
+def found_in(*documents: object) -> tuple[list[tuple[object, ...]], Counter[str], Counter[str]]:
+    """What a file of these documents gives: samples with their identities, reasons of unusable lines, and skipped."""
+    rows = Rows()
+    rows.begin_file()
+    OtlpSource().read(io.BytesIO("".join(f"{json.dumps(each)}\n" for each in documents).encode()), rows)
+    samples, identities, _ = rows.build(complete=(), keep_ids=False)
+    table = SamplesBuilder([samples])
+    known = zip(identities.known.tolist(), identities.digest.tolist(), strict=True)
+    found = [(table.sample(row), *each) for row, each in enumerate(known)]
+    return found, Counter({each.reason: each.count for each in rows.complaints()}), rows.skipped
+
+
+COUNTS = st.sampled_from(["7", "0", "4096", "007", "-1", "٣", "soon", "", "1000000000", "1000000001", str(10**30)])
+NUMBERS = st.integers(-1, 5000) | st.sampled_from([10**9, 10**9 + 1, 2.0, 1.5, 1e300, True])
+WORDS = st.sampled_from(["stop", "length", "stop, max_tokens", "", "x" * 300, "half\ud83d"])
+EMITTED = {
+    "gen_ai.operation.name": st.sampled_from(["chat", "Chat", "text_completion", "invoke_agent", "other"]),
+    "gen_ai.usage.output_tokens": COUNTS | NUMBERS,
+    "gen_ai.request.max_tokens": COUNTS | NUMBERS,
+    "gen_ai.request.model": WORDS | NUMBERS,
+    "gen_ai.response.model": WORDS,
+    "gen_ai.response.id": WORDS | NUMBERS,
+    "gen_ai.response.finish_reasons": st.lists(WORDS, max_size=2) | WORDS,
+    "token_telemetry.predicted.output_tokens": COUNTS | NUMBERS,
+    "token_telemetry.category": WORDS,
+    "token_telemetry.success": st.sampled_from(["true", "False", "maybe", "", True]),
+    "token_telemetry.deliverable_count": COUNTS,
+}
+USUAL = chat(
+    9, **{"gen_ai.response.id": "r", "gen_ai.response.model": "m", **{key: OURS[key] for key in EMITTED if key in OURS}}
+)
+
+
+@settings(max_examples=50)
+@example([{"gen_ai.usage.output_tokens": "٣"}], {})
+@example([{"token_telemetry.success": ""}, {"token_telemetry.success": False}], {})
+@given(
+    st.sets(st.sampled_from([*EMITTED]), max_size=2).flatmap(
+        lambda odd: st.lists(st.fixed_dictionaries({key: EMITTED[key] for key in odd}), min_size=1, max_size=3)
+    ),
+    st.sampled_from([{}, {"status": {"code": 2}}, {"endTimeUnixNano": "9" * 20}, {"endTimeUnixNano": 0}]),
+)
+def test_many_calls_are_what_each_is_in_a_file_of_its_own(odd: list[dict[str, object]], more: dict[str, Any]) -> None:
+    """Calls of one layout are read many at once where there are many of them, and where none says anything odd."""
+    said = [USUAL | each for each in odd] + [USUAL] * (20 - len(odd))
+    given = [span(each, trace=f"t{n}", **(more if n == 0 else {})) for n, each in enumerate(said)]
+    alone = [found_in(spans(each)) for each in given]
+    samples, reasons, skipped = found_in(*map(spans, given))
+    assert samples == [each for found, *_ in alone for each in found]
+    assert reasons == sum((each for _, each, _ in alone), Counter())
+    assert skipped == sum((each for *_, each in alone), Counter())
+    assert len(samples) >= 20 - len(odd)
 
 
 def test_real_spans_are_read_as_their_calls() -> None:

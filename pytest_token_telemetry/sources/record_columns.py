@@ -1,0 +1,217 @@
+"""Calls of which each fact has the name of one of our fields, put into columns many at once.
+
+Each is read as `own_parsing.sample_of_other` reads it. Where one of those that have the same fields says anything but
+what is usual, each of them is given to that instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_token_telemetry.sample import FIELDS, MOST_TOKENS
+from pytest_token_telemetry.samples import UNKNOWN, NameColumn, narrowest, unknown
+from pytest_token_telemetry.sources.rows import encoded
+from pytest_token_telemetry.sources.tagged.digests import digests_of
+from pytest_token_telemetry.sources.tagged.own_lane import completed
+from pytest_token_telemetry.sources.tagged.own_parsing import read_features, sample_of_other, writable
+from pytest_token_telemetry.sources.tagged.records import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_token_telemetry.sample import Field
+    from pytest_token_telemetry.samples import Integers
+    from pytest_token_telemetry.sources.rows import Rows
+
+AT_ONCE = 1 << 12
+"""Records that are put into columns together."""
+
+
+class RecordColumns:
+    """The records of one file on their way into its rows."""
+
+    def __init__(self, into: Rows, at_once: int = AT_ONCE) -> None:
+        """Columns for ``into``, of ``at_once`` so many records; 1: each is given by itself."""
+        self._into = into
+        self._at_once = at_once
+        self._waiting: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+        """By the names of their fields: the line, the place, the identity, the time and the values of each record."""
+        self._count = 0
+
+    def add(
+        self,
+        record: dict[str, object],
+        identity: str | None,
+        line: int,
+        place: int,
+        ended: int,
+        keys: Sequence[str] = (),
+    ) -> None:
+        """Add a record.
+
+        Args:
+            record: what it says by the names of our fields, but no time.
+            identity: see `Rows.add`, as are ``line`` and ``place``.
+            line: its line.
+            place: its place there.
+            ended: when the call ended, in ns since 1970; 0: not known.
+            keys: see `Rows.add`.
+        """
+        if keys or self._at_once == 1:
+            self._add_one(record, identity, line, place, ended, keys)
+            return
+        names = tuple(record)
+        alike = self._waiting.get(names)
+        if alike is None:
+            alike = self._waiting[names] = []
+        alike.append((line, place, identity, ended, *record.values()))
+        self._count += 1
+        if self._count >= self._at_once:
+            self.finish()
+
+    def finish(self) -> None:
+        """Give the rows what waits."""
+        for names, alike in self._waiting.items():
+            lines, places, identities, ended, *values = zip(*alike, strict=True)
+            columns = dict(zip(names, values, strict=True))
+            try:
+                self.add_columns(columns, identities, lines, places, ended)
+            except UnusualError:
+                for line, place, identity, end, *each in alike:
+                    self._add_one(dict(zip(names, each, strict=True)), identity, line, place, end)
+        self._waiting.clear()
+        self._count = 0
+
+    def add_columns(
+        self,
+        said: Mapping[str, Sequence[Any]],
+        identities: Sequence[str | None],
+        lines: Sequence[int],
+        places: Sequence[int],
+        ended: Sequence[int],
+    ) -> None:
+        """Add many records at once: all of what `add` is given for each, and ``None`` for what one does not say.
+
+        Raises:
+            UnusualError: they must be added one by one. None was.
+        """
+        n = len(lines)
+        if n < _FEWEST:
+            raise UnusualError
+        columns: dict[str, Any] = {}
+        for name, column in said.items():
+            field = FIELDS[name]
+            if field.kind == "features":
+                columns[name] = {row: features for row, each in enumerate(column) if (features := read_features(each))}
+            elif field.kind != "text":
+                columns[name] = _column(field, column)
+        if "output_tokens" not in columns:
+            raise UnusualError
+        columns["time"] = np.array([each // 1000 if each else _NO_TIME for each in ended], np.int64).view(
+            "datetime64[us]"
+        )
+        columns["line"] = narrowest(np.array(lines, np.int64))
+        columns["file"] = np.broadcast_to(narrowest(np.array([self._into.file], np.int64))[0], n)
+        samples = completed(replace(unknown(n), **columns), of_other=True)
+        known = None
+        if None in identities:
+            known = np.array([each is not None for each in identities], np.bool_)
+        digests = digests_of([encoded(each or "") for each in identities])
+        self._into.add_block(samples, digests, known=known, places=np.array(places, np.int64))
+
+    def _add_one(
+        self,
+        record: dict[str, object],
+        identity: str | None,
+        line: int,
+        place: int,
+        ended: int,
+        keys: Sequence[str] = (),
+    ) -> None:
+        if ended:
+            record["time"] = time_of(ended)
+        try:
+            sample = sample_of_other(record)
+        except RecordError as error:
+            self._into.complain(str(error), line)
+        else:
+            self._into.add(sample, identity, line, place=place, keys=keys)
+
+
+class UnusualError(Exception):
+    """Some records are to be read one by one."""
+
+
+def time_of(nanoseconds: int) -> datetime | None:
+    """The time in UTC, without its zone, of so many ns since 1970; ``None`` for what no calendar has."""
+    try:
+        return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+    except OverflowError:
+        return None
+
+
+_EPOCH = datetime(1970, 1, 1)
+_NO_TIME = np.datetime64("NaT", "us").astype(np.int64).item()
+
+_FEWEST = 16
+"""Records for which columns pay."""
+
+_MOST_WORDS = 64
+"""Words for why outputs ended, of one block."""
+
+
+def _column(field: Field, values: Sequence[Any]) -> Any:  # noqa: ANN401 - whatever `Samples` holds
+    """A column of the ``values`` of a field.
+
+    Raises:
+        UnusualError: one of them is of another type than usual, or no value of this field.
+    """
+    kinds = set(map(type, values))
+    if field.kind == "count" and kinds <= {str, int, NoneType}:
+        return _counts(field, values, kinds)
+    if field.kind == "flag" and kinds <= {bool, NoneType}:
+        return np.array([UNKNOWN if value is None else value for value in values], np.int8)
+    if field.kind in ("name", "reason", "raw reason") and kinds <= {str, NoneType}:
+        return _names(field, values)
+    raise UnusualError
+
+
+def _counts(field: Field, values: Sequence[Any], kinds: set[type]) -> Any:  # noqa: ANN401
+    texts = values if kinds == {str} else [value for value in values if type(value) is str]
+    if texts:
+        digits = "".join(texts)
+        if not (digits.isdecimal() and digits.isascii() and all(texts) and len(max(texts, key=len)) < _DIGITS):
+            raise UnusualError
+    unknown = [row for row, value in enumerate(values) if value is None] if NoneType in kinds else []
+    if unknown and field.needed:
+        raise UnusualError
+    try:
+        numbers: Integers = np.array([*map(int, [value or 0 for value in values] if unknown else values)], np.int64)
+    except OverflowError:
+        raise UnusualError from None
+    least = 0 if field.zero_is_count else -MOST_TOKENS
+    if np.any((numbers > MOST_TOKENS) | (numbers < least)):
+        raise UnusualError
+    if not field.zero_is_count:
+        numbers[numbers <= 0] = UNKNOWN
+    numbers[unknown] = UNKNOWN
+    return numbers.astype(np.int32) if field.unit == "tokens" else narrowest(numbers)
+
+
+def _names(field: Field, values: Sequence[Any]) -> NameColumn:
+    codes: dict[str | None, int] = dict.fromkeys(values, UNKNOWN)
+    names = [text for text in codes if text]
+    codes |= {text: code for code, text in enumerate(names)}
+    if field.kind != "name" and len(names) > _MOST_WORDS:
+        raise UnusualError
+    column = np.array([codes[text] for text in values], np.int32)
+    return NameColumn(narrowest(column), tuple(map(writable, names)))
+
+
+_DIGITS = 12
+"""More than any count has."""
