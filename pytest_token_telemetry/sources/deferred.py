@@ -21,9 +21,13 @@ class Deferred:
 
     in_parts = False
 
-    def __init__(self, name: str, place: str) -> None:
-        """The source ``name``, whose class is at ``place``: ``MODULE:CLASS``, below this room."""
+    def __init__(self, name: str, place: str, *signs: str) -> None:
+        """The source ``name``, whose class is at ``place``: ``MODULE:CLASS``, below this room.
+
+        Each file that it claims shows one of ``signs``: see `signs_of`.
+        """
         self.name = name
+        self.signs = frozenset(_plain(sign.encode()) for sign in signs)
         self._place = place
 
     @cached_property
@@ -42,13 +46,30 @@ class Deferred:
         return self.source.reader(into, sizes, on_read)
 
 
-def may_be_of_others(head: bytes) -> bool:
-    """Whether a text that begins with ``head`` may be JSON with an object first, a ZIP file, or a table with a header.
+def signs_of(head: bytes) -> frozenset[bytes]:
+    """By what a file that begins with ``head`` may be of a format of others: most logs show nothing.
 
-    Lines of our own begin like the first, and are so many that they are known here.
+    A table with a header and a ZIP file show what they are; JSON with an object first shows its keys, as `_plain` gives
+    them, and a key with dots each part. Lines of our own show nothing: they are so many that they are known here.
     """
-    return not head.startswith(_OWN) and _BEGINS.match(head) is not None
+    if head.startswith(_OWN) or (begin := _BEGINS.match(head)) is None:
+        return _NOTHING
+    if begin[0].endswith(b"{"):
+        return frozenset(_plain(b".".join(_KEY.findall(head))).split(b"."))
+    return _IS_ZIP if begin[0].endswith(_ZIP) else _IS_TABLE
 
 
+def _plain(key: bytes) -> bytes:
+    """A key as all its spellings agree on it."""
+    return key.replace(b"_", b"").lower()
+
+
+ZIP, TABLE = "a zip", "a table"
+"""Signs that are no keys."""
+
+_ZIP = b"PK\x03\x04"
 _OWN = OWN.encode()
 _BEGINS = re.compile(rb'(?:\xef\xbb\xbf)?(?:\s*(?:\[\s*)?\{|PK\x03\x04|["A-Za-z_][^\n]*[,;\t])')
+_KEY = re.compile(rb'"([^"\\]++)"\s*+:')
+_NOTHING: frozenset[bytes] = frozenset()
+_IS_ZIP, _IS_TABLE = frozenset((ZIP.encode(),)), frozenset((TABLE.encode(),))

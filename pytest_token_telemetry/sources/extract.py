@@ -17,15 +17,15 @@ import numpy as np
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
-from pytest_token_telemetry.sources.deferred import Deferred, may_be_of_others
+from pytest_token_telemetry.sources.deferred import TABLE, ZIP, Deferred, signs_of
 from pytest_token_telemetry.sources.rows import Claimed, Complaint, Identities, Rows
 from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
-from pytest_token_telemetry.sources.tagged.tagged_source import TaggedSource
+from pytest_token_telemetry.sources.tagged.tagged_source import TaggedReader, TaggedSource
 from pytest_token_telemetry.writing import OWN_OUTPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
 
     import numpy.typing as npt
 
@@ -33,19 +33,22 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Remark
     from pytest_token_telemetry.sources.source import Reader, Source
 
+_OTLP = ("resource", "resourceSpans", "resourceLogs", "resourceMetrics", "resourceProfiles", "scopeSpans", "scopeLogs")
+_GEMINI = ("candidates", "usageMetadata")
+
 SOURCES: list[Source] = [
-    Deferred("otlp", "otlp.otlp_source:OtlpSource"),
-    Deferred("batches", "batches:BatchSource"),
-    Deferred("litellm", "litellm:LiteLLMSource"),
-    Deferred("inspect", "exports.inspect_log:InspectSource"),
-    Deferred("openhands", "exports.openhands:OpenHandsSource"),
-    Deferred("langsmith", "exports.langsmith:LangSmithSource"),
-    Deferred("langfuse", "exports.langfuse:LangfuseSource"),
-    Deferred("promptfoo", "exports.promptfoo:PromptfooSource"),
-    Deferred("csv", "exports.lengths:LengthsSource"),
+    Deferred("otlp", "otlp.otlp_source:OtlpSource", *_OTLP),
+    Deferred("batches", "batches:BatchSource", "custom_id", "key", "contents", "generationConfig", *_GEMINI),
+    Deferred("litellm", "litellm:LiteLLMSource", "call_type"),
+    Deferred("inspect", "exports.inspect_log:InspectSource", ZIP, "task"),
+    Deferred("openhands", "exports.openhands:OpenHandsSource", "source", "instance_id"),
+    Deferred("langsmith", "exports.langsmith:LangSmithSource", "run_type", "dotted_order"),
+    Deferred("langfuse", "exports.langfuse:LangfuseSource", TABLE, "traceId"),
+    Deferred("promptfoo", "exports.promptfoo:PromptfooSource", "evalId", "promptIdx", "gradingResult"),
+    Deferred("csv", "exports.lengths:LengthsSource", TABLE),
     Deferred("claude-code", "exports.claude_code:ClaudeCodeSource"),
-    Deferred("responses", "response_lines:ResponseSource"),
-    Deferred("autopack-export", "origin_export:OriginExport"),
+    Deferred("responses", "response_lines:ResponseSource", "object", "choices", "created_at", "content", *_GEMINI),
+    Deferred("autopack-export", "origin_export:OriginExport", "predicted_output_tokens", "run_id"),
     TaggedSource(),
 ]
 """In the order in which they are asked. The last one claims every file."""
@@ -91,6 +94,8 @@ class Listed(NamedTuple):
 
     def fault(self, now: os.stat_result) -> str | None:
         """Why what is read ``now`` may be less than what was listed. A file that only grew is fine."""
+        if (now.st_size, now.st_ino, now.st_mtime_ns) == self[1:4] and stat.S_ISREG(now.st_mode):
+            return None  # as nearly all files are
         if not stat.S_ISREG(now.st_mode):
             return "it is no longer a regular file"
         if now.st_size < self.size:
@@ -225,12 +230,15 @@ def source_of(path: str, head: bytes, task: Task) -> Source:
     """The source that reads the file at ``path``, whose text begins with ``head``, of `HEAD` bytes at most."""
     if OWN_OUTPUT.match(head):
         return _OUR_OUTPUT
-    sources: Iterable[Source] = (*task.mapped, *task.added, *SOURCES)
+    sources = [*task.mapped, *task.added, *SOURCES] if task.mapped or task.added else SOURCES
     if task.format != AUTO:
         return next(each for each in sources if each.name == task.format)
-    if not may_be_of_others(head):
-        sources = (each for each in sources if not isinstance(each, Deferred))
-    return next(each for each in sources if each.claims(path, head))
+    shown = signs_of(head)
+    for each in sources:
+        may_be = not isinstance(each, Deferred) or (shown and not each.signs.isdisjoint(shown))
+        if may_be and each.claims(path, head):
+            return each
+    raise AssertionError("the last source claims every file")
 
 
 def head_of(descriptor: int) -> bytes:
@@ -270,10 +278,23 @@ class _Readers:
 
     def read(self, file: Opened, head: bytes) -> Found:
         """Have ``file`` read, whose text begins with ``head``."""
-        source = source_of(file.path, head, self.task)
-        if source.name not in self._by_name:
-            self._by_name[source.name] = source.reader(self.rows, self.task.sizes, self.on_read)
-        return self._by_name[source.name].read(file)
+        return self._of(source_of(file.path, head, self.task)).read(file)
+
+    def read_text(self, text: bytes, file: Listed, descriptor: int) -> None:
+        """Have a small ``file`` read, which is open and has this plain ``text``."""
+        reader = self._of(source_of(file.path, text[:HEAD], self.task))
+        if isinstance(reader, TaggedReader):
+            reader.read_text(text)
+        else:
+            size = len(text)
+            reader.read(Opened(file.path, descriptor, 0, size, size, text, None, self.task.requests, file.beside))
+
+    def _of(self, source: Source) -> Reader:
+        """The one reader for ``source``."""
+        reader = self._by_name.get(source.name)
+        if reader is None:
+            reader = self._by_name[source.name] = source.reader(self.rows, self.task.sizes, self.on_read)
+        return reader
 
 
 def _read(file: Listed, task: Task, small: int, rows: Rows, readers: _Readers) -> FileRead:
@@ -284,8 +305,7 @@ def _read(file: Listed, task: Task, small: int, rows: Rows, readers: _Readers) -
         descriptor = os.open(file.copy or file.path, READ_ONLY)
         try:
             if file.size <= small and (text := _plain_text(descriptor, file)) is not None:
-                opened = Opened(file.path, descriptor, 0, file.size, file.size, text, None, task.requests, file.beside)
-                readers.read(opened, text[:HEAD])
+                readers.read_text(text, file, descriptor)
                 found = _READ
             else:
                 found = _read_opened(descriptor, file, task, readers)
@@ -303,7 +323,9 @@ def _plain_text(descriptor: int, file: Listed) -> bytes | None:
     if file.fault(os.fstat(descriptor)) is not None:
         return None
     text = os.read(descriptor, file.size + 1)
-    if len(text) != file.size or (text and (text[0] in _NOT_PLAIN or text[-1] != _LINE_END)) or is_compressed(text):
+    if len(text) != file.size:
+        return None
+    if text and (text[-1] != _LINE_END or text[0] in _NOT_PLAIN or is_compressed(text)):
         return None
     return text
 

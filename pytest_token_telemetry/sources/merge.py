@@ -176,7 +176,7 @@ def merge(
     counts = _counts(samples, len(names))
     return Reading(
         samples=samples,
-        files=tuple(File(*each) for each in zip(names, counts, kinds, strict=True)),  # type: ignore[arg-type] # closed set
+        files=tuple(map(File, names, counts, kinds)),  # type: ignore[arg-type] # closed set
         recorded=recorded,
         duplicates=tests.repeated + len(left_out.rows) + sum(cut_off),
         doubled=tuple(names[file] for file in left_out.doubled.tolist()),

@@ -30,6 +30,17 @@ PLAIN_VALUE = rb"([!#-<>-~]+)"
 """A value of printable ASCII characters, but no quotes and no equals sign."""
 
 
+class Equals(NamedTuple):
+    """Where equals signs stand behind tags."""
+
+    places: Integers
+    """Of all equals signs of a text, in order."""
+    first: Integers
+    """Of each tag: the index of the first one behind it."""
+    counts: Integers
+    """Of each tag: how many stand behind it on its line."""
+
+
 class PlainBudgets(NamedTuple):
     """What plain ``[TOKEN_BUDGET]`` lines say, a row each."""
 
@@ -42,13 +53,13 @@ class PlainBudgets(NamedTuple):
 
 
 def plain_budgets(
-    text: Text, equals: Integers, tags: Integers, begins: Integers, ends: Integers, heading: Callable[[bytes], object]
+    text: Text, equals: Equals, tags: Integers, begins: Integers, ends: Integers, heading: Callable[[bytes], object]
 ) -> PlainBudgets:
     """Read the plain ones of some ``[TOKEN_BUDGET]`` records, which have no other tag on their lines.
 
     Args:
         text: `normal` text.
-        equals: offsets of all equals signs, in order.
+        equals: where equals signs stand.
         tags: offsets of the records' tags.
         begins: offsets of their lines.
         ends: offsets of the ends of these.
@@ -56,8 +67,7 @@ def plain_budgets(
     """
     if not len(tags):
         return PlainBudgets(tags, unknown(0), digests(text, begins, ends))
-    first = np.searchsorted(equals, tags)
-    counts = np.searchsorted(equals, ends) - first
+    places, first, counts = equals
     ends = ends - (text.bytes[ends - 1] == ord("\r"))
     slashes = np.append(text.places(b"/"), len(text.text))
     stamp = begins + (text.bytes[begins] == ord("["))
@@ -67,12 +77,15 @@ def plain_budgets(
     found = []
     for size in range(_NEEDED_BUDGET_KEYS, len(_BUDGET_KEYS) + 1):
         rows = np.flatnonzero(ok & (counts == size + 1))
-        values = equals[first[rows] + np.arange(size + 1)[:, np.newaxis]] + 1
-        found.append(_budgets_with(_BUDGET_KEYS[:size], text, slashes, rows, tags[rows], values, ends[rows]))
-    rows = np.concatenate([each for each, _ in found])
-    order = np.argsort(rows)
-    samples = SamplesBuilder(each for _, each in found).build(order)
-    rows = rows[order]
+        if len(rows):  # most logs have lines of one kind
+            values = places[first[rows] + np.arange(size + 1)[:, np.newaxis]] + 1
+            found.append(_budgets_with(_BUDGET_KEYS[:size], text, slashes, rows, tags[rows], values, ends[rows]))
+    if len(found) == 1:
+        rows, samples = found[0]
+    else:
+        rows = np.concatenate([rows[:0], *(each for each, _ in found)])
+        order = np.argsort(rows)
+        rows, samples = rows[order], SamplesBuilder(each for _, each in found).build(order)
     return PlainBudgets(rows, replace(samples, time=times[rows]), digests(text, stamp[rows], ends[rows]))
 
 

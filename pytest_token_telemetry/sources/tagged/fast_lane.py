@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pytest_token_telemetry.samples import UNKNOWN, unknown
-from pytest_token_telemetry.sources.tagged.budget_lane import PLAIN_VALUE, PlainBudgets, plain_budgets
+from pytest_token_telemetry.sources.tagged.budget_lane import PLAIN_VALUE, Equals, PlainBudgets, plain_budgets
 from pytest_token_telemetry.sources.tagged.byte_words import Text, stamps
 from pytest_token_telemetry.sources.tagged.digests import digests
 from pytest_token_telemetry.sources.tagged.formats import parse
@@ -93,11 +93,13 @@ def regular(block: bytes) -> Regular:
         of_own = plain(text, begins[lines[own]], line_ends[lines[own]])
         is_rest[own[of_own.rows]] = False
         of_own = of_own._replace(samples=replace(of_own.samples, line=lines[own[of_own.rows]] + 1))
-    alone = np.flatnonzero(is_rest & _alone(lines))
-    mentions = alone[_are_mentions(text, reader.equals, tags[alone], ends[lines[alone]])]
+    is_budget = text.ends_with(BUDGET, tags + len(BUDGET))
+    mentions = np.flatnonzero(is_rest & _alone(lines) & (reader.counts <= 1))
+    mentions = mentions[_are_mentions(text, reader, mentions, is_budget[mentions], ends[lines[mentions]])]
     is_rest[mentions] = False
-    alone = np.flatnonzero(is_rest & _alone(lines) & text.ends_with(BUDGET, tags + len(BUDGET)))
-    budgets = plain_budgets(text, reader.equals, tags[alone], begins[lines[alone]], ends[lines[alone]], _heading)
+    alone = np.flatnonzero(is_rest & _alone(lines) & is_budget)
+    equals = Equals(reader.equals, reader.first[alone], reader.counts[alone])
+    budgets = plain_budgets(text, equals, tags[alone], begins[lines[alone]], ends[lines[alone]], _heading)
     alone = alone[budgets.rows]
     is_rest[alone] = False
     return Regular(
@@ -110,16 +112,17 @@ def regular(block: bytes) -> Regular:
     )
 
 
-def _are_mentions(text: Text, equals: Integers, tags: Integers, ends: Integers) -> Mask:
-    """Mark which ``tags``, each the only one of its line, have no record behind them. The lines end at ``ends``."""
-    first = np.searchsorted(equals, tags)
-    counts = np.searchsorted(equals, ends) - first
-    is_budget = text.ends_with(BUDGET, tags + len(BUDGET))
-    with_output = text.ends_with(b"output=", equals[first] + 1)
-    found: Mask = is_budget & ((counts == 0) | ((counts == 1) & ~with_output))
+def _are_mentions(text: Text, reader: _Reader, tags: Integers, is_budget: Mask, ends: Integers) -> Mask:
+    """Mark which tags with the indices ``tags``, each the only one of its line, have no record behind them.
+
+    There is one equals sign at most between each and the end of its line.
+    """
+    begins, counts = reader.tags[tags], reader.counts[tags]
+    with_output = text.ends_with(b"output=", reader.equals[reader.first[tags]] + 1)
+    found: Mask = is_budget & ((counts == 0) | ~with_output)
     for at in np.flatnonzero(~is_budget & (counts == 0)).tolist():
-        is_tag = text.bytes[tags[at]] == ord("[")  # a name stands within its record
-        found[at] = is_tag and text.text.find(b"Predicted:", int(tags[at]), int(ends[at])) < 0
+        is_tag = text.bytes[begins[at]] == ord("[")  # a name stands within its record
+        found[at] = is_tag and text.text.find(b"Predicted:", int(begins[at]), int(ends[at])) < 0
     return found
 
 
@@ -171,9 +174,12 @@ class _Reader:
         begins = np.append(0, line_ends + 1)[lines]
         ends = np.append(line_ends, size)[lines]
         equals = self.equals = np.append(text.places(b"="), [size] * (_KEYS + 1))
-        first = np.searchsorted(equals, tags)
-        chosen = _alone(lines) & (ends < size)
-        chosen &= (equals[first + _KEYS - 1] < ends) & (equals[first + _KEYS] > ends)
+        self.tags = tags
+        first = self.first = np.searchsorted(equals, tags)
+        """Of each tag: the index of the first equals sign behind it."""
+        self.counts: Integers = np.searchsorted(equals, ends) - first
+        """Of each tag: how many equals signs its line has behind it."""
+        chosen = _alone(lines) & (ends < size) & (self.counts == _KEYS)
         self.chosen: Mask = chosen
         """Which of the tags have such a line."""
         self.line: Integers = lines[chosen] + 1

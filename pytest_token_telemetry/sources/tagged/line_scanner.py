@@ -27,7 +27,7 @@ from pytest_token_telemetry.sources.tagged.simple_search import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from pytest_token_telemetry.samples import Integers
 
@@ -94,30 +94,29 @@ class LineScanner:
         """The records in one of `Lines`, with its line end."""
         return self._scanner.fragments_within(text, 0, len(text), line)
 
-    def lines_of(self, texts: Sequence[bytes]) -> tuple[Integers, Lines] | None:
-        """Take the lines that may hold records from many ``texts`` at once, each of whole lines, and none of `others`.
+    def others(self, text: bytearray, ends: Integers) -> list[int]:
+        """The indices of those texts that are to be scanned each by itself: they may have names, or colours.
+
+        Many stand in ``text``, one behind the other, up to each of ``ends``.
+        """
+        places = [place for needle in _OTHERS for place in self._search.places(text, needle, len(text))]
+        return sorted({*np.searchsorted(ends, places, "right").tolist()}) if places else []
+
+    def lines_of(self, text: bytearray, ends: Integers) -> tuple[Integers, Lines] | None:
+        """Take the lines that may hold records from many texts, of whole lines and none of `others`, as given there.
 
         Returns:
             The index of each line's text, and the lines, numbered within their texts; ``None`` if there are none.
         """
-        text = bytearray().join(texts)
         hits, dense = self._search.hits(text, len(text))
         if not hits and dense == len(text):
             return None
-        ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
-        first, rest = np.searchsorted(ends, np.cumsum([0, *map(len, texts)])), np.searchsorted(ends, dense)
-        chosen = np.unique(np.concatenate([np.searchsorted(ends, hits), np.arange(rest, len(ends))]))
+        line_ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
+        first, rest = np.searchsorted(line_ends, np.append(0, ends)), np.searchsorted(line_ends, dense)
+        chosen = np.unique(np.concatenate([np.searchsorted(line_ends, hits), np.arange(rest, len(line_ends))]))
         at = np.searchsorted(first, chosen, "right") - 1
-        lines = _lines(text, chosen, np.append(0, ends[:-1] + 1), ends, 0)
+        lines = _lines(text, chosen, np.append(0, line_ends[:-1] + 1), line_ends, 0)
         return at, lines._replace(numbers=chosen - first[at] + 1)
-
-    def others(self, texts: Sequence[bytes]) -> list[int]:
-        """The indices of those ``texts`` that are to be scanned each by itself: they may have names, or colours."""
-        text = bytearray().join(texts)
-        places = [place for needle in _OTHERS for place in self._search.places(text, needle, len(text))]
-        if not places:
-            return []
-        return sorted({int(at) for at in np.searchsorted(np.cumsum([*map(len, texts)]), places, "right")})
 
     def scan(
         self,

@@ -82,7 +82,7 @@ class Search:
                 if at >= dense:
                     break
                 near.append(at)
-                if _is_dense(near):
+                if len(near) > _DENSE_HITS and at - near[-_DENSE_HITS] < _DENSE_HITS * _DENSE_BYTES:  # as `_is_dense`
                     dense = near[-_DENSE_HITS]
                     break
             found += near

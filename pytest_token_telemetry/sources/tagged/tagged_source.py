@@ -72,7 +72,7 @@ class TaggedReader:
             OSError: the file cannot be read, or mixes encodings in a way that would lose records.
         """
         if file.text is not None:
-            self._read_small(file.text)
+            self.read_text(file.text)
             return Found()
         if file.unpacked is not None:
             self._into.begin_file()
@@ -83,8 +83,8 @@ class TaggedReader:
         self._take(self._scanner.scan(file.descriptor, before, file.end, file.size), self._into.file)
         return Found(self._scanner.line_ends - lines, self._scanner.left)
 
-    def _read_small(self, text: bytes) -> None:
-        """Keep the ``text`` of a small file until there are some more."""
+    def read_text(self, text: bytes) -> None:
+        """Keep the ``text`` of the next file, a small one, until there are some more."""
         self._into.begin_file()
         if text:
             self._small.append(text)
@@ -131,16 +131,17 @@ class TaggedReader:
 
     def _search_small(self) -> None:
         """Gather the lines of the small files."""
-        texts, files, size = self._small, np.array(self._small_files), self._small_size
+        texts, files = self._small, np.array(self._small_files)
         if not texts:
             return
         self._small, self._small_files, self._small_size = [], [], 0
+        text, ends = bytearray().join(texts), np.cumsum([*map(len, texts)])
         if self._on_read is not None:
-            self._on_read(size)
-        for at in self._scanner.others(texts):
+            self._on_read(len(text))
+        for at in self._scanner.others(text, ends):
             self._take(self._scanner.scan(-1, 0, sys.maxsize, readinto=BytesIO(texts[at]).readinto), int(files[at]))
-            texts[at] = b""
-        if (found := self._scanner.lines_of(texts)) is not None:
+            text[ends[at] - len(texts[at]) : ends[at]] = b"\n".rjust(len(texts[at]))  # no tag, and no more line ends
+        if (found := self._scanner.lines_of(text, ends)) is not None:
             which, lines = found
             self._gather(files[which], lines)
 

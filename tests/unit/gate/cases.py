@@ -50,7 +50,9 @@ def settings(chosen: Collection[str] = (), **written: str | list[str] | None) ->
         else:
             texts[name], read[name] = list(text), tuple(option.read(each) for each in text)
         if option.is_path and text:
-            read[name] = tuple(map(Path, read[name])) if option.repeatable else Path(read[name])
+            found = read[name] if option.repeatable else [read[name]]
+            paths = [Path(each) if isinstance(each, str) else each for each in found]  # the others are URLs
+            read[name] = tuple(paths) if option.repeatable else paths[0]
     assert not written
     if not read["gate"] and not read["db"]:
         texts["dir"], read["dir"] = texts["dir"] or ["logs"], read["dir"] or (Path("logs"),)

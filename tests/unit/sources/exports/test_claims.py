@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.sources.deferred import Deferred
+from pytest_token_telemetry.sources.deferred import Deferred, signs_of
 from pytest_token_telemetry.sources.exports.csv_rows import header_of
 from pytest_token_telemetry.sources.extract import SOURCES
 from pytest_token_telemetry.sources.look_like import looks_of
@@ -32,6 +32,7 @@ from tests.unit.sources.exports import (
 from tests.unit.sources.exports.readings import lines, outputs, reading, reasons
 
 BY_NAME = {each.name: each.source for each in SOURCES if isinstance(each, Deferred)}
+SIGNS = {each.name: each.signs for each in SOURCES if isinstance(each, Deferred)}
 EXPORTS: list[tuple[str, bytes]] = [
     ("inspect", test_inspect_log.zipped(test_inspect_log.OF_ALGEBRA)),
     ("inspect", json.dumps(test_inspect_log.log(test_inspect_log.OF_ALGEBRA), indent=2).encode()),
@@ -82,6 +83,21 @@ OTHERS: list[Any] = [
 def test_nothing_else_is_claimed(content: bytes) -> None:
     exports = {name for name, _ in EXPORTS}
     assert exports.isdisjoint(claimed_by(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(content for _, content in EXPORTS),
+        *OTHERS,
+        b'{"response.candidates": [], "n": 1}',
+        b'\xef\xbb\xbf[ {"TRACEID": "1", "Start_Time": "2", "type": "SPAN"}]',
+        b'{"a": ", ", "": 1, "\\"key\\"": 2, "run_type" : 1, "id": 2, "start_time": 3}',
+    ],
+)
+def test_who_claims_a_file_is_asked(content: bytes) -> None:
+    shown = signs_of(content[:HEAD])
+    assert [name for name in claimed_by(content) if SIGNS[name].isdisjoint(shown)] == []
 
 
 def test_a_zip_is_known_by_its_name_too() -> None:
