@@ -42,7 +42,7 @@ RECORDING = ("record", "capture_logs", "capture_level", "spans")
 REQUIRABLE = ("predictions", "caps", "reasons")
 """What samples can be required to carry."""
 
-OUTPUTS = ("json", "junit", "code_quality", "markdown", "markdown_append", "tuning")
+OUTPUTS = ("json", "junit", "code_quality", "markdown", "markdown_append", "html", "tuning")
 """The settings that name a report to write."""
 
 
@@ -272,6 +272,7 @@ class Settings:
         "plain",
         help="How the summary is written: for GitHub, or without HTML, for GitLab, Bitbucket and e-mail.",
     )
+    html: Path | None = _file("Write a page of pictures and tables to look at in a browser (extra [html]).")
     github: bool = _switch(
         "In a GitHub Actions job: annotate what failed, append to the step's summary, and set its outputs."
     )

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import cmarkgfm
 from cmarkgfm.cmark import Options
 
-from pytest_token_telemetry.comment.command import run
+from pytest_token_telemetry.command import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +108,7 @@ def comment(case: Case) -> str:
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.json"
         if case.gate:
-            _judge(case.gate, report)
+            judge(case.gate, report)
         out = io.StringIO()
         unverified = ["--unverified"] if case.unverified else []
         run(["comment", "--dry-run", f"--report={report}", *unverified], _JOB, out, time)
@@ -116,7 +116,7 @@ def comment(case: Case) -> str:
     return said[said.index("<!-- ") :]
 
 
-def _judge(gate: tuple[str, ...], report: Path) -> None:
+def judge(gate: tuple[str, ...], report: Path) -> None:
     """Run the gate, and keep its report."""
     quiet = ["-q", "-p", "no:randomly", "-p", "no:hypothesispytest", "-p", "no:cacheprovider"]
     subprocess.run(

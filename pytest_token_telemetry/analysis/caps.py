@@ -12,6 +12,8 @@ from pytest_token_telemetry.analysis.metrics import QUANTILE_METHOD, WASTE_SHARE
 from pytest_token_telemetry.analysis.number_ranges import Count, Quantity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_token_telemetry.samples import Counts, Floats, Integers, Mask, Samples
 
 LEAST_OUTPUT = 50
@@ -68,7 +70,7 @@ class CapUse:
 
 def cap_use(samples: Samples) -> CapUse:
     """How much of their caps ``samples`` use."""
-    ratios = computed(_looked_at(samples), lambda rows: _ratios(samples, rows))
+    ratios = computed(looked_at(samples), cap_ratios(samples))
     p50 = p90 = None
     if len(ratios):
         ratios.partition(quantile_places(len(ratios), WASTE_SHARES))
@@ -87,8 +89,8 @@ def cap_use(samples: Samples) -> CapUse:
 
 def oversized(samples: Samples, limit: float) -> Share:
     """The share of the calls that `cap_use` looks at whose cap is ``limit`` times the output or more."""
-    mask = _looked_at(samples)
-    events = sum(int(np.count_nonzero(_ratios(samples, rows) >= limit)) for rows in rows_of(mask))
+    mask, ratios = looked_at(samples), cap_ratios(samples)
+    events = sum(int(np.count_nonzero(ratios(rows) >= limit)) for rows in rows_of(mask))
     return Share(events, int(np.count_nonzero(mask)))
 
 
@@ -120,12 +122,17 @@ def _has_others(outputs: Counts, value: int) -> bool:
     return len(np.unique(outputs[outputs != value])) >= _LEAST_OTHERS
 
 
-def _looked_at(samples: Samples) -> Mask:
+def looked_at(samples: Samples) -> Mask:
+    """Mask the calls that `cap_use` looks at."""
     mask: Mask = (samples.max_tokens > 0) & (samples.truncated == 0) & (samples.output_tokens >= LEAST_OUTPUT)
     return mask
 
 
-def _ratios(samples: Samples, rows: Integers) -> Floats:
-    """Cap over output of each of ``rows``."""
-    found: Floats = samples.max_tokens[rows] / samples.output_tokens[rows]
-    return found
+def cap_ratios(samples: Samples) -> Callable[[Integers], Floats]:
+    """A function from rows, as indices, to cap / output of each, both of which must be above 0."""
+
+    def ratios(rows: Integers) -> Floats:
+        found: Floats = samples.max_tokens[rows] / samples.output_tokens[rows]
+        return found
+
+    return ratios

@@ -292,11 +292,11 @@ class Split:
         return np.concatenate((order[order != self.size - 1], order[order == self.size - 1])) if self.folded else order
 
     @staticmethod
-    def by_name(label: Label, mask: Mask) -> Split:
+    def by_name(label: Label, mask: Mask, most: int = MOST_LISTED) -> Split:
         """The names of ``label``, largest by samples in ``mask`` first; those beyond the `listed` ones are one part."""
         codes, every = label
         order = largest_first(counted(codes, mask, len(every)))
-        codes, names, folded = _with_others(codes, every, order[order != UNKNOWN])
+        codes, names, folded = _with_others(codes, every, order[order != UNKNOWN], most)
         return Split(codes, [(name, None) for name in (*names, None)], folded)
 
     @staticmethod

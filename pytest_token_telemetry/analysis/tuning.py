@@ -35,6 +35,8 @@ from pytest_token_telemetry.analysis.strata import Split
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_token_telemetry.analysis.groups import Grouped
     from pytest_token_telemetry.analysis.populations import Judged
     from pytest_token_telemetry.analysis.strata import Labels
@@ -194,6 +196,43 @@ def tune(
     )
 
 
+def endless_outputs(samples: Samples) -> Callable[[Integers], Floats]:
+    """A function from rows, as indices, to their output tokens, endless where a call was cut off."""
+
+    def outputs(rows: Integers) -> Floats:
+        return np.where(samples.truncated[rows] == 1, inf, samples.output_tokens[rows].astype(np.float64))
+
+    return outputs
+
+
+def endless_ratios(samples: Samples) -> Callable[[Integers], Floats]:
+    """The same of output / prediction, of rows whose prediction is above 0."""
+    outputs = endless_outputs(samples)
+
+    def ratios(rows: Integers) -> Floats:
+        found: Floats = outputs(rows) / samples.predicted_output_tokens[rows]
+        return found
+
+    return ratios
+
+
+def calls_of_caps(samples: Samples, judged: Judged) -> Mask:
+    """Mask the calls that caps rest on: also those without a prediction that did not fail, as far as they say."""
+    without = (samples.predicted_output_tokens == UNKNOWN) & ((samples.success != 0) | (samples.truncated == 1))
+    mask: Mask = _calls_of_multipliers(samples, judged) | (without & _has_output(samples))
+    return mask
+
+
+def _calls_of_multipliers(samples: Samples, judged: Judged) -> Mask:
+    mask: Mask = judged.at_risk & (samples.predicted_output_tokens > 0) & _has_output(samples)
+    return mask
+
+
+def _has_output(samples: Samples) -> Mask:
+    mask: Mask = (samples.truncated == 1) | (samples.output_tokens > 0)
+    return mask
+
+
 class _Tuner:
     def __init__(self, samples: Samples, judged: Judged, under_multiplier: float, max_waste_p90: float) -> None:
         self._max_waste_p90 = max_waste_p90
@@ -201,21 +240,10 @@ class _Tuner:
         self._judged = judged
         self._room = under_multiplier
         self._bounds = cache(bounds)  # of many small categories, most are of a few sizes
-        has_output = (samples.truncated == 1) | (samples.output_tokens > 0)
-        without = (samples.predicted_output_tokens == UNKNOWN) & ((samples.success != 0) | (samples.truncated == 1))
-        self.usable: Mask = judged.at_risk & (samples.predicted_output_tokens > 0) & has_output
-        """Calls that multipliers rest on."""
-        self.of_caps: Mask = self.usable | (without & has_output)
-        """Calls that caps rest on: also those without a prediction that did not fail, as far as they say."""
-
-    def _output(self, rows: Integers) -> Floats:
-        """Output tokens of each of ``rows``, endless where the call was cut off: it would have gone on."""
-        return np.where(self._samples.truncated[rows] == 1, inf, self._samples.output_tokens[rows].astype(np.float64))
-
-    def _ratios(self, rows: Integers) -> Floats:
-        """Output / prediction of each of ``rows``, endless where the call was cut off."""
-        ratios: Floats = self._output(rows) / self._samples.predicted_output_tokens[rows]
-        return ratios
+        self._output = endless_outputs(samples)
+        self._ratios = endless_ratios(samples)
+        self.usable = _calls_of_multipliers(samples, judged)
+        self.of_caps = calls_of_caps(samples, judged)
 
     def spread(self, split: Split, mask: Mask) -> float:
         """What small categories borrow from the others: see `conformal.spread`."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +24,14 @@ from pytest_token_telemetry.text import inert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import TextIO
+    from typing import TextIO, TypeAlias
 
     from pytest_token_telemetry.comment.event import Environment, Occasion, Token
     from pytest_token_telemetry.comment.github import Clock
     from pytest_token_telemetry.comment.upsert import Host
     from pytest_token_telemetry.report.github_job import Level
+
+    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 USAGE = 2
 """Exit code of a call that is wrong, as argparse's."""
@@ -39,14 +39,8 @@ USAGE = 2
 MOST_REPORTS = 50
 
 
-def main() -> int:
-    """The program ``token-telemetry``."""
-    return run(sys.argv[1:], os.environ, sys.stdout, time)
-
-
-def run(arguments: Sequence[str], variables: Mapping[str, str], out: TextIO, clock: Clock) -> int:
-    """Run the program, in an environment of ``variables``, and return its exit code."""
-    options = _parser().parse_args(arguments)
+def run(options: argparse.Namespace, variables: Mapping[str, str], out: TextIO, clock: Clock) -> int:
+    """Post the comment, in an environment of ``variables``, and return the exit code."""
     console = Console(out, actions=variables.get("GITHUB_ACTIONS") == "true")
     try:
         environment = read_environment(variables)
@@ -87,9 +81,8 @@ class Console:
         return text.replace(self._secret, "***") if self._secret else text
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="token-telemetry", description="Tools around the token telemetry gate.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def add_to(commands: Commands) -> None:
+    """Offer the command and its options."""
     comment = commands.add_parser(
         "comment",
         help="post the gate's verdict on a pull request",
@@ -138,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     comment.add_argument(
         "--dry-run", action="store_true", help="say what would be done, show the comment, write nothing"
     )
-    return parser
+    comment.set_defaults(run=run)
 
 
 def _name(text: str) -> str:

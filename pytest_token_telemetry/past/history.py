@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
+from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.analysis.number_ranges import Rate
 from pytest_token_telemetry.past import Events, KeptCount, PastError
 from pytest_token_telemetry.writing import append as append_whole
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from io import FileIO
     from pathlib import Path
-
-    from pytest_token_telemetry.analysis.metrics import Share
 
 Conclusion: TypeAlias = Literal["pass", "tune", "not-ready", "inconclusive"]
 """How a session ends."""
@@ -42,6 +41,14 @@ class PastVerdict:
     """As a fraction of 1; ``None`` if no sample was judged. So is ``truncation``."""
     truncation: Rate | None
     commit: str | None = None
+    underestimated: Share | None = None
+    """Of how many calls the rate is. ``None`` in an older report; so is ``truncated``."""
+    truncated: Share | None = None
+
+    def __post_init__(self) -> None:
+        pairs = ((self.underestimated, self.underestimation), (self.truncated, self.truncation))
+        if any(share is not None and share.value != rate for share, rate in pairs):
+            raise ValueError("its rates are not events of n")
 
 
 class _Line(msgspec.Struct, kw_only=True):
@@ -161,6 +168,8 @@ def _session(line: bytes) -> PastVerdict | None:
             underestimation=record.underestimation.share.value,
             truncation=record.truncation.share.value,
             commit=record.commit and record.commit[:64],
+            underestimated=record.underestimation.share,
+            truncated=record.truncation.share,
         )
     except (ValueError, RecursionError):
         return None

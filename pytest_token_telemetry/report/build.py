@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pytest_token_telemetry import __version__
+from pytest_token_telemetry.analysis.distributions import axis_of, distributions, pictured
 from pytest_token_telemetry.analysis.listed import listed
 from pytest_token_telemetry.analysis.metrics import worst
 from pytest_token_telemetry.report.made_for import made_for
 from pytest_token_telemetry.report.model import (
+    MOST_CALLS,
+    Call,
     Figures,
     NotRead,
     Report,
@@ -20,6 +25,7 @@ from pytest_token_telemetry.report.model import (
     now,
 )
 from pytest_token_telemetry.samples import UNKNOWN
+from pytest_token_telemetry.text import LONGEST_SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +63,8 @@ def report_of(judgement: Judgement) -> Report:
         history=judgement.history,
         worst=_worst(findings, findings.judged.at_risk),
         cut_off=_worst(findings, findings.judged.truncated),
+        distributions=distributions(findings.samples, findings.judged, findings.labels, findings.carried),
+        calls=None if findings.settings.html is None else _calls(findings),
         sources=_sources(reading.files),
         not_read=_not_read(reading),
         scan=None
@@ -114,6 +122,37 @@ def _figures(findings: Findings) -> Figures:
         cap_use=findings.cap_use,
         repeated_output=findings.repeated_output,
     )
+
+
+def _calls(findings: Findings) -> tuple[Call, ...] | None:
+    """The calls that pictures show; ``None`` if they are too many for a dot each."""
+    samples = findings.samples
+    rows = np.flatnonzero(pictured(samples, findings.judged, axis_of(findings.carried)))
+    if len(rows) > MOST_CALLS:
+        return None
+    codes, names = findings.labels.category
+    predicted, caps, underestimated = (
+        samples.predicted_output_tokens,
+        samples.max_tokens,
+        findings.judged.underestimated,
+    )
+    return tuple(
+        Call(
+            source=findings.place(samples, row)[-LONGEST_SHOWN:],
+            task_id=_cut(samples.task_id.name(row)),
+            category=None if codes[row] == UNKNOWN else _cut(names[codes[row]]),
+            predicted_output_tokens=None if predicted[row] == UNKNOWN else int(predicted[row]),
+            max_tokens=int(caps[row]) if caps[row] > 0 else None,
+            output_tokens=int(samples.output_tokens[row]),
+            truncated=None if samples.truncated[row] == UNKNOWN else bool(samples.truncated[row]),
+            underestimated=bool(underestimated[row]),
+        )
+        for row in rows.tolist()
+    )
+
+
+def _cut(name: str | None) -> str | None:
+    return None if name is None else name[:LONGEST_SHOWN]
 
 
 def _worst(findings: Findings, among: Mask) -> tuple[WorstSample, ...]:

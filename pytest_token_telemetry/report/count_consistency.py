@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_token_telemetry.analysis.distributions import axis_of
 from pytest_token_telemetry.gate.checks import (
     ALL_READ,
     CAP_USE,
@@ -94,6 +95,7 @@ def check_counts(report: Report) -> None:
     for result in (*report.checks, *report.unmet):
         if isinstance(result, CoverageResult):
             _check_coverage(result, report)
+    _check_distributions(report)
 
 
 def _check_carried(report: Report) -> None:
@@ -122,6 +124,28 @@ def _check_carried(report: Report) -> None:
     result = report.result(CAP_USE.id)
     if use is not None and isinstance(result, RatioResult) and (result.n, result.value) != (use.n, use.p90):
         raise RefusedError(f"{CAP_USE.id} is not about metrics.cap_use")
+
+
+def _check_distributions(report: Report) -> None:
+    """The pictures are of the calls that the figures are of."""
+    found, counts, use = report.distributions, report.counts, report.metrics.cap_use
+    pictured = 0 if found is None else sum(cell.calls for cell in found.density)
+    if report.calls is not None and len(report.calls) != pictured:
+        raise RefusedError("calls are not those of distributions.density")
+    if found is None or counts.carried is None:
+        return
+    if found.against != axis_of(counts.carried):
+        raise RefusedError("distributions.against is not what was judged")
+    of_caps = (0, 0) if use is None else (use.n, use.calls)
+    n, most = (report.metrics.waste.n, report.metrics.waste.n) if found.against == "prediction" else of_caps
+    if sum(each.n for each in found.ratios) != (n if found.against else 0):
+        raise RefusedError("distributions.ratios are of other calls than the figures")
+    if pictured > most or (found.against == "prediction" and pictured < most):
+        raise RefusedError("distributions.density is of other calls than the figures")
+    if sum(each.n for each in found.curves) > counts.carried.samples:
+        raise RefusedError("distributions.curves are of more calls than there are")
+    if sum(cell.calls for cell in found.grid.cells) + found.grid.others != counts.counted:
+        raise RefusedError("distributions.grid is of other calls than those that count")
 
 
 def _check_coverage(result: CoverageResult, report: Report) -> None:

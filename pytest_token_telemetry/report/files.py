@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,17 +13,26 @@ from pytest_token_telemetry.settings import OUTPUTS, read_one
 from pytest_token_telemetry.writing import append_file, reason, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
+    from typing import TypeAlias
 
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.settings import Settings
 
+    Form: TypeAlias = Callable[[Report], str]
 
-def write_reports(report: Report, settings: Settings, only: Collection[str] = OUTPUTS) -> list[str]:
-    """Write the reports of ``settings``, and return one sentence for each that could not be written."""
+
+def write_reports(
+    report: Report, settings: Settings, only: Collection[str] = OUTPUTS, more: Mapping[str, Form] = MappingProxyType({})
+) -> list[str]:
+    """Write the reports of ``settings``, and return one sentence for each that could not be written.
+
+    ``more`` has the forms that are made elsewhere, by the settings that name their files.
+    """
     errors = []
-    for name, text in _texts(report, settings):
+    texts = (*_texts(report, settings), *((name, form(report)) for name, form in more.items()))
+    for name, text in texts:
         if name not in only:
             continue
         path: Path = getattr(settings, name)
@@ -85,6 +95,7 @@ _MARKS = {
     "junit": re.compile(rb'<testsuites name="token-telemetry"'),
     "code_quality": re.compile(rb'\A\s*\[\s*\]\s*\Z|"check_name": "token-telemetry::'),  # the first is a clean run's
     "markdown": re.compile(rb" Token telemetry: "),
+    "html": re.compile(rb'<meta name="generator" content="token-telemetry-page '),
     "tuning": re.compile(rb'"schema": "token-telemetry-tuning/'),
 }
 """What our reports begin with. A summary that is appended has no mark: what stands there is not this session's."""

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from pytest_token_telemetry.analysis.attempts import Attempts
 from pytest_token_telemetry.analysis.budgets import Budgets
 from pytest_token_telemetry.analysis.caps import CapUse, RepeatedOutput
+from pytest_token_telemetry.analysis.distributions import Distributions
 from pytest_token_telemetry.analysis.metrics import Share, Smape, Tokens, Waste
 from pytest_token_telemetry.analysis.number_ranges import FILES, Count, LoggedTokens, Names, Quantity, Rate
 from pytest_token_telemetry.analysis.populations import Population
@@ -28,6 +29,9 @@ from pytest_token_telemetry.past.baseline import DriftReport
 from pytest_token_telemetry.past.history import Conclusion, PastVerdict
 
 REPORT_SCHEMA = "token-telemetry-report/1"
+
+MOST_CALLS = 5000
+"""Calls that a picture shows one by one."""
 
 Time: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
 
@@ -82,6 +86,20 @@ class WorstSample(Struct, frozen=True, kw_only=True):
     """Output over prediction; ``None`` without one above 0."""
     underestimated: bool = False
     """True if the underestimation rate counts it."""
+
+
+class Call(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A judged call with a place in the pictures; in a file an array of its fields."""
+
+    source: str
+    """Where it stands, as in `WorstSample`; of a long one its end."""
+    task_id: str | None
+    category: str | None
+    predicted_output_tokens: Count | None
+    max_tokens: Count | None
+    output_tokens: Count
+    truncated: bool | None
+    underestimated: bool
 
 
 class SourceFile(Struct, frozen=True):
@@ -184,6 +202,10 @@ class Report(Struct, frozen=True, kw_only=True):
     """Of all that are judged."""
     cut_off: Annotated[tuple[WorstSample, ...], Meta(max_length=100)] = ()
     """Of those that the truncation rate counts."""
+    distributions: Distributions | None = None
+    """What pictures are made of. ``None`` in an older report."""
+    calls: Annotated[tuple[Call, ...], Meta(max_length=MOST_CALLS)] | None = None
+    """All that `Distributions.density` counts, if they are not too many and a page was asked for."""
     sources: Annotated[tuple[SourceFile, ...], FILES]
     not_read: NotRead = field(default_factory=NotRead)
     scan: ScanFigures | None = None

@@ -90,7 +90,7 @@ def compared(report: Report) -> Iterator[Section]:
 def details(report: Report) -> Iterator[Section]:
     """Everything else, for who wants to know more."""
     if report.worst:
-        yield _worst(report.worst)
+        yield Section("Most output for its prediction", tables=(calls(report.worst),))
     yield _strata(report)
     if report.attempts is not None and not _differ(report.attempts):
         yield _attempts(report.attempts)
@@ -271,7 +271,8 @@ def _history(past: tuple[PastVerdict, ...]) -> Section:
     return Section("History", (sentence,), (_table(columns, past),))
 
 
-def _worst(samples: tuple[WorstSample, ...]) -> Section:
+def calls(samples: tuple[WorstSample, ...]) -> Table:
+    """The figures and names of single calls."""
     columns: Columns[WorstSample] = {
         "output / prediction": lambda each: _times(each.ratio),
         "predicted": lambda each: _count(each.predicted_output_tokens),
@@ -281,7 +282,7 @@ def _worst(samples: tuple[WorstSample, ...]) -> Section:
         "task": lambda each: Untrusted(each.task_id),
         "where": lambda each: Untrusted(each.source),
     }
-    return Section("Most output for its prediction", tables=(_table(columns, samples),))
+    return _table(columns, samples)
 
 
 def _strata(report: Report) -> Section:

@@ -33,7 +33,7 @@ from pytest_token_telemetry.session.items import (
 from pytest_token_telemetry.settings import OUTPUTS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from pytest_token_telemetry.gate.check import Check
     from pytest_token_telemetry.recording.tape import Arrivals
@@ -81,6 +81,8 @@ class GateSession:
         self._held_against = HeldAgainst(config, settings)
         self._databases = _databases(settings)
         _refuse_unreadable(settings)
+        if settings.html is not None:
+            _refuse_missing_pages()
         self._checks: tuple[str, ...] = ()
         self._items: list[CheckItem] = []
         self._hooks: dict[str, int] = {}
@@ -212,7 +214,8 @@ class GateSession:
             from pytest_token_telemetry.report.files import write_reports
 
             report = self._with_result(report, session)
-            self._write_errors = write_reports(report, self._settings) + self._held_against.keep(report)
+            self._write_errors = write_reports(report, self._settings, more=self._pages())
+            self._write_errors += self._held_against.keep(report)
         if self._settings.github:
             self._write_errors += self._tell_github()
         if report is not None:
@@ -460,6 +463,14 @@ class GateSession:
         finally:
             self._checks_failed = session.testsfailed - failed_before
 
+    def _pages(self) -> Mapping[str, Callable[[Report], str]]:
+        """The page that was asked for, as a form of report."""
+        if self._settings.html is None:
+            return {}
+        from pytest_token_telemetry.page.page import render
+
+        return {"html": render}
+
     def _is_report_wanted(self) -> bool:
         return any(getattr(self._settings, name) is not None for name in OUTPUTS)
 
@@ -485,6 +496,20 @@ def _refuse_unreadable(settings: Settings) -> None:
             refuse_unreadable(settings.remote_directories)
         except ScanError as error:
             raise pytest.UsageError(f"{flag('dir')}: {error}") from None
+
+
+def _refuse_missing_pages() -> None:
+    """Return if a page can be made.
+
+    Raises:
+        pytest.UsageError: the extra is not installed.
+    """
+    from pytest_token_telemetry.page.page import MissingError, refuse_missing
+
+    try:
+        refuse_missing()
+    except MissingError as error:
+        raise pytest.UsageError(f"{flag('html')}: {error}") from None
 
 
 def _databases(settings: Settings) -> Sequence[Database]:

@@ -14,7 +14,7 @@ import pytest
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.option import flag, ini_key
 from pytest_token_telemetry.settings import options
-from scripts import docs, screenshots
+from scripts import docs, page_pictures, screenshots
 
 
 @pytest.mark.parametrize("name", docs.PAGES)
@@ -74,10 +74,10 @@ def test_a_picture_of_every_comment_is_shown_with_words_for_it(case: screenshots
     assert len(words.split()) > 10
 
 
-def test_the_pictures_are_small_png_files_and_no_others_are_kept() -> None:
-    pictures = {case.image for case in screenshots.CASES}
+def test_the_pictures_are_small_and_no_others_are_kept() -> None:
+    pictures = {*(case.image for case in screenshots.CASES), *page_pictures.paths()}
     assert set(screenshots.IMAGES.iterdir()) == pictures
     for picture in pictures:
         content = picture.read_bytes()
-        assert content.startswith(b"\x89PNG\r\n\x1a\n")
+        assert content.startswith(b"<svg" if picture.suffix == ".svg" else b"\x89PNG\r\n\x1a\n")
         assert len(content) < 120_000

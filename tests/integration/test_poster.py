@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_token_telemetry.comment.command import run
+from pytest_token_telemetry.command import run
 from tests.integration.github_server import (
     COMMIT,
     LARGEST,

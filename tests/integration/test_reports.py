@@ -47,6 +47,27 @@ def test_an_appended_summary_keeps_what_was_there(run: Run, passing: object) -> 
     assert Path("steps.md").read_text().startswith("# Earlier step\n## ")
 
 
+def test_a_page_is_written_and_one_of_an_earlier_session_removed(run: Run, passing: object) -> None:
+    pytest.importorskip("vl_convert", reason="the extra 'html' is not installed")
+    result = run("--token-telemetry-html=out/page.html")
+    page = Path("out/page.html").read_text("utf-8")
+    assert result.exit == 0
+    assert "<h1>✅ Token telemetry: PASS, no tuning needed</h1>" in page
+    assert len(result.report["calls"]) == 60
+    run("--token-telemetry-html=out/page.html", "--token-telemetry-max-truncation=nonsense")
+    assert not Path("out/page.html").exists()
+
+
+def test_a_page_without_its_extra_is_refused_before_anything_is_read(
+    run: Run, passing: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "vl_convert", None)
+    result = run("--token-telemetry-html=page.html")
+    assert result.exit == 4
+    why = 'vl-convert-python is not installed (run pip install "pytest-token-telemetry[html]")'
+    assert f"ERROR: --token-telemetry-html: {why}" in result.text
+
+
 @pytest.mark.parametrize("option", ["json", "junit", "code-quality", "markdown", "markdown-append"])
 def test_a_path_that_cannot_be_written_is_an_error_after_the_verdict(run: Run, passing: object, option: str) -> None:
     Path("occupied").write_text("")

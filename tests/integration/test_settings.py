@@ -66,6 +66,7 @@ GOOD = {
     "markdown": "out/summary.md",
     "markdown_append": "out/steps.md",
     "markdown_flavour": "plain",
+    "html": "out/page.html",
     "github": "true",
     "tuning": "out/tuning.json",
     "record": "out/samples.jsonl",

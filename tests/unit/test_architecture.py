@@ -26,8 +26,9 @@ ROOMS = (
     ("recording", "past"),
     ("gate",),
     ("report",),
+    ("page",),
     ("comment", "session", "hookspecs"),
-    ("plugin",),
+    ("plugin", "command"),
 )
 """From left to right. A room imports those further left, never one beside or to the right of it."""
 

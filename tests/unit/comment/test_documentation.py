@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pytest_token_telemetry.comment.command import run
+from pytest_token_telemetry.command import run
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "pull-requests.md").read_text(encoding="utf-8")

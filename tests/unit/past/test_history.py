@@ -47,7 +47,9 @@ def refusal(directory, text: str | bytes) -> str:
 
 
 def test_a_line_is_a_session(directory):
-    assert read_text(directory, line()) == (PastVerdict("2026-11-23T05:00:00Z", "pass", 60, 0.05, 0.0, "abc123"),)
+    assert read_text(directory, line()) == (
+        PastVerdict("2026-11-23T05:00:00Z", "pass", 60, 0.05, 0.0, "abc123", Share(3, 60), Share(0, 57)),
+    )
 
 
 def test_a_session_without_calls_has_no_rates(directory):

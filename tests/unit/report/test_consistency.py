@@ -19,7 +19,7 @@ from tests.unit.report.test_untrusted_file import changed, refusal
 
 def at(found, path):
     """What stands at ``path``, as in ``base.underestimated``; a check is named by its id."""
-    for key in path.split("."):
+    for key in filter(None, path.split(".")):
         if "::" in key:
             found = next(each for each in found if each["id"] == key) if isinstance(found, list) else check(found, key)
         else:
@@ -493,6 +493,13 @@ COUNTED = [
     ("checks.tier1::truncation", {"target": 1}, "tier1::truncation has another target than the settings"),
     ("checks.tier2::waste-p90", {"target": 9}, "tier2::waste-p90 has another target than the settings"),
     ("checks.tier2::waste-p90", {"n": 61}, "tier2::waste-p90 is of more samples than there are"),
+    ("distributions", {"against": "cap"}, "distributions.against is not what was judged"),
+    ("distributions", {"density": []}, "distributions.density is of other calls than the figures"),
+    ("distributions", {"density": [[30, 29, 61, 0]]}, "distributions.density is of other calls than the figures"),
+    ("distributions", {"ratios": []}, "distributions.ratios are of other calls than the figures"),
+    ("distributions.curves.0", {"n": 61}, "distributions.curves are of more calls than there are"),
+    ("distributions.grid", {"others": 1}, "distributions.grid is of other calls than those that count"),
+    ("", {"calls": []}, "calls are not those of distributions.density"),
 ]
 
 

@@ -314,6 +314,8 @@ def test_a_history_is_told_the_oldest_first():
         "underestimation": 0.1,
         "truncation": None,
         "commit": "abc",
+        "underestimated": None,
+        "truncated": None,
     }
     assert [each["verdict"] for each in found["history"]] == ["tune", "pass"]
 

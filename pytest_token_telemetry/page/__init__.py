@@ -1,0 +1,1 @@
+"""The page to look at: one file that opens anywhere, works offline, and fetches nothing."""
