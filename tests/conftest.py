@@ -41,10 +41,6 @@ for name in (
 ):
     os.environ.pop(name, None)  # what a test reports is not made for the commit that is tested here
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Coverage is that of the tests' own processes: measuring those that they start takes minutes, and finds no more.
-    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
-
 SHARED = Path(__file__).parent.parent.parent / "shared"
 
 

@@ -186,8 +186,8 @@ def grouped(
     for begin, end in zip(starts[counts > 1].tolist(), ends[counts > 1].tolist(), strict=True):
         if places is None or end - begin < _SMALL:
             found[begin:end].sort()
-        else:
-            found[begin:end].partition(places(end - begin))
+        elif wanted := places(end - begin):
+            found[begin:end].partition(wanted)
     return Grouped(found, counts, starts)
 
 

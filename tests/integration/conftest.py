@@ -35,6 +35,14 @@ _SUMMARY = re.compile(r"^(=.* |)\d+ \w+.* in [\d.]+s", re.MULTILINE)
 Run = Callable[..., Outcome]
 
 
+_MEASURED = ("test_replay.py", "test_executors.py", "test_jobs.py")
+"""Those that start processes of ours which do what no other process does.
+
+Of all others, coverage looks at the tests' own process alone: their sessions take a third longer with it, and show no
+more.
+"""
+
+
 @pytest.fixture(autouse=True)
 def _quick_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the plugins that would import all of Hypothesis or asyncio in every run, and in each of its workers."""
@@ -44,6 +52,8 @@ def _quick_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv(
         "PYTEST_XDIST_WORKER", raising=False
     )  # what a test runs is no worker, even if the test is in one
+    if request.path.name not in _MEASURED:
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
 @pytest.fixture
