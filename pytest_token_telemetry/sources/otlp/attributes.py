@@ -63,6 +63,7 @@ _OPERATIONS = ("gen_ai.operation.name", "llm.request.type")
 _KINDS = ("openinference.span.kind", "traceloop.span.kind", "agentops.span.kind")
 _EVENT = "event.name"
 _ERROR = "error.type"
+_CHOICES = "gen_ai.request.choice.count"
 _PARAMETERS = "llm.invocation_parameters"
 _METADATA = "metadata"
 _WANTED = frozenset(
@@ -72,6 +73,7 @@ _WANTED = frozenset(
         *_KINDS,
         _EVENT,
         _ERROR,
+        _CHOICES,
         _PARAMETERS,
         _METADATA,
         *(n for names in _FACTS.values() for n in names),
@@ -161,6 +163,7 @@ class Layout:
     """Where attributes with these names, in this order, say what: spans of one kind have one layout."""
 
     __slots__ = (
+        "_choices",
         "_event",
         "_facts",
         "_kinds",
@@ -199,13 +202,15 @@ class Layout:
         self._facts = [(field, place) for field, names in _FACTS.items() for place in reversed(found(names))]
         """The one that counts comes last."""
         self._event, self._parameters, self._metadata = map(places.get, (_EVENT, _PARAMETERS, _METADATA))
+        self._choices = places.get(_CHOICES)
         self.has_error = _ERROR in places
         """Whether there is the name of an error."""
         self.has_output, self.has_model = bool(found(OUTPUT)), bool(found(_MODEL))
         """Whether there are output tokens, its own or those of all that it did."""
         labels = [(place, _LABELS.get(_name(key))) for place, key in self._own_labels]
         self._labels = [(place, field) for place, field in labels if field is not None]
-        is_odd = self._twice or self._parameters is not None or self._metadata is not None or self.has_error
+        is_odd = self._twice or self.has_error
+        is_odd = is_odd or any(each is not None for each in (self._parameters, self._metadata, self._choices))
         has_features = any(_name(key).startswith(_FEATURE) for _, key in self._own_labels)
         is_told_twice = len({field for _, field in self._labels}) < len(self._labels)
         self.is_plain = not (is_odd or has_features or is_told_twice) and self.has_output and len(self._operations) == 1
@@ -242,6 +247,8 @@ class Layout:
             cap = _cap_of_parameters(values[self._parameters])
             if cap is not None:
                 facts["max_tokens"] = cap
+        if self._choices is not None and "max_tokens" in facts:
+            facts["max_tokens"] = _cap_of_all(facts["max_tokens"], values[self._choices])
         labels: Labels = {}
         for place, key in self._own_labels:
             _label(labels, key, values[place])
@@ -387,6 +394,14 @@ _known_words = lru_cache(maxsize=256)(_split)
 def _cap_of_parameters(text: object) -> object:
     parameters = _in_text(text, _PARAMETERS_DECODER)
     return next((cap for cap in msgspec.structs.astuple(parameters) if cap is not None), None) if parameters else None
+
+
+def _cap_of_all(cap: object, choices: object) -> object:
+    """The cap of several answers, which share the output tokens, by that of each."""
+    try:
+        return int(str(cap)) * max(int(str(choices)), 1)
+    except ValueError:
+        return cap
 
 
 def _read_metadata(labels: Labels, text: object) -> None:

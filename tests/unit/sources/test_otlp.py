@@ -264,6 +264,14 @@ ANTHROPIC = {
             id="agentops",
         ),
         pytest.param({"gen_ai.response.model": "m", "gen_ai.usage.output_tokens": 16}, None, None, None, id="unnamed"),
+        pytest.param(
+            chat(16, **{"gen_ai.request.max_tokens": 16, "gen_ai.request.choice.count": 2})
+            | {"gen_ai.response.finish_reasons": ["tool_calls", "tool_calls"]},
+            32,  # both answers share the output tokens, and each has a cap of 16
+            "tool_call",
+            False,
+            id="several-answers",
+        ),
     ],
 )
 def test_each_emitters_names_are_known(
