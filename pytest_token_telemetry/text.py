@@ -22,6 +22,9 @@ LONGEST_REASON = 200
 LONGEST_IN_SENTENCE = 60
 """Characters of a name within a sentence."""
 
+BARS, ASCII_BARS = "·▁▂▃▄▅▆▇█", ".:-=+*%#@"
+"""No value, then eight bars of which each is higher than the one before."""
+
 MOST_DIGITS = 26
 """Decimals of a figure that are shown: they tell a share of a billion calls from any target, of 15 decimals at most."""
 
@@ -133,16 +136,14 @@ def points(difference: float) -> str:
     return f"{sign}{size} points"
 
 
-def sparkline(values: Sequence[float | None]) -> str:
+def sparkline(values: Sequence[float | None], bars: str = BARS) -> str:
     """One bar a value, from 0 to the highest; a dot where there is none."""
     highest = max((value for value in values if value is not None), default=0.0)
-    steps = len(_BARS) - 1
+    none, heights = bars[0], bars[1:]
+    steps = len(heights) - 1
     return "".join(
-        "·" if value is None else _BARS[round(value / highest * steps) if highest else 0] for value in values
+        none if value is None else heights[round(value / highest * steps) if highest else 0] for value in values
     )
-
-
-_BARS = "▁▂▃▄▅▆▇█"
 
 
 def upwards(multiplier: float) -> str:

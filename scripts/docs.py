@@ -42,6 +42,7 @@ PAGES = (
     "docs/estimator-changes.md",
     "docs/baseline.md",
     "docs/pull-requests.md",
+    "docs/reports.md",
 )
 
 LINE_SCHEMA = "pytest_token_telemetry/sources/token-telemetry-1.schema.json"
@@ -215,6 +216,12 @@ def example(name: str) -> str:
     return _console(command, _section(command))
 
 
+def bars_example() -> str:
+    """How the ratios of the example that passes are spread."""
+    command = f"{GATE} -v {PASSES}"
+    return _console(command, _excerpt(_section(command), ("output / prediction by", "most output")))
+
+
 def tuning_example() -> str:
     """The tuning advice on the example that is not ready."""
     command = f"{GATE} -v --token-telemetry-dir=examples/not-ready"
@@ -242,7 +249,7 @@ def estimator_change() -> str:
         _excerpt(
             _section(CHANGE),
             ("=", "pass readiness::sources"),
-            ("pass readiness::replay", "most output"),
+            ("pass readiness::replay", "output / prediction by"),
             ("Base against head$", "Most output"),
             (".*  complexity$", "$"),
         ),
@@ -296,7 +303,7 @@ def drift_example(run: str) -> str:
             lines,
             ("=", "->"),
             (r"\w+ tier1::under", r"\w+ tier1::trunc"),
-            (r"\w+ drift::under", "most output"),
+            (r"\w+ drift::under", "output / prediction by"),
             ("Drift$", "$"),
         ),
     )
@@ -313,7 +320,7 @@ def history_example() -> str:
             with path.open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
         lines = _section(f"{command}{path}")
-    return _console(f"{command}history.jsonl", _excerpt(lines, ("History:", "most output")))
+    return _console(f"{command}history.jsonl", _excerpt(lines, ("History:", "output / prediction by")))
 
 
 @contextmanager
@@ -430,6 +437,7 @@ _PARTS: dict[str, Callable[[], str]] = {
     "options": option_table,
     "fields": field_table,
     "reasons": reason_table,
+    "bars": bars_example,
     "passes": partial(example, "passes"),
     "not-ready": partial(example, "not-ready"),
     "tuning": tuning_example,

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from pytest_token_telemetry.analysis.distributions import BINS_PER_OCTAVE
 from pytest_token_telemetry.report import advice, sections, words
-from pytest_token_telemetry.text import NOT_GIVEN, inert, pieces, plain, plural, times
+from pytest_token_telemetry.text import ASCII_BARS, BARS, NOT_GIVEN, inert, pieces, plain, plural, sparkline, times
 from pytest_token_telemetry.text import size as in_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Self
+    from typing import Self, TextIO
 
     import pytest
 
+    from pytest_token_telemetry.analysis.distributions import Axis, Ratios
     from pytest_token_telemetry.report.model import Report, WorstSample
     from pytest_token_telemetry.report.sections import Table
     from pytest_token_telemetry.text import Sentence
@@ -31,6 +33,21 @@ LINES = 25
 
 _WORST = "most output for its prediction:"
 
+_MOST_SPREADS = 5
+"""Lines of categories that the usual screen has at most; the last sums up those that have none."""
+
+_SPREAD_BARS = 16
+"""Bars between the two ends, which stand for all that lies beyond."""
+
+_SPREADS: dict[Axis, tuple[str, int, int]] = {
+    "prediction": ("output / prediction", -2, 1),
+    "cap": ("cap / output", 0, 2),
+}
+"""What the ratios are, the octave of the first bar, and bins of a bar: caps are many times the output."""
+
+_LEAST_WORST = 3
+"""Lines of the worst samples that the ratios leave room for: the title, one sample, and that there is more."""
+
 Line = tuple[str, dict[str, bool]]
 """A line and how to mark it."""
 
@@ -42,11 +59,20 @@ def show(terminal: pytest.TerminalReporter, report: Report | str, errors: list[s
         lines = [brief(report)]
     else:
         terminal.write_sep("=", "token telemetry")
-        lines = screen(report, terminal._tw.fullwidth, verbose=verbosity > 0)
+        bars = BARS if _encodes(terminal._tw._file, BARS) else ASCII_BARS
+        lines = screen(report, terminal._tw.fullwidth, verbose=verbosity > 0, bars=bars)
     for text, marks in lines:
         terminal.write_line(text, **marks)
     for error in errors:
         terminal.write_line(f"ERROR: {error}", red=True, bold=True)
+
+
+def _encodes(file: TextIO, text: str) -> bool:
+    try:
+        text.encode(getattr(file, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def brief(report: Report | str) -> Line:
@@ -62,19 +88,24 @@ def _colour(report: Report) -> str:
     return "yellow" if report.session_failed and report.verdict == "pass" else _CONCLUSION_COLOURS[report.verdict]
 
 
-def screen(report: Report | str, width: int, *, verbose: bool) -> list[Line]:
+def screen(report: Report | str, width: int, *, verbose: bool, bars: str = BARS) -> list[Line]:
     """The verdict on one screen of 80 columns, `LINES` with the heading; all there is to say with ``verbose``."""
     if isinstance(report, str):
         return [(f"not judged: {report}", {"yellow": True})]
     if verbose:
-        return [*_judgement(report, width, None), *_remarks(report, width, None), *_details(report, width)]
-    rest = _remarks(report, width, 4)
+        told = [*_judgement(report, width, None), *_remarks(report, width, None)]
+        return [*told, *_spreads(report, width, bars, None), *_worst_samples(report, width), *_details(report, width)]
+    remarks, worst = _remarks(report, width, 4), _worst_samples(report, width)
     for most in (3, 2, 1):
         lines = _judgement(report, width, most)
         room = LINES - 1 - len(lines)
         if room > 0:
             break
-    if len(rest) > room:
+    left = room - len(remarks) - min(len(worst), _LEAST_WORST)
+    fitting = (_spreads(report, width, bars, most) for most in range(_MOST_SPREADS, 1, -1))
+    spreads = next((lines for lines in fitting if len(lines) <= left), None)
+    rest = [*remarks, *(spreads or []), *worst]
+    if len(rest) > room or spreads is None:  # the ratios are told whole or not at all
         rest = rest[: max(room - 1, 0)]
         if rest and rest[-1][0] == _WORST:
             rest.pop()  # a title of nothing
@@ -103,9 +134,51 @@ def _remarks(report: Report, width: int, most: int | None) -> list[Line]:
             lines += _wrapped(f"{section.title}: {plain(sentence)}", width, most, {})
     for note in words.notes(report):
         lines += _wrapped(f"note: {plain(note)}", width, most, {})
-    if report.worst:
-        lines += [(_WORST, {}), *((_worst(sample, width), {}) for sample in report.worst)]
     return lines
+
+
+def _worst_samples(report: Report, width: int) -> list[Line]:
+    return [(_WORST, {}), *((_worst(sample, width), {}) for sample in report.worst)] if report.worst else []
+
+
+def _spreads(report: Report, width: int, bars: str, most: int | None) -> list[Line]:
+    """How the ratios of each category are spread, a line each: the last of ``most`` lines sums up all others."""
+    found = report.distributions
+    if found is None or found.against is None or not found.ratios:
+        return []
+    what, octave, bins = _SPREADS[found.against]
+    first = octave * BINS_PER_OCTAVE
+    end = octave + _SPREAD_BARS * bins // BINS_PER_OCTAVE
+    title = f"{what} by {found.grouped_by}, {2.0**octave:g}x to {2**end}x (| = 1x; at the ends: all beyond):"
+    shown = len(found.ratios) if most is None or len(found.ratios) <= most else most - 1
+    rows = [[each] for each in found.ratios[:shown]] + [[*found.ratios[shown:]]] * (shown < len(found.ratios))
+    figures = [_spread_calls(row) for row in rows]
+    lines = _wrapped(title, width, None, {})
+    for row, calls in zip(rows, figures, strict=True):
+        counts = [sum(each) for each in zip(*(_spread(ratios, first, bins) for ratios in row), strict=True)]
+        drawn = sparkline([count or None for count in counts], bars)
+        at = 1 - first // bins
+        line = f"  {drawn[:at]}|{drawn[at:]}  {calls.ljust(max(map(len, figures)))}  "
+        folded = sum(ratios.folded or 1 for ratios in row)
+        name = f"{folded:,} others" if folded > 1 or row[0].folded else _inert(row[0].name)
+        lines.append((f"{line}{_cut(name, max(width - len(line) - 1, 8))}", {}))
+    return lines
+
+
+def _spread(ratios: Ratios, first: int, bins: int) -> list[int]:
+    """Calls of each bar, between those before the ``first`` bin and those behind the last bar."""
+    counts = [0] * (_SPREAD_BARS + 2)
+    for place, count in enumerate(ratios.counts, ratios.first):
+        counts[min(max((place - first) // bins + 1, 0), _SPREAD_BARS + 1)] += count
+    return counts
+
+
+def _spread_calls(row: list[Ratios]) -> str:
+    """``24 calls, 6 cut off``: the latter are in no bar."""
+    cut_off = sum(ratios.cut_off for ratios in row)
+    n = sum(ratios.n for ratios in row)
+    calls = "1 call" if n == 1 else f"{n:,} calls"
+    return f"{calls}, {cut_off:,} cut off" if cut_off else calls
 
 
 def _unreadable(path: str, reason: str, width: int) -> str:

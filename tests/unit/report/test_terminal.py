@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from types import SimpleNamespace
@@ -13,7 +14,21 @@ from hypothesis import settings as limits
 
 from pytest_token_telemetry.report.terminal import ScanProgress, brief, screen, show
 from pytest_token_telemetry.sources.reading import File, UnusableLines
-from tests.unit.gate.cases import advice, call, compared, cut_off, message, notes, plan, ready, replayed, verdict
+from tests.unit.gate.cases import (
+    advice,
+    call,
+    compared,
+    cut_off,
+    judge,
+    message,
+    notes,
+    plan,
+    reading,
+    ready,
+    replayed,
+    settings,
+    verdict,
+)
 from tests.unit.report.test_sections import TUNE
 from tests.unit.report.verdicts import HOSTILE, full, verdicts
 
@@ -163,7 +178,10 @@ def test_what_does_not_fit_is_a_word_away():
 
 
 def test_what_fits_has_no_more():
-    assert "... more with -v" not in lines_of(verdict(ready(27)))
+    lines = lines_of(judge(reading(ready(27)), settings(), {"tier1::truncation"}))
+    assert "... more with -v" not in lines
+    assert lines[-10].startswith("output / prediction by category")  # with 3 categories
+    assert lines[-6] == "most output for its prediction:"  # with 5 samples
 
 
 def test_verbose_cuts_no_sentence_short():
@@ -183,7 +201,7 @@ def test_verbose_shows_strata_and_sources():
         },
     )
     lines = lines_of(found, verbose=True)
-    assert [line.split() for line in lines if line.endswith("  docs")] == [
+    assert [line.split() for line in lines if line.endswith("  docs") and "calls" not in line] == [
         ["9", "9", "0", "9", "0", "1.11x", "1.11x", "docs"]
     ]
     strata = [line.rsplit("  ", 1)[1] for line in lines if "1.11x      1.11x  " in line]
@@ -252,8 +270,85 @@ def test_names_in_a_table_are_inert_and_cut():
     rows = [line for line in lines if "ValueError" in line]
     assert len(rows) == 1
     assert rows[0].split("  ")[-1] == "ValueError: ZQX</code>|@octocat\\u001b[31m # x"
-    (row,) = [line for line in lines_of(verdict([call(category="x" * 300)]), verbose=True) if "  xxx" in line][:1]
+    bars, row, *_ = [line for line in lines_of(verdict([call(category="x" * 300)]), verbose=True) if "  xxx" in line]
+    assert bars == f"  ········█|·········  1 call  {'x' * 47}…"
     assert f"  {'x' * 199}…" in row
+
+
+PREDICTED = [
+    *[call(1000, output) for output in (100, 250, 1000, 2000, 4000, 4000)],
+    *[call(1000, 900)] * 7,
+    cut_off(1000, 1000, category="implementation"),
+    call(1000, 840, category="a\x1b[31m\nb"),
+]
+"""0.1x, 0.25x, 1x, 2x and twice 4x; a bar is a quarter of an octave, so that 0.84x (0.841) is the second before 1x."""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "bars", "one"),
+    [
+        # 7 calls are the highest of eight bars, so that n calls are bar n + 1.
+        ("utf-8", "▂▂······█|▂···▂···▃", "·······█·|·········"),
+        (None, "▂▂······█|▂···▂···▃", "·······█·|·········"),
+        ("ascii", "--......@|-...-...=", ".......@.|........."),
+        ("cp1252", "--......@|-...-...=", ".......@.|........."),
+    ],
+)
+def test_ratios_are_bars_a_category(encoding, bars, one):
+    lines = shown(verdict(PREDICTED), verbosity=1, encoding=encoding)
+    at = lines.index("output / prediction by category, 0.25x to 4x (| = 1x; at the ends: all beyond):")
+    assert lines[at + 1 : at + 4] == [
+        f"  {bars}  14 calls, 1 cut off  implementation",
+        f"  {one}  1 call               a\\u001b[31m\\u000ab",
+        "most output for its prediction:",
+    ]
+
+
+def test_where_caps_are_judged_their_ratios_are_bars():
+    # 2x, 4x and 40x; a bar is half an octave, and 40x is 10.6 of them
+    found = verdict([call(None, output, max_tokens=4000) for output in (2000, 2000, 1000, 100)])
+    lines = lines_of(found, verbose=True)
+    at = lines.index("cap / output by category, 1x to 256x (| = 1x; at the ends: all beyond):")
+    assert lines[at + 1] == "  ·|··█·▅·····▅······  4 calls  implementation"
+
+
+def spread(found):
+    """The figures and names that the usual screen has beside bars."""
+    return [re.split(r"  +", line[21:].strip()) for line in lines_of(found) if re.match(r"  \S{9}\|", line)]
+
+
+def test_categories_beyond_the_fifth_line_are_one():
+    # 7, 6, ... 1 calls: those of the last three, 3 + 2 + 1, are in one line
+    rows = [call(category=f"c{n}") for n in range(7) for _ in range(7 - n)]
+    found = judge(reading(rows), settings(), {"tier1::truncation"})
+    assert spread(found) == [
+        *([f"{7 - n} calls", f"c{n}"] for n in range(4)),
+        ["6 calls", "3 others"],
+    ]
+    assert spread(judge(reading(rows[:25]), settings(), {"tier1::truncation"}))[-1] == ["3 calls", "c4"]
+
+
+def test_ratios_take_what_room_the_worst_sample_leaves():
+    seen = set()
+    for unreadable, unusable in itertools.product(range(4), range(4)):
+        found = {
+            "unreadable": {f"{n}.log": "Permission denied" for n in range(unreadable)},
+            "unusable": {f"reason {n} is missing": UnusableLines(9, ["logs/x.log:1"]) for n in range(unusable)},
+        }
+        for more in (0, 9):
+            rows = [*ready(60), *[call(category=name) for name in "abc"], *[cut_off()] * more]
+            lines = lines_of(judge(reading(rows, **found), settings()))
+            bars = sum(bool(re.match(r"  \S{9}\|", line)) for line in lines)
+            titles = sum(line.startswith("output / prediction by") for line in lines)
+            assert titles == bool(bars)
+            assert not bars or any(" logs/run-1/agent.log:" in line for line in lines)
+            assert bars or lines[-1] == "... more with -v"
+            seen.add(bars)
+    assert seen == {0, 2, 3, 4, 5}
+
+
+def test_ratios_are_not_told_where_nothing_is_held_against_outputs():
+    assert not any("by category, " in line for line in lines_of(verdict([call(None)]), verbose=True))
 
 
 def worst_line(source="logs/run/agent.log", **fields):
@@ -288,9 +383,9 @@ class Terminal:
 
     isatty = True
 
-    def __init__(self, verbosity=0):
+    def __init__(self, verbosity=0, encoding="utf-8"):
         self.config = SimpleNamespace(get_verbosity=lambda: verbosity)
-        self._tw = SimpleNamespace(fullwidth=80)
+        self._tw = SimpleNamespace(fullwidth=80, _file=SimpleNamespace(encoding=encoding))
         self.written = []
 
     def write_sep(self, sep, title):
@@ -304,8 +399,8 @@ class Terminal:
         self.written.append(text)
 
 
-def shown(found, errors=(), verbosity=0):
-    terminal = Terminal(verbosity)
+def shown(found, errors=(), verbosity=0, encoding="utf-8"):
+    terminal = Terminal(verbosity, encoding)
     show(terminal, found, list(errors))
     return terminal.written
 
