@@ -101,6 +101,14 @@ class TestGate:
         assert ran.outputs["verdict"] == "tune"
         assert ran.commands[0].properties["file"] == "agent/runs/run-1/agent.log"
 
+    def test_a_page_is_kept_beside_the_report_though_the_gate_fails(self, runner: Runner) -> None:
+        pytest.importorskip("vl_convert", reason="vl-convert-python is not installed (the extra [html])")
+        tuning(runner)
+        ran = gate(runner, directories="runs", html="true")
+        assert ran.exit == 1, ran.printed
+        page = Path(ran.used[0][1]["path"]) / "page.html"
+        assert 'data-verdict="tune"' in page.read_text(encoding="utf-8")
+
     def test_an_empty_name_keeps_no_artifact(self, runner: Runner) -> None:
         passing(runner)
         assert gate(runner, directories="runs", artifact="").used == []
@@ -135,15 +143,17 @@ class TestGate:
     @pytest.mark.skipif(
         "TOKEN_TELEMETRY_INSTALL" not in os.environ, reason="TOKEN_TELEMETRY_INSTALL does not allow to install packages"
     )
-    @pytest.mark.parametrize("own", [True, False], ids=["virtual environment", "no virtual environment"])
-    def test_it_installs_itself_beside_the_packages_of_the_python(self, runner: Runner, own: bool) -> None:
+    @pytest.mark.parametrize(
+        ("own", "html"), [(True, "true"), (False, "false")], ids=["virtual environment, page", "no virtual environment"]
+    )
+    def test_it_installs_itself_beside_the_packages_of_the_python(self, runner: Runner, own: bool, html: str) -> None:
         write(runner.workspace / "runs", [v2(time=stamp(i)) for i in range(5)])
         base = Path(getattr(sys, "_base_executable", sys.executable))
         python = str(base)
         if own:
             subprocess.run([base, "-m", "venv", "--without-pip", runner.workspace / ".venv"], check=True)
             python = ".venv/bin/python"
-        ran = runner.run(".", {"directories": "runs", "python": python})
+        ran = runner.run(".", {"directories": "runs", "python": python, "html": html})
         assert ran.exit == 1, ran.printed
         assert ran.outputs["verdict"] == "not-ready"
         assert (runner.temporary / "token-telemetry").exists() is not own
