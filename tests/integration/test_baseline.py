@@ -402,6 +402,8 @@ def test_twelve_sessions_show_the_last_ten(run: Run, passing: Path) -> None:
         "samples": 61,
         "underestimation": 1 / 61,
         "truncation": 1 / 61,
+        "underestimated": {"events": 1, "n": 61},
+        "truncated": {"events": 1, "n": 61},
         "commit": None,
     }
     # 1/61, 2/62... to 10/70, in sevenths of that: 0.8, 1.6, 2.3, 3.1, 3.8, 4.5, 5.1, 5.8, 6.4, 7
