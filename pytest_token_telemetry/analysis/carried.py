@@ -62,10 +62,13 @@ class Carried:
     def owes(self, kind: Kind) -> bool:
         """Whether the default mix of a kind is required.
 
-        It is of data that names any kind of work; where nothing is predicted, of a kind that some sample names.
+        It is of data that names any kind of work; where nothing is predicted, of a kind that some sample names. Lengths
+        alone owe none: nothing is judged of them.
         """
         if self.samples <= self.legacy:
             return True
+        if self.question == "lengths":
+            return False
         return self.labels > 0 if self.question == "predictions" else getattr(self, kind) > 0
 
 

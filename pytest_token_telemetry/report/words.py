@@ -89,6 +89,8 @@ _KINDS: Mapping[Kind, tuple[Check[Any], str]] = {
 def _waived(report: Report) -> list[str]:
     """The kinds of labels of which no mix is asked for, as the data names none."""
     carried = report.counts.carried
+    if carried is not None and carried.question == "lengths" and carried.labels:
+        return []  # it is asked of no lengths, whatever they name
     unset = ((kind, each) for kind, each in _KINDS.items() if report.settings.get(f"require_{kind}") != NONE)
     results = ((kind, word, report.result(check.id)) for kind, (check, word) in unset)
     return [

@@ -137,6 +137,21 @@ def test_lengths_alone_give_caps_and_no_verdict():
     assert verdict([bare(n) for n in range(1, 101)], inconclusive="fail").fails
 
 
+def test_lengths_of_named_work_give_the_caps_of_each_kind():
+    """As above, of two categories; nothing is judged, so no mix of them is asked for, unless it was set."""
+    rows = [bare(tokens * n, category=name) for name, tokens in (("docs", 1), ("ours", 10)) for n in range(1, 101)]
+    found = verdict(rows)
+    assert (found.verdict, headline(found)) == (
+        "inconclusive",
+        "Nothing to judge: the samples have neither predictions nor caps nor reasons.",
+    )
+    assert steps(found)[-1] == (
+        "Caps (max_tokens) by the risk that they cut off: docs 100 at 1 %, 99 at 2 %, 96 at 5 %;"
+        " ours 1,000 at 1 %, 990 at 2 %, 960 at 5 %."
+    )
+    assert verdict(rows, chosen=["require_categories"]).verdict == "not-ready"
+
+
 def test_few_of_what_is_judged_are_not_ready():
     found = verdict(capped(19))
     assert (found.verdict, found.fails) == ("not-ready", True)
