@@ -45,13 +45,18 @@ more.
 
 @pytest.fixture(autouse=True)
 def _quick_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the plugins that would import all of Hypothesis or asyncio in every run, and in each of its workers."""
+    """Leave out the plugins that would import all of Hypothesis or asyncio in every run, and in each of its workers.
+
+    What pytest prints is the same on a server too, where it would else print whole messages in its summary.
+    """
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # it forgets the variable
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:anyio")
     monkeypatch.delenv(
         "PYTEST_XDIST_WORKER", raising=False
     )  # what a test runs is no worker, even if the test is in one
+    for server in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(server, raising=False)
     if request.path.name not in _MEASURED:
         monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
