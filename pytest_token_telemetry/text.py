@@ -56,6 +56,16 @@ def plain(sentence: Sentence) -> str:
     )
 
 
+def first_clause(sentence: Sentence) -> tuple[Piece, ...]:
+    """``sentence`` up to its first semicolon that is our own word."""
+    found: list[Piece] = []
+    for piece in pieces(sentence):
+        if isinstance(piece, str) and ";" in piece:
+            return (*found, piece[: piece.index(";")])
+        found.append(piece)
+    return tuple(found)
+
+
 NOT_GIVEN = "not given"
 """Stands for a name that a sample does not have."""
 

@@ -248,7 +248,7 @@ def estimator_change() -> str:
         CHANGE,
         _excerpt(
             _section(CHANGE),
-            ("=", "pass readiness::sources"),
+            ("=", "pass readiness"),
             ("pass readiness::replay", "output / prediction by"),
             ("Base against head$", "Most output"),
             (".*  complexity$", "$"),
@@ -262,16 +262,14 @@ def estimator_mended() -> str:
         module = directory / "examples" / "estimator" / "estimator.py"
         module.write_text(module.read_text(encoding="utf-8").replace(TOO_LOW, ENOUGH), encoding="utf-8")
         lines = _section(CHANGE, directory)
-    return _console(
-        CHANGE, _excerpt(lines, ("=", "pass readiness::sources"), ("Base against head:", "Base against head: The"))
-    )
+    return _console(CHANGE, _excerpt(lines, ("=", "pass readiness"), ("Base against head:", "Base against head: The")))
 
 
 def tuning_loop() -> str:
     """The change's advice written beside the estimator, and what the gate says once that is read."""
     with _examples() as directory:
         advised, applied = (
-            _excerpt(_section(command, directory), ("=", "pass readiness::sources")) for command in (ADVISE, REPLAY)
+            _excerpt(_section(command, directory), ("=", "pass readiness")) for command in (ADVISE, REPLAY)
         )
     return "\n".join((_console(ADVISE, advised).removesuffix("\n```"), _console(REPLAY, applied).partition("\n")[2]))
 
@@ -383,7 +381,7 @@ def agent_tune_example() -> str:
     with tempfile.TemporaryDirectory() as directory:
         copy_changed_agent(Path(directory))
         lines = _section(AGENT, Path(directory))
-    begin = next(i for i, line in enumerate(lines) if line.startswith("pass readiness::"))
+    begin = next(i for i, line in enumerate(lines) if line.startswith("pass readiness"))
     fails = next(i for i, line in enumerate(lines) if line.startswith("fail tier1::"))
     end = next(i for i in range(fails + 1, len(lines)) if not lines[i].startswith(" "))
     return _console(AGENT, [*lines[:begin], "...", *lines[fails:end], "..."])

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from itertools import takewhile, zip_longest
+from enum import IntEnum
+from itertools import chain, takewhile, zip_longest
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
 from pytest_token_telemetry.analysis.distributions import BINS_PER_OCTAVE
 from pytest_token_telemetry.report import advice, sections, words
-from pytest_token_telemetry.text import ASCII_BARS, BARS, NOT_GIVEN, inert, pieces, plain, plural, sparkline, times
+from pytest_token_telemetry.text import (
+    ASCII_BARS,
+    BARS,
+    NOT_GIVEN,
+    first_clause,
+    inert,
+    pieces,
+    plain,
+    plural,
+    sparkline,
+    times,
+)
 from pytest_token_telemetry.text import size as in_bytes
 
 if TYPE_CHECKING:
@@ -45,8 +57,8 @@ _SPREADS: dict[Axis, tuple[str, int, int]] = {
 }
 """What the ratios are, the octave of the first bar, and bins of a bar: caps are many times the output."""
 
-_LEAST_WORST = 3
-"""Lines of the worst samples that the ratios leave room for: the title, one sample, and that there is more."""
+_LEAST_WORST = 2
+"""Lines of the worst samples, if there are any: the title, and one of them."""
 
 Line = tuple[str, dict[str, bool]]
 """A line and how to mark it."""
@@ -89,52 +101,89 @@ def _colour(report: Report) -> str:
 
 
 def screen(report: Report | str, width: int, *, verbose: bool, bars: str = BARS) -> list[Line]:
-    """The verdict on one screen of 80 columns, `LINES` with the heading; all there is to say with ``verbose``."""
+    """The verdict on one screen of 80 columns, `LINES` with the heading; all there is to say with ``verbose``.
+
+    No sentence is cut: what does not fit is left out whole, and the last line counts what was. A screen that is too
+    narrow for what must be seen becomes longer.
+    """
     if isinstance(report, str):
         return [(f"not judged: {report}", {"yellow": True})]
+    everything = _everything(report, width, bars)
     if verbose:
-        told = [*_judgement(report, width, None), *_remarks(report, width, None)]
-        return [*told, *_spreads(report, width, bars, None), *_worst_samples(report, width), *_details(report, width)]
-    remarks, worst = _remarks(report, width, 4), _worst_samples(report, width)
-    for most in (3, 2, 1):
-        lines = _judgement(report, width, most)
-        room = LINES - 1 - len(lines)
-        if room > 0:
+        return everything
+    most = LINES - 2  # the heading and the last line
+    for brevity in _Brevity:
+        lines = _judgement(report, width, brevity)
+        if len(lines) <= most:
             break
-    left = room - len(remarks) - min(len(worst), _LEAST_WORST)
-    fitting = (_spreads(report, width, bars, most) for most in range(_MOST_SPREADS, 1, -1))
-    spreads = next((lines for lines in fitting if len(lines) <= left), None)
-    rest = [*remarks, *(spreads or []), *worst]
-    if len(rest) > room or spreads is None:  # the ratios are told whole or not at all
-        rest = rest[: max(room - 1, 0)]
-        if rest and rest[-1][0] == _WORST:
-            rest.pop()  # a title of nothing
-        rest.append(("... more with -v", {}))
-    return lines + rest
+    for sentence in _remarks(report, width, bars):
+        lines += sentence if len(lines) + len(sentence) <= most else []
+    worst = _worst_samples(report, width)
+    left = most - len(lines) - min(len(worst), _LEAST_WORST)
+    spreads = (_spreads(report, width, bars, categories) for categories in range(_MOST_SPREADS, 1, -1))
+    lines += next((spread for spread in spreads if len(spread) <= left), [])
+    if most - len(lines) >= _LEAST_WORST:
+        lines += worst[: most - len(lines)]
+    more = len(everything) - len(lines)
+    return [*lines, (f"-v shows {plural(more, 'more line')}", {})] if more > 0 else lines
 
 
-def _judgement(report: Report, width: int, most: int | None) -> list[Line]:
-    """What must be seen, each part on at most ``most`` lines: the headline, the next steps, the checks."""
+def _everything(report: Report, width: int, bars: str) -> list[Line]:
+    told = _judgement(report, width, _Brevity.NONE, folded=False)
+    told += chain.from_iterable(_remarks(report, width, bars))
+    return [*told, *_spreads(report, width, bars, None), *_worst_samples(report, width), *_details(report, width)]
+
+
+class _Brevity(IntEnum):
+    """What the checks leave out on a screen that has no room for all."""
+
+    NONE = 0
+    DETAILS_OF_PASSED = 1
+    DETAILS = 2
+    PASSED = 3
+    STEPS = 4
+    """Too many names in the next steps: the first one alone is told."""
+
+
+def _judgement(report: Report, width: int, brevity: _Brevity, *, folded: bool = True) -> list[Line]:
+    """What must be seen: the headline, the next steps, the checks; readiness ``folded`` into one line if it passes."""
     marks = {_colour(report): True, "bold": True}
-    lines = _wrapped(f"{report.title}: {words.headline(report)}", width, most, marks)
-    lines += _wrapped(words.session_result(report), width, most, {"red": True})
-    for step in advice.next_steps(report):
-        lines += _wrapped(f"-> {plain(step)}", width, most, {"bold": True})
+    lines = _wrapped(f"{report.title}: {words.headline(report)}", width, marks)
+    lines += _wrapped(words.session_result(report), width, {"red": True})
+    steps = [f"-> {plain(step)}" for step in advice.next_steps(report)]
+    for step in steps[:1] if brevity >= _Brevity.STEPS else steps:
+        lines += _wrapped(step, width, {"bold": True})
+    readiness = words.readiness(report) if folded else None
+    if readiness is not None:
+        lines += _marked(_wrapped(f"pass readiness: {plain(readiness)}", width, {}), "pass")
     for result in report.checks:
-        said = plain(words.message(report, result))
-        first, *more = _wrapped(f"{result.outcome} {result.id}: {said}", width, most, {})
-        lines += [(first[0], {_COLOURS[result.outcome]: True}), *more]
+        if readiness is not None and result.id.startswith("readiness::"):
+            continue
+        passed = result.outcome in ("pass", "skip")
+        if passed and brevity >= _Brevity.PASSED:
+            continue
+        said: Sentence = words.message(report, result)
+        if brevity >= (_Brevity.DETAILS_OF_PASSED if passed else _Brevity.DETAILS):
+            said = first_clause(said)
+        lines += _marked(_wrapped(f"{result.outcome} {result.id}: {plain(said)}", width, {}), result.outcome)
     return lines
 
 
-def _remarks(report: Report, width: int, most: int | None) -> list[Line]:
-    lines = [(_unreadable(each.path, each.reason, width), {"red": True}) for each in report.not_read.unreadable[:3]]
+def _marked(lines: list[Line], outcome: str) -> list[Line]:
+    """``lines`` of a check, the first in the colour of its ``outcome``."""
+    return [(lines[0][0], {_COLOURS[outcome]: True}), *lines[1:]]
+
+
+def _remarks(report: Report, width: int, bars: str) -> Iterator[list[Line]]:
+    """What to know besides, a sentence each."""
+    drawn = str.maketrans(BARS, bars)
+    for each in report.not_read.unreadable[:3]:
+        yield [(_unreadable(each.path, each.reason, width), {"red": True})]
     for section in sections.compared(report):
         for sentence in section.sentences:
-            lines += _wrapped(f"{section.title}: {plain(sentence)}", width, most, {})
+            yield _wrapped(f"{section.title}: {plain(sentence)}".translate(drawn), width, {})
     for note in words.notes(report):
-        lines += _wrapped(f"note: {plain(note)}", width, most, {})
-    return lines
+        yield _wrapped(f"note: {plain(note)}", width, {})
 
 
 def _worst_samples(report: Report, width: int) -> list[Line]:
@@ -153,7 +202,7 @@ def _spreads(report: Report, width: int, bars: str, most: int | None) -> list[Li
     shown = len(found.ratios) if most is None or len(found.ratios) <= most else most - 1
     rows = [[each] for each in found.ratios[:shown]] + [[*found.ratios[shown:]]] * (shown < len(found.ratios))
     figures = [_spread_calls(row) for row in rows]
-    lines = _wrapped(title, width, None, {})
+    lines = _wrapped(title, width, {})
     for row, calls in zip(rows, figures, strict=True):
         counts = [sum(each) for each in zip(*(_spread(ratios, first, bins) for ratios in row), strict=True)]
         drawn = sparkline([count or None for count in counts], bars)
@@ -214,11 +263,11 @@ def _cut(text: str, width: int) -> str:
     return f"{text[:end]}…"
 
 
-def _wrapped(text: str, width: int, most: int | None, marks: dict[str, bool]) -> list[Line]:
-    """``text`` on at most ``most`` lines of less than ``width`` columns, those after the first indented."""
+def _wrapped(text: str, width: int, marks: dict[str, bool]) -> list[Line]:
+    """``text`` on lines of less than ``width`` columns, those after the first indented."""
     whole = text.replace(" %", "\0%")  # a figure stays with its percent sign
     whole = "".join(f"{char}\1" if _columns(char) == 2 else char for char in whole)
-    lines = textwrap.wrap(whole, width - 1, subsequent_indent="     ", max_lines=most, placeholder=" ...")
+    lines = textwrap.wrap(whole, width - 1, subsequent_indent="     ")
     return [(line.replace("\0", " ").replace("\1", ""), marks) for line in lines]
 
 
@@ -230,7 +279,7 @@ def _details(report: Report, width: int) -> Iterator[Line]:
         yield section.title, {"bold": True}
         if section.title == _COLLECT:
             for sentence in section.sentences:
-                yield from _wrapped(plain(sentence), width, None, {})
+                yield from _wrapped(plain(sentence), width, {})
         for i, table in enumerate(section.tables):
             yield from [("", {})] if i else []
             yield from ((line, {}) for line in _table(table))

@@ -22,6 +22,7 @@ from pytest_token_telemetry.gate.checks import (
     UNDERESTIMATION,
     WASTE,
 )
+from pytest_token_telemetry.gate.checks.sources import what_was_read
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult
 from pytest_token_telemetry.option_types import NONE
 from pytest_token_telemetry.text import Untrusted, joined, listing, named, percent, plain, plural
@@ -133,6 +134,16 @@ def _verdict(report: Report) -> str:
             drift = ", drift since the baseline" if warns(report, "drift::") else ""
             return f"No tuning needed: {_rates(report)}{waste}{caps}{drift}."
     return f"Tuning needed: {', '.join(_in_headline(each) for each in report.checks if each.exceeded)}."
+
+
+def readiness(report: Report) -> Sentence | None:
+    """All checks of the readiness in one short sentence; ``None`` if one did not pass."""
+    results = [result for result in report.checks if result.id.startswith("readiness::")]
+    if not results or any(result.outcome != "pass" for result in results):
+        return None
+    samples = report.result(SAMPLES.id)
+    enough = [] if samples is None else [message(report, samples)]
+    return joined([*enough, what_was_read(report.counts)])
 
 
 def session_result(report: Report) -> str:

@@ -364,6 +364,7 @@ def test_every_form_tells_the_same(run: Run, saved: Path, policy: str) -> None:
     write(saved, later(60, predicted=2000, output=990), "run-1/agent.log")
     result = run(
         BASELINE,
+        "-v",
         f"--token-telemetry-drift={policy}",
         "--token-telemetry-markdown=summary.md",
         "--token-telemetry-junit=junit.xml",

@@ -31,7 +31,7 @@ def test_the_calls_of_a_database_are_judged(
     )
     outcome = run("token-telemetry", "--token-telemetry-json=report.json", directory=None)
     assert outcome.exit == 0
-    assert "pass readiness::sources: 1 table read" in outcome.text
+    assert "pass readiness: 27 successful samples (20 needed), 1 table read" in outcome.text
     report = json.loads((pytester.path / "report.json").read_text())
     assert (report["verdict"], report["counts"]["samples"], report["counts"]["tables"]) == ("pass", 27, 1)
     assert report["settings"]["db"] == ["sqlite:///calls.db"]

@@ -543,7 +543,7 @@ def test_options_that_run_nothing_ask_nothing(run: Run, passing: object) -> None
 @pytest.mark.parametrize("predict", [TOO_LOW, HIGH_ENOUGH, "def predict(request): raise CannotReplay"])
 def test_every_form_tells_the_same(run: Run, passing: object, predict: str) -> None:
     module(predict)
-    result = run(ESTIMATOR, "--token-telemetry-markdown=summary.md", "--token-telemetry-junit=junit.xml")
+    result = run(ESTIMATOR, "-v", "--token-telemetry-markdown=summary.md", "--token-telemetry-junit=junit.xml")
     report, markdown = result.report, Path("summary.md").read_text()
     assert result.exit == (0 if report["verdict"] == "pass" else 1)
     assert report["headline"] in markdown

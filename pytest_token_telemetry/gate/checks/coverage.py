@@ -11,14 +11,14 @@ from pytest_token_telemetry.option_types import ANY, NONE, is_name
 from pytest_token_telemetry.text import LONGEST_IN_SENTENCE, joined, named, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_token_telemetry.analysis.readiness import Coverage
     from pytest_token_telemetry.gate.check import Case, Context
     from pytest_token_telemetry.text import Piece, Sentence
 
 _SHOWN = 5
-"""Names of the data that a sentence shows."""
+"""Names that a sentence shows, of the data or of what is required."""
 
 
 class CoverageCheck(Check[CoverageResult]):
@@ -55,18 +55,18 @@ class CoverageCheck(Check[CoverageResult]):
             missing = (
                 (f"no {successful}sample has a {self._one}",)
                 if result.target == (ANY,)
-                else (f"no {successful}sample ", self._where, " ", *joined(map(named, result.missing), last="or"))
+                else (f"no {successful}sample ", self._where, " ", *_few(map(named, result.missing), last="or"))
             )
             return (*missing, *self._what_fits(result, context))
         if not result.value:
             return "nothing is required"
         if not result.counts:
-            return (*joined(map(named, result.value), last="and"), " covered")
+            return (*_few(map(named, result.value), last="and"), " covered")
         if result.target == (ANY,):
             n = result.counts[0]
             return f"{plural(n, f'{successful}sample')} {'has' if n == 1 else 'have'} a {self._one}"
         counted = ((named(value), f": {n}") for value, n in zip(result.value, result.counts, strict=True))
-        return (*joined(counted), " successful" if successful else " samples")
+        return (*_few(counted), " successful" if successful else " samples")
 
     def setting(self, result: CoverageResult, context: Context) -> tuple[Piece, ...]:
         """The setting that fits the data, where most samples name nothing that is required; empty elsewhere."""
@@ -102,6 +102,14 @@ def _is_about_what_is_required(result: CoverageResult) -> bool:
     """True if as many samples are of what is required as of other names: then that is missing, and not wrong."""
     required = sum(result.counts)
     return required > 0 and (result.named or 0) <= 2 * required
+
+
+def _few(names: Iterable[Sentence], last: str | None = None) -> tuple[Piece, ...]:
+    """The first of ``names``, and how many more there are."""
+    every = list(names)
+    if len(every) <= _SHOWN:
+        return joined(every, last=last)
+    return joined([*every[: _SHOWN - 1], f"{len(every) - _SHOWN + 1} others"], last=last)
 
 
 def _shown(result: CoverageResult) -> list[str]:

@@ -64,13 +64,18 @@ class SourcesCheck(Check[CountResult]):
             nothing.append("no test recorded a sample")
         if nothing:
             return joined(nothing, last="and")
-        found = (
-            f"{plural(counts.files, 'file')} read" if counts.files else "",
-            f"{plural(counts.tables, 'table')} read" if counts.tables else "",
-            f"{plural(counts.tests, 'test')} recorded" if counts.tests else "",
-        )
         tasks = f", {plural(counts.with_task, 'sample')} of {plural(counts.tasks, 'task')}" if counts.with_task else ""
-        return (listing(filter(None, found)) if any(found) else "nothing read") + tasks
+        return f"{what_was_read(counts)}{tasks}"
+
+
+def what_was_read(counts: Counts) -> str:
+    """``3 files read``, and what was recorded."""
+    found = (
+        f"{plural(counts.files, 'file')} read" if counts.files else "",
+        f"{plural(counts.tables, 'table')} read" if counts.tables else "",
+        f"{plural(counts.tests, 'test')} recorded" if counts.tests else "",
+    )
+    return listing(filter(None, found)) if any(found) else "nothing read"
 
 
 def _no_telemetry(counts: Counts) -> Sentence:

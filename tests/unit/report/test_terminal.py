@@ -47,7 +47,7 @@ def test_a_pass_is_told_from_the_verdict_to_the_details():
         "PASS: No tuning needed: 0.0 % underestimated, 0.0 % truncated.",
         "-> Nothing to tune: go on collecting, and watch for drift.",
     ]
-    assert lines[2] == "pass readiness::sources: 1 file read"
+    assert lines[2] == "pass readiness: 27 successful samples (20 needed), 1 file read"
     assert "most output for its prediction:" in lines
 
 
@@ -152,7 +152,9 @@ def test_the_worst_verdict_fits_on_one_screen(name):
     lines = lines_of(EXTREMES[name])
     assert fits(lines), "\n".join(lines)
     assert lines[0].startswith(EXTREMES[name].title)
-    assert all(any(f"{check.outcome} {check.id}:" in line for line in lines) for check in EXTREMES[name].checks)
+    told = [check for check in EXTREMES[name].checks if check.outcome in ("fail", "warn")]
+    assert all(any(f"{check.outcome} {check.id}:" in line for line in lines) for check in told)
+    assert re.fullmatch(r"-v shows \d+ more lines", lines[-1])
 
 
 @limits(deadline=None, max_examples=100)
@@ -171,24 +173,66 @@ def test_no_text_of_the_logs_controls_the_terminal_or_the_server(found):
             assert not re.search(r"##\w*\[", line)
 
 
-def test_what_does_not_fit_is_a_word_away():
-    found = EXTREMES["all exceeded"]
-    assert lines_of(found)[-1] == "... more with -v"
-    assert "... more with -v" not in lines_of(found, verbose=True)
+@pytest.mark.parametrize("name", EXTREMES)
+def test_the_last_line_counts_what_verbose_shows_more(name):
+    lines, every = lines_of(EXTREMES[name]), lines_of(EXTREMES[name], verbose=True)
+    more = len(every) - (len(lines) - 1)
+    assert lines[-1] == f"-v shows {more} more lines"
+    assert not any(line.startswith("-v shows") for line in every)
 
 
-def test_what_fits_has_no_more():
+def test_what_fits_is_told_whole():
     lines = lines_of(judge(reading(ready(27)), settings(), {"tier1::truncation"}))
-    assert "... more with -v" not in lines
-    assert lines[-10].startswith("output / prediction by category")  # with 3 categories
-    assert lines[-6] == "most output for its prediction:"  # with 5 samples
+    assert lines[-11].startswith("output / prediction by category")  # with 3 categories
+    assert lines[-7] == "most output for its prediction:"  # with 5 samples
 
 
-def test_verbose_cuts_no_sentence_short():
-    found = EXTREMES["nothing and everything required"]
-    text = " ".join(line.strip() for line in lines_of(found, verbose=True))
-    for sentence in (*advice(found), *notes(found), *(message(found, check.id) for check in found.checks)):
-        assert sentence.replace(" ", "") in text.replace(" ", "")
+def unwrapped(lines):
+    return re.sub(r"\s", "", "".join(lines))
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_no_sentence_is_cut(name):
+    found = EXTREMES[name]
+    checks = {check.id: message(found, check.id) for check in found.checks}
+    whole = {
+        *(f"-> {each}" for each in advice(found)),
+        *(f"note: {each}" for each in notes(found)),
+        *(f"{check.outcome} {check.id}: {checks[check.id]}" for check in found.checks),
+    }
+    every = unwrapped(lines_of(found, verbose=True))
+    assert all(unwrapped(each) in every for each in whole)
+    allowed = {unwrapped(each) for each in whole} | {unwrapped(each.split(";")[0]) for each in whole}
+    told = [each for each in sentences(lines_of(found)) if re.match(r"->|note:|(pass|fail|warn|skip) \S+::", each)]
+    assert len(told) > 2
+    assert {unwrapped(each) for each in told} <= allowed
+
+
+def sentences(lines):
+    """The lines put together again: those that are indented belong to the one before."""
+    found = []
+    for line in lines:
+        if line.startswith("     ") and found:
+            found[-1] += f" {line.strip()}"
+        else:
+            found.append(line)
+    return found
+
+
+def test_readiness_that_passes_is_one_line_and_else_each_of_its_checks():
+    lines = lines_of(verdict(ready(27)))
+    assert [line for line in lines if "readiness" in line] == [
+        "pass readiness: 27 successful samples (20 needed), 1 file read"
+    ]
+    assert len([line for line in lines_of(verdict(ready(9))) if " readiness::" in line]) == 5
+    assert len([line for line in lines_of(verdict(ready(27)), verbose=True) if " readiness::" in line]) == 5
+
+
+def test_a_narrow_terminal_shows_all_that_must_be_seen():
+    lines = lines_of(EXTREMES["all exceeded"], 30)
+    assert unwrapped(lines).startswith("TUNE:Tuningneeded:29.4%underestimated,29.4%truncated,wasteaboveitstarget.")
+    assert sum(line.startswith("fail ") for line in lines) == 3
+    assert all(wcswidth(line) <= 30 for line in lines)
 
 
 def test_verbose_shows_strata_and_sources():
@@ -304,6 +348,16 @@ def test_ratios_are_bars_a_category(encoding, bars, one):
     ]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "underestimation", "none"),
+    [("utf-8", "▁▂▃▃▄▅▆▆▇█", "·" * 10), ("ascii", ":-==+*%%#@", "." * 10)],
+)
+def test_a_history_is_drawn_with_what_the_terminal_can_write(encoding, underestimation, none):
+    # 0 to 9 %, of which each bar is 9 / 7 points higher than the one before; no truncation is known
+    told = "".join(line.strip() for line in shown(full(), verbosity=1, encoding=encoding))
+    assert f"The last 10 sessions: underestimation {underestimation}, truncation{none}." in told
+
+
 def test_where_caps_are_judged_their_ratios_are_bars():
     # 2x, 4x and 40x; a bar is half an octave, and 40x is 10.6 of them
     found = verdict([call(None, output, max_tokens=4000) for output in (2000, 2000, 1000, 100)])
@@ -342,7 +396,6 @@ def test_ratios_take_what_room_the_worst_sample_leaves():
             titles = sum(line.startswith("output / prediction by") for line in lines)
             assert titles == bool(bars)
             assert not bars or any(" logs/run-1/agent.log:" in line for line in lines)
-            assert bars or lines[-1] == "... more with -v"
             seen.add(bars)
     assert seen == {0, 2, 3, 4, 5}
 
@@ -353,7 +406,7 @@ def test_ratios_are_not_told_where_nothing_is_held_against_outputs():
 
 def worst_line(source="logs/run/agent.log", **fields):
     found = verdict([call(**fields)], {"files": (File(source, 1),)})
-    return lines_of(found)[-1]
+    return lines_of(found)[-2]
 
 
 def test_a_worst_sample_has_its_figures_place_and_task():
