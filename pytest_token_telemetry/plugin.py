@@ -89,11 +89,14 @@ def pytest_configure(config: pytest.Config) -> None:
         arrivals = Arrivals(config)
         config.pluginmanager.register(arrivals, "token-telemetry-arrivals")
         if wanted:
+            from pytest_token_telemetry.session import refusals
             from pytest_token_telemetry.session.gate_session import GateSession
 
             command_line.warn_if_rootdir_moved(config)
             command_line.warn_if_split(config)
-            gate = GateSession(config, settings.Settings.load(config), arrivals)
+            found = settings.Settings.load(config)
+            refusals.refuse(config, found)
+            gate = GateSession(config, found, arrivals)
             config.pluginmanager.register(gate, "token-telemetry-gate")
     elif wanted:
         from pytest_token_telemetry.session.gate_session import WorkerSession

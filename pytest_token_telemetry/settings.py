@@ -7,7 +7,6 @@ command line wins over the ini file, and the ini file over the default.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +14,6 @@ import pytest
 
 from pytest_token_telemetry import option_types
 from pytest_token_telemetry.option import GATE, Option, flag, ini_key, setting_in_force
-from pytest_token_telemetry.option_types import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -340,7 +338,7 @@ class Settings:
         """Read every setting from the command line, else the ini file, else its default.
 
         Raises:
-            pytest.UsageError: a value is malformed, out of range or contradicts another.
+            pytest.UsageError: a value is malformed or out of range.
         """
         written = {name: setting_in_force(config, name, option) for name, option in options()}
         read = {name: written[name].read(option) for name, option in options()}
@@ -358,17 +356,7 @@ class Settings:
             read["require_categories"] = tuple(
                 dict.fromkeys(read["alias"].get(name, name) for name in read["require_categories"])
             )
-        settings = cls(texts=texts, chosen=(name for name, each in written.items() if each.is_chosen), **read)
-        _refuse_missing_directories(settings, written["dir"].label)
-        _refuse_missing_files(settings, "requests", written["requests"].label, "a file of requests, as it was sent")
-        _refuse_missing_files(settings, "predictions", written["predictions"].label, "a side file of predictions")
-        _refuse_shared_outputs(config, settings)
-        _refuse_for_remote(settings)
-        if settings.executor is not None and settings.jobs is not None:
-            raise pytest.UsageError(f"{flag('jobs')} is for reading here, and {flag('executor')} reads elsewhere")
-        if settings.sequential and settings.confidence is None:
-            raise pytest.UsageError(f"{flag('sequential')} needs a confidence (add {flag('confidence')}=0.95)")
-        return settings
+        return cls(texts=texts, chosen=(name for name, each in written.items() if each.is_chosen), **read)
 
 
 def options() -> Iterator[tuple[str, Option]]:
@@ -422,6 +410,11 @@ def refuse_malformed_recording(config: pytest.Config) -> None:
             read_one(config, name)
 
 
+def label_of(config: pytest.Config, name: str) -> str:
+    """Where the setting in force was written, as sentences about it begin."""
+    return setting_in_force(config, name, dict(options())[name]).label
+
+
 def read_one(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - each option has a type of its own
     """One setting alone.
 
@@ -451,84 +444,3 @@ def _fold(aliases: tuple[tuple[str, str], ...], label: str) -> Mapping[str, str]
                 f" {table[category]!r} (to keep {category!r}, add '{category}={category}')"
             )
     return table
-
-
-def _refuse_missing_directories(settings: Settings, label: str) -> None:
-    for text, directory in zip(settings.texts["dir"], settings.dir, strict=True):
-        if isinstance(directory, Path) and not directory.is_dir():
-            what = "is a file, not a directory" if directory.is_file() else "does not exist"
-            raise pytest.UsageError(f"{label}: {text!r} {what} (name a directory of run logs)")
-
-
-def _refuse_for_remote(settings: Settings) -> None:
-    """Refuse what does not work with remote directories."""
-    for url in settings.remote_directories:
-        if settings.executor is not None:
-            raise pytest.UsageError(f"{flag('executor')}: {url.shown} is read here alone (leave the executor out)")
-        if settings.propose_map:
-            raise pytest.UsageError(f"{flag('propose_map')}: {url.shown} is no local directory (copy some files of it)")
-
-
-def _refuse_missing_files(settings: Settings, name: str, label: str, wanted: str) -> None:
-    for text, file in zip(settings.texts[name], getattr(settings, name), strict=True):
-        if not file.is_file():
-            what = "is no file" if file.exists() else "does not exist"
-            raise pytest.UsageError(f"{label}: {text!r} {what} (name {wanted})")
-
-
-def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
-    taken: dict[str, str] = {}
-    pytest_junit = config.getoption("xmlpath", None)
-    if pytest_junit:
-        expanded = os.path.expandvars(os.path.expanduser(pytest_junit))  # noqa: PTH111 - as pytest reads it
-        taken[os.path.realpath(config.invocation_params.dir / expanded)] = "--junitxml"
-    baseline = None if settings.baseline is None else os.path.realpath(settings.baseline)
-    for name in ("record", "save_baseline", "history", *OUTPUTS):
-        path = getattr(settings, name)
-        if path is None:
-            continue
-        real = os.path.realpath(path)
-        if real in taken:
-            raise pytest.UsageError(f"{flag(name)}: {taken[real]} writes to the same file (name another)")
-        if real == baseline and name != "save_baseline":
-            raise pytest.UsageError(f"{flag(name)}: {flag('baseline')} reads the same file (name another)")
-        for inputs in ("requests", "predictions", "map"):
-            if real in map(os.path.realpath, getattr(settings, inputs)):
-                raise pytest.UsageError(f"{flag(name)}: {flag(inputs)} reads the same file (name another)")
-        taken[real] = flag(name)
-    refuse_read_outputs(settings, settings.pattern)
-
-
-def refuse_read_outputs(settings: Settings, patterns: Iterable[str]) -> None:
-    """Refuse to write a report where a source would read it, by one of the ``patterns`` of files that are read.
-
-    Raises:
-        pytest.UsageError: a report would be read.
-    """
-    for name in ("save_baseline", "history", *OUTPUTS):
-        path = getattr(settings, name)
-        if path is not None and _would_be_read(name, Path(os.path.realpath(path)), settings, patterns):
-            raise pytest.UsageError(
-                f"{flag(name)}: {settings.texts[name]!r} would be read as a log (name a file that no pattern matches)"
-            )
-
-
-_OWN_JSON = ("json", "tuning", "code_quality", "save_baseline", "history")
-
-
-def _would_be_read(name: str, path: Path, settings: Settings, patterns: Iterable[str]) -> bool:
-    """Whether a source would read what is written to ``path``, or reads now what is there."""
-    from pytest_token_telemetry.writing import OWN_OUTPUT
-
-    if name in _OWN_JSON and path.suffix == ".json":
-        try:
-            with path.open("rb") as file:
-                head = file.read(200)
-        except OSError:  # it is not there; else writing it says why
-            head = b""
-        if not head or OWN_OUTPUT.match(head):
-            return False
-    return any(
-        path.is_relative_to(real) and matches(path.relative_to(real).as_posix(), patterns)
-        for real in map(Path, map(os.path.realpath, settings.local_directories))
-    )

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.session.hooks import SOURCES as HOOK
-from pytest_token_telemetry.settings import refuse_read_outputs
+from pytest_token_telemetry.session.refusals import refuse_read_outputs
 from pytest_token_telemetry.text import listing
 
 if TYPE_CHECKING:

@@ -80,9 +80,6 @@ class GateSession:
         self._arrivals = arrivals
         self._held_against = HeldAgainst(config, settings)
         self._databases = _databases(settings)
-        _refuse_unreadable(settings)
-        if settings.html is not None:
-            _refuse_missing_pages()
         self._checks: tuple[str, ...] = ()
         self._items: list[CheckItem] = []
         self._hooks: dict[str, int] = {}
@@ -480,36 +477,6 @@ class GateSession:
             return self._settings.json is not None and self._settings.json.is_file()
         except OSError:
             return False
-
-
-def _refuse_unreadable(settings: Settings) -> None:
-    """Refuse remote directories that no driver reads here.
-
-    Raises:
-        pytest.UsageError: fsspec or a driver is missing, or there is no such protocol.
-    """
-    if settings.remote_directories:
-        from pytest_token_telemetry.sources.parallel import ScanError
-        from pytest_token_telemetry.sources.remote.remote_reading import refuse_unreadable
-
-        try:
-            refuse_unreadable(settings.remote_directories)
-        except ScanError as error:
-            raise pytest.UsageError(f"{flag('dir')}: {error}") from None
-
-
-def _refuse_missing_pages() -> None:
-    """Return if a page can be made.
-
-    Raises:
-        pytest.UsageError: the extra is not installed.
-    """
-    from pytest_token_telemetry.page.page import MissingError, refuse_missing
-
-    try:
-        refuse_missing()
-    except MissingError as error:
-        raise pytest.UsageError(f"{flag('html')}: {error}") from None
 
 
 def _databases(settings: Settings) -> Sequence[Database]:

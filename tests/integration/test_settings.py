@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_token_telemetry.option import flag, ini_key
+from pytest_token_telemetry.session.refusals import refuse
 from pytest_token_telemetry.settings import Settings, options, read_one
 from tests.integration.conftest import Run
 from tests.lines import cut_off, ready_lines, stamp, v2, write
@@ -297,8 +298,9 @@ def test_what_needs_local_files_is_refused_for_remote_ones(
     pytester: pytest.Pytester, argument: str, sentence: str
 ) -> None:
     typed = [f"--token-telemetry-{argument}", "--token-telemetry-dir=s3://b/x?signature=1"]
+    config = pytester.parseconfig(*typed)
     with pytest.raises(pytest.UsageError, match=f": {re.escape(sentence)}$"):
-        Settings.load(pytester.parseconfig(*typed))
+        refuse(config, Settings.load(config))
 
 
 def test_a_url_is_no_path_wherever_it_is_written(pytester: pytest.Pytester) -> None:
