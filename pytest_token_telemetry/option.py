@@ -129,5 +129,10 @@ def setting_in_force(config: pytest.Config, name: str, option: Option) -> Writte
         return Written(
             texts, f"{ini_key(name)} in {ini.name}" if ini else ini_key(name), ini.parent if ini else invocation
         )
+    return default_of(name, option, invocation)
+
+
+def default_of(name: str, option: Option, base: Path = Path()) -> Written:
+    """The setting as it is if nobody writes it."""
     default = (option.default,) if isinstance(option.default, str) else option.default
-    return Written(default, flag(name), invocation, is_chosen=False)
+    return Written(default, flag(name), base, is_chosen=False)

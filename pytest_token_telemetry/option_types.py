@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from fractions import Fraction
 
     from pytest_token_telemetry.importing import Location
@@ -109,7 +109,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text not in choices:
-            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+            raise ValueError(_not_one_of(text, choices))
         return text
 
     return read
@@ -170,10 +170,17 @@ def some_of(*choices: str) -> Callable[[str], tuple[str, ...]]:
         found = _distinct(text)
         for name in found:
             if name not in choices:
-                raise ValueError(f"{name!r} is not one of {', '.join(choices)}")
+                raise ValueError(_not_one_of(name, choices))
         return found
 
     return read
+
+
+def _not_one_of(text: str, choices: Sequence[str]) -> str:
+    from pytest_token_telemetry.text import meant  # idle sessions do without
+
+    near = meant(text, choices)
+    return f"{text!r} is not one of {', '.join(choices)}{f' ({near})' if near else ''}"
 
 
 def _required(text: str, example: str) -> tuple[str, ...]:

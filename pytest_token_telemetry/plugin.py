@@ -40,13 +40,18 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser
+) -> Generator[None, object, object]:
     """Remove earlier reports before a ``conftest.py`` can end the session, and let none end it with 0."""
     early = _as_known(early_config)
     if early is not None:
         _remove_old_reports(early, whole=True)
     try:
-        return (yield)
+        result = yield
+        if early is not None:
+            command_line.refuse_unknown_options(early_config, parser)
+        return result
     except SystemExit as ended:
         if early is not None and _is_success(ended.code) and (due := _due(early)):
             raise SystemExit(due) from None
@@ -75,6 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
     is_worker = hasattr(config, "workerinput")
     if not is_worker:  # again, if a conftest.py brought the plugin
         _remove_old_reports(config, whole=True)
+        command_line.refuse_unknown_keys(config)
     wanted = settings.is_wanted(config)
     if wanted:
         command_line.take_ids(config)

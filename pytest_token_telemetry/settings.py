@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from pytest_token_telemetry import option_types
-from pytest_token_telemetry.option import GATE, Option, flag, ini_key, setting_in_force
+from pytest_token_telemetry.option import GATE, Option, default_of, flag, ini_key, setting_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -42,6 +42,21 @@ REQUIRABLE = ("predictions", "caps", "reasons")
 
 OUTPUTS = ("json", "junit", "code_quality", "markdown", "markdown_append", "html", "tuning")
 """The settings that name a report to write."""
+
+GROUPS = {
+    "gate": "what to judge",
+    "min_samples": "readiness",
+    "max_underestimation": "risk (Tier 1)",
+    "max_waste_p90": "cost (Tier 2)",
+    "estimator": "comparing",
+    "json": "reports",
+    "pattern": "reading",
+    "record": "recording",
+}
+"""The groups of settings, each by the one that it begins with."""
+
+OFF = "--no-token-telemetry"
+"""What turns everything off, whatever the settings say."""
 
 
 def _setting(
@@ -75,6 +90,161 @@ class Settings:
         "DIR",
         "Judge the run logs below DIR, or below s3://BUCKET/PREFIX (repeatable; extra [remote]). Write it with '='.",
     )
+    db: tuple[DatabaseUrl, ...] = _setting(
+        option_types.database,
+        (),
+        "URL",
+        "Judge the calls in the database at URL (repeatable; extra [sql]); env:NAME: that variable holds the URL.",
+    )
+    db_table: tuple[str, ...] = _setting(
+        option_types.table,
+        (),
+        "NAME",
+        "Read this table or view of the databases (repeatable). Without it: token_estimation_v2_events, else"
+        " llm_usage_events.",
+    )
+    db_query: str | None = _setting(
+        option_types.query,
+        None,
+        "SELECT",
+        "Read the rows of this query, and of no table that is not named.",
+    )
+    db_field: tuple[tuple[str, str], ...] = _setting(
+        option_types.column,
+        (),
+        "FIELD=COLUMN",
+        "Read a field from a column of another name, as output_tokens=completion_tokens (repeatable).",
+    )
+    population: Literal["risk", "success", "all"] = _setting(
+        option_types.one_of("risk", "success", "all"),
+        "risk",
+        "NAME",
+        "Which samples are judged: risk (successful or truncated), or those of the V3 analyzer: success or all.",
+    )
+    one_per_task: bool = _switch("Judge one sample a task, the last attempt, where samples name their task.")
+    under_multiplier: Fraction = _setting(
+        option_types.multiplier,
+        "1.0",
+        "M",
+        "A sample is underestimated if its output exceeds M times its prediction.",
+    )
+    unjudged: str | None = _setting(
+        option_types.one_of("fail", "pass"),
+        None,
+        "fail|pass",
+        "Whether a session that judged nothing fails. Without it: it does if the command line asks for the gate.",
+    )
+    min_samples: int = _setting(option_types.count(1), "20", "N", "How many successful samples are needed.")
+    require_categories: tuple[str, ...] = _setting(
+        option_types.names,
+        "implementation,tests,docs",
+        "NAMES",
+        "The categories that need a successful sample each; any: at least one, whichever; none: nothing.",
+    )
+    require_complexities: tuple[str, ...] = _setting(
+        option_types.names,
+        "low,medium,high",
+        "NAMES",
+        "The complexities that need a successful sample each, or any, or none, as for categories.",
+    )
+    require_deliverables: tuple[str, ...] = _setting(
+        option_types.buckets,
+        "1,2-5,6+",
+        "BUCKETS",
+        "How many deliverables need a successful sample each, as 1,2-9,10+, or any, or none.",
+    )
+    require: tuple[str, ...] | None = _setting(
+        option_types.some_of(*REQUIRABLE),
+        None,
+        "FIELDS",
+        "What at least one sample must carry, of predictions,caps,reasons. Without it, the data decides.",
+    )
+    alias: Mapping[str, str] = _setting(
+        option_types.alias,
+        (),
+        "SPELLING=CATEGORY",
+        "Fold a spelling of a category into another (repeatable; added to the built-in ones).",
+    )
+    max_unusable: int | None = _setting(
+        option_types.count(0),
+        None,
+        "N",
+        "How many telemetry lines may be unusable. Without it there is no limit.",
+    )
+    not_ready: str = _choice("fail", "skip", help="What a readiness check does when it is not met.")
+    max_underestimation: Fraction = _setting(
+        option_types.rate, "5%", "RATE", "The highest underestimation rate, as 5% or 0.05."
+    )
+    max_truncation: Fraction = _setting(option_types.rate, "2%", "RATE", "The highest truncation rate, as 2% or 0.02.")
+    confidence: Fraction | None = _setting(
+        option_types.confidence,
+        None,
+        "C",
+        "Pass or fail only what is proven with confidence C, as 0.95. Without it, the rate itself decides.",
+    )
+    inconclusive: str = _choice(
+        "warn", "fail", help="What a Tier 1 check does that --token-telemetry-confidence leaves open."
+    )
+    sequential: bool = _switch(
+        "Prove with --token-telemetry-confidence at every look at a file that grows, not just at one."
+    )
+    max_waste_p90: Fraction = _setting(
+        option_types.ratio, "3", "RATIO", "90 % of the predictions should stay below RATIO times the output."
+    )
+    tier2: str = _choice("warn", "fail", help="What the check of waste does when it is exceeded.")
+    max_cap_use_p90: Fraction = _setting(
+        option_types.ratio, "3", "RATIO", "90 % of the caps should stay below RATIO times the output."
+    )
+    cap_use: str = _choice("warn", "fail", help="What the check of cap use does when it is exceeded.")
+    estimator: Location | None = _setting(
+        option_types.estimator,
+        None,
+        "MODULE:CALLABLE",
+        "Judge what this estimator predicts for the recorded calls, instead of what was predicted then.",
+    )
+    base_estimator: Location | None = _setting(
+        option_types.estimator,
+        None,
+        "PATH::MODULE:CALLABLE",
+        "Compare --token-telemetry-estimator with this one, such as that of main, run in a process of its own.",
+    )
+    estimator_errors: str = _choice(
+        "fail", "skip", help="What answers that are no prediction do: fail, or leave their calls out."
+    )
+    estimator_timeout: float = _setting(
+        option_types.seconds,
+        "60",
+        "SECONDS",
+        "End the session if an estimator takes longer than this for one call, or for its import.",
+    )
+    min_replayed: Fraction = _setting(
+        option_types.rate,
+        "90%",
+        "RATE",
+        "The least share of the recorded calls that the estimator can replay.",
+    )
+    baseline: Path | None = _file("Compare the calls that are not in the baseline at PATH with it.")
+    save_baseline: Path | None = _file("Write what was judged as a baseline to PATH, to be kept in git.")
+    drift: str = _choice("warn", "fail", help="What a drift check does that sees the calls get worse.")
+    history: Path | None = _file("Append the verdict to PATH, a line a session, and show the last ten.")
+    json: Path | None = _file("Write the report as JSON, for other programs.")
+    junit: Path | None = _file("Write the checks as JUnit XML, for CI servers.")
+    junit_family: str = _choice(
+        "xunit1", "xunit2", help="JUnit dialect: xunit1 has file and line, xunit2 is valid against Jenkins' schema."
+    )
+    code_quality: Path | None = _file("Write what was found as a Code Quality report, for GitLab.")
+    markdown: Path | None = _file("Write the summary as markdown, for reviewers.")
+    markdown_append: Path | None = _file("Append the same summary to PATH, as $GITHUB_STEP_SUMMARY wants it.")
+    markdown_flavour: str = _choice(
+        "github",
+        "plain",
+        help="How the summary is written: for GitHub, or without HTML, for GitLab, Bitbucket and e-mail.",
+    )
+    html: Path | None = _file("Write a page of pictures and tables to look at in a browser (extra [html]).")
+    github: bool = _switch(
+        "In a GitHub Actions job: annotate what failed, append to the step's summary, and set its outputs."
+    )
+    tuning: Path | None = _file("Write the tuning advice as JSON, whatever the verdict.")
     pattern: tuple[str, ...] = _setting(
         option_types.glob,
         ("*.log", "*.log.*", "*.log-*", "*.json*", "*.ndjson*", "*.csv*", "*.eval"),
@@ -118,163 +288,6 @@ class Settings:
         "SPEC",
         "Read the logs on dask://HOST:PORT, or with the concurrent.futures.Executor that MODULE:CALLABLE makes.",
     )
-    db: tuple[DatabaseUrl, ...] = _setting(
-        option_types.database,
-        (),
-        "URL",
-        "Judge the calls in the database at URL (repeatable; extra [sql]); env:NAME: that variable holds the URL.",
-    )
-    db_table: tuple[str, ...] = _setting(
-        option_types.table,
-        (),
-        "NAME",
-        "Read this table or view of the databases (repeatable). Without it: token_estimation_v2_events, else"
-        " llm_usage_events.",
-    )
-    db_query: str | None = _setting(
-        option_types.query,
-        None,
-        "SELECT",
-        "Read the rows of this query, and of no table that is not named.",
-    )
-    db_field: tuple[tuple[str, str], ...] = _setting(
-        option_types.column,
-        (),
-        "FIELD=COLUMN",
-        "Read a field from a column of another name, as output_tokens=completion_tokens (repeatable).",
-    )
-    population: Literal["risk", "success", "all"] = _setting(
-        option_types.one_of("risk", "success", "all"),
-        "risk",
-        "NAME",
-        "Which samples are judged: risk (successful or truncated), or those of the V3 analyzer: success or all.",
-    )
-    min_samples: int = _setting(option_types.count(1), "20", "N", "Readiness: how many successful samples are needed.")
-    require_categories: tuple[str, ...] = _setting(
-        option_types.names,
-        "implementation,tests,docs",
-        "NAMES",
-        "Readiness: the categories that need a successful sample each; any: at least one, whichever; none: nothing.",
-    )
-    require_complexities: tuple[str, ...] = _setting(
-        option_types.names,
-        "low,medium,high",
-        "NAMES",
-        "Readiness: the complexities that need a successful sample each, or any, or none, as for categories.",
-    )
-    require_deliverables: tuple[str, ...] = _setting(
-        option_types.buckets,
-        "1,2-5,6+",
-        "BUCKETS",
-        "Readiness: how many deliverables need a successful sample each, as 1,2-9,10+, or any, or none.",
-    )
-    require: tuple[str, ...] | None = _setting(
-        option_types.some_of(*REQUIRABLE),
-        None,
-        "FIELDS",
-        "Readiness: what at least one sample must carry, of predictions,caps,reasons. Without it, the data decides.",
-    )
-    alias: Mapping[str, str] = _setting(
-        option_types.alias,
-        (),
-        "SPELLING=CATEGORY",
-        "Fold a spelling of a category into another (repeatable; added to the built-in ones).",
-    )
-    max_unusable: int | None = _setting(
-        option_types.count(0),
-        None,
-        "N",
-        "Readiness: how many telemetry lines may be unusable. Without it there is no limit.",
-    )
-    not_ready: str = _choice("fail", "skip", help="What a readiness check does when it is not met.")
-    max_underestimation: Fraction = _setting(
-        option_types.rate, "5%", "RATE", "Tier 1: the highest underestimation rate, as 5% or 0.05."
-    )
-    max_truncation: Fraction = _setting(
-        option_types.rate, "2%", "RATE", "Tier 1: the highest truncation rate, as 2% or 0.02."
-    )
-    under_multiplier: Fraction = _setting(
-        option_types.multiplier,
-        "1.0",
-        "M",
-        "A sample is underestimated if its output exceeds M times its prediction.",
-    )
-    confidence: Fraction | None = _setting(
-        option_types.confidence,
-        None,
-        "C",
-        "Tier 1: pass or fail only what is proven with confidence C, as 0.95. Without it, the rate itself decides.",
-    )
-    inconclusive: str = _choice(
-        "warn", "fail", help="What a Tier 1 check does that --token-telemetry-confidence leaves open."
-    )
-    sequential: bool = _switch(
-        "Prove with --token-telemetry-confidence at every look at a file that grows, not just at one."
-    )
-    one_per_task: bool = _switch("Judge one sample a task, the last attempt, where samples name their task.")
-    max_waste_p90: Fraction = _setting(
-        option_types.ratio, "3", "RATIO", "Tier 2: 90 % of the predictions should stay below RATIO times the output."
-    )
-    tier2: str = _choice("warn", "fail", help="What the check of waste does when it is exceeded.")
-    max_cap_use_p90: Fraction = _setting(
-        option_types.ratio, "3", "RATIO", "Tier 2: 90 % of the caps should stay below RATIO times the output."
-    )
-    cap_use: str = _choice("warn", "fail", help="What the check of cap use does when it is exceeded.")
-    estimator: Location | None = _setting(
-        option_types.estimator,
-        None,
-        "MODULE:CALLABLE",
-        "Judge what this estimator predicts for the recorded calls, instead of what was predicted then.",
-    )
-    base_estimator: Location | None = _setting(
-        option_types.estimator,
-        None,
-        "PATH::MODULE:CALLABLE",
-        "Compare --token-telemetry-estimator with this one, such as that of main, run in a process of its own.",
-    )
-    estimator_errors: str = _choice(
-        "fail", "skip", help="What answers that are no prediction do: fail, or leave their calls out."
-    )
-    estimator_timeout: float = _setting(
-        option_types.seconds,
-        "60",
-        "SECONDS",
-        "End the session if an estimator takes longer than this for one call, or for its import.",
-    )
-    min_replayed: Fraction = _setting(
-        option_types.rate,
-        "90%",
-        "RATE",
-        "Readiness: the least share of the recorded calls that the estimator can replay.",
-    )
-    baseline: Path | None = _file("Compare the calls that are not in the baseline at PATH with it.")
-    save_baseline: Path | None = _file("Write what was judged as a baseline to PATH, to be kept in git.")
-    drift: str = _choice("warn", "fail", help="What a drift check does that sees the calls get worse.")
-    history: Path | None = _file("Append the verdict to PATH, a line a session, and show the last ten.")
-    unjudged: str | None = _setting(
-        option_types.one_of("fail", "pass"),
-        None,
-        "fail|pass",
-        "Whether a session that judged nothing fails. Without it: it does if the command line asks for the gate.",
-    )
-    json: Path | None = _file("Write the report as JSON, for other programs.")
-    junit: Path | None = _file("Write the checks as JUnit XML, for CI servers.")
-    junit_family: str = _choice(
-        "xunit1", "xunit2", help="JUnit dialect: xunit1 has file and line, xunit2 is valid against Jenkins' schema."
-    )
-    code_quality: Path | None = _file("Write what was found as a Code Quality report, for GitLab.")
-    markdown: Path | None = _file("Write the summary as markdown, for reviewers.")
-    markdown_append: Path | None = _file("Append the same summary to PATH, as $GITHUB_STEP_SUMMARY wants it.")
-    markdown_flavour: str = _choice(
-        "github",
-        "plain",
-        help="How the summary is written: for GitHub, or without HTML, for GitLab, Bitbucket and e-mail.",
-    )
-    html: Path | None = _file("Write a page of pictures and tables to look at in a browser (extra [html]).")
-    github: bool = _switch(
-        "In a GitHub Actions job: annotate what failed, append to the step's summary, and set its outputs."
-    )
-    tuning: Path | None = _file("Write the tuning advice as JSON, whatever the verdict.")
     record: Path | None = _file(
         "Append every call that a test records to PATH, one line of JSON each; name it *.jsonl to read it back."
     )
@@ -366,25 +379,45 @@ def options() -> Iterator[tuple[str, Option]]:
             yield name, value
 
 
+def grouped() -> Mapping[str, Mapping[str, Option]]:
+    """The settings of each group, by its title."""
+    found: dict[str, dict[str, Option]] = {}
+    for name, option in options():
+        if name in GROUPS:
+            members = found[GROUPS[name]] = {}
+        members[name] = option
+    return found
+
+
 def add_to(parser: pytest.Parser) -> None:
     """Offer every setting on the command line and in ini files."""
-    group = parser.getgroup("token-telemetry", "gate on the telemetry of a token estimator")
-    for name, option in options():
-        help = option.help.replace("%", "%%")
-        if option.is_switch:
-            group.addoption(flag(name), action="store_const", const="true", default=None, help=help)
-        else:
-            action = "append" if option.repeatable else "store"
-            group.addoption(flag(name), action=action, default=None, metavar=option.metavar, help=help)
-        kind: Literal["linelist", "bool", "string"] = (
-            "linelist" if option.repeatable else "bool" if option.is_switch else "string"
-        )
-        parser.addini(ini_key(name), option.help, type=kind, default=None)
+    for title, members in grouped().items():
+        group = parser.getgroup(f"token telemetry: {title}")
+        for name, option in members.items():
+            help = option.help.replace("%", "%%")
+            if option.is_switch:
+                group.addoption(flag(name), action="store_const", const="true", default=None, help=help)
+            else:
+                action = "append" if option.repeatable else "store"
+                group.addoption(flag(name), action=action, default=None, metavar=option.metavar, help=help)
+            kind: Literal["linelist", "bool", "string"] = (
+                "linelist" if option.repeatable else "bool" if option.is_switch else "string"
+            )
+            parser.addini(ini_key(name), option.help, type=kind, default=None)
+    first = parser.getgroup(f"token telemetry: {GROUPS[GATE]}")
+    first.addoption(
+        OFF, action="store_true", dest=ini_key("off"), help="Judge and record nothing, whatever the settings say."
+    )
+
+
+def is_off(config: pytest.Config) -> bool:
+    """True if the command line turns everything off."""
+    return bool(config.getoption(ini_key("off"), default=False))
 
 
 def is_on(config: pytest.Config, name: str) -> bool:
-    """True if the command line or the ini file sets a path, or turns a switch on."""
-    return bool(config.getoption(ini_key(name), None) or config.getini(ini_key(name)))
+    """True if the command line or the ini file sets a path, or turns a switch on, and not everything is off."""
+    return not is_off(config) and bool(config.getoption(ini_key(name), None) or config.getini(ini_key(name)))
 
 
 def is_wanted(config: pytest.Config) -> bool:
@@ -416,13 +449,14 @@ def label_of(config: pytest.Config, name: str) -> str:
 
 
 def read_one(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - each option has a type of its own
-    """One setting alone.
+    """One setting alone; its default where everything is off.
 
     Raises:
         pytest.UsageError: its value is malformed or out of range.
     """
     option = dict(options())[name]
-    return setting_in_force(config, name, option).read(option)
+    written = default_of(name, option) if is_off(config) else setting_in_force(config, name, option)
+    return written.read(option)
 
 
 def _fold(aliases: tuple[tuple[str, str], ...], label: str) -> Mapping[str, str]:

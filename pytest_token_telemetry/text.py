@@ -101,6 +101,14 @@ def listing(names: Iterable[str], last: str = "and") -> str:
     return f"{', '.join(most)} {last} {final}" if most else final
 
 
+def meant(text: str, known: Iterable[str]) -> str:
+    """``did you mean this?``, of what is ``known`` the one that is most like ``text``; empty if none is."""
+    from difflib import get_close_matches  # idle sessions do without
+
+    near = get_close_matches(text, list(known), 1)
+    return f"did you mean {near[0]}?" if near else ""
+
+
 def percent(value: Fraction | float, target: Fraction | None = None) -> str:
     """``5.0 %``, with as many digits as it takes not to stand on the wrong side of ``target``.
 

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry.option import Option, flag, ini_key
 from pytest_token_telemetry.report import json_file
 from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT, MOST_FEATURES, MOST_TOKENS, SPELLINGS
-from pytest_token_telemetry.settings import options
+from pytest_token_telemetry.settings import grouped
 from pytest_token_telemetry.sources.own_format import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from pytest_token_telemetry.sample import Field
 
@@ -107,17 +107,25 @@ def generated(page: str) -> str:
 
 
 def option_table() -> str:
-    """Every setting, as a markdown table."""
-    lines = ["| option | ini key | default | meaning |", "|:--|:--|:--|:--|"]
-    for name, option in options():
+    """Every setting, as a markdown table a group."""
+    tables = (
+        "\n".join((f"### {title[0].upper()}{title[1:]}", "", *_option_rows(members)))
+        for title, members in grouped().items()
+    )
+    return "\n\n".join(tables)
+
+
+def _option_rows(members: Mapping[str, Option]) -> Iterator[str]:
+    yield "| option | ini key | default | meaning |"
+    yield "|:--|:--|:--|:--|"
+    for name, option in members.items():
         cells = (
             f"`{_typed(name, option)}`",
             f"`{ini_key(name)}`",
             _default(option),
             option.help,
         )
-        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
-    return "\n".join(lines)
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _typed(name: str, option: Option) -> str:

@@ -86,7 +86,7 @@ class RecordingSession:
         self._capture.begin_test()
         refused = ""
         try:
-            self._marker = Marker.of(item)
+            self._marker = Marker() if settings.is_off(self._config) else Marker.of(item)
         except (TypeError, ValueError) as error:
             self._marker, refused = Marker(), str(error)
         if self._is_capturing:

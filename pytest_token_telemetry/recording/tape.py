@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
 import pytest
 
 from pytest_token_telemetry.option import GATE, ROOT, flag
-from pytest_token_telemetry.settings import is_on
+from pytest_token_telemetry.settings import is_off, is_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -205,7 +205,7 @@ class Arrivals:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say that there are samples which nothing judges."""
         count = sum(len(phase.lines) for phase in self._phases)
-        if count and not is_on(self._config, GATE):
+        if count and not is_on(self._config, GATE) and not is_off(self._config):
             noun = "sample" if count == 1 else "samples"
             way = (
                 f"the file with pytest {ROOT} {flag('dir')}=DIR"

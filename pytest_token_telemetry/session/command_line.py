@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_token_telemetry.option import GATE, ROOT, flag
-from pytest_token_telemetry.settings import OUTPUTS, RECORDING
+from pytest_token_telemetry.option import GATE, ROOT, flag, ini_key
+from pytest_token_telemetry.settings import OFF, OUTPUTS, RECORDING, is_off, options
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
-    from pathlib import Path
 
 PICKED = pytest.StashKey[tuple[str, ...]]()
 """The ids of ours, or beginnings of some, that stood on the command line. If there are none, all checks run."""
@@ -57,8 +58,9 @@ def asked_with(config: pytest.Config) -> str | None:
     typed = [str(argument) for argument in config.invocation_params.args]
     asking = (flag("dir"), flag("db"), flag(GATE))
     options = (option for each in typed if (option := each.partition("=")[0]) in asking)
-    ids = config.stash.get(PICKED, None) or [each for each in config.args or typed if _is_own(config, each)]
-    return next(options, None) or next((each for each in ids if each in typed), None)
+    ids = [each for each in typed if _own_id(config, each)]
+    picked = config.stash.get(PICKED, None) or [_own_id(config, each) for each in config.args or typed]
+    return next(options, None) or next((each for each in ids if _own_id(config, each) in picked), None)
 
 
 def take_ids(config: pytest.Config) -> None:
@@ -67,11 +69,12 @@ def take_ids(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: an id names no check.
     """
-    own = [argument for argument in config.args if _is_own(config, argument)]
+    own = [argument for argument in config.args if _own_id(config, argument)]
+    ids = [_own_id(config, argument) for argument in own]
     adds_checks = config.hook.pytest_token_telemetry_checks.get_hookimpls()  # then it is known later which there are
     if own and not adds_checks:
-        _refuse_unknown(own)
-    config.stash[PICKED] = tuple(own)
+        _refuse_unknown(ids)
+    config.stash[PICKED] = tuple(ids)
     config.args[:] = [argument for argument in config.args if argument not in own]
 
 
@@ -81,8 +84,9 @@ def _refuse_unknown(ids: Iterable[str]) -> None:
     every = [check.id for check in (*CHECKS, *added_checks())]
     for argument in ids:
         if not any(picks(argument, check) for check in every):
-            known = ", ".join(map(node_id, every))
-            raise pytest.UsageError(f"{argument}: there is no such check (they are {known})")
+            known = [node_id(check) for check in every]
+            way_out = _meant(argument, known) or f"they are {', '.join(known)}"
+            raise pytest.UsageError(f"{argument}: there is no such check ({way_out})")
 
 
 def picks(argument: str, check: str) -> bool:
@@ -112,6 +116,53 @@ def refuse_absent(config: pytest.Config, checks: Collection[str]) -> None:
             raise pytest.UsageError(f"{argument}: there is no such check in this session (add {needed})")
 
 
+def refuse_unknown_options(config: pytest.Config, parser: pytest.Parser) -> None:
+    """Refuse what looks like an option of ours and is nobody's, before pytest lists all that it does not know.
+
+    Raises:
+        pytest.UsageError: naming the option, and the one that was probably meant.
+    """
+    typed = [str(argument) for argument in config.invocation_params.args]
+    ours = {OFF, *(flag(name) for name, _ in options())}
+    if all(_name_of(each) in ours for each in typed if _is_option_of_ours(each)):
+        return
+    _, unknown = parser.parse_known_and_unknown_args(typed)
+    for argument in unknown:
+        if _is_option_of_ours(argument):
+            way_out = _meant(_name_of(argument), ours) or f"pytest --help lists all that begin with {flag(GATE)}"
+            raise pytest.UsageError(f"{_name_of(argument)}: there is no such option ({way_out})")
+
+
+def refuse_unknown_keys(config: pytest.Config) -> None:
+    """Refuse keys of the ini file that look like ours and set nothing, so that no gate is off by a misprint.
+
+    Raises:
+        pytest.UsageError: naming the key, and the one that was probably meant.
+    """
+    written: Iterable[str] | None = getattr(config, "_inicfg", None)
+    if written is None:  # pytest 8
+        written = config.inicfg
+    ours = [ini_key(name) for name, _ in options()]
+    for key in written:
+        if key.startswith(ini_key(GATE)) and key not in ours:
+            where = f"{key} in {config.inipath.name}" if config.inipath else key
+            raise pytest.UsageError(f"{where}: there is no such setting ({_meant(key, ours) or 'see docs/options.md'})")
+
+
+def _meant(text: str, known: Iterable[str]) -> str:
+    from pytest_token_telemetry.text import meant  # idle sessions do without
+
+    return meant(text, known)
+
+
+def _is_option_of_ours(argument: str) -> bool:
+    return argument.startswith((flag(GATE), "--no-token-"))
+
+
+def _name_of(argument: str) -> str:
+    return argument.partition("=")[0]
+
+
 def refuse_idle(config: pytest.Config) -> None:
     """Refuse what was typed for the gate where there is nothing to judge.
 
@@ -120,12 +171,12 @@ def refuse_idle(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: naming the argument.
     """
-    if config.getoption("help", False) or config.getoption("version", False):
+    if config.getoption("help", False) or config.getoption("version", False) or is_off(config):
         return
     typed = [str(argument).partition("=")[0] for argument in config.invocation_params.args]
     useful = [flag(name) for name in RECORDING]
     options = [argument for argument in typed if argument.startswith(f"{flag(GATE)}-") and argument not in useful]
-    ids = [argument for argument in config.args if _is_own(config, argument)]
+    ids = [argument for argument in config.args if _own_id(config, argument)]
     for argument in options + ids:
         raise pytest.UsageError(
             f"{argument}: there is nothing to judge (add {flag('dir')}=DIR, or {flag(GATE)} for what tests record)"
@@ -203,6 +254,11 @@ def _root_without_config(directory: Path) -> Path:
     return next((each for each in (directory, *directory.parents) if (each / "setup.py").is_file()), directory)
 
 
-def _is_own(config: pytest.Config, argument: str) -> bool:
-    root = argument.split("::")[0]
-    return root == ROOT and ("::" in argument or not (config.invocation_params.dir / root).exists())
+def _own_id(config: pytest.Config, argument: str) -> str:
+    """``argument`` as an id of ours, also if it is one as pytest shows it below the root; empty if it is none."""
+    root, colons, rest = argument.partition("::")
+    path = config.invocation_params.dir / root
+    is_shown = root.endswith(f"../{ROOT}") and Path(os.path.normpath(path)) == config.rootpath / ROOT
+    if not (root == ROOT or is_shown) or (not colons and path.exists()):
+        return ""
+    return f"{ROOT}{colons}{rest}"

@@ -10,7 +10,9 @@ import pytest
 
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.option_types import matches
+from pytest_token_telemetry.session.comparisons import has_hook
 from pytest_token_telemetry.settings import OUTPUTS, label_of
+from pytest_token_telemetry.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +35,7 @@ def refuse(config: pytest.Config, settings: Settings) -> None:
         raise pytest.UsageError(f"{flag('jobs')} is for reading here, and {flag('executor')} reads elsewhere")
     if settings.sequential and settings.confidence is None:
         raise pytest.UsageError(f"{flag('sequential')} needs a confidence (add {flag('confidence')}=0.95)")
+    _refuse_without_effect(config, settings)
     _refuse_missing_drivers(settings)
     if settings.html is not None:
         _refuse_missing_pages()
@@ -53,10 +56,40 @@ def refuse_read_outputs(settings: Settings, patterns: Iterable[str]) -> None:
 
 
 def _refuse_missing_directories(settings: Settings, label: str) -> None:
+    """Refuse what is no directory. One that an ini file names may be missing, as in a fresh clone: it is not ready."""
     for text, directory in zip(settings.texts["dir"], settings.dir, strict=True):
         if isinstance(directory, Path) and not directory.is_dir():
-            what = "is a file, not a directory" if directory.is_file() else "does not exist"
+            is_file = directory.is_file()
+            if not is_file and label != flag("dir"):
+                continue
+            what = "is a file, not a directory" if is_file else "does not exist"
             raise pytest.UsageError(f"{label}: {text!r} {what} (name a directory of run logs)")
+
+
+_NEEDS = {
+    "inconclusive": ("confidence",),
+    "drift": ("baseline",),
+    "estimator_errors": ("estimator",),
+    "estimator_timeout": ("estimator",),
+    "min_replayed": ("estimator",),
+    "db_table": ("db",),
+    "db_query": ("db",),
+    "db_field": ("db",),
+    "junit_family": ("junit",),
+    "markdown_flavour": ("markdown", "markdown_append", "github"),
+}
+"""The settings without effect, unless one of others is there."""
+
+
+def _refuse_without_effect(config: pytest.Config, settings: Settings) -> None:
+    """Refuse what was typed and does nothing. Those of an ini file may wait for sessions that need them."""
+    typed = {str(argument).partition("=")[0] for argument in config.invocation_params.args}
+    for name, needed in _NEEDS.items():
+        if flag(name) not in typed or any(getattr(settings, each) for each in needed):
+            continue
+        if "estimator" not in needed or not has_hook(config):
+            names = listing(map(flag, needed), last="or")
+            raise pytest.UsageError(f"{flag(name)} has no effect without {names} (add it, or leave this out)")
 
 
 def _refuse_for_remote(settings: Settings) -> None:

@@ -10,14 +10,13 @@ import re
 import tomllib
 import warnings
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from pytest_token_telemetry.option_types import format_name, glob
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.call_records import Layout
 from pytest_token_telemetry.sources.tagged.records import RecordError
-from pytest_token_telemetry.text import listing
+from pytest_token_telemetry.text import listing, meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -230,8 +229,7 @@ _EXAMPLES: Mapping[Format, str] = {
 def _refuse_unknown(table: Mapping[str, object], known: Sequence[str], label: str) -> None:
     for key in table:
         if key not in known:
-            near = get_close_matches(key, known, 1)
-            way_out = f"did you mean {near[0]}?" if near else f"write {listing(known, last='or')}"
+            way_out = meant(key, known) or f"write {listing(known, last='or')}"
             raise MapError(f"{label}.{key}: there is no such key ({way_out})")
 
 

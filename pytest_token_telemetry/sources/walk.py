@@ -63,6 +63,8 @@ def walk(root: Path, patterns: Iterable[str], tell: Callable[[int], object] | No
                             found.files[path] = entry.path
                         else:
                             found.special.append(path)
+        except FileNotFoundError:
+            found.unreadable[below or "."] = "the directory does not exist"
         except OSError as error:
             found.unreadable[below or "."] = error.strerror or type(error).__name__
     return found

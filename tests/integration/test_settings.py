@@ -13,7 +13,7 @@ import pytest
 from pytest_token_telemetry.option import flag, ini_key
 from pytest_token_telemetry.session.refusals import refuse
 from pytest_token_telemetry.settings import Settings, options, read_one
-from tests.integration.conftest import Run
+from tests.integration.conftest import Run, usage_error
 from tests.lines import cut_off, ready_lines, stamp, v2, write
 
 GOOD = {
@@ -139,7 +139,7 @@ def in_native_toml(pytester: pytest.Pytester, values: dict[str, str]) -> list[st
 
 
 def test_the_table_above_names_every_setting() -> None:
-    assert list(GOOD) == list(OPTIONS)
+    assert sorted(GOOD) == sorted(OPTIONS)
 
 
 @pytest.mark.parametrize("left_out", ["executor", "jobs"])  # they exclude each other
@@ -329,11 +329,105 @@ def test_a_file_is_no_directory(run: Run, pytester: pytest.Pytester) -> None:
     assert "'runs' is a file, not a directory" in result.text
 
 
-def test_a_missing_directory_is_blamed_on_the_ini_file_that_names_it(run: Run, pytester: pytest.Pytester) -> None:
+def test_a_directory_that_the_settings_name_may_be_missing_and_is_not_ready(
+    run: Run, pytester: pytest.Pytester, suite: None
+) -> None:
     pytester.makeini("[pytest]\ntoken_telemetry_dir = nowhere\n")
-    result = run(directory=None)
-    assert result.exit == 4
-    assert "ERROR: token_telemetry_dir in tox.ini: 'nowhere' does not exist" in result.text
+    result = run("--token-telemetry-json=report.json", directory=None)
+    assert result.exit == 1
+    assert result.outcomes == {"passed": 3, "failed": 5, "skipped": 3}  # the tests ran
+    assert result.checks["readiness::sources"] == "fail"
+    assert "could not be read: nowhere: the directory does not exist" in result.text
+    alone = run("-k", "test_one", directory=None)
+    assert alone.exit == 0
+    assert "\nnot judged: 9 of 9 checks deselected\n" in alone.text
+
+
+def test_one_word_turns_everything_off(run: Run, pytester: pytest.Pytester, tuning: object) -> None:
+    pytester.makeini(
+        "[pytest]\ntoken_telemetry_dir = runs\ntoken_telemetry = true\ntoken_telemetry_record = calls.jsonl\n"
+    )
+    pytester.makepyfile(
+        test_agent="""
+        import pytest
+        @pytest.mark.token_telemetry(max_truncation="0%")
+        def test_call(token_telemetry):
+            token_telemetry.record(predicted_output_tokens=1, output_tokens=9, truncated=True, success=False)
+        """
+    )
+    assert run(directory=None).exit == 1
+    (pytester.path / "calls.jsonl").unlink()
+    result = run("--no-token-telemetry", "--token-telemetry-dir=runs", directory=None)
+    assert (result.exit, result.outcomes) == (0, {"passed": 1})
+    assert "token telemetry" not in result.text
+    assert not (pytester.path / "calls.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("--token-telemetry-jsn=x", "-jsn: there is no such option (did you mean --token-telemetry-json?)"),
+        (
+            "--token-telemetry-max_truncation=1%",
+            "_truncation: there is no such option (did you mean --token-telemetry-max-t",
+        ),
+        ("--no-token-telemetri", "--no-token-telemetri: there is no such option (did you mean --no-token-telemetry?)"),
+        ("--token-telemetry-population=succes", "'succes' is not one of risk, success, all (did you mean success?)"),
+        (
+            "token-telemetry::tier1::truncaton",
+            "::truncaton: there is no such check (did you mean token-telemetry::tier1::truncation?)",
+        ),
+    ],
+)
+def test_a_misprint_is_told_with_what_was_probably_meant(run: Run, passing: object, typed: str, sentence: str) -> None:
+    assert sentence in usage_error(run(typed, directory="runs"))
+
+
+def test_a_misprint_in_an_ini_file_leaves_no_gate_off(run: Run, pytester: pytest.Pytester, suite: None) -> None:
+    pytester.makeini("[pytest]\ntoken_telemetry_dirs = runs\n")
+    assert usage_error(run(directory=None)) == (
+        "token_telemetry_dirs in tox.ini: there is no such setting (did you mean token_telemetry_dir?)"
+    )
+
+
+def test_options_of_other_plugins_may_begin_as_ours_do(run: Run, pytester: pytest.Pytester, passing: object) -> None:
+    pytester.makeconftest("def pytest_addoption(parser): parser.addoption('--token-telemetry-upload')")
+    assert run("--token-telemetry-upload=x").exit == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "needed"),
+    [
+        ("--token-telemetry-drift=fail", "--token-telemetry-baseline"),
+        ("--token-telemetry-inconclusive=fail", "--token-telemetry-confidence"),
+        ("--token-telemetry-min-replayed=50%", "--token-telemetry-estimator"),
+        ("--token-telemetry-db-table=calls", "--token-telemetry-db"),
+        ("--token-telemetry-junit-family=xunit2", "--token-telemetry-junit"),
+        (
+            "--token-telemetry-markdown-flavour=plain",
+            "--token-telemetry-markdown, --token-telemetry-markdown-append or --token-telemetry-github",
+        ),
+    ],
+)
+def test_what_has_no_effect_is_refused_where_it_is_typed(
+    run: Run, pytester: pytest.Pytester, passing: object, typed: str, needed: str
+) -> None:
+    name = typed.partition("=")[0]
+    assert usage_error(run(typed)) == f"{name} has no effect without {needed} (add it, or leave this out)"
+    assert run("-o", typed[2:].replace("-", "_")).exit == 0
+
+
+def test_an_id_can_be_pasted_below_the_root(
+    run: Run, pytester: pytest.Pytester, tuning: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeini("[pytest]\ntoken_telemetry_dir = runs\n")
+    below = pytester.mkdir("below")
+    monkeypatch.chdir(below)
+    shown = re.search(r"FAILED (\S+truncation)", run(directory=None).text)
+    assert shown is not None
+    assert shown[1] == "../token-telemetry::tier1::truncation"
+    result = run(shown[1], directory=None)
+    assert (result.exit, result.outcomes) == (1, {"failed": 1})
 
 
 @pytest.mark.parametrize("option", ["json", "markdown-append"])
