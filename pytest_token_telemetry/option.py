@@ -122,14 +122,33 @@ def setting_in_force(config: pytest.Config, name: str, option: Option) -> Writte
         texts = tuple(typed) if option.repeatable else (typed,)
         is_off = option.is_path and not option.repeatable and not typed
         return Written(None if is_off else texts, flag(name), invocation)
-    kept = config.getini(ini_key(name))
+    kept = kept_in_ini(config, name, option)
     if kept or kept is False or (kept == "" and option.is_list):
         ini = config.inipath
-        texts = tuple(kept) if option.repeatable else (str(kept).lower() if option.is_switch else str(kept),)
+        texts = tuple(map(str, kept)) if option.repeatable else (str(kept).lower() if option.is_switch else str(kept),)
         return Written(
             texts, f"{ini_key(name)} in {ini.name}" if ini else ini_key(name), ini.parent if ini else invocation
         )
     return default_of(name, option, invocation)
+
+
+def kept_in_ini(config: pytest.Config, name: str, option: Option) -> Any:  # noqa: ANN401 - as pytest has it
+    """What the ini file says. In TOML, what pytest wants as a text may be a number, or a list of names.
+
+    Raises:
+        pytest.UsageError: it is of another type.
+    """
+    key = ini_key(name)
+    written = (config._inicfg if hasattr(config, "_inicfg") else config.inicfg).get(key)  # the latter is pytest 8's
+    kept: object = getattr(written, "value", written)
+    if not (option.repeatable or option.is_switch):
+        if isinstance(kept, list):
+            if not option.is_list:
+                raise pytest.UsageError(f"{key}: {kept} is a list (write one text)")
+            return ",".join(map(str, kept))
+        if isinstance(kept, int | float) and not isinstance(kept, bool):
+            return str(kept)
+    return config.getini(key)
 
 
 def default_of(name: str, option: Option, base: Path = Path()) -> Written:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from pytest_token_telemetry import option_types
-from pytest_token_telemetry.option import GATE, Option, default_of, flag, ini_key, setting_in_force
+from pytest_token_telemetry.option import GATE, Option, default_of, flag, ini_key, kept_in_ini, setting_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -417,7 +417,9 @@ def is_off(config: pytest.Config) -> bool:
 
 def is_on(config: pytest.Config, name: str) -> bool:
     """True if the command line or the ini file sets a path, or turns a switch on, and not everything is off."""
-    return not is_off(config) and bool(config.getoption(ini_key(name), None) or config.getini(ini_key(name)))
+    return not is_off(config) and bool(
+        config.getoption(ini_key(name), None) or kept_in_ini(config, name, getattr(Settings, name))
+    )
 
 
 def is_wanted(config: pytest.Config) -> bool:

@@ -383,6 +383,32 @@ def test_a_misprint_is_told_with_what_was_probably_meant(run: Run, passing: obje
     assert sentence in usage_error(run(typed, directory="runs"))
 
 
+@pytest.mark.parametrize("section", ["tool.pytest", "tool.pytest.ini_options"])
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ('token_telemetry_require_categories = ["docs", "tests"]', {"require_categories": "docs,tests"}),
+        ("token_telemetry_require_deliverables = ['1', '2-9']", {"require_deliverables": "1,2-9"}),
+        ("token_telemetry_min_samples = 7", {"min_samples": "7"}),
+        ("token_telemetry_max_waste_p90 = 2.5", {"max_waste_p90": "2.5"}),
+    ],
+)
+def test_toml_says_lists_and_numbers_as_such(
+    pytester: pytest.Pytester, section: str, line: str, read: dict[str, str]
+) -> None:
+    if section == "tool.pytest" and int(pytest.__version__.split(".")[0]) < 9:
+        pytest.skip("pytest reads [tool.pytest] from version 9 on")
+    pytester.makepyprojecttoml(f"[{section}]\n{line}\n")
+    texts = Settings.load(pytester.parseconfig()).texts
+    assert {name: texts[name] for name in read} == read
+
+
+def test_a_list_is_no_text(pytester: pytest.Pytester) -> None:
+    pytester.makepyprojecttoml('[tool.pytest.ini_options]\ntoken_telemetry_json = ["a", "b"]\n')
+    with pytest.raises(pytest.UsageError, match=r"^token_telemetry_json: \['a', 'b'\] is a list \(write one text\)$"):
+        Settings.load(pytester.parseconfig())
+
+
 def test_a_misprint_in_an_ini_file_leaves_no_gate_off(run: Run, pytester: pytest.Pytester, suite: None) -> None:
     pytester.makeini("[pytest]\ntoken_telemetry_dirs = runs\n")
     assert usage_error(run(directory=None)) == (
