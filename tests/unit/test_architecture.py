@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -51,12 +52,18 @@ def imported(module: str, tree: ast.AST, modules: set[str]) -> Iterator[str]:
             pytest.fail(f"{module}: a relative import is not followed here")
 
 
+@cache
+def parsed(text: str) -> ast.AST:
+    """Once for all tests: they look at the same modules."""
+    return ast.parse(text)
+
+
 def graph(sources: Mapping[str, str]) -> Graph:
     """Which module imports which, by their names below the package; the package's own name is its version's home."""
     modules = {f"{PACKAGE}.{name}" if name else PACKAGE for name in sources}
     found = {}
     for name, text in sources.items():
-        targets = {target.removeprefix(PACKAGE).lstrip(".") for target in imported(name, ast.parse(text), modules)}
+        targets = {target.removeprefix(PACKAGE).lstrip(".") for target in imported(name, parsed(text), modules)}
         found[name] = targets - {name, ""}
     return found
 
