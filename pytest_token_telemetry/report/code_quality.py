@@ -60,9 +60,8 @@ def _fingerprint(found: Pointer, report: Report) -> str:
     A sample or a line that cannot be used is what it says at its place. A check of the same data stays the same one
     while its figures and its worst sample change.
     """
-    first = first_place(report).file
     if found.is_check:
-        parts = ["check", found.check, first]
+        parts = ["check", found.check, str(report.settings.get("dir"))]
     else:
         place = found.place or first_place(report)
         parts = ["place", found.check, place.file, str(place.line), found.message]

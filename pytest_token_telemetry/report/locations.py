@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pytest_token_telemetry.gate.checks import ALL_READ, CHECK_BY_ID, REPLAY, TRUNCATION, UNDERESTIMATION
+from pytest_token_telemetry.option import ROOT
 from pytest_token_telemetry.report import words
 from pytest_token_telemetry.text import inert, plain, times
 
@@ -72,11 +73,13 @@ def place_of(result: Result, report: Report) -> Place | None:
 
 
 def first_place(report: Report) -> Place:
-    """Where it all comes from: the first directory, or the first test that recorded."""
-    named = report.settings.get("dir", ())
-    others = (each.path.split("::")[0] for each in report.sources if each.kind != "table")
-    files = [*((named,) if isinstance(named, str) else named), *others]
-    return Place(next(iter(files), "."), 1)
+    """The first file that was read, for what no line shows.
+
+    Where none was, it is what no reporter finds in a checkout: one that looks for a directory, or for the name of a
+    class, may come upon another file of that name.
+    """
+    local = (each.path for each in report.sources if each.kind != "table" and "://" not in each.path)
+    return Place(next((path.split("::")[0] for path in local if path), f"{ROOT}::no-file"), 1)
 
 
 def place(source: str | None) -> Place | None:

@@ -81,7 +81,7 @@ def test_a_pass_is_an_empty_array():
     ],
 )
 def test_an_empty_array_is_a_pass_alone(found, name):
-    assert places(found) == [("minor", f"token-telemetry::verdict::{name}", "logs", 1)]
+    assert places(found) == [("minor", f"token-telemetry::verdict::{name}", LOG, 1)]
 
 
 def test_a_failed_check_comes_with_the_samples_that_show_it():
@@ -100,11 +100,17 @@ def test_a_description_names_its_check():
 
 
 def test_a_warning_is_minor():
-    assert places(verdict(ready(60, 9000, 900))) == [("minor", "token-telemetry::tier2::waste-p90", "logs", 1)]
+    assert places(verdict(ready(60, 9000, 900))) == [("minor", "token-telemetry::tier2::waste-p90", LOG, 1)]
 
 
-def test_what_has_no_line_is_about_the_directory():
-    assert {each[2:] for each in places(verdict([], dir=["./runs/", "more"]))} == {("runs", 1)}
+def empty(file):
+    """A verdict on one file that holds nothing."""
+    return verdict([], {"files": (File(file, 0),)})
+
+
+def test_what_has_no_line_is_about_the_first_file_and_never_a_directory():
+    found = verdict([], {"files": (File("./runs/a.log", 0), File("more/b.log", 0))}, dir=["./runs/", "more"])
+    assert {each[2:] for each in places(found)} == {("runs/a.log", 1)}
 
 
 def test_without_a_directory_it_is_about_the_first_test():
@@ -116,7 +122,7 @@ def test_without_a_directory_it_is_about_the_first_test():
 
 def test_without_anything_it_is_about_all():
     found = judge(reading([], files=(), recorded=Recorded()), settings(gate="true", dir=[]))
-    assert {each[2:] for each in places(found)} == {(".", 1)}
+    assert {each[2:] for each in places(found)} == {("token-telemetry::no-file", 1)}
 
 
 def test_unusable_lines_are_findings_of_their_own():
@@ -131,8 +137,8 @@ def test_unusable_lines_are_findings_of_their_own():
 
 def test_a_path_below_the_current_directory_is_relative_to_it(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert {each[2] for each in places(verdict([], dir=[str(tmp_path / "runs")]))} == {"runs"}
-    assert {each[2] for each in places(verdict([], dir=[str(tmp_path.parent / "runs")]))} == {"../runs"}
+    assert {each[2] for each in places(empty(str(tmp_path / "a.log")))} == {"a.log"}
+    assert {each[2] for each in places(empty(str(tmp_path.parent / "a.log")))} == {"../a.log"}
 
 
 def test_a_path_on_another_drive_stays(monkeypatch):
@@ -140,7 +146,7 @@ def test_a_path_on_another_drive_stays(monkeypatch):
         raise ValueError("path is on mount 'D:', start on mount 'C:'")
 
     monkeypatch.setattr(os.path, "relpath", no_way)
-    assert {each[2] for each in places(verdict([], dir=["/elsewhere/runs"]))} == {"/elsewhere/runs"}
+    assert {each[2] for each in places(empty("/elsewhere/a.log"))} == {"/elsewhere/a.log"}
 
 
 def test_findings_keep_their_fingerprint_whatever_stands_before_them():
@@ -197,4 +203,4 @@ def test_gitlab_takes_any_report(found):
 
 
 def test_a_path_that_is_no_text_is_shown_by_its_code():
-    assert {each[2] for each in places(verdict([], dir=["runs-\udcff"]))} == {"runs-\\udcff"}
+    assert {each[2] for each in places(empty("runs-\udcff"))} == {"runs-\\udcff"}

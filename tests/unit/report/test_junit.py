@@ -139,11 +139,41 @@ def test_the_first_family_names_file_and_line():
         "61",
     )
     assert found["tier1::truncation"].get("line") == "61"
-    assert (found["readiness::samples"].get("file"), found["readiness::samples"].get("line")) == ("logs", "1")
+    assert (found["readiness::samples"].get("file"), found["readiness::samples"].get("line")) == (
+        "logs/run-1/agent.log",
+        "1",
+    )
 
 
-def test_without_a_sample_every_case_is_about_the_directory():
-    assert {case.get("file") for case in cases(verdict([])).values()} == {"logs"}
+NOTHING = judge(reading([], files=()), settings())
+ONE_TEST = judge(reading([call()], files=(File("tests/test_a.py::test_it", 1, "test"),)), settings(gate="true", dir=[]))
+
+
+@pytest.mark.parametrize(
+    ("found", "file"),
+    [
+        (PASS, "logs/run-1/agent.log"),
+        (NOT_READY, "logs/run-1/agent.log"),
+        (NOTHING, "token-telemetry::no-file"),
+        (ONE_TEST, "tests/test_a.py"),
+    ],
+)
+def test_no_reporter_puts_a_case_at_another_file(found, file, tmp_path):
+    # action-junit-report looks for **/FILE.*, with the last part of the class name where a case has no file;
+    # publish-unit-test-result-action takes the file, else the class name; dorny's and Jenkins' readers know neither.
+    for decoy in (
+        "logs.py",
+        "logs/run-1.md",
+        "tier1.py",
+        "src/readiness.md",
+        "underestimation.py",
+        "token-telemetry.yml",
+    ):
+        (tmp_path / decoy).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / decoy).write_text("")
+    for case in cases(found).values():
+        assert (case.get("file"), case.get("line")) == (file, "1")
+        assert list(tmp_path.glob(f"**/{case.get('file')}.*")) == []
 
 
 def test_a_colon_in_a_path_is_no_line():
@@ -193,12 +223,12 @@ def test_times_are_numbers_and_the_time_is_a_date():
     ],
 )
 def test_what_xml_forbids_is_shown_by_its_code(text, shown):
-    found = verdict([], dir=[text])
+    found = verdict([], {"files": (File(text, 0),)})
     assert {case.get("file") for case in cases(found).values()} == {shown}
 
 
 def test_what_is_too_long_is_cut_and_counted():
-    found = verdict([], dir=["d" * 5000])
+    found = verdict([], {"files": (File("d" * 5000, 0),)})
     said = cases(found)["readiness::categories"]
     assert re.search(r"d… \(\d+ more characters\)$", said.get("file"))
     assert len(said.get("file")) < 2100
