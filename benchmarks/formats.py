@@ -3,6 +3,10 @@
 Each file is read in turns by the gate's reading, to samples put together, and by a bare ``msgspec`` decode of each line
 into untyped objects. What counts is the ratio of processor time within a round, without the start of the process. Each
 measurement is a process of its own. Half of the file is read too: processor time and memory must not grow faster.
+
+A standard logging payload as LiteLLM 1 writes it has 11.3 kB before anything is asked or answered: 7.4 kB are what it
+knows of the model and its prices, 1.4 kB metadata, nearly all of it null. The generated one has a kilobyte of content
+beside as much. The short one, of 2.4 kB, keeps only what tells of the call, and its content, as a filter may.
 """
 
 from __future__ import annotations
@@ -36,7 +40,8 @@ KINDS = {
     "content": "OTLP, the same with 2 kB of messages each",
     "traces": "OTLP, traces of ten spans, of which one is a call",
     "agents": "OTLP, traces of an agent with five calls and four tools",
-    "litellm": "LiteLLM, standard logging payloads",
+    "litellm": "LiteLLM, standard logging payloads of 12 kB",
+    "short": "LiteLLM, payloads cut down to 2.4 kB",
 }
 """What is measured, and how its table calls it."""
 
@@ -58,6 +63,16 @@ _OTHERS = (
 )
 
 
+_ABOUT_MODELS = [
+    f"{kind}_per_{unit}{above}{tier}"
+    for kind in ("input", "output", "cache_creation_input", "cache_read_input")
+    for unit in ("token", "audio_token", "image", "second")
+    for above in ("", "_above_200k", "_above_272k")
+    for tier in ("", "_priority", "_flex", "_batch")
+][:167]
+"""Names like those that LiteLLM has of a model, and as many."""
+
+
 class Lines:
     """Lines of one kind, from a fixed seed."""
 
@@ -70,7 +85,13 @@ class Lines:
         """Without end."""
         spans = self._traces()
         while True:
-            document = self._payload() if self._kind == "litellm" else _document([next(spans) for _ in range(SPANS)])
+            match self._kind:
+                case "litellm":
+                    document = self._whole_payload()
+                case "short":
+                    document = self._payload()
+                case _:
+                    document = _document([next(spans) for _ in range(SPANS)])
             yield json.dumps(document, separators=(",", ":")) + "\n"
 
     def _traces(self) -> Iterator[dict[str, object]]:
@@ -133,7 +154,7 @@ class Lines:
                 said[name] = json.dumps([{"role": "user", "parts": [{"type": "text", "content": self._text(size)}]}])
         return said
 
-    def _payload(self) -> dict[str, object]:
+    def _payload(self) -> dict[str, Any]:
         said, id, output = self._call(), f"chatcmpl-{self._id(29)}", self._random.randrange(20, 4000)
         usage = {"completion_tokens": output, "prompt_tokens": 10, "total_tokens": output + 10}
         keys = ("hash", "alias", "spend", "max_budget", "user_id", "team_id", "org_id", "project_id", "team_alias")
@@ -162,6 +183,24 @@ class Lines:
             "messages": [{"role": "user", "content": self._text(600)}],
             "response": {"id": id, "created": 1, "object": "chat.completion", "choices": [choice], "usage": usage},
             "model_parameters": {"max_tokens": 4096, "temperature": 0},
+        }
+
+    def _whole_payload(self) -> dict[str, Any]:
+        payload, base, nothing = self._payload(), "https://api.example.com/v1", dict.fromkeys(_ABOUT_MODELS)
+        prices = {name: self._random.randrange(1, 999) / 1e8 for name in _ABOUT_MODELS[::8]}
+        headers = {f"llm_provider-x-ratelimit-{name}": self._id(8) for name in ("limit", "remaining", "reset", "id")}
+        return {
+            **payload,
+            "metadata": dict.fromkeys(f"user_api_key_of_another_{n}" for n in range(26)) | payload["metadata"],
+            **dict.fromkeys(("session_id", "model_group", "model_id", "end_user", "user_agent", "error_str")),
+            "status_fields": {"llm_api_status": "success", "guardrail_status": "not_run"},
+            "completionStartTime": (self._now + 10**9) / 1e9,
+            "response_time": self._random.random(),
+            "error_information": dict.fromkeys(f"error_of_the_provider_{n}" for n in range(13)),
+            "hidden_params": {"api_base": base, "litellm_overhead_time_ms": 403.156, "additional_headers": headers},
+            "model_map_information": {"model_map_key": "gpt-5.2", "model_map_value": nothing | prices},
+            "guardrail_information": None,
+            "standard_built_in_tools_params": {"web_search_options": None, "file_search": None},
         }
 
     def _id(self, digits: int) -> str:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PREFIX = "token_telemetry."
 """What our names begin with, where others have names of their own beside them."""
@@ -29,22 +34,27 @@ def labels_of(metadata: object) -> dict[str, object]:
 
     What is no plain value says nothing.
     """
-    pairs: list[tuple[object, object]] = []
+    pairs: Iterable[tuple[object, object]] = ()
     if isinstance(metadata, dict):
-        pairs = list(metadata.items())
+        pairs = metadata.items()
     elif isinstance(metadata, list):
         pairs = [(name, value) for tag in metadata if isinstance(tag, str) for name, _, value in [tag.partition("=")]]
     found: dict[str, object] = {}
     features: dict[str, object] = {}
     for key, value in pairs:
-        if not isinstance(key, str) or type(value) not in (str, int, float, bool) or value == "":
+        if not isinstance(key, str) or type(value) not in _PLAIN or value == "":
             continue
         plain = value[:LONGEST_TEXT] if isinstance(value, str) else value
-        if key.startswith(_FEATURE):
+        if (name := _LABELS.get(key)) is not None:
+            found[name] = plain if name in _COUNTS else _as_field(name, plain)
+        elif key.startswith(_FEATURE):
             features[key.removeprefix(_FEATURE)[:LONGEST_TEXT]] = plain
-        elif (name := _LABELS.get(key)) is not None:
-            found[name] = _as_field(name, plain)
     return {**found, "features": features} if features else found
+
+
+_PLAIN = frozenset({str, int, float, bool})
+_COUNTS = frozenset(name for name, field in FIELDS.items() if field.kind == "count")
+"""What is read as it is."""
 
 
 def _as_field(name: str, value: object) -> object:

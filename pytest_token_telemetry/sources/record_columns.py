@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytest_token_telemetry.sample import Field
-    from pytest_token_telemetry.samples import Integers
+    from pytest_token_telemetry.samples import Integers, Samples
     from pytest_token_telemetry.sources.rows import Rows
 
 AT_ONCE = 1 << 12
@@ -100,24 +100,9 @@ class RecordColumns:
         Raises:
             UnusualError: they must be added one by one. None was.
         """
-        n = len(lines)
-        if n < _FEWEST:
-            raise UnusualError
-        columns: dict[str, Any] = {}
-        for name, column in said.items():
-            field = FIELDS[name]
-            if field.kind == "features":
-                columns[name] = {row: features for row, each in enumerate(column) if (features := read_features(each))}
-            elif field.kind != "text":
-                columns[name] = _column(field, column)
-        if "output_tokens" not in columns:
-            raise UnusualError
-        columns["time"] = np.array([each // 1000 if each else _NO_TIME for each in ended], np.int64).view(
-            "datetime64[us]"
+        samples = samples_of_columns(
+            said, lines, [each // 1000 if each else NO_TIME for each in ended], self._into.file
         )
-        columns["line"] = narrowest(np.array(lines, np.int64))
-        columns["file"] = np.broadcast_to(narrowest(np.array([self._into.file], np.int64))[0], n)
-        samples = completed(replace(unknown(n), **columns), of_other=True)
         known = None
         if None in identities:
             known = np.array([each is not None for each in identities], np.bool_)
@@ -143,6 +128,44 @@ class RecordColumns:
             self._into.add(sample, identity, line, place=place, keys=keys)
 
 
+def samples_of_columns(
+    said: Mapping[str, Sequence[Any]],
+    lines: Sequence[int],
+    times: Integers | Sequence[int],
+    file: int,
+    *,
+    remapped: bool = False,
+) -> Samples:
+    """The samples of many records of a file, each column of as many values as there are records.
+
+    Args:
+        said: what the records say by the names of our fields, but no time. ``None``: it is not said.
+        lines: the line of each.
+        times: when each call ended, in us since 1970; `NO_TIME`: not known.
+        file: the index of the file.
+        remapped: as for `is_truncated`, of all of them.
+
+    Raises:
+        UnusualError: they must be read one by one.
+    """
+    n = len(lines)
+    if n < _FEWEST:
+        raise UnusualError
+    columns: dict[str, Any] = {}
+    for name, column in said.items():
+        field = FIELDS[name]
+        if field.kind == "features":
+            columns[name] = {row: features for row, each in enumerate(column) if (features := read_features(each))}
+        elif field.kind != "text":
+            columns[name] = _column(field, column)
+    if "output_tokens" not in columns:
+        raise UnusualError
+    columns["time"] = np.asarray(times, np.int64).view("datetime64[us]")
+    columns["line"] = narrowest(np.array(lines, np.int64))
+    columns["file"] = np.broadcast_to(narrowest(np.array([file], np.int64))[0], n)
+    return completed(replace(unknown(n), **columns), of_other=True, remapped=remapped)
+
+
 class UnusualError(Exception):
     """Some records are to be read one by one."""
 
@@ -156,7 +179,7 @@ def time_of(nanoseconds: int) -> datetime | None:
 
 
 _EPOCH = datetime(1970, 1, 1)
-_NO_TIME = np.datetime64("NaT", "us").astype(np.int64).item()
+NO_TIME: int = np.datetime64("NaT", "us").astype(np.int64).item()
 
 _FEWEST = 16
 """Records for which columns pay."""

@@ -229,16 +229,19 @@ class Rows:
             known = np.broadcast_to(True, len(samples))
         self._blocks.append(_Block(samples, digests, known, False, _ids({}), waits, places))
 
-    def add_own_block(self, samples: Samples, digests: Digests, known: Mask, ids: Ids) -> None:
-        """Add the samples of many lines of our own format.
+    def add_own_block(
+        self, samples: Samples, digests: Digests, known: Mask, ids: Ids, *, places: Integers | None = None
+    ) -> None:
+        """Add the samples of many lines of our own format, or of others that are known by the calls' own ids alike.
 
         Args:
             samples: they know their files and lines.
             digests: that of the identity of each, of shape ``(samples, 2)``; 0 without one.
             known: which have an identity.
             ids: the calls' own ids.
+            places: as for `add_block`.
         """
-        self._blocks.append(_Block(samples, digests, known, True, ids))
+        self._blocks.append(_Block(samples, digests, known, True, ids, places=places))
 
     def complain(self, reason: str, line: int, *, file: int | None = None, begun: Sample | None = None) -> None:
         """Count a ``line`` that should be a sample and cannot be, and keep what it has ``begun`` to say."""

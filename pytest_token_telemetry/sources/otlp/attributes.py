@@ -178,7 +178,9 @@ class Layout:
         "has_error",
         "has_model",
         "has_output",
+        "id",
         "is_plain",
+        "is_plain_step",
         "operation",
     )
 
@@ -209,14 +211,20 @@ class Layout:
         """Whether there are output tokens, its own or those of all that it did."""
         labels = [(place, _LABELS.get(_name(key))) for place, key in self._own_labels]
         self._labels = [(place, field) for place, field in labels if field is not None]
-        is_odd = self._twice or self.has_error
-        is_odd = is_odd or any(each is not None for each in (self._parameters, self._metadata, self._choices))
+        is_odd = bool(self._twice) or self._metadata is not None
+        names_operation = any(field == "operation" for field, _ in self._facts)
+        self.is_plain_step = not (is_odd or self._own_labels or names_operation) and len(self._operations) == 1
+        """Whether a span of it that does no call says nothing of those within."""
+        is_odd = is_odd or self.has_error or self._parameters is not None or self._choices is not None
         has_features = any(_name(key).startswith(_FEATURE) for _, key in self._own_labels)
         is_told_twice = len({field for _, field in self._labels}) < len(self._labels)
         self.is_plain = not (is_odd or has_features or is_told_twice) and self.has_output and len(self._operations) == 1
         """Whether `columns` can read it."""
-        self.operation = self._operations[0] if self.is_plain else 0
-        """Which of the values says what it does, if it is plain."""
+        self.operation = self._operations[0] if self._operations else 0
+        """Which of the values says what it does, if it is plain or a plain step."""
+        ids = found(_FACTS["id"])
+        self.id = ids[0] if len(ids) == 1 else None
+        """Which of the values alone is the response's own id."""
 
     def read(self, values: Sequence[Any]) -> Said:
         """What it is that attributes of this layout say.
@@ -267,24 +275,27 @@ class Layout:
             self._event is not None and values[self._event] == EVENT,
         )
 
-    def columns(self, rows: Sequence[Sequence[Any]]) -> dict[str, Sequence[Any]]:
-        """What `read` says of many calls of this layout, which is plain, by the names of our fields.
+    def columns(self, rows: Sequence[Sequence[Any]], around: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+        """What many calls of this layout, which is plain, and those around them say, by the names of our fields.
 
         Args:
             rows: the values of each call, of which the operation is that of a call as `SAYS_SO` spells it.
+            around: what is said around each call, ``None`` where nothing is. What the call itself says counts first.
 
         Raises:
             TypeError: a value is of no usual type. Read the calls one by one.
         """
         places = [*zip(*rows, strict=True)]
         columns: dict[str, Sequence[Any]] = {"operation": places[self.operation]}
+        for field, column in around.items():
+            _overlay(columns, field, column)
         for field, place in self._facts:
             _overlay(columns, field, places[place])
         for place, field in self._labels:
-            column = places[place]
+            labels: Sequence[Any] = places[place]
             if READ[field].kind == "flag":
-                column = tuple(_flag(value) for value in column)
-            _overlay(columns, field, tuple(None if value == "" else value for value in column))
+                labels = [_flag(value) for value in labels]
+            _overlay(columns, field, [None if value == "" else value for value in labels] if "" in labels else labels)
         if self._reasons:
             ends = [*zip(*(places[place] for place in self._reasons), strict=True)]
             words = {each: telling_reason(word for value in each for word in _words(value)) for each in set(ends)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from itertools import chain
 from types import NoneType
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 import msgspec
 
@@ -19,7 +19,7 @@ from pytest_token_telemetry.sources.otlp.attributes import Labels, Layout, Said,
 from pytest_token_telemetry.sources.record_columns import AT_ONCE, RecordColumns, UnusualError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.sources.rows import Rows
 
@@ -119,6 +119,10 @@ def seen_of(
     )
 
 
+_NOTHING: dict[str, object] = {}
+"""Shared by all spans that say nothing: nobody changes what one says."""
+
+
 @final
 class PlainCall(msgspec.Struct, eq=False, gc=False):
     """A span that is a call, of a plain layout: what it says is looked at when its trace is known."""
@@ -134,17 +138,33 @@ class PlainCall(msgspec.Struct, eq=False, gc=False):
     end: object
     layout: Layout
     values: tuple[Any, ...]
+    around: Labels = _NOTHING
+    """What the spans around it say of it, where that is known already."""
 
     def seen(self) -> Seen:
-        """The same, with all that it says."""
+        """The same, with all that it says. What is known of those around it stands beside what a resource says."""
         start, end = nanoseconds(self.start), nanoseconds(self.end)
-        seen = seen_of(self.layout.read(self.values), self.trace, self.span, self.parent, start, end, False, {})
+        said = self.layout.read(self.values)
+        seen = seen_of(said, self.trace, self.span, self.parent, start, end, False, self.around)
         seen.line, seen.place = self.line, self.place
         return seen
 
 
-_NOTHING: dict[str, object] = {}
-"""Shared by all spans that say nothing: nobody changes what one says."""
+@final
+class Silent(msgspec.Struct, eq=False, gc=False):
+    """A span that is no call, and says nothing of those within."""
+
+    trace: str
+    """Never empty."""
+    span: str
+    parent: str
+
+    def seen(self) -> Seen:
+        """The same as any other span."""
+        return Seen(self.trace, self.span, self.parent, facts=_NOTHING, labels=_NOTHING, of_resource=_NOTHING)
+
+
+Span: TypeAlias = "Seen | PlainCall | Silent"
 
 
 def nanoseconds(value: object) -> int:
@@ -176,33 +196,45 @@ class Calls:
         self._records = RecordColumns(into, at_once)
         self._most_held = most_held
         self._held = 0
-        self._skipped = 0
-        self._traces: OrderedDict[object, Seen | PlainCall | list[Seen | PlainCall]] = OrderedDict()
+        self.skipped = 0
+        """Spans that are no call, not yet told of."""
+        self._traces: OrderedDict[object, Span | list[Span]] = OrderedDict()
         """What is held of each; those last added to come last. Most have one span, and need no list."""
         self._alone: dict[Layout, list[PlainCall]] = {}
-        """Calls that are alone in their traces, and not yet told of."""
+        """Calls that nothing else in their traces tells of, and that are not yet told of."""
         self._count_alone = 0
 
     def add(self, seen: Seen) -> None:
         """Add a span, or a log record."""
         key: object = seen.trace
         if not seen.is_call:
-            self._skipped += 1
+            self.skipped += 1
         if not seen.trace:
             if not seen.is_call:
                 return
             key = (seen.id, seen.output, seen.end) if seen.id is not None else (seen.line, seen.place)
         self._hold(key, seen)
 
-    def add_silent(self, trace: str, span: str, parent: str) -> None:
-        """Add a span that is no call, and says nothing of those within."""
-        self._skipped += 1
-        if trace:
-            self._hold(trace, Seen(trace, span, parent, facts=_NOTHING, labels=_NOTHING, of_resource=_NOTHING))
-
-    def add_plain(self, call: PlainCall) -> None:
-        """Add a span that is a call and says what it says in a usual way."""
-        self._hold(call.trace, call)
+    def add_all(self, trace: str, spans: Sequence[Span]) -> None:
+        """Add ``spans`` of one ``trace``, in their order. Those that are no call are `skipped` already."""
+        if len(spans) == 1:
+            self._hold(trace, spans[0])
+            return
+        traces = self._traces
+        held = traces.pop(trace, None)
+        together = [] if held is None else held if isinstance(held, list) else [held]
+        room = self._most_held - len(spans)
+        while self._held > room and traces:
+            self._tell_oldest()
+        if self._held > room:  # the trace alone is more than is held of all
+            if held is not None:
+                traces[trace] = held
+            for each in spans:
+                self._hold(trace, each)
+            return
+        together += spans
+        traces[trace] = together
+        self._held += len(spans)
 
     def finish(self) -> None:
         """Tell of all that is still held."""
@@ -210,11 +242,11 @@ class Calls:
             self._tell_oldest()
         self._tell_alone()
         self._records.finish()
-        if self._skipped:
-            self._into.skip(NO_CALL, self._skipped)
-            self._skipped = 0
+        if self.skipped:
+            self._into.skip(NO_CALL, self.skipped)
+            self.skipped = 0
 
-    def _hold(self, key: object, seen: Seen | PlainCall) -> None:
+    def _hold(self, key: object, seen: Span) -> None:
         traces = self._traces
         held = traces.get(key)
         if held is None:
@@ -238,27 +270,33 @@ class Calls:
         if not isinstance(held, list):
             self._tell_of(held)
             return
-        calls = [each for each in held if type(each) is PlainCall or each.is_call]
-        if len(calls) == 1 and not any(type(each) is Seen and _says_of_others(each) for each in held):
-            self._tell_of(calls[0])
-        elif calls:
+        apart = _apart(held)
+        if apart is None:
             self._tell_all([_seen(each) for each in held])
+        else:
+            for call in apart:
+                self._tell_of(call)
 
-    def _tell_of(self, alone: Seen | PlainCall) -> None:
-        """Tell of a span of which no other one of its trace says anything."""
+    def _tell_of(self, alone: Span) -> None:
+        """Tell of a span of which no other one of its trace tells too."""
         if type(alone) is PlainCall:
-            self._alone.setdefault(alone.layout, []).append(alone)
+            alike = self._alone.get(alone.layout)
+            if alike is None:
+                alike = self._alone[alone.layout] = []
+            alike.append(alone)
             self._count_alone += 1
             if self._count_alone >= AT_ONCE:
                 self._tell_alone()
-        elif alone.is_call:
+        elif type(alone) is Seen and alone.is_call:
             self._tell([alone], _said_alone(alone))
 
     def _tell_alone(self) -> None:
-        """Tell of calls that are alone in their traces."""
+        """Tell of calls of which no other span of their traces tells too."""
         for layout, calls in self._alone.items():
+            fields = set().union(*[each.around for each in calls if each.around])
+            around = {field: [each.around.get(field) for each in calls] for field in fields}
             try:
-                columns = layout.columns([each.values for each in calls])
+                columns = layout.columns([each.values for each in calls], around)
                 ids = columns.get("id") or [None] * len(calls)
                 if not set(map(type, ids)) <= {str, NoneType}:
                     raise UnusualError
@@ -278,7 +316,7 @@ class Calls:
     def _tell_all(self, seen: Sequence[Seen]) -> None:
         trace = _Trace(seen)
         groups = trace.calls()
-        self._skipped += len([each for each in seen if each.is_call]) - sum(map(len, groups))
+        self.skipped += len([each for each in seen if each.is_call]) - sum(map(len, groups))
         for group in groups:
             if len(group) > 1:
                 self._into.skip(TOLD_AGAIN, len(group) - 1)
@@ -303,8 +341,63 @@ class Calls:
         self._records.add(record, _identity(group, first), first.line, first.place, ended, keys)
 
 
-def _seen(held: Seen | PlainCall) -> Seen:
-    return held.seen() if isinstance(held, PlainCall) else held
+def _seen(held: Span) -> Seen:
+    return held if isinstance(held, Seen) else held.seen()
+
+
+def _apart(held: Sequence[Span]) -> Sequence[Span] | None:
+    """The calls of a trace, each with what is said around it, if they can be told apart without a look at all spans.
+
+    A call is apart that is the only one, and of which no other span says anything. So are those of agents, if each call
+    is plain and has an id that no other has, so that no two are one, and if each span is there once and no call is
+    around another. If they are not, it is ``None``.
+    """
+    calls = [each for each in held if type(each) is PlainCall]
+    others = {each.span: each for each in held if type(each) is not PlainCall}
+    seen = [each for each in held if type(each) is Seen]
+    if seen:
+        further = [each for each in seen if each.is_call]
+        if len(calls) + len(further) == 1 and not any(map(_says_of_others, seen)):
+            return calls or further
+        if further:
+            return None
+    if not calls or (len(calls) == 1 and not seen):
+        return calls
+    spans = {each.span for each in calls}
+    if len(spans) + len(others) < len(held) or not spans.isdisjoint(others) or "" in spans or "" in others:
+        return None
+    if len(calls) > 1:
+        ids = [None if each.layout.id is None else each.values[each.layout.id] for each in calls]
+        if {*map(type, ids)} != {str} or "" in ids or len(set(ids)) < len(ids):
+            return None
+    around: dict[str, Labels] = {}
+    for call in calls:
+        known = around.get(call.parent)
+        if known is None:
+            levels = [*_levels(others, call.parent)]
+            if not spans.isdisjoint([call.parent, *(each.parent for each in levels)]):
+                return None
+            said = [each for each in levels if type(each) is Seen]
+            known = around[call.parent] = first_of(labels for each in said for labels in _says_around(each))
+        call.around = known
+    return calls
+
+
+def _levels(spans: Mapping[str, Span], parent: str) -> Iterator[Span]:
+    """The spans around one with this ``parent``, the nearest first, of which each is there once."""
+    for _ in range(MOST_ABOVE):
+        above = spans.get(parent)
+        if above is None:
+            return
+        yield above
+        parent = above.parent
+
+
+def _says_around(seen: Seen) -> Iterator[Labels]:
+    """What a span says of those within it."""
+    yield seen.labels
+    if "operation" in seen.facts:
+        yield {"operation": seen.facts["operation"]}
 
 
 def _place(seen: Seen) -> tuple[int, int]:
@@ -367,9 +460,7 @@ class _Trace:
         for each in group:
             for level in self._above(each):
                 for above in level:
-                    yield above.labels
-                    if "operation" in above.facts:
-                        yield {"operation": above.facts["operation"]}
+                    yield from _says_around(above)
         yield from (each.of_resource for each in group)
         for each in group:
             if each.operation:

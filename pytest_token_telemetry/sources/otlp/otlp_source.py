@@ -18,16 +18,18 @@ from pytest_token_telemetry.sources.otlp.attributes import (
     layout_of,
     plain_values,
 )
-from pytest_token_telemetry.sources.otlp.calls import Calls, PlainCall, nanoseconds, seen_of
+from pytest_token_telemetry.sources.otlp.calls import Calls, PlainCall, Silent, nanoseconds, seen_of
 from pytest_token_telemetry.sources.otlp.log_bodies import LogBodies
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
+from pytest_token_telemetry.sources.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import BinaryIO
 
     from pytest_token_telemetry.sources.otlp.attributes import Labels, Said
+    from pytest_token_telemetry.sources.otlp.calls import Span
     from pytest_token_telemetry.sources.rows import Rows
 
 _A = TypeVar("_A", Attribute, RawAttribute)
@@ -52,13 +54,14 @@ class OtlpSource(FileSource):
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read documents one after the other. What is known of their calls counts, even if the rest cannot be read."""
         reading = _Reading(into)
-        try:
-            for each in whole_documents(file, _decoded, into):
-                reading.line, reading.place = each.line, 0
-                for document in each.value:
-                    reading.add(document)
-        finally:
-            reading.calls.finish()
+        with uncollected():
+            try:
+                for each in whole_documents(file, _decoded, into):
+                    reading.line, reading.place = each.line, 0
+                    for document in each.value:
+                        reading.add(document)
+            finally:
+                reading.calls.finish()
 
 
 class _Span(msgspec.Struct, Generic[_A], gc=False):
@@ -185,25 +188,37 @@ class _Reading:
         line, place, calls = self.line, self.place - 1, self.calls
         latest: list[str] = []
         layout = layout_of(())
+        together = ""
+        of_trace: list[Span] = []
         for span in spans:
             place += 1
             trace, own, parent, attributes = span.traceId, span.spanId, span.parentSpanId, span.attributes
             if not (type(trace) is type(own) is type(parent) is str):
                 trace, own, parent = _text(trace), _text(own), _text(parent)
+            if trace != together:
+                if of_trace:
+                    calls.add_all(together, of_trace)
+                    of_trace = []
+                together = trace
             keys = [each.key for each in attributes] if attributes else []
             if keys != latest:
                 layout, latest = layout_of(tuple(keys)), keys
-            if not layout.at:
-                calls.add_silent(trace, own, parent)
-                continue
             try:
-                values = plain_values(attributes or (), layout.at)
-                if layout.is_plain and trace and not of_resource and not (span.status and _is_failed(span.status)):
+                values = plain_values(attributes or (), layout.at) if layout.at else ()
+                says_so = None
+                if layout.is_plain or layout.is_plain_step:
                     operation = values[layout.operation]
-                    if type(operation) is str and SAYS_SO.get(operation):
-                        times = span.startTimeUnixNano, span.endTimeUnixNano
-                        calls.add_plain(PlainCall(trace, own, parent, line, place, *times, layout, values))
-                        continue
+                    says_so = SAYS_SO.get(operation) if type(operation) is str else None
+                if not layout.at or (says_so is False and layout.is_plain_step):
+                    calls.skipped += 1
+                    if trace:
+                        of_trace.append(Silent(trace, own, parent))
+                    continue
+                is_plain = says_so and layout.is_plain and trace and not of_resource
+                if is_plain and not (span.status and _is_failed(span.status)):
+                    times = span.startTimeUnixNano, span.endTimeUnixNano
+                    of_trace.append(PlainCall(trace, own, parent, line, place, *times, layout, values))
+                    continue
                 said = layout.read(values)
             except RecordError as error:
                 self._into.complain(str(error), line)
@@ -212,7 +227,13 @@ class _Reading:
             is_failed = layout.has_error or _is_failed(span.status)
             seen = seen_of(said, trace, own, parent, start, end, is_failed, of_resource)
             seen.line, seen.place = line, place
-            calls.add(seen)
+            if trace:
+                calls.skipped += not seen.is_call
+                of_trace.append(seen)
+            else:
+                calls.add(seen)
+        if of_trace:
+            calls.add_all(together, of_trace)
         self.place = place + 1
 
     def _add_log_records(self, records: Iterable[_LogRecord[_A]], of_resource: Labels) -> None:

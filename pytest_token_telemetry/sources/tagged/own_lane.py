@@ -277,10 +277,11 @@ def _features(text: bytes) -> dict[str, str] | None:
         return None
 
 
-def completed(samples: Samples, *, of_other: bool = False) -> Samples:
+def completed(samples: Samples, *, of_other: bool = False, remapped: bool = False) -> Samples:
     """``samples`` with why each output ended, and whether it was cut off, by what the lines say of both.
 
     ``of_other``: whether they are records of another system. For these, what says it is told too.
+    ``remapped``: as for `is_truncated`, of all of them.
     """
     ours, raw = samples.finish_reason, samples.finish_reason_raw
     our_words, raw_words = (None, *ours.names), (None, *raw.names)
@@ -297,7 +298,7 @@ def completed(samples: Samples, *, of_other: bool = False) -> Samples:
     caps, outputs = samples.max_tokens, samples.output_tokens
     reached = np.where(caps == UNKNOWN, 0, np.where(outputs >= caps, 1, np.where(outputs > 0, 2, 3)))
     of_kind = [
-        (flag, reason, is_truncated(flag, reason, output, cap))
+        (flag, reason, is_truncated(flag, reason, output, cap, remapped=remapped))
         for flag in (None, False, True)
         for reason in (None, *reasons.names)
         for output, cap in ((1, None), (2, 2), (1, 2), (0, 2))

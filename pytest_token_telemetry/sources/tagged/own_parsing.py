@@ -227,7 +227,12 @@ def identity_by_id(id: str, sample: Sample) -> str:
     Servers that stand in for a provider may give every call the same id: other counts are another call.
     """
     predicted = "" if sample.predicted_output_tokens is None else sample.predicted_output_tokens
-    return f"id {predicted} {sample.output_tokens} {id}"
+    return identity_by_counts(id, predicted, sample.output_tokens)
+
+
+def identity_by_counts(id: str, predicted: int | str, output_tokens: int) -> str:
+    """The same by the counts themselves. ``predicted``: empty if it is not known."""
+    return f"id {predicted} {output_tokens} {id}"
 
 
 def _read_count(field: Field, value: object) -> int | None:

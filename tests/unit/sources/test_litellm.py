@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.litellm import LiteLLMSource
 from pytest_token_telemetry.sources.rows import Rows
 from tests.answers import chat, message, responses
@@ -203,6 +205,100 @@ def test_any_record_is_a_sample_or_is_counted(record: dict[str, object]) -> None
     LiteLLMSource().read(io.BytesIO(text), rows)
     samples, *_ = rows.build(complete=(), keep_ids=False)
     assert len(samples) + sum(each.count for each in rows.complaints()) + sum(rows.skipped.values()) == 1
+
+
+COUNTS = st.sampled_from([0, 1, 64, 10**9, 10**9 + 1, 10**30, -1, 16.0, 1.5, "16", "٣", "", True, None])
+TIMES = st.floats(-1, 3e11) | st.sampled_from(
+    [1795410705.0000005, 1795410705.0000015, 0, 1e300, "2026-11-23T05:11:45Z"]
+)
+WORDS = st.sampled_from(["stop", "length", "model_length", "new", "", "x" * 300, None, 3])
+LABELS = st.dictionaries(
+    st.sampled_from(["predicted_output_tokens", "category", "success", "token_telemetry.max_tokens", "user"])
+    | st.just("token_telemetry.feature.size"),
+    COUNTS | WORDS | st.lists(st.integers(), max_size=1),
+    max_size=3,
+)
+CHOICE = st.fixed_dictionaries(
+    {"finish_reason": WORDS},
+    optional={
+        "index": st.sampled_from([0, 7, None, "0"]),
+        "native_finish_reason": WORDS,
+        "provider_specific_fields": st.fixed_dictionaries({}, optional={"native_finish_reason": WORDS}) | WORDS,
+    },
+)
+WRITTEN = {
+    "id": st.sampled_from(["chatcmpl-1", "chatcmpl-ä", "", "x" * 300, 7, None]),
+    "request_id": st.just("other"),
+    "call_type": st.sampled_from(["acompletion", "aembedding", None, 1]),
+    "cache_hit": st.sampled_from([True, False, "True", "False"]),
+    "status": st.sampled_from(["failure", "success", None, "other"]),
+    "endTime": TIMES,
+    "model": WORDS,
+    "completion_tokens": COUNTS,
+    "metadata": st.fixed_dictionaries({"spend_logs_metadata": LABELS | WORDS}) | WORDS,
+    "request_tags": st.lists(st.sampled_from(["category=docs", "budget_tokens=70", "User-Agent: x"]), max_size=2)
+    | WORDS,
+    "response": st.fixed_dictionaries(
+        {"choices": st.lists(CHOICE, max_size=2)},
+        optional={"type": st.sampled_from(["message", "ai"]), "response_metadata": st.just({"stop_reason": "length"})},
+    )
+    | st.sampled_from(
+        [
+            None,
+            "redacted",
+            message("max_tokens"),
+            responses("incomplete", incomplete_details={"reason": "max_output_tokens"}),
+            responses("in_progress"),
+            {"candidates": [{"finishReason": "MAX_TOKENS"}]},
+            {"promptFeedback": {"blockReason": "SAFETY"}},
+            {"type": "ai", "response_metadata": {"stop_reason": "length"}},
+        ]
+    ),
+    "model_parameters": st.fixed_dictionaries({}, optional={"max_tokens": COUNTS, "max_completion_tokens": COUNTS})
+    | WORDS,
+    "proxy_server_request": st.just({"max_tokens": 9}),
+}
+USUAL = payload(metadata={"spend_logs_metadata": {"predicted_output_tokens": 12, "category": "docs"}})
+
+
+def found_in(text: bytes, *, keeps_keys: bool = False) -> tuple[list[tuple[Any, ...]], Counter[str], Counter[str]]:
+    """What a file that holds ``text`` gives: samples with their identities, reasons of unusable lines, and skipped."""
+    rows = Rows(keeps_keys=keeps_keys)
+    rows.begin_file()
+    LiteLLMSource().read(io.BytesIO(text), rows)
+    samples, known, _ = rows.build(complete=(), keep_ids=True)
+    table = SamplesBuilder([samples])
+    columns = zip(*(each.tolist() for each in (known.digest, known.known, known.own, known.id)), strict=True)
+    found = [(table.sample(row), *each, known.ids.get(row)) for row, each in enumerate(columns)]
+    return found, Counter({each.reason: each.count for each in rows.complaints()}), rows.skipped
+
+
+@settings(max_examples=100)
+@example([{"completion_tokens": 64}] * 3, {}, "\n")
+@example([{"response": {"choices": [{"finish_reason": "stop"}] * 2}}], {"cache_hit": True}, "")
+@given(
+    st.sets(st.sampled_from([*WRITTEN]), max_size=2).flatmap(
+        lambda odd: st.lists(st.fixed_dictionaries({key: WRITTEN[key] for key in odd}), min_size=1, max_size=3)
+    ),
+    st.fixed_dictionaries({}, optional=WRITTEN),
+    st.sampled_from(["\n", "\n\n", ""]),
+)
+def test_many_calls_are_what_each_is_in_a_file_of_its_own(
+    odd: list[dict[str, object]], more: dict[str, object], between: str
+) -> None:
+    """Payloads are read many at once where there are many of them, and one by one where one says anything odd.
+
+    Where side files are to be joined, and so the keys are kept, each is read by itself.
+    """
+    others = [{**USUAL, "id": f"chatcmpl-{n}", "completion_tokens": n} for n in range(20)]
+    others[7] |= more
+    texts = [json.dumps(each).encode() for each in [*(USUAL | each for each in odd), *others]]
+    alone = [found_in(text, keeps_keys=True) for text in texts]
+    samples, reasons, skipped = found_in(between.encode().join(texts))
+    assert samples == [each for found, *_ in alone for each in found]
+    assert reasons == sum((each for _, each, _ in alone), Counter())
+    assert skipped == sum((each for *_, each in alone), Counter())
+    assert len(samples) >= 19
 
 
 def test_a_real_payload_is_its_call() -> None:

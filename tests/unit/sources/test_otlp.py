@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import json
@@ -323,7 +324,10 @@ def test_the_prediction_and_the_labels_travel_with_the_call(
     sample = one(
         tmp_path,
         spans(span(chat(**of_call), id="c", parent="p"), resource=of_all),
-        spans(span({"http.route": "/x", **of_parent}, id="p", parent="r"), span(of_root, id="r")),
+        spans(
+            span({"http.route": "/x", **of_parent}, id="p", parent="r"),
+            span({"gen_ai.operation.name": "invoke_agent", **of_root}, id="r"),
+        ),
     )
     assert {name: getattr(sample, name) for name in LABELS} == LABELS
 
@@ -640,9 +644,11 @@ def test_any_attributes_give_samples_or_reasons(given: list[dict[str, Any]]) -> 
     assert np.all(samples.output_tokens >= 0)
 
 
-def found_in(*documents: object) -> tuple[list[tuple[object, ...]], Counter[str], Counter[str]]:
+def found_in(
+    *documents: object, keeps_keys: bool = False
+) -> tuple[list[tuple[object, ...]], Counter[str], Counter[str]]:
     """What a file of these documents gives: samples with their identities, reasons of unusable lines, and skipped."""
-    rows = Rows()
+    rows = Rows(keeps_keys=keeps_keys)
     rows.begin_file()
     OtlpSource().read(io.BytesIO("".join(f"{json.dumps(each)}\n" for each in documents).encode()), rows)
     samples, identities, _ = rows.build(complete=(), keep_ids=False)
@@ -692,6 +698,84 @@ def test_many_calls_are_what_each_is_in_a_file_of_its_own(odd: list[dict[str, ob
     assert reasons == sum((each for _, each, _ in alone), Counter())
     assert skipped == sum((each for *_, each in alone), Counter())
     assert len(samples) >= 20 - len(odd)
+
+
+STEPS = st.builds(
+    lambda said, id, output, parent, own: (said | ({"gen_ai.response.id": id} if id else {}), output, parent, own),
+    st.sampled_from(
+        [
+            *([USUAL] * 6),
+            chat(None),
+            USUAL | {"gen_ai.usage.output_tokens": "soon", "token_telemetry.category": ""},
+            {"gen_ai.operation.name": "execute_tool"},
+            {"gen_ai.operation.name": "execute_tool", "error.type": "timeout"},
+            {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner"},
+            {"gen_ai.operation.name": "invoke_agent", **OURS},
+            {"gen_ai.operation.name": "invoke_agent", "token_telemetry.category": 3, "token_telemetry.success": "true"},
+            {"gen_ai.usage.output_tokens": 9, "gen_ai.response.model": "m"},
+            {"url.path": "/"},
+        ]
+    ),
+    st.sampled_from([None, None, None, "shared", ""]),
+    st.sampled_from([9, 9, 40]),
+    st.integers(-1, 5),
+    st.sampled_from([None, None, None, None, None, None, 0, ""]),
+)
+"""What a span says, its output tokens if it is a call, and which one it is within; which id it has, if not its own."""
+
+
+def trace_of(n: int, steps: list[tuple[dict[str, object], int, int, object]]) -> dict[str, Any]:
+    """A document of one trace."""
+    given = []
+    for at, (said, output, parent, own) in enumerate(steps):
+        each = dict(said)
+        if each.get("gen_ai.usage.output_tokens") == 9:
+            each["gen_ai.usage.output_tokens"] = output
+        if each.get("gen_ai.response.id") == "r":
+            each["gen_ai.response.id"] = f"r{at}"
+        id = f"s{at if own is None else own}" if own != "" else ""
+        given.append(span(each, trace=f"t{n}", id=id, parent=f"s{parent}" if parent >= 0 else "", at=at, lasts=9))
+    return spans(*given)
+
+
+AGENT = ({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner", **OURS}, 9, -1, None)
+
+
+@settings(max_examples=100)
+@example([AGENT, (USUAL, 9, 0, None), (USUAL, 9, 0, None)])
+@example([AGENT, (USUAL, 9, 0, None), (USUAL, 9, 1, None)])
+@example([AGENT, *[({**USUAL, "gen_ai.response.id": "shared"}, 9, 0, None)] * 2])
+@example([AGENT, ({"gen_ai.operation.name": "plan", "token_telemetry.task_id": "x"}, 9, -1, 0), (USUAL, 9, 0, None)])
+@given(st.lists(STEPS, min_size=1, max_size=6))
+def test_many_traces_are_what_each_is_span_by_span(steps: list[tuple[dict[str, object], int, int, object]]) -> None:
+    """Where side files are to be joined, all spans of a trace are looked at, as their ids are keys."""
+    given = [trace_of(n, steps) for n in range(20)]
+    alone = [found_in(each, keeps_keys=True) for each in given]
+    samples, reasons, skipped = found_in(*given)
+    assert samples == [each for found, *_ in alone for each in found]
+    assert reasons == sum((each for _, each, _ in alone), Counter())
+    assert skipped == sum((each for *_, each in alone), Counter())
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_the_collector_of_cycles_is_left_as_it_was_and_has_nothing_to_collect(is_running: bool) -> None:
+    """Reading pauses it, whatever the documents are: memory would grow with the file if they left cycles."""
+    twice = {"attributes": [*attributes(chat()), *attributes(chat(7))]}
+    documents = [WHOLE, spans(span({}, **twice)), {"x": 1}, {"resourceSpans": [{"scopeSpans": 3}]}, log(chat())]
+    was_running = gc.isenabled()
+    try:
+        found_in(*documents)
+        gc.collect()
+        (gc.enable if is_running else gc.disable)()
+        rows = Rows()
+        rows.begin_file()
+        text = "".join(f"{json.dumps(each)}\n" for each in documents * 100) + '{"cut off'
+        OtlpSource().read(io.BytesIO(text.encode()), rows)
+        assert gc.isenabled() is is_running
+        assert gc.collect() < 100
+    finally:
+        (gc.enable if was_running else gc.disable)()
+    assert sum(each.count for each in rows.complaints()) >= 300
 
 
 def test_real_spans_are_read_as_their_calls() -> None:

@@ -1,0 +1,176 @@
+"""LiteLLM's payloads, put into columns many at once: the lane of those that say nothing but the usual.
+
+It is taken by a record that is a document of its own, of a successful call with an id, a count, an end in seconds, an
+object of parameters and one answer, each of the usual type. Any other is read one by one, by the same rules.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import numpy as np
+
+from pytest_token_telemetry.sample import LONGEST_TEXT
+from pytest_token_telemetry.samples import UNKNOWN
+from pytest_token_telemetry.sources.litellm_records import GENERATES, cap_of, end_of, labels_of_record
+from pytest_token_telemetry.sources.provider_calls import called, moment, tell
+from pytest_token_telemetry.sources.record_columns import AT_ONCE, UnusualError, samples_of_columns
+from pytest_token_telemetry.sources.rows import Ids
+from pytest_token_telemetry.sources.tagged.byte_words import Text
+from pytest_token_telemetry.sources.tagged.digests import digests
+from pytest_token_telemetry.sources.tagged.own_parsing import identity_by_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_token_telemetry.samples import Integers
+    from pytest_token_telemetry.sources.rows import Rows
+
+
+class PlainRecord(msgspec.Struct, gc=False):
+    """The fields of `litellm_records.Record` that the lane needs, each of its usual type."""
+
+    call_type: str
+    id: str
+    completion_tokens: int
+    endTime: float  # noqa: N815 - LiteLLM's name
+    model_parameters: _Parameters
+    status: Literal["success"] | None = None
+    cache_hit: bool | None = None
+    model: str | None = None
+    request_tags: list[str] | None = None
+    metadata: _Metadata | None = None
+    response: _Response | None = None
+
+
+class _Parameters(msgspec.Struct, frozen=True, gc=False):
+    max_completion_tokens: int | None = None
+    max_tokens: int | None = None
+    max_output_tokens: int | None = None
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    spend_logs_metadata: dict[str, Any] | None = None
+
+
+class _Native(msgspec.Struct, frozen=True, gc=False):
+    native_finish_reason: str | None = None
+
+
+class _Choice(_Native, frozen=True, gc=False):
+    index: int | None = None
+    finish_reason: str | None = None
+    provider_specific_fields: _Native | None = None
+
+
+class _Incomplete(msgspec.Struct, frozen=True, gc=False):
+    reason: str | None = None
+
+
+class _Response(msgspec.Struct, frozen=True, gc=False):
+    """What tells the end of a chat completion, an OpenAI response or an Anthropic message: see `response_shapes`."""
+
+    type: Literal["message"] | None = None
+    object: str | None = None
+    choices: tuple[_Choice, ...] | None = None
+    status: str | None = None
+    incomplete_details: _Incomplete | None = None
+    stop_reason: str | None = None
+    delta: None = None
+    candidates: None = None
+    usage_metadata: None = None
+    usageMetadata: None = None  # noqa: N815 - Gemini's name, as the next
+    promptFeedback: None = None  # noqa: N815
+    prompt_feedback: None = None
+
+
+_DECODER = msgspec.json.Decoder(PlainRecord)
+_end = lru_cache(maxsize=256)(end_of)
+_cap = lru_cache(maxsize=AT_ONCE)(cap_of)
+
+
+def plain_record(text: bytes) -> PlainRecord | None:
+    """The record in ``text``, if it may take the lane."""
+    try:
+        record = _DECODER.decode(text)
+    except (ValueError, RecursionError):  # msgspec's errors are values that are none
+        return None
+    is_usual = (
+        record.call_type in GENERATES
+        and not record.cache_hit
+        and 0 < record.endTime < _LATEST
+        and 0 < len(record.id) <= LONGEST_TEXT
+        and (record.response is None or record.response.choices is None or len(record.response.choices) == 1)
+    )
+    return record if is_usual else None
+
+
+_LATEST = 2.5e11
+"""Seconds since 1970: before the last year of the calendar."""
+
+
+class Lane:
+    """The plain records of one file on their way into its rows."""
+
+    def __init__(self, into: Rows) -> None:
+        self._into = into
+        self._waiting: dict[tuple[bool, tuple[str, ...]], list[tuple[Any, ...]]] = {}
+        """By whether the reason may be changed and by the names of labels: line, place, id and facts of each."""
+        self._count = 0
+
+    def add(self, record: PlainRecord, line: int, place: int) -> None:
+        """Add a record of a ``line``, in which it has that ``place``, from 0."""
+        reason, _, remapped = _end(record.response)
+        metadata = record.metadata
+        labels = labels_of_record(record.request_tags, None if metadata is None else metadata.spend_logs_metadata)
+        kind = remapped, tuple(labels)
+        alike = self._waiting.get(kind)
+        if alike is None:
+            alike = self._waiting[kind] = []
+        cap = _cap(record.model_parameters)
+        count = record.completion_tokens
+        alike.append((line, place, record.id, record.endTime, count, cap, reason, record.model, *labels.values()))
+        self._count += 1
+        if self._count >= AT_ONCE:
+            self.finish()
+
+    def finish(self) -> None:
+        """Give the rows what waits."""
+        for (remapped, names), alike in self._waiting.items():
+            names = (*_NAMES, *names)
+            try:
+                self._add_columns(names, alike, remapped=remapped)
+            except UnusualError:
+                for line, place, id, end, *values in alike:
+                    said = dict(zip(names, values, strict=True))
+                    tell(self._into, called({**said, "id": id, "time": moment(end)}, remapped=remapped), line, place)
+        self._waiting.clear()
+        self._count = 0
+
+    def _add_columns(self, names: Sequence[str], alike: Sequence[tuple[Any, ...]], *, remapped: bool) -> None:
+        lines, places, ids, ends, *values = zip(*alike, strict=True)
+        if not all(map(str.isascii, ids)):
+            raise UnusualError
+        said = dict(zip(names, values, strict=True))  # a label counts more than the payload's own field
+        samples = samples_of_columns(said, lines, _microseconds(ends), self._into.file, remapped=remapped)
+        predicted = ["" if count == UNKNOWN else count for count in samples.predicted_output_tokens.tolist()]
+        identities = [*map(identity_by_counts, ids, predicted, samples.output_tokens.tolist())]
+        stops = np.cumsum([0, *map(len, identities)])
+        text = Text("".join(identities).encode())
+        begins, stops = stops[:-1], stops[1:]
+        known = np.broadcast_to(True, len(ids))
+        own_ids = Ids.within(text, stops - [*map(len, ids)], stops, np.arange(len(ids)))
+        digest = digests(text, begins, stops)
+        self._into.add_own_block(samples, digest, known, own_ids, places=np.array(places, np.int64))
+
+
+_NAMES = ("output_tokens", "max_tokens", "finish_reason", "model")
+"""Our names of the facts that each record has, in the order in which they wait."""
+
+
+def _microseconds(seconds: Sequence[float]) -> Integers:
+    """``seconds`` since 1970 as microseconds, rounded as ``datetime.fromtimestamp`` does: to even."""
+    part, whole = np.modf(np.array(seconds, np.float64))
+    return whole.astype(np.int64) * 1_000_000 + np.rint(part * 1e6).astype(np.int64)

@@ -1,0 +1,113 @@
+"""What one of LiteLLM's records says of its call: the rules for its reason, its cap and its labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_token_telemetry.sources import responses
+from pytest_token_telemetry.sources.keys import of_call, of_trace
+from pytest_token_telemetry.sources.labels import labels_of
+from pytest_token_telemetry.sources.provider_calls import FAILED, called, decoded, moment
+from pytest_token_telemetry.sources.response_shapes import get, keeps_native_reason
+from pytest_token_telemetry.sources.tagged.records import Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_token_telemetry.sources.tagged.records import Read
+
+NO_GENERATION = "calls that generate no text"
+FROM_CACHE = "answers from a cache"
+
+GENERATES = frozenset(
+    {
+        *("completion", "acompletion", "text_completion", "atext_completion"),
+        *("responses", "aresponses", "anthropic_messages", "aanthropic_messages"),
+        *("generate_content", "agenerate_content", "generate_content_stream", "agenerate_content_stream"),
+    }
+)
+"""Those of LiteLLM's types of calls that generate text."""
+
+
+class Record(msgspec.Struct):
+    """Those fields of a record that tell of its call. The types of most are looked at later, to say what is wrong."""
+
+    call_type: Any = None
+    status: Any = None
+    cache_hit: Any = None
+    id: Any = None
+    request_id: Any = None
+    litellm_call_id: Any = None
+    trace_id: Any = None
+    model: Any = None
+    completion_tokens: Any = None
+    start_time: Any = msgspec.field(default=None, name="startTime")
+    end_time: Any = msgspec.field(default=None, name="endTime")
+    request_tags: Any = None
+    metadata: Any = None
+    model_parameters: Any = None
+    proxy_server_request: Any = None
+    response: Any = None
+
+
+def call_of_record(record: Record) -> Read | Unusable | str:
+    """The call of a ``record``; a text says why it is passed over."""
+    if isinstance(record.call_type, str) and record.call_type not in GENERATES:
+        return NO_GENERATION
+    if record.status == "failure":
+        return Unusable(FAILED)
+    if record.cache_hit is True or record.cache_hit == "True":
+        return FROM_CACHE
+    reason, choices, remapped = end_of(_inner(record.response))
+    parameters, metadata = _inner(record.model_parameters), _inner(record.metadata)
+    if not isinstance(parameters, dict):
+        parameters = _inner(record.proxy_server_request)
+    return called(
+        {
+            "output_tokens": record.completion_tokens,
+            "max_tokens": cap_of(parameters),
+            "finish_reason": reason,
+            "model": record.model,
+            "id": record.id or record.request_id,
+            "time": moment(record.end_time or record.start_time),
+            **labels_of_record(
+                _inner(record.request_tags),
+                metadata.get("spend_logs_metadata") if isinstance(metadata, dict) else None,
+            ),
+        },
+        choices,
+        remapped=remapped,
+    )
+
+
+def keys_of_record(record: Record) -> Sequence[str]:
+    """By what side files may name a call beside the response's id."""
+    ids = ((of_call, record.request_id), (of_call, record.litellm_call_id), (of_trace, record.trace_id))
+    return [key(id) for key, id in ids if isinstance(id, str) and id]
+
+
+def end_of(response: object) -> tuple[str | None, int, bool]:
+    """Why a ``response`` ended, how many answers it has, and whether LiteLLM may have changed the reason."""
+    return *responses.end_of(response), not keeps_native_reason(response)
+
+
+def cap_of(parameters: object) -> object:
+    """The cap that was sent, by whichever name."""
+    return get(parameters, "max_completion_tokens", "max_tokens", "max_output_tokens")
+
+
+def labels_of_record(tags: object, metadata: object) -> dict[str, object]:
+    """What the ``tags`` and the ``metadata`` of a request say, by the names of our own fields: the metadata counts."""
+    return {**labels_of(tags), **labels_of(metadata)} if tags else labels_of(metadata)
+
+
+def _inner(value: object) -> object:
+    """``value``, or what it is the JSON text of: a database holds it so."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return decoded(value.encode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            return None
+    return value
