@@ -343,6 +343,8 @@ def directory(text: str) -> str | RemoteUrl:
         ValueError: as above.
     """
     match = re.fullmatch(r"([a-z][a-z0-9+.-]+)://(.*)", text.strip(), re.DOTALL | re.IGNORECASE)
+    if match is None and re.match(r"[a-z][a-z0-9+.-]*::.*://", text.strip(), re.DOTALL | re.IGNORECASE):
+        raise ValueError("a chain of protocols is not read (unpack it, and name s3://BUCKET/PREFIX or a directory)")
     if match is None:
         return path(text)
     protocol, place = match[1].lower(), match[2]

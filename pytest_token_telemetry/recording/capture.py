@@ -87,6 +87,7 @@ class Capture:
         """Forget what was seen in the test before."""
         self._lines, self._spans = _Witness(), _Witness()
         self._lost = 0
+        self._held: list[int] = []
         self._own: dict[int, tuple[str, Sample]] = {}
         self._seen: dict[str, Counter[object]] = defaultdict(Counter)
         self._taken: Counter[object] = Counter()
@@ -128,6 +129,10 @@ class Capture:
         self._tape.add_unusable(reason)
         self._lost += 1
 
+    def held(self) -> None:
+        """Know that an exception held the call that was recorded last: its span may know no more than a failure."""
+        self._held += [number for number, _ in self._spans.unread[-1:]]
+
     def take_spans(self, told: Told) -> None:
         """Record what was ``told`` by spans. A call that failed was counted already if the test lost one by itself."""
         self._catch_up(self._spans)
@@ -140,8 +145,7 @@ class Capture:
                 line = _line(sample, (sample.time or datetime.now(UTC)).replace(tzinfo=UTC))
                 self._lines.unread.append((self._tape.add(line), line))
         for reason, id in told.unusable:
-            if id is not None and (numbers := self._spans.of_id[id, None]):
-                number = next(iter(numbers))
+            if (number := self._failed(id)) is not None:
                 self._spans.tell(number, self._own[number][1])
                 again += 1
             elif self._lost:
@@ -151,6 +155,17 @@ class Capture:
                 self._tape.add_unusable(reason)
         for _ in range(again):
             self._tape.add_repeated()
+
+    def _failed(self, id: str | None) -> int | None:
+        """The number of the recorded call that is the failed one with this ``id``, or that an exception held."""
+        if id is not None and (numbers := self._spans.of_id[id, None]):
+            return next(iter(numbers))
+        while self._held:
+            number = self._held.pop(0)
+            own = self._own[number][1].id
+            if own is None or number in self._spans.of_id[own, None]:
+                return number
+        return None
 
     def samples(self, lines: Iterable[str]) -> tuple[Sample, ...]:
         """What ``lines`` of ours say."""

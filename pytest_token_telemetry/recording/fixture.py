@@ -135,6 +135,8 @@ class TokenTelemetry:
         sent = None if cap is None else cap * known.choices
         remapped = known.remapped and given.get("finish_reason") is None
         self._add({**said, **given, "max_tokens": sent}, went_well, remapped=remapped)
+        if isinstance(response, BaseException):
+            self._capture.held()
 
     def call(self, *, predicted_output_tokens: object = None, **fields: object) -> Call:
         """A block that makes one call: ``with token_telemetry.call(...) as call: call.response = client.create(...)``.
@@ -250,7 +252,7 @@ class Call:
         try:
             response = self.response
             if response is None and error is not None:
-                response = responses.held_by(error)
+                response = None if responses.held_by(error) is None else error
             if response is not None:
                 self._telemetry._observe(response, fields, went_well=True)
             elif fields["output_tokens"] is not None:

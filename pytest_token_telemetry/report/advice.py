@@ -21,7 +21,7 @@ from pytest_token_telemetry.gate.checks.samples import lacks_attempts
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
 from pytest_token_telemetry.option_types import ANY
 from pytest_token_telemetry.report.words import blames_estimator, deselected, subject_of, warns
-from pytest_token_telemetry.sources.look_like import UNSTRUCTURED
+from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
 from pytest_token_telemetry.text import exact, joined, listing, named, plural, times, upwards
 
 if TYPE_CHECKING:
@@ -129,19 +129,16 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     if counts.lost_tests:
         yield "Run the tests again: a worker died, and what it recorded last is lost."
     elif context.reads_tests and not counts.tests:
-        yield "Let tests record their model calls, with the token_telemetry fixture or in log lines: none did."
+        yield (
+            "Let tests record their model calls, with the token_telemetry fixture, in log lines, or in spans (extras"
+            " [openai], [anthropic], [google] and [spans]; docs/from-your-tests.md): none did."
+        )
     if not report.sources:
         return
     if blames_estimator(report):
         yield "Let the estimator answer for the recorded calls, or say CannotReplay: -v shows what it did."
         return
-    if any(look not in UNSTRUCTURED for look in counts.look_like):
-        yield (
-            "Let the system leave one token-telemetry/1 line a call (docs/own-system.md), or name other files:"
-            " these hold no model call that is read."
-        )
-    elif counts.files and not counts.samples:
-        yield "Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used."
+    yield from _no_call_found(report)
     samples, limit = report.result(SAMPLES.id), report.settings.get("max_unusable")
     if isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20]):
         yield "Repair what writes the unusable lines, or raise the limit."
@@ -159,6 +156,37 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
         kind = "more successful sample" if counts.question == "predictions" else "more sample"
         yield f"Collect {plural(sum(run.count for run in report.plan.runs), kind)}."
         yield _these_would_do(report.plan.runs)
+
+
+def _no_call_found(report: Report) -> Iterator[Sentence]:
+    """What to look at where files hold no call, or are of a kind that is not read."""
+    counts, chosen = report.counts, report.settings.get("format")
+    ways = [READ_WITH[look] for look in counts.look_like if look in READ_WITH]
+    if counts.samples or counts.files <= counts.unreadable_files:
+        return
+    if isinstance(chosen, str) and chosen != "auto":
+        yield ("Check --token-telemetry-format=", named(chosen), ": read so, the files hold no call that can be used.")
+    elif UTF16 in counts.look_like:
+        yield "Save these files as UTF-8: of other encodings, log lines alone are read, and these hold none."
+    elif ways:
+        yield f"Add {listing(ways, last='or')}, if these files are to be judged: they hold no other call."
+    elif any(look in MAPPABLE for look in counts.look_like):
+        yield (
+            "Map these files to our fields (--token-telemetry-propose-map proposes how, docs/field-map.md), or let the"
+            " system leave one token-telemetry/1 line a call (docs/own-system.md): they hold no model call that is"
+            " read."
+        )
+    elif any(look not in UNSTRUCTURED for look in counts.look_like):
+        yield (
+            "Let the system leave one token-telemetry/1 line a call (docs/own-system.md), or name other files:"
+            " these hold no model call that is read."
+        )
+    elif counts.nothing_known:
+        yield "Check that the system logs [TokenEstimationV2] or token-telemetry/1 lines: the files hold none."
+    elif counts.unusable.total:
+        yield "Repair what writes these records: none of them can be used, and -v says why."
+    else:
+        yield "Name files that hold model calls: these hold none."
 
 
 _RUNS_SHOWN = 4

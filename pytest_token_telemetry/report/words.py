@@ -237,7 +237,7 @@ def warns(report: Report, id: str) -> bool:
 
 
 def notes(report: Report) -> list[Sentence]:
-    """What a reader must know to read the figures rightly, one sentence each."""
+    """What a reader must know to read the figures rightly, one sentence each: first what the gate could not use."""
     counts, unread = report.counts, report.not_read
     found: list[Sentence] = []
     if report.deselected:
@@ -248,6 +248,10 @@ def notes(report: Report) -> list[Sentence]:
         reasons = [(f"{lines.count} because ", reason) for reason, lines in counts.unusable.reasons.items()]
         why = joined(((many, named(reason)) for many, reason in reasons), "; ")
         found.append((f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *why, "."))
+    for remark, count in counts.remarks.items():
+        if remark in _REMARKS:
+            noun, rest = _REMARKS[remark]
+            found.append(f"{plural(count, noun)} {rest}")
     if counts.duplicates:
         found.append(f"{plural(counts.duplicates, 'duplicate')} left out: the same call in another place.")
     if counts.doubled_files:
@@ -273,10 +277,6 @@ def notes(report: Report) -> list[Sentence]:
         found.append(f"{plural(counts.legacy, 'legacy sample')} (V1 lines) {fate}.")
     found += _recording(report)
     found += _dependence(report)
-    for remark, count in counts.remarks.items():
-        if remark in _REMARKS:
-            noun, rest = _REMARKS[remark]
-            found.append(f"{plural(count, noun)} {rest}")
     if counts.over_budget:
         over = plural(counts.over_budget, "sample")
         found.append(f"{over} above the budget without being cut off: the budget is not the cap that was sent.")
@@ -328,6 +328,7 @@ _REMARKS: Mapping[str, tuple[str, str]] = {
         "prediction",
         "of side files with the id of several calls: left out (docs/side-files.md).",
     ),
+    "maps_without_file": ("field map", "without a file: no name matches its patterns (docs/field-map.md)."),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_token_telemetry.session.hooks import CHECKS as HOOK
 from pytest_token_telemetry.session.hooks import callers, refused
-from pytest_token_telemetry.text import plain
+from pytest_token_telemetry.text import Untrusted, pieces, plain
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.gate.check import Check
@@ -66,6 +66,9 @@ def refuse_wordless(report: Report, added: Sequence[Check[Any]]) -> None:
         if result is None:
             continue
         with refused(f"{HOOK}: {check.id}"):
-            for said in (plain(check.words(result, report.context)), check.in_headline(result)):
+            words = check.words(result, report.context)
+            if not all(isinstance(piece, (str, Untrusted)) for piece in pieces(words)):
+                raise TypeError(f"{type(words).__name__} is no text (give its words on one line)")
+            for said in (plain(words), check.in_headline(result)):
                 if not (said.strip() and said.isprintable()):
                     raise ValueError("its words are not one line of text")

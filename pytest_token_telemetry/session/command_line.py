@@ -179,7 +179,8 @@ def refuse_idle(config: pytest.Config) -> None:
     ids = [argument for argument in config.args if _own_id(config, argument)]
     for argument in options + ids:
         raise pytest.UsageError(
-            f"{argument}: there is nothing to judge (add {flag('dir')}=DIR, or {flag(GATE)} for what tests record)"
+            f"{argument}: there is nothing to judge (add {flag('dir')}=DIR, {flag('db')}=URL, or {flag(GATE)} for what"
+            " tests record)"
         )
 
 

@@ -70,7 +70,7 @@ class BatchReader:
         """Read the results of a file. Requests are no samples.
 
         Raises:
-            OSError: the file cannot be read, or one of requests that users named cannot be.
+            OSError: the file cannot be read, or one of requests that users named cannot be used.
         """
         self._into.begin_file()
         with file.stream() as stream:
@@ -140,11 +140,17 @@ class Requests:
         """Those in the files at ``paths``, which users named.
 
         Raises:
-            OSError: one of them cannot be read.
+            OSError: one of them cannot be read, or holds no request.
         """
         found = cls()
         for path in paths:
-            found._add_all(path)
+            before = len(found._keys)
+            try:
+                found._add_all(path)
+            except OSError as error:
+                raise OSError(None, f"requests in {path}: {error.strerror or error}") from error
+            if len(found._keys) == before:
+                raise OSError(None, f"requests in {path}: there is none (name the file that was sent)")
         return found
 
     @classmethod

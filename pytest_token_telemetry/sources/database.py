@@ -30,7 +30,7 @@ from pytest_token_telemetry.text import inert
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import URL, ColumnElement, Connection, CursorResult, Engine, Select
+    from sqlalchemy import URL, ColumnElement, Connection, CursorResult, Engine, Inspector, Select
 
     from pytest_token_telemetry.option_types import DatabaseUrl
     from pytest_token_telemetry.sources.call_records import Layout
@@ -123,13 +123,19 @@ def _tables(engine: Engine, database: Database) -> Sequence[str]:
     for name in KNOWN:
         if there.has_table(name):
             return (name,)
-    names = there.get_table_names()
-    has = f"it has {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}" if names else "it has no table"
-    raise DatabaseError(f"neither {' nor '.join(KNOWN)} is there ({has}; add --token-telemetry-db-table=NAME)")
+    raise DatabaseError(
+        f"neither {' nor '.join(KNOWN)} is there ({_what_has(there)}; add --token-telemetry-db-table=NAME)"
+    )
 
 
 _SHOWN = 8
 """Tables that an error lists."""
+
+
+def _what_has(there: Inspector) -> str:
+    """What a database has, for errors."""
+    names = there.get_table_names()
+    return f"it has {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}" if names else "it has no table"
 
 
 def _read(engine: Engine, database: Database, table: str | None, rows: Rows) -> FileRead:
@@ -181,7 +187,7 @@ def _asked(connection: Connection, database: Database, table: str | None) -> _An
     there = inspect(connection.engine)
     schema, _, name = ("", "", table) if there.has_table(table) else table.rpartition(".")
     if not there.has_table(name, schema=schema or None):
-        raise DatabaseError("there is no such table")
+        raise DatabaseError(f"there is no such table or view ({_what_has(there)})")
     source = sqlalchemy.table(name, schema=schema or None)
     nothing: Select[Any] = select(literal_column("*")).select_from(source).where(false())
     with connection.execute(nothing) as empty:

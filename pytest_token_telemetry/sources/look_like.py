@@ -16,6 +16,7 @@ _HEAD = 1 << 14
 
 
 EMPTY = "empty files"
+UTF16 = "UTF-16"
 
 
 def _json(*keys: str) -> str:
@@ -31,6 +32,7 @@ _RULES = (
     ("CSV", r"(?:[\w .-]+([,;\t]))(?:[\w .-]+\1)*[\w .-]+\r?\n[^,;\t\n]*\1"),
     ("JSON", _json()),
     (EMPTY, r"\s*\Z"),
+    (UTF16, r"\xff\xfe|\xfe\xff"),
     ("plain text", r"[^\0]*\Z"),
     ("binary data", r""),
 )
@@ -38,6 +40,9 @@ _RULES = (
 
 READ_WITH = {"Claude Code transcripts": "--token-telemetry-format=claude-code"}
 """Of `LOOKS`: those that are read where they are asked for alone, and how."""
+
+MAPPABLE = ("CSV", "JSON")
+"""Of `LOOKS`: those that a field map may read."""
 
 UNSTRUCTURED = (EMPTY, "plain text", "binary data")
 """Of `LOOKS`: those of which no reader will ever know more."""

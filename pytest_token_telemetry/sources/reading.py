@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.sources.extract import Listed
+from pytest_token_telemetry.sources.extract import AUTO, Listed
 from pytest_token_telemetry.sources.look_like import looks_of, pattern_of
 from pytest_token_telemetry.sources.merge import File, Origin, Reading, Scanned, UnusableLines, merge
 from pytest_token_telemetry.sources.parallel import Scan
@@ -111,6 +111,7 @@ def read_directories(
         extracts += far.extracts
         origins += far.origins
         seconds, progress = time.perf_counter() - began, scan.progress
+        idle = _maps_without_file(scan, origins)
     scanned = Scanned(progress.files, progress.size, seconds, progress.processes)
     for database in databases:
         from pytest_token_telemetry.sources.database import read_database  # it needs an extra
@@ -127,7 +128,15 @@ def read_directories(
         look_like=looks_of(paths, far.look_like) if found.nothing_known == found.count("file") > 0 else {},
         near_misses={} if candidates or far.matched else _near_misses(directories, far.others),
         scanned=scanned,
+        remarks={**found.remarks, "maps_without_file": idle} if idle else found.remarks,
     )
+
+
+def _maps_without_file(scan: Scan, origins: Sequence[Origin]) -> int:
+    """How many maps match none of the files: their calls may be missing."""
+    if scan.format != AUTO:
+        return 0
+    return sum(not any(each.claims(file.real, b"") for file in origins) for each in scan.mapped)
 
 
 _ENDINGS = 3

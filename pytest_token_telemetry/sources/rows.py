@@ -29,7 +29,7 @@ MOST_BEGUN = 1000
 """Cut-off lines of each kind, by file, whose beginnings are kept."""
 
 
-Remark: TypeAlias = Literal["without_request", "requests_differ", "without_call", "several_calls"]
+Remark: TypeAlias = Literal["without_request", "requests_differ", "without_call", "several_calls", "maps_without_file"]
 """What could not be joined: a result of a batch without a request, or with several that differ, so that its cap is
 unknown; a row of a side file without a call, or a prediction of one that names several calls."""
 

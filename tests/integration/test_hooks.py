@@ -181,6 +181,10 @@ DECIDES, SAYS, GIVES = 'return Result(id=self.id, outcome="pass")', 'return "fin
             {"words": "return 'two\\nlines'"},
             "pytest_token_telemetry_checks: ours::it: ValueError: its words are not one line of text",
         ),
+        (
+            {"words": "return 3"},
+            "pytest_token_telemetry_checks: ours::it: TypeError: int is no text (give its words on one line)",
+        ),
         ({"given": "1 / 0"}, "pytest_token_telemetry_checks (conftest.py): ZeroDivisionError: division by zero"),
         (
             {"given": "Broken"},

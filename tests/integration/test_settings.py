@@ -546,7 +546,7 @@ def test_a_switch_may_be_left_open(pytester: pytest.Pytester, kept: str | None, 
 def test_what_can_have_no_effect_is_refused(run: Run, suite: None, argument: str) -> None:
     result = run(argument, directory=None)
     assert result.exit == 4
-    assert f"{argument.partition('=')[0]}: there is nothing to judge (add --token-telemetry-dir=DIR, or" in result.text
+    assert f"{argument.partition('=')[0]}: there is nothing to judge (add --token-telemetry-dir=DIR, " in result.text
 
 
 @pytest.mark.parametrize(("value", "held"), [("true", True), ("false", False)])

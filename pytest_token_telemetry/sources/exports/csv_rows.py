@@ -1,4 +1,4 @@
-"""The rows of a CSV file with a header, bounded: a quote that is never closed makes a row of the whole rest."""
+"""The rows of a CSV file with a header, bounded: a quote that is never closed makes a cell of the whole rest."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ MOST = 1 << 24
 
 OTHER_CELLS = "a row has another number of cells than the header"
 
+_END = "\0end of the file\0"
+"""A last line of ours: where it ends a longer row, a quote is still open."""
+
 _HEADER = re.compile(rb'[\w"][\w" ./()-]*([,;\t])(?:[\w" ./()-]+\1)*[\w" ./()-]+\r?(?:\n|\Z)')
 """A first line of names alone."""
 
@@ -35,22 +38,31 @@ def header_of(head: bytes) -> list[str]:
 def csv_rows(file: BinaryIO, into: Rows) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows behind the header by its names, each with the line in which it ends. One of another length is counted.
 
+    Of a name that stands there twice, a row says something if its cells agree.
+
     Raises:
         OSError: not all of the file can be read, or it is malformed.
     """
     begin = file.readline(MOST + 1)
     header = header_of(begin)
     if not header:
-        raise OSError(None, "its first line is no header of a CSV file")
+        raise OSError(None, "its first line is no header of a CSV file" if begin else "it is empty")
     match = _HEADER.match(begin.removeprefix(BOM))
     delimiter = "," if match is None else match[1].decode()
     limit = csv.field_size_limit(MOST)
     try:
         reader = csv.reader(_lines(file), delimiter=delimiter)
+        line = 1
         for cells in reader:
-            line = reader.line_num + 1
-            if len(cells) == len(header):
-                yield line, dict(zip(header, cells, strict=True))
+            before, line = line, reader.line_num + 1
+            if cells and cells[-1].endswith(_END):
+                if cells != [_END]:
+                    raise OSError(None, f"the quote in the row of line {before + 1} is never closed")
+            elif len(cells) == len(header):
+                row = dict(zip(header, cells, strict=True))
+                if len(row) < len(header):
+                    row |= {name: "" for name, cell in zip(header, cells, strict=True) if row[name] != cell}
+                yield line, row
             elif cells:
                 into.complain(OTHER_CELLS, line)
     except csv.Error as error:
@@ -64,3 +76,4 @@ def _lines(file: BinaryIO) -> Iterator[str]:
         if len(line) > MOST:
             raise OSError(None, f"a line of its CSV has more than {MOST >> 20} MiB")
         yield line.decode("utf-8", "replace")
+    yield _END

@@ -69,7 +69,9 @@ def kind_of(url: RemoteUrl) -> Kind:
         except ImportError as error:
             raise ScanError(f"{url.shown}: {_missing(url.protocol, error)}") from None
         except ValueError:
-            raise ScanError(f"{url.shown}: fsspec knows no protocol {url.protocol}://") from None
+            raise ScanError(
+                f"{url.shown}: fsspec knows no protocol {url.protocol}:// (write s3://, or another that it knows)"
+            ) from None
     return kind
 
 

@@ -109,7 +109,7 @@ def _around(around: Around) -> Found | None:
         return None
     found = enclosing(around, _is_ours, _DECODER)
     if schema[1] != SCHEMA:
-        raise RecordError(f"its schema is {schema[1]}, and this version reads {SCHEMA} only")
+        raise RecordError(f"its schema is {schema[1]}, not {SCHEMA}")
     if found is None:
         is_ending = around.before.endswith(_ENDING) and around.after[:1] in ("", "\n")
         return None if is_ending else _NOT_WHOLE

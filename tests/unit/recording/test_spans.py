@@ -288,3 +288,20 @@ class TestOtherRecords:
             "repeated": 2,
         }
         assert traced.said("output_tokens") == [(96,)]
+
+    @pytest.mark.parametrize("is_known", [True, False])
+    def test_a_response_that_an_exception_holds_is_one_call_with_its_failed_span(
+        self, traced: Traced, is_known: bool
+    ) -> None:
+        """As OpenAI's ``parse()`` raises: its instrumentation sees an error. The other failed call counts."""
+
+        class HeldError(Exception):
+            completion = response("length", tokens=16)
+
+        failed = {"error.type": "LengthFinishReasonError"}
+        traced.span(16 if is_known else None, **failed, **(ID if is_known else {}))
+        with pytest.raises(HeldError), traced.call(max_tokens=16):
+            raise HeldError
+        traced.span(None, **failed)
+        assert traced.take() == {"unusable": {FAILED_CALL: 1}, "repeated": 1}
+        assert traced.said("output_tokens", "truncated") == [(16, True)]

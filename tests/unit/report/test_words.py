@@ -218,7 +218,8 @@ def test_no_matching_file_is_looked_for_first():
 
 def test_tests_that_record_nothing_are_looked_into_first():
     assert advice_on({"files": (), "recorded": Recorded()}, gate="true") == [
-        "Let tests record their model calls, with the token_telemetry fixture or in log lines: none did.",
+        "Let tests record their model calls, with the token_telemetry fixture, in log lines, or in spans (extras"
+        " [openai], [anthropic], [google] and [spans]; docs/from-your-tests.md): none did.",
     ]
 
 
@@ -228,28 +229,52 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
     assert advice_on(found, gate="true") == ["Run the tests again: a worker died, and what it recorded last is lost."]
 
 
-def test_files_without_a_sample_are_looked_into_first():
-    assert advice_on({})[0] == (
-        "Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used."
-    )
-
-
 @pytest.mark.parametrize(
-    ("looks", "step"),
+    ("found", "written", "step"),
     [
+        ({}, {}, "Name files that hold model calls: these hold none."),
         (
-            {"plain text": 1, "OTLP JSON": 1},
+            {"unusable": {"the JSON line is malformed or cut off": UnusableLines(1, ["a.jsonl:1"])}},
+            {},
+            "Repair what writes these records: none of them can be used, and -v says why.",
+        ),
+        (
+            {"nothing_known": 1, "look_like": {"OTLP JSON": 1}},
+            {"format": "litellm"},
+            "Check --token-telemetry-format=litellm: read so, the files hold no call that can be used.",
+        ),
+        (
+            {"nothing_known": 1, "look_like": {"plain text": 1, "OTLP JSON": 1}},
+            {},
             "Let the system leave one token-telemetry/1 line a call (docs/own-system.md), or name other files:"
             " these hold no model call that is read.",
         ),
         (
-            {"plain text": 1, "empty files": 1},
-            "Check that the system logs [TokenEstimationV2] lines: the files hold none that can be used.",
+            {"nothing_known": 1, "look_like": {"plain text": 1, "JSON": 1}},
+            {},
+            "Map these files to our fields (--token-telemetry-propose-map proposes how, docs/field-map.md), or let the"
+            " system leave one token-telemetry/1 line a call (docs/own-system.md): they hold no model call that is"
+            " read.",
+        ),
+        (
+            {"nothing_known": 1, "look_like": {"UTF-16": 1}},
+            {},
+            "Save these files as UTF-8: of other encodings, log lines alone are read, and these hold none.",
+        ),
+        (
+            {"nothing_known": 1, "look_like": {"Claude Code transcripts": 1}},
+            {},
+            "Add --token-telemetry-format=claude-code, if these files are to be judged: they hold no other call.",
+        ),
+        (
+            {"nothing_known": 1, "look_like": {"plain text": 1, "empty files": 1}},
+            {},
+            "Check that the system logs [TokenEstimationV2] or token-telemetry/1 lines: the files hold none.",
         ),
     ],
 )
-def test_files_of_another_format_are_no_matter_of_logging(looks, step):
-    assert advice_on({"nothing_known": 1, "look_like": looks})[0] == step
+def test_files_without_a_sample_are_looked_into_first(found, written, step):
+    assert advice_on(found, **written)[0] == step
 
 
 def test_unreadable_files_are_made_readable():
@@ -261,6 +286,13 @@ def test_files_that_match_but_cannot_be_read_are_not_said_to_be_missing():
     advice = advice_on({"files": (), "unreadable": {"logs/x.log": "Permission denied"}})
     assert advice[0] == "Make every file readable: what could not be read was not judged."
     assert not any("no file matches" in step for step in advice)
+
+
+def test_files_that_could_not_be_read_are_not_said_to_hold_nothing():
+    assert advice_on({"unreadable": {"logs/x.log": "Permission denied"}})[:2] == [
+        "Make every file readable: what could not be read was not judged.",
+        "Collect 20 more successful samples.",
+    ]
 
 
 def test_too_many_unusable_lines_are_repaired():
@@ -318,6 +350,11 @@ def test_too_many_unusable_lines_are_repaired():
             {"remarks": {"several_calls": 1}},
             "1 prediction of side files with the id of several calls: left out (docs/side-files.md).",
         ),
+        (
+            ready(27),
+            {"remarks": {"maps_without_file": 1}},
+            "1 field map without a file: no name matches its patterns (docs/field-map.md).",
+        ),
         (ready(27), {"special": ("logs/a.log",)}, "1 path not opened: pipes, sockets or devices."),
         (
             ready(27),
@@ -328,6 +365,13 @@ def test_too_many_unusable_lines_are_repaired():
 )
 def test_what_changes_how_figures_read_is_noted(samples, found, note):
     assert notes(verdict(samples, found)) == [note]
+
+
+def test_what_could_not_be_used_is_noted_first():
+    """A screen has room for few notes, and ids of a side file that no call has are a user's mistake."""
+    found = {"unusable": {"a is missing": UnusableLines(2)}, "remarks": {"without_call": 12}, "duplicates": 3}
+    told = notes(verdict([*ready(27), call(predicted=None)], found))
+    assert [note.partition(" ")[0] for note in told] == ["2", "12", "3", "1"]
 
 
 def test_the_origins_default_judges_legacy_samples():

@@ -23,6 +23,8 @@ from tests.conftest import SHARED
 from tests.unit.sources.builders import everything, samples_of
 from tests.unit.sources.json_files import read, reasons, write
 
+NO_REQUEST = "there is none (name the file that was sent)"
+
 
 def asked(key: str, **body: object) -> dict[str, Any]:
     return {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": {"model": "gpt-x", **body}}
@@ -143,10 +145,24 @@ def test_requests_beside_need_not_match_a_pattern(tmp_path: Path, name: str) -> 
     assert read(tmp_path, patterns=("out.*",)).samples.max_tokens.tolist() == [100]
 
 
-def test_a_named_file_of_requests_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "No such file or directory"),
+        (b"", NO_REQUEST),
+        (b"# Requests\n", NO_REQUEST),
+        (json.dumps(completion("a")).encode(), NO_REQUEST),
+        (json.dumps(asked("a", max_tokens=100)).encode()[:-1], NO_REQUEST),
+    ],
+)
+def test_a_named_file_without_requests_is_told(tmp_path: Path, text: bytes | None, why: str) -> None:
     write(tmp_path / "out.jsonl", [completion("a")])
-    reading = read(tmp_path, tmp_path / "gone.jsonl")
-    assert (len(reading.samples), reading.unreadable) == (0, {"d/out.jsonl": "No such file or directory"})
+    named = tmp_path / "named" / "in.jsonl"
+    named.parent.mkdir()
+    if text is not None:
+        named.write_bytes(text)
+    reading = read(tmp_path, named, patterns=("out.*",))
+    assert (len(reading.samples), reading.unreadable) == (0, {"d/out.jsonl": f"requests in {named}: {why}"})
 
 
 def test_failed_calls_are_no_samples_and_counted_by_reason(tmp_path: Path) -> None:

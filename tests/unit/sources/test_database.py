@@ -402,7 +402,7 @@ def test_a_table_that_is_missing_is_told_beside_the_others(tmp_path):
     assert reading.samples.output_tokens.tolist() == [5, 6]
     assert reading.unreadable == dict.fromkeys(
         (f"{url}: tools", f"{url}: {hostile}"),
-        "there is no such table",
+        "there is no such table or view (it has calls, my.calls)",
     )
 
 

@@ -37,6 +37,8 @@ SHAPES: list[tuple[str, object]] = [
     ("plain text", b'[2026-01-02 03:04:05] INFO: {"custom_id": 1, "response": 2}\n'),
     ("plain text", b"2026-01-02 03:04:05,678 - agent - INFO - started\n2026-01-02 03:04:06,678 - agent - INFO - on\n"),
     ("plain text", "ä, ü\n".encode("latin-1")),
+    ("UTF-16", "output_tokens,max_tokens\n44,100\n".encode("utf-16")),
+    ("UTF-16", b"\xfe\xff" + "{}".encode("utf-16-be")),
     ("binary data", b"\x7fELF\0\0\0"),
     ("empty files", b""),
     ("empty files", b"\n\n"),

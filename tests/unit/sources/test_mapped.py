@@ -52,6 +52,17 @@ features = { files = "request.files" }
 """
 
 
+@pytest.mark.parametrize(
+    ("files", "named", "remarks"),
+    [("*.jsonl", "auto", {}), ("cals*.jsonl", "auto", {"maps_without_file": 1}), ("cals*.jsonl", "ours", {})],
+)
+def test_a_map_that_no_file_matches_is_told(tmp_path: Path, files: str, named: str, remarks: dict[str, int]) -> None:
+    (tmp_path / "calls.jsonl").write_bytes(lines({"out": 44}))
+    own = source(f'files = "{files}"\nfields = {{ output_tokens = "out" }}')
+    scan = Scan(mapped=(own,), format=named)
+    assert read_directories([Directory(tmp_path, "d")], ["*"], scan=scan).remarks == remarks
+
+
 def test_a_map_says_where_each_field_of_a_call_stands(tmp_path: Path) -> None:
     call = {
         "event": "call",

@@ -239,7 +239,7 @@ def test_a_copy_that_finds_no_room_is_no_fault_of_the_server(
     [
         ("memory://none/x", "there is nothing (name a bucket and a prefix that hold run logs)"),
         ("memory://t/a.log", "it is an object, not a directory (name the prefix of run logs)"),
-        ("nobody-knows://t", "fsspec knows no protocol nobody-knows://"),
+        ("nobody-knows://t", "fsspec knows no protocol nobody-knows:// (write s3://, or another that it knows)"),
     ],
 )
 def test_a_directory_that_is_not_there_is_refused(store: MemoryFileSystem, url: str, why: str) -> None:

@@ -110,7 +110,7 @@ def test_calls_among_others_are_found_however_they_are_spelled(
 
 LATER = {**CALL, "schema": "token-telemetry/2"}
 UNUSABLE = {
-    "a later version": (json.dumps(LATER), "its schema is token-telemetry/2, and this version reads"),
+    "a later version": (json.dumps(LATER), "its schema is token-telemetry/2, not token-telemetry/1"),
     "a later version, nested": (json.dumps({"m": json.dumps(LATER)}), "its schema is token-telemetry/2"),
     "a later version, pretty": (json.dumps(LATER, indent=2), "its schema is token-telemetry/2"),
     "two values for a key": (f'{PLAIN[:-1]}, "output_tokens": 5}}', "output_tokens is given twice"),

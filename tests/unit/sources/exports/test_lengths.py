@@ -88,6 +88,17 @@ def test_a_quote_that_is_never_closed_is_one_error(tmp_path: Path, monkeypatch: 
     )
 
 
+def test_cells_of_a_column_that_is_there_twice_are_not_chosen_from(tmp_path: Path) -> None:
+    found = reading(tmp_path, b"output_tokens,id,id,output_tokens\n44,a,b,44\n45,a,a,46\n", "a.csv")
+    assert (outputs(found), reasons(found)) == ([44], {NO_OUTPUT: 1})
+
+
+@pytest.mark.parametrize("end", [b"y\n" * 3, b"y,1\n46,z", b""])
+def test_rows_within_a_quote_that_is_never_closed_are_not_lost_without_a_word(tmp_path: Path, end: bytes) -> None:
+    found = reading(tmp_path, b'output_tokens,note\n44,x\n\n45,"' + end, "a.csv")
+    assert (outputs(found), found.unreadable) == ([44], {"d/a.csv": "the quote in the row of line 4 is never closed"})
+
+
 def test_a_line_without_end_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_rows, "MOST", 1000)
     found = reading(tmp_path, b"output_tokens,note\n44,x\n45," + b"y" * 2000, "a.csv")
