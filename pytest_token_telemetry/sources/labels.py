@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 PREFIX = "token_telemetry."
 """What our names begin with, where others have names of their own beside them."""
@@ -50,6 +50,32 @@ def labels_of(metadata: object) -> dict[str, object]:
         elif key.startswith(_FEATURE):
             features[key.removeprefix(_FEATURE)[:LONGEST_TEXT]] = plain
     return {**found, "features": features} if features else found
+
+
+def label_columns(keys: Sequence[str], columns: Iterable[Sequence[object]]) -> dict[str, Sequence[object]] | None:
+    """What many objects of metadata say that have the same ``keys``, a column of values each: as `labels_of` does.
+
+    ``None``: one of them has a feature, or a value that says nothing, so that each is to be read by itself.
+    """
+    found: dict[str, Sequence[object]] = {}
+    for key, values in zip(keys, columns, strict=True):
+        name = _LABELS.get(key)
+        if name is None:
+            if key.startswith(_FEATURE):
+                return None
+            continue
+        kinds = {*map(type, values)}
+        if not kinds <= _PLAIN or (str in kinds and not all(map(_is_usual, {*values} if kinds == {str} else values))):
+            return None
+        if name in _COUNTS or (kinds == {str} and FIELDS[name].kind == "name"):
+            found[name] = values
+        else:
+            found[name] = [_as_field(name, value) for value in values]
+    return found
+
+
+def _is_usual(value: object) -> bool:
+    return not isinstance(value, str) or 0 < len(value) <= LONGEST_TEXT
 
 
 _PLAIN = frozenset({str, int, float, bool})

@@ -7,13 +7,14 @@ object of parameters and one answer, each of the usual type. Any other is read o
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
 
 from pytest_token_telemetry.sample import LONGEST_TEXT
 from pytest_token_telemetry.samples import UNKNOWN
+from pytest_token_telemetry.sources.labels import label_columns, labels_of
 from pytest_token_telemetry.sources.litellm_records import GENERATES, cap_of, end_of, labels_of_record
 from pytest_token_telemetry.sources.provider_calls import called, moment, tell
 from pytest_token_telemetry.sources.record_columns import AT_ONCE, UnusualError, samples_of_columns
@@ -23,26 +24,29 @@ from pytest_token_telemetry.sources.tagged.digests import digests
 from pytest_token_telemetry.sources.tagged.own_parsing import identity_by_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_token_telemetry.samples import Integers
     from pytest_token_telemetry.sources.rows import Rows
 
 
-class PlainRecord(msgspec.Struct, gc=False):
-    """The fields of `litellm_records.Record` that the lane needs, each of its usual type."""
+class PlainRecord(msgspec.Struct, gc=False, kw_only=True):
+    """The fields of `litellm_records.Record` that the lane needs, each of its usual type.
 
-    call_type: str
+    They have LiteLLM's order, so that the decoder finds each at once.
+    """
+
     id: str
-    completion_tokens: int
-    endTime: float  # noqa: N815 - LiteLLM's name
-    model_parameters: _Parameters
-    status: Literal["success"] | None = None
+    call_type: str
     cache_hit: bool | None = None
+    status: Literal["success"] | None = None
+    endTime: float  # noqa: N815 - LiteLLM's name
     model: str | None = None
-    request_tags: list[str] | None = None
     metadata: _Metadata | None = None
+    completion_tokens: int
+    request_tags: list[str] | None = None
     response: _Response | None = None
+    model_parameters: _Parameters
 
 
 class _Parameters(msgspec.Struct, frozen=True, gc=False):
@@ -116,44 +120,66 @@ class Lane:
 
     def __init__(self, into: Rows) -> None:
         self._into = into
-        self._waiting: dict[tuple[bool, tuple[str, ...]], list[tuple[Any, ...]]] = {}
-        """By whether the reason may be changed and by the names of labels: line, place, id and facts of each."""
+        self._unread: _Waiting = {}
+        """Those of which the metadata alone may have labels, by its keys, with its values."""
+        self._read: _Waiting = {}
+        """The others by the names of their labels, with these."""
         self._count = 0
 
     def add(self, record: PlainRecord, line: int, place: int) -> None:
         """Add a record of a ``line``, in which it has that ``place``, from 0."""
         reason, _, remapped = _end(record.response)
-        metadata = record.metadata
-        labels = labels_of_record(record.request_tags, None if metadata is None else metadata.spend_logs_metadata)
-        kind = remapped, tuple(labels)
-        alike = self._waiting.get(kind)
-        if alike is None:
-            alike = self._waiting[kind] = []
-        cap = _cap(record.model_parameters)
-        count = record.completion_tokens
-        alike.append((line, place, record.id, record.endTime, count, cap, reason, record.model, *labels.values()))
+        cap, metadata = _cap(record.model_parameters), record.metadata
+        facts = (line, place, record.id, record.endTime, record.completion_tokens, cap, reason, record.model)
+        said = (None if metadata is None else metadata.spend_logs_metadata) or {}
+        if record.request_tags and labels_of(record.request_tags):
+            _wait(self._read, facts, labels_of_record(record.request_tags, said), remapped=remapped)
+        else:
+            _wait(self._unread, facts, said, remapped=remapped)
         self._count += 1
         if self._count >= AT_ONCE:
             self.finish()
 
     def finish(self) -> None:
         """Give the rows what waits."""
-        for (remapped, names), alike in self._waiting.items():
-            names = (*_NAMES, *names)
-            try:
-                self._add_columns(names, alike, remapped=remapped)
-            except UnusualError:
-                for line, place, id, end, *values in alike:
-                    said = dict(zip(names, values, strict=True))
-                    tell(self._into, called({**said, "id": id, "time": moment(end)}, remapped=remapped), line, place)
-        self._waiting.clear()
+        for (remapped, keys), alike in self._unread.items():
+            columns = [*zip(*alike, strict=True)]
+            labels = label_columns(keys, columns[_FACTS:])
+            if labels is None:
+                for each in alike:
+                    said = labels_of(dict(zip(keys, each[_FACTS:], strict=True)))
+                    _wait(self._read, each[:_FACTS], said, remapped=remapped)
+            else:
+                self._add(columns[:_FACTS], labels, remapped=remapped)
+        for (remapped, names), alike in self._read.items():
+            columns = [*zip(*alike, strict=True)]
+            self._add(columns[:_FACTS], dict(zip(names, columns[_FACTS:], strict=True)), remapped=remapped)
+        self._unread.clear()
+        self._read.clear()
         self._count = 0
 
-    def _add_columns(self, names: Sequence[str], alike: Sequence[tuple[Any, ...]], *, remapped: bool) -> None:
-        lines, places, ids, ends, *values = zip(*alike, strict=True)
-        if not all(map(str.isascii, ids)):
+    def _add(self, facts: _Columns, labels: Mapping[str, Sequence[object]], *, remapped: bool) -> None:
+        lines, places, ids, ends, *values = facts
+        said = {**dict(zip(_NAMES, values, strict=True)), **labels}
+        try:
+            self._add_columns(lines, places, ids, ends, said, remapped=remapped)
+        except UnusualError:
+            for line, place, id, end, *each in zip(lines, places, ids, ends, *said.values(), strict=True):
+                record = {**dict(zip(said, each, strict=True)), "id": id, "time": moment(end)}
+                tell(self._into, called(record, remapped=remapped), line, place)
+
+    def _add_columns(
+        self,
+        lines: Sequence[int],
+        places: Sequence[int],
+        ids: Sequence[str],
+        ends: Sequence[float],
+        said: Mapping[str, Sequence[object]],
+        *,
+        remapped: bool,
+    ) -> None:
+        if not "".join(ids).isascii():
             raise UnusualError
-        said = dict(zip(names, values, strict=True))  # a label counts more than the payload's own field
         samples = samples_of_columns(said, lines, _microseconds(ends), self._into.file, remapped=remapped)
         predicted = ["" if count == UNKNOWN else count for count in samples.predicted_output_tokens.tolist()]
         identities = [*map(identity_by_counts, ids, predicted, samples.output_tokens.tolist())]
@@ -166,8 +192,22 @@ class Lane:
         self._into.add_own_block(samples, digest, known, own_ids, places=np.array(places, np.int64))
 
 
+_Columns: TypeAlias = "Sequence[tuple[Any, ...]]"
+_Waiting: TypeAlias = dict[tuple[bool, tuple[str, ...]], list[tuple[Any, ...]]]
+"""Records by whether their reason may be changed, and by names: the facts of each, and the values of these names."""
+
 _NAMES = ("output_tokens", "max_tokens", "finish_reason", "model")
-"""Our names of the facts that each record has, in the order in which they wait."""
+"""Our names of the last facts of a record. Before them come its line, its place, its id and its end."""
+
+_FACTS = 4 + len(_NAMES)
+
+
+def _wait(waiting: _Waiting, facts: tuple[Any, ...], said: Mapping[str, object], *, remapped: bool) -> None:
+    kind = remapped, tuple(said)
+    alike = waiting.get(kind)
+    if alike is None:
+        alike = waiting[kind] = []
+    alike.append((*facts, *said.values()))
 
 
 def _microseconds(seconds: Sequence[float]) -> Integers:

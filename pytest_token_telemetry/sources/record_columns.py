@@ -214,7 +214,8 @@ def _counts(field: Field, values: Sequence[Any], kinds: set[type]) -> Any:  # no
     if unknown and field.needed:
         raise UnusualError
     try:
-        numbers: Integers = np.array([*map(int, [value or 0 for value in values] if unknown else values)], np.int64)
+        given = [value or 0 for value in values] if unknown else values
+        numbers: Integers = np.fromiter(map(int, given), np.int64, len(given))
     except OverflowError:
         raise UnusualError from None
     least = 0 if field.zero_is_count else -MOST_TOKENS
@@ -232,7 +233,7 @@ def _names(field: Field, values: Sequence[Any]) -> NameColumn:
     codes |= {text: code for code, text in enumerate(names)}
     if field.kind != "name" and len(names) > _MOST_WORDS:
         raise UnusualError
-    column = np.array([codes[text] for text in values], np.int32)
+    column = np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
     return NameColumn(narrowest(column), tuple(map(writable, names)))
 
 

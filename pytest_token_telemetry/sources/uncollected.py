@@ -1,6 +1,6 @@
 """Reading without the collector of cycles: records that wait are many objects, and none of them is in a cycle.
 
-It looks at each of them again and again, which was a tenth to a fifth of the time that spans took to be read.
+It looks at each of them again and again, which was up to a sixth of the time that spans took to be read.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,19 +48,68 @@ def test_every_setting_is_documented(name: str) -> None:
     assert f"`{ini_key(name)}`" in table
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in (docs.ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize(
+    "page", ["README.md", "examples/README.md", *(f"docs/{path.name}" for path in (docs.ROOT / "docs").glob("*.md"))]
+)
 def test_a_page_names_only_settings_and_files_that_exist(page: str) -> None:
     text = (docs.ROOT / page).read_text(encoding="utf-8")
     known = {flag(name) for name, _ in options()} | {ini_key(name) for name, _ in options()}
     named = set(re.findall(r"--token-telemetry-[a-z0-9-]+|\btoken_telemetry_[a-z0-9_]+", text))
     assert named <= known
-    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", text):
-        assert ((docs.ROOT / page).parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(((?!http)[^)#]*)(?:#([^)]+))?\)", text):
+        linked = (docs.ROOT / page).parent / target if target else docs.ROOT / page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked.read_text(encoding="utf-8")), f"{target}#{anchor}"
+
+
+def anchors(page: str) -> set[str]:
+    """What GitHub makes of the headings of a page, to link to."""
+    headings = re.findall(r"^#+ (.+)", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 def test_the_readme_has_the_two_commands_that_are_run() -> None:
     readme = (docs.ROOT / "README.md").read_text(encoding="utf-8")
     assert len(re.findall(r"^python -m pip install", readme, re.MULTILINE)) == 2
+
+
+EXAMPLES = re.findall(
+    r"^\| \[([\w-]+)\]\(\1\) \| .* \| ([A-Z ]+) \| `(.+)` \|$",
+    (docs.ROOT / "examples" / "README.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+"""What the table of examples says: the folder, the verdict, the command."""
+
+ON_A_PAGE = {
+    "own-system": "own-system",
+    "otlp": "otlp",
+    "litellm": "litellm",
+    "database": "databases",
+    "field-map": "field-map",
+}
+"""The page that shows the command of an example. Those of the other examples are run for what is generated."""
+
+
+def test_every_example_is_in_the_table() -> None:
+    folders = {path.name for path in (docs.ROOT / "examples").iterdir() if path.is_dir()} - {"__pycache__"}
+    assert {folder for folder, _, _ in EXAMPLES} == folders
+
+
+@pytest.mark.parametrize(
+    ("folder", "verdict", "commands"), [pytest.param(*row, id=row[0]) for row in EXAMPLES if row[0] in ON_A_PAGE]
+)
+def test_an_example_ends_as_the_table_says(folder: str, verdict: str, commands: str, pytester: pytest.Pytester) -> None:
+    page = (docs.ROOT / "docs" / f"{ON_A_PAGE[folder]}.md").read_text(encoding="utf-8")
+    steps = commands.split(" && ")
+    assert f"says {verdict}" in page
+    assert "\n".join(("```bash", *steps, "```")) in page
+    unwritten = shutil.ignore_patterns("runs", "*.db")
+    shutil.copytree(docs.ROOT / "examples" / folder, pytester.path / "examples" / folder, ignore=unwritten)
+    *scripts, gate = (step.split()[1:] for step in steps)
+    for script in scripts:
+        runpy.run_path(*script, run_name="__main__")
+    assert gate[:2] == ["-m", "pytest"]
+    pytester.runpytest_inprocess(*gate[2:]).stdout.fnmatch_lines([f"{verdict}: *"])
 
 
 def test_the_version_has_one_source() -> None:

@@ -344,9 +344,9 @@ def plain_values(attributes: Sequence[Attribute] | Sequence[RawAttribute], at: I
     Raises:
         RecordError: one is malformed.
     """
-    if attributes and isinstance(attributes[0], RawAttribute):
+    if attributes and type(attributes[0]) is RawAttribute:
         return tuple([_decoded(cast("msgspec.Raw", attributes[place].value)) for place in at])
-    usual = cast("Sequence[Attribute]", attributes)
+    usual: Sequence[Attribute] = attributes  # type: ignore[assignment] # all of them are of one type
     found = [
         text
         if (text := (value := usual[place].value).stringValue) is not None

@@ -611,6 +611,29 @@ def test_spans_of_a_trace_belong_together_within_a_stated_reach() -> None:
     assert found == [(1, 1), (2, 2), (4, 3), (5, 4), (6, 2)]
 
 
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 6)), max_size=6), st.integers(1, 6))
+def test_spans_that_come_together_are_held_as_those_that_come_one_by_one(
+    runs: list[tuple[str, int]], most_held: int
+) -> None:
+    found = []
+    for is_together in (True, False):
+        rows = Rows()
+        rows.begin_file()
+        calls = Calls(rows, most_held=most_held)
+        for line, (trace, count) in enumerate(runs):
+            said = {"is_call": True, "facts": {"output_tokens": 7}}
+            given = [Seen(trace, "s", line=line, place=place, **said) for place in range(count)]
+            if is_together:
+                calls.add_all(trace, given)
+            else:
+                for each in given:
+                    calls.add(each)
+        calls.finish()
+        samples, *_ = rows.build(complete=(), keep_ids=False)
+        found.append((samples.line.tolist(), rows.skipped))
+    assert found[0] == found[1]
+
+
 KEYS = st.sampled_from([*chat(), *OURS, *OPENINFERENCE, "metadata", "llm.invocation_parameters", "error.type"])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
