@@ -81,13 +81,19 @@ def whole_documents(file: BinaryIO, decode: Callable[[bytes], T], into: Rows) ->
     """Give the documents of ``file``, and count the text that is none ``into`` the rows.
 
     Raises:
-        OSError: as of `documents`.
+        OSError: as of `documents`; or none of it is a document: one may have had all of its calls.
     """
+    first: Broken | None = None
+    found = False
     for each in documents(file, decode):
         if isinstance(each, Broken):
             into.complain(each.reason, each.line)
+            first = first or each
         else:
+            found = True
             yield each
+    if first is not None and not found:
+        raise OSError(None, first.reason)
 
 
 def _lines(file: BinaryIO, most: int) -> Iterator[tuple[int, bytes | None]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 
 from pytest_token_telemetry.sample import FIELDS
-from pytest_token_telemetry.sources.documents import Broken, documents
+from pytest_token_telemetry.sources.documents import whole_documents
 from pytest_token_telemetry.sources.labels import PREFIX, labels_of
 from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
 from pytest_token_telemetry.sources.provider_calls import called, moment
@@ -42,17 +42,7 @@ def documents_of(file: BinaryIO, decoder: msgspec.json.Decoder[T], into: Rows) -
     Raises:
         OSError: not all of the file can be read, or none of it is a document.
     """
-    first: Broken | None = None
-    found = False
-    for each in documents(file, decoder.decode):
-        if isinstance(each, Broken):
-            into.complain(each.reason, each.line)
-            first = first or each
-        else:
-            found = True
-            yield each
-    if first is not None and not found:
-        raise OSError(None, first.reason)
+    yield from whole_documents(file, decoder.decode, into)
 
 
 def beginning(file: BinaryIO, size: int) -> bytes:

@@ -661,10 +661,24 @@ FIELDS = st.sampled_from(
 def test_any_attributes_give_samples_or_reasons(given: list[dict[str, Any]]) -> None:
     rows = Rows()
     rows.begin_file()
-    OtlpSource().read(io.BytesIO(json.dumps(spans(*given)).encode("utf-8", "replace")), rows)
+    why: str | None = None
+    try:
+        OtlpSource().read(io.BytesIO(json.dumps(spans(*given)).encode("utf-8", "replace")), rows)
+    except OSError as error:  # Python writes numbers that JSON has not
+        why = error.strerror
+    assert why is None or [why] == [each.reason for each in rows.complaints()] == [CUT_OFF]
     samples, *_ = rows.build(complete=(), keep_ids=False)
     assert len(samples) + sum(each.count for each in rows.complaints()) <= len(given)
     assert np.all(samples.output_tokens >= 0)
+
+
+def test_a_file_of_one_document_that_is_cut_off_is_unreadable(tmp_path: Path) -> None:
+    """It may have had any number of calls, and one unusable line beside good files would let them pass."""
+    whole = json.dumps(spans(*[span({}) for _ in range(9)]))
+    (tmp_path / "cut.json").write_text(whole[:-2])
+    (tmp_path / "grows.json").write_text(f"{whole}\n{whole[:-2]}")
+    reading = read_directories([Directory(tmp_path, "d")], ["*"])
+    assert (reading.unreadable, reading.unusable[CUT_OFF].count) == ({"d/cut.json": CUT_OFF}, 2)
 
 
 def found_in(
