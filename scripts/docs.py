@@ -68,13 +68,67 @@ ACTION = "uses: OWNER/pytest-token-telemetry@COMMIT # v0.1.0"
 """The gate, as workflows of other repositories name it."""
 
 OTHERS = (
-    ("uses: $/comment", "uses: OWNER/pytest-token-telemetry/comment@COMMIT # v0.1.0"),
+    (
+        "uses: $/comment # this repository: needs runner 2.336, and is not on GitHub Enterprise Server",
+        "uses: OWNER/pytest-token-telemetry/comment@COMMIT # v0.1.0",
+    ),
     ("uses: ./ # zizmor: ignore[self-repository] which has no way to name the root", ACTION),
     ("examples/estimator/main", "src"),
     ("examples/passes", "runs"),
     ("examples/baseline", "baseline"),
 )
 """What the workflows of this repository say, and what those of others say in its place."""
+
+WORKFLOWS = {"gate": "token-gate", "comment": "token-gate-comment", "nightly": "token-gate-nightly"}
+"""What others copy: the part of a page, and the workflow of this repository that it is made of."""
+
+PLACEHOLDERS = """\
+# Two placeholders: OWNER, the account of the action's repository, and COMMIT, the full hash of its release's commit, or
+# before the first release of any commit. One command fills them in:
+# sed -i.bak 's|OWNER/|octo/|; s|@COMMIT|@0123456789abcdef0123456789abcdef01234567|' .github/workflows/token-gate*.yml
+"""
+"""What stands at the top of each workflow that others copy."""
+
+KEEP = """
+      - name: Keep the reports
+        if: ${{ !cancelled() && steps.gate.outputs.reports != '' }}
+        uses: actions/upload-artifact@c6a366c94c3e0affe28c06c8df20a878f24da3cf # v3.2.2
+        with:
+          name: token-telemetry-report
+          path: ${{ steps.gate.outputs.reports }}
+"""
+
+FETCH = """\
+      - name: Fetch the reports of the run that ended
+        continue-on-error: true # a gate that left no report is said in the comment
+        env:
+          GH_ENTERPRISE_TOKEN: ${{ github.token }}
+          RUN: ${{ github.event.workflow_run.id }}
+        run: >-
+          gh run download "$RUN" --repo "${GITHUB_SERVER_URL#https://}/$GITHUB_REPOSITORY"
+          --name token-telemetry-report --dir "$RUNNER_TEMP/untrusted"
+"""
+
+ON_OWN_SERVER = (
+    (rf"      - ({re.escape(ACTION)}\n.*?)(?=\n      - |\n  \w|\Z)", rf"      - id: gate\n        \1{KEEP.rstrip()}"),
+    (r"      - uses: actions/download-artifact(?:(?!      - ).)*?run-id:(?:(?!      - ).)*", FETCH),
+    (
+        r"actions/upload-artifact@\w+ # v7[\d.]+",
+        "actions/upload-artifact@c6a366c94c3e0affe28c06c8df20a878f24da3cf # v3.2.2",
+    ),
+    (
+        r"actions/download-artifact@\w+ # v8[\d.]+",
+        "actions/download-artifact@a9bc5e6ef2cb54c177f32aa5726adaa15e7e2d59 # v3.1.0",
+    ),
+    ("GH_TOKEN: ", "GH_ENTERPRISE_TOKEN: "),
+    (
+        "          gh auth setup-git\n",
+        '          export GH_HOST="${GITHUB_SERVER_URL#https://}"\n'
+        '          gh auth setup-git --force --hostname "$GH_HOST"\n',
+    ),
+    (r"pattern: token-telemetry-report-\*\n(          merge-multiple: true\n)?", "name: token-telemetry-report\n"),
+)
+"""What is another in a workflow for GitHub Enterprise Server, which has no artifact actions from version 4 on."""
 
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
@@ -403,12 +457,19 @@ def _in_page(pattern: str) -> tuple[str, ...]:
     return found.groups()
 
 
-def workflow(name: str) -> str:
-    """The workflow ``name`` of this repository, as others copy it."""
+def workflow(name: str, *, own_server: bool = False) -> str:
+    """The workflow ``name`` of this repository, as others copy it, or as they do on GitHub Enterprise Server."""
     text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
     for ours, theirs in OTHERS:
         text = text.replace(ours, theirs)
-    return f"```yaml\n{text}```"
+    if own_server:
+        for pattern, theirs in ON_OWN_SERVER:
+            text = re.sub(pattern, theirs, text, flags=re.DOTALL)
+    return PLACEHOLDERS + text
+
+
+def _shown_workflow(name: str, *, own_server: bool) -> str:
+    return f"```yaml\n{workflow(name, own_server=own_server)}```"
 
 
 def _console(command: str, lines: list[str]) -> str:
@@ -458,9 +519,11 @@ _PARTS: dict[str, Callable[[], str]] = {
     "first-test": first_test_example,
     "agent": agent_example,
     "agent-tune": agent_tune_example,
-    "workflow-gate": partial(workflow, "token-gate"),
-    "workflow-comment": partial(workflow, "token-gate-comment"),
-    "workflow-nightly": partial(workflow, "token-gate-nightly"),
+    **{
+        f"workflow-{part}{suffix}": partial(_shown_workflow, name, own_server=bool(suffix))
+        for part, name in WORKFLOWS.items()
+        for suffix in ("", "-own-server")
+    },
 }
 
 

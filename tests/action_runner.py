@@ -40,6 +40,9 @@ class Runner:
         self.temporary = temporary
         self.variables: dict[str, str] = {}
         """More variables of the job."""
+        self.github = {"token": "the job's token", "job": "gate", "server_url": "https://github.com"}
+        self.job_index = 0
+        """Which job of a matrix this is."""
 
     def run(self, action: str, inputs: dict[str, str], *, skip: dict[str, dict[str, str]] | None = None) -> Ran:
         """Run the action in the folder ``action`` of this repository.
@@ -51,18 +54,22 @@ class Runner:
         """
         metadata = yaml.safe_load((ROOT / action / "action.yml").read_text(encoding="utf-8"))
         assert set(inputs) <= set(metadata["inputs"])
-        given = {name: inputs.get(name, str(each.get("default", ""))) for name, each in metadata["inputs"].items()}
+        contexts = {f"github.{name}": value for name, value in self.github.items()}
+        contexts["strategy.job-index"] = str(self.job_index)
+        defaults = {name: str(each.get("default", "")) for name, each in metadata["inputs"].items()}
+        given = {name: _Values(contexts, {}).fill(value) for name, value in defaults.items()} | inputs
+        known = {**contexts, **{f"inputs.{name}": value for name, value in given.items()}}
         outputs: dict[str, dict[str, str]] = dict(skip or {})
         ran = Ran()
         for step in metadata["runs"]["steps"]:
-            values = _Values(given, outputs)
+            values = _Values(known, outputs)
             if step.get("id") in (skip or {}) or not values.holds(step.get("if", ""), failed=ran.exit != 0):
                 continue
             if "uses" in step:
                 ran.used.append((step["uses"], {key: values.fill(value) for key, value in step["with"].items()}))
             else:
                 outputs[step["id"]] = self._run_shell(step, values, ROOT / action, ran)
-        values = _Values(given, outputs)
+        values = _Values(known, outputs)
         ran.outputs = {name: values.fill(each["value"]) for name, each in metadata["outputs"].items()}
         return ran
 
@@ -100,10 +107,10 @@ class Runner:
 
 
 class _Values:
-    """What expressions of an action refer to: inputs, and outputs of steps."""
+    """What expressions of an action refer to: contexts, such as ``inputs.python``, and outputs of steps."""
 
-    def __init__(self, inputs: dict[str, str], outputs: dict[str, dict[str, str]]) -> None:
-        self._inputs = inputs
+    def __init__(self, contexts: dict[str, str], outputs: dict[str, dict[str, str]]) -> None:
+        self._contexts = contexts
         self._outputs = outputs
 
     def fill(self, text: str) -> str:
@@ -118,17 +125,15 @@ class _Values:
         return bool(self._evaluate(expression)) and ("cancelled()" in condition or not failed)
 
     def _evaluate(self, expression: str) -> object:
-        known = re.sub(r"(inputs|steps|github)\.[\w.-]+", lambda found: repr(self._value(found[0])), expression)
+        known = re.sub(
+            r"(?<![\w/])(inputs|steps|github|strategy)\.[\w.-]+", lambda found: repr(self._value(found[0])), expression
+        )
         for theirs, python in (("!cancelled()", "True"), ("&&", " and "), ("||", " or ")):
             known = known.replace(theirs, python)
-        return eval(known.strip(), {"__builtins__": {}})
+        return eval(known.strip(), {"__builtins__": {}, "endsWith": str.endswith})
 
     def _value(self, name: str) -> str:
         match name.split("."):
-            case ["inputs", key]:
-                return self._inputs[key]
             case ["steps", step, "outputs", key]:
                 return self._outputs.get(step, {}).get(key, "")
-            case ["github", "token"]:
-                return "the job's token"
-        raise AssertionError(name)
+        return self._contexts[name]

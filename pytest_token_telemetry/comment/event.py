@@ -76,6 +76,8 @@ class Occasion:
     """The pull request, if the event names it."""
     branch: Branch | None = None
     """Where to look for it otherwise."""
+    listed: frozenset[int] = frozenset()
+    """The pull requests that the event lists for a run that ended: none of a fork."""
     commit: str = ""
     run: Run = NO_RUN
     run_number: int = 0
@@ -160,7 +162,7 @@ def find_number(occasion: Occasion, host: Host) -> int | str:
         return occasion.why_none
     found = host.find_pull_requests(occasion.branch.owner, occasion.branch.branch)
     numbers = sorted(each.number for each in found if each.commit == occasion.commit)
-    match numbers:
+    match [number for number in numbers if number in occasion.listed] or numbers:
         case [number]:
             return number
         case []:
@@ -209,8 +211,14 @@ def _of_workflow_run(run: Mapping[str, Any], repository: str) -> Occasion:
             owner, branch = _text(_object(head, "owner"), "login"), _text(run, "head_branch")
             if not _OWNER.fullmatch(owner) or not branch or not found.commit:
                 return replace(found, why_none="the event does not say from which branch the run was")
-            return replace(found, branch=Branch(owner, branch))
+            return replace(found, branch=Branch(owner, branch), listed=_listed(run))
     return replace(found, why_none="the run that ended was not of a pull request")
+
+
+def _listed(run: Mapping[str, Any]) -> frozenset[int]:
+    listed = run.get("pull_requests")
+    each = (_count(entry, "number") for entry in listed if isinstance(entry, dict)) if isinstance(listed, list) else ()
+    return frozenset(number for number in each if number is not None)
 
 
 def _queued(branch: str) -> int | None:

@@ -43,11 +43,15 @@ UNKNOWN_LIMIT = 60.0
 ACTIONS = "github-actions[bot]"
 """Who writes with the token of a workflow."""
 
+PERMISSION = "the job 'permissions: pull-requests: write'"
+
 TWO_STAGES = (
-    "the token may not comment on this pull request. Give the job 'permissions: pull-requests: write'; a pull request"
-    " from a fork never gets it, and needs the two-stage set-up (a second workflow on workflow_run), see"
-    " docs/pull-requests.md"
+    f"the token may not comment on this pull request. Give {PERMISSION}; a pull request from a fork never gets it, and"
+    " needs the two-stage set-up (a second workflow on workflow_run), see docs/pull-requests.md"
 )
+
+HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+"""What GitHub asks every call of its REST interface to send. GraphQL takes them too."""
 
 Verb = Literal["GET", "POST", "PATCH", "DELETE"]
 
@@ -171,15 +175,15 @@ class GitHub:
                 break
             waited = self._patience.wait_after(reply, attempt)
             if reply.is_unanswered and verb == "POST" and not again:
-                raise UnansweredError(str(error_of(reply)))
+                raise UnansweredError(str(error_of(reply, verb)))
             if not waited:
                 break
-        raise error_of(reply)
+        raise error_of(reply, verb)
 
     def _send(self, verb: Verb, path: str, parameters: dict[str, Any] | None, body: dict[str, str] | None) -> Reply:
         url = path if path.startswith("http") else f"/repos/{self._repository}{path}"
         try:
-            status, headers, text = self._requester.requestJson(verb, url, parameters, None, body)
+            status, headers, text = self._requester.requestJson(verb, url, parameters, dict(HEADERS), body)
         except requests.RequestException:
             return Reply(0, {}, "")
         except (RuntimeError, AssertionError):  # how PyGithub says that the token would go elsewhere
@@ -291,8 +295,8 @@ class Reply:
         return message if isinstance(message, str) else ""
 
 
-def error_of(reply: Reply) -> HostError:
-    """Why the call failed for good, and the way out."""
+def error_of(reply: Reply, verb: Verb) -> HostError:
+    """Why a call with ``verb`` failed for good, and the way out."""
     said = f": {inert(reply.message)}" if reply.message else ""
     if reply.is_unanswered:
         if reply.status:
@@ -305,14 +309,27 @@ def error_of(reply: Reply) -> HostError:
     match reply.status:
         case 401:
             return UnauthorizedError("the token is not valid (401): check GITHUB_TOKEN")
-        case 403 if "locked" in reply.message.lower():
-            return HostError("the conversation is locked (403): unlock it for comments")
         case 403:
-            return HostError(f"{TWO_STAGES} (403{said})")
+            for pattern, why in _REFUSALS:
+                if re.search(pattern, reply.message, re.IGNORECASE):
+                    return HostError(why)
+            unread = f"the token may not read pull requests. Give {PERMISSION}"
+            return HostError(f"{unread if verb == 'GET' else TWO_STAGES} (403{said})")
         case 404 | 410:
-            return MissingError(f"the pull request is not there, or the token may not read it ({reply.status})")
+            gone = f"pull request or comment is not there, or the token may not read it ({reply.status})"
+            return MissingError(f"{gone}: check the number, and give {PERMISSION}")
     return HostError(f"the server refused ({reply.status}{said})")
 
+
+_REFUSALS = (
+    (r"\blocked\b", "the conversation is locked (403): unlock it for comments"),
+    (
+        r"\b2,?500 comments\b",
+        "the pull request has 2,500 comments, GitHub's limit (403): delete some, or open another one",
+    ),
+    (r"\barchived\b", "the repository is archived (403): unarchive it, or switch the comment off"),
+)
+"""What GitHub says of a 403 that no permission would change, and our sentence for it."""
 
 _FULL_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 

@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.integration import github_answers
+
 TOKEN = "ghs_SecretSecretSecretSecretSecret123456"
 REPOSITORY = "octo/estimator"
 ME = "github-actions[bot]"
@@ -43,6 +45,9 @@ class Request:
     query: dict[str, str]
     body: Any
     authorization: str
+    accept: str = ""
+    version: str = ""
+    """The version of the interface that is asked for."""
 
 
 def no_permission() -> Fault:
@@ -140,6 +145,10 @@ class GitHubServer:
         }
 
     @property
+    def _repository_url(self) -> str:
+        return f"{self.url}/repos/{self.repository}"
+
+    @property
     def graphql(self) -> str:
         return f"{self.prefix.removesuffix('/v3')}/graphql"
 
@@ -149,12 +158,12 @@ class GitHubServer:
 
     def add_comment(self, body: str, login: str = ME, kind: str = "Bot") -> int:
         self._last_id += 1
-        self.comments.append({"id": self._last_id, "body": body, "user": {"login": login, "type": kind}})
+        author = github_answers.user(login, kind, self.url)
+        self.comments.append(github_answers.comment(self._last_id, body, author, self._repository_url))
         return self._last_id
 
     def add_pull_request(self, number: int, label: str = "fork:feature", commit: str = COMMIT) -> None:
-        head = {"label": label, "ref": label.partition(":")[2], "sha": commit}
-        self.pull_requests.append({"number": number, "state": "open", "head": head})
+        self.pull_requests.append(github_answers.pull_request(number, label, commit, self.repository, self.url))
 
     def own(self, login: str = ME) -> list[dict[str, Any]]:
         return [comment for comment in self.comments if comment["user"] and comment["user"]["login"] == login]
@@ -172,6 +181,8 @@ class GitHubServer:
             {key: values[0] for key, values in parse_qs(parts.query).items()},
             json.loads(text) if text else None,
             handler.headers.get("authorization", ""),
+            handler.headers.get("accept", ""),
+            handler.headers.get("x-github-api-version", ""),
         )
         with self._lock:
             self.requests.append(request)
@@ -184,6 +195,8 @@ class GitHubServer:
                 status, content, headers = self._answer(request)
             if fault is not None:
                 status, content, headers = fault.status, {"message": fault.message}, fault.headers
+        if isinstance(content, dict) and "message" in content:
+            content = github_answers.refusal(status, **content)
         self._send(handler, status, content, headers, fault.text if fault is not None else None)
 
     def _send(
@@ -219,7 +232,11 @@ class GitHubServer:
         if self.moved_from and (path + "/").startswith(f"{self.moved_from}/"):
             rest = path.removeprefix(self.moved_from)
             status = 307 if request.verb != "GET" else self.redirect
-            return status, {"message": "Moved"}, {"location": f"{self.url}/repos/{self.repository}{rest}"}
+            return (
+                status,
+                {"message": "Moved", "url": f"{self._repository_url}{rest}"},
+                {"location": f"{self._repository_url}{rest}"},
+            )
         if not (path + "/").startswith(f"{self.repository}/"):
             return 404, {"message": "Not Found"}, {}
         return self._in_repository(request, path.removeprefix(self.repository))
@@ -227,7 +244,7 @@ class GitHubServer:
     def _in_repository(self, request: Request, path: str) -> tuple[int, Any, dict[str, str]]:
         match request.verb, path.strip("/").split("/"):
             case "GET", [""]:
-                return 200, {"full_name": self.repository}, {}
+                return 200, github_answers.repository(self.repository, self.url), {}
             case "GET", ["pulls"]:
                 head = request.query.get("head", "")
                 return self._page(request, [each for each in self.pull_requests if each["head"]["label"] == head])

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ class TestGate:
         assert ran.outputs["headline"] == report["headline"]
         ((used, given),) = ran.used
         assert used == UPLOAD
-        assert given["name"] == "token-telemetry-report"
+        assert given["name"] == "token-telemetry-report-gate-0"
         assert sorted(path.name for path in Path(given["path"]).iterdir()) == ["junit.xml", "report.json", "summary.md"]
 
     def test_a_failure_ends_in_1_and_keeps_its_reports(self, runner: Runner) -> None:
@@ -74,14 +75,35 @@ class TestGate:
             passing(runner, directory)
         ran = gate(
             runner,
-            directories="runs\n\n  more runs  \n$(touch x)\n",
-            options="--token-telemetry-alias=manual work=docs\n--token-telemetry-min-samples=60\n",
+            directories="runs\n\r\n  more runs  \r\n$(touch x)\n",
+            options="--token-telemetry-alias=manual work=docs\n--token-telemetry-min-samples=60\r\n",
         )
         assert ran.outputs["verdict"] == "pass", ran.printed
         settings = json.loads(Path(ran.outputs["report"]).read_text())["settings"]
         assert settings["dir"] == ["runs", "more runs", "$(touch x)"]
         assert "manual work=docs" in settings["alias"]
         assert not (runner.workspace / "x").exists()
+
+    @pytest.mark.parametrize("name", ["github", "json=x.json", "markdown=x.md", "junit", "html=x.html"])
+    def test_an_option_that_the_action_sets_is_refused(self, runner: Runner, name: str) -> None:
+        passing(runner)
+        for option in (f"--token-telemetry-{name}", f"-o\ntoken_telemetry_{name.partition('=')[0]}=false"):
+            ran = gate(runner, directories="runs", options=f"-q\n{option}\n", html="true")
+            assert (ran.exit, ran.outputs["verdict"], ran.used) == (4, "none", [])
+            [told] = ran.commands
+            assert f"the action sets --token-telemetry-{name.partition('=')[0]} itself" in told.data
+
+    @pytest.mark.parametrize(
+        ("server", "uploads"),
+        [("https://github.com", 1), ("https://octo.ghe.com", 1), ("https://ghe.example", 0), ("https://xghe.com", 0)],
+    )
+    def test_on_an_own_server_a_step_of_the_workflow_keeps_the_reports(
+        self, runner: Runner, server: str, uploads: int
+    ) -> None:
+        runner.github["server_url"] = server
+        ran = runner.run(".", {}, skip={"install": {}, "judge": {"reports": "/reports"}})
+        assert len(ran.used) == uploads
+        assert ran.outputs["reports"] == "/reports"
 
     def test_options_may_name_tests_that_record(self, runner: Runner) -> None:
         (runner.workspace / "test_it.py").write_text(
@@ -214,9 +236,27 @@ class TestComment:
         more.mkdir()
         report = next(runner.temporary.glob("token-telemetry-reports.*/report.json"))
         shutil.copy(report, more / "report-2.json")
-        ran = comment(report=f"{report}\n{more}\n")
+        ran = comment(report=f"{report}\r\n{more}\r\n")
         assert ran.exit == 0, ran.printed
         assert "### 2. " in server.comments[0]["body"]
+
+    @pytest.mark.parametrize("workflow", ["token-gate", "token-gate-comment"])
+    def test_a_matrix_becomes_one_comment(self, comment, server: GitHubServer, runner: Runner, workflow: str) -> None:
+        jobs = yaml.safe_load((ROOT / f".github/workflows/{workflow}.yml").read_text(encoding="utf-8"))["jobs"]
+        download, post = jobs["comment"]["steps"]
+        untrusted = runner.temporary / "untrusted"
+        reports = next(runner.temporary.glob("token-telemetry-reports.*"))
+        for runner.job_index in range(3):
+            [(_, upload)] = runner.run(".", {}, skip={"install": {}, "judge": {"reports": str(reports)}}).used
+            assert not (untrusted / upload["name"]).exists(), "an artifact has the name of another one"
+            if fnmatchcase(upload["name"], download["with"]["pattern"]):
+                shutil.copytree(upload["path"], untrusted / upload["name"])
+        report = post["with"]["report"].replace("${{ runner.temp }}", str(runner.temporary))
+        assert download["with"]["path"].replace("${{ runner.temp }}", str(runner.temporary)) == report
+        ran = comment(report=report, expect="3")
+        assert ran.exit == 0, ran.printed
+        assert "### 3. " in server.comments[0]["body"]
+        assert "token-telemetry-report-gate-2" in server.comments[0]["body"]
 
     def test_the_token_is_in_no_output(self, comment, server: GitHubServer) -> None:
         assert server.environment()["GITHUB_TOKEN"] not in comment().printed

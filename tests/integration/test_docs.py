@@ -12,11 +12,12 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.option import flag, ini_key
 from pytest_token_telemetry.settings import options
-from scripts import docs, page_pictures, screenshots
+from scripts import docs, page_pictures, screenshots, snippets
 
 
 @pytest.mark.parametrize("name", docs.PAGES)
@@ -110,6 +111,28 @@ def test_an_example_ends_as_the_table_says(folder: str, verdict: str, commands: 
         runpy.run_path(*script, run_name="__main__")
     assert gate[:2] == ["-m", "pytest"]
     pytester.runpytest_inprocess(*gate[2:]).stdout.fnmatch_lines([f"{verdict}: *"])
+
+
+@pytest.mark.parametrize("own_server", [False, True])
+def test_one_sed_fills_the_placeholders_of_the_workflows(tmp_path: Path, own_server: bool) -> None:
+    for path in snippets.write_workflows(tmp_path, own_server=own_server):
+        text = path.read_text(encoding="utf-8")
+        workflow = yaml.safe_load(text)
+        steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+        used = [step["uses"] for step in steps if "uses" in step]
+        assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", each) for each in used), used
+        assert any(each.startswith("octo/pytest-token-telemetry") for each in used)
+        assert not re.search("OWNER|COMMIT", text.replace(docs.PLACEHOLDERS, "").split("name:", 1)[1])
+        newest = {each for each in used if "-artifact@" in each and not re.search("@(c6a366c|a9bc5e6)", each)}
+        assert (newest == set()) is own_server  # no artifact action from version 4 on works on an own server
+        assert ("$/" in text, "runner 2.336" in text) == (False, False)
+
+
+def test_the_workflows_of_this_repository_say_what_their_own_reference_needs() -> None:
+    lines = [line for path in (docs.ROOT / ".github").rglob("*.yml") for line in path.read_text().splitlines()]
+    references = [line for line in lines if "uses: $/" in line]
+    assert references
+    assert all("runner 2.336" in line and "not on GitHub Enterprise Server" in line for line in references)
 
 
 def test_the_version_has_one_source() -> None:

@@ -30,6 +30,7 @@ from tests.integration.github_server import (
 )
 from tests.unit.report.documents import report
 
+OWNER = REPOSITORY.partition("/")[0]
 MARKER = "<!-- pytest-token-telemetry:v1:default -->"
 
 
@@ -90,6 +91,12 @@ def test_a_pull_request_without_comments_gets_one(server, post):
     assert server.calls("POST") == [f"/repos/{REPOSITORY}/issues/7/comments"]
 
 
+def test_every_call_says_which_interface_it_speaks(server, post):
+    post()
+    sent = {(request.accept, request.version) for request in server.requests}
+    assert sent == {("application/vnd.github+json", "2022-11-28")}
+
+
 def test_the_comment_is_looked_at_again_after_it_was_written(server, post):
     post()
     assert [request.verb for request in server.requests if request.path != "/graphql"] == ["GET", "POST", "GET"]
@@ -142,10 +149,11 @@ def test_our_comment_is_found_on_the_third_page(server, post):
 
 
 def test_a_comment_with_our_marker_by_somebody_else_is_left_alone(server, post):
-    planted = server.add_comment(stamped(1), "mallory", "User")
+    server.add_comment(stamped(1), "mallory", "User")
+    before = dict(server.comments[0])
     result = post()
     assert result.outputs["comment-action"] == "created"
-    assert server.comments[0] == {"id": planted, "body": stamped(1), "user": {"login": "mallory", "type": "User"}}
+    assert server.comments[0] == before
     assert len(server.own()) == 1
 
 
@@ -387,9 +395,25 @@ def test_in_github_actions_a_warning_is_an_annotation(server, post):
     assert post(GITHUB_ACTIONS="true").text.startswith("::warning title=token-telemetry::nothing posted: ")
 
 
-def test_a_locked_conversation_is_a_warning(server, post):
-    server.fail("POST", "comments", Fault(403, "Unable to create comment because issue is locked."))
-    assert "locked" in post().text
+@pytest.mark.parametrize(
+    ("verb", "message", "advice"),
+    [
+        ("POST", "Unable to create comment because issue is locked.", "the conversation is locked (403): unlock it"),
+        (
+            "POST",
+            "Commenting is disabled on issues with more than 2500 comments",
+            "2,500 comments, GitHub's limit (403):",
+        ),
+        ("POST", "Repository was archived so is read-only.", "the repository is archived (403): unarchive it"),
+        ("POST", "Repository access blocked", "two-stage"),
+        ("GET", "Resource not accessible by integration", "the token may not read pull requests. Give"),
+    ],
+)
+def test_the_advice_fits_the_reason_of_a_refusal(server, post, verb, message, advice):
+    server.fail(verb, "comments", Fault(403, message))
+    said = post().text
+    assert advice in said
+    assert ("two-stage" in said) is (advice == "two-stage")
 
 
 def test_a_token_that_is_none_is_not_shown(server, post):
@@ -408,7 +432,9 @@ def test_a_pull_request_that_is_not_there_is_a_warning(server, post):
     server.fail("GET", "comments", Fault(404, "Not Found"))
     result = post()
     assert result.exit == 0
-    assert "nothing posted: the pull request is not there, or the token may not read it (404)" in result.text
+    assert (
+        "nothing posted: pull request or comment is not there, or the token may not read it (404): check" in result.text
+    )
 
 
 def test_a_comment_that_the_server_refuses_is_a_warning(server, post):
@@ -483,7 +509,7 @@ def test_a_pull_request_with_ten_thousand_comments_is_given_up(server, post):
 
 def test_a_proxy_that_refuses_in_html_is_a_warning(server, post):
     server.fail("GET", "comments", Fault(403, text="<html>no</html>"))
-    assert "nothing posted: the token may not comment" in post().text
+    assert "nothing posted: the token may not read" in post().text
 
 
 def test_the_token_does_not_follow_a_redirect_to_another_host(server, post):
@@ -647,6 +673,15 @@ def test_a_branch_of_two_pull_requests_needs_a_choice(server, post):
     )
     result = post("--pull-request=10", name="workflow_run", event=workflow_run())
     assert "/pull/10#" in result.outputs["comment-url"]
+
+
+def test_of_two_pull_requests_of_a_branch_the_event_says_which(server, post):
+    server.add_pull_request(9, f"{OWNER}:feature/a b")
+    server.add_pull_request(10, f"{OWNER}:feature/a b")
+    event = workflow_run(fork=False, pull_requests=[{"number": 10}])
+    assert "/pull/10#" in post(name="workflow_run", event=event).outputs["comment-url"]
+    stale = workflow_run(fork=False, pull_requests=[{"number": 11}])
+    assert "choose one with --pull-request=N" in post(name="workflow_run", event=stale).text
 
 
 @pytest.mark.parametrize("why", ["push", "schedule", "workflow_dispatch"])

@@ -110,6 +110,19 @@ def test_the_run_that_ended_is_the_one_that_counts():
 
 
 @pytest.mark.parametrize(
+    ("listed", "numbers"),
+    [
+        ([{"number": 9}, {"number": 10}], {9, 10}),
+        ([{"number": "9"}, {"number": -1}, {}, None, 7], set()),
+        ({"number": 9}, set()),
+        (None, set()),
+    ],
+)
+def test_the_event_may_list_pull_requests(listed, numbers):
+    assert occasion("workflow_run", ended(pull_requests=listed)).listed == numbers
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         {"head_branch": None},
