@@ -56,6 +56,10 @@ def pytest_load_initial_conftests(
         if early is not None and _is_success(ended.code) and (due := _due(early)):
             raise SystemExit(due) from None
         raise
+    except Exception as error:
+        if early is not None:
+            _tell_no_verdict(early, error)
+        raise
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -67,7 +71,13 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
         if not (_is_success(ended.code) and (due := _due(config))):
             raise
         return due
-    return (_due(config) if _is_success(code) else 0) or code
+    except Exception as error:
+        _tell_no_verdict(config, error)
+        raise
+    code = (_due(config) if _is_success(code) else 0) or code
+    if not _is_success(code):
+        _tell_no_verdict(config, f"pytest ended in {code} before the session began")
+    return code
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -150,6 +160,20 @@ def _due(config: pytest.Config) -> int:
     if due:
         sys.stderr.write(f"ERROR: token telemetry: {why} (it is {int(due)})\n")
     return int(due)
+
+
+def _tell_no_verdict(config: pytest.Config, why: Exception | str) -> None:
+    """Let the report file and the GitHub job say ``why`` a session ended before the gate could say it."""
+    gate: GateSession | None = config.pluginmanager.get_plugin("token-telemetry-gate")
+    if hasattr(config, "workerinput") or (gate is not None and gate.exit_code is not None):
+        return
+    asked = settings.is_wanted(config) or command_line.asked_with(config) or any(command_line.typed_reports(config))
+    if command_line.runs_nothing(config) or not asked:
+        return
+    from pytest_token_telemetry.session.no_verdict import explained, tell_no_verdict
+
+    said = why if isinstance(why, str) else explained(why)
+    tell_no_verdict(config, said if gate is None or isinstance(why, pytest.UsageError) else gate.not_judged)
 
 
 def _as_known(config: pytest.Config | None) -> pytest.Config | None:

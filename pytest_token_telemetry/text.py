@@ -19,6 +19,9 @@ LONGEST_SHOWN = 120
 LONGEST_REASON = 200
 """Characters of an exception's text that are kept."""
 
+LONGEST_EXPLANATION = 400
+"""Characters of an untrusted sentence that says why there is no verdict."""
+
 LONGEST_IN_SENTENCE = 60
 """Characters of a name within a sentence."""
 
@@ -35,6 +38,11 @@ class Untrusted:
 
     text: str | None
     """``None``: not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located(Untrusted):
+    """Where a call stands, as ``file:line``: a form may link to it."""
 
 
 Piece: TypeAlias = "str | Untrusted"

@@ -8,6 +8,7 @@ fonts-noto-color-emoji``. A browser that is not on ``PATH`` is named in ``TOKEN_
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import re
@@ -19,7 +20,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import cmarkgfm
 from cmarkgfm.cmark import Options
@@ -31,15 +32,19 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
+Theme: TypeAlias = Literal["light", "dark"]
+
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
 STYLE = ROOT / "scripts" / "comment.css"
 
-WIDTH = 846
-"""Of the window, in which a comment's text is 780 pixels wide: about what a pull request leaves it on a laptop."""
+WIDTH, PHONE = 1000, 390
+"""Of the window, in pixels: what a pull request leaves a comment on a laptop, and a phone."""
 
-SCALE = 1.5
-"""Pixels of a picture for one of the page: sharp enough for fine screens, and small."""
+SCALES = {WIDTH: 1.0, PHONE: 1.5}
+"""Pixels of a picture for one of the page: sharp enough, and small."""
+
+THEMES: tuple[Theme, ...] = ("light", "dark")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 """Their programs, where they are on ``PATH``."""
@@ -54,10 +59,10 @@ class Case:
     """pytest's options; without any, no report is made."""
     unverified: bool = False
 
-    @property
-    def image(self) -> Path:
-        """Its picture."""
-        return IMAGES / f"comment-{self.name}.png"
+    def image(self, width: int, theme: Theme) -> Path:
+        """Its picture: the one on a laptop in the light theme has the plain name."""
+        phone, dark = "-phone" if width == PHONE else "", "-dark" if theme == "dark" else ""
+        return IMAGES / f"comment-{self.name}{phone}{dark}.png"
 
 
 _PASSES = "--token-telemetry-dir=examples/passes"
@@ -71,7 +76,7 @@ CASES = (
     Case("tune", (_PASSES, *_CHANGE)),
     Case("not-ready", ("--token-telemetry-dir=examples/not-ready",)),
     Case("inconclusive", (_PASSES, "--token-telemetry-confidence=95%")),
-    Case("no-verdict", ()),
+    Case("no-verdict", ("--token-telemetry-dir=examples/gone",)),
     Case("unverified", (_PASSES,), unverified=True),
 )
 
@@ -99,8 +104,11 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with open_browser(find_browser()) as browser:
         for case in CASES:
-            case.image.write_bytes(picture(browser, page(comment(case))))
-            sys.stdout.write(f"{case.image.relative_to(ROOT)}: {case.image.stat().st_size:,} bytes\n")
+            shown = page(comment(case))
+            for width, theme in itertools.product(SCALES, THEMES):
+                image = case.image(width, theme)
+                image.write_bytes(picture(browser, shown, width, theme))
+                sys.stdout.write(f"{image.relative_to(ROOT)}: {image.stat().st_size:,} bytes\n")
 
 
 def comment(case: Case) -> str:
@@ -122,7 +130,7 @@ def judge(gate: tuple[str, ...], report: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "pytest", "token-telemetry", *quiet, *gate, f"--token-telemetry-json={report}"],
         cwd=ROOT,
-        env={**os.environ, "PYTEST_ADDOPTS": ""},
+        env={**os.environ, **_JOB, "PYTEST_ADDOPTS": ""},
         stdout=subprocess.DEVNULL,
         check=False,
     )
@@ -171,12 +179,16 @@ def open_browser(program: str) -> Iterator[Browser]:
             browser.close()
 
 
-def picture(browser: Browser, document: str) -> bytes:
-    """A PNG of the comment, as small as its few colours allow."""
+def picture(browser: Browser, document: str, width: int, theme: Theme) -> bytes:
+    """A PNG of the comment in a window of ``width`` pixels, as small as its few colours allow."""
     from PIL import Image
 
     context = browser.new_context(
-        viewport={"width": WIDTH, "height": 600}, device_scale_factor=SCALE, offline=True, java_script_enabled=False
+        viewport={"width": width, "height": 300},
+        device_scale_factor=SCALES[width],
+        color_scheme=theme,
+        offline=True,
+        java_script_enabled=False,
     )
     shown = context.new_page()
     shown.set_content(document)
@@ -184,7 +196,7 @@ def picture(browser: Browser, document: str) -> bytes:
     context.close()
     small = io.BytesIO()
     # The octree keeps the few red and green pixels of the marks; a median cut greys them for the sake of the text.
-    few_colours = Image.open(io.BytesIO(shot)).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)
+    few_colours = Image.open(io.BytesIO(shot)).convert("RGB").quantize(64, Image.Quantize.FASTOCTREE)
     few_colours.save(small, "PNG", optimize=True)
     return small.getvalue()
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_token_telemetry.comment.body import JOB_RESULTS, Frame, Leg, render
 from pytest_token_telemetry.comment.event import InvocationError, find_number, occasion_of, read_environment
-from pytest_token_telemetry.comment.hidden_lines import NAME, Stamp
+from pytest_token_telemetry.comment.hidden_lines import NAME, Stamp, told_of
 from pytest_token_telemetry.comment.origin import doubts_of_origin
-from pytest_token_telemetry.comment.page import JOB_RESULTS, Frame, Leg, render
-from pytest_token_telemetry.comment.upsert import HostError, next_move, upsert
+from pytest_token_telemetry.comment.upsert import HostError, newest, next_move, upsert
 from pytest_token_telemetry.report.consistency import RefusedError
 from pytest_token_telemetry.report.github_job import LONGEST_SENTENCE, TITLE, annotation, write_line, write_outputs
-from pytest_token_telemetry.report.untrusted_file import read
+from pytest_token_telemetry.report.untrusted_file import UnjudgedError, read
 from pytest_token_telemetry.text import inert
 
 if TYPE_CHECKING:
@@ -152,10 +153,14 @@ def _comment(options: argparse.Namespace, environment: Environment, console: Con
         raise InvocationError("GITHUB_REPOSITORY is not set: run this in GitHub Actions, or with --dry-run")
     occasion = occasion_of(environment)
     legs = _legs(options, console, _origins(environment, occasion))
-    body = render(legs, _frame(options, environment, occasion))
+    frame = _frame(options, environment, occasion)
     try:
         host = _host(environment, clock, options.author)
         number = options.pull_request or (occasion.number if host is None else find_number(occasion, host))
+        if host is not None and isinstance(number, int) and any(leg.report is None for leg in legs):
+            replaced = newest(host.list_comments(number), options.name)
+            frame = replace(frame, before=None if replaced is None else told_of(replaced.body))
+        body = render(legs, frame)
         if options.dry_run:
             _rehearse(host, number, options.name, body, console)
         elif host is None:
@@ -193,6 +198,9 @@ def _legs(options: argparse.Namespace, console: Console, origins: Sequence[Stamp
             report = read(file)
             doubts = doubts_of_origin(report, origins, knows_commit=options.pull_request is None)
             legs.append(Leg(label, report, origin_doubts=doubts))
+        except UnjudgedError as error:
+            console.tell("warning", f"{label} has no verdict: {error.reason}" if error.reason else f"{label}: {error}")
+            legs.append(Leg(label, None, str(error), unjudged=error.reason))
         except RefusedError as reason:
             console.tell("warning", f"{label} is not used: {reason}")
             legs.append(Leg(label, None, str(reason)))

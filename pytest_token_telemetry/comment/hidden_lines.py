@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from pytest_token_telemetry.report.markdown import Outlook
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """What a gate may be called: it stands in an HTML comment, which ``-->`` would end."""
@@ -34,6 +38,15 @@ class Stamp:
     """Its full hash, or empty."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The last verdict that a comment told, and for which commit."""
+
+    verdict: Outlook
+    commit: str
+    """Its full hash, or empty."""
+
+
 def marker(name: str) -> str:
     """The comment's first line."""
     return f"<!-- pytest-token-telemetry:v1:{name} -->"
@@ -44,14 +57,18 @@ def is_marked(body: str, name: str) -> bool:
     return _lines(body)[0] == marker(name)
 
 
-def footed(content: str, words: str, stamp: Stamp) -> str:
-    """``content`` with the visible line ``words`` and the hidden line of ``stamp`` at its end."""
+def footed(content: str, words: str, stamp: Stamp, told: Told | None = None) -> str:
+    """``content`` with the visible line ``words`` and the hidden line of ``stamp`` and ``told`` at its end."""
     hidden = f"run={stamp.run.id} attempt={stamp.run.attempt} commit={stamp.commit or 'none'}"
+    if told is not None:
+        hidden += f" verdict={told.verdict} of={told.commit or 'none'}"
     return f"{content}\n\n{words}\n<!-- token-telemetry stamp: {hidden} -->"
 
 
 _HIDDEN = re.compile(
-    r"<!-- token-telemetry stamp: run=(\d{1,19}) attempt=(\d{1,9}) commit=([0-9a-f]{40,64}|none) -->", re.ASCII
+    r"<!-- token-telemetry stamp: run=(\d{1,19}) attempt=(\d{1,9}) commit=([0-9a-f]{40,64}|none)"
+    r"(?: verdict=(pass|tune|not-ready|inconclusive) of=([0-9a-f]{40,64}|none))? -->",
+    re.ASCII,
 )
 
 
@@ -60,8 +77,16 @@ def stamp_of(body: str) -> Stamp:
     found = _HIDDEN.fullmatch(_lines(body)[-1])
     if found is None:
         return Stamp(NO_RUN, "")
-    id, attempt, commit = found.groups()
+    id, attempt, commit = found.groups()[:3]
     return Stamp(Run(int(id), int(attempt)), "" if commit == "none" else commit)
+
+
+def told_of(body: str) -> Told | None:
+    """The last verdict that a comment told; ``None`` if it says of none, as older ones do."""
+    found = _HIDDEN.fullmatch(_lines(body)[-1])
+    if found is None or found[4] is None:
+        return None
+    return Told(cast("Outlook", found[4]), "" if found[5] == "none" else found[5])
 
 
 def content_of(body: str) -> str:

@@ -133,10 +133,10 @@ def upsert(host: Host, number: int, name: str, body: str, sleep: Callable[[float
 def next_move(comments: Sequence[Comment], name: str, body: str, *, written: bool = False) -> Move:
     """What to do about ``comments``. ``written``: the body was written before, and is not written over its equal."""
     standing = [each for each in comments if each.own and is_marked(each.body, name)]
-    if not standing:
+    best = newest(comments, name)
+    if best is None:
         return Move(None, body, (), superseded=False)
     lowest = min(standing, key=lambda each: each.id)
-    best = max(standing, key=lambda each: (stamp_of(each.body).run, -each.id))
     wanted, superseded = _newer(best.body, body, written=written)
     return Move(
         lowest.id,
@@ -144,6 +144,12 @@ def next_move(comments: Sequence[Comment], name: str, body: str, *, written: boo
         tuple(each.id for each in standing if each is not lowest),
         superseded,
     )
+
+
+def newest(comments: Sequence[Comment], name: str) -> Comment | None:
+    """The own comment of the gate called ``name`` that the newest run wrote; ``None`` if there is none."""
+    standing = (each for each in comments if each.own and is_marked(each.body, name))
+    return max(standing, key=lambda each: (stamp_of(each.body).run, -each.id), default=None)
 
 
 def _newer(standing: str, ours: str, *, written: bool) -> tuple[str, bool]:

@@ -24,18 +24,23 @@ def commits(base: Path, head: Path) -> tuple[str, str] | None:
 
 def _checkout(directory: Path) -> tuple[str, str] | None:
     """The root of the checkout around ``directory``, and its commit; ``None`` if git knows neither."""
+    said = (ask_git(directory, "rev-parse", "--show-toplevel", "HEAD") or "").splitlines()
+    return (said[0], said[1]) if len(said) == 2 and re.fullmatch(COMMIT, said[1]) else None
+
+
+def ask_git(directory: Path, *arguments: str) -> str | None:
+    """What git says in ``directory``; ``None`` if it cannot."""
     # A hook of git sets variables that name another repository than the directory's.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        said = subprocess.run(
-            ["git", "rev-parse", "--show-toplevel", "HEAD"],  # noqa: S607 - the user's git
+        return subprocess.run(  # noqa: S603 - no shell
+            ["git", *arguments],  # noqa: S607 - the user's git
             cwd=directory,
             env=environment,
             capture_output=True,
             text=True,
             timeout=60,
             check=True,
-        ).stdout.splitlines()
+        ).stdout
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return (said[0], said[1]) if len(said) == 2 and re.fullmatch(COMMIT, said[1]) else None

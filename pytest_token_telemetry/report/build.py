@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.analysis.distributions import axis_of, distributions, pictured
 from pytest_token_telemetry.analysis.listed import listed
-from pytest_token_telemetry.analysis.metrics import worst
+from pytest_token_telemetry.analysis.metrics import worst as worst_of
 from pytest_token_telemetry.report.made_for import made_for
 from pytest_token_telemetry.report.model import (
     MOST_CALLS,
@@ -24,6 +25,7 @@ from pytest_token_telemetry.report.model import (
     WorstSample,
     now,
 )
+from pytest_token_telemetry.report.tracked import tracked_files
 from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.text import LONGEST_SHOWN
 
@@ -43,6 +45,10 @@ def report_of(judgement: Judgement) -> Report:
     case = judgement.case
     findings = case.findings
     reading, scanned = findings.reading, findings.reading.scanned
+    made, base = made_for(os.environ), None if case.replay is None else case.replay.base
+    worst, cut_off = _worst(findings, findings.judged.at_risk), _worst(findings, findings.judged.truncated)
+    named = [each.source for each in (*worst, *cut_off)]
+    named += [] if base is None else [each.source for each in base.changed]
     return Report(
         version=__version__,
         created=now(),
@@ -61,8 +67,8 @@ def report_of(judgement: Judgement) -> Report:
         estimator=case.replay,
         drift=case.drift,
         history=judgement.history,
-        worst=_worst(findings, findings.judged.at_risk),
-        cut_off=_worst(findings, findings.judged.truncated),
+        worst=worst,
+        cut_off=cut_off,
         distributions=distributions(findings.samples, findings.judged, findings.labels, findings.carried),
         calls=None if findings.settings.html is None else _calls(findings),
         sources=_sources(reading.files),
@@ -79,7 +85,8 @@ def report_of(judgement: Judgement) -> Report:
         settings={
             name: text if isinstance(text, str) else tuple(text) for name, text in findings.settings.texts.items()
         },
-        made_for=made_for(os.environ),
+        made_for=made,
+        tracked={} if made is None else tracked_files(named, Path.cwd()),
     )
 
 
@@ -170,5 +177,5 @@ def _worst(findings: Findings, among: Mask) -> tuple[WorstSample, ...]:
             ratio=ratio,
             underestimated=bool(findings.judged.underestimated[row]),
         )
-        for row, ratio in worst(samples, among, WORST_SHOWN)
+        for row, ratio in worst_of(samples, among, WORST_SHOWN)
     )

@@ -6,7 +6,6 @@ and would speak in the name of the session. Elsewhere the switch has no effect, 
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pytest_token_telemetry.gate.checks import node_id
 from pytest_token_telemetry.report import markdown, words
 from pytest_token_telemetry.report.locations import pointers
+from pytest_token_telemetry.report.markdown_flavours import GITHUB
 from pytest_token_telemetry.text import inert
 from pytest_token_telemetry.writing import append_file, reason
 
@@ -136,8 +136,7 @@ def _in_repository(place: Place | None, workspace: Path | None, bases: Sequence[
 
 def _summary(report: Report | str) -> str:
     if isinstance(report, str):
-        why = html.escape(inert(report, LONGEST_SENTENCE), quote=False)
-        return f"## ⚠️ Token telemetry: no verdict\n\nnot judged: {why}\n"
+        return f"## {markdown.title('none')}\n\n<p>not judged: {GITHUB.code(report, LONGEST_SENTENCE)}</p>\n"
     return markdown.render(report)
 
 

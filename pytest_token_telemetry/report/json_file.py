@@ -15,7 +15,7 @@ from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
 from pytest_token_telemetry.report import advice, words
 from pytest_token_telemetry.report.model import NoVerdict, Report, now
 from pytest_token_telemetry.report.untrusted_file import LARGEST_REPORT
-from pytest_token_telemetry.text import plain
+from pytest_token_telemetry.text import LONGEST_EXPLANATION, inert, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,14 +47,10 @@ def render(report: Report) -> str:
 
 
 def render_no_verdict(why: str) -> str:
-    """The report of a session that has no verdict, with ``why`` in a sentence."""
-    return _dumped(
-        _after(
-            msgspec.to_builtins(NoVerdict(version=__version__, created=now(), verdict=None)),
-            "verdict",
-            {"headline": why},
-        )
-    )
+    """The report of a session that has no verdict, with ``why`` in a clause."""
+    reason = inert(why, LONGEST_EXPLANATION)
+    document = msgspec.to_builtins(NoVerdict(version=__version__, created=now(), verdict=None, reason=reason))
+    return _dumped(_after(document, "verdict", {"headline": f"No verdict: {reason.removesuffix('.')}."}))
 
 
 def _after(document: dict[str, Any], key: str, more: dict[str, Any]) -> dict[str, Any]:

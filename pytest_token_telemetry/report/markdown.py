@@ -34,7 +34,7 @@ TITLES: dict[Outlook, str] = {
     "tune": "TUNE, tuning needed",
     "not-ready": "NOT READY, collect more",
     "inconclusive": "INCONCLUSIVE, nothing proven",
-    "none": "NO VERDICT, a report is missing or not usable",
+    "none": "NO VERDICT",
 }
 _ALERTS: dict[Outlook, str] = {"tune": "CAUTION", "not-ready": "WARNING", "none": "WARNING", "inconclusive": "NOTE"}
 _SYMBOLS: dict[Outlook, str] = {"pass": "✅", "tune": "❌", "not-ready": "❌", "inconclusive": "⚪", "none": "⚠️"}
@@ -146,26 +146,29 @@ def body(report: Report, write: Flavour, size: Size, *, verified: bool = True) -
         yield write.bullets(written(write, note) for note in words.notes(report))
         for section in sections.compared(report):
             sentences = write.bullets(written(write, sentence) for sentence in section.sentences)
-            yield write.section(section.title, sentences, _tables(section, write, size))
+            yield write.section(section.title, sentences, tables(section, write, size))
     if size.details:
         for section in sections.details(report):
             sentences = write.bullets(written(write, sentence) for sentence in section.sentences)
-            yield write.folded(section.title, write.stacked((sentences, _tables(section, write, size))))
+            yield write.folded(section.title, write.stacked((sentences, tables(section, write, size))))
 
 
 def _checks(report: Report, write: Flavour, size: Size, *, verified: bool) -> str:
-    shown = [
-        result for result in sorted(report.checks, key=_importance) if size.checks == "all" or result.outcome == "fail"
-    ]
+    shown = [result for result in report.checks if size.checks == "all" or result.outcome == "fail"]
+    return checks_table(report, shown, write, len(report.checks) - len(shown), verified=verified)
+
+
+def checks_table(report: Report, shown: Sequence[Result], write: Flavour, more: int = 0, *, verified: bool) -> str:
+    """The results ``shown`` with all that each says, the most important first; nothing without any."""
     rows = [
         (
-            _outcome(result, verified=verified),
+            outcome(result, verified=verified),
             written(write, words.known_id(result.id)).replace("::", " "),
             written(write, words.message(report, result)),
         )
-        for result in shown
+        for result in sorted(shown, key=_importance)
     ]
-    return write.table(("Outcome", "Check", "Figure"), rows, len(report.checks) - len(shown)) if rows else ""
+    return write.table(("Outcome", "Check", "Figure"), rows, more) if rows else ""
 
 
 def _importance(result: Result) -> tuple[int, int]:
@@ -175,21 +178,24 @@ def _importance(result: Result) -> tuple[int, int]:
     return place, _TIERS.index(tier) if tier in _TIERS else len(_TIERS)
 
 
-def _outcome(result: Result, *, verified: bool) -> str:
+def outcome(result: Result, *, verified: bool) -> str:
+    """A mark and a word for how a check ended."""
     if result.inconclusive:
         return "❌ inconclusive" if result.outcome == "fail" else "⚪ inconclusive"
     return "⚪ pass" if result.outcome == "pass" and not verified else _OUTCOMES[result.outcome]
 
 
-def _tables(section: Section, write: Flavour, size: Size) -> str:
+def tables(section: Section, write: Flavour, size: Size) -> str:
+    """The tables of ``section`` with the remarks on them."""
     if not size.rows:
         return ""
-    tables = [_table(table, write, size.rows) for table in section.tables]
-    remarks = [write.remark(write.own(remark)) for remark in section.remarks if tables]
-    return write.stacked((*tables, *remarks))
+    shown = [table_of(table, write, size.rows) for table in section.tables]
+    remarks = [write.remark(write.own(remark)) for remark in section.remarks if shown]
+    return write.stacked((*shown, *remarks))
 
 
-def _table(table: Table, write: Flavour, most: int) -> str:
+def table_of(table: Table, write: Flavour, most: int) -> str:
+    """``table`` with ``most`` rows."""
     rows = [[written(write, cell) for cell in row] for row in table.rows[:most]]
     for row, column in table.marked:
         if row < most:

@@ -10,12 +10,12 @@ import html
 import re
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.text import NOT_GIVEN, Untrusted, inert, pieces
+from pytest_token_telemetry.text import LONGEST_SHOWN, NOT_GIVEN, Located, Untrusted, inert, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_token_telemetry.text import Sentence
+    from pytest_token_telemetry.text import Piece, Sentence
 
 
 class Flavour:
@@ -33,9 +33,13 @@ class Flavour:
         """Our own words, and figures within them."""
         return html.escape(text, quote=False).replace("|", "&#124;")
 
-    def code(self, untrusted: str | None) -> str:
+    def code(self, untrusted: str | None, longest: int = LONGEST_SHOWN) -> str:
         """A text that anybody may have written, on one line and inert."""
-        return NOT_GIVEN if untrusted is None else f"<code>{html.escape(inert(untrusted)) or '&nbsp;'}</code>"
+        return NOT_GIVEN if untrusted is None else f"<code>{html.escape(inert(untrusted, longest)) or '&nbsp;'}</code>"
+
+    def located(self, source: str | None) -> str:
+        """Where a call stands."""
+        return self.code(source)
 
     def strong(self, written: str) -> str:
         """What must not be missed, in a cell."""
@@ -99,10 +103,10 @@ class _Plain(Flavour):
     def own(self, text: str) -> str:
         return _MARKUP.sub(r"\\\g<0>", text).replace("|", _BAR)
 
-    def code(self, untrusted: str | None) -> str:
+    def code(self, untrusted: str | None, longest: int = LONGEST_SHOWN) -> str:
         if untrusted is None:
             return NOT_GIVEN
-        text = _LONG_FENCE.sub("…", inert(untrusted).replace("|", _BAR)) or "\N{NO-BREAK SPACE}"
+        text = _LONG_FENCE.sub("…", inert(untrusted, longest).replace("|", _BAR)) or "\N{NO-BREAK SPACE}"
         fence = "`" * (max(map(len, _FENCE.findall(text)), default=0) + 1)
         pad = " " if text[0] in "` " or text[-1] in "` " else ""  # parsers take one blank off either end
         return f"{fence}{pad}{text}{pad}{fence}"
@@ -145,9 +149,16 @@ class _Plain(Flavour):
 
 def written(write: Flavour, sentence: Sentence) -> str:
     """``sentence`` in a flavour."""
-    return "".join(
-        write.code(part.text) if isinstance(part, Untrusted) else write.own(part) for part in pieces(sentence)
-    )
+    return "".join(_piece(write, part) for part in pieces(sentence))
+
+
+def _piece(write: Flavour, part: Piece) -> str:
+    match part:
+        case Located():
+            return write.located(part.text)
+        case Untrusted():
+            return write.code(part.text)
+    return write.own(part)
 
 
 _BAR = "\N{BROKEN BAR}"

@@ -50,6 +50,8 @@ class NoVerdict(Struct, frozen=True, kw_only=True):
     version: str
     created: Time
     verdict: None
+    reason: str | None = None
+    """Why: the sentence that the session ended with. Untrusted; ``None`` in an older report."""
 
 
 class Figures(Struct, frozen=True, kw_only=True):
@@ -213,6 +215,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """Every setting in force, as its user wrote it."""
     made_for: MadeFor | None = None
     """``None`` in an older report, and outside of CI servers."""
+    tracked: Annotated[dict[str, str], Meta(max_length=200)] = field(default_factory=dict)
+    """Of the files that calls are named of, those that git tracks: as shown, and their paths in the repository."""
     session: SessionResult | None = None
     """``None`` in an older report."""
 

@@ -14,6 +14,7 @@ from pytest_token_telemetry.analysis.budgets import LEAST_CALLS
 from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
 from pytest_token_telemetry.report import advice
 from pytest_token_telemetry.text import (
+    Located,
     Untrusted,
     chance,
     exact,
@@ -90,7 +91,7 @@ def compared(report: Report) -> Iterator[Section]:
 def details(report: Report) -> Iterator[Section]:
     """Everything else, for who wants to know more."""
     if report.worst:
-        yield Section("Most output for its prediction", tables=(calls(report.worst),))
+        yield _most_output(report)
     yield _strata(report)
     if report.attempts is not None and not _differ(report.attempts):
         yield _attempts(report.attempts)
@@ -102,6 +103,52 @@ def details(report: Report) -> Iterator[Section]:
         yield Section("What to collect", tuple(collect))
     yield _sources(report)
     yield _settings(report)
+
+
+ADVICE, DATA = "Caps and advice", "Data and settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """Sections that answer one question of a reader."""
+
+    title: str
+    sections: tuple[Section, ...]
+
+
+def changed_calls(report: Report) -> Chapter:
+    """The calls to look at first."""
+    base = None if report.estimator is None else report.estimator.base
+    found = [] if base is None or not base.changed else [_changed(base)]
+    if report.worst:
+        found.append(_most_output(report))
+    return Chapter("Calls that changed" if base is not None and base.changed else "Calls to look at", tuple(found))
+
+
+def held_against(report: Report) -> Iterator[Section]:
+    """What is compared: predictions of another estimator, and new calls with those of a baseline."""
+    if report.estimator is not None:
+        yield from (each for each in _estimator(report.estimator) if each.title != _CHANGED)
+    if report.drift is not None:
+        yield _drift(report.drift)
+
+
+def further(report: Report) -> Iterator[Chapter]:
+    """What is there for who wants to know more: advice, history, and the data."""
+    advised = [] if report.attempts is None else [_attempts(report.attempts)]
+    if report.budgets is not None and report.budgets.calls >= LEAST_CALLS:
+        advised.append(_budgets(report.budgets))
+    if report.tuning is not None:
+        advised.append(_tuning(report.tuning, advice.waste_target(report)))
+    if collect := advice.to_collect(report):
+        advised.append(Section("What to collect", tuple(collect)))
+    yield Chapter(ADVICE, tuple(advised))
+    yield Chapter("History", () if report.history is None else (_history(report.history),))
+    yield Chapter(DATA, (_strata(report), _sources(report), _settings(report)))
+
+
+def _most_output(report: Report) -> Section:
+    return Section("Most output for its prediction", tables=(calls(report.worst),))
 
 
 def _differ(attempts: Attempts) -> bool:
@@ -191,7 +238,7 @@ def _base(base: BaseComparison) -> Section:
 
 def _side_by_side(*estimators: tuple[str, EstimatorFigures]) -> Table:
     rows = tuple(
-        (name, _share(each.underestimation), _share(each.truncation), _times(each.waste_p50), _times(each.waste_p90))
+        (name, _share(each.underestimation), _share(each.truncation), ratio(each.waste_p50), ratio(each.waste_p90))
         for name, each in estimators
     )
     return Table(("", "underestimated", "truncated", "waste P50", "waste P90"), rows)
@@ -209,9 +256,12 @@ def _changed(base: BaseComparison) -> Section:
         "output": lambda each: f"{each.output_tokens:,}",
         "change": lambda each: each.change or "none",
         "category": lambda each: Untrusted(each.category),
-        "call": lambda each: Untrusted(each.source),
+        "call": lambda each: Located(each.source),
     }
-    return Section("Predictions that changed most", tables=(_table(columns, base.changed),))
+    return Section(_CHANGED, tables=(_table(columns, base.changed),))
+
+
+_CHANGED = "Predictions that changed most"
 
 
 def _drift(report: DriftReport) -> Section:
@@ -274,13 +324,13 @@ def _history(past: tuple[PastVerdict, ...]) -> Section:
 def calls(samples: tuple[WorstSample, ...]) -> Table:
     """The figures and names of single calls."""
     columns: Columns[WorstSample] = {
-        "output / prediction": lambda each: _times(each.ratio),
+        "output / prediction": lambda each: ratio(each.ratio),
         "predicted": lambda each: _count(each.predicted_output_tokens),
         "output": lambda each: f"{each.output_tokens:,}",
         "cut off": lambda each: {True: "yes", False: "no", None: "not given"}[each.truncated],
         "category": lambda each: Untrusted(each.category),
         "task": lambda each: Untrusted(each.task_id),
-        "where": lambda each: Untrusted(each.source),
+        "where": lambda each: Located(each.source),
     }
     return _table(columns, samples)
 
@@ -310,8 +360,8 @@ def _stratum_table(kind: str, strata: tuple[Stratum, ...], spellings: tuple[Stra
         "truncated": lambda each: f"{each.truncated:,}{'*' if each.truncation_proven else ''}",
         "judged": lambda each: f"{each.risk:,}",
         "underestimated": lambda each: f"{each.underestimated:,}{'*' if each.underestimation_proven else ''}",
-        "waste P50": lambda each: _times(each.waste_p50, ""),
-        "waste P90": lambda each: _times(each.waste_p90, ""),
+        "waste P50": lambda each: ratio(each.waste_p50, ""),
+        "waste P90": lambda each: ratio(each.waste_p90, ""),
         kind: _stratum_name,
     }
     marked = {(i, 2) for i, each in enumerate(strata) if each.truncation_proven} | {
@@ -476,5 +526,6 @@ def _count(value: int | None) -> str:
     return "none" if value is None else f"{value:,}"
 
 
-def _times(value: float | None, without: str = "none") -> str:
+def ratio(value: float | None, without: str = "none") -> str:
+    """``1.63x``."""
     return without if value is None else times(value)

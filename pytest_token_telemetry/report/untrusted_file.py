@@ -41,6 +41,15 @@ _PREPARED = msgspec.json.Decoder(Report)
 Value = TypeVar("Value")
 
 
+class UnjudgedError(RefusedError):
+    """The file says that there is no verdict."""
+
+    def __init__(self, reason: str | None) -> None:
+        super().__init__("it has no verdict: the session that began it ended before its checks")
+        self.reason = reason
+        """Why, as the file says it. Untrusted."""
+
+
 def read(path: Path) -> Report:
     """The report at ``path``.
 
@@ -75,13 +84,14 @@ def from_json(content: bytes) -> Report:
     """The report that ``content`` is.
 
     Raises:
+        UnjudgedError: it has no verdict, and says why.
         RefusedError: it is none, or says what does not fit together.
     """
     document = _encodable(_parsed(content))
     if not isinstance(document, dict) or document.get("schema") != REPORT_SCHEMA:
         raise RefusedError(f"its schema is not {REPORT_SCHEMA}")
     if document.get("verdict", "") is None:
-        raise RefusedError("it has no verdict: the session that began it ended before its checks")
+        raise UnjudgedError(reason if isinstance(reason := document.get("reason"), str) else None)
     try:
         report = msgspec.convert(_with_kinds(document), Report)
     except msgspec.ValidationError as error:

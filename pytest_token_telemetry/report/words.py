@@ -55,11 +55,11 @@ def known_id(id: str) -> Piece:
 
 def headline(report: Report) -> str:
     """The verdict in a plain sentence, and which question it answers. All words and figures are our own."""
-    return " ".join((_verdict(report), *_scope(report)))
+    return " ".join((_verdict(report), *question(report), *waivers(report)))
 
 
-def _scope(report: Report) -> Iterator[str]:
-    """What was judged where it is not predictions, and that no mix of work was asked for."""
+def question(report: Report) -> Iterator[str]:
+    """What was judged where it is not predictions: a sentence or none."""
     counts = report.counts
     judged = "would be judged" if report.verdict == "not-ready" else "were judged"
     match "" if report.nothing_judged else counts.question:
@@ -70,6 +70,10 @@ def _scope(report: Report) -> Iterator[str]:
             yield f"No prediction in the data, caps unknown: only truncation {only}."
         case "lengths":
             yield "Neither predictions nor caps nor reasons in the data: it can say which caps to set, no more."
+
+
+def waivers(report: Report) -> Iterator[str]:
+    """That no mix of work was asked for: a sentence for each thing that follows."""
     waived = _waived(report)
     if len(waived) == len(_KINDS):
         yield f"No kind of work is named: counts decide{_enough(report)}{_grouped(report)}."
@@ -122,6 +126,12 @@ def _grouped(report: Report) -> str:
 
 
 def _verdict(report: Report) -> str:
+    begins = {"pass": "No tuning needed: ", "tune": "Tuning needed: "}.get(report.verdict, "")
+    return f"{begins}{decisive(report)}."
+
+
+def decisive(report: Report) -> str:
+    """The figures that the verdict rests on, or why it rests on none: a clause."""
     match report.verdict:
         case "not-ready":
             return _why_not_ready(report)
@@ -132,8 +142,8 @@ def _verdict(report: Report) -> str:
             judges_caps = report.counts.question == "caps"
             caps = ", cap use above its target" if judges_caps and warns(report, CAP_USE.id) else ""
             drift = ", drift since the baseline" if warns(report, "drift::") else ""
-            return f"No tuning needed: {_rates(report)}{waste}{caps}{drift}."
-    return f"Tuning needed: {', '.join(_in_headline(each) for each in report.checks if each.exceeded)}."
+            return f"{_rates(report)}{waste}{caps}{drift}"
+    return ", ".join(_in_headline(each) for each in report.checks if each.exceeded)
 
 
 def readiness(report: Report) -> Sentence | None:
@@ -170,14 +180,14 @@ def _why_not_ready(report: Report) -> str:
         lacks = (
             "not all of its answers are predictions" if refused else "it does not replay enough of the recorded calls"
         )
-        return f"The estimator cannot be judged: {lacks}."
+        return f"The estimator cannot be judged: {lacks}"
     if unmet == {CARRIED.id}:
-        return "The samples lack what they are required to carry: record it, do not tune."
+        return "The samples lack what they are required to carry: record it, do not tune"
     if unmet == {ALL_READ.id} and report.counts.lost_tests:
-        return "What a dead worker recorded is missing: run the tests again."
+        return "What a dead worker recorded is missing: run the tests again"
     if unmet == {ALL_READ.id} and report.sources:
-        return "The logs cannot all be used: mend that first, do not tune."
-    return "Not enough representative data: collect more, do not tune."
+        return "The logs cannot all be used: mend that first, do not tune"
+    return "Not enough representative data: collect more, do not tune"
 
 
 def blames_estimator(report: Report) -> bool:
@@ -191,15 +201,15 @@ def blames_estimator(report: Report) -> bool:
 
 def _why_inconclusive(report: Report) -> str:
     if not report.checks:
-        return "No verdict: every check was deselected."
+        return "No verdict: every check was deselected"
     if report.nothing_judged:
-        return f"Nothing to judge: {report.nothing_judged}."
+        return f"Nothing to judge: {report.nothing_judged}"
     match [subject_of(each) for each in report.checks if each.inconclusive]:
         case [subject]:
-            return f"{subject.capitalize()} is not proven either way: {_rates(report)}."
+            return f"{subject.capitalize()} is not proven either way: {_rates(report)}"
         case [_, *_]:
-            return f"Nothing is proven either way: {_rates(report)}."
-    return f"No verdict: what was checked passes, but {deselected(report)} were deselected."
+            return f"Nothing is proven either way: {_rates(report)}"
+    return f"No verdict: what was checked passes, but {deselected(report)} were deselected"
 
 
 def subject_of(result: Result) -> str:

@@ -30,6 +30,7 @@ from pytest_token_telemetry.session.items import (
     root_collector,
     warned_status,
 )
+from pytest_token_telemetry.session.no_verdict import explained, tell_github
 from pytest_token_telemetry.settings import OUTPUTS
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class GateSession:
         self._aborted = False
         self._checks_failed = 0
         self._write_errors: list[str] = []
-        self._not_judged = _ENDED_EARLY
+        self.not_judged = _ENDED_EARLY
+        """Why there is no verdict, if there is none."""
         self._are_all_deselected = False
         self._told: set[str] = set()
         """The checks that were left out aloud."""
@@ -100,7 +102,7 @@ class GateSession:
         self.exit_code: int | None = None
         """What the session has to exit with where pytest knows of no failure; ``None`` until that is known."""
         if not runs_nothing(config):
-            self._say_no_verdict("No verdict yet: the session has not ended, or ended before its checks.")
+            self._say_no_verdict("the session has not ended, or its process was killed before the checks")
 
     @property
     def has_judged(self) -> bool:
@@ -111,9 +113,17 @@ class GateSession:
     def _report(self) -> Report | None:
         return self._config.stash.get(REPORT, None)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection(self) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
         """Say which checks there are. Whoever answers for an estimator is registered by now."""
+        try:
+            self._find_checks()
+            return (yield)
+        except pytest.UsageError as error:
+            self.not_judged = explained(error)
+            raise
+
+    def _find_checks(self) -> None:
         from pytest_token_telemetry.gate.checks import checks_of, forget, know
 
         self._hooks = implementations(self._config)
@@ -147,9 +157,10 @@ class GateSession:
         self._told.update(item.check for item in items if isinstance(item, CheckItem))
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_internalerror(self) -> None:
-        """Remember that the session is broken: then nothing can be judged."""
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Remember that the session is broken, and why: then nothing can be judged."""
         self._aborted = True
+        self.not_judged = f"{_ENDED_EARLY}: {explained(excinfo.value)}"
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -159,7 +170,11 @@ class GateSession:
         if not on_controller:
             self._items = [item for item in session.items if isinstance(item, CheckItem)]
             session.items[:] = [item for item in session.items if not isinstance(item, CheckItem)]
-        result = yield
+        try:
+            result = yield
+        except (session.Failed, session.Interrupted, pytest.exit.Exception) as error:
+            self.not_judged = ": ".join(filter(None, (_ENDED_EARLY, str(error))))
+            raise
         if runs_nothing(self._config):
             return result
         if self._aborted:
@@ -177,7 +192,7 @@ class GateSession:
             self._leave_out_unasked(session)
             self._run_items(session)
         else:
-            self._not_judged = f"{len(self._checks)} of {len(self._checks)} checks deselected"
+            self.not_judged = f"{len(self._checks)} of {len(self._checks)} checks deselected"
         return result
 
     def _leave_out_unasked(self, session: pytest.Session) -> None:
@@ -206,7 +221,7 @@ class GateSession:
             return
         report = self._report
         if report is None:
-            self._say_no_verdict(f"No verdict: {self._not_judged}.")
+            self._say_no_verdict(self.not_judged)
         else:
             from pytest_token_telemetry.report.files import write_reports
 
@@ -232,7 +247,7 @@ class GateSession:
         from pytest_token_telemetry.report.terminal import show
 
         if not runs_nothing(self._config):
-            show(terminalreporter, self._report or self._not_judged, self._errors)
+            show(terminalreporter, self._report or self.not_judged, self._errors)
 
     @property
     def _errors(self) -> list[str]:
@@ -299,19 +314,8 @@ class GateSession:
 
     def _tell_github(self) -> list[str]:
         """Tell the GitHub Actions job of this session, if it is part of one."""
-        from pytest_token_telemetry.report.github_job import job_of, tell
-
-        job = job_of(os.environ)
-        if job is None:
-            return []
-        bases = (self._config.invocation_params.dir, self._config.rootpath)
-        return tell(
-            self._report or self._not_judged,
-            job,
-            sys.stderr,
-            bases,
-            self._settings.json,
-            self._settings.markdown_append,
+        return tell_github(
+            self._config, self._report or self.not_judged, self._settings.json, self._settings.markdown_append
         )
 
     def _refuse_late_hooks(self) -> None:
@@ -324,11 +328,11 @@ class GateSession:
         if late == ESTIMATE and self._settings.estimator is not None:  # then no hook is asked
             late = None
         if late is not None:
-            self._not_judged = (
+            self.not_judged = (
                 f"{late} is answered too late, in the conftest.py of a directory of tests (move it to that of the root"
                 " directory)"
             )
-            raise pytest.UsageError(self._not_judged)
+            raise pytest.UsageError(self.not_judged)
 
     def _collect_on_controller(self, session: pytest.Session) -> None:
         """Under xdist the workers collect the tests; the checks are collected here, and selected as tests are."""
@@ -369,10 +373,10 @@ class GateSession:
             report = report_of(judge(reading, self._settings, past, {item.check for item in self._items}))
             refuse_wordless(report, self._added_checks)
         except (CheckError, ScanError, SideFileError) as error:
-            self._not_judged = str(error)
+            self.not_judged = str(error)
             raise pytest.UsageError(str(error)) from error
         except pytest.UsageError as error:
-            self._not_judged = str(error)
+            self.not_judged = str(error)
             raise
         return report
 
@@ -411,8 +415,8 @@ class GateSession:
         files = (file for path in directories for file in walk(path, self._patterns()).files.values())
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         (print if terminal is None else terminal.write_line)(proposal(sorted(files)))
-        self._not_judged = f"{flag('propose_map')} judges nothing"
-        pytest.exit(self._not_judged, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
+        self.not_judged = f"{flag('propose_map')} judges nothing"
+        pytest.exit(self.not_judged, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
 
     def _patterns(self) -> Sequence[str]:
         """Which files are read: those of the user's patterns, and those of each map in use."""

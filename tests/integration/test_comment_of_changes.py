@@ -62,9 +62,10 @@ def rows(page: Page, *header: str) -> list[list[str]]:
 
 
 def figures(page: Page, title: str) -> list[list[str]]:
-    """The rows of the table below a summary."""
-    [found] = [each for each in page.iter("details") if each.find("summary").text_content() == title]
-    _, *others = [[cell.text_content().replace("\xa0", " ") for cell in row] for row in found.iter("tr")]
+    """The rows of the table below the title of a section."""
+    [found] = [each for each in page.iter("p") if each.text_content() == title]
+    table = next(each for each in found.itersiblings() if each.tag == "table")
+    _, *others = [[cell.text_content().replace("\xa0", " ") for cell in row] for row in table.iter("tr")]
     return others
 
 
@@ -129,7 +130,7 @@ def test_a_change_of_the_estimator_is_in_the_comment(run: Run, comment: Comment)
     assert "100 new calls against 66 in the baseline" in text
     assert "The last session: underestimation █, truncation ▁." in text
     assert "nothing to compare with" not in text
-    assert checks["readiness replay"] == "166 of 166 calls replayed"
+    assert "for 166 of 166 recorded calls" in text
     assert checks["tier1 underestimation"].startswith(rate(report["estimator"]["figures"]["underestimation"]))
 
 

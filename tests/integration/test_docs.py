@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import runpy
@@ -142,14 +143,17 @@ def test_the_version_has_one_source() -> None:
 
 
 @pytest.mark.parametrize("case", screenshots.CASES, ids=[case.name for case in screenshots.CASES])
-def test_a_picture_of_every_comment_is_shown_with_words_for_it(case: screenshots.Case) -> None:
+def test_a_picture_of_every_comment_is_shown_at_both_widths_in_both_themes(case: screenshots.Case) -> None:
     page = (docs.ROOT / "docs" / "pull-requests.md").read_text(encoding="utf-8")
-    [words] = re.findall(rf"!\[([^]]+)\]\(images/{case.image.name}\)", page)
-    assert len(words.split()) > 10
+    for width in screenshots.SCALES:
+        light, dark = (case.image(width, theme).name for theme in screenshots.THEMES)
+        [words] = re.findall(rf'srcset="images/{dark}"><img src="images/{light}" alt="([^"]+)">', page)
+        assert len(words.split()) > (10 if width == screenshots.WIDTH else 5)
 
 
 def test_the_pictures_are_small_and_no_others_are_kept() -> None:
-    pictures = {*(case.image for case in screenshots.CASES), *page_pictures.paths()}
+    comments = itertools.product(screenshots.CASES, screenshots.SCALES, screenshots.THEMES)
+    pictures = {*(case.image(width, theme) for case, width, theme in comments), *page_pictures.paths()}
     assert set(screenshots.IMAGES.iterdir()) == pictures
     for picture in pictures:
         content = picture.read_bytes()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -105,7 +107,36 @@ def test_a_session_that_ends_early_has_no_verdict(job: Job, passing: Path, pytes
     (told,) = commands(stderr)
     assert told.data.startswith("not judged: ")
     assert job.told["verdict"] == "none"
-    assert "no verdict" in job.summary.read_text()
+    assert "NO VERDICT" in job.summary.read_text()
+    assert "the session ended before the checks: stopping after 1 failures" in told.data
+
+
+CRASHES = "def pytest_sessionstart():\n    raise RuntimeError('no such <b>model</b>')\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "why"),
+    [
+        (["--token-telemetry-max-truncation=2,5"], 4, "--token-telemetry-max-truncation: '2,5' is not a rate"),
+        (["--token-telemetry-dir=gone"], 4, "--token-telemetry-dir: 'gone' does not exist"),
+        (["--token-telemetry-estimator=gone:x"], 4, "--token-telemetry-estimator: 'gone' cannot be imported"),
+        ([], 3, "the session ended before the checks: RuntimeError: no such <b>model</b>"),
+    ],
+)
+def test_a_gate_that_crashes_says_why_wherever_its_verdict_would_be_read(
+    job: Job, passing: Path, pytester: pytest.Pytester, arguments: list[str], code: int, why: str
+) -> None:
+    if not arguments:
+        pytester.makeconftest(CRASHES)
+    ended, _, stderr = job.run(SWITCH, "--token-telemetry-json=report.json", *arguments)
+    assert ended == code
+    (told,) = commands(stderr)
+    assert told.data.startswith(f"not judged: {why}")
+    assert f"<p>not judged: <code>{html.escape(why)}" in job.summary.read_text()
+    assert job.told["verdict"] == "none"
+    written = json.loads((pytester.path / "report.json").read_text())
+    assert written["verdict"] is None
+    assert written["reason"].startswith(why)
 
 
 def test_the_summary_is_written_once_if_it_is_appended_too(job: Job, passing: Path) -> None:

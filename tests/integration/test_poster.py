@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pytest_token_telemetry.command import run
+from pytest_token_telemetry.report.json_file import render_no_verdict
 from tests.integration.github_server import (
     COMMIT,
     LARGEST,
@@ -108,6 +110,19 @@ def test_the_same_comment_is_updated(server, post):
     [comment] = server.comments
     assert "## ❌ Token telemetry: TUNE" in comment["body"]
     assert result.outputs["comment-action"] == "updated"
+
+
+def test_a_gate_that_crashed_says_why_and_which_verdict_it_takes_the_place_of(server, post):
+    """The next push breaks the set-up; one more such push keeps the verdict from before both."""
+    post(verdict="tune")
+    for run_id, why in (("7001", "'runs' does not exist"), ("7002", "'nope' cannot be imported")):
+        result = post(content=render_no_verdict(why).encode(), GITHUB_RUN_ID=run_id)
+        assert result.outputs["comment-action"] == "updated"
+        assert f"report.json has no verdict: {why}" in result.text
+        [comment] = server.comments
+        assert f"The gate ended without a verdict: <code>{html.escape(why)}</code>" in comment["body"]
+        before = f"The verdict before: TUNE, tuning needed, for <code>{COMMIT[:7]}</code>."
+        assert before in comment["body"]
 
 
 def test_an_unchanged_comment_is_not_sent_again(server, post):

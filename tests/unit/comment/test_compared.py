@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_token_telemetry.comment.page import Leg
+from pytest_token_telemetry.comment.body import Leg
 from pytest_token_telemetry.report.consistency import RefusedError
 from pytest_token_telemetry.report.json_file import render
 from pytest_token_telemetry.report.untrusted_file import from_json
-from tests.unit.comment.test_page import comment, leg, page, table
+from tests.unit.comment.test_body import comment, leg, page, table
 from tests.unit.gate.cases import replayed
 from tests.unit.report.documents import VERDICTS, check, document
 
 NOTHING = "no baseline, no base estimator: nothing to compare with"
-NOT_READY = "**Not enough representative data: collect more, do not tune.**"
+NOT_READY = "<b>Not enough representative data: collect more, do not tune.</b>"
 
 
 def position(text, *parts):
@@ -30,13 +30,14 @@ def sentences(text):
 
 
 def folded(text, title):
-    """The tables below a summary."""
-    [found] = [each for each in page(text).iter("details") if each.find("summary").text_content() == title]
-    assert found.get("open") is None
-    return [
-        [[cell.text_content().replace("\xa0", " ") for cell in row] for row in each.iter("tr")]
-        for each in found.iter("table")
-    ]
+    """The tables below the title of a section among the details."""
+    [found] = [each for each in page(text).findall(".//details//p") if each.text_content() == title]
+    tables = []
+    for each in found.itersiblings():
+        if each.tag == "p" and each.find("b") is not None:
+            break
+        tables += [each] if each.tag == "table" else []
+    return [[[cell.text_content().replace("\xa0", " ") for cell in row] for row in each.iter("tr")] for each in tables]
 
 
 def last_line(text):
@@ -46,10 +47,14 @@ def last_line(text):
 # Base against head
 
 
-def test_the_difference_of_base_and_head_is_in_sight_and_their_figures_are_folded():
+def test_the_rates_of_base_and_head_are_in_sight_and_what_they_prove_is_folded():
     """Of 60 calls base underestimates 2 and head 3; Newcombe's bounds are those of the report."""
     bounds = document("compared")["estimator"]["base"]["bounds"]
     assert (round(bounds["lower"], 4), round(bounds["upper"], 4)) == (-0.0537, 0.0897)
+    rows = table(page(compared()), "")
+    assert rows[0] == ["", "base", "this pull request", "target"]
+    assert rows[1] == ["underestimated", "3.3 %", "✅ 5.0 % (3/60)", "≤ 5 %"]
+    assert "unproven; +1.7 points of underestimation against base.</b>" in compared()
     said = sentences(compared())
     assert (
         "On the 60 calls that both can replay, 3 newly underestimated and 2 newly safe (p = 0.688, McNemar's exact"
@@ -69,12 +74,13 @@ def test_the_comparison_follows_the_checks():
     position(
         compared(),
         "Find out what changed",
+        "Predictions that changed most",
+        "Most output for its prediction",
         "<th>Outcome</th>",
         "The verdict is on",
         "On the 60 calls",
         "60 new calls",
         "The last 3 sessions",
-        "Most output for its prediction",
     )
 
 
@@ -136,7 +142,7 @@ def test_a_replay_without_a_base_stands_beside_what_was_recorded():
 
 def test_an_estimator_that_answers_too_little_is_blamed_and_not_the_data():
     text = comment(leg("unanswered"))
-    assert "**The estimator cannot be judged: not all of its answers are predictions.**" in text
+    assert "<b>The estimator cannot be judged: not all of its answers are predictions.</b>" in text
 
 
 def fail(found, id, **figure):
@@ -152,7 +158,7 @@ def test_an_estimator_whose_answers_are_wrong_is_told_so():
         fail(found, "readiness::replay")
 
     text = comment(leg("replayed", mistake))
-    assert "**The estimator cannot be judged: not all of its answers are predictions.**" in text
+    assert "<b>The estimator cannot be judged: not all of its answers are predictions.</b>" in text
 
 
 def test_data_that_is_not_ready_is_not_the_estimators_fault():
@@ -186,9 +192,17 @@ def test_new_calls_stand_beside_those_of_the_baseline():
     ]
 
 
-def test_drift_that_fails_is_in_the_alert():
-    alert = page(comment(leg("drifted"))).find("blockquote").text_content()
-    assert "Tuning needed: output moved against the predictions since the baseline." in alert
+def test_drift_that_fails_is_in_the_open_beside_the_rates_of_the_baseline():
+    text = comment(leg("drifted"))
+    said = page(text).find("p").text_content()
+    assert said.startswith(
+        "Output moved against the predictions since the baseline; 0.0 points of underestimation against"
+    )
+    assert table(page(text), "")[0:2] == [
+        ["", "baseline", "this pull request", "target"],
+        ["underestimated", "0.0 %", "✅ 0.0 % (0/60)", "≤ 5 %"],
+    ]
+    assert text.index("drift ratio") < text.index("<details>")
 
 
 def test_a_change_of_the_mix_is_told():
@@ -288,7 +302,7 @@ def test_unverified_comparisons_are_never_green(name):
 
 # Size
 
-ORDER = ("details", "compared", "passed", "failed")
+ORDER = ("details", "proof", "table", "verdict")
 
 
 def shows(text):
@@ -296,9 +310,9 @@ def shows(text):
         part: found in text
         for part, found in {
             "details": "Most output for its prediction",
-            "compared": "On the 60 calls that both can replay",
-            "passed": "readiness samples",
-            "failed": "tier1 underestimation",
+            "proof": "On the 60 calls that both can replay",
+            "table": "this pull request",
+            "verdict": "TUNE, tuning needed",
         }.items()
     }
 
@@ -313,8 +327,8 @@ def test_what_is_least_needed_goes_first_and_what_failed_last():
     """Of more and more reports in one comment, each loses the same parts, in this order."""
     seen = [shows(comment(*[leg("compared", failing)] * n)) for n in range(1, 51)]
     assert all(seen[0].values())
-    assert any(not step["details"] and step["compared"] for step in seen)
-    assert any(not step["compared"] and step["failed"] for step in seen)
+    assert any(not step["details"] and step["proof"] for step in seen)
+    assert any(not step["proof"] and step["table"] for step in seen)
     for step in seen:
         kept = [step[part] for part in ORDER]
         assert kept == sorted(kept)

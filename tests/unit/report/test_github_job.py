@@ -158,7 +158,8 @@ def test_no_verdict_is_a_warning_and_never_green(job):
         Command("warning", {"title": "token-telemetry"}, r"not judged: the session ended <b>early</b>\u000a::error::x")
     ]
     assert job.summary.read_text() == (
-        "## ⚠️ Token telemetry: no verdict\n\nnot judged: the session ended &lt;b&gt;early&lt;/b&gt;\\u000a::error::x\n"
+        "## ⚠️ Token telemetry: NO VERDICT\n\n"
+        "<p>not judged: <code>the session ended &lt;b&gt;early&lt;/b&gt;\\u000a::error::x</code></p>\n"
     )
     assert "<b>" not in cmarkgfm.github_flavored_markdown_to_html(job.summary.read_text())
     assert job.outputs.read_text().splitlines()[0] == "verdict=none"

@@ -13,7 +13,7 @@ from pytest_token_telemetry.past.history import PastVerdict
 from pytest_token_telemetry.report import sections
 from pytest_token_telemetry.report.words import texts
 from pytest_token_telemetry.sources.reading import File
-from pytest_token_telemetry.text import Untrusted
+from pytest_token_telemetry.text import Located, Untrusted
 from tests.unit.analysis.test_tuning import RATIOS, calls
 from tests.unit.gate.cases import (
     baseline_of,
@@ -156,7 +156,7 @@ def test_the_calls_that_changed_are_listed():
     assert rows[3] == (
         *("1,000", "100", "400", "none"),
         Untrusted("implementation"),
-        Untrusted("logs/run-1/agent.log:7"),
+        Located("logs/run-1/agent.log:7"),
     )
     assert rows[1][3:5] == ("newly underestimated", Untrusted("docs"))
     assert len(rows) == 6

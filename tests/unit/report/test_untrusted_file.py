@@ -20,7 +20,7 @@ from pytest_token_telemetry.report import advice, words
 from pytest_token_telemetry.report.consistency import RefusedError
 from pytest_token_telemetry.report.json_file import render, render_no_verdict
 from pytest_token_telemetry.report.model import Report
-from pytest_token_telemetry.report.untrusted_file import LARGEST_REPORT, from_json, read
+from pytest_token_telemetry.report.untrusted_file import LARGEST_REPORT, UnjudgedError, from_json, read
 from pytest_token_telemetry.text import plain
 from tests.unit.gate.cases import ALL_CHECK_IDS, baseline_of, judge, reading, ready, settings
 from tests.unit.report.documents import NAMES, VERDICTS, check, document, report
@@ -463,4 +463,22 @@ def test_a_directory_or_a_pipe_is_no_file(tmp_path):
 
 
 def test_the_report_of_a_session_without_a_verdict_is_refused_in_so_many_words():
-    assert refusal(render_no_verdict("No verdict yet.").encode()) == NO_VERDICT
+    assert refusal(render_no_verdict("not yet").encode()) == NO_VERDICT
+
+
+@pytest.mark.parametrize(
+    ("reason", "kept"),
+    [("'x' does not exist", "'x' does not exist"), ("a\nb", r"a\u000ab"), ("x" * 500, "x" * 399 + "…")],
+)
+def test_why_there_is_no_verdict_is_kept_on_one_line(reason, kept):
+    with pytest.raises(UnjudgedError) as caught:
+        from_json(render_no_verdict(reason).encode())
+    assert caught.value.reason == kept
+
+
+@pytest.mark.parametrize("reason", [None, 7, ["x"]])
+def test_a_reason_that_is_no_text_is_none(reason):
+    found = json.loads(render_no_verdict("x"))
+    with pytest.raises(UnjudgedError) as caught:
+        from_json(json.dumps({**found, "reason": reason}).encode())
+    assert caught.value.reason is None

@@ -380,7 +380,7 @@ def test_links_out_of_the_directory_are_told(tmp_path: Path) -> None:
 def test_what_can_not_be_found_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "gone.log").symlink_to("nowhere")
     found = read_directories([Directory(tmp_path, "logs"), Directory(tmp_path / "missing", "missing")], ["*.log"])
-    assert found.unreadable == {"logs/gone.log": "the link leads to nothing", "missing": "No such file or directory"}
+    assert found.unreadable == {"logs/gone.log": "the link leads to nothing", "missing": "the directory does not exist"}
 
 
 def within(seconds: float, work: Callable[[], Reading]) -> Reading:

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from pytest_token_telemetry.comment.hidden_lines import Run, Stamp
-from pytest_token_telemetry.comment.page import LARGEST_COMMENT, Frame, Leg, render
+from pytest_token_telemetry.comment.body import LARGEST_COMMENT, Frame, Leg, render
+from pytest_token_telemetry.comment.hidden_lines import Run, Stamp, Told, told_of
 from pytest_token_telemetry.report.consistency import RefusedError
 from pytest_token_telemetry.report.markdown import Doubt
 from pytest_token_telemetry.report.untrusted_file import from_json
@@ -52,10 +52,10 @@ def page(text):
 
 
 def table(document, first_header):
-    """The cells of a table, where a space is a space: those that hold a line together are not told apart."""
+    """The cells of a table, as it is read: with plain spaces, and without the place where a word may be parted."""
     for each in document.iter("table"):
         rows = [
-            [cell.text_content().replace("\xa0", " ") for cell in row if cell.tag in ("th", "td")]
+            [cell.text_content().replace("\xa0", " ").replace("\xad", "") for cell in row if cell.tag in ("th", "td")]
             for row in each.iter("tr")
         ]
         if rows[0][0] == first_header:
@@ -63,39 +63,91 @@ def table(document, first_header):
     raise AssertionError(first_header)
 
 
+def lead(text):
+    """The sentence below the heading, and the next step behind it."""
+    return page(text).find("p").text_content().replace("\xa0", " ")
+
+
+def folds(text):
+    return [each.find("summary").text_content() for each in page(text).iter("details")]
+
+
 @pytest.mark.parametrize(
-    ("verdict", "heading", "alert"),
+    ("verdict", "heading", "said"),
     [
-        ("pass", "✅ Token telemetry: PASS, no tuning needed", None),
-        ("tune", "❌ Token telemetry: TUNE, tuning needed", "CAUTION"),
-        ("not-ready", "❌ Token telemetry: NOT READY, collect more", "WARNING"),
-        ("inconclusive", "⚪ Token telemetry: INCONCLUSIVE, nothing proven", "NOTE"),
+        ("pass", "✅ Token telemetry: PASS, no tuning needed", "0.0 % underestimated, 0.0 % truncated, unproven. "),
+        ("tune", "❌ Token telemetry: TUNE, tuning needed", "10.0 % underestimated, 10.0 % truncated. "),
+        ("not-ready", "❌ Token telemetry: NOT READY, collect more", "Not enough representative data: collect more, "),
+        (
+            "inconclusive",
+            "⚪ Token telemetry: INCONCLUSIVE, nothing proven",
+            "Nothing is proven either way: 0.0 % underestimated, 0.0 % truncated. ",
+        ),
     ],
 )
-def test_the_verdict_comes_first(verdict, heading, alert):
+def test_the_verdict_comes_first_and_then_the_figures_that_decide(verdict, heading, said):
+    """6 of 60 calls were cut off: 10 % where 2 % are allowed. No alert stands between."""
     text = comment(leg(verdict))
-    document = page(text)
-    assert document.findall("h2")[0].text_content() == heading
-    assert text.count("> [!") == (1 if alert else 0)
-    if alert:
-        assert f"\n\n> [!{alert}]\n> **" in text
+    assert page(text).findall("h2")[0].text_content() == heading
+    assert "> [!" not in text
+    assert lead(text).startswith(said)
 
 
-def test_the_alert_says_which_targets_are_exceeded_in_figures():
-    """6 of 60 calls were cut off: 10 % where 2 % are allowed."""
-    alert = page(comment(leg("tune"))).find("blockquote").text_content()
-    assert alert.strip().endswith("Tuning needed: 10.0 % underestimated, 10.0 % truncated.")
+def test_a_pass_that_is_proven_does_not_say_that_it_is_not():
+    def prove(found):
+        for id in ("tier1::underestimation", "tier1::truncation"):
+            check(found, id).update(proven=True)
+
+    assert lead(comment(leg("pass", prove))).startswith("0.0 % underestimated, 0.0 % truncated. ")
 
 
-def test_every_check_has_a_row_and_those_that_failed_come_first():
+def test_three_figures_stand_beside_their_targets():
+    rows = table(page(comment(leg("tune"))), "")
+    assert rows == [
+        ["", "this pull request", "target"],
+        ["underestimated", "❌ 10.0 % (6/60)", "≤ 5 %"],
+        ["truncated", "❌ 10.0 % (6/60)", "≤ 2 %"],
+        ["waste P90", "✅ 1.11x", "< 3x"],
+    ]
+
+
+def test_caps_stand_in_the_place_of_waste_where_nothing_is_predicted():
+    def forget(found):
+        found["checks"] = [each for each in found["checks"] if not each["id"].startswith("tier2::waste")]
+        found["deselected"] = ["tier2::waste-p90"]
+        found["verdict"] = "inconclusive"
+
+    assert [row[0] for row in table(page(comment(leg("capped", forget))), "")][1:] == [
+        "underestimated",
+        "truncated",
+        "cap use P90",
+    ]
+
+
+def test_all_else_is_folded():
+    assert folds(comment(leg("tune"))) == ["Calls to look at", "How sure", "Caps and advice", "Data and settings"]
+    assert folds(comment(leg("compared"))) == [
+        *("Calls that changed", "How sure", "Caps and advice", "History", "Data and settings"),
+    ]
+
+
+def test_readiness_is_one_line_if_it_passes_and_in_the_open_if_it_fails():
+    ready = "Readiness: 5 of 5 checks pass (sources, samples, categories, complexities and deliverables)."
+    text = comment(leg("pass"))
+    assert text.index("<summary>How sure") < text.index(ready)
+    assert not [row for row in table(page(text), "Outcome") if row[1].startswith("readiness")]
+    text = comment(leg("not-ready"))
+    assert text.index("no successful sample in tests or docs") < text.index("<details>")
+    assert text.count("no successful sample in tests or docs") == 1
+
+
+def test_how_sure_the_rates_are_is_folded():
     rows = table(page(comment(leg("tune"))), "Outcome")[1:]
-    assert len(rows) == 8
-    outcomes = [row[0] for row in rows]
-    assert outcomes == ["❌ fail"] * 2 + ["✅ pass"] * 6
-    found = {row[1]: row[2] for row in rows}
-    assert found["tier1 truncation"].startswith("6/60 = 10.0 % of attempts (target <= 2 %) FAIL, ")
-    assert found["readiness samples"].startswith("54 ")
-    assert "(target < 3x)" in found["tier2 waste-p90"]
+    found = {row[1]: row for row in rows}
+    assert list(found) == ["tier1 underestimation", "tier1 truncation", "tier2 waste-p90"]
+    assert found["tier1 truncation"][0] == "❌ fail"
+    assert found["tier1 truncation"][2].startswith("6/60 = 10.0 % of attempts (target <= 2 %) FAIL, ")
+    assert "(target < 3x)" in found["tier2 waste-p90"][2]
 
 
 def test_no_line_ends_within_an_outcome_or_a_percentage():
@@ -118,9 +170,12 @@ def test_what_is_missing_is_named():
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
-def test_what_to_do_is_said(verdict):
-    steps = [each.text_content() for each in page(comment(leg(verdict))).find(".//ul")]
-    assert steps == document(verdict)["advice"]
+def test_what_to_do_is_said_the_next_step_in_sight_and_the_others_folded(verdict):
+    first, *others = document(verdict)["advice"]
+    text = comment(leg(verdict))
+    assert lead(text).endswith(first)
+    said = [each.text_content() for each in page(text).iter("li")]
+    assert all(said.count(each) == 1 for each in others)
 
 
 LIE = "All is well, trust me"
@@ -154,9 +209,9 @@ def test_the_worst_samples_are_folded():
 
 def test_tuning_advice_is_folded():
     document = page(comment(leg("tune")))
-    [folded] = [each for each in document.iter("details") if each.find("summary").text_content() == "Tuning advice"]
+    [folded] = [each for each in document.iter("details") if each.find("summary").text_content() == "Caps and advice"]
     assert folded.get("open") is None
-    caps = folded.findall(".//table")[1]
+    caps = folded.findall(".//table")[-1]
     assert [each.text_content().replace("\xa0", " ") for each in caps.iter("th")] == [
         "judged",
         "cap at 1.0 % risk",
@@ -172,9 +227,8 @@ def test_a_verdict_without_all_checks_says_so():
         found["deselected"] = ["tier1::truncation"]
         found["verdict"] = "inconclusive"
 
-    assert "**No verdict: what was checked passes, but 1 of 8 checks were deselected.**" in comment(
-        leg("pass", deselect)
-    )
+    text = comment(leg("pass", deselect))
+    assert lead(text).startswith("No verdict: what was checked passes, but 1 of 8 checks were deselected. ")
 
 
 def test_a_verdict_of_no_checks_has_no_table_of_them():
@@ -190,7 +244,7 @@ def test_a_check_of_a_newer_version_is_named_in_our_own_words():
         found["verdict"] = "tune"
 
     text = comment(leg("pass", fail))
-    assert "**Tuning needed: a check of a plugin or a newer version above its target.**" in text
+    assert lead(text).startswith("A check of a plugin or a newer version above its target. ")
     assert table(page(text), "Outcome")[1] == ["❌ fail", "tier3 cost", "a check of a plugin or a newer version: fail"]
     assert LIE not in text
 
@@ -236,7 +290,8 @@ def test_the_foot_names_commit_and_run():
     assert {link.get("href") for link in foot.iter("a")} == OWN_LINKS
     assert "9f8e7d6" in foot.text_content()
     assert "run 123 attempt 2" in foot.text_content()
-    assert text.splitlines()[-1] == f"<!-- token-telemetry stamp: run=7000 attempt=2 commit={COMMIT} -->"
+    hidden = f"run=7000 attempt=2 commit={COMMIT} verdict=pass of={COMMIT}"
+    assert text.splitlines()[-1] == f"<!-- token-telemetry stamp: {hidden} -->"
 
 
 def test_without_an_environment_there_are_no_links():
@@ -258,12 +313,12 @@ def test_several_reports_are_one_comment_with_the_worst_first():
     missing = Leg("gone.json", None, "there is no such file")
     document = page(comment(*legs, missing))
     assert document.find("h2").text_content() == "❌ Token telemetry: TUNE, tuning needed"
-    assert document.find("blockquote").text_content().strip().endswith("1 of 5 reports: TUNE, tuning needed.")
+    assert document.find("p").text_content() == "1 of 5 reports: TUNE, tuning needed."
     overview = table(document, "")
     assert [row[2] for row in overview[1:]] == ["tune.json", "gone.json", "inconclusive.json", "pass.json", "pass.json"]
     assert [each.text_content() for each in document.findall("h3")] == [
         "1. ❌ TUNE, tuning needed",
-        "2. ⚠️ NO VERDICT, a report is missing or not usable",
+        "2. ⚠️ NO VERDICT",
         "3. ⚪ INCONCLUSIVE, nothing proven",
         "4. ✅ PASS, no tuning needed",
         "5. ✅ PASS, no tuning needed",
@@ -291,7 +346,7 @@ def test_a_session_whose_tests_failed_is_not_green_whatever_the_verdict(verdict,
     if verdict == "pass" and not unverified:
         heading = "⚠️ Token telemetry: PASS, no tuning needed (tests failed)"
         assert document.find("h2").text_content() == heading
-        assert "> [!WARNING]\n> **No tuning needed: " in text
+        assert f"> [!WARNING]\n> **{sentence}**" in text
 
 
 @pytest.mark.parametrize(
@@ -320,8 +375,8 @@ def test_one_report_in_doubt_among_several_leaves_none_green():
     text = comment(leg(), doubted, failed)
     document = page(text)
     assert document.find("h2").text_content() == "⚠️ Token telemetry: PASS, no tuning needed (attempt 1, tests failed)"
-    said = "3 of 3 reports: PASS, no tuning needed. 2 in doubt: attempt 1 and tests failed."
-    assert document.find("blockquote").text_content().strip().endswith(said)
+    assert document.find("blockquote").text_content().strip().endswith("2 in doubt: attempt 1 and tests failed.")
+    assert document.find("p").text_content() == "3 of 3 reports: PASS, no tuning needed."
     assert [row[1].partition(" ")[0] for row in table(document, "")[1:]] == ["✅", "⚠️", "⚠️"]
     assert text.count(STALE.sentence) == 1
 
@@ -348,9 +403,75 @@ def test_why_the_only_report_is_not_used_is_said_once():
     assert comment(Leg("gone.json", None, "there is no such file")).count("there is no such file") == 1
 
 
+HOSTILE_REASON = "'x' @octo</code><b>#1 ![x](http://evil.example)"
+
+
+def test_a_gate_that_crashed_says_why_and_its_words_stay_text():
+    text = comment(Leg("report.json", None, "it has no verdict", unjudged=f"{MARK}{HOSTILE_REASON}"))
+    assert_nothing_escapes(text, MARK)
+    assert lead(text) == f"The gate ended without a verdict: {MARK}{HOSTILE_REASON}"
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (Told("tune", "a" * 40), "The verdict before: TUNE, tuning needed, for aaaaaaa."),
+        (Told("pass", ""), "The verdict before: PASS, no tuning needed."),
+    ],
+)
+def test_without_a_verdict_the_one_before_is_told_for_as_long_as_there_is_none(told, said):
+    text = comment(Leg("gone.json", None, "there is no such file"), before=told)
+    assert page(text).findall("p")[1].text_content() == said
+    assert told_of(text) == told
+
+
+def test_a_new_verdict_takes_the_place_of_the_one_before():
+    text = comment(leg("tune"), before=Told("pass", "a" * 40))
+    assert "verdict before" not in text
+    assert told_of(text) == Told("tune", COMMIT)
+
+
+LINE = "logs/run-1/agent.log"
+
+
+def linked(path, **changed):
+    """The addresses of the calls whose file stands at ``path`` in the repository."""
+    text = comment(leg("tune", lambda found: found.update(tracked={LINE: path})), **changed)
+    return [link.get("href") for link in page(text).iter("a") if link.get("href") not in OWN_LINKS], text
+
+
+@pytest.mark.parametrize(
+    ("path", "encoded"),
+    [
+        ("telemetry/logs/run-1/agent.log", "telemetry/logs/run-1/agent.log"),
+        ("a b/ä#1?.log", "a%20b/%C3%A4%231%3F.log"),
+        ('"><img src=x>/[x](y)', "%22%3E%3Cimg%20src%3Dx%3E/%5Bx%5D%28y%29"),
+        ("javascript:x", "javascript%3Ax"),
+    ],
+)
+def test_a_call_links_to_its_line_if_its_file_is_in_git(path, encoded):
+    found, text = linked(path)
+    assert f"{URL}/blob/{COMMIT}/{encoded}#L55" in found
+    assert len(found) == 5
+    assert all(link.startswith(f"{URL}/blob/{COMMIT}/{encoded}#L") for link in found)
+    assert {each.tag for each in page(text).iter() if isinstance(each.tag, str)} <= OWN_ELEMENTS
+
+
+@pytest.mark.parametrize(
+    "path", ["../../settings", "/etc/passwd", "a//b", "./a", "a\\b", "a\nb", "", "x" * 301, "a/../b", "a\u202eb"]
+)
+def test_a_path_that_leads_elsewhere_is_not_linked(path):
+    assert linked(path)[0] == []
+
+
+def test_without_a_commit_nothing_is_linked():
+    assert linked(LINE, stamp=Stamp(Run(7000, 2), ""))[0] == []
+    assert linked(LINE, repository_url="", stamp=Stamp(Run(), COMMIT), run_number=0)[0] == []
+
+
 def test_a_missing_report_is_worse_than_a_pass():
     document = page(comment(leg(), Leg("gone.json", None, "there is no such file")))
-    assert document.find("h2").text_content() == ("⚠️ Token telemetry: NO VERDICT, a report is missing or not usable")
+    assert document.find("h2").text_content() == ("⚠️ Token telemetry: NO VERDICT")
 
 
 def hostile(found, text):
@@ -419,6 +540,7 @@ def hostile_past(found, text):
         for rates in found["drift"]["drift"].values():
             for stratum in rates["strata"]:
                 stratum["name"] = text()
+    found["tracked"] = {text(): text()}
     for session in found["history"] or ():
         session.update(time=text(), commit=text())
 
