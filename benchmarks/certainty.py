@@ -2,9 +2,9 @@
 
 It prints the tables of ``docs/certainty.md`` and ends with an error if a promise is broken:
 
-- certified checks pass an estimator that truly underestimates 5.1 % of its calls in at most 5 % of all runs, and so do
+- certified checks pass an estimator that truly underestimates 5.1% of its calls in at most 5% of all runs, and so do
   sequential ones over fifty looks at a file that grows;
-- the advised multipliers meet 5 % on fresh calls in every category, while the median ratio meets it in none.
+- the advised multipliers meet 5% on fresh calls in every category, while the median ratio meets it in none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TARGET = 0.05
 TOO_HIGH = 0.051
 LOOKS = 50
 CATEGORIES = {"implementation": (0.5, 0.43, 0.9), "tests": (0.3, 0.60, 0.5), "docs": (0.2, 1.80, 0.8)}
-"""Of each category: its share of the calls, and the median and log-sigma of output / prediction (lognormal)."""
+"""Of each category: its share of the calls, and the median and log-sigma of actual / predicted (lognormal)."""
 
 
 def wrong_passes(random: np.random.Generator, runs: int) -> list[tuple[int, float, float]]:
@@ -118,14 +118,14 @@ def main() -> int:
     looks = wrong_passes_when_looking(random, runs // 10)
     print(f"An estimator that truly underestimates {TOO_HIGH:.1%} of its calls, at a target of {TARGET:.0%}, passes:\n")
     rows = [(f"one gate, n = {n}", f"{point:.1%}", f"{certified:.1%}") for n, point, certified in gates]
-    print(tabulate(rows, ("", "by its rate", "certified (95 %)"), **table))
+    print(tabulate(rows, ("", "by its rate", "certified (95%)"), **table))
     print()
     rows = [(f"at one of {LOOKS} looks, n = 20 to 510", f"{looks[0]:.1%}", f"{looks[1]:.1%}")]
     print(tabulate(rows, ("", "certified at each look", "sequential"), **table))
 
     n = 300
     rates = tuned(random, max(runs // 100, 20), n)
-    print(f"\nUnderestimation of fresh calls, tuned on {n} calls with a target of 5 %:\n")
+    print(f"\nUnderestimation of fresh calls, tuned on {n} calls with a target of 5%:\n")
     rows = [(name, *(f"{rate:.1%}" for rate in found)) for name, found in rates.items()]
     header = ("category", "before", "median ratio", "advised multiplier")
     print(tabulate(rows, header, tablefmt="github", disable_numparse=True, colalign=("left", *["right"] * 3)))

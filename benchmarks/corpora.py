@@ -1,7 +1,7 @@
 """Trees of logs to measure with, made of our own words from fixed seeds: ``python benchmarks/corpora.py KIND DIR``.
 
 They follow the run logs of the system whose format they have: how big the files are, how seldom a line is telemetry,
-that the others have 115 bytes and 1.4 brackets on average, that 2.6 % of them are not ASCII, and that one in forty has
+that the others have 115 bytes and 1.4 brackets on average, that 2.6% of them are not ASCII, and that one in forty has
 a tag: budget lines, warnings of truncation and lines about the context. No line of those logs is in them. Each
 telemetry line has a time of its own, so that none is a copy of another, and some lines only mention the tag.
 

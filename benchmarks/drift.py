@@ -1,9 +1,9 @@
 """How often the drift checks see drift that is there, and drift that is not: a seeded simulation.
 
-Output over prediction is lognormal (sigma 0.6) with its median where 5 % of the calls are underestimated; 1 % are cut
+Output over prediction is lognormal (sigma 0.6) with its median where 5% of the calls are underestimated; 1% are cut
 off. A shift multiplies the ratios, and cuts off more calls. Beside each figure stands that of the same rule in the
 research it was taken from, whose set-up is not told whole. Run ``python benchmarks/drift.py``: it ends with an error if
-more than 5 % of the comparisons without a shift see drift, beyond the noise of the simulation.
+more than 5% of the comparisons without a shift see drift, beyond the noise of the simulation.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Generator:
     def _made(self) -> Samples:
         whole, native = self._whole, self._kind == "native"
         predicted = whole(200, 20_000, np.int32)
-        # The median output is 0.3 times the prediction, so that 2.2 % are underestimated.
+        # The median output is 0.3 times the prediction, so that 2.2% are underestimated.
         output = self._column(np.int32, lambda part: self._outputs(predicted[part]))
         truncated = self._column(np.int8, lambda part: self._random.random(part.stop - part.start) < 0.01)
         success = self._column(np.int8, lambda part: (truncated[part] == 0) & (output[part] % 20 > 0))

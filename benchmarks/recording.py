@@ -2,7 +2,7 @@
 
 The first table is about a suite of 2,000 trivial tests, run by pytest in one process: with and without
 ``token_telemetry.record(...)`` in each test, with and without the switch. Each cell is the processor time of that
-session by the time of the first, in which nothing is recorded and no switch is set: 1.10 is 10 % slower. The switch
+session by the time of the first, in which nothing is recorded and no switch is set: 1.10 is 10% slower. The switch
 adds the capture of log lines around each test, and once the gate with its imports. The four sessions take turns, so
 that a machine that slows down slows all of them; the figure is the median of the rounds, and behind it stand the
 lowest and the highest.

@@ -1,8 +1,8 @@
 """Which sessions are attacked: data with a known verdict, and a command line that asks for every report.
 
-The data that should fail (``tune``) has seven calls that took more than predicted, 7 of 136 = 5.1 %: one in each of six
+The data that should fail (``tune``) has seven calls that took more than predicted, 7 of 136 = 5.1%: one in each of six
 logs and one that a test records. Without any one of these logs, or without the tests, the rest is within the target of
-5 %, so what is lost shows as a PASS. Where calls may rightly be lost, as with a plugin that skips tests, there are five
+5%, so what is lost shows as a PASS. Where calls may rightly be lost, as with a plugin that skips tests, there are five
 in each (``worse``).
 """
 

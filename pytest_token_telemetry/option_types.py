@@ -43,7 +43,7 @@ def rate(text: str) -> Fraction:
     if value > 1:
         raise ValueError(f"{text!r} is more than 100% (write 0.05 or 5%)")
     if value == 1 and not percent:
-        raise ValueError(f"{text!r} can be meant as 1% or as 100% (write one of them)")
+        raise ValueError(f"{text!r} is ambiguous (write 1% or 100%)")
     return value
 
 

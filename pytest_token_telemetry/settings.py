@@ -189,11 +189,11 @@ class Settings:
         "Prove with --token-telemetry-confidence at every look at a file that grows, not just at one."
     )
     max_waste_p90: Fraction = _setting(
-        option_types.ratio, "3", "RATIO", "90 % of the predictions should stay below RATIO times the output."
+        option_types.ratio, "3", "RATIO", "90% of the predictions should stay below RATIO times the output."
     )
     tier2: str = _choice("warn", "fail", help="What the check of waste does when it is exceeded.")
     max_cap_use_p90: Fraction = _setting(
-        option_types.ratio, "3", "RATIO", "90 % of the caps should stay below RATIO times the output."
+        option_types.ratio, "3", "RATIO", "90% of the caps should stay below RATIO times the output."
     )
     cap_use: str = _choice("warn", "fail", help="What the check of cap use does when it is exceeded.")
     estimator: Location | None = _setting(

@@ -118,9 +118,9 @@ def meant(text: str, known: Iterable[str]) -> str:
 
 
 def percent(value: Fraction | float, target: Fraction | None = None) -> str:
-    """``5.0 %``, with as many digits as it takes not to stand on the wrong side of ``target``.
+    """``5.0%``, with as many digits as it takes not to stand on the wrong side of ``target``.
 
-    A rate must come as a fraction: the floating point number for 1/20 is more than 5 %. A bound that
+    A rate must come as a fraction: the floating point number for 1/20 is more than 5%. A bound that
     is a floating point number and differs from ``target`` by rounding alone is on it.
     """
     if target is not None and isinstance(value, float) and isclose(value, target, rel_tol=1e-9):
@@ -129,7 +129,7 @@ def percent(value: Fraction | float, target: Fraction | None = None) -> str:
         text = _rounded(Fraction(value) * 100, digits)
         if target is None or (Fraction(text) <= target * 100) == (value <= target):
             break
-    return f"{text} %"
+    return f"{text}%"
 
 
 def size(count: float) -> str:
@@ -157,7 +157,7 @@ def times(value: float, target: Fraction | None = None) -> str:
 
 def points(difference: float) -> str:
     """``+5.1 points``: the difference of two rates."""
-    size = percent(abs(difference)).removesuffix(" %")
+    size = percent(abs(difference)).removesuffix("%")
     sign = "" if not Fraction(size) else "+" if difference > 0 else "-"
     return f"{sign}{size} points"
 

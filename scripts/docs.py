@@ -281,7 +281,7 @@ def example(name: str) -> str:
 def bars_example() -> str:
     """How the ratios of the example that passes are spread."""
     command = f"{GATE} -v {PASSES}"
-    return _console(command, _excerpt(_section(command), ("output / prediction by", "most output")))
+    return _console(command, _excerpt(_section(command), ("actual / predicted by", "largest overruns")))
 
 
 def tuning_example() -> str:
@@ -311,8 +311,8 @@ def estimator_change() -> str:
         _excerpt(
             _section(CHANGE),
             ("=", "pass readiness"),
-            ("pass readiness::replay", "output / prediction by"),
-            ("Base against head$", "Most output"),
+            ("pass readiness::replay", "actual / predicted by"),
+            ("Base against head$", "Largest overruns"),
             (".*  complexity$", "$"),
         ),
     )
@@ -363,7 +363,7 @@ def drift_example(run: str) -> str:
             lines,
             ("=", "->"),
             (r"\w+ tier1::under", r"\w+ tier1::trunc"),
-            (r"\w+ drift::under", "output / prediction by"),
+            (r"\w+ drift::under", "actual / predicted by"),
             ("Drift$", "$"),
         ),
     )
@@ -380,7 +380,7 @@ def history_example() -> str:
             with path.open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
         lines = _section(f"{command}{path}")
-    return _console(f"{command}history.jsonl", _excerpt(lines, ("History:", "output / prediction by")))
+    return _console(f"{command}history.jsonl", _excerpt(lines, ("History:", "actual / predicted by")))
 
 
 @contextmanager

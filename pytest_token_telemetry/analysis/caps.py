@@ -129,7 +129,7 @@ def looked_at(samples: Samples) -> Mask:
 
 
 def cap_ratios(samples: Samples) -> Callable[[Integers], Floats]:
-    """A function from rows, as indices, to cap / output of each, both of which must be above 0."""
+    """A function from rows, as indices, to cap / actual of each, both of which must be above 0."""
 
     def ratios(rows: Integers) -> Floats:
         found: Floats = samples.max_tokens[rows] / samples.output_tokens[rows]

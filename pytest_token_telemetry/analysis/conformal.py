@@ -1,6 +1,6 @@
 """Multipliers that keep their promise for every sample size and distribution.
 
-The multiplier of a category is an order statistic of output / prediction (split conformal prediction: Vovk, Gammerman
+The multiplier of a category is an order statistic of actual / predicted (split conformal prediction: Vovk, Gammerman
 and Shafer, Algorithmic Learning in a Random World, 2005): among n + 1 exchangeable calls, the last exceeds the K-th
 smallest of the others in at most ``alpha`` of all cases if ``K = n + 1 - floor((n + 1) * alpha)``. A truncated call
 would have gone on, so its ratio is endless.
@@ -30,7 +30,7 @@ ALPHA = Fraction(1, 20)
 """The share of calls that may exceed what is advised."""
 
 HEADROOM_ALPHA = Fraction(1, 40)
-"""The same where there are samples enough for it: tuned to 5 %, every second gate at 5 % would still fail."""
+"""The same where there are samples enough for it: tuned to 5%, every second gate at 5% would still fail."""
 
 LEAST_BORROWING = 3
 """Samples that a category needs to be tuned with the help of the others."""
@@ -81,7 +81,7 @@ def multipliers(ratios: Grouped[np.float64], spread: float, room: float) -> Mult
     """What to multiply the predictions of each group by.
 
     Args:
-        ratios: output / prediction of each group's samples, endless for a truncated one; ascending, as far as the
+        ratios: actual / predicted of each group's samples, endless for a truncated one; ascending, as far as the
             `conformal_rank` for both alphas, the median and the largest have to be in their places.
         spread: what `spread` gives; endless if there is nothing to borrow.
         room: how many times the prediction an output may be.
@@ -108,7 +108,7 @@ def multipliers(ratios: Grouped[np.float64], spread: float, room: float) -> Mult
 
 
 def spread(counts: Integers, group: Callable[[], Grouped[np.float64]]) -> float:
-    """What at most `ALPHA` of the calls of all groups exceed in output / prediction over their group's median.
+    """What at most `ALPHA` of the calls of all groups exceed in actual / predicted over their group's median.
 
     Args:
         counts: the number of ratios of each group.

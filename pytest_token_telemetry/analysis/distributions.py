@@ -92,7 +92,7 @@ class Ratios:
     counts: Annotated[tuple[Count, ...], Meta(max_length=2 * BINS_PER_OCTAVE * _OCTAVES + 1)]
     """Calls of that bin and of the following ones."""
     quantile: Quantity | None
-    """What 95 % of the next calls stay within (conformal); of caps, the P90. ``None``: the calls do not tell."""
+    """What 95% of the next calls stay within (conformal); of caps, the P90. ``None``: the calls do not tell."""
     folded: Count = 0
     """How many categories it sums up. 0: it is one."""
 

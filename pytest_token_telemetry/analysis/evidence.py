@@ -146,7 +146,7 @@ def log_evidence_above(events: int, n: int, target: float) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """``p_values`` adjusted so that taking all below 5 % for real is wrong in at most 5 % of all cases.
+    """``p_values`` adjusted so that taking all below 5% for real is wrong in at most 5% of all cases.
 
     Holm, Scandinavian Journal of Statistics 6 (1979) 65-70.
     """

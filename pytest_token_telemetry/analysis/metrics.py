@@ -155,7 +155,7 @@ def worst(samples: Samples, among: Mask, most: int) -> list[tuple[int, float | N
         most: how many to list.
 
     Returns:
-        Row and output / prediction of each, the largest ratio first, equal ones in the order of the rows. A prediction
+        Row and actual / predicted of each, the largest ratio first, equal ones in the order of the rows. A prediction
         of 0 has no ratio, which is ``None``, and comes before all others. Samples without a prediction have none
         either, and come last, the largest output first.
     """

@@ -62,7 +62,7 @@ class Stratum:
     truncation_p: Rate | None = None
     """The same for truncated calls."""
     underestimation_proven: bool = False
-    """True if the rate is above its target with 95 % confidence, all strata looked at together."""
+    """True if the rate is above its target with 95% confidence, all strata looked at together."""
     truncation_proven: bool = False
     folded: Count = 0
     """How many strata it sums up that are too small to be listed. 0: it is one."""

@@ -86,7 +86,7 @@ class Advice:
     waste_p50: BeforeAfter
     waste_p90: BeforeAfter
     spread_floor: Quantity | None
-    """The lowest waste P90 that any single multiplier can reach with 5 % underestimation. ``None``: endless."""
+    """The lowest waste P90 that any single multiplier can reach with 5% underestimation. ``None``: endless."""
     meets_both: bool
     """True if one multiplier can meet the targets of risk and cost together."""
     samples_needed: Count | None
@@ -206,7 +206,7 @@ def endless_outputs(samples: Samples) -> Callable[[Integers], Floats]:
 
 
 def endless_ratios(samples: Samples) -> Callable[[Integers], Floats]:
-    """The same of output / prediction, of rows whose prediction is above 0."""
+    """The same of actual / predicted, of rows whose prediction is above 0."""
     outputs = endless_outputs(samples)
 
     def ratios(rows: Integers) -> Floats:
@@ -288,7 +288,7 @@ class _Tuner:
         basis, multiplier = BASES[index], None if isnan(value) else value
         expected, likely = None, None
         if basis == "category":
-            # Given the samples, the rate follows Beta(exceeding, rank): its 5 % and 95 % points are binomial bounds.
+            # Given the samples, the rate follows Beta(exceeding, rank): its 5% and 95% points are binomial bounds.
             expected = exceeding / (n + 1)
             likely = (self._bounds(exceeding, n).lower, self._bounds(exceeding - 1, n).upper)
         elif basis == "borrowed":
@@ -390,7 +390,7 @@ def _before_and_after(waste: float, multiplier: float | None) -> BeforeAfter:
 
 
 def _spread_floors(ratios: Grouped[np.float64], under_multiplier: float) -> Floats:
-    """The best waste P90 that one multiplier can reach with 5 % underestimation, of each group; endless for none."""
+    """The best waste P90 that one multiplier can reach with 5% underestimation, of each group; endless for none."""
     low, high = ratios.quantile(0.1), ratios.quantile(0.95)
     floors = np.full_like(low, inf)
     np.divide(high, under_multiplier * low, out=floors, where=np.isfinite(high))

@@ -149,7 +149,7 @@ def _decided(check: Check[Result], case: Case) -> Result:
 
 
 def certainty_of(settings: Settings) -> Certainty:
-    """How sure a proof must be: as set, and for mere information 95 %."""
+    """How sure a proof must be: as set, and for mere information 95%."""
     return Certainty(CONFIDENCE if settings.confidence is None else float(settings.confidence), settings.sequential)
 
 

@@ -60,7 +60,7 @@ def _outputs(report: Report, found: Distributions) -> Picture:
     }
     if report.calls is not None:
         datasets = {"calls": [_call(each, by) for each in report.calls]}
-        marks, dots = _dots(axes, by), "a dot is a call, and a triangle one that was cut off, at its cap"
+        marks, dots = _dots(axes, by), "a dot is a call, and a triangle one that was truncated, at its cap"
         ends = [min(_numbers(datasets["calls"], "x")), max(_numbers(datasets["calls"], "x"))]
     else:
         datasets = {"cells": _cells(found)}
@@ -99,7 +99,7 @@ def _call(call: Call, by: str) -> dict[str, object]:
     return {
         "x": call.predicted_output_tokens if by == "prediction" else call.max_tokens,
         "y": max(call.output_tokens, call.max_tokens or 0) if cut_off else call.output_tokens,
-        "how": "cut off" if cut_off else within,
+        "how": "truncated" if cut_off else within,
         "output": call.output_tokens,
         "predicted": _tokens(call.predicted_output_tokens),
         "cap": _tokens(call.max_tokens),
@@ -118,7 +118,7 @@ def _numbers(rows: Rows, field: str) -> list[float]:
 
 
 def _dots(axes: Mapping[str, object], by: str) -> list[Layer]:
-    ends = [f"within its {by}", "underestimated", "cut off"]
+    ends = [f"within its {by}", "underestimated", "truncated"]
     scale = {"domain": ends, "range": [MARK, WARN, BAD]}
     shapes = {"domain": ends, "range": ["circle", "circle", "triangle-up"]}
     encoding = {
@@ -160,7 +160,7 @@ def _shades(axes: Mapping[str, object]) -> list[Layer]:
             "scale": {"type": "log", "range": [0.15, 1]},
             "legend": None,
         },
-        "tooltip": told(calls="calls", cut="cut off"),
+        "tooltip": told(calls="calls", cut="truncated"),
     }
     return [layer("cells", "rect", encoding, color=MARK)]
 
@@ -193,7 +193,7 @@ def _ratios(report: Report, found: Distributions) -> Picture:
             "labelOverlap": False,
         },
     }
-    x = number("x", "cap / output" if caps else "output / prediction", log=True, form="~g")
+    x = number("x", "cap / actual" if caps else "actual / predicted", log=True, form="~g")
     bars = {
         "x": x,
         "x2": {"field": "x2"},
@@ -202,11 +202,11 @@ def _ratios(report: Report, found: Distributions) -> Picture:
         "color": {
             "field": "how",
             "type": "nominal",
-            "scale": {"domain": ["ended by itself", "cut off"], "range": [MARK, BAD]},
+            "scale": {"domain": ["ended by itself", "truncated"], "range": [MARK, BAD]},
         },
         "tooltip": told(name="category", how="calls that", calls="calls", share="share of the category"),
     }
-    quantile = "90 % of its calls stay within" if caps else "95 % of its next calls stay within"
+    quantile = "90% of its calls stay within" if caps else "95% of its next calls stay within"
     ticks = {
         "x": x,
         "y": {"field": "y", **rows},
@@ -214,7 +214,7 @@ def _ratios(report: Report, found: Distributions) -> Picture:
         "tooltip": told(name="category", quantile=quantile),
     }
     target = "the target" if caps else "what a prediction allows"
-    cut = "" if caps else "; at the right edge are calls that were cut off"
+    cut = "" if caps else "; at the right edge are calls that were truncated"
     return Picture(
         "ratios",
         "Cap over output, by category" if caps else "Output over prediction, by category",
@@ -232,11 +232,11 @@ def _ratios(report: Report, found: Distributions) -> Picture:
 
 
 def _bins(row: int, ratios: Ratios, edge: int) -> Rows:
-    """The bars of one category, the highest of which fills its row; calls that were cut off are behind the ``edge``."""
+    """The bars of one category, the highest of which fills its row; truncated calls are behind the ``edge``."""
     highest = max(*ratios.counts, ratios.cut_off, 1)
     bins = [(ratios.first + i, count, "ended by itself") for i, count in enumerate(ratios.counts) if count]
     if ratios.cut_off:
-        bins.append((max(edge, BINS_PER_OCTAVE) + 2, ratios.cut_off, "cut off"))
+        bins.append((max(edge, BINS_PER_OCTAVE) + 2, ratios.cut_off, "truncated"))
     return [
         {
             "x": 2 ** (bin_ / BINS_PER_OCTAVE),
@@ -287,7 +287,7 @@ def _caps(found: Distributions) -> Picture:
     }
     axes = {
         "x": number("x", "max_tokens", log=True, form="~s"),
-        "y": percentage("risk", "risk to be cut off", log=True),
+        "y": percentage("risk", "truncation risk", log=True),
         "color": {
             "field": "i",
             "type": "nominal",

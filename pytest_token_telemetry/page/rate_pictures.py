@@ -169,7 +169,7 @@ def _forest(rate: str, found: list[tuple[str, Stratum, int, int, bool]], target:
     return Picture(
         f"forest-{rate}",
         f"{rate.capitalize()} by kind of work",
-        "A dot is the measured rate, the larger the more calls, its line where the true rate may be (exact, 95 % at"
+        "A dot is the measured rate, the larger the more calls, its line where the true rate may be (exact, 95% at"
         " either end), and the dashed line the target.",
         spec(_ROW * len(rows) + 10, datasets, *layers, labels=labels),
     )
@@ -249,7 +249,7 @@ def _history(rows: Rows, report: Report) -> Picture:
         "history",
         "Over the sessions",
         "A dot is the rate of one session, the newest at the right, and its line where the true rate may be (exact,"
-        f" 95 % at either end).{below}",
+        f" 95% at either end).{below}",
         spec(260, datasets, *layers, labels=[whens.get(i, "") for i in range(last + 1)]),  # type: ignore[operator]
     )
 

@@ -26,11 +26,11 @@ def tables(report: Report) -> Iterator[Html]:
 
 
 def _sections(report: Report) -> Iterator[Section]:
-    """All checks, the calls that were cut off, and what other reports show, the worst calls first."""
+    """All checks, the calls that were truncated, and what other reports show, the worst calls first."""
     first, *rest = sections.details(report) if report.worst else (_checks(report), *sections.details(report))
     yield first
     if report.cut_off:
-        yield Section("Calls that were cut off", tables=(sections.calls(report.cut_off),))
+        yield Section("Calls that were truncated", tables=(sections.calls(report.cut_off),))
     if report.worst:
         yield _checks(report)
     yield from (section for section in (*rest, *sections.compared(report)) if section.tables)

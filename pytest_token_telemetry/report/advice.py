@@ -69,7 +69,7 @@ def _caps_to_set(report: Report) -> Iterator[Sentence]:
     every = tuning.max_tokens
     kind = tuning.grouped_by
     rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each)) for each in every[:_SHOWN]], "; ")
-    yield ("Caps (max_tokens) by the risk that they cut off: ", *rows, "; and others." if len(every) > _SHOWN else ".")
+    yield ("Caps (max_tokens) by risk of truncation: ", *rows, "; and others." if len(every) > _SHOWN else ".")
 
 
 def _cap_name(caps: Caps, every: Sequence[Caps], kind: Grouping) -> tuple[Piece, ...]:
@@ -78,9 +78,9 @@ def _cap_name(caps: Caps, every: Sequence[Caps], kind: Grouping) -> tuple[Piece,
 
 
 def _caps_by_risk(caps: Caps) -> str:
-    """``13,166 at 5 %``, or what it takes to suggest one."""
+    """``13,166 at 5%``, or what it takes to suggest one."""
     found = [
-        f"{cap.max_tokens:,} at {exact(Fraction(str(cap.risk)) * 100)} %"
+        f"{cap.max_tokens:,} at {exact(Fraction(str(cap.risk)) * 100)}%"
         for cap in caps.caps
         if cap.max_tokens is not None
     ]
@@ -123,7 +123,7 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     counts, context = report.counts, report.context
     if counts.unreadable_files > counts.lost_tests:
         files = "file and database" if context.reads_tables else "file"
-        yield f"Make every {files} readable: what could not be read was not judged."
+        yield f"Make every {files} readable: what cannot be read is not judged."
     elif context.reads_files and not counts.files:
         yield "Check the directory and the pattern: no file matches."
     if counts.lost_tests:
@@ -143,7 +143,7 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     if isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20]):
         yield "Repair what writes the unusable lines, or raise the limit."
     if isinstance(samples, CountResult) and lacks_attempts(samples, context):
-        yield "Log 'truncated' with every sample: too few say whether they were cut off."
+        yield "Log 'truncated' with every sample: too few say whether they were truncated."
     carried = report.result(CARRIED.id)
     if isinstance(carried, CoverageResult) and carried.missing:
         lacks = joined(map(named, carried.missing), last="and")
@@ -272,11 +272,11 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
     if UNDERESTIMATION.id in failed:
         steps = list(_what_to_multiply(report, say_capped=TRUNCATION.id not in failed))
         where = _most(strata, kind, lambda each: (each.underestimated, each.risk))
-        yield from steps or [joined(("Raise the predictions where runs were underestimated: ", where, "."), "")]
+        yield from steps or [joined(("Raise the predictions where calls were underestimated: ", where, "."), "")]
         multiplied = True
     if TRUNCATION.id in failed:
         where = _most(strata, kind, lambda each: (each.truncated, each.attempts))
-        yield joined(("Raise the budget (max_tokens) where runs were cut off: ", where, ". Then tune again."), "")
+        yield joined(("Raise the budget (max_tokens) where calls were truncated: ", where, ". Then tune again."), "")
     elif WASTE.id in failed and not multiplied:
         yield "Lower the predictions where waste is high, as far as Tier 1 stays within its targets."
     if CAP_USE.id in failed:
@@ -322,10 +322,10 @@ def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]
         by = where(multiply, lambda each: f" by {upwards(each.multiplier or 0)} ({_basis(each)})")
         yield joined(("Multiply the predictions in ", by, "."), "")
         if priced := [each for each in multiply if each.waste_p90[1] is not None]:
-            yield joined(("What that costs: ", where(priced, lambda each: _price(each, target), "; "), "."), "")
+            yield joined(("Cost: ", where(priced, lambda each: _price(each, target), "; "), "."), "")
     capped = [each for each in hit if each.basis == "raise-cap"]
     if capped and say_capped:
-        cut = where(capped, lambda each: f" ({each.truncated} of {each.n} cut off)")
+        cut = where(capped, lambda each: f" ({each.truncated} of {each.n} truncated)")
         yield joined(("Raise max_tokens and collect, then tune: ", cut, "."), "")
     if few := [each for each in hit if each.basis == "collect"]:
         needed = where(few, lambda each: f" ({each.n} of {each.samples_needed})")

@@ -165,7 +165,7 @@ def _check_attempts(report: Report, attempts: Attempts) -> None:
     if first.events + again > every.events or first.n - first.events + retries.events > every.n - every.events:
         raise RefusedError("attempts has first ones and retries that are not among all")
     if retries.n > every.events:
-        raise RefusedError("attempts has more retries than calls that were cut off")
+        raise RefusedError("attempts has more retries than calls that were truncated")
     is_rate = report.population == "risk" and report.estimator is None and not report.is_on("one_per_task")
     if is_rate and every != report.metrics.truncation:
         raise RefusedError("attempts is not what the truncation rate is of")

@@ -122,7 +122,7 @@ def _wrong_answers(replay: ReplayReport) -> Iterator[Pointer]:
 
 
 def _sample(result: Result, sample: WorstSample) -> Pointer:
-    what = "cut off" if sample.truncated else "underestimated"
+    what = "truncated" if sample.truncated else "underestimated"
     ratio = "" if sample.ratio is None else f" ({times(sample.ratio)})"
     called = [("category", sample.category), ("task", sample.task_id)]
     names = "".join(f", {kind} {inert(name, 60)}" for kind, name in called if name is not None)

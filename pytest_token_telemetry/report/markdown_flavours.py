@@ -86,11 +86,11 @@ class Flavour:
 
 
 def _unbroken(cell: str) -> str:
-    """Keeps a mark and its word, and a figure and its %, on one line: the browser would part them in narrow columns."""
+    """Keeps a mark and its word on one line: the browser would part them in narrow columns."""
     return _PARTABLE.sub("&nbsp;", cell)
 
 
-_PARTABLE = re.compile(r"(?<=^[❌✅⚪]) |(?<=^⚠️) |(?<=\d) (?=%)")
+_PARTABLE = re.compile(r"(?<=^[❌✅⚪]) |(?<=^⚠️) ")
 
 
 class _Plain(Flavour):

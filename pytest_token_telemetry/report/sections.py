@@ -148,11 +148,11 @@ def further(report: Report) -> Iterator[Chapter]:
 
 
 def _most_output(report: Report) -> Section:
-    return Section("Most output for its prediction", tables=(calls(report.worst),))
+    return Section("Largest overruns", tables=(calls(report.worst),))
 
 
 def _differ(attempts: Attempts) -> bool:
-    """True if a task was tried again with a larger cap, or first attempts are cut off more or less often than all."""
+    """True if a task was tried again with a larger cap, or first attempts are truncated more or less often than all."""
     first, every = attempts.first, attempts.every
     return attempts.larger_cap.n > 0 or (first.n > 0 and first.events * every.n != every.events * first.n)
 
@@ -163,9 +163,9 @@ def _attempts(attempts: Attempts) -> Section:
     told = [f"First attempts: {_of(first)} truncated; a{every_said}." if first.n else f"A{every_said} truncated."]
     if retries.n:
         were = "retry with a larger cap was" if retries.n == 1 else "retries with a larger cap were"
-        told.append(f"{retries.events} of {retries.n} {were} not cut off again.")
+        told.append(f"{retries.events} of {retries.n} {were} not truncated again.")
     if near.n:
-        told.append(f"{near.events} of {plural(near.n, 'call')} used {NEAR_PERCENT} % or more of their cap.")
+        told.append(f"{near.events} of {plural(near.n, 'call')} used {NEAR_PERCENT}% or more of their cap.")
     return Section("Attempts", (" ".join(told),))
 
 
@@ -176,11 +176,11 @@ def _of(share: Share) -> str:
 def _estimator(replay: ReplayReport) -> Iterator[Section]:
     yield _replay(replay)
     if replay.errors:
-        yield _wrong("Answers that are no prediction", replay.errors)
+        yield _wrong("Invalid predictions", replay.errors)
     if replay.base is not None:
         yield _base(replay.base)
         if replay.base.errors:
-            yield _wrong("Answers of base that are no prediction", replay.base.errors)
+            yield _wrong("Invalid predictions of base", replay.base.errors)
         if replay.base.changed:
             yield _changed(replay.base)
 
@@ -197,7 +197,7 @@ def _replay(report: ReplayReport) -> Section:
     ]
     if report.with_budget:
         were = "was" if report.unknown == 1 else "were"
-        open_ = f"; of {report.unknown} that {were} cut off and would have had more room, nobody knows"
+        open_ = f"; of {report.unknown} that {were} truncated and would have had more room, the outcome is unknown"
         sentences.append(
             f"With its budgets, {report.would_truncate} of {plural(report.with_budget, 'call')} would have been"
             f" truncated{open_ if report.unknown else ''}."
@@ -224,14 +224,14 @@ def _base(base: BaseComparison) -> Section:
     if base.difference is not None and base.bounds is not None:
         sure = exact(Fraction(str(base.bounds.confidence)) * 100)
         sentences.append(
-            f"The underestimation rate changes by {points(base.difference)}, truly between"
-            f" {points(base.bounds.lower)} and {points(base.bounds.upper)} ({sure} % each)."
+            f"The underestimation rate changes by {points(base.difference)}, between"
+            f" {points(base.bounds.lower)} and {points(base.bounds.upper)} ({sure}% confidence each)."
         )
     ratio = base.predictions
     if ratio.p50 is not None:
         sentences.append(
-            f"{plural(ratio.raised, 'prediction')} raised and {ratio.lowered} lowered; in the middle they are"
-            f" {times(ratio.p50)} those of base."
+            f"{plural(ratio.raised, 'prediction')} raised and {ratio.lowered} lowered; median change"
+            f" {times(ratio.p50)}."
         )
     return Section(title, tuple(sentences), (_side_by_side(("base", base.base), ("head", base.head)),))
 
@@ -324,10 +324,10 @@ def _history(past: tuple[PastVerdict, ...]) -> Section:
 def calls(samples: tuple[WorstSample, ...]) -> Table:
     """The figures and names of single calls."""
     columns: Columns[WorstSample] = {
-        "output / prediction": lambda each: ratio(each.ratio),
+        "actual / predicted": lambda each: ratio(each.ratio),
         "predicted": lambda each: _count(each.predicted_output_tokens),
         "output": lambda each: f"{each.output_tokens:,}",
-        "cut off": lambda each: {True: "yes", False: "no", None: "not given"}[each.truncated],
+        "truncated": lambda each: {True: "yes", False: "no", None: "not given"}[each.truncated],
         "category": lambda each: Untrusted(each.category),
         "task": lambda each: Untrusted(each.task_id),
         "where": lambda each: Located(each.source),
@@ -346,7 +346,7 @@ def _strata(report: Report) -> Section:
     return Section(
         "By category, complexity and number of deliverables",
         tables=tuple(_stratum_table(kind, rows, strata.spellings) for kind, rows in kinds if rows),
-        remarks=("* above its target, proven with all strata looked at together (Holm, 95 %)",),
+        remarks=("* above its target, proven with all strata looked at together (Holm, 95%)",),
     )
 
 
@@ -437,7 +437,7 @@ def _multiplier(advice: Advice) -> str:
 
 
 def _expectation(advice: Advice) -> str:
-    """``4.0 % (0.2 to 11.3)``: the rate to expect after, and where it will be in nine of ten cases."""
+    """``4.0% (0.2 to 11.3)``: the rate to expect after, and where it will be in nine of ten cases."""
     if advice.expected_underestimation is None or advice.expected_range is None:
         return ""
     low, high = (f"{100 * bound:.1f}" for bound in advice.expected_range)
@@ -450,7 +450,7 @@ def _forward(check: ForwardCheck) -> str:
     if check.scored.value is None or check.bounds is None:
         return f"forward check: tuned on the first {check.tuned_on}, no later call to score{left_out}"
     rate = f"{check.scored.events}/{check.scored.n} = {percent(check.scored.value)}"
-    sure = f"true rate {percent(check.bounds.lower)} to {percent(check.bounds.upper)} (95 % each)"
+    sure = f"true rate {percent(check.bounds.lower)} to {percent(check.bounds.upper)} (95% confidence each)"
     return f"forward check: tuned on the first {check.tuned_on}, {rate} of the rest underestimated, {sure}{left_out}"
 
 
@@ -464,7 +464,7 @@ def _advice(waste_target: Fraction | None) -> Columns[Advice]:
         "waste P50": lambda each: advice.change(each.waste_p50, None),
         "waste P90": lambda each: advice.change(each.waste_p90, waste_target),
         "waste P90 at best": lambda each: (
-            "endless" if each.spread_floor is None else times(each.spread_floor, waste_target)
+            "unbounded" if each.spread_floor is None else times(each.spread_floor, waste_target)
         ),
         "category": lambda each: _named(each.folded, each.name),
         "complexity": lambda each: "" if each.complexity is None else Untrusted(each.complexity),

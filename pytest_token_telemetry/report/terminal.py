@@ -43,7 +43,7 @@ _CONCLUSION_COLOURS = {"pass": "green", "tune": "red", "not-ready": "red", "inco
 LINES = 25
 """What a screen holds, the heading included."""
 
-_WORST = "most output for its prediction:"
+_WORST = "largest overruns (actual / predicted):"
 
 _MOST_SPREADS = 5
 """Lines of categories that the usual screen has at most; the last sums up those that have none."""
@@ -52,8 +52,8 @@ _SPREAD_BARS = 16
 """Bars between the two ends, which stand for all that lies beyond."""
 
 _SPREADS: dict[Axis, tuple[str, int, int]] = {
-    "prediction": ("output / prediction", -2, 1),
-    "cap": ("cap / output", 0, 2),
+    "prediction": ("actual / predicted", -2, 1),
+    "cap": ("cap / actual", 0, 2),
 }
 """What the ratios are, the octave of the first bar, and bins of a bar: caps are many times the output."""
 
@@ -223,11 +223,11 @@ def _spread(ratios: Ratios, first: int, bins: int) -> list[int]:
 
 
 def _spread_calls(row: list[Ratios]) -> str:
-    """``24 calls, 6 cut off``: the latter are in no bar."""
+    """``24 calls, 6 truncated``: the latter are in no bar."""
     cut_off = sum(ratios.cut_off for ratios in row)
     n = sum(ratios.n for ratios in row)
     calls = "1 call" if n == 1 else f"{n:,} calls"
-    return f"{calls}, {cut_off:,} cut off" if cut_off else calls
+    return f"{calls}, {cut_off:,} truncated" if cut_off else calls
 
 
 def _unreadable(path: str, reason: str, width: int) -> str:
@@ -239,7 +239,7 @@ def _unreadable(path: str, reason: str, width: int) -> str:
 def _worst(sample: WorstSample, width: int) -> str:
     """Figures first, then the place, of which the end says most, then the task in what room is left."""
     ratio = "no ratio" if sample.ratio is None else times(sample.ratio)
-    cut_off = " cut off" if sample.truncated else ""
+    cut_off = " truncated" if sample.truncated else ""
     predicted = "" if sample.predicted_output_tokens is None else f"{sample.predicted_output_tokens} -> "
     figures = f"{ratio:>8}  {predicted}{sample.output_tokens}{cut_off}"
     room = max(width - len(figures) - 5, 20)
@@ -265,10 +265,9 @@ def _cut(text: str, width: int) -> str:
 
 def _wrapped(text: str, width: int, marks: dict[str, bool]) -> list[Line]:
     """``text`` on lines of less than ``width`` columns, those after the first indented."""
-    whole = text.replace(" %", "\0%")  # a figure stays with its percent sign
-    whole = "".join(f"{char}\1" if _columns(char) == 2 else char for char in whole)
+    whole = "".join(f"{char}\1" if _columns(char) == 2 else char for char in text)
     lines = textwrap.wrap(whole, width - 1, subsequent_indent="     ")
-    return [(line.replace("\0", " ").replace("\1", ""), marks) for line in lines]
+    return [(line.replace("\1", ""), marks) for line in lines]
 
 
 def _details(report: Report, width: int) -> Iterator[Line]:

@@ -177,9 +177,7 @@ def _why_not_ready(report: Report) -> str:
     unmet = {result.id for result in report.unmet}
     if blames_estimator(report):
         refused = report.estimator is not None and report.estimator.wrong and report.context.refuses_wrong_answers
-        lacks = (
-            "not all of its answers are predictions" if refused else "it does not replay enough of the recorded calls"
-        )
+        lacks = "some of its predictions are invalid" if refused else "it does not replay enough of the recorded calls"
         return f"The estimator cannot be judged: {lacks}"
     if unmet == {CARRIED.id}:
         return "The samples lack what they are required to carry: record it, do not tune"
@@ -281,7 +279,7 @@ def notes(report: Report) -> list[Sentence]:
         found.append(f"{plural(counts.relabelled, 'sample')} judged by labels that a plugin gave.")
     found += _carried(report)
     if counts.no_ratio:
-        found.append(f"{plural(counts.no_ratio, 'sample')} with a prediction or an output of 0, set apart.")
+        found.append(f"{plural(counts.no_ratio, 'sample')} with a prediction or an output of 0, excluded.")
     if counts.legacy:
         fate = "judged" if report.population == "all" else "listed, not judged"
         found.append(f"{plural(counts.legacy, 'legacy sample')} (V1 lines) {fate}.")
@@ -289,7 +287,7 @@ def notes(report: Report) -> list[Sentence]:
     found += _dependence(report)
     if counts.over_budget:
         over = plural(counts.over_budget, "sample")
-        found.append(f"{over} above the budget without being cut off: the budget is not the cap that was sent.")
+        found.append(f"{over} above the budget without being truncated: the budget is not the cap that was sent.")
     if unread.outside:
         found.append(
             f"{plural(len(unread.outside) + unread.outside_folded, 'link')} out of the directory not followed."
@@ -362,8 +360,8 @@ def _dependence(report: Report) -> Iterator[str]:
             yield f"One sample a task is judged: {samples - tasks} of {samples} left out."
     elif samples > 2 * tasks:
         yield (
-            f"{samples} samples come from only {plural(tasks, 'task')}, and runs of one task are alike: what is called"
-            " proven here is less so (--token-telemetry-one-per-task judges one a task)."
+            f"{samples} samples come from only {plural(tasks, 'task')}, and attempts at one task are alike: what is"
+            " called proven here is less so (--token-telemetry-one-per-task judges one a task)."
         )
 
 

@@ -95,7 +95,7 @@ def passing(pytester: pytest.Pytester) -> Path:
 
 @pytest.fixture
 def tuning(pytester: pytest.Pytester) -> Path:
-    """Logs that end in TUNE: 6 of 60 calls were cut off, in docs."""
+    """Logs that end in TUNE: 6 of 60 calls were truncated, in docs."""
     cut = [cut_off(time=stamp(1000 + i), category="docs") for i in range(6)]
     return write(pytester.path / "runs", ready_lines(54) + cut)
 

@@ -1,8 +1,8 @@
 """A model behind the interfaces of OpenAI, Anthropic and Gemini, on the loopback: whole answers and streams.
 
-It would like to say ``NATURAL_TOKENS``, of which ``REASONING_TOKENS`` are thoughts, and is cut off at a lower cap. The
-model ``OVERLOADED`` answers with an error, ``FLAKY`` with one to every other request, ``OWN_IDS`` gives each chunk an
-id of its own, and ``WITHIN`` counts its thoughts among the candidates, as some of Gemini's do.
+It would like to say ``NATURAL_TOKENS``, of which ``REASONING_TOKENS`` are thoughts, and is truncated at a lower cap.
+The model ``OVERLOADED`` answers with an error, ``FLAKY`` with one to every other request, ``OWN_IDS`` gives each chunk
+an id of its own, and ``WITHIN`` counts its thoughts among the candidates, as some of Gemini's do.
 """
 
 from __future__ import annotations

@@ -394,7 +394,7 @@ def test_twelve_sessions_show_the_last_ten(run: Run, passing: Path) -> None:
         assert len(result.report["history"]) == min(session, 10)
         write(passing, [cut_off(time=stamp(1000 + session))], f"run-{session + 2}/agent.log")
     lines = [json.loads(line) for line in Path("history.jsonl").read_text().splitlines()]
-    # one more call is cut off each time, of 60 and those: from 2 of 62 on more than 2 %
+    # one more call is truncated each time, of 60 and those: from 2 of 62 on more than 2%
     assert [each["truncation"] for each in lines] == [[n, 60 + n] for n in range(12)]
     assert [each["verdict"] for each in lines] == ["pass", "pass", *["tune"] * 10]
     assert result.report["history"][0] | {"time": ""} == {

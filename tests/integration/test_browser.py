@@ -29,12 +29,12 @@ HEADINGS = {
 }
 
 LEADS = {
-    "pass": "1.7 % underestimated, 0.0 % truncated, unproven. Nothing to tune: ",
-    "tune": "6.8 % underestimated; +5.1 points of underestimation against base. Multiply the predictions in docs by ",
+    "pass": "1.7% underestimated, 0.0% truncated, unproven. Nothing to tune: ",
+    "tune": "6.8% underestimated; +5.1 points of underestimation against base. Multiply the predictions in docs by ",
     "not-ready": "Not enough representative data: collect more, do not tune. Collect 3 more successful samples.",
-    "inconclusive": "Nothing is proven either way: 1.7 % underestimated, 0.0 % truncated. Collect 34 more samples ",
+    "inconclusive": "Nothing is proven either way: 1.7% underestimated, 0.0% truncated. Collect 34 more samples ",
     "no-verdict": "The gate ended without a verdict: --token-telemetry-dir: 'examples/gone' does not exist ",
-    "unverified": "1.7 % underestimated, 0.0 % truncated, unproven. Nothing to tune: ",
+    "unverified": "1.7% underestimated, 0.0% truncated, unproven. Nothing to tune: ",
 }
 
 OWNED = "document.title='owned'"

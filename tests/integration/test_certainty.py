@@ -15,7 +15,7 @@ PROOF = "--token-telemetry-confidence=0.95"
 
 
 def logs(pytester: pytest.Pytester, samples: int, events: int) -> None:
-    """``samples`` judged calls, of which ``events`` were underestimated and none was cut off."""
+    """``samples`` judged calls, of which ``events`` were underestimated and none was truncated."""
     good = ready_lines(samples - events)
     write(pytester.path / "runs", good + [v2(1000, 1500, time=stamp(9000 + i)) for i in range(events)])
 
@@ -36,10 +36,10 @@ def test_an_open_check_is_a_skip_with_its_figure_everywhere(run: Run, pytester: 
     result = run(PROOF, "-rs", "--token-telemetry-junit=junit.xml", "--token-telemetry-markdown=summary.md")
     assert result.exit == 0
     assert result.report["verdict"] == "inconclusive"
-    # 0 truncated of 100: 149 would prove 2 %.
+    # 0 truncated of 100: 149 would prove 2%.
     assert result.report["advice"] == ["Collect 49 more samples to prove truncation, if no event comes with them."]
     skipped = etree.parse("junit.xml").find(".//testcase[@name='truncation']/skipped")
-    assert "0/100 = 0.0 % of attempts (target <= 2 %) INCONCLUSIVE" in skipped.get("message")
+    assert "0/100 = 0.0% of attempts (target <= 2%) INCONCLUSIVE" in skipped.get("message")
     summary = Path("summary.md").read_text()
     assert summary.splitlines()[0].endswith("INCONCLUSIVE, nothing proven")
     assert "<td>⚪&nbsp;inconclusive</td><td>tier1 truncation</td>" in summary
@@ -98,7 +98,7 @@ def test_what_is_missing_is_planned_as_runs(run: Run, unready: object) -> None:
     assert sum(each["count"] for each in planned) == 15
     assert {each["category"] for each in planned} == {"implementation", "tests", "docs"}
     assert {each["deliverables"] for each in planned} >= {"1", "6+"}
-    # 0 of 5 in both: 59 and 149 samples without an event prove 5 % and 2 %.
+    # 0 of 5 in both: 59 and 149 samples without an event prove 5% and 2%.
     assert [each["without_more_events"] for each in report["plan"]["proofs"]] == [59, 149]
 
 

@@ -28,7 +28,7 @@ def test_risky_logs_fail_with_the_figure_in_the_summary(run: Run, tuning: object
     assert result.outcomes == {"passed": 6, "failed": 2}
     assert result.report["verdict"] == "tune"
     assert "FAILED token-telemetry::tier1::truncation" in result.text
-    assert "6/60 = 10.0 % of attempts (target <= 2 %) FAIL" in result.text
+    assert "6/60 = 10.0% of attempts (target <= 2%) FAIL" in result.text
 
 
 def test_unready_logs_fail_and_skip_the_risk_checks_with_their_figures(run: Run, unready: object) -> None:
@@ -36,7 +36,7 @@ def test_unready_logs_fail_and_skip_the_risk_checks_with_their_figures(run: Run,
     assert result.exit == 1
     assert result.report["verdict"] == "not-ready"
     assert result.checks["tier1::underestimation"] == "skip"
-    assert "0/5 = 0.0 % of the risk population (target <= 5 %)" in result.text
+    assert "0/5 = 0.0% of the risk population (target <= 5%)" in result.text
 
 
 def test_no_matching_file_is_not_ready(run: Run, pytester: pytest.Pytester) -> None:
@@ -357,4 +357,4 @@ def test_the_origins_success_population_is_blind_to_truncation(run: Run, tuning:
     assert run().report["verdict"] == "tune"
     blind = run("--token-telemetry-population=success")
     assert blind.report["verdict"] == "pass"
-    assert "0.0 % truncated" in blind.report["headline"]
+    assert "0.0% truncated" in blind.report["headline"]

@@ -70,11 +70,11 @@ def figures(page: Page, title: str) -> list[list[str]]:
 
 
 def rate(share: dict[str, int]) -> str:
-    return f"{share['events']}/{share['n']} = {100 * share['events'] / share['n']:.1f} %"
+    return f"{share['events']}/{share['n']} = {100 * share['events'] / share['n']:.1f}%"
 
 
 def around(bounds: dict[str, float], words: Callable[[float], str]) -> str:
-    return f"truly between {words(bounds['lower'])} and {words(bounds['upper'])} (95 % each)"
+    return f"between {words(bounds['lower'])} and {words(bounds['upper'])} (95% confidence each)"
 
 
 def points(difference: float) -> str:

@@ -13,7 +13,7 @@ from tests.spans import chat, span, spans, write_spans
 
 
 def test_spans_are_judged_as_log_lines_are(run: Run, pytester: pytest.Pytester) -> None:
-    """27 calls of every kind that readiness asks for; one was cut off, which is 3.7 % of all attempts."""
+    """27 calls of every kind that readiness asks for; one was truncated, which is 3.7% of all attempts."""
     calls = [
         span(
             chat(
@@ -37,7 +37,7 @@ def test_spans_are_judged_as_log_lines_are(run: Run, pytester: pytest.Pytester) 
     assert result.report is not None
     assert (result.exit, result.report["verdict"], by_source(result)) == (1, "tune", {"runs/traces.json": 27})
     assert (result.checks["tier1::underestimation"], result.checks["tier1::truncation"]) == ("pass", "fail")
-    assert "1/27 = 3.7 %" in result.text
+    assert "1/27 = 3.7%" in result.text
 
 
 def test_spans_without_a_model_call_are_named(run: Run, pytester: pytest.Pytester) -> None:

@@ -147,7 +147,7 @@ def test_it(): LOG.info(line(predicted_output_tokens=1000, output_tokens=900, ca
         )
         result = run(directory=None)
         assert result.outcomes == {"failed": 1, "passed": 1}
-        assert "token_telemetry: 1/1 = 100.0 % truncated (max_truncation 2.0 %)" in result.text
+        assert "token_telemetry: 1/1 = 100.0% truncated (max_truncation 2.0%)" in result.text
 
     def test_a_logger_that_does_not_propagate_is_not_heard(self, project: Any, judge: Any) -> None:
         project(

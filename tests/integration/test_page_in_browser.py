@@ -217,7 +217,7 @@ def test_tables_are_sorted_filtered_and_copied(show: Show) -> None:
     part.get_by_role("button", name="Copy as CSV").click()
     part.get_by_text("copied").wait_for()
     head, line = page.evaluate("navigator.clipboard.readText()").splitlines()
-    assert head.startswith('"output / prediction","predicted","output"')
+    assert head.startswith('"actual / predicted","predicted","output"')
     assert '"123"' in line
     assert '"\'=1+1,""x"""' in line
 

@@ -1,4 +1,4 @@
-"""What the providers' own clients return, asked over HTTP: read as it comes, whole and streamed, cut off and not."""
+"""What the providers' own clients return, asked over HTTP: read as it comes, whole and streamed, truncated and not."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def server() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=[CAP, 100], ids=["cut off", "whole"])
+@pytest.fixture(params=[CAP, 100], ids=["truncated", "whole"])
 def cap(request: pytest.FixtureRequest) -> int:
     given: int = request.param
     return given

@@ -70,7 +70,7 @@ def by_source(report: dict[str, Any]) -> dict[str, int]:
 
 
 def by_category(report: dict[str, Any]) -> dict[str, int]:
-    """How many samples that say whether they were cut off there are of each category."""
+    """How many samples that say whether they were truncated there are of each category."""
     return {stratum["name"]: stratum["attempts"] for stratum in report["strata"]["category"]}
 
 
@@ -421,8 +421,8 @@ def test_without_limits(token_telemetry):
         result = run(*layout, directory=None)
         assert result.exit == 1
         assert result.outcomes == {"passed": 2, "failed": 1}
-        assert "token_telemetry: 1/4 = 25.0 % truncated (max_truncation 20.0 %)" in result.text
-        assert "underestimated (max_underestimation" not in result.text  # 25 % is within that test's 30 %
+        assert "token_telemetry: 1/4 = 25.0% truncated (max_truncation 20.0%)" in result.text
+        assert "underestimated (max_underestimation" not in result.text  # 25% is within that test's 30%
 
     def test_its_limits_fail_a_test_that_recorded_nothing(self, project: Any, run: Run) -> None:
         project(
@@ -440,7 +440,7 @@ def test_no_prediction(token_telemetry):
         assert result.outcomes == {"failed": 2}
         assert "token_telemetry: max_truncation: the test recorded nothing to judge" in result.text
         assert "max_underestimation: the test recorded nothing with a prediction to judge" in result.text
-        assert result.text.count("recorded nothing") == 2  # that call is an attempt, which was not cut off
+        assert result.text.count("recorded nothing") == 2  # that call is an attempt, which was not truncated
 
     def test_its_limits_leave_a_failure_a_skip_and_an_expected_failure_as_they_are(
         self, project: Any, run: Run
@@ -544,7 +544,7 @@ def test_it(subtests):
             """
 @pytest.mark.token_telemetry(max_truncation="50%")
 def test_it(subtests, token_telemetry):
-    with subtests.test("cut off"): cut_off(token_telemetry)
+    with subtests.test("truncated"): cut_off(token_telemetry)
     with subtests.test("good"): good(token_telemetry)
 """
         )
@@ -648,7 +648,7 @@ class TestWithTheSwitch:
         project("def test_it(token_telemetry): cut_off(token_telemetry, 3)")
         result = run("--token-telemetry")
         assert (result.exit, result.report["verdict"]) == (1, "tune")
-        assert "3/63 = 4.8 % of attempts (target <= 2 %) FAIL" in result.text
+        assert "3/63 = 4.8% of attempts (target <= 2%) FAIL" in result.text
 
     def test_the_report_counts_tests_and_files_apart(self, project: Any, run: Run, passing: object) -> None:
         project(

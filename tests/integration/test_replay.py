@@ -268,7 +268,7 @@ def test_an_estimator_that_cannot_replay_enough_is_not_ready(run: Run, passing: 
     assert result.report["headline"] == (
         "The estimator cannot be judged: it does not replay enough of the recorded calls."
     )
-    assert "42 of 60 calls replayed (18 that it cannot replay), 54 needed" in result.text
+    assert "42 of 60 calls replayed (18 could not be replayed); 54 must be" in result.text
     assert run(ESTIMATOR, "--token-telemetry-min-replayed=70%").checks["readiness::replay"] == "pass"
 
 

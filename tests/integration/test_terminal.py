@@ -37,7 +37,7 @@ def test_the_verdict_fits_one_screen_and_begins_with_what_to_do(
 
 def test_q_leaves_one_line(run: Run, tuning: object) -> None:
     (told,) = [line for line in run("-q", "--tb=no").text.splitlines() if "token telemetry" in line]
-    assert told == "token telemetry: TUNE: Tuning needed: 10.0 % underestimated, 10.0 % truncated."
+    assert told == "token telemetry: TUNE: Tuning needed: 10.0% underestimated, 10.0% truncated."
 
 
 def test_v_adds_strata_and_sources(run: Run, tuning: object) -> None:
@@ -47,7 +47,7 @@ def test_v_adds_strata_and_sources(run: Run, tuning: object) -> None:
 
 
 def test_the_worst_samples_are_named_with_their_place(run: Run, tuning: object) -> None:
-    assert "8.19x  1000 -> 8192 cut off  runs/run-1/agent.log:55" in run().text
+    assert "8.19x  1000 -> 8192 truncated  runs/run-1/agent.log:55" in run().text
 
 
 def test_unusable_lines_are_counted_with_their_reason(run: Run, pytester: pytest.Pytester) -> None:

@@ -105,7 +105,7 @@ def test_a_prediction_is_rounded_up_but_not_by_the_error_of_a_ratio(load: Any) -
 @pytest.mark.parametrize(
     ("names", "cap"),
     [
-        ({"category": "docs"}, 8100),  # at 2 %
+        ({"category": "docs"}, 8100),  # at 2%
         ({"category": "documentation", "risk": 0.05}, 6000),
         ({"category": "docs", "risk": 0.01}, None),  # too few calls to say
         ({"category": "translation"}, None),
@@ -215,7 +215,7 @@ def test_advice_on_calls_without_a_prediction_multiplies_nothing(tmp_path: Path)
 
 
 def test_caps_need_no_prediction(tmp_path: Path) -> None:
-    """Of 99 calls of 1 to 99 tokens, the 99th is exceeded with 1 % risk, the 98th with 2 %, the 95th with 5 %."""
+    """Of 99 calls of 1 to 99 tokens, the 99th is exceeded with 1% risk, the 98th with 2%, the 95th with 5%."""
     rows = [Sample(output_tokens=each, model="m", truncated=False, max_tokens=200) for each in range(1, 100)]
     path = tmp_path / "tuning.json"
     path.write_text(render_tuning(verdict(rows).tuning, dict(DEFAULT_ALIASES)))

@@ -55,22 +55,22 @@ def test_alternatives_are_listed():
 @pytest.mark.parametrize(
     ("value", "target", "words"),
     [
-        (Fraction(1, 20), None, "5.0 %"),
-        (Fraction(1, 20), Fraction(1, 20), "5.0 %"),
-        (Fraction(1, 50), Fraction(1, 50), "2.0 %"),
-        (Fraction(19, 23), Fraction(1, 20), "82.6 %"),
-        (Fraction(501, 10_000), Fraction(1, 20), "5.01 %"),
-        (Fraction(500_001, 10_000_000), Fraction(1, 20), "5.00001 %"),
-        (Fraction(1, 3), Fraction("0.3333"), "33.333 %"),
-        (Fraction(2, 3), Fraction("0.667"), "66.7 %"),
-        (Fraction(2, 3), Fraction("0.6666666"), "66.7 %"),
-        (Fraction(1, 8), Fraction("0.125"), "12.5 %"),
-        (Fraction(1, 16), Fraction("0.0625"), "6.2 %"),
-        (Fraction(0), Fraction(0), "0.0 %"),
-        (Fraction(1, 100_000), Fraction(0), "0.001 %"),
-        (Fraction(1), Fraction(1), "100.0 %"),
-        (0.216106, Fraction(1, 20), "21.6 %"),
-        (0.05000000000000004, Fraction(1, 20), "5.0 %"),
+        (Fraction(1, 20), None, "5.0%"),
+        (Fraction(1, 20), Fraction(1, 20), "5.0%"),
+        (Fraction(1, 50), Fraction(1, 50), "2.0%"),
+        (Fraction(19, 23), Fraction(1, 20), "82.6%"),
+        (Fraction(501, 10_000), Fraction(1, 20), "5.01%"),
+        (Fraction(500_001, 10_000_000), Fraction(1, 20), "5.00001%"),
+        (Fraction(1, 3), Fraction("0.3333"), "33.333%"),
+        (Fraction(2, 3), Fraction("0.667"), "66.7%"),
+        (Fraction(2, 3), Fraction("0.6666666"), "66.7%"),
+        (Fraction(1, 8), Fraction("0.125"), "12.5%"),
+        (Fraction(1, 16), Fraction("0.0625"), "6.2%"),
+        (Fraction(0), Fraction(0), "0.0%"),
+        (Fraction(1, 100_000), Fraction(0), "0.001%"),
+        (Fraction(1), Fraction(1), "100.0%"),
+        (0.216106, Fraction(1, 20), "21.6%"),
+        (0.05000000000000004, Fraction(1, 20), "5.0%"),
     ],
 )
 def test_a_percentage_has_the_digits_it_needs(value, target, words):
@@ -83,7 +83,7 @@ def test_a_percentage_has_the_digits_it_needs(value, target, words):
     st.integers(0, 10**9).map(lambda units: Fraction(units, 10**9)),
 )
 def test_a_percentage_stands_on_its_side_of_the_target(value, target):
-    shown = Fraction(percent(value, target).removesuffix(" %")) / 100
+    shown = Fraction(percent(value, target).removesuffix("%")) / 100
     assert (shown <= target) == (value <= target)
 
 

@@ -96,7 +96,7 @@ class RateCheck(Check[RateResult]):
         if result.unasked:
             return self.unasked
         population = POPULATIONS[context.population][self._rate]
-        limit = f"(target <= {exact(result.limit * 100)} %)"
+        limit = f"(target <= {exact(result.limit * 100)}%)"
         if not result.n:
             return f"no data: nothing in {population} {limit}"
         rate = percent(Fraction(result.events, result.n), result.limit)
@@ -107,7 +107,7 @@ class RateCheck(Check[RateResult]):
         return f"{share}{judgement}, {_evidence(result)}{_uncertainty(result)}{NOT_JUDGED if result.unjudged else ''}"
 
     def in_headline(self, result: RateResult) -> str:
-        """``82.6 % underestimated``."""
+        """``82.6% underestimated``."""
         return self.as_share(result.events, result.n, result.limit)
 
     def as_share(self, events: int, n: int, limit: Fraction | None = None) -> str:
@@ -132,8 +132,8 @@ def _evidence(result: RateResult) -> str:
 
 
 def confidence_in_words(confidence: float) -> str:
-    """``95 %``."""
-    return f"{exact(Fraction(str(confidence)) * 100)} %"
+    """``95% confidence``."""
+    return f"{exact(Fraction(str(confidence)) * 100)}% confidence"
 
 
 def more_needed(samples: int | None, events: int, claim: str = "it") -> str:
@@ -147,7 +147,7 @@ def _uncertainty(result: RateResult) -> str:
     if not result.uncertain:
         return ""
     cut = "1 was" if result.uncertain == 1 else f"{result.uncertain} were"
-    return f"; {result.events - result.uncertain} to {result.events}, as {cut} cut off below the prediction"
+    return f"; {result.events - result.uncertain} to {result.events}, as {cut} truncated below the prediction"
 
 
 UNDERESTIMATION = RateCheck("underestimation", "underestimated")

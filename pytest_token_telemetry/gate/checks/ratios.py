@@ -139,7 +139,7 @@ def _evidence(result: RatioResult) -> str:
     bound, word = (result.bounds.upper, "at most") if within else (result.bounds.lower, "at least")
     return (
         f"{proven}: {result.events} of {result.n} at {exact(result.limit)}x or more,"
-        f" truly {word} {percent(bound, _TENTH)} ({confidence_in_words(result.bounds.confidence)})"
+        f" {word} {percent(bound, _TENTH)} ({confidence_in_words(result.bounds.confidence)})"
         f"{more_needed(result.samples_to_prove, result.events)}"
     )
 

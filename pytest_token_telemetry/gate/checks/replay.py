@@ -42,14 +42,13 @@ class ReplayCheck(Check[CountResult]):
             return "there is no recorded call to replay"
         said = f"{replay.replayed} of {plural(replay.calls, 'call')} replayed"
         if replay.wrong and context.refuses_wrong_answers:
-            verb = "is" if replay.wrong == 1 else "are"
-            return f"{said}: {plural(replay.wrong, 'answer')} {verb} no prediction"
+            return f"{said}: {plural(replay.wrong, 'invalid prediction')}"
         details = [
-            *([f"{replay.cannot} that it cannot replay"] if replay.cannot else []),
-            *([f"{plural(replay.wrong, 'wrong answer')} left out"] if replay.wrong else []),
+            *([f"{replay.cannot} could not be replayed"] if replay.cannot else []),
+            *([f"{plural(replay.wrong, 'invalid prediction')} left out"] if replay.wrong else []),
         ]
         said += f" ({listing(details)})" if details else ""
-        return f"{said}, {result.target} needed" if result.missing or not result.value else said
+        return f"{said}; {result.target} must be" if result.missing or not result.value else said
 
 
 REPLAY = ReplayCheck("readiness::replay", "replay")

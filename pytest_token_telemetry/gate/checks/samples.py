@@ -36,9 +36,9 @@ class SamplesCheck(Check[CountResult]):
         if without := _without_prediction(context):
             one, silent, what = "successful sample", without, f"{'has' if without == 1 else 'have'} no prediction"
         elif counts.question == "predictions":
-            one, silent, what = "successful sample", counts.silent_on_success, "did not say"
+            one, silent, what = "successful sample", counts.silent_on_success, "without a success value"
         else:
-            one, silent, what = "sample", counts.samples - result.value, "did not say whether they were cut off"
+            one, silent, what = "sample", counts.samples - result.value, "without an end"
         if not result.missing:
             return f"{plural(result.value, one)} ({result.target} needed)"
         said = f" ({silent:,} sample{'' if silent == 1 else 's'} {what})" if silent > 0 else ""

@@ -44,7 +44,7 @@ CALLS = [
 
 def test_attempts_are_those_counted_by_hand() -> None:
     # first calls that say: of a and b (cut off), of c and d; cut off in all: a 1, b 3, the one without a task;
-    # 95 % of the cap or more: a 1, b 3, d 1, and the one without a task, of 11 with a cap
+    # 95% of the cap or more: a 1, b 3, d 1, and the one without a task, of 11 with a cap
     assert attempts(columns(CALLS)) == Attempts(Share(2, 4), Share(5, 11), Share(2, 3), Share(6, 11))
 
 

@@ -13,7 +13,7 @@ from pytest_token_telemetry.analysis.budgets import LEAST_CALLS, Budgets, Consta
 from pytest_token_telemetry.samples import Samples, unknown
 
 PREDICTIONS = [round(200 * 1.05**step) for step in range(100)]
-"""From 200 to 25,051, each 5 % above the one before."""
+"""From 200 to 25,051, each 5% above the one before."""
 
 FLOORS = {"low": 8192, "medium": 12288, "high": 16384}
 LEVELS = [*FLOORS] * 34

@@ -47,7 +47,7 @@ def test_ratios_are_counted_in_quarters_of_an_octave_and_those_cut_off_apart():
 
 @pytest.mark.parametrize(
     ("cut", "quantile"),
-    # Of 39 calls, the next exceeds the 38th smallest output in 2 of 40 cases, which is 5 %; of 18 nobody knows it.
+    # Of 39 calls, the next exceeds the 38th smallest output in 2 of 40 cases, which is 5%; of 18 nobody knows it.
     [(0, 0.38), (1, 0.38), (2, None)],
 )
 def test_the_quantile_is_what_19_of_20_calls_stay_within(cut, quantile):

@@ -191,7 +191,7 @@ def test_a_rise_is_seen_as_often_as_in_the_reference_table(base_n, head_n, expec
                 and rate_p(rates(((base, base_n), (head, head_n)))) <= 0.05
                 for head in range(head_n + 1)
             ]
-            for base in range(min(base_n, 25) + 1)  # at 5 % of 100, more have no chance to speak of
+            for base in range(min(base_n, 25) + 1)  # at 5% of 100, more have no chance to speak of
         ]
     )
     for (before, after), percent in zip(
@@ -232,7 +232,7 @@ def test_large_counts_are_no_problem():
     ("base", "head_n", "expected"),
     [
         (Share(0, 20), 20, 4),
-        # C(n, k) / C(40, k) / 2 <= 5 %, which is 0.0577 for three and 0.0265 for four of twenty
+        # C(n, k) / C(40, k) / 2 <= 5%, which is 0.0577 for three and 0.0265 for four of twenty
         (Share(20, 20), 20, None),
         (Share(19, 20), 20, None),  # twenty of twenty would be 0.25
         (Share(0, 1000), 1, 1),  # one of 1,001 is head's: 0.0005
@@ -480,7 +480,7 @@ def test_a_rate_that_rose_with_the_mix_alone_has_not_drifted():
     assert found.standardised == pytest.approx(0.049333, abs=5e-7)
     assert found.p == pytest.approx(0.563341, abs=5e-7)
     assert (found.matters, found.outcome) == (False, "steady")
-    # implementation from 70 % to 30 %, docs from 10 % to 50 %
+    # implementation from 70% to 30%, docs from 10% to 50%
     assert found.mix_shift == pytest.approx(0.4)
     assert [(each.name, each.base_mix, each.head_mix) for each in found.strata] == [
         ("docs", 0.1, 0.5),
@@ -508,7 +508,7 @@ def test_a_rate_that_fell_has_not_drifted(of):
 @pytest.mark.parametrize(
     ("of", "head", "outcome"),
     [
-        # 1 % of 10,000 before: a significant rise, which must reach two points, or one
+        # 1% of 10,000 before: a significant rise, which must reach two points, or one
         ("underestimation", 299, "steady"),
         ("underestimation", 300, "drift"),
         ("truncation", 199, "steady"),
@@ -705,7 +705,7 @@ def test_a_baseline_has_not_drifted_from_itself(side):
 
 
 def simulated(random, n, shifted, truncation) -> dict[str | None, Summary]:
-    """Calls of three categories, lognormal around 40, 60 and 80 % of what was predicted."""
+    """Calls of three categories, lognormal around 40, 60 and 80% of what was predicted."""
     category = random.choice(3, n, p=[0.5, 0.3, 0.2])
     output = np.exp(np.log([0.25, 0.4, 0.45])[category] + random.normal(0, 0.6, n)) * shifted
     truncated = random.random(n) < truncation

@@ -29,7 +29,7 @@ NINETY_FIVE, SEQUENTIAL = Certainty(), Certainty(sequential=True)
 @pytest.mark.parametrize(
     ("events", "n", "lower", "upper"),
     [
-        # Clopper and Pearson, one-sided 95 %, as statsmodels' proportion_confint(method="beta", alpha=0.1) gives them
+        # Clopper and Pearson, one-sided 95%, as statsmodels' proportion_confint(method="beta", alpha=0.1) gives them
         (0, 20, 0.0, 0.139108),
         (1, 20, 0.002561, 0.216106),
         (4, 20, 0.071354, 0.401028),
@@ -137,7 +137,7 @@ def test_samples_to_prove_are_enough_and_one_less_is_not(events, target, confide
 @pytest.mark.parametrize(
     ("events", "n", "proves"),
     [
-        # "pass": the upper bound is within 5 %; "fail": the lower one is above; None: neither
+        # "pass": the upper bound is within 5%; "fail": the lower one is above; None: neither
         (0, 58, None),
         (0, 59, "pass"),
         (1, 92, None),
@@ -318,7 +318,7 @@ def test_adjusted_p_values_agree_with_statsmodels(multitest, p_values):
     ],
 )
 def test_a_rank_that_is_probably_approximately_correct_follows_from_the_same_bound(confidence, n, rank):
-    """The smallest rank whose exceedance is proven within 5 %."""
+    """The smallest rank whose exceedance is proven within 5%."""
     proven = [k for k in range(1, n + 1) if Certainty(confidence).proves_within(n - k, n, 0.05)]
     assert (min(proven) if proven else None) == rank
 
@@ -326,7 +326,7 @@ def test_a_rank_that_is_probably_approximately_correct_follows_from_the_same_bou
 @pytest.mark.parametrize(
     ("events", "n", "lower", "upper"),
     [
-        # Wilson, one-sided 95 %, as statsmodels' proportion_confint(method="wilson", alpha=0.1) gives them
+        # Wilson, one-sided 95%, as statsmodels' proportion_confint(method="wilson", alpha=0.1) gives them
         (0, 20, 0.0, 0.119158),
         (1, 20, 0.011235, 0.196007),
         (4, 20, 0.093118, 0.378377),
@@ -427,7 +427,7 @@ def test_no_sample_is_no_evidence():
 
 
 def test_many_looks_deceive_as_seldom_as_one():
-    # Ville: at a true rate on target at most 5 % of all histories ever seem to prove anything, either way. With 400 of
+    # Ville: at a true rate on target at most 5% of all histories ever seem to prove anything, either way. With 400 of
     # them, seeded, 34 would be three standard deviations too many; with bounds for one look they are some 65.
     generator = random.Random(3)
     certified = failed = 0

@@ -270,7 +270,7 @@ def test_mid_p_is_a_probability_and_the_same_for_either_estimator(counts):
 @pytest.mark.parametrize(
     ("both", "only_head", "only_base", "neither", "lower", "upper"),
     [
-        # Newcombe (1998), method 10, two-sided 95 %
+        # Newcombe (1998), method 10, two-sided 95%
         (36, 12, 2, 0, 0.0569, 0.3404),  # the rates go against each other
         (12, 9, 2, 21, 0.0112, 0.2954),  # they go together, which is corrected for continuity
         # Fagerland, Lydersen and Laake (2014)
@@ -287,7 +287,7 @@ def test_bounds_on_the_difference_are_those_of_published_examples(both, only_hea
 
 def test_bounds_combine_those_of_both_rates_where_nothing_goes_together():
     # Base underestimates none of 20, so that nothing can go with it: 0.2 - sqrt((0.2 - 0.093118)**2 + 0.119158**2),
-    # 0.2 + sqrt((0.378377 - 0.2)**2 + 0**2), with Wilson's one-sided 95 % bounds for 4/20 and 0/20
+    # 0.2 + sqrt((0.378377 - 0.2)**2 + 0**2), with Wilson's one-sided 95% bounds for 4/20 and 0/20
     found = difference_bounds(Paired(4, 0, 0, 16))
     assert (found.lower, found.upper) == pytest.approx((0.039930, 0.378377), abs=2e-6)
 

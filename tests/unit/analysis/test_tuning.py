@@ -96,7 +96,7 @@ def test_the_published_example_has_its_multiplier():
 
 def test_the_published_example_has_its_expectation():
     found = advice(calls(RATIOS))
-    # one in 21, and nine of ten times the true rate is between the 5 % and the 95 % point of Beta(1, 20)
+    # one in 21, and nine of ten times the true rate is between the 5% and the 95% point of Beta(1, 20)
     assert found.expected_underestimation == pytest.approx(1 / 21)
     low, high = found.expected_range
     assert low == pytest.approx(beta.ppf(0.05, 1, 20), abs=1e-9)
@@ -114,7 +114,7 @@ def test_the_published_example_has_its_spread_floor():
 
 
 def test_a_spread_floor_on_the_target_does_not_meet_it():
-    # the 10 % point is 1 and the 95 % point 3, and waste must stay below 3
+    # the 10% point is 1 and the 95% point 3, and waste must stay below 3
     rows = calls([1.0] * 18 + [3.0] * 2)
     assert (advice(rows).spread_floor, advice(rows).meets_both) == (3.0, False)
     assert advice(rows, max_waste_p90="3.01").meets_both
@@ -231,7 +231,7 @@ def test_a_small_category_with_a_cut_off_call_needs_a_higher_cap():
 
 
 def test_few_cut_off_calls_among_many_hide_nothing():
-    # n = 79 at 2.5 %: rank 80 - 2 = 78, so one may be endless
+    # n = 79 at 2.5%: rank 80 - 2 = 78, so one may be endless
     found = advice(cut(calls([1.0] * 77 + [1.5, 1.5]), 0))
     assert (found.basis, found.multiplier, found.truncated) == ("category", pytest.approx(1.5), 1)
 
@@ -295,7 +295,7 @@ def test_a_complexity_has_its_own_multiplier_where_there_are_samples_enough():
 
 
 def test_among_thousands_each_figure_is_that_of_its_rank():
-    # of 20,000 ranks n + 1 - floor((n + 1) * alpha): 19,501 at 2.5 %, and 19,801, 19,601 and 19,001 at 1, 2 and 5 %
+    # of 20,000 ranks n + 1 - floor((n + 1) * alpha): 19,501 at 2.5%, and 19,801, 19,601 and 19,001 at 1, 2 and 5%
     rows = [call(100_000, 100_000 + rank) for rank in range(1, 20_001)]
     random.Random(5).shuffle(rows)
     found = tuned(rows)
@@ -337,7 +337,7 @@ def test_each_complexity_is_told_with_its_own_category():
 @pytest.mark.parametrize(
     ("n", "caps"),
     [
-        # the ranks: at 1 % from 99 samples on, at 2 % from 49, at 5 % from 19
+        # the ranks: at 1% from 99 samples on, at 2% from 49, at 5% from 19
         (18, [(None, 99), (None, 49), (None, 19)]),
         (19, [(None, 99), (None, 49), (19, None)]),
         (48, [(None, 99), (None, 49), (47, None)]),
@@ -434,7 +434,7 @@ def test_the_forward_check_never_counts_what_is_just_as_before(predicted, output
 
 
 def lognormal(sigma, room):
-    """Advice for 999 ratios, of which the 100th is exactly the 10 % point and the 950th the 95 % point."""
+    """Advice for 999 ratios, of which the 100th is exactly the 10% point and the 950th the 95% point."""
     rows = [call(10**6, round(10**6 * math.exp(sigma * z))) for z in norm.ppf([rank / 1000 for rank in range(1, 1000)])]
     return advice(rows, multiplier=str(room))
 

@@ -41,7 +41,7 @@ def test_without_one_log_the_rest_passes(benchmarks: SimpleNamespace, stage: Any
     stage.set(scenario)
     (stage.directory / "data" / "logs" / log).unlink()
     found = stage.play(scenario.arguments)
-    assert found.status == 0  # 6 of 126 are 4.8 %
+    assert found.status == 0  # 6 of 126 are 4.8%
     wrong = stage.judge(found, scenario).wrong
     assert "exit 0" in wrong
     assert any(each.startswith("PASS in") and "out/report.json" in each for each in wrong)

@@ -75,18 +75,18 @@ def folds(text):
 @pytest.mark.parametrize(
     ("verdict", "heading", "said"),
     [
-        ("pass", "✅ Token telemetry: PASS, no tuning needed", "0.0 % underestimated, 0.0 % truncated, unproven. "),
-        ("tune", "❌ Token telemetry: TUNE, tuning needed", "10.0 % underestimated, 10.0 % truncated. "),
+        ("pass", "✅ Token telemetry: PASS, no tuning needed", "0.0% underestimated, 0.0% truncated, unproven. "),
+        ("tune", "❌ Token telemetry: TUNE, tuning needed", "10.0% underestimated, 10.0% truncated. "),
         ("not-ready", "❌ Token telemetry: NOT READY, collect more", "Not enough representative data: collect more, "),
         (
             "inconclusive",
             "⚪ Token telemetry: INCONCLUSIVE, nothing proven",
-            "Nothing is proven either way: 0.0 % underestimated, 0.0 % truncated. ",
+            "Nothing is proven either way: 0.0% underestimated, 0.0% truncated. ",
         ),
     ],
 )
 def test_the_verdict_comes_first_and_then_the_figures_that_decide(verdict, heading, said):
-    """6 of 60 calls were cut off: 10 % where 2 % are allowed. No alert stands between."""
+    """6 of 60 calls were truncated: 10% where 2% are allowed. No alert stands between."""
     text = comment(leg(verdict))
     assert page(text).findall("h2")[0].text_content() == heading
     assert "> [!" not in text
@@ -98,15 +98,15 @@ def test_a_pass_that_is_proven_does_not_say_that_it_is_not():
         for id in ("tier1::underestimation", "tier1::truncation"):
             check(found, id).update(proven=True)
 
-    assert lead(comment(leg("pass", prove))).startswith("0.0 % underestimated, 0.0 % truncated. ")
+    assert lead(comment(leg("pass", prove))).startswith("0.0% underestimated, 0.0% truncated. ")
 
 
 def test_three_figures_stand_beside_their_targets():
     rows = table(page(comment(leg("tune"))), "")
     assert rows == [
         ["", "this pull request", "target"],
-        ["underestimated", "❌ 10.0 % (6/60)", "≤ 5 %"],
-        ["truncated", "❌ 10.0 % (6/60)", "≤ 2 %"],
+        ["underestimated", "❌ 10.0% (6/60)", "≤ 5%"],
+        ["truncated", "❌ 10.0% (6/60)", "≤ 2%"],
         ["waste P90", "✅ 1.11x", "< 3x"],
     ]
 
@@ -146,21 +146,21 @@ def test_how_sure_the_rates_are_is_folded():
     found = {row[1]: row for row in rows}
     assert list(found) == ["tier1 underestimation", "tier1 truncation", "tier2 waste-p90"]
     assert found["tier1 truncation"][0] == "❌ fail"
-    assert found["tier1 truncation"][2].startswith("6/60 = 10.0 % of attempts (target <= 2 %) FAIL, ")
+    assert found["tier1 truncation"][2].startswith("6/60 = 10.0% of attempts (target <= 2%) FAIL, ")
     assert "(target < 3x)" in found["tier2 waste-p90"][2]
 
 
-def test_no_line_ends_within_an_outcome_or_a_percentage():
-    """In a narrow column a browser would part them, as it did in a screenshot: ``14.8`` and ``% (95 % each)``."""
+def test_no_line_ends_within_an_outcome():
+    """In a narrow column a browser would part a mark and its word, as it did in a screenshot."""
     text = comment(leg("tune"))
     assert "<td>❌&nbsp;fail</td>" in text
-    assert "<td>6/60 = 10.0&nbsp;% of attempts (target &lt;= 2&nbsp;%)" in text
+    assert "<td>6/60 = 10.0% of attempts (target &lt;= 2%)" in text
 
 
 def test_a_rate_says_what_it_proves():
-    """No event in 60: at 95 %, the rule of three says up to 5 %, exactly 1 - 0.05 ** (1 / 60) = 4.87 %."""
+    """No event in 60: at 95%, the rule of three says up to 5%, exactly 1 - 0.05 ** (1 / 60) = 4.87%."""
     rows = {row[1]: row for row in table(page(comment(leg("pass"))), "Outcome")}
-    assert "unproven: true rate may be up to 4.9 % (95 %)" in rows["tier1 truncation"][2]
+    assert "unproven: true rate may be up to 4.9% (95% confidence)" in rows["tier1 truncation"][2]
     assert "149 samples with 0 events would prove it" in rows["tier1 truncation"][2]
 
 
@@ -201,7 +201,7 @@ def test_no_sentence_of_the_file_is_shown(name, unverified):
 
 def test_the_worst_samples_are_folded():
     document = page(comment(leg("tune")))
-    rows = table(document, "output / prediction")
+    rows = table(document, "actual / predicted")
     assert rows[1] == ["8.19x", "1,000", "8,192", "yes", "docs", "phase-0", "logs/run-1/agent.log:55"]
     assert len(rows) == 6
     assert document.find(".//details").get("open") is None
@@ -214,9 +214,9 @@ def test_tuning_advice_is_folded():
     caps = folded.findall(".//table")[-1]
     assert [each.text_content().replace("\xa0", " ") for each in caps.iter("th")] == [
         "judged",
-        "cap at 1.0 % risk",
-        "cap at 2.0 % risk",
-        "cap at 5.0 % risk",
+        "cap at 1.0% risk",
+        "cap at 2.0% risk",
+        "cap at 5.0% risk",
         "category",
     ]
 

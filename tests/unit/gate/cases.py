@@ -74,7 +74,7 @@ def call(predicted: int | None = 1000, output: int = 900, **fields: Any) -> Samp
 
 
 def cut_off(predicted: int | None = 1000, output: int = 8192, **fields: Any) -> Sample:
-    """A call that the cap cut off, and that failed for it."""
+    """A call that the cap truncated, and that failed for it."""
     return call(predicted, output, **{"truncated": True, "success": False, **fields})
 
 

@@ -41,7 +41,7 @@ def test_with_a_confidence_only_what_is_proven_passes_or_fails(events, n, conclu
     assert outcomes(found)[UNDER] == {"pass": "pass", "tune": "fail", "inconclusive": open_}[conclusion]
     assert result(found, UNDER).inconclusive is (conclusion == "inconclusive")
     word = {"pass": "PASS, proven", "tune": "FAIL, proven", "inconclusive": "INCONCLUSIVE, unproven"}[conclusion]
-    assert f"(target <= 5 %) {word}" in message(found, UNDER)
+    assert f"(target <= 5%) {word}" in message(found, UNDER)
     assert found.fails is (conclusion == "tune" or (conclusion == "inconclusive" and policy == "fail"))
 
 
@@ -59,7 +59,9 @@ def test_with_a_confidence_only_what_is_proven_passes_or_fails(events, n, conclu
 def test_at_every_look_a_proof_takes_more(events, n, conclusion):
     found = underestimated(events, n, confidence="0.95", sequential="true")
     assert found.verdict == conclusion
-    assert f"{'un' if conclusion == 'inconclusive' else ''}proven (95 %, at every look)" in message(found, UNDER)
+    assert f"{'un' if conclusion == 'inconclusive' else ''}proven (95% confidence, at every look)" in message(
+        found, UNDER
+    )
 
 
 def test_at_every_look_the_samples_that_prove_it_are_more():
@@ -84,14 +86,14 @@ def test_a_failure_outweighs_what_is_open():
         found = verdict(rows, confidence="0.95", inconclusive=policy)
         assert (found.verdict, found.fails) == ("tune", True)
         assert result(found, CUT).inconclusive
-        assert headline(found) == "Tuning needed: 23.1 % underestimated."
-        assert not any("cut off" in step for step in advice(found))
+        assert headline(found) == "Tuning needed: 23.1% underestimated."
+        assert not any("truncated" in step for step in advice(found))
 
 
 def test_nothing_proven_says_what_to_collect():
     found = verdict(ready(27), confidence="0.95")
     assert found.title == "INCONCLUSIVE"
-    assert headline(found) == "Nothing is proven either way: 0.0 % underestimated, 0.0 % truncated."
+    assert headline(found) == "Nothing is proven either way: 0.0% underestimated, 0.0% truncated."
     # 59 - 27 and 149 - 27
     assert advice(found) == [
         "Collect 32 more samples to prove underestimation and 122 more samples to prove truncation, if no event comes"
@@ -101,7 +103,7 @@ def test_nothing_proven_says_what_to_collect():
 
 def test_one_thing_unproven_is_named():
     found = verdict(ready(100), confidence="0.95")
-    assert headline(found) == "Truncation is not proven either way: 0.0 % underestimated, 0.0 % truncated."
+    assert headline(found) == "Truncation is not proven either way: 0.0% underestimated, 0.0% truncated."
     assert advice(found) == ["Collect 49 more samples to prove truncation, if no event comes with them."]
 
 
@@ -115,7 +117,7 @@ def test_one_event_disproves_a_target_of_nothing():
     found = verdict([*ready(300), cut_off()], confidence="0.95", max_truncation="0")
     assert outcomes(found)[CUT] == "fail"
     # 1 - .95 ** (1 / 301)
-    assert " FAIL, proven: true rate at least 0.02 % (95 %)" in message(found, CUT)
+    assert " FAIL, proven: true rate at least 0.02% (95% confidence)" in message(found, CUT)
 
 
 @pytest.mark.parametrize("written", [{}, {"confidence": "0.95"}, {"confidence": "0.95", "sequential": "true"}])
@@ -134,7 +136,7 @@ def test_no_data_never_passes(written):
         found = verdict(rows, **written)
         assert found.verdict == "not-ready"
         assert "pass" not in {outcomes(found)[each] for each in (UNDER, CUT, WASTE)}
-    assert message(verdict([], **written), UNDER) == "no data: nothing in the risk population (target <= 5 %)"
+    assert message(verdict([], **written), UNDER) == "no data: nothing in the risk population (target <= 5%)"
 
 
 def test_a_confidence_does_not_touch_waste():
@@ -160,8 +162,8 @@ def test_more_than_two_runs_a_task_are_noted(tasks, warned):
     assert bool(notes(found)) is warned
     if warned:
         assert notes(found)[0] == (
-            f"60 samples come from only {tasks} task{'s' if tasks > 1 else ''}, and runs of one task are alike: what is"
-            " called proven here is less so (--token-telemetry-one-per-task judges one a task)."
+            f"60 samples come from only {tasks} task{'s' if tasks > 1 else ''}, and attempts at one task are alike:"
+            " what is called proven here is less so (--token-telemetry-one-per-task judges one a task)."
         )
 
 
@@ -205,7 +207,7 @@ def test_outputs_above_their_budget_are_noted():
         call(output=9000, budget_tokens=None),
     ]
     assert notes(verdict(rows)) == [
-        "1 sample above the budget without being cut off: the budget is not the cap that was sent."
+        "1 sample above the budget without being truncated: the budget is not the cap that was sent."
     ]
 
 
@@ -218,7 +220,7 @@ def test_strata_far_above_their_target_are_marked():
 
 
 def test_marks_are_adjusted_for_all_strata():
-    # three of nine are unlikely at 5 %, but not among the twenty rates of ten strata
+    # three of nine are unlikely at 5%, but not among the twenty rates of ten strata
     rows = [*ready(81), *[call(1000, 1200, category="refactoring")] * 3, *[call(category="refactoring")] * 6]
     strata = verdict(rows).strata
     every = (*strata.category, *strata.complexity, *strata.deliverables)
@@ -248,7 +250,7 @@ def sentences(rows, **written):
 
 
 def test_the_plan_says_how_many_samples_prove_each_target():
-    # by the tables one event needs 93 samples, and at 2 % none needs 149
+    # by the tables one event needs 93 samples, and at 2% none needs 149
     plan = sentences([*ready(99), call(1000, 1200)])
     assert plan[-2:] == [
         "To prove underestimation within its target (1 of 100 now): done.",
@@ -260,7 +262,7 @@ def test_the_plan_says_how_many_samples_prove_each_target():
 def test_the_plan_says_what_no_number_of_samples_proves():
     plan = sentences([*ready(90), *[call(1000, 1200)] * 10], max_truncation="0")
     assert plan[-2:] == [
-        # ten events: statsmodels' bound is within 5 % from 336 samples on
+        # ten events: statsmodels' bound is within 5% from 336 samples on
         "To prove underestimation within its target (10 of 100 now): 336 samples in all if there are no more events; at"
         " the present rate, no number would.",
         "To prove truncation within its target (0 of 100 now): no number of samples proves so low a target.",

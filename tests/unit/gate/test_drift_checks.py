@@ -79,7 +79,7 @@ def test_a_missing_baseline_is_a_skip_with_its_reason():
             "no-baseline",
         )
     assert found.drift == DriftReport(baseline_samples=0, new_samples=0, drift=None)
-    assert headline(found) == "No tuning needed: 0.0 % underestimated, 0.0 % truncated."
+    assert headline(found) == "No tuning needed: 0.0% underestimated, 0.0% truncated."
 
 
 def test_without_a_baseline_asked_for_there_is_no_drift_check():
@@ -94,7 +94,7 @@ def test_without_a_baseline_asked_for_there_is_no_drift_check():
 def test_new_calls_like_the_old_ones_are_steady():
     found = compared(later(ready(60)), OLD)
     assert drift(found) == {UNDER: "pass", CUT: "pass", RATIO: "pass"}
-    assert message(found, UNDER) == "0/60 = 0.0 % in the baseline, 0/60 = 0.0 % new: no drift seen (p = 1.000)"
+    assert message(found, UNDER) == "0/60 = 0.0% in the baseline, 0/60 = 0.0% new: no drift seen (p = 1.000)"
     assert message(found, RATIO) == (
         "median output over prediction 0.90x in the baseline, 0.90x new, 1.00x as much within categories:"
         " no drift seen (p = 1.000)"
@@ -125,7 +125,7 @@ def test_drift_that_fails_is_tuned_after_it_is_understood():
 
 def test_drift_that_warns_is_said_with_the_pass():
     found = compared(later(ready(60, 2000, 1900)), baseline_of(ready(60, 2000, 1250)))
-    assert headline(found) == "No tuning needed: 0.0 % underestimated, 0.0 % truncated, drift since the baseline."
+    assert headline(found) == "No tuning needed: 0.0% underestimated, 0.0% truncated, drift since the baseline."
     assert advice(found) == [
         "Find out what changed since the baseline, in the work or in the model, before tuning to it."
     ]
@@ -185,9 +185,7 @@ def test_twenty_calls_that_can_show_no_rise_are_not_enough_to_judge():
     # if all 20 were underestimated, as 19 of 20 were, that would be chance: p = (20 / 40) / 2
     found = compared(later(calls("docs", 19, 20)), baseline_of(calls("docs", 19, 20)), require_categories="docs")
     assert result(found, UNDER).outcome == "skip"
-    assert message(found, UNDER) == (
-        "19/20 = 95.0 % in the baseline, 19/20 = 95.0 % new: not enough data to judge drift"
-    )
+    assert message(found, UNDER) == ("19/20 = 95.0% in the baseline, 19/20 = 95.0% new: not enough data to judge drift")
 
 
 def test_the_smallest_rise_that_could_be_seen_is_named():
@@ -308,13 +306,13 @@ def test_a_rate_that_doubled_with_the_mix_is_no_drift(simpson):
     assert result(simpson, UNDER).outcome == "pass"
     assert result(simpson, UNDER).p == pytest.approx(0.563341, abs=5e-7)  # a convolution of hypergeometrics
     assert message(simpson, UNDER).startswith(
-        "5/100 = 5.0 % in the baseline, 10/100 = 10.0 % new (4.9 % with the baseline's mix of categories):"
+        "5/100 = 5.0% in the baseline, 10/100 = 10.0% new (4.9% with the baseline's mix of categories):"
     )
 
 
 def test_the_rate_with_the_mix_of_the_baseline_stands_beside_the_crude_one(simpson):
     found = simpson.drift.drift.underestimation
-    assert found.standardised == pytest.approx(0.7 / 30 + 0.2 / 20 + 0.1 * 8 / 50)  # 4.9333 %
+    assert found.standardised == pytest.approx(0.7 / 30 + 0.2 / 20 + 0.1 * 8 / 50)  # 4.9333%
     assert found.mix_shift == pytest.approx(0.4)
     assert {each.name: (each.base_mix, each.head_mix) for each in found.strata}["docs"] == (0.1, 0.5)
 
@@ -326,4 +324,4 @@ def test_the_crude_comparison_would_have_been_nearer_to_an_alarm(simpson):
 
 def test_tier_1_still_judges_the_calls_as_they_are(simpson):
     assert (simpson.verdict, outcomes(simpson)["tier1::underestimation"]) == ("tune", "fail")
-    assert headline(simpson) == "Tuning needed: 10.0 % underestimated."
+    assert headline(simpson) == "Tuning needed: 10.0% underestimated."

@@ -64,13 +64,13 @@ def test_unlabelled_predictions_are_multiplied_by_model() -> None:
 
 
 def test_the_first_lines_and_titles_say_it() -> None:
-    # the 20th of 20 calls has 819 tokens, the 29th of 30 at 5 % risk: 31 - floor(31 / 20) = 30th, 829
+    # the 20th of 20 calls has 819 tokens, the 29th of 30 at 5% risk: 31 - floor(31 / 20) = 30th, 829
     found = verdict([*calls(30, model="m"), *calls(20, model="n")])
     assert headline(found).endswith(
         " No prediction in the data: the caps were judged. No kind of work is named:"
         " counts decide (20 samples to judge by and 149 to prove truncation), grouped by model."
     )
-    assert advice(found)[-1] == "Caps (max_tokens) by the risk that they cut off: m 829 at 5 %; n 819 at 5 %."
+    assert advice(found)[-1] == "Caps (max_tokens) by risk of truncation: m 829 at 5%; n 819 at 5%."
     (section,) = (each for each in sections.details(found) if each.title == "Tuning advice")
     assert section.tables[-1].columns[-1] == "model"
 
@@ -83,7 +83,9 @@ def test_calls_that_name_a_complexity_alone_are_grouped_by_model_too() -> None:
 
 def test_what_was_cut_off_is_named_by_model() -> None:
     rows = [*calls(60, model="m"), *calls(6, 1000, model="n", truncated=True)]
-    assert "Raise the budget (max_tokens) where runs were cut off: n 6 of 6. Then tune again." in advice(verdict(rows))
+    assert "Raise the budget (max_tokens) where calls were truncated: n 6 of 6. Then tune again." in advice(
+        verdict(rows)
+    )
 
 
 def test_data_with_categories_says_nothing_of_groups() -> None:

@@ -28,7 +28,7 @@ from tests.unit.gate.cases import (
 
 
 def many(kind: str) -> list:
-    """Three names of nine calls, 1,000 of two, 290 of one that was underestimated, ten of one that was cut off."""
+    """Three names of nine calls, 1,000 of two, 290 of one that was underestimated, ten of one that was truncated."""
     return [
         *ready(27),
         *(call(1000, 900, **{kind: f"big-{n:04}"}) for n in range(1000) for _ in range(2)),
@@ -58,10 +58,10 @@ def test_the_others_are_tuned_as_one():
     *shown, others = FOUND.tuning.categories
     assert len(shown) == 1000
     assert (others.name, others.folded, others.n, others.truncated, others.underestimated) == (None, 303, 306, 10, 300)
-    # at 5 %, the 307 - 15 = 292nd of 306: 6 of 0.9, 290 of 1.2, 10 that are endless
+    # at 5%, the 307 - 15 = 292nd of 306: 6 of 0.9, 290 of 1.2, 10 that are endless
     assert (others.basis, others.multiplier) == ("category", pytest.approx(1.2))
     *_, caps = FOUND.tuning.max_tokens
-    # at 5 % the 292nd of 6 of 900, 290 of 1,200 and 10 that are endless; at 1 and 2 % one of these
+    # at 5% the 292nd of 6 of 900, 290 of 1,200 and 10 that are endless; at 1 and 2% one of these
     assert (caps.folded, caps.n, [cap.max_tokens for cap in caps.caps]) == (303, 306, [None, None, 1200])
     assert FOUND.tuning.forward is None
 
@@ -74,7 +74,7 @@ def test_complexities_within_categories_beyond_the_largest_are_one():
         ("implementation", "c0", 30),
         ("implementation", "c1", 29),
     ]
-    # 28 and 27 samples from 900 on: enough for 2.5 %, which takes the 56 - 1 = 55th of 55, 927 of 1,000
+    # 28 and 27 samples from 900 on: enough for 2.5%, which takes the 56 - 1 = 55th of 55, 927 of 1,000
     assert (others.folded, others.n, others.multiplier) == (2, 55, pytest.approx(0.927))
 
 

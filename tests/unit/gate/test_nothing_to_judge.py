@@ -42,7 +42,7 @@ def test_samples_that_do_not_say_how_they_ended_are_told(silent: int, verb: str)
     found = verdict([*capped(40), *[Sample(output_tokens=400)] * silent])
     told = [each for each in notes(found) if "not say how they ended" in each]
     assert told == [f"{verb} not say how they ended: the truncation rate leaves them out."] * (silent > 0)
-    assert message(found, TRUNCATION).startswith("0/40 = 0.0 % of attempts")
+    assert message(found, TRUNCATION).startswith("0/40 = 0.0% of attempts")
     assert [each for each in notes(verdict(ready(40))) if "not say how" in each] == []
 
 

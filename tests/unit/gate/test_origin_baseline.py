@@ -57,12 +57,12 @@ def test_the_errors_are_those_of_the_counts():
 def test_all_of_the_baseline_has_the_published_rates():
     found = verdict(BASELINE, population="all")
     under, cut = "tier1::underestimation", "tier1::truncation"
-    assert message(found, under).startswith("0/5 = 0.0 % of all samples (target <= 5 %)")
-    assert message(found, cut).startswith("0/5 = 0.0 % of all V2 samples (target <= 2 %)")
+    assert message(found, under).startswith("0/5 = 0.0% of all samples (target <= 5%)")
+    assert message(found, cut).startswith("0/5 = 0.0% of all V2 samples (target <= 2%)")
     assert (result(found, under).outcome, result(found, cut).outcome) == ("skip", "skip")
 
 
 def test_failed_calls_are_not_at_risk():
     assert message(verdict(BASELINE), "tier1::underestimation") == (
-        "no data: nothing in the risk population (target <= 5 %)"
+        "no data: nothing in the risk population (target <= 5%)"
     )

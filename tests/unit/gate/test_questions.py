@@ -26,7 +26,7 @@ TRUNCATION, CAP_USE = "tier1::truncation", "tier2::cap-use"
 UNDERESTIMATION, WASTE = "tier1::underestimation", "tier2::waste-p90"
 NO_MIX = "No kind of work is named: counts decide what is enough"
 PROVEN = "No kind of work is named: counts decide (20 samples to judge by"
-"""How many prove 2 % with none, one or two events: 149, 236 and 313; 59 prove 5 % with none (docs/definitions.md)."""
+"""How many prove 2% with none, one or two events: 149, 236 and 313; 59 prove 5% with none (docs/definitions.md)."""
 
 
 def bare(output=100, **fields):
@@ -48,16 +48,16 @@ def steps(found):
 
 def test_predictions_are_judged_as_ever():
     found = verdict(ready(60))
-    assert headline(found) == "No tuning needed: 0.0 % underestimated, 0.0 % truncated."
+    assert headline(found) == "No tuning needed: 0.0% underestimated, 0.0% truncated."
     assert [each.id for each in found.checks] == list(CHECK_IDS)
     assert outcomes(found)[UNDERESTIMATION] == outcomes(found)[TRUNCATION] == "pass"
 
 
 def test_caps_are_judged_where_nothing_is_predicted():
-    """2 of 100 are cut off: 2 %, as allowed. Of the others, each has a cap of 1000 for 400 tokens: 2.5x."""
+    """2 of 100 are truncated: 2%, as allowed. Of the others, each has a cap of 1000 for 400 tokens: 2.5x."""
     found = verdict([*capped(98), *capped(2, output=1000)])
     assert headline(found) == (
-        "No tuning needed: 2.0 % truncated. No prediction in the data: the caps were judged."
+        "No tuning needed: 2.0% truncated. No prediction in the data: the caps were judged."
         f" {PROVEN} and 313 to prove truncation)."
     )
     assert (found.verdict, found.fails) == ("pass", False)
@@ -78,11 +78,11 @@ def test_caps_are_judged_where_nothing_is_predicted():
 
 
 def test_caps_that_cut_off_are_to_be_raised():
-    """5 of 100 are cut off."""
+    """5 of 100 are truncated."""
     found = verdict([*capped(95, category="summarise"), *capped(5, output=1000, category="summarise")], **ANY)
-    assert headline(found) == "Tuning needed: 5.0 % truncated. No prediction in the data: the caps were judged."
+    assert headline(found) == "Tuning needed: 5.0% truncated. No prediction in the data: the caps were judged."
     assert (found.verdict, found.fails) == ("tune", True)
-    assert steps(found)[0].startswith("Raise the budget (max_tokens) where runs were cut off: summarise 5 of 100")
+    assert steps(found)[0].startswith("Raise the budget (max_tokens) where calls were truncated: summarise 5 of 100")
 
 
 ANY = {"require_categories": "summarise", "require_complexities": "none", "require_deliverables": "none"}
@@ -93,14 +93,14 @@ def test_what_caps_reserve_is_told():
     found = verdict([*capped(98), *capped(2, output=1000)])
     use = found.metrics.cap_use
     assert (use.calls, use.reserved, use.unused) == (100, 100_000, 58_800)
-    assert "100 calls with a cap reserved 100,000 tokens of quota, and 58.8 % went unused." in notes(found)
+    assert "100 calls with a cap reserved 100,000 tokens of quota, and 58.8% went unused." in notes(found)
 
 
 @pytest.mark.parametrize(("policy", "outcome", "conclusion"), [("warn", "warn", "pass"), ("fail", "fail", "tune")])
 def test_caps_far_above_the_output_cost_quota(policy, outcome, conclusion):
     found = verdict(capped(100, output=100), cap_use=policy)
     assert (outcomes(found)[CAP_USE], found.verdict) == (outcome, conclusion)
-    assert any(each.startswith("Caps (max_tokens) by the risk that they cut off: 100 at 1 %") for each in steps(found))
+    assert any(each.startswith("Caps (max_tokens) by risk of truncation: 100 at 1%") for each in steps(found))
 
 
 def test_a_short_answer_says_nothing_about_its_cap():
@@ -116,7 +116,7 @@ def test_the_target_of_cap_use_is_a_setting():
 def test_reasons_alone_tell_of_truncation():
     found = verdict([*stopped(49), bare(finish_reason="length", truncated=True)])
     assert headline(found) == (
-        "No tuning needed: 2.0 % truncated. No prediction in the data, caps unknown: only truncation was judged."
+        "No tuning needed: 2.0% truncated. No prediction in the data, caps unknown: only truncation was judged."
         f" {PROVEN} and 236 to prove truncation)."
     )
     assert outcomes(found).keys() == {*[f"readiness::{each}" for each in READY], TRUNCATION}
@@ -126,13 +126,13 @@ READY = ("sources", "samples", "categories", "complexities", "deliverables")
 
 
 def test_lengths_alone_give_caps_and_no_verdict():
-    """Of 1 to 100 tokens, the cap at risk 5 % is the 96th of 101 places; 1 % takes the last but none."""
+    """Of 1 to 100 tokens, the cap at risk 5% is the 96th of 101 places; 1% takes the last but none."""
     found = verdict([bare(n) for n in range(1, 101)])
     assert (found.verdict, found.fails) == ("inconclusive", False)
     assert headline(found) == f"Nothing to judge: the samples have neither predictions nor caps nor reasons. {NO_MIX}."
     assert steps(found) == [
         "Record the cap that is sent, or why outputs end: then truncation can be judged.",
-        "Caps (max_tokens) by the risk that they cut off: 100 at 1 %, 99 at 2 %, 96 at 5 %.",
+        "Caps (max_tokens) by risk of truncation: 100 at 1%, 99 at 2%, 96 at 5%.",
     ]
     assert verdict([bare(n) for n in range(1, 101)], inconclusive="fail").fails
 
@@ -146,8 +146,8 @@ def test_lengths_of_named_work_give_the_caps_of_each_kind():
         "Nothing to judge: the samples have neither predictions nor caps nor reasons.",
     )
     assert steps(found)[-1] == (
-        "Caps (max_tokens) by the risk that they cut off: docs 100 at 1 %, 99 at 2 %, 96 at 5 %;"
-        " ours 1,000 at 1 %, 990 at 2 %, 960 at 5 %."
+        "Caps (max_tokens) by risk of truncation: docs 100 at 1%, 99 at 2%, 96 at 5%;"
+        " ours 1,000 at 1%, 990 at 2%, 960 at 5%."
     )
     assert verdict(rows, chosen=["require_categories"]).verdict == "not-ready"
 
@@ -165,9 +165,9 @@ def test_an_unknown_success_hinders_no_verdict_on_caps():
 
 
 def test_a_mixture_is_judged_check_by_check():
-    """60 calls with predictions, all good; 40 with caps alone, of which 4 are cut off: 4 of 100 attempts."""
+    """60 calls with predictions, all good; 40 with caps alone, of which 4 are truncated: 4 of 100 attempts."""
     found = verdict([*ready(60), *capped(36), *capped(4, output=1000)])
-    assert (found.verdict, headline(found)) == ("tune", "Tuning needed: 4.0 % truncated.")
+    assert (found.verdict, headline(found)) == ("tune", "Tuning needed: 4.0% truncated.")
     assert (result(found, UNDERESTIMATION).events, result(found, UNDERESTIMATION).n) == (0, 60)
     assert (result(found, TRUNCATION).events, result(found, TRUNCATION).n) == (4, 100)
     assert result(found, CAP_USE).n == 36
@@ -214,7 +214,7 @@ def test_predictions_of_no_named_work_are_judged_by_counts():
     found = verdict([call(**nothing)] * 20)
     assert (found.verdict, headline(found)) == (
         "pass",
-        "No tuning needed: 0.0 % underestimated, 0.0 % truncated."
+        "No tuning needed: 0.0% underestimated, 0.0% truncated."
         f" {PROVEN}, 59 to prove underestimation and 149 to prove truncation).",
     )
 
@@ -224,7 +224,7 @@ def test_where_nothing_is_predicted_only_what_is_named_is_asked_for():
     found = verdict(capped(50, category="docs"), require_categories="docs")
     assert found.verdict == "pass"
     assert headline(found) == (
-        "No tuning needed: 0.0 % truncated. No prediction in the data: the caps were judged."
+        "No tuning needed: 0.0% truncated. No prediction in the data: the caps were judged."
         " No complexity or number of deliverables is named: none is asked for."
     )
     assert verdict(capped(50, category="docs")).verdict == "not-ready"
@@ -238,11 +238,11 @@ def test_what_nobody_misses_says_so_where_nothing_else_is_asked():
 
 
 def test_caps_are_advised_in_a_mixture_that_is_to_be_tuned():
-    """60 calls of 900 tokens have a 58th and a 60th. Of the 40 others the 39th was cut off, and 2 % needs 49."""
+    """60 calls of 900 tokens have a 58th and a 60th. Of the 40 others the 39th was truncated, and 2% needs 49."""
     found = verdict([*ready(60, category="docs"), *capped(36), *capped(4, output=1000)], require_categories="any")
     assert (found.verdict, steps(found)[-1]) == (
         "tune",
-        "Caps (max_tokens) by the risk that they cut off: docs 900 at 2 %, 900 at 5 %; not given needs 49 calls.",
+        "Caps (max_tokens) by risk of truncation: docs 900 at 2%, 900 at 5%; not given needs 49 calls.",
     )
 
 

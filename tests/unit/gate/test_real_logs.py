@@ -49,7 +49,7 @@ def test_every_population_has_its_published_figures(
 
 @pytest.mark.parametrize(
     ("population", "under", "cut"),
-    [("risk", "82.6 %", "15.0 %"), ("success", "76.5 %", "0.0 %"), ("all", "50.0 %", "17.6 %")],
+    [("risk", "82.6%", "15.0%"), ("success", "76.5%", "0.0%"), ("all", "50.0%", "17.6%")],
 )
 def test_rates_are_shown_as_published(judged, population, under, cut):
     found = judged(population=population)

@@ -127,7 +127,7 @@ def test_an_estimator_that_predicts_as_recorded_changes_no_figure_of_the_real_lo
 def test_the_verdict_is_on_the_replayed_predictions():
     found = replayed(ready(60), lambda request: 800)  # 900 came out of each
     assert (found.verdict, found.metrics.underestimation) == ("tune", Share(60, 60))
-    assert headline(found) == "Tuning needed: 100.0 % underestimated."
+    assert headline(found) == "Tuning needed: 100.0% underestimated."
 
 
 def test_a_new_estimator_can_mend_what_the_recorded_one_did_wrong():
@@ -137,7 +137,7 @@ def test_a_new_estimator_can_mend_what_the_recorded_one_did_wrong():
 
 
 def test_the_recorded_figures_stand_beside_the_replayed_ones():
-    # recorded: 1000 / 900; replayed: 4500 / 900; one of 61 was cut off, with 8192
+    # recorded: 1000 / 900; replayed: 4500 / 900; one of 61 was truncated, with 8192
     found = replayed([*ready(60), cut_off()], lambda request: 4500).estimator
     assert found.recorded == EstimatorFigures(Share(1, 61), Share(1, 61), 1000 / 900, 1000 / 900)
     assert found.figures == EstimatorFigures(Share(1, 61), Share(1, 61), 5.0, 5.0)
@@ -197,7 +197,9 @@ def test_one_sample_a_task_is_replayed_where_one_is_judged():
         1,
         1,
     )
-    assert message(found, REPLAY) == "26 of 28 calls replayed (1 that it cannot replay and 1 wrong answer left out)"
+    assert (
+        message(found, REPLAY) == "26 of 28 calls replayed (1 could not be replayed and 1 invalid prediction left out)"
+    )
 
 
 def test_a_call_that_is_not_replayed_takes_no_part():
@@ -219,7 +221,7 @@ def replay_of_twenty(answers, rest=1000, **written):
     ("refused", "written", "outcome"),
     [
         (0, {}, "pass"),
-        (2, {}, "pass"),  # 18 of 20: 90 %
+        (2, {}, "pass"),  # 18 of 20: 90%
         (3, {}, "fail"),
         (3, {"min_replayed": "85%"}, "pass"),
         (4, {"min_replayed": "85%"}, "fail"),
@@ -243,21 +245,21 @@ def test_the_limit_is_exact():
 
 def test_a_check_at_its_limit_tells_how_much_was_replayed():
     found = replay_of_twenty([CannotReplay] * 2)
-    assert message(found, REPLAY) == "18 of 20 calls replayed (2 that it cannot replay)"
+    assert message(found, REPLAY) == "18 of 20 calls replayed (2 could not be replayed)"
     assert counted(found, REPLAY) == (18, 18, 0)
 
 
 def test_a_check_below_its_limit_tells_what_is_needed():
     found = replay_of_twenty([CannotReplay] * 3)
-    assert message(found, REPLAY) == "17 of 20 calls replayed (3 that it cannot replay), 18 needed"
+    assert message(found, REPLAY) == "17 of 20 calls replayed (3 could not be replayed); 18 must be"
     assert counted(found, REPLAY) == (17, 18, 1)
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ([None], "19 of 20 calls replayed: 1 answer is no prediction"),
-        ([None, -1, CannotReplay], "17 of 20 calls replayed: 2 answers are no prediction"),
+        ([None], "19 of 20 calls replayed: 1 invalid prediction"),
+        ([None, -1, CannotReplay], "17 of 20 calls replayed: 2 invalid predictions"),
     ],
 )
 def test_a_wrong_answer_fails(wrong, said):
@@ -268,12 +270,14 @@ def test_a_wrong_answer_fails(wrong, said):
 def test_a_wrong_answer_can_be_left_out():
     found = replay_of_twenty([None, "900", CannotReplay], min_replayed="85%", estimator_errors="skip")
     assert result(found, REPLAY).outcome == "pass"
-    assert message(found, REPLAY) == "17 of 20 calls replayed (1 that it cannot replay and 2 wrong answers left out)"
+    assert (
+        message(found, REPLAY) == "17 of 20 calls replayed (1 could not be replayed and 2 invalid predictions left out)"
+    )
 
 
 def test_only_what_happened_to_calls_is_told():
     found = replay_of_twenty([None, None], estimator_errors="skip")
-    assert message(found, REPLAY) == "18 of 20 calls replayed (2 wrong answers left out)"
+    assert message(found, REPLAY) == "18 of 20 calls replayed (2 invalid predictions left out)"
     assert message(replay_of_twenty([]), REPLAY) == "20 of 20 calls replayed"
 
 
@@ -293,8 +297,8 @@ def test_a_replay_without_calls_is_blamed_on_the_data():
     [
         ([CannotReplay] * 12, {}, "it does not replay enough of the recorded calls"),
         ([None] * 12, {"estimator_errors": "skip"}, "it does not replay enough of the recorded calls"),
-        ([None], {}, "not all of its answers are predictions"),
-        ([None] * 12, {}, "not all of its answers are predictions"),
+        ([None], {}, "some of its predictions are invalid"),
+        ([None] * 12, {}, "some of its predictions are invalid"),
     ],
 )
 def test_an_estimator_that_cannot_be_judged_is_not_ready_and_blamed_for_it(answers, written, lack):
@@ -364,7 +368,7 @@ def budgets(rows, *pairs):
 
 def test_runs_that_the_new_budgets_would_have_cut_off_are_counted():
     rows = [
-        call(output=900),  # it would have been cut off
+        call(output=900),  # it would have been truncated
         call(output=900),  # it fits
         cut_off(output=900),  # again
         cut_off(output=900),  # nobody knows
@@ -380,7 +384,7 @@ def test_runs_that_the_new_budgets_would_have_cut_off_are_counted():
 def test_a_smaller_budget_can_fail_the_truncation_check():
     found = replayed(ready(60), lambda request: (1000, 800))
     assert outcomes(found)["tier1::truncation"] == "fail"
-    assert headline(found) == "Tuning needed: 100.0 % underestimated, 100.0 % truncated."
+    assert headline(found) == "Tuning needed: 100.0% underestimated, 100.0% truncated."
 
 
 def test_a_larger_budget_does_not_prove_that_a_truncation_would_not_have_happened():
@@ -394,7 +398,7 @@ def test_a_larger_budget_does_not_prove_that_a_truncation_would_not_have_happene
 
 
 def test_a_rate_that_nothing_tells_of_is_no_pass():
-    # all were cut off, and nobody knows whether they would have been with twice the room
+    # all were truncated, and nobody knows whether they would have been with twice the room
     rows = ready(60, output=8192, truncated=True)
     found = replayed(rows, lambda request: (9000, 16384))
     assert result(found, "tier1::truncation").n == 0
@@ -438,7 +442,7 @@ def test_the_comparison_is_on_the_calls_that_both_can_replay(ten):
 
 def test_calls_are_counted_by_who_underestimates_them(ten):
     # at risk are all eight but the failed one; 900 > 800 and 500 > 499 are new, 900 > 800 was before,
-    # 900 > 800 and 850 is both, and so is the one that was cut off; 900 < 950 and 1000 = 1000 are neither
+    # 900 > 800 and 850 is both, and so is the one that was truncated; 900 < 950 and 1000 = 1000 are neither
     assert ten.underestimated == Paired(newly_underestimated=2, newly_safe=1, both=2, neither=2)
     assert ten.difference == pytest.approx(1 / 7)
 

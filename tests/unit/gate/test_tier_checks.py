@@ -65,28 +65,28 @@ def test_the_multiplier_is_compared_exactly(output, outcome):
             1,
             20,
             "pass",
-            "1/20 = 5.0 % of the risk population (target <= 5 %) PASS, unproven: true rate may be up to 21.6 % (95 %);"
-            " 93 samples with 1 event would prove it",
+            "1/20 = 5.0% of the risk population (target <= 5%) PASS, unproven: true rate may be up to 21.6% (95%"
+            " confidence); 93 samples with 1 event would prove it",
         ),
         (
             0,
             59,
             "pass",
-            "0/59 = 0.0 % of the risk population (target <= 5 %) PASS, proven: true rate at most 5.0 % (95 %)",
+            "0/59 = 0.0% of the risk population (target <= 5%) PASS, proven: true rate at most 5.0% (95% confidence)",
         ),
         (
             3,
             20,
             "fail",
             # scipy: beta.ppf(0.05, 3, 18) = 0.0421
-            "3/20 = 15.0 % of the risk population (target <= 5 %) FAIL, unproven: true rate may be as low as 4.2 %"
-            " (95 %)",
+            "3/20 = 15.0% of the risk population (target <= 5%) FAIL, unproven: true rate may be as low as 4.2%"
+            " (95% confidence)",
         ),
         (
             4,
             20,
             "fail",
-            "4/20 = 20.0 % of the risk population (target <= 5 %) FAIL, proven: true rate at least 7.1 % (95 %)",
+            "4/20 = 20.0% of the risk population (target <= 5%) FAIL, proven: true rate at least 7.1% (95% confidence)",
         ),
     ],
 )
@@ -98,7 +98,7 @@ def test_a_rate_is_told_with_what_it_proves(events, n, outcome, said):
 def test_a_rate_of_zero_cannot_be_proven():
     found = verdict(ready(60), max_truncation="0")
     assert message(found, CUT) == (
-        "0/60 = 0.0 % of attempts (target <= 0 %) PASS, unproven: true rate may be up to 4.9 % (95 %)"
+        "0/60 = 0.0% of attempts (target <= 0%) PASS, unproven: true rate may be up to 4.9% (95% confidence)"
     )
     assert (result(found, CUT).proven, result(found, CUT).samples_to_prove) == (False, None)
 
@@ -122,15 +122,15 @@ def test_a_rate_that_is_exceeded_has_no_number_of_samples_to_prove_it():
 def test_one_truncation_in_twenty_exceeds_the_target():
     found = verdict([*ready(19), cut_off()], min_samples="19")
     assert outcomes(found)[CUT] == "fail"
-    assert message(found, CUT).startswith("1/20 = 5.0 % of attempts (target <= 2 %) FAIL")
+    assert message(found, CUT).startswith("1/20 = 5.0% of attempts (target <= 2%) FAIL")
 
 
 @pytest.mark.parametrize(
     ("population", "of_underestimation", "of_truncation"),
     [
-        ("risk", "0/27 = 0.0 % of the risk population ", "0/27 = 0.0 % of attempts "),
-        ("success", "0/27 = 0.0 % of successful samples ", "0/27 = 0.0 % of successful samples "),
-        ("all", "0/27 = 0.0 % of all samples ", "0/27 = 0.0 % of all V2 samples "),
+        ("risk", "0/27 = 0.0% of the risk population ", "0/27 = 0.0% of attempts "),
+        ("success", "0/27 = 0.0% of successful samples ", "0/27 = 0.0% of successful samples "),
+        ("all", "0/27 = 0.0% of all samples ", "0/27 = 0.0% of all V2 samples "),
     ],
 )
 def test_a_rate_names_its_population(population, of_underestimation, of_truncation):
@@ -143,13 +143,13 @@ def test_a_rate_names_its_population(population, of_underestimation, of_truncati
 def test_skipped_tiers_show_their_figures():
     found = verdict(ready(10, 1000, 1200))
     assert [result(found, each).outcome for each in (UNDER, CUT, WASTE)] == ["skip"] * 3
-    assert message(found, UNDER).startswith("10/10 = 100.0 % of the risk population (target <= 5 %), proven:")
+    assert message(found, UNDER).startswith("10/10 = 100.0% of the risk population (target <= 5%), proven:")
     for each in (UNDER, CUT, WASTE):
         assert message(found, each).endswith("; not judged, data not ready")
     # 1000 / 1200, and 1 - 0.05 ** (1 / 10)
     assert message(found, WASTE) == (
-        "P90 = 0.83x of the risk population (target < 3x), unproven: 0 of 10 at 3x or more, truly at most 25.9 %"
-        " (95 %); 29 samples with 0 events"
+        "P90 = 0.83x of the risk population (target < 3x), unproven: 0 of 10 at 3x or more, at most 25.9%"
+        " (95% confidence); 29 samples with 0 events"
         " would prove it; not judged, data not ready"
     )
 
@@ -167,7 +167,7 @@ def test_without_samples_there_is_no_rate():
         proven=False,
         samples_to_prove=None,
     )
-    assert message(found, UNDER) == "no data: nothing in the risk population (target <= 5 %)"
+    assert message(found, UNDER) == "no data: nothing in the risk population (target <= 5%)"
     assert result(found, WASTE) == RatioResult(id=WASTE, outcome="skip", n=0, value=None, target=3.0)
     assert message(found, WASTE) == "no data: no ratio (target < 3x)"
 
@@ -180,8 +180,8 @@ def test_waste_warns_unless_it_is_told_to_fail(tier2, outcome, conclusion, word)
     found = verdict(ready(27, 5000, 1000), tier2=tier2)
     # 0.05 ** (1 / 27) = 0.8950
     assert message(found, WASTE) == (
-        f"P90 = 5.00x of the risk population (target < 3x) {word}, proven: 27 of 27 at 3x or more, truly at least"
-        " 89.5 % (95 %)"
+        f"P90 = 5.00x of the risk population (target < 3x) {word}, proven: 27 of 27 at 3x or more, at least"
+        " 89.5% (95% confidence)"
     )
     assert (result(found, WASTE).outcome, found.verdict, found.fails) == (outcome, conclusion, outcome == "fail")
 
@@ -211,15 +211,15 @@ def test_without_any_ratio_waste_cannot_be_judged():
 def test_truncated_runs_that_failed_hide_nothing_in_the_risk_population_but_all_in_successes():
     rows = [*ready(67), *[cut_off(category=category) for category in ("docs", "tests", "docs", "docs")] * 2]
     honest = verdict(rows)
-    assert (honest.title, message(honest, CUT).partition(" of ")[0]) == ("TUNE", "8/75 = 10.7 %")
+    assert (honest.title, message(honest, CUT).partition(" of ")[0]) == ("TUNE", "8/75 = 10.7%")
     blind = verdict(rows, population="success")
-    assert (blind.title, message(blind, CUT).partition(" of ")[0]) == ("PASS", "0/67 = 0.0 %")
+    assert (blind.title, message(blind, CUT).partition(" of ")[0]) == ("PASS", "0/67 = 0.0%")
     assert [result(blind, each).outcome for each in (UNDER, CUT)] == ["pass", "pass"]
 
 
 NOTHING = find(reading([]), settings())
 CONTEXT = verdict([]).context
-_RATE = re.compile(r"(\d+)/(\d+) = (\d+\.\d+) % ")
+_RATE = re.compile(r"(\d+)/(\d+) = (\d+\.\d+)% ")
 
 
 @limits(deadline=None, max_examples=200)
@@ -252,8 +252,8 @@ def test_samples_to_prove_are_told_with_what_they_would_prove():
     found = verdict(under(3, 20), min_samples="1", require_categories="none", confidence="0.95")
     # statistics tables: three events need 153 samples
     assert message(found, UNDER) == (
-        "3/20 = 15.0 % of the risk population (target <= 5 %) INCONCLUSIVE, unproven: true rate may be as low as 4.2 %"
-        " (95 %); 153 samples with 3 events would prove the target met"
+        "3/20 = 15.0% of the risk population (target <= 5%) INCONCLUSIVE, unproven: true rate may be as low as 4.2%"
+        " (95% confidence); 153 samples with 3 events would prove the target met"
     )
 
 
@@ -267,24 +267,24 @@ FIVE_ROWS = [
 
 
 def test_calls_cut_off_below_their_prediction_make_the_rate_an_interval():
-    # 120 and 150 exceed their prediction for sure; the call cut off at 100 of 100 may have
+    # 120 and 150 exceed their prediction for sure; the call truncated at 100 of 100 may have
     found = verdict(FIVE_ROWS)
     figure = result(found, UNDER)
     assert (figure.events, figure.n, figure.uncertain) == (3, 4, 1)
-    assert "; 2 to 3, as 1 was cut off below the prediction" in message(found, UNDER)
+    assert "; 2 to 3, as 1 was truncated below the prediction" in message(found, UNDER)
 
 
 @pytest.mark.parametrize(("cut", "outcome"), [(2, "pass"), (3, "fail")])
 def test_the_upper_end_of_the_interval_is_gated(cut, outcome):
     found = verdict([*ready(40 - cut), *[cut_off(1000, 900)] * cut])
     assert (result(found, UNDER).outcome, result(found, UNDER).uncertain) == (outcome, cut)
-    assert f"; 0 to {cut}, as {cut} were cut off below the prediction" in message(found, UNDER)
+    assert f"; 0 to {cut}, as {cut} were truncated below the prediction" in message(found, UNDER)
 
 
 def test_calls_cut_off_above_their_prediction_are_certain():
     found = verdict([*ready(19), cut_off(1000, 1001)], min_samples="1")
     assert result(found, UNDER).uncertain == 0
-    assert "cut off" not in message(found, UNDER)
+    assert "truncated" not in message(found, UNDER)
 
 
 @pytest.mark.parametrize("population", ["success", "all"])
@@ -294,7 +294,7 @@ def test_the_origins_populations_know_no_interval(population):
 
 
 def waste_of(ratios, truncated=0):
-    """The verdict on successes with these ``ratios``, of which the last are cut off."""
+    """The verdict on successes with these ``ratios``, of which the last are truncated."""
     rows = [call(round(ratio * 1000), 1000) for ratio in ratios[: len(ratios) - truncated]]
     rows += [cut_off(round(ratio * 1000), 1000) for ratio in ratios[len(ratios) - truncated :]]
     return verdict(rows, require_categories="none", require_complexities="none", require_deliverables="none")
@@ -332,7 +332,7 @@ def test_waste_is_proven_high_by_the_lower_bound(above, proven):
 @pytest.mark.parametrize(
     ("ratios", "truncated", "limit"),
     [
-        # P90 of 9 is the largest; cut off calls there make it an upper limit, elsewhere they do not matter
+        # P90 of 9 is the largest; truncated calls there make it an upper limit, elsewhere they do not matter
         ([1.0] * 8 + [2.0], 1, True),
         ([1.0] * 7 + [2.0, 0.5], 1, False),
         # with 20 it lies between the 18th and the 19th, and rests on both

@@ -45,7 +45,7 @@ def report(name: str, **written: str) -> Report:
     """The report of one kind of data."""
     under = settings(html="page.html", **written)
     match name:
-        case "tune":  # 6 of 60 cut off at 16,384, against a baseline with none, after four sessions
+        case "tune":  # 6 of 60 truncated at 16,384, against a baseline with none, after four sessions
             cut = [cut_off(100 * 4**n, 16384, category="docs", max_tokens=16384, task_id=f"cut-{n}") for n in range(6)]
             past = Past(baseline=baseline_of(ready(60)), history=HISTORY)
             return judge(

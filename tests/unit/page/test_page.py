@@ -95,11 +95,11 @@ def test_a_dot_is_a_judged_call_and_shows_where_it_stands():
     dots = data("tune", "outputs", "calls")
     found = report("tune")
     assert len(dots) == found.metrics.waste.n == 60
-    assert sum(dot["how"] == "cut off" for dot in dots) == found.metrics.truncation.events == 6
+    assert sum(dot["how"] == "truncated" for dot in dots) == found.metrics.truncation.events == 6
     assert dots[54] == {
         "x": 100,
         "y": 16384,
-        "how": "cut off",
+        "how": "truncated",
         "output": 16384,
         "predicted": "100",
         "cap": "16,384",

@@ -108,7 +108,7 @@ def test_wrapped_defaults_are_taken() -> None:
         (
             {"max_truncation": 1},
             ValueError,
-            "token_telemetry: max_truncation: '1' can be meant as 1% or as 100% (write one of them)",
+            "token_telemetry: max_truncation: '1' is ambiguous (write 1% or 100%)",
         ),
         (
             {"max_underestimation": None},

@@ -38,7 +38,7 @@ _DOCUMENTS = {
     "not-ready": _document([call() for _ in range(5)]),
     "inconclusive": _document(ready(30), confidence="95%"),
 }
-"""60 calls without an event; 6 of 60 cut off; 5 calls of one kind; 30 calls that prove nothing."""
+"""60 calls without an event; 6 of 60 truncated; 5 calls of one kind; 30 calls that prove nothing."""
 
 VERDICTS = tuple(_DOCUMENTS)
 

@@ -361,7 +361,7 @@ STRATUM = {
             "pass",
             "attempts.larger_cap",
             {"events": 1, "n": 1},
-            "attempts has more retries than calls that were cut off",
+            "attempts has more retries than calls that were truncated",
         ),
         ("pass", "attempts.near_cap", {"n": 61}, "attempts is of more calls than there are"),
         ("pass", "attempts.first", {"n": 1}, "attempts is of more calls than there are"),

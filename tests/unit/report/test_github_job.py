@@ -66,7 +66,7 @@ def test_failed_checks_are_errors_at_the_lines_that_show_them(job):
         "title": "token-telemetry::tier1::underestimation",
     }
     assert annotations[0].data == message(found, "tier1::underestimation")
-    assert annotations[2].data == "cut off: 1,000 tokens predicted, 8,192 output (8.19x), category docs"
+    assert annotations[2].data == "truncated: 1,000 tokens predicted, 8,192 output (8.19x), category docs"
     assert [each.properties["line"] for each in annotations[2:]] == ["61", "62", "63", "64"]
 
 

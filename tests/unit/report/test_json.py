@@ -199,10 +199,10 @@ def test_the_document_says_what_it_is():
 
 
 def test_every_setting_in_force_is_there_as_written():
-    found = report(verdict([], max_underestimation="5 %", pattern=["*.log", "*.txt"]))["settings"]
+    found = report(verdict([], max_underestimation="5%", pattern=["*.log", "*.txt"]))["settings"]
     required = {name for name, option in options() if option.default is not None}
     assert keys(found) == required
-    assert (found["max_underestimation"], found["pattern"]) == ("5 %", ["*.log", "*.txt"])
+    assert (found["max_underestimation"], found["pattern"]) == ("5%", ["*.log", "*.txt"])
 
 
 @pytest.mark.parametrize(

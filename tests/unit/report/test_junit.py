@@ -118,7 +118,7 @@ def test_a_warning_is_no_pass():
     case = cases(TUNE)["tier2::waste-p90"]
     assert sorted(each.tag for each in case) == ["skipped", "system-out"]
     # scipy: beta.ppf(0.05, 60, 10) = 0.7834
-    said = "above target, proven: 60 of 69 at 3x or more, truly at least 78.3 % (95 %)"
+    said = "above target, proven: 60 of 69 at 3x or more, at least 78.3% (95% confidence)"
     assert case.find("system-out").text.endswith(said)
     assert case.find("skipped").get("message") == f"warning: {message(TUNE, 'tier2::waste-p90')}"
 
@@ -128,12 +128,12 @@ def test_an_open_check_is_skipped_with_its_figure_or_fails():
     for policy, kind in (("warn", "skipped"), ("fail", "failure")):
         found = verdict(rows, confidence="0.95", inconclusive=policy)
         (told,) = cases(found)["tier1::truncation"].findall(kind)
-        assert told.get("message").startswith("0/60 = 0.0 % of attempts (target <= 2 %) INCONCLUSIVE, unproven: ")
+        assert told.get("message").startswith("0/60 = 0.0% of attempts (target <= 2%) INCONCLUSIVE, unproven: ")
 
 
 def test_the_first_family_names_file_and_line():
     found = cases(TUNE)
-    # the worst sample is the first that was cut off: 8192 for 1000, after 60 others
+    # the worst sample is the first that was truncated: 8192 for 1000, after 60 others
     assert (found["tier1::underestimation"].get("file"), found["tier1::underestimation"].get("line")) == (
         "logs/run-1/agent.log",
         "61",

@@ -32,7 +32,7 @@ def test_a_failed_check_comes_before_the_samples_that_show_it():
         ("error", "tier1::underestimation", Place(LOG, 61)),
         ("warning", "tier1::underestimation", Place(LOG, 61)),
     ]
-    assert found[0].message.startswith("5/65 = 7.7 % of the risk population")
+    assert found[0].message.startswith("5/65 = 7.7% of the risk population")
     assert found[1].message == ("underestimated: 1,000 tokens predicted, 2,500 output (2.50x), category docs, task p/1")
     assert [each.place.line for each in found[1:]] == [61, 62, 63, 64, 65]
 
@@ -47,7 +47,7 @@ def test_calls_that_were_cut_off_are_shown_even_if_others_took_more_for_their_pr
     found = pointers(verdict(rows, max_underestimation="50%"), 10)
     assert [each.check for each in found] == ["tier1::truncation"] * 3
     assert [each.place.line for each in found] == [66, 66, 67]
-    assert found[1].message.startswith("cut off: 9,000 tokens predicted, 4,096 output (0.46x)")
+    assert found[1].message.startswith("truncated: 9,000 tokens predicted, 4,096 output (0.46x)")
 
 
 def test_one_sample_that_shows_two_checks_is_shown_once():

@@ -114,7 +114,7 @@ def test_no_check_has_no_table():
 
 def test_the_worst_samples_have_a_table():
     rows = [*ready(27), cut_off(0, 9, task_id="phase-1", category="docs"), call(471, 5267, category=None)]
-    assert table(page(verdict(rows)), "output / prediction")[1:3] == [
+    assert table(page(verdict(rows)), "actual / predicted")[1:3] == [
         ["none", "0", "9", "yes", "docs", "phase-1", "logs/run-1/agent.log:28"],
         ["11.18x", "471", "5,267", "no", "not given", "not given", "logs/run-1/agent.log:29"],
     ]
@@ -149,8 +149,8 @@ def test_what_was_asked_for_is_in_sight_and_its_table_folded():
     folded = {each.find("summary").text_content(): each for each in document.findall("details")}
     assert {"Replayed estimator", "Base against head", "Predictions that changed most"} <= set(folded)
     assert table(folded["Base against head"], "")[1:] == [
-        ["base", "0/60 = 0.0 %", "0/60 = 0.0 %", "1.11x", "1.11x"],
-        ["head", "0/60 = 0.0 %", "0/60 = 0.0 %", "1.22x", "1.22x"],
+        ["base", "0/60 = 0.0%", "0/60 = 0.0%", "1.11x", "1.11x"],
+        ["head", "0/60 = 0.0%", "0/60 = 0.0%", "1.22x", "1.22x"],
     ]
     assert table(folded["Predictions that changed most"], "base")[1] == (
         ["1,000", "1,100", "900", "none", "implementation", "logs/run-1/agent.log:1"]

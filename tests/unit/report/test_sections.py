@@ -66,16 +66,16 @@ def test_attempts_that_were_tried_again_are_told() -> None:
     second = [call(output=1900, max_tokens=2000, task_id="a"), cut_off(output=2000, max_tokens=2000, task_id="b")]
     found = verdict([*first, *second, call(max_tokens=8192), call(output=1)])
     assert sentences(found, "Attempts") == (
-        "First attempts: 2 of 2 (100.0 %) truncated; all attempts: 3 of 6 (50.0 %). 1 of 2 retries with a larger cap"
-        " were not cut off again. 4 of 5 calls used 95 % or more of their cap.",
+        "First attempts: 2 of 2 (100.0%) truncated; all attempts: 3 of 6 (50.0%). 1 of 2 retries with a larger cap"
+        " were not truncated again. 4 of 5 calls used 95% or more of their cap.",
     )
     once = verdict([first[0], second[0]])
-    assert "1 of 1 retry with a larger cap was not cut off again." in sentences(once, "Attempts")[0]
+    assert "1 of 1 retry with a larger cap was not truncated again." in sentences(once, "Attempts")[0]
 
 
 def test_attempts_that_all_end_alike_are_a_detail() -> None:
     found = verdict(ready(27))
-    assert detail(found, "Attempts").sentences == ("All attempts: 0 of 27 (0.0 %) truncated.",)
+    assert detail(found, "Attempts").sentences == ("All attempts: 0 of 27 (0.0%) truncated.",)
     unknown = verdict([call(truncated=None)])
     assert detail(unknown, "Attempts").sentences == ("All attempts: 0 of 0 truncated.",)
 
@@ -91,8 +91,8 @@ def test_a_replay_is_told_beside_what_was_recorded():
     assert shown(found, "Replayed estimator").columns == ("", "underestimated", "truncated", "waste P50", "waste P90")
     # 1000 / 900 is 1.11; 4500 / 900 is 5
     assert shown(found, "Replayed estimator").rows == (
-        ("recorded", "1/61 = 1.6 %", "1/61 = 1.6 %", "1.11x", "1.11x"),
-        ("replayed", "1/61 = 1.6 %", "1/61 = 1.6 %", "5.00x", "5.00x"),
+        ("recorded", "1/61 = 1.6%", "1/61 = 1.6%", "1.11x", "1.11x"),
+        ("replayed", "1/61 = 1.6%", "1/61 = 1.6%", "5.00x", "5.00x"),
     )
 
 
@@ -109,14 +109,14 @@ def test_a_replay_of_nothing_has_no_figures():
         (
             [call(), cut_off(output=900)],
             [(1, 900), (1, 901)],
-            "With its budgets, 0 of 2 calls would have been truncated; of 1 that was cut off and would have had more"
-            " room, nobody knows.",
+            "With its budgets, 0 of 2 calls would have been truncated; of 1 that was truncated and would have had more"
+            " room, the outcome is unknown.",
         ),
         (
             [cut_off(output=900)] * 2,
             [(1, 901)] * 2,
-            "With its budgets, 0 of 2 calls would have been truncated; of 2 that were cut off and would have had more"
-            " room, nobody knows.",
+            "With its budgets, 0 of 2 calls would have been truncated; of 2 that were truncated and would have had more"
+            " room, the outcome is unknown.",
         ),
     ],
 )
@@ -126,7 +126,7 @@ def test_budgets_are_told_in_one_sentence(rows, pairs, sentence):
 
 def test_wrong_answers_are_listed():
     found = replayed(numbered(ready(27)), table("</td>", ValueError, otherwise=1000))
-    wrong = shown(found, "Answers that are no prediction")
+    wrong = shown(found, "Invalid predictions")
     assert wrong.rows == (
         (Untrusted("logs/run-1/agent.log:1"), Untrusted("the prediction is str, not a number")),
         (Untrusted("logs/run-1/agent.log:2"), Untrusted("the prediction is type, not a number")),
@@ -142,12 +142,12 @@ def test_base_and_head_are_told_side_by_side():
         "On the 8 calls that both can replay, 2 newly underestimated and 1 newly safe (p = 0.625, McNemar's exact"
         " test)."
     )
-    assert told[2].startswith("The underestimation rate changes by +14.3 points, truly between -")
-    assert told[2].endswith(" points (95 % each).")
-    assert told[3] == "2 predictions raised and 4 lowered; in the middle they are 0.97x those of base."
+    assert told[2].startswith("The underestimation rate changes by +14.3 points, between -")
+    assert told[2].endswith(" points (95% confidence each).")
+    assert told[3] == "2 predictions raised and 4 lowered; median change 0.97x."
     assert shown(found, "Base against head").rows == (
-        ("base", "3/7 = 42.9 %", "1/8 = 12.5 %", "1.10x", "2.00x"),
-        ("head", "4/7 = 57.1 %", "1/8 = 12.5 %", "1.00x", "1.11x"),
+        ("base", "3/7 = 42.9%", "1/8 = 12.5%", "1.10x", "2.00x"),
+        ("head", "4/7 = 57.1%", "1/8 = 12.5%", "1.00x", "1.11x"),
     )
 
 
@@ -184,7 +184,7 @@ def test_wrong_answers_of_the_base_are_told_and_listed():
     assert sentences(found, "Base against head")[0] == (
         "Base old:predict has no prediction for 2 calls: 1 answer of another kind."
     )
-    assert shown(found, "Answers of base that are no prediction").rows == (
+    assert shown(found, "Invalid predictions of base").rows == (
         (Untrusted("logs/run-1/agent.log:2"), Untrusted("the prediction is str, not a number")),
     )
 
@@ -206,32 +206,32 @@ def test_drift_is_told_by_category():
     assert sentences(found, "Drift")[0] == (
         "27 new calls against 60 in the baseline, compared within categories: a change of the mix alone is no drift."
     )
-    # 24/60 = 40 % became 9/27 = 33.3 %
+    # 24/60 = 40% became 9/27 = 33.3%
     assert sentences(found, "Drift")[1] == (
-        "6.7 % of the calls moved to other categories; with the baseline's mix, the new underestimation rate of 0.0 %"
-        " would be 0.0 %."
+        "6.7% of the calls moved to other categories; with the baseline's mix, the new underestimation rate of 0.0%"
+        " would be 0.0%."
     )
     assert shown(found, "Drift").rows == (
         *(
-            ("0/18 = 0.0 %", "0/9 = 0.0 %", "0/18 = 0.0 %", "0/9 = 0.0 %", "30.0 % -> 33.3 %", Untrusted("docs")),
+            ("0/18 = 0.0%", "0/9 = 0.0%", "0/18 = 0.0%", "0/9 = 0.0%", "30.0% -> 33.3%", Untrusted("docs")),
             (
-                *("0/24 = 0.0 %", "0/9 = 0.0 %", "0/24 = 0.0 %", "0/9 = 0.0 %", "40.0 % -> 33.3 %"),
+                *("0/24 = 0.0%", "0/9 = 0.0%", "0/24 = 0.0%", "0/9 = 0.0%", "40.0% -> 33.3%"),
                 Untrusted("implementation"),
             ),
-            ("0/18 = 0.0 %", "0/9 = 0.0 %", "0/18 = 0.0 %", "0/9 = 0.0 %", "30.0 % -> 33.3 %", Untrusted("tests")),
+            ("0/18 = 0.0%", "0/9 = 0.0%", "0/18 = 0.0%", "0/9 = 0.0%", "30.0% -> 33.3%", Untrusted("tests")),
         ),
     )
 
 
 def test_a_category_with_figures_of_one_rate_only_is_told_too():
-    """Calls that failed without being cut off are attempts, and say nothing about the prediction."""
+    """Calls that failed without being truncated are attempts, and say nothing about the prediction."""
     failed = [call(category="other", success=False)] * 2
     silent = [call(category="silent", truncated=None)] * 3
     found = shown(compared(later([*ready(27), *failed, *silent]), baseline_of(ready(60))), "Drift")
     rows = {row[-1].text: row[:-1] for row in found.rows}
-    assert rows["other"] == ("none", "none", "none", "0/2 = 0.0 %", "none")
-    assert rows["silent"] == ("none", "0/3 = 0.0 %", "none", "none", "0.0 % -> 10.0 %")  # of 30 at risk
-    assert rows["docs"][:4] == ("0/18 = 0.0 %", "0/9 = 0.0 %", "0/18 = 0.0 %", "0/9 = 0.0 %")
+    assert rows["other"] == ("none", "none", "none", "0/2 = 0.0%", "none")
+    assert rows["silent"] == ("none", "0/3 = 0.0%", "none", "none", "0.0% -> 10.0%")  # of 30 at risk
+    assert rows["docs"][:4] == ("0/18 = 0.0%", "0/9 = 0.0%", "0/18 = 0.0%", "0/9 = 0.0%")
 
 
 def test_categories_that_one_side_has_are_told():
@@ -267,7 +267,7 @@ def test_one_earlier_session_is_one():
 
 
 def test_sessions_are_bars_from_none_to_the_highest():
-    # of 14 %: 0, 2, 4... in steps of 2
+    # of 14%: 0, 2, 4... in steps of 2
     rates = [step * 0.02 for step in range(8)]
     found = sentences(judged(ready(27), tuple(past(n, under=rate) for n, rate in enumerate(rates, 1))), "History")
     assert found == ("The last 8 sessions: underestimation ▁▂▃▄▅▆▇█, truncation ▁▁▁▁▁▁▁▁.",)
@@ -285,7 +285,7 @@ def test_sessions_are_listed_the_oldest_first():
     )
     assert shown(judged(ready(27), history), "History").rows == (
         ("not-ready", "5", "none", "none", Untrusted("2026-01-01T05:00:00Z"), Untrusted(None)),
-        ("tune", "1,234", "12.5 %", "2.0 %", Untrusted("2026-01-02T05:00:00Z"), Untrusted("0123456789ab")),
+        ("tune", "1,234", "12.5%", "2.0%", Untrusted("2026-01-02T05:00:00Z"), Untrusted("0123456789ab")),
     )
 
 
@@ -325,7 +325,7 @@ def test_marks_of_strata_are_explained():
     table = found.tables[0]
     assert table.rows[-1] == (*("9", "0", "9*", "9", "9*", "0.12x", "0.12x"), Untrusted("capped"))
     assert table.marked == {(3, 2), (3, 4)}
-    assert found.remarks == ("* above its target, proven with all strata looked at together (Holm, 95 %)",)
+    assert found.remarks == ("* above its target, proven with all strata looked at together (Holm, 95%)",)
 
 
 def test_spellings_stand_below_their_category_and_models_in_a_table_of_their_own():
@@ -380,10 +380,10 @@ def test_multipliers_have_a_table():
     # the waste before is that of the example by hand, 2.8219 and 4.5257, and the waste after 1.12 times that
     found = advised(TUNE)
     assert found["refactoring"] == (
-        *("20", "0", "1", "1.12", "4.8 % (0.3 to 13.9)"),
+        *("20", "0", "1", "1.12", "4.8% (0.3 to 13.9)"),
         *("2.82x -> 3.16x", "4.53x -> 5.07x", "4.98x"),
     )
-    assert found["bugfix"][3:5] == ("~6.23", "25.0 % (0.0 to 63.2)")
+    assert found["bugfix"][3:5] == ("~6.23", "25.0% (0.0 to 63.2)")
     assert found["rare"][3:5] == ("collect", "")
     assert found["capped"][:5] == ("5", "5", "5", "raise-cap", "")
     # well predicted: 900 of 1000, so that a lower prediction would do, which is no advice for risk
@@ -396,7 +396,7 @@ def capped(found):
 
 def test_caps_have_a_table():
     assert detail(TUNE, "Tuning advice").tables[1].columns == (
-        *("judged", "cap at 1.0 % risk", "cap at 2.0 % risk", "cap at 5.0 % risk", "category"),
+        *("judged", "cap at 1.0% risk", "cap at 2.0% risk", "cap at 5.0% risk", "category"),
     )
     assert capped(TUNE)["refactoring"] == ("20", "needs 99", "needs 49", "11200")
     assert capped(TUNE)["capped"] == ("5", "needs 99", "needs 49", "needs 19")
@@ -420,8 +420,8 @@ FORWARD = verdict(
 )
 SAID = (
     # scipy: beta.ppf(.05, 10, 21) = 0.1931, beta.ppf(.95, 11, 20) = 0.4992
-    "forward check: tuned on the first 70, 10/30 = 33.3 % of the rest underestimated, true rate 19.3 % to 49.9 % (95 %"
-    " each)"
+    "forward check: tuned on the first 70, 10/30 = 33.3% of the rest underestimated, true rate 19.3% to 49.9% (95%"
+    " confidence each)"
 )
 
 

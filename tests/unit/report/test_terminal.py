@@ -44,11 +44,11 @@ def fits(lines, width=80):
 def test_a_pass_is_told_from_the_verdict_to_the_details():
     lines = lines_of(verdict(ready(27)))
     assert lines[:2] == [
-        "PASS: No tuning needed: 0.0 % underestimated, 0.0 % truncated.",
+        "PASS: No tuning needed: 0.0% underestimated, 0.0% truncated.",
         "-> Nothing to tune: go on collecting, and watch for drift.",
     ]
     assert lines[2] == "pass readiness: 27 successful samples (20 needed), 1 file read"
-    assert "most output for its prediction:" in lines
+    assert "largest overruns (actual / predicted):" in lines
 
 
 @pytest.mark.parametrize(
@@ -183,8 +183,8 @@ def test_the_last_line_counts_what_verbose_shows_more(name):
 
 def test_what_fits_is_told_whole():
     lines = lines_of(judge(reading(ready(27)), settings(), {"tier1::truncation"}))
-    assert lines[-11].startswith("output / prediction by category")  # with 3 categories
-    assert lines[-7] == "most output for its prediction:"  # with 5 samples
+    assert lines[-11].startswith("actual / predicted by category")  # with 3 categories
+    assert lines[-7] == "largest overruns (actual / predicted):"  # with 5 samples
 
 
 def unwrapped(lines):
@@ -276,9 +276,9 @@ def test_verbose_shows_the_tables_of_what_was_asked_for():
     lines = lines_of(replayed(ready(60), lambda request: 1100), verbose=True)
     at = lines.index("Replayed estimator")
     assert lines[at + 1 : at + 4] == [
-        "          underestimated     truncated  waste P50  waste P90",
-        "recorded    0/60 = 0.0 %  0/60 = 0.0 %      1.11x      1.11x",
-        "replayed    0/60 = 0.0 %  0/60 = 0.0 %      1.22x      1.22x",
+        "          underestimated    truncated  waste P50  waste P90",
+        "recorded     0/60 = 0.0%  0/60 = 0.0%      1.11x      1.11x",
+        "replayed     0/60 = 0.0%  0/60 = 0.0%      1.22x      1.22x",
     ]
 
 
@@ -292,7 +292,7 @@ def test_verbose_shows_the_tuning_advice():
     lines = lines_of(TUNE, verbose=True)
     (row,) = [line for line in lines if "1.12" in line and line.endswith("  refactoring")]
     assert row.split() == [
-        *("20", "0", "1", "1.12", "4.8", "%", "(0.3", "to", "13.9)"),
+        *("20", "0", "1", "1.12", "4.8%", "(0.3", "to", "13.9)"),
         *("2.82x", "->", "3.16x", "4.53x", "->", "5.07x", "4.98x", "refactoring"),
     ]
     assert any(line.endswith("  refactoring") and "11200" in line and "needs 99" in line for line in lines)
@@ -340,11 +340,11 @@ PREDICTED = [
 )
 def test_ratios_are_bars_a_category(encoding, bars, one):
     lines = shown(verdict(PREDICTED), verbosity=1, encoding=encoding)
-    at = lines.index("output / prediction by category, 0.25x to 4x (| = 1x; at the ends: all beyond):")
+    at = lines.index("actual / predicted by category, 0.25x to 4x (| = 1x; at the ends: all beyond):")
     assert lines[at + 1 : at + 4] == [
-        f"  {bars}  14 calls, 1 cut off  implementation",
-        f"  {one}  1 call               a\\u001b[31m\\u000ab",
-        "most output for its prediction:",
+        f"  {bars}  14 calls, 1 truncated  implementation",
+        f"  {one}  1 call                 a\\u001b[31m\\u000ab",
+        "largest overruns (actual / predicted):",
     ]
 
 
@@ -353,7 +353,7 @@ def test_ratios_are_bars_a_category(encoding, bars, one):
     [("utf-8", "▁▂▃▃▄▅▆▆▇█", "·" * 10), ("ascii", ":-==+*%%#@", "." * 10)],
 )
 def test_a_history_is_drawn_with_what_the_terminal_can_write(encoding, underestimation, none):
-    # 0 to 9 %, of which each bar is 9 / 7 points higher than the one before; no truncation is known
+    # 0 to 9%, of which each bar is 9 / 7 points higher than the one before; no truncation is known
     told = "".join(line.strip() for line in shown(full(), verbosity=1, encoding=encoding))
     assert f"The last 10 sessions: underestimation {underestimation}, truncation{none}." in told
 
@@ -362,13 +362,13 @@ def test_where_caps_are_judged_their_ratios_are_bars():
     # 2x, 4x and 40x; a bar is half an octave, and 40x is 10.6 of them
     found = verdict([call(None, output, max_tokens=4000) for output in (2000, 2000, 1000, 100)])
     lines = lines_of(found, verbose=True)
-    at = lines.index("cap / output by category, 1x to 256x (| = 1x; at the ends: all beyond):")
+    at = lines.index("cap / actual by category, 1x to 256x (| = 1x; at the ends: all beyond):")
     assert lines[at + 1] == "  ·|··█·▅·····▅······  4 calls  implementation"
 
 
 def spread(found):
     """The figures and names that the usual screen has beside bars."""
-    return [re.split(r"  +", line[21:].strip()) for line in lines_of(found) if re.match(r"  \S{9}\|", line)]
+    return [re.split(r"  +", line[21:].strip()) for line in lines_of(found, 120) if re.match(r"  \S{9}\|", line)]
 
 
 def test_categories_beyond_the_fifth_line_are_one():
@@ -393,7 +393,7 @@ def test_ratios_take_what_room_the_worst_sample_leaves():
             rows = [*ready(60), *[call(category=name) for name in "abc"], *[cut_off()] * more]
             lines = lines_of(judge(reading(rows, **found), settings()))
             bars = sum(bool(re.match(r"  \S{9}\|", line)) for line in lines)
-            titles = sum(line.startswith("output / prediction by") for line in lines)
+            titles = sum(line.startswith("actual / predicted by") for line in lines)
             assert titles == bool(bars)
             assert not bars or any(" logs/run-1/agent.log:" in line for line in lines)
             seen.add(bars)
@@ -416,7 +416,7 @@ def test_a_worst_sample_has_its_figures_place_and_task():
 
 
 def test_a_worst_sample_may_have_been_cut_off_and_have_no_ratio():
-    assert worst_line(predicted=0, output=9, truncated=True) == "no ratio  0 -> 9 cut off  logs/run/agent.log:1"
+    assert worst_line(predicted=0, output=9, truncated=True) == "no ratio  0 -> 9 truncated  logs/run/agent.log:1"
 
 
 def test_the_end_of_a_long_place_is_shown():
@@ -466,7 +466,7 @@ def test_the_screen_has_a_heading_and_fits_with_it():
 
 def test_quiet_is_one_line():
     assert shown(verdict(ready(27)), verbosity=-1) == [
-        "token telemetry: PASS: No tuning needed: 0.0 % underestimated, 0.0 % truncated."
+        "token telemetry: PASS: No tuning needed: 0.0% underestimated, 0.0% truncated."
     ]
 
 

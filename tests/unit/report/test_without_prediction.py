@@ -40,7 +40,7 @@ NONE = [
         None, 700, category=None, complexity=None, deliverable_count=None, task_id="phase-7", model="m", operation="o"
     ),
 ]
-"""No call has a prediction. 9 of 70 attempts are cut off."""
+"""No call has a prediction. 9 of 70 attempts are truncated."""
 
 SOME = [*NONE, *ready(30), cut_off(500, 8192, category="tests"), call(0, 5), call(100, 900, task_id="phase-7")]
 """Some have one."""
@@ -99,8 +99,8 @@ def test_a_call_that_was_cut_off_is_shown_without_a_prediction():
     assert (first["predicted_output_tokens"], first["ratio"], first["underestimated"]) == (None, None, False)
     # 8,200 = 8,192 + 8, the ninth: the largest output of those without a ratio
     assert (first["source"], first["output_tokens"]) == ("logs/run-1/agent.log:69", 8200)
-    assert "cut off: 8,200 output, category docs" in [each.message for each in pointers(report, 100)]
-    assert "cut off: 8,200 output, category docs" in code_quality.render(report)
+    assert "truncated: 8,200 output, category docs" in [each.message for each in pointers(report, 100)]
+    assert "truncated: 8,200 output, category docs" in code_quality.render(report)
 
 
 def test_a_call_with_a_prediction_comes_before_those_without():
@@ -113,7 +113,7 @@ def test_an_estimator_is_asked_about_all_calls_where_none_has_a_prediction():
     report = replayed(NONE, lambda request: 1000)
     assert (report.estimator.calls, report.estimator.replayed) == (71, 71)
     assert (report.estimator.recorded.underestimation.n, report.estimator.recorded.waste_p90) == (0, None)
-    # At risk are the 60 and the one of 700 tokens, which succeeded, and the 9 that were cut off.
+    # At risk are the 60 and the one of 700 tokens, which succeeded, and the 9 that were truncated.
     assert (report.estimator.figures.underestimation.events, report.estimator.figures.underestimation.n) == (9, 70)
 
 

@@ -20,33 +20,33 @@ from tests.unit.gate.cases import ALL_CHECK_IDS, advice, call, cut_off, judge, n
 
 def test_a_pass_says_that_nothing_needs_tuning():
     found = verdict(ready(60))
-    assert headline(found) == "No tuning needed: 0.0 % underestimated, 0.0 % truncated."
+    assert headline(found) == "No tuning needed: 0.0% underestimated, 0.0% truncated."
     assert advice(found) == ["Nothing to tune: go on collecting, and watch for drift."]
 
 
 def test_a_rate_at_its_target_is_shown_as_the_target():
     found = verdict([*ready(19), call(1000, 1200)])
-    assert headline(found) == "No tuning needed: 5.0 % underestimated, 0.0 % truncated."
+    assert headline(found) == "No tuning needed: 5.0% underestimated, 0.0% truncated."
 
 
 def test_tuning_names_what_is_exceeded_and_where():
     rows = [*ready(60), *[call(1000, 1200, category="docs")] * 6, *[cut_off(category="tests")] * 2]
     found = verdict(rows)
     # underestimated: 6 + 2 of 68; truncated: 2 of 68; of the 60, 24 are implementation, 18 tests and 18 docs
-    assert headline(found) == ("Tuning needed: 11.8 % underestimated, 2.9 % truncated.")
+    assert headline(found) == ("Tuning needed: 11.8% underestimated, 2.9% truncated.")
     assert advice(found) == [
-        # of 24 docs, the 24th smallest ratio counts: 1.2; in tests, 2 of 20 were cut off
+        # of 24 docs, the 24th smallest ratio counts: 1.2; in tests, 2 of 20 were truncated
         "Multiply the predictions in docs by 1.20 (24 samples).",
         # 1000 / 900, and 1.2 times that
-        "What that costs: docs x1.20: waste P90 1.11x -> 1.33x.",
-        "Raise the budget (max_tokens) where runs were cut off: tests 2 of 20. Then tune again.",
+        "Cost: docs x1.20: waste P90 1.11x -> 1.33x.",
+        "Raise the budget (max_tokens) where calls were truncated: tests 2 of 20. Then tune again.",
     ]
 
 
 def test_only_what_is_exceeded_is_named():
     found = verdict([*ready(60), *[call(1000, 1200, category="docs")] * 6])
-    assert headline(found) == "Tuning needed: 9.1 % underestimated."  # 6 of 66
-    assert [step.partition(" ")[0] for step in advice(found)] == ["Multiply", "What"]
+    assert headline(found) == "Tuning needed: 9.1% underestimated."  # 6 of 66
+    assert [step.partition(" ")[0] for step in advice(found)] == ["Multiply", "Cost:"]
 
 
 def test_waste_alone_is_lowered():
@@ -61,7 +61,7 @@ def test_three_categories_are_named_and_the_rest_is_others():
         # the categories that were predicted well and c and b, of three samples at least, lend their spread: none
         "Multiply the predictions in c by 9.00 (4 samples, borrowed from the others), b by 9.00 (3 samples, borrowed"
         " from the others).",
-        "What that costs: c x9.00: waste P90 0.11x -> 1.00x; b x9.00: waste P90 0.11x -> 1.00x.",
+        "Cost: c x9.00: waste P90 0.11x -> 1.00x; b x9.00: waste P90 0.11x -> 1.00x.",
         "Collect samples to tune on: a (2 of 19), d (1 of 19).",
     ]
 
@@ -71,7 +71,7 @@ def test_three_categories_are_multiplied_and_the_rest_is_others():
     assert advice(verdict(rows)) == [
         "Multiply the predictions in a by 9.00 (5 samples, borrowed from the others), b by 9.00 (5 samples, borrowed"
         " from the others), c by 9.00 (5 samples, borrowed from the others) and others.",
-        "What that costs: a x9.00: waste P90 0.11x -> 1.00x; b x9.00: waste P90 0.11x -> 1.00x; c x9.00: waste P90"
+        "Cost: a x9.00: waste P90 0.11x -> 1.00x; b x9.00: waste P90 0.11x -> 1.00x; c x9.00: waste P90"
         " 0.11x -> 1.00x and others.",
     ]
 
@@ -128,7 +128,7 @@ def test_a_multiplier_is_rounded_up_and_a_plain_one_stays():
         rows = [*ready(60), *[call(1000, output, category="docs")] * 6]
         found = advice(verdict(rows))
         assert found[0] == f"Multiply the predictions in docs by {shown} (24 samples)."
-        assert found[1].startswith(f"What that costs: docs x{shown}: waste P90 1.11x -> ")
+        assert found[1].startswith(f"Cost: docs x{shown}: waste P90 1.11x -> ")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_multiplier_is_rounded_up_and_a_plain_one_stays():
 def test_advice_shows_its_price_and_the_table_the_same(output, selected, price):
     rows = [*ready(60, output=500), *[call(1000, output, category="docs")] * 6]
     found = judge(reading(rows), settings(), selected)
-    assert f"What that costs: docs {price}." in advice(found)
+    assert f"Cost: docs {price}." in advice(found)
     (section,) = (each for each in sections.details(found) if each.title == "Tuning advice")
     docs = next(row for row in section.tables[0].rows if row[-2] == Untrusted("docs"))
     multiplier, _, waste = price.removesuffix(", above the target").partition(": waste P90 ")
@@ -152,12 +152,12 @@ def test_advice_shows_its_price_and_the_table_the_same(output, selected, price):
 
 def test_predictions_of_nothing_cannot_be_multiplied():
     assert advice(verdict(ready(60, predicted=0))) == [
-        "Raise the predictions where runs were underestimated: implementation 24 of 24, docs 18 of 18, tests 18 of 18."
+        "Raise the predictions where calls were underestimated: implementation 24 of 24, docs 18 of 18, tests 18 of 18."
     ]
 
 
 def test_a_spread_that_no_multiplier_meets_is_said():
-    # half take a tenth of their prediction, half ten times it: 95 % within costs the P10 a factor of 100
+    # half take a tenth of their prediction, half ten times it: 95% within costs the P10 a factor of 100
     rows = [*ready(40), *[call(1000, output, category="docs") for output in (100, 10_000) * 20]]
     assert advice(verdict(rows))[-1] == (
         "No single multiplier meets both risk and cost in docs: the estimator lacks information there (split the"
@@ -204,7 +204,7 @@ def test_four_kinds_are_named_and_the_rest_is_others():
 
 def test_samples_that_do_not_say_whether_they_were_cut_off_are_to_be_logged():
     assert advice(verdict(ready(27, truncated=None))) == [
-        "Log 'truncated' with every sample: too few say whether they were cut off."
+        "Log 'truncated' with every sample: too few say whether they were truncated."
     ]
 
 
@@ -234,7 +234,7 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
     [
         ({}, {}, "Name files that hold model calls: these hold none."),
         (
-            {"unusable": {"the JSON line is malformed or cut off": UnusableLines(1, ["a.jsonl:1"])}},
+            {"unusable": {"the JSON line is malformed or truncated": UnusableLines(1, ["a.jsonl:1"])}},
             {},
             "Repair what writes these records: none of them can be used, and -v says why.",
         ),
@@ -279,18 +279,18 @@ def test_files_without_a_sample_are_looked_into_first(found, written, step):
 
 def test_unreadable_files_are_made_readable():
     advice = advice_on({"unreadable": {"logs/x.log": "Permission denied"}}, ready(27))
-    assert advice == ["Make every file readable: what could not be read was not judged."]
+    assert advice == ["Make every file readable: what cannot be read is not judged."]
 
 
 def test_files_that_match_but_cannot_be_read_are_not_said_to_be_missing():
     advice = advice_on({"files": (), "unreadable": {"logs/x.log": "Permission denied"}})
-    assert advice[0] == "Make every file readable: what could not be read was not judged."
+    assert advice[0] == "Make every file readable: what cannot be read is not judged."
     assert not any("no file matches" in step for step in advice)
 
 
 def test_files_that_could_not_be_read_are_not_said_to_hold_nothing():
     assert advice_on({"unreadable": {"logs/x.log": "Permission denied"}})[:2] == [
-        "Make every file readable: what could not be read was not judged.",
+        "Make every file readable: what cannot be read is not judged.",
         "Collect 20 more successful samples.",
     ]
 
@@ -328,7 +328,7 @@ def test_too_many_unusable_lines_are_repaired():
             {"files": (File("logs/a.log", 20), File("sqlite:///a.db: calls", 7, "table"))},
             "A call that a log line and a row of a database tell of counts twice without an id: read one of them.",
         ),
-        ([*ready(27), call(0, 5), call(5, 0)], {}, "2 samples with a prediction or an output of 0, set apart."),
+        ([*ready(27), call(0, 5), call(5, 0)], {}, "2 samples with a prediction or an output of 0, excluded."),
         (
             [*ready(27), call(legacy=True, success=None, truncated=None)],
             {},

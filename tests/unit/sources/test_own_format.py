@@ -397,7 +397,7 @@ def test_a_reason_that_says_cut_off_counts_in_either_field(
 
 
 def test_of_calls_with_a_cap_and_no_reason_all_count_for_truncation(tmp_path: Path) -> None:
-    """10 of 100 reached the cap: 10 %, not 10 of the 10 that reached it."""
+    """10 of 100 reached the cap: 10%, not 10 of the 10 that reached it."""
     outputs = [1000] * 10 + [50] * 90
     text = "\n".join(call(id=str(n), output_tokens=each, max_tokens=1000) for n, each in enumerate(outputs))
     assert Counter(read(tmp_path, text).samples.truncated.tolist()) == {1: 10, 0: 90}
