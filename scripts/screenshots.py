@@ -56,8 +56,10 @@ class Case:
 
     name: str
     gate: tuple[str, ...]
-    """pytest's options; without any, no report is made."""
+    """pytest's options."""
     unverified: bool = False
+    judged: bool = True
+    """False if the session ends before its verdict."""
 
     def image(self, width: int, theme: Theme) -> Path:
         """Its picture: the one on a laptop in the light theme has the plain name."""
@@ -76,7 +78,7 @@ CASES = (
     Case("tune", (_PASSES, *_CHANGE)),
     Case("not-ready", ("--token-telemetry-dir=examples/not-ready",)),
     Case("inconclusive", (_PASSES, "--token-telemetry-confidence=95%")),
-    Case("no-verdict", ("--token-telemetry-dir=examples/gone",)),
+    Case("no-verdict", ("--token-telemetry-dir=examples/gone",), judged=False),
     Case("unverified", (_PASSES,), unverified=True),
 )
 
@@ -115,8 +117,7 @@ def comment(case: Case) -> str:
     """The comment as the command would post it."""
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.json"
-        if case.gate:
-            judge(case.gate, report)
+        judge(case.gate, report)
         out = io.StringIO()
         unverified = ["--unverified"] if case.unverified else []
         run(["comment", "--dry-run", f"--report={report}", *unverified], _JOB, out, time)
@@ -132,6 +133,7 @@ def judge(gate: tuple[str, ...], report: Path) -> None:
         cwd=ROOT,
         env={**os.environ, **_JOB, "PYTEST_ADDOPTS": ""},
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         check=False,
     )
     found = json.loads(report.read_text(encoding="utf-8"))

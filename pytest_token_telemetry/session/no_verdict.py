@@ -30,10 +30,12 @@ def explained(error: BaseException) -> str:
 
 def tell_no_verdict(config: pytest.Config, why: str) -> None:
     """Say ``why`` there is no verdict, in the places that the settings name and that can be written."""
-    from pytest_token_telemetry.report.files import reports_of, write_no_verdict
+    from pytest_token_telemetry.report.files import remove_report, reports_of, write_no_verdict
 
     files = dict(reports_of(config))
     if "json" in files:
+        remove_report("json", files["json"])
+    if "json" in files and not files["json"].exists():  # what is there still was named by mistake
         write_no_verdict(files["json"], why)
     if settings.is_on(config, "github"):
         for error in tell_github(config, why, files.get("json"), files.get("markdown_append")):
