@@ -63,7 +63,7 @@ def test_a_compressed_file_that_is_cut_off_is_no_pass(run: Run, ready: Path) -> 
     (ready / "agent.log.1.gz").write_bytes(gzip.compress(CUT)[:-9])
     result = run()
     assert (result.exit, result.checks["readiness::sources"]) == (1, "fail")
-    assert "agent.log.1.gz: its gzip data is truncated" in result.text
+    assert "agent.log.1.gz: its gzip data is cut off" in result.text
 
 
 def test_results_of_batches_are_joined_with_the_requests_that_are_named(run: Run, pytester: pytest.Pytester) -> None:

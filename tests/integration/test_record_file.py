@@ -232,7 +232,7 @@ class TestCutOff:
         report = read_back()
         assert counts(report) == (len(cuts), 0, len(cuts))
         assert report["counts"]["tasks"] == len(cuts)
-        assert set(report["counts"]["unusable"]["reasons"]) == {"the JSON line is malformed or truncated"}
+        assert set(report["counts"]["unusable"]["reasons"]) == {"the JSON line is malformed or cut off"}
 
     def test_loses_that_line_alone_wherever_it_is_cut_when_another_is_appended(
         self, whole: bytes, read_back: Any
@@ -260,7 +260,7 @@ class TestCutOff:
         report = read_back()
         assert counts(report) == (5, 0, 1)
         assert report["counts"]["unusable"]["reasons"] == {
-            "the JSON line is malformed or truncated": {"count": 1, "places": ["kept/calls.jsonl:2"]}
+            "the JSON line is malformed or cut off": {"count": 1, "places": ["kept/calls.jsonl:2"]}
         }
 
     def test_behind_its_last_brace_loses_nothing(self, whole: bytes, project: Any, keep: Any, read_back: Any) -> None:
@@ -277,7 +277,7 @@ class TestCutOff:
         project("def test_it(token_telemetry): call(token_telemetry, 'later')")
         result = run("--token-telemetry", KEPT, directory="kept")
         assert counts(result.report) == (1, 1, 1)
-        note = "1 telemetry line could not be used: 1 because the JSON line is malformed or truncated."
+        note = "1 telemetry line could not be used: 1 because the JSON line is malformed or cut off."
         assert note in result.report["notes"]
 
 
