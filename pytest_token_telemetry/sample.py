@@ -122,12 +122,15 @@ class Sample:
             also=("max_completion_tokens", "max_output_tokens"),
         ),
     ] = None
-    truncated: Annotated[bool | None, Field("flag", "Whether the output was cut off.", tells_apart=True)] = None
+    truncated: Annotated[
+        bool | None,
+        Field("flag", "Whether the output was truncated: the cap or the context window ended it.", tells_apart=True),
+    ] = None
     truncation_source: Annotated[
         str | None,
         Field(
             "word",
-            "What says that it was cut off: the finish reason, the cap that it reached, or who recorded it.",
+            "What says that it was truncated: the finish reason, the cap that it reached, or who recorded it.",
             words=("reason", "cap", "reported"),
             follows=True,
         ),

@@ -208,9 +208,7 @@ class Settings:
         "PATH::MODULE:CALLABLE",
         "Compare --token-telemetry-estimator with this one, such as that of main, run in a process of its own.",
     )
-    estimator_errors: str = _choice(
-        "fail", "skip", help="What answers that are no prediction do: fail, or leave their calls out."
-    )
+    estimator_errors: str = _choice("fail", "skip", help="What invalid predictions do: fail, or leave their calls out.")
     estimator_timeout: float = _setting(
         option_types.seconds,
         "60",
