@@ -13,6 +13,9 @@ import pytest
 with suppress(ImportError):  # it warns where it is imported again: the same as above
     import sqlalchemy.dialects.postgresql  # noqa: F401
 
+with suppress(ImportError):  # the same as numpy
+    import vl_convert  # noqa: F401
+
 try:
     from hypothesis import settings
 except ModuleNotFoundError:

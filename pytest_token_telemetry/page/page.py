@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 from functools import cache
+from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -43,10 +44,12 @@ def refuse_missing() -> None:
     Raises:
         MissingError: they cannot.
     """
-    from importlib.util import find_spec
-
-    if find_spec("vl_convert") is None:
-        raise MissingError(MISSING)
+    try:  # now: where a test runs pytest in this process, that is forgotten after it, and can be imported once
+        import_module("vl_convert")
+    except ModuleNotFoundError:
+        raise MissingError(MISSING) from None
+    except ImportError as error:
+        raise MissingError(f"vl-convert cannot be imported: {error}") from None
 
 
 def render(*reports: Report) -> str:
