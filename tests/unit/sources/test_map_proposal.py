@@ -60,6 +60,7 @@ def test_names_and_values_say_which_field_a_path_is(tmp_path: Path) -> None:
         (b"who;Tokens Out\na;12\nb;13\n", "calls.csv", [12, 13]),
         (lines({'a"b': 1, "sum of\u202e": 2, "our usage": {"completion_tokens": 5}}), "calls [1]", [5]),
     ],
+    ids=["lines", "packed", "document", "table", "odd names"],
 )
 def test_a_proposal_can_be_pasted(tmp_path: Path, content: bytes, name: str, expected: list[int]) -> None:
     runs = tmp_path / "runs"
