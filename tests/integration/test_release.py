@@ -83,6 +83,17 @@ def test_the_package_says_where_its_pages_are() -> None:
     assert len(metadata("pytest-token-telemetry").get_all("Project-URL") or ()) == 4
 
 
+def test_an_index_shows_the_readme_with_whole_addresses() -> None:
+    shown = metadata("pytest-token-telemetry").get_payload()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    place = "https://github.com/OWNER/pytest-token-telemetry"
+    targets = [target for target in re.findall(r"\]\(([^)#]+)", readme) if not target.startswith("https:")]
+    assert len(targets) > 30
+    for target in targets:
+        assert f"]({place}/{'raw' if target.endswith('.png') else 'blob'}/main/{target}" in shown
+    assert set(re.findall(r"\]\((?!https:|#)", shown)) == set()
+
+
 PAGES = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 
 
