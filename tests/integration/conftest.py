@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts import screenshots
 from tests.lines import cut_off, ready_lines, stamp, v2, write
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,19 @@ def project(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Callab
         pytester.makepyfile(test_agent=f"{request.module.HEAD}\n{source}")
 
     return write_test
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Where a browser is named, the tests run, or fail."""
+    if "TOKEN_TELEMETRY_BROWSER" not in os.environ:
+        for needed in ("playwright.sync_api", "vl_convert", "axe_playwright_python"):
+            pytest.importorskip(needed, reason="the extra 'browser' is not installed")
+    program = screenshots.find_browser()
+    if not program:
+        pytest.skip("there is no Chromium or Chrome")
+    with screenshots.open_browser(program) as opened:
+        yield opened
 
 
 def usage_error(result: Outcome) -> str:

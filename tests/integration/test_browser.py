@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,12 @@ import pytest
 
 from scripts import screenshots
 from scripts.screenshots import CASES, PHONE, WIDTH, Case
+from tests.integration.browsing import Shown, window
 from tests.unit.comment.test_body import OWN_LINKS, comment, hostile, leg
 from tests.unit.report.verdicts import MARK
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 HEADINGS = {
     "pass": "✅ Token telemetry: PASS, no tuning needed",
@@ -53,62 +53,20 @@ INJECTED = [
 """What a browser would act on, were it more than text."""
 
 
-@dataclass
-class Shown:
-    """A comment, and what the browser did to show it."""
-
-    page: Page
-    url: str
-    requests: list[str] = field(default_factory=list)
-    dialogs: list[str] = field(default_factory=list)
-
-    def unfold(self) -> None:
-        """As a reader does, one after the other."""
-        for each in self.page.locator("summary").all():
-            each.click()
-
-    def unfold_at_once(self) -> None:
-        """Where only what is seen then matters: a click takes its time."""
-        self.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-
-    def width(self) -> int:
-        """Of what there is to see: wider than the window if the page has to be scrolled sideways."""
-        return int(self.page.evaluate("document.documentElement.scrollWidth"))
-
-
 Show = Callable[..., Shown]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Where a browser is named, the tests run, or fail."""
-    if "TOKEN_TELEMETRY_BROWSER" not in os.environ:
-        pytest.importorskip("playwright.sync_api", reason="the extra 'browser' is not installed")
-    program = screenshots.find_browser()
-    if not program:
-        pytest.skip("there is no Chromium or Chrome")
-    with screenshots.open_browser(program) as opened:
-        yield opened
 
 
 @pytest.fixture
 def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
     """Show a comment's markdown."""
     file = tmp_path / "comment.html"
-    context = browser.new_context()
+    with ExitStack() as windows:
 
-    def show(markdown: str) -> Shown:
-        file.write_text(screenshots.page(markdown), encoding="utf-8")
-        page = context.new_page()
-        page.set_viewport_size({"width": WIDTH, "height": 800})
-        shown = Shown(page, file.as_uri())
-        page.on("request", lambda request: shown.requests.append(request.url))
-        page.on("dialog", lambda dialog: (shown.dialogs.append(dialog.message), dialog.dismiss()))
-        page.goto(shown.url)
-        return shown
+        def show(markdown: str) -> Shown:
+            file.write_text(screenshots.page(markdown), encoding="utf-8")
+            return windows.enter_context(window(browser, file, WIDTH))
 
-    yield show
-    context.close()
+        yield show
 
 
 @functools.cache
@@ -207,4 +165,4 @@ def test_hostile_text_is_seen_as_text_and_does_nothing(show: Show, text: str) ->
     assert page.locator("[id]").count() == 0
     assert page.locator("article :is(img, picture, iframe, script, style, link, meta, input, form)").count() == 0
     assert {link.get_attribute("href") for link in page.locator("a").all()} == OWN_LINKS
-    assert (shown.requests, shown.dialogs) == ([shown.url], [])
+    assert (shown.requests, shown.said) == ([shown.url], [])

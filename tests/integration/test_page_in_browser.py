@@ -2,109 +2,47 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from pytest_token_telemetry.report.model import Report, SourceFile
-from scripts import screenshots
+from tests.integration.browsing import Shown, window
 from tests.integration.test_browser import INJECTED, OWNED
 from tests.unit.page.reports import VERDICTS, report
 from tests.unit.report.verdicts import HOSTILE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 DRAWN = "[data-picture]:not([data-drawn])"
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="one version is enough for a browser")
 
 
-@dataclass
-class Shown:
-    """A page, and what the browser did to show it."""
-
-    page: Page
-    url: str
-    requests: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    """Dialogs, errors, and lines of the console."""
-
-    def rows(self, picture: str, dataset: str) -> list[dict[str, Any]]:
-        """What a picture shows, read back from its view."""
-        return list(
-            self.page.evaluate(
-                "([picture, data]) => document.querySelector(`[data-picture=${picture}]`).view.data(data)"
-                ".map(row => ({...row}))",
-                [picture, dataset],
-            )
-        )
-
-    def marks(self, picture: str, kind: str) -> Any:
-        """The marks of a picture, of one kind."""
-        return self.page.locator(
-            f"[data-picture={picture}] .mark-{kind}:not([class*=role-]) > *, "
-            f"[data-picture={picture}] .mark-{kind}.role-mark > *"
-        )
-
-    def tip(self, mark: Any) -> dict[str, str]:
-        """What is shown while a mark is pointed at."""
-        mark.scroll_into_view_if_needed()
-        mark.hover(force=True)
-        tip = self.page.locator("#tip")
-        return dict(zip(tip.locator("dt").all_inner_texts(), tip.locator("dd").all_inner_texts(), strict=True))
-
-    def width(self) -> int:
-        return int(self.page.evaluate("document.documentElement.scrollWidth"))
-
-
 Show = Callable[..., Shown]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Where a browser is named, the tests run, or fail."""
-    if "TOKEN_TELEMETRY_BROWSER" not in os.environ:
-        for needed in ("playwright.sync_api", "vl_convert", "axe_playwright_python"):
-            pytest.importorskip(needed, reason="the extra 'browser' is not installed")
-    program = screenshots.find_browser()
-    if not program:
-        pytest.skip("there is no Chromium or Chrome")
-    with screenshots.open_browser(program) as opened:
-        yield opened
 
 
 @pytest.fixture
 def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
     """Show the page of some reports."""
-    contexts = []
+    file = tmp_path / "page.html"
+    with ExitStack() as windows:
 
-    def show(*reports: Report, width: int = 1280, scheme: str = "light") -> Shown:
-        from pytest_token_telemetry.page.page import render
+        def show(*reports: Report, width: int = 1280, scheme: str = "light") -> Shown:
+            from pytest_token_telemetry.page.page import render
 
-        file = tmp_path / "page.html"
-        file.write_text(render(*reports), encoding="utf-8")
-        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        shown = Shown(page, file.as_uri())
-        page.on("request", lambda request: shown.requests.append(request.url))
-        page.on("dialog", lambda dialog: (shown.said.append(dialog.message), dialog.dismiss()))
-        page.on("console", lambda line: shown.said.append(line.text))
-        page.on("pageerror", lambda error: shown.said.append(str(error)))
-        page.goto(shown.url)
-        page.wait_for_selector(DRAWN, state="detached")
-        return shown
+            file.write_text(render(*reports), encoding="utf-8")
+            shown = windows.enter_context(window(browser, file, width, color_scheme=scheme))
+            shown.page.wait_for_selector(DRAWN, state="detached")
+            return shown
 
-    yield show
-    for context in contexts:
-        context.close()
+        yield show
 
 
 @pytest.mark.parametrize("name", [*VERDICTS, "many", "caps"])
