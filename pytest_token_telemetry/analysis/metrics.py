@@ -92,12 +92,19 @@ class Metrics:
     output_tokens: Tokens
 
 
-def metrics(samples: Samples, judged: Judged) -> Metrics:
-    """The figures of those ``samples`` that are ``judged``."""
+NO_CALLS = Share(0, 0)
+
+
+def metrics(samples: Samples, judged: Judged, uncounted: Share = NO_CALLS) -> Metrics:
+    """The figures of those ``samples`` that are ``judged``.
+
+    Of calls whose output tokens are not known, which are ``uncounted``, only truncation is a figure.
+    """
+    attempts, truncated = _count(judged.attempts), _count(judged.truncated)
     return Metrics(
         underestimation=Share(_count(judged.underestimated), _count(judged.at_risk)),
         uncertain=_count(judged.uncertain),
-        truncation=Share(_count(judged.truncated), _count(judged.attempts)),
+        truncation=Share(truncated + uncounted.events, attempts + uncounted.n),
         success=Share(_count(successful(samples)), _count(samples.success >= 0)),
         waste=waste(samples, judged.with_ratio),
         smape=_smape(samples, judged.with_smape),

@@ -16,7 +16,7 @@ from pytest_token_telemetry.analysis.budgets import Budgets, budgets
 from pytest_token_telemetry.analysis.caps import CapUse, RepeatedOutput, cap_use, repeated_output
 from pytest_token_telemetry.analysis.carried import Carried, carried
 from pytest_token_telemetry.analysis.listed import listed
-from pytest_token_telemetry.analysis.metrics import Metrics, metrics
+from pytest_token_telemetry.analysis.metrics import NO_CALLS, Metrics, Share, metrics
 from pytest_token_telemetry.analysis.number_ranges import Count, Names
 from pytest_token_telemetry.analysis.populations import Judged, distinct_tasks, judged, rows_of_one_per_task
 from pytest_token_telemetry.analysis.readiness import Readiness, readiness
@@ -80,6 +80,8 @@ class Counts(Struct, frozen=True, kw_only=True):
     doubled_files: Count = 0
     """Files in which every record stands several times in a row."""
     unusable: UnusableCount
+    uncounted: Share = NO_CALLS
+    """Of those lines, the calls that the truncation rate has too, as they say how they ended: the truncated of all."""
     files: Count
     tests: Count = 0
     """That recorded."""
@@ -214,6 +216,9 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         samples, population = with_answers(samples.take(np.flatnonzero(kept)), replay.head, rows[kept], settings)
         carry = replace(carry, predictions=max(carry.predictions, len(replayed.rows)))
     risk = population if settings.population == "risk" else judged(samples, "risk", settings.under_multiplier)
+    uncounted = NO_CALLS
+    if settings.population == "risk" and replay is None and population.attempts.any():
+        uncounted = Share(reading.uncounted.truncated, reading.uncounted.attempts)
     labelled = labels(samples, settings.alias, settings.require_deliverables)
     there = readiness(
         samples,
@@ -230,7 +235,7 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         judged=population,
         labels=labelled,
         carried=carry,
-        metrics=metrics(samples, population),
+        metrics=metrics(samples, population, uncounted),
         cap_use=use,
         repeated_output=repeated_output(samples),
         budgets=budgets(samples if replayed is None else replayed.recorded),
@@ -250,6 +255,7 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
             at_risk=risk.at_risk,
             legacy=legacy,
             no_ratio=_no_ratio(samples) + (_no_ratio(replayed.listed) if replayed is not None else 0),
+            uncounted=uncounted,
         ),
         attempts=attempts(reading.samples),
         replayed=replayed,
@@ -272,6 +278,7 @@ def _counts(
     at_risk: Mask,
     legacy: int,
     no_ratio: int,
+    uncounted: Share,
 ) -> Counts:
     """How many there are in ``reading``, of which ``samples`` are judged."""
     recorded = reading.recorded
@@ -288,6 +295,7 @@ def _counts(
         duplicates=reading.duplicates,
         doubled_files=len(reading.doubled),
         unusable=UnusableCount(sum(lines.count for lines in reasons.values()), reasons),
+        uncounted=uncounted,
         files=reading.count("file"),
         tests=reading.count("test"),
         tables=reading.count("table"),

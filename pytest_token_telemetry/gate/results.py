@@ -56,6 +56,8 @@ class RateResult(Result, frozen=True, kw_only=True, tag="rate"):
     """How many samples with as many events would prove an unproven rate to be within its target."""
     uncertain: Count = 0
     """Events that may be none: calls that were truncated before their prediction was reached."""
+    uncounted: Count = 0
+    """Calls among them whose output tokens are not known."""
     sequential: bool = False
     """True if the proof holds at every look at a file that grows."""
 
@@ -66,6 +68,8 @@ class RateResult(Result, frozen=True, kw_only=True, tag="rate"):
             raise ValueError("value is not events of n")
         if self.uncertain > self.events:
             raise ValueError("uncertain is more than events")
+        if self.uncounted > self.n:
+            raise ValueError("uncounted is more than n")
 
     @property
     def limit(self) -> Fraction:

@@ -144,7 +144,7 @@ class Capture:
                 again -= 1
                 line = _line(sample, (sample.time or datetime.now(UTC)).replace(tzinfo=UTC))
                 self._lines.unread.append((self._tape.add(line), line))
-        for reason, id in told.unusable:
+        for reason, id, ended in told.unusable:
             if (number := self._failed(id)) is not None:
                 self._spans.tell(number, self._own[number][1])
                 again += 1
@@ -152,7 +152,7 @@ class Capture:
                 self._lost -= 1
                 again += 1
             else:
-                self._tape.add_unusable(reason)
+                self._tape.add_unusable(reason, ended)
         for _ in range(again):
             self._tape.add_repeated()
 
@@ -210,7 +210,7 @@ class Capture:
 
     def _record(self, sighting: _Sighting, now: datetime) -> None:
         if isinstance(sighting.said, Unusable):
-            self._tape.add_unusable(sighting.said.reason)
+            self._tape.add_unusable(sighting.said.reason, sighting.said.ended)
         elif self._claimed(sighting.said, self._lines) is not None:
             self._tape.add_repeated()
         else:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.sources.otlp.attributes import Labels, Said
     from pytest_token_telemetry.sources.otlp.calls import Seen
+    from pytest_token_telemetry.sources.tagged.records import Ended
 
 _Scoped: TypeAlias = "tuple[Seen, str]"
 """What a span says, and which instrumentation made it."""
@@ -40,8 +41,8 @@ class Told(Rows):
     def __init__(self) -> None:
         super().__init__()
         self.samples: list[Sample] = []
-        self.unusable: list[tuple[str, str | None]] = []
-        """Why calls cannot be used, each with the id of its response, if it is known."""
+        self.unusable: list[tuple[str, str | None, Ended | None]] = []
+        """Why calls cannot be used, each with the id of its response, if it is known, and how it ended."""
         self.again = 0
         """How many spans tell of a call that another one tells of too."""
         self.ids: dict[int, str | None] = {}
@@ -51,9 +52,9 @@ class Told(Rows):
         """Take a call."""
         self.samples.append(sample)
 
-    def complain(self, reason: str, line: int, **_: object) -> None:
-        """Count a call that cannot be used."""
-        self.unusable.append((reason, self.ids.get(line)))
+    def complain(self, reason: str, line: int, *, ended: Ended | None = None, **_: object) -> None:
+        """Count a call that cannot be used. ``ended``: as that of `Unusable`."""
+        self.unusable.append((reason, self.ids.get(line), ended))
 
     def skip(self, reason: str, count: int = 1) -> None:
         """Count spans of calls that were told already. The others are no calls."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
     from pytest_token_telemetry.sources.recorded import Phase, Recorded
+    from pytest_token_telemetry.sources.tagged.records import Ended
 
 ATTRIBUTE = "token_telemetry"
 """Of a report: the `Cut` of that phase. Of a worker's output: the `Rest` that no report carried."""
@@ -38,6 +39,8 @@ class Cut(TypedDict):
     """``token-telemetry/1``."""
     unusable: dict[str, int]
     """How many records could not be used, by reason."""
+    ends: list[bool]
+    """Of those of them that say how the call ended: whether it was truncated."""
     repeated: int
     """Records left out, because they tell of a call that was recorded already."""
     began: float
@@ -82,6 +85,7 @@ class Tape:
         for cut in reversed(self._attached):
             self._cut["lines"][:0] = cut["lines"]
             self._cut["unusable"] = dict(Counter(self._cut["unusable"]) + Counter(cut["unusable"]))
+            self._cut["ends"] += cut["ends"]
             self._cut["repeated"] += cut["repeated"]
             self._cut["began"] = min(self._cut["began"], cut["began"])
         self._attached = []
@@ -116,9 +120,11 @@ class Tape:
         self._cut["lines"][at] = self.test[at] = line
         return True
 
-    def add_unusable(self, reason: str) -> None:
-        """Count a record of a call that cannot be used."""
+    def add_unusable(self, reason: str, ended: Ended | None = None) -> None:
+        """Count a record of a call that cannot be used. ``ended``: as that of `Unusable`."""
         self._cut["unusable"][reason] = self._cut["unusable"].get(reason, 0) + 1
+        if ended is not None:
+            self._cut["ends"].append(ended.truncated)
 
     def add_repeated(self) -> None:
         """Count a record of a call that was recorded already."""
@@ -154,7 +160,7 @@ def told_by(node: object) -> Mapping[str, Any]:
 
 
 def _nothing(began: float) -> Cut:
-    return Cut(lines=[], unusable={}, repeated=0, began=began)
+    return Cut(lines=[], unusable={}, ends=[], repeated=0, began=began)
 
 
 def _is_cut(value: object) -> TypeGuard[Cut]:
@@ -236,4 +242,6 @@ class Arrivals:
         from pytest_token_telemetry.sources.recorded import Phase, Span
 
         span = Span(began, ended)
-        self._phases.append(Phase(where, span, tuple(cut["lines"]), cut["unusable"], cut["repeated"]))
+        self._phases.append(
+            Phase(where, span, tuple(cut["lines"]), cut["unusable"], cut["repeated"], tuple(cut["ends"]))
+        )

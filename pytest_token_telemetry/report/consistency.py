@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.analysis.drift import LEAST_RISE_OF_TRUNCATION, LEAST_RISE_OF_UNDERESTIMATION, LEAST_SHIFT
 from pytest_token_telemetry.analysis.evidence import holm
+from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.analysis.number_ranges import ROUNDING
 from pytest_token_telemetry.analysis.replayed import mid_p
 from pytest_token_telemetry.gate.checks import ALL_READ, CHECK_BY_ID, REPLAY, TRUNCATION, UNDERESTIMATION, WASTE
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.attempts import Attempts
     from pytest_token_telemetry.analysis.drift import Drift, RateDrift, RatioDrift
     from pytest_token_telemetry.analysis.evidence import Bounds
-    from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.gate.replay_report import BaseComparison, EstimatorFigures, ReplayReport
     from pytest_token_telemetry.gate.results import Result
     from pytest_token_telemetry.past.baseline import DriftReport
@@ -145,7 +145,7 @@ def _check_rates(report: Report) -> None:
         raise RefusedError("strata.spellings has more than the categories")
     sums = {
         UNDERESTIMATION.id: (sum(each.underestimated for each in categories), sum(each.risk for each in categories)),
-        TRUNCATION.id: (sum(each.truncated for each in categories), None),
+        TRUNCATION.id: (sum(each.truncated for each in categories) + report.counts.uncounted.events, None),
     }
     for id, share in ((UNDERESTIMATION.id, metrics.underestimation), (TRUNCATION.id, metrics.truncation)):
         result = report.result(id)
@@ -167,7 +167,9 @@ def _check_attempts(report: Report, attempts: Attempts) -> None:
     if retries.n > every.events:
         raise RefusedError("attempts has more retries than calls that were truncated")
     is_rate = report.population == "risk" and report.estimator is None and not report.is_on("one_per_task")
-    if is_rate and every != report.metrics.truncation:
+    uncounted = report.counts.uncounted
+    known = Share(every.events + uncounted.events, every.n + uncounted.n)
+    if is_rate and known != report.metrics.truncation:
         raise RefusedError("attempts is not what the truncation rate is of")
 
 

@@ -72,6 +72,9 @@ def check_counts(report: Report) -> None:
     for part in _PARTS:
         if getattr(counts, part) > counts.samples:
             raise RefusedError(f"counts.{part} is more than samples")
+    takes_part = report.population == "risk" and report.estimator is None
+    if counts.uncounted.n > (counts.unusable.total if takes_part else 0):
+        raise RefusedError("counts.uncounted is of more calls than can take part")
     _check_carried(report)
     if counts.nothing_known > counts.files:
         raise RefusedError("counts.nothing_known is more than files")
@@ -86,6 +89,9 @@ def check_counts(report: Report) -> None:
         if most > counts.samples or attempts.first.n > counts.tasks:
             raise RefusedError("attempts is of more calls than there are")
     for result in report.checks:
+        uncounted = counts.uncounted.n if result.id == TRUNCATION.id else 0
+        if isinstance(result, RateResult) and result.uncounted != uncounted:
+            raise RefusedError(f"{result.id} is not about counts.uncounted")
         if any(n > most for n, most in _shares(result, report)):
             raise RefusedError(f"{result.id} is of more samples than there are")
         if result.outcome == "pass" and not _is_borne_out(result, report):
@@ -166,12 +172,13 @@ def _check_coverage(result: CoverageResult, report: Report) -> None:
 def _shares(result: Result, report: Report) -> Iterator[tuple[int, int]]:
     """How many samples a figure is made of, and how many there are for it."""
     counts, of_risk = report.counts, report.population == "risk"
+    uncounted = counts.uncounted.n if result.id == TRUNCATION.id else 0
     if isinstance(result, RateResult | RatioResult):
-        yield result.n, counts.samples
+        yield result.n - uncounted, counts.samples
     if of_risk and result.id == UNDERESTIMATION.id and isinstance(result, RateResult):
         yield result.n, counts.risk
     if of_risk and result.id == TRUNCATION.id and isinstance(result, RateResult):
-        yield result.n, counts.attempts
+        yield result.n - uncounted, counts.attempts
 
 
 def _is_borne_out(result: Result, report: Report) -> bool:

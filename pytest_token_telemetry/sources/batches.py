@@ -25,7 +25,7 @@ from pytest_token_telemetry.sources.batch_lines import (
 )
 from pytest_token_telemetry.sources.documents import Document, documents, whole_documents
 from pytest_token_telemetry.sources.keys import of_call
-from pytest_token_telemetry.sources.provider_calls import call_of, decoded, records_of
+from pytest_token_telemetry.sources.provider_calls import call_of, decoded, records_of, tell
 from pytest_token_telemetry.sources.source import HEAD, Found, opened
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 
@@ -88,20 +88,16 @@ class BatchReader:
                 self._into.complain(NO_ENTRY, line)
             case Request():
                 self._into.know([self._into.file])
-            case Result(_, Unusable(reason)):
-                self._into.complain(reason, line)
+            case Result(_, Unusable() as unusable):
+                tell(self._into, unusable, line)
             case Result(key, response, asked):
                 missing: Remark | None = None
                 if asked is None:
                     asked, missing = self._asked(key, file)
-                match call_of(response, asked):
-                    case Unusable(reason):
-                        self._into.complain(reason, line)
-                    case Read(sample, identity):
-                        keys = () if key is None else (of_call(key),)
-                        self._into.add(sample, identity, line, place=place, own=identity is not None, keys=keys)
-                        if missing is not None and sample.max_tokens is None:
-                            self._into.remarks[missing] += 1
+                call = call_of(response, asked)
+                tell(self._into, call, line, place, () if key is None else (of_call(key),))
+                if missing is not None and isinstance(call, Read) and call.sample.max_tokens is None:
+                    self._into.remarks[missing] += 1
 
     def _asked(self, key: str | None, file: Opened) -> tuple[Mapping[str, object], Remark | None]:
         """What the request with ``key`` asked for: nothing, and why, where that cannot be told."""

@@ -152,7 +152,7 @@ def _read(engine: Engine, database: Database, table: str | None, rows: Rows) -> 
                 try:
                     read = answer.layout.read(values)
                 except RecordError as error:
-                    rows.complain(str(error), line)
+                    rows.refuse(error, line)
                 else:
                     rows.add(read.sample, read.identity, line, own=read.sample.id is not None)
     except Exception as error:  # a driver may raise anything

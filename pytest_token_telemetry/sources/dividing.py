@@ -25,6 +25,7 @@ from pytest_token_telemetry.sources.extract import (
 from pytest_token_telemetry.sources.rows import MOST_BEGUN, PLACES_KEPT, Claimed, Complaint, Identities
 from pytest_token_telemetry.sources.source import READ_ONLY
 from pytest_token_telemetry.sources.tagged.simple_search import is_wide
+from pytest_token_telemetry.sources.uncounted import no_ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -154,8 +155,9 @@ def _added_up(parts: Sequence[Extract], before: Sequence[int]) -> tuple[Complain
     found: dict[str, Complaint] = {}
     for part, lines in zip(parts, before, strict=True):
         for each in part.complaints:
-            kept = found.get(each.reason, replace(each, count=0, lines=(), begun=()))
+            kept = found.get(each.reason, replace(each, count=0, lines=(), begun=(), ends=no_ends()))
             places = (*kept.lines, *(line + lines for line in each.lines))[:PLACES_KEPT]
             begun = (*kept.begun, *((line + lines, said) for line, said in each.begun))[:MOST_BEGUN]
-            found[each.reason] = replace(kept, count=kept.count + each.count, lines=places, begun=begun)
-    return tuple(complaint for _, complaint in sorted(found.items()))
+            count, ends = kept.count + each.count, kept.ends + each.ends
+            found[each.reason] = replace(kept, count=count, lines=places, begun=begun, ends=ends)
+    return tuple(complaint for _, complaint in sorted(found.items(), key=lambda item: item[0]))

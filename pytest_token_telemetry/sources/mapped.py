@@ -52,7 +52,7 @@ class MappedSource(FileSource):
                 try:
                     found = layout.read([_found(record, lookup) for lookup in lookups])
                 except RecordError as error:
-                    into.complain(str(error), line)
+                    into.refuse(error, line)
                 else:
                     has_id = found.sample.id is not None
                     into.add(found.sample, found.identity, line, place=place, own=has_id, keys=self._keys(record))

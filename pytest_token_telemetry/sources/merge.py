@@ -18,6 +18,7 @@ from pytest_token_telemetry.sources.rows import Claimed
 from pytest_token_telemetry.sources.tagged import own_parsing
 from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
+from pytest_token_telemetry.sources.uncounted import NONE_UNCOUNTED, Uncounted, no_ends, uncounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.recorded import Phase, Recorded
     from pytest_token_telemetry.sources.rows import Complaint, Identities, Remark
     from pytest_token_telemetry.sources.side_files import SideRows
+    from pytest_token_telemetry.sources.uncounted import Ends
 
 PLACES_SHOWN = 3
 """How many places of each kind of unusable line are kept."""
@@ -101,6 +103,8 @@ class Reading:
     """Files in which every record stands several times in a row, as where a handler is attached twice."""
     unusable: dict[str, UnusableLines] = field(default_factory=dict)
     """By reason."""
+    uncounted: Uncounted = NONE_UNCOUNTED
+    """Those of them that are calls which say how they ended."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Files and directories that could not be read, with the reason."""
     outside: tuple[str, ...] = ()
@@ -181,6 +185,7 @@ def merge(
         duplicates=tests.repeated + len(left_out.rows) + sum(cut_off),
         doubled=tuple(names[file] for file in left_out.doubled.tolist()),
         unusable=dict(sorted(unusable.items())),
+        uncounted=uncounted([*files.ends(), tests.ends]),
         unreadable=files.unreadable,
         mentions=files.mentions,
         remarks=dict(sorted(remarks.items())),
@@ -226,6 +231,8 @@ class _Tests:
         self.names: list[str] = []
         self.repeated = 0
         self.unusable: dict[str, UnusableLines] = {}
+        self.ends = no_ends()
+        """How calls ended of which only the output tokens are not known."""
         self.unreadable = dict(recorded.lost) if recorded is not None else {}
         self.calls = RecordedCalls(recorded.span if recorded is not None else Span(0, 0))
         numbers: dict[str, int] = {}
@@ -237,6 +244,7 @@ class _Tests:
             self.repeated += phase.repeated
             for reason, count in phase.unusable.items():
                 self._complain(reason, phase.test, count)
+            self.ends.extend(map(int, phase.ends))
             for line in phase.lines:
                 self._take(line, phase, numbers[phase.test], lines)
 
@@ -324,6 +332,10 @@ class _Files:
             if count:
                 found.setdefault(complaint.reason, UnusableLines()).add(count, (f"{shown}:{line}" for line in lines))
         return found
+
+    def ends(self) -> Iterator[Ends]:
+        """Give how calls of each file ended of which only the output tokens are not known."""
+        return (complaint.ends for _, complaint, _ in self.complaints)
 
     def keys(self) -> Iterator[Keys]:
         """Give by what side files name the samples of each part."""

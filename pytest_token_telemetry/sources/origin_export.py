@@ -37,7 +37,7 @@ class OriginExport(FileSource):
             try:
                 found = layout(tuple(each.value)).read([*each.value.values()])
             except RecordError as error:
-                into.complain(str(error), each.line)
+                into.refuse(error, each.line)
             except LayoutError:
                 into.complain("output_tokens is missing", each.line)
             else:

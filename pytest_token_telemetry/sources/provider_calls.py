@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from pytest_token_telemetry.sample import finish_reason
 from pytest_token_telemetry.sources import responses
 from pytest_token_telemetry.sources.labels import labels_of
 from pytest_token_telemetry.sources.response_shapes import get, keeps_native_reason
 from pytest_token_telemetry.sources.tagged.own_parsing import identity_by_id, sample_of_other
-from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unusable
+from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unusable, ended_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ def records_of(value: T | list[T]) -> Iterator[tuple[int, T]]:
 def tell(into: Rows, call: Read | Unusable, line: int, place: int = 0, keys: Sequence[str] = ()) -> None:
     """Add a call to the rows, or count why it is no sample. ``keys``: as for `Rows.add`."""
     if isinstance(call, Unusable):
-        into.complain(call.reason, line)
+        into.complain(call.reason, line, ended=call.ended)
     else:
         into.add(call.sample, call.identity, line, place=place, own=call.identity is not None, keys=keys)
 
@@ -61,7 +62,10 @@ def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool 
     except responses.FailedCallError:
         return Unusable(FAILED)
     except responses.IncompleteCallError as error:
-        return Unusable(f"a response is no sample: {error.lacks}")
+        return Unusable(
+            f"a response is no sample: {error.lacks}",
+            ended=ended_as(None, None if error.reason is None else finish_reason(error.reason), error.id),
+        )
     except (TypeError, ValueError):
         return Unusable("a count of tokens is none" if responses.is_response(response) else NO_RESPONSE)
     said = {
@@ -84,7 +88,7 @@ def called(said: Mapping[str, object], choices: int = 1, *, remapped: bool = Fal
     try:
         sample = sample_of_other(said, choices=choices, remapped=remapped)
     except RecordError as error:
-        return Unusable(str(error))
+        return Unusable(str(error), ended=error.ended)
     return Read(sample, None if sample.id is None else identity_by_id(sample.id, sample))
 
 

@@ -123,7 +123,7 @@ class RecordColumns:
         try:
             sample = sample_of_other(record)
         except RecordError as error:
-            self._into.complain(str(error), line)
+            self._into.refuse(error, line)
         else:
             self._into.add(sample, identity, line, place=place, keys=keys)
 

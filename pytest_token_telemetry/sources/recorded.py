@@ -61,6 +61,8 @@ class Phase:
     """How many records of calls could not be used, by reason."""
     repeated: int = 0
     """Records that were left out, because they tell of a call that was recorded already."""
+    ends: tuple[bool, ...] = ()
+    """Of those unusable ones that say how the call ended: whether it was truncated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,9 +54,12 @@ class JointCountError(ValueError):
 class IncompleteCallError(ValueError):
     """The call goes on, or its output was not counted."""
 
-    def __init__(self, shape: Shape, lacks: str) -> None:
+    def __init__(self, shape: Shape, lacks: str, reason: str | None, id: str | None) -> None:
         super().__init__(f"{shape.name}: {lacks} ({shape.way_out})")
         self.lacks = lacks
+        self.reason = reason
+        """Why its output ended, in the provider's own word; ``None`` if it goes on, or if that is not known."""
+        self.id = id
 
 
 def read(response: object) -> Response:
@@ -100,17 +103,18 @@ def read(response: object) -> Response:
             output_tokens = count
     reason = sample.telling_reason(end for _, end in sorted(said.items()))
     shape = parts[-1][0]
+    id = next((known for shape, source in parts if (known := shape.id(source))), None)
     is_open = reason is None and all(shape.says_its_end(source) for shape, source in parts)
     if output_tokens is None or is_open:
         if failed or (reason and sample.finish_reason(reason) == "error"):
             raise FailedCallError(f"{shape.name}: {_FAILED}")
         lacks = "it is not finished" if is_open else "it has no count of its output tokens"
-        raise IncompleteCallError(shape, lacks)
+        raise IncompleteCallError(shape, lacks, None if is_open else reason, id)
     return Response(
         output_tokens=output_tokens,
         finish_reason=reason,
         model=_last(shape.model(source) for shape, source in parts),
-        id=next((id for shape, source in parts if (id := shape.id(source))), None),
+        id=id,
         max_tokens=_last(shape.max_tokens(source) for shape, source in parts),
         choices=max(len(said), 1),
         remapped=any(

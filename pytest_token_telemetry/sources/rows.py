@@ -12,6 +12,7 @@ from pytest_token_telemetry.samples import SamplesBuilder, narrowest, stored
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
 from pytest_token_telemetry.sources.tagged.byte_words import Text
 from pytest_token_telemetry.sources.tagged.digests import DigestColumn, digests, digests_of
+from pytest_token_telemetry.sources.uncounted import no_ends, packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Integers, Mask, Narrow, Samples
     from pytest_token_telemetry.sources.tagged.digests import Digests
+    from pytest_token_telemetry.sources.tagged.records import Ended, RecordError
+    from pytest_token_telemetry.sources.uncounted import Ends
 
 PLACES_KEPT = 3
 """How many lines of each kind of unusable line are kept, by file."""
@@ -45,6 +48,8 @@ class Complaint:
     """The first `PLACES_KEPT`."""
     begun: tuple[tuple[int, Sample], ...] = ()
     """What the first `MOST_BEGUN` say that are cut off, each with its line."""
+    ends: Ends = field(default_factory=no_ends)
+    """How the calls ended of which only the output tokens are not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,10 +248,25 @@ class Rows:
         """
         self._blocks.append(_Block(samples, digests, known, True, ids, places=places))
 
-    def complain(self, reason: str, line: int, *, file: int | None = None, begun: Sample | None = None) -> None:
-        """Count a ``line`` that should be a sample and cannot be, and keep what it has ``begun`` to say."""
+    def complain(
+        self,
+        reason: str,
+        line: int,
+        *,
+        file: int | None = None,
+        begun: Sample | None = None,
+        ended: Ended | None = None,
+    ) -> None:
+        """Count a ``line`` that should be a sample and cannot be.
+
+        What it has ``begun`` to say is kept, and how its call ``ended`` if only the output tokens are not known.
+        """
         if line > self._before:
-            self._complaints[self.file if file is None else file, reason].add(line - self._before, begun)
+            self._complaints[self.file if file is None else file, reason].add(line - self._before, begun, ended)
+
+    def refuse(self, error: RecordError, line: int) -> None:
+        """Count a ``line`` for which there is this ``error``: see `complain`."""
+        self.complain(str(error), line, ended=error.ended)
 
     def mention(self, line: int, *, file: int) -> None:
         """Count a tag in a ``line`` that only talks about it."""
@@ -265,7 +285,7 @@ class Rows:
     def complaints(self) -> tuple[Complaint, ...]:
         """The complaints, in the order of their files."""
         return tuple(
-            Complaint(file, reason, each.count, tuple(each.first()), each.begun())
+            Complaint(file, reason, each.count, tuple(each.first()), each.begun(), each.ends)
             for (file, reason), each in sorted(self._complaints.items(), key=lambda item: item[0])
         )
 
@@ -373,9 +393,12 @@ class _Lines:
     count: int = 0
     _kept: list[int] = field(default_factory=list)
     _begun: list[tuple[int, Sample]] = field(default_factory=list)
+    ends: Ends = field(default_factory=no_ends)
 
-    def add(self, line: int, begun: Sample | None) -> None:
+    def add(self, line: int, begun: Sample | None, ended: Ended | None) -> None:
         self.count += 1
+        if ended is not None:
+            self.ends.append(packed(ended))
         if begun is not None:
             self._begun.append((line, begun))
             if len(self._begun) > 2 * MOST_BEGUN:

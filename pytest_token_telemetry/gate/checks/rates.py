@@ -65,6 +65,7 @@ class RateCheck(Check[RateResult]):
             proven=proven,
             samples_to_prove=certainty.samples_to_prove(share.events, float(target)) if unproven else None,
             uncertain=case.findings.metrics.uncertain if self._rate == "underestimation" else 0,
+            uncounted=case.findings.counts.uncounted.n if self._rate == "truncation" else 0,
             sequential=certainty.sequential,
         )
 
@@ -104,7 +105,8 @@ class RateCheck(Check[RateResult]):
         judgement = f" {'INCONCLUSIVE' if result.inconclusive else result.outcome.upper()}"
         if result.unjudged:
             judgement = ""
-        return f"{share}{judgement}, {_evidence(result)}{_uncertainty(result)}{NOT_JUDGED if result.unjudged else ''}"
+        doubts = f"{_uncertainty(result)}{_without_count(result)}{NOT_JUDGED if result.unjudged else ''}"
+        return f"{share}{judgement}, {_evidence(result)}{doubts}"
 
     def in_headline(self, result: RateResult) -> str:
         """``82.6% underestimated``."""
@@ -148,6 +150,12 @@ def _uncertainty(result: RateResult) -> str:
         return ""
     cut = "1 was" if result.uncertain == 1 else f"{result.uncertain} were"
     return f"; {result.events - result.uncertain} to {result.events}, as {cut} truncated below the prediction"
+
+
+def _without_count(result: RateResult) -> str:
+    if not result.uncounted:
+        return ""
+    return f"; {result.uncounted} of these {'has' if result.uncounted == 1 else 'have'} no output count"
 
 
 UNDERESTIMATION = RateCheck("underestimation", "underestimated")

@@ -5,6 +5,7 @@ Prompts and answers are passed over as bytes. Only what may say why a call ended
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
@@ -77,11 +78,12 @@ def _decoded(text: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
 
 def call_said(said: Mapping[str, object], *, choices: int = 1, failed: bool = False) -> Read | Unusable:
     """The call of which all this is ``said`` by the names of our fields, with the number of its answers."""
-    if said.get("output_tokens") is None:
-        return Unusable(FAILED_CALL if failed else NO_OUTPUT)
     if failed and not said.get("finish_reason"):
         said = {**said, "finish_reason": "error"}
-    return called(said, choices)
+    call = called(said, choices)
+    if isinstance(call, Unusable) and said.get("output_tokens") is None:
+        return replace(call, reason=FAILED_CALL if failed else NO_OUTPUT)
+    return call
 
 
 def labels(metadata: object) -> dict[str, object]:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 import msgspec
 
-from pytest_token_telemetry.sample import telling_reason
+from pytest_token_telemetry.sample import finish_reason, telling_reason
 from pytest_token_telemetry.sources.keys import of_span, of_trace
 from pytest_token_telemetry.sources.otlp.attributes import Labels, Layout, Said, first_of
 from pytest_token_telemetry.sources.record_columns import AT_ONCE, RecordColumns, UnusualError
+from pytest_token_telemetry.sources.tagged.records import ended_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -328,17 +329,18 @@ class Calls:
         """Tell of the call of a ``group``, which all in all says this. ``keys``: see `Rows.add`."""
         first = min(group, key=_place) if len(group) > 1 else group[0]
         is_failed = any(each.failed for each in group)
-        if "output_tokens" not in record:
-            self._into.complain(FAILED_CALL if is_failed else NO_OUTPUT, first.line)
-            return
         reasons = [reason for each in group for reason in each.reasons]
         word = telling_reason(reasons) if len(reasons) > 1 else reasons[0] if reasons else None
+        if "output_tokens" not in record:
+            end = None if word is None else ended_as(None, finish_reason(word), _identity(group, first))
+            self._into.complain(FAILED_CALL if is_failed else NO_OUTPUT, first.line, ended=end)
+            return
         if word is not None:
             record["finish_reason_raw"] = word
         elif is_failed:
             record.setdefault("finish_reason", "error")
-        ended = max([each.end for each in group])
-        self._records.add(record, _identity(group, first), first.line, first.place, ended, keys)
+        last = max([each.end for each in group])
+        self._records.add(record, _identity(group, first), first.line, first.place, last, keys)
 
 
 def _seen(held: Span) -> Seen:

@@ -31,7 +31,7 @@ from pytest_token_telemetry.sources.json_objects import (
     outside,
 )
 from pytest_token_telemetry.sources.own_format import SCHEMA, WRITTEN
-from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unusable
+from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unusable, ended_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +70,7 @@ def parse(fragment: Fragment) -> Read | Unusable | None:
             if max(len(fragment.before), len(fragment.after)) <= reach or _is_hopeless(around):
                 break
     except RecordError as error:
-        return Unusable(str(error))
+        return Unusable(str(error), ended=error.ended)
     return Unusable(CUT_OFF)
 
 
@@ -198,13 +198,19 @@ def sample_of_other(record: Mapping[str, Any], *, choices: int = 1, remapped: bo
 def _said(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a ``record`` says, by the names of our fields."""
     said: dict[str, Any] = {
-        name: _READERS[field.kind](field, record.get(name))
+        name: _READERS[field.kind](field, record[name])
         for name, field in READ.items()
-        if name in record or field.needed
+        if name in record and not field.needed
     }
     reason, raw = FIELDS["finish_reason"], FIELDS["finish_reason_raw"]
     reasons = (_read_text(field, record.get(field.name)) for field in (reason, raw))
     said["finish_reason"], said["finish_reason_raw"] = said_reason(*reasons)
+    output = FIELDS["output_tokens"]
+    try:
+        said[output.name] = _read_count(output, record.get(output.name))
+    except RecordError as error:
+        error.ended = ended_as(said.get("truncated"), said["finish_reason"], said.get("id"))
+        raise
     return said
 
 

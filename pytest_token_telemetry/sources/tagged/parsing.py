@@ -12,6 +12,7 @@ the text around them.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from pytest_token_telemetry.sample import (
     telling_reason,
 )
 from pytest_token_telemetry.sources.json_objects import unescaped
-from pytest_token_telemetry.sources.tagged.records import Budget, CutOffError, Read, RecordError, Unusable
+from pytest_token_telemetry.sources.tagged.records import Budget, CutOffError, Read, RecordError, Unusable, ended_as
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.tagged.simple_search import Fragment
@@ -90,16 +91,17 @@ def parse(fragment: Fragment) -> Read | Unusable | Budget | None:
     before, after, ended = _own_part(lead, before, after, fragment.ended)
     stamps = list(_TIMESTAMP.finditer(before))
     time = _time(stamps[-1]) if stamps else None
+    identity = f"{before[stamps[-1].start() :]}{fragment.tag.decode()}{after.rstrip()}" if stamps else None
     try:
         if fragment.tag == BUDGET:
             sample = _budget(after, ended, time)
         else:
             sample = _legacy(after, time) if fragment.tag == V1 else _estimation(after, ended, time)
     except RecordError as error:
-        return Unusable(str(error), cut_off=isinstance(error, CutOffError))
+        known = error.ended and error.ended._replace(identity=identity)
+        return Unusable(str(error), isinstance(error, CutOffError), known)
     if sample is None:
         return None
-    identity = f"{before[stamps[-1].start() :]}{fragment.tag.decode()}{after.rstrip()}" if stamps else None
     return (Budget if fragment.tag == BUDGET else Read)(sample, identity)
 
 
@@ -182,9 +184,14 @@ def _estimation(after: str, ended: bool, time: datetime | None) -> Sample | None
     if "actual_output" not in words and "actual_total" in words:
         raise RecordError("actual_total counts input and output together: there is no output count")
     predicted = _count(words, "predicted_output")
-    output = _count(words, "actual_output")
     raw_reason = _reason(words, after)
     reason = finish_reason(raw_reason) if raw_reason else None
+    try:
+        output = _count(words, "actual_output")
+    except RecordError as error:
+        with suppress(RecordError):
+            error.ended = ended_as(_flag(words, "truncated"), reason, None)
+        raise
     cap = _optional_count(words, "actual_max_tokens") or _optional_count(words, "max_tokens")
     deliverables = _optional_count(words, "deliverables")
     return Sample(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_token_telemetry.sample import is_truncated
 
 if TYPE_CHECKING:
-    from pytest_token_telemetry.sample import Sample
+    from pytest_token_telemetry.sample import FinishReason, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,20 @@ class Read:
     """The line from its timestamp on: the same in every copy. ``None`` without a timestamp."""
 
 
+class Ended(NamedTuple):
+    """How a call ended whose output tokens are not known: it is no sample, but an attempt."""
+
+    truncated: bool
+    identity: str | None
+    """The call's own id, or else as that of `Read`."""
+
+
+def ended_as(stated: bool | None, reason: FinishReason | None, identity: str | None) -> Ended | None:
+    """How a call ended whose output tokens are not known; ``None`` if nothing says it. See `is_truncated`."""
+    truncated = is_truncated(stated, reason, 0, None)
+    return None if truncated is None else Ended(truncated, identity)
+
+
 @dataclass(frozen=True, slots=True)
 class Unusable:
     """A record that should be a sample and cannot be."""
@@ -25,6 +41,8 @@ class Unusable:
     reason: str
     cut_off: bool = field(default=False, compare=False)
     """Whether it ends before it says all that it should: the same record may stand whole elsewhere."""
+    ended: Ended | None = field(default=None, compare=False)
+    """How the call ended, if only its output tokens are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,9 @@ class Budget:
 
 class RecordError(Exception):
     """Why a record cannot be used, in our own words: never the record's."""
+
+    ended: Ended | None = None
+    """As that of `Unusable`."""
 
 
 class CutOffError(RecordError):

@@ -167,9 +167,9 @@ class TaggedReader:
         match parse(fragment):
             case Budget(sample, identity):
                 self._into.add(sample, identity, fragment.line, place=place, file=file, waits=True)
-            case Unusable(reason, cut_off):
+            case Unusable(reason, cut_off, ended):
                 said = begun(fragment) if cut_off else None
-                self._into.complain(reason, fragment.line, file=file, begun=said)
+                self._into.complain(reason, fragment.line, file=file, begun=said, ended=ended)
             case Read(sample, identity):
                 own = is_own(fragment)
                 self._into.add(sample, identity, fragment.line, place=place, file=file, own=own)

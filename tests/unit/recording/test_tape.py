@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.recording.tape import Arrivals, Tape
 from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
+from pytest_token_telemetry.sources.tagged.records import Ended
 
 
 def report() -> pytest.TestReport:
@@ -26,8 +28,8 @@ def carried(made: pytest.TestReport) -> object:
     return getattr(made, "token_telemetry", None)
 
 
-def piece(*lines: str, repeated: int = 0, **unusable: int) -> dict[str, object]:
-    return {"lines": list(lines), "unusable": unusable, "repeated": repeated, "began": ANY}
+def piece(*lines: str, repeated: int = 0, ends: Sequence[bool] = (), **unusable: int) -> dict[str, object]:
+    return {"lines": list(lines), "unusable": unusable, "ends": [*ends], "repeated": repeated, "began": ANY}
 
 
 def test_nothing_makes_no_piece() -> None:
@@ -50,7 +52,8 @@ def test_unusable_records_are_counted_by_reason() -> None:
     tape = Tape(None)
     for reason in ("late", "old", "late"):
         tape.add_unusable(reason)
-    assert tape.cut() == piece(late=2, old=1)
+    tape.add_unusable("late", Ended(truncated=True, identity="a"))
+    assert tape.cut() == piece(late=3, old=1, ends=[True])
 
 
 def test_repeated_records_are_counted() -> None:
@@ -69,7 +72,7 @@ def test_a_piece_is_made_of_what_can_be_sent_to_another_process() -> None:
     tape.begin_test()
     cut = tape.cut()
     assert cut is not None
-    assert [type(value) for value in cut.values()] == [list, dict, int, float]
+    assert [type(value) for value in cut.values()] == [list, dict, list, int, float]
 
 
 def test_the_lines_of_a_test_stay_until_the_next_one_begins() -> None:
@@ -113,17 +116,17 @@ def test_what_was_told_is_not_carried_again() -> None:
 def test_what_was_never_told_is_taken_back_when_the_next_test_begins() -> None:
     tape = Tape(None)
     tape.add("a")
-    tape.add_unusable("late")
+    tape.add_unusable("late", Ended(truncated=False, identity=None))
     tape.add_repeated()
     tape.attach(report())
     tape.begin_test()
     tape.add("b")
-    tape.add_unusable("late")
+    tape.add_unusable("late", Ended(truncated=True, identity=None))
     tape.add_unusable("old")
     tape.add_repeated()
     made = report()
     tape.attach(made)
-    assert carried(made) == piece("a", "b", repeated=2, late=2, old=1)
+    assert carried(made) == piece("a", "b", repeated=2, ends=[False, True], late=2, old=1)
 
 
 def test_what_was_taken_back_is_no_line_of_the_next_test() -> None:

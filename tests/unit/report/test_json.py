@@ -20,6 +20,7 @@ from pytest_token_telemetry.report.markdown_flavours import FLAVOURS
 from pytest_token_telemetry.report.model import Report
 from pytest_token_telemetry.settings import options
 from pytest_token_telemetry.sources.reading import File, Scanned, UnusableLines
+from pytest_token_telemetry.sources.uncounted import Uncounted
 from tests.unit.analysis.test_tuning import RATIOS, calls
 from tests.unit.gate.cases import (
     baseline_of,
@@ -120,6 +121,7 @@ def test_counts_count():
         "duplicates": 4,
         "doubled": ("logs/a.log", "logs/b.log"),
         "unusable": {"success is missing": UnusableLines(3, ["logs/a.log:7"])},
+        "uncounted": Uncounted(attempts=2, truncated=1),
         "unreadable": {"logs/c.log": "Permission denied"},
         "mentions": 2,
         "remarks": {"without_request": 5},
@@ -138,6 +140,7 @@ def test_counts_count():
         "no_ratio": 1,
         "duplicates": 4,
         "doubled_files": 2,
+        "uncounted": {"events": 1, "n": 2},
         "unusable": {"total": 3, "reasons": {"success is missing": {"count": 3, "places": ["logs/a.log:7"]}}},
         "files": 2,
         "tests": 0,

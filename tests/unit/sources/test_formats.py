@@ -28,6 +28,7 @@ from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 from pytest_token_telemetry.sources.recorded import Phase, Recorded, Span
+from pytest_token_telemetry.sources.uncounted import Uncounted
 from tests.answers import chat, gemini, message, responses
 from tests.lines import v2
 from tests.spans import attributes, span, spans, write_spans
@@ -166,8 +167,8 @@ def anthropic(call: Called, n: int) -> dict[str, Any]:
 
 def google(call: Called, n: int) -> dict[str, Any]:
     """A third of the output is thoughts. Gemini says of calls to tools that they stop."""
-    thoughts = call.output // 3
-    counts = {"candidatesTokenCount": call.output - thoughts, "thoughtsTokenCount": thoughts}
+    thoughts = (call.output or 0) // 3
+    counts = {"candidatesTokenCount": call.output - thoughts, "thoughtsTokenCount": thoughts} if call.output else {}
     return {**gemini(call.word("STOP", "MAX_TOKENS", "STOP"), **counts), "responseId": f"id-{n}", "modelVersion": MODEL}
 
 
@@ -718,6 +719,18 @@ def test_every_format_gives_the_same_report(name: str, tmp_path: Path) -> None:
     pairs = zip([form.says(call).sample(form.lost) for call in calls], samples_of(found), strict=True)
     expected = [replace(each, time=read.time, operation=read.operation) for each, read in pairs]
     assert figures(found) == figures(cases.reading(expected, files=found.files))
+
+
+WRITTEN_BY_US = {"lines of our own", "what tests record"}
+"""The writer takes no call without a count."""
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS.keys() - WRITTEN_BY_US - {"a field map (text)"}))
+def test_a_call_without_an_output_count_is_an_attempt(name: str, tmp_path: Path) -> None:
+    calls = many(3)
+    lost = calls[0]._replace(output=None, reason="length")  # type: ignore[arg-type] # what a reader must bear
+    found = FORMATS[name].read(tmp_path, [*calls, lost])
+    assert (len(found.samples), found.uncounted) == (3, Uncounted(attempts=1, truncated=1))
 
 
 def figures(reading: Reading) -> dict[str, Any]:

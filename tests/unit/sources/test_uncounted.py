@@ -1,0 +1,80 @@
+"""Calls without an output count: counted once, whatever file tells of them, and as attempts alone."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from pathlib import Path
+
+import pytest
+
+from pytest_token_telemetry.sources.dividing import TaskSizes
+from pytest_token_telemetry.sources.parallel import Scan
+from pytest_token_telemetry.sources.reading import Directory, Reading, UnusableLines, read_directories
+from pytest_token_telemetry.sources.tagged.records import Ended
+from pytest_token_telemetry.sources.uncounted import Uncounted, no_ends, packed, uncounted
+from tests.lines import stamp, v2
+from tests.unit.gate import cases
+from tests.unit.gate.cases import call, ready
+
+
+def ends(*calls: tuple[str | None, bool]) -> array[int]:
+    found = no_ends()
+    found.extend(packed(Ended(truncated, identity)) for identity, truncated in calls)
+    return found
+
+
+def test_copies_in_other_files_are_none_and_equal_calls_of_one_file_are_as_many() -> None:
+    one = ends(("a", True), ("a", True), ("b", False), (None, True))
+    other = ends(("a", True), ("b", False), ("b", False), (None, False))
+    assert uncounted([one, other]) == Uncounted(attempts=2 + 2 + 2, truncated=2 + 1)
+    assert uncounted([]) == Uncounted(0, 0)
+
+
+def read(path: Path, **options: object) -> Reading:
+    return read_directories([Directory(path, "d")], ["*"], scan=Scan(jobs=1, **options))  # type: ignore[arg-type]
+
+
+LOST = [v2(output=None, time=stamp(n), truncated=end) for n, end in enumerate((True, False, None))]
+
+
+def test_lines_of_the_origin_say_how_they_ended(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("\n".join([*LOST, v2(time=stamp(9)), ""]))
+    (tmp_path / "b.log").write_text("\n".join([*LOST, LOST[0], ""]))
+    found = read(tmp_path)
+    assert found.uncounted == Uncounted(attempts=4, truncated=2)  # the last of `LOST` ended with end_turn
+    assert sum(lines.count for lines in found.unusable.values()) == 7
+
+
+@pytest.mark.parametrize("part", [1000, 1 << 20])
+def test_the_parts_of_a_file_have_as_many(tmp_path: Path, part: int) -> None:
+    lines = [json.dumps({"schema": "token-telemetry/1", "finish_reason": "length"})] * 50
+    (tmp_path / "a.jsonl").write_text("\n".join([*lines, ""]))
+    found = read(tmp_path, bounds=TaskSizes(1 << 20, 100, part))
+    assert found.uncounted == Uncounted(50, 50)
+
+
+def lines(count: int) -> dict[str, UnusableLines]:
+    return {"output_tokens is missing": UnusableLines(count, ["a.log:1"])}
+
+
+def test_they_take_part_in_the_truncation_rate_alone() -> None:
+    rows = ready(60)
+    with_some = cases.judge(cases.reading(rows, uncounted=Uncounted(40, 40), unusable=lines(40)), cases.settings())
+    without = cases.judge(cases.reading(rows), cases.settings())
+    assert with_some.verdict == "tune"
+    assert (with_some.metrics.truncation.events, with_some.metrics.truncation.n) == (40, 100)
+    assert with_some.metrics.underestimation == without.metrics.underestimation
+    assert with_some.counts.successes == without.counts.successes == 60
+
+
+@pytest.mark.parametrize("population", ["success", "all"])
+def test_the_rates_of_the_origin_leave_them_out(population: str) -> None:
+    reading = cases.reading(ready(60), uncounted=Uncounted(40, 40), unusable=lines(40))
+    assert cases.judge(reading, cases.settings(population=population)).verdict == "pass"
+
+
+def test_lengths_alone_are_not_judged_by_them() -> None:
+    rows = [call(None, 100, truncated=None, finish_reason=None) for _ in range(60)]
+    found = cases.judge(cases.reading(rows, uncounted=Uncounted(3, 0), unusable=lines(3)), cases.settings())
+    assert found.verdict == "inconclusive"
