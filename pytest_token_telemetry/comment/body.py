@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.report.markdown import Outlook, Size
     from pytest_token_telemetry.report.markdown_flavours import Flavour
     from pytest_token_telemetry.report.model import Report
-    from pytest_token_telemetry.report.sections import Chapter, Section
+    from pytest_token_telemetry.report.tables import Chapter, Section
 
 LARGEST_COMMENT = 65_536
 """Characters of a comment that GitHub takes."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.page.markup import Html, tag
 from pytest_token_telemetry.report import sections, words
-from pytest_token_telemetry.report.sections import Section, Table
+from pytest_token_telemetry.report.tables import Section, Table
 from pytest_token_telemetry.text import pieces
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.gate.checks import CAP_USE, TRUNCATION, UNDERESTIMATION, WASTE
 from pytest_token_telemetry.gate.results import RateResult, RatioResult
-from pytest_token_telemetry.report import sections, words
-from pytest_token_telemetry.report.sections import Table
+from pytest_token_telemetry.report import words
+from pytest_token_telemetry.report.tables import Table, ratio
 from pytest_token_telemetry.text import exact, listing, percent, points, times
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _before(report: Report) -> tuple[str, dict[str, str]]:
         return "base", {
             UNDERESTIMATION.id: _rate(base.base.underestimation),
             TRUNCATION.id: _rate(base.base.truncation),
-            WASTE.id: sections.ratio(base.base.waste_p90),
+            WASTE.id: ratio(base.base.waste_p90),
         }
     drift = None if report.drift is None else report.drift.drift
     if drift is None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.past.history import Conclusion
     from pytest_token_telemetry.report.markdown_flavours import Flavour
     from pytest_token_telemetry.report.model import Report
-    from pytest_token_telemetry.report.sections import Section, Table
+    from pytest_token_telemetry.report.tables import Section, Table
 
 LONGEST = 60_000
 """Characters. GitHub takes 65,536 in a comment, and whoever posts it adds some."""

@@ -5,75 +5,27 @@ A form decides how a section looks, never what stands in it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.analysis.attempts import NEAR_PERCENT
 from pytest_token_telemetry.analysis.budgets import LEAST_CALLS
-from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
 from pytest_token_telemetry.report import advice
-from pytest_token_telemetry.text import (
-    Located,
-    Untrusted,
-    chance,
-    exact,
-    joined,
-    percent,
-    plural,
-    points,
-    sparkline,
-    times,
-    upwards,
-)
+from pytest_token_telemetry.report.comparisons import CHANGED, of_changes, of_drift, of_estimator, of_history
+from pytest_token_telemetry.report.tables import Chapter, Columns, Section, Table, count, named, ratio, table_of
+from pytest_token_telemetry.text import Located, Untrusted, joined, percent, plural, times, upwards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+    from fractions import Fraction
 
     from pytest_token_telemetry.analysis.attempts import Attempts
     from pytest_token_telemetry.analysis.budgets import Budgets
-    from pytest_token_telemetry.analysis.drift import Drift, RateDrift, StratumRates
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.analysis.strata import Stratum
     from pytest_token_telemetry.analysis.tuning import Advice, Caps, ForwardCheck, Tuning
-    from pytest_token_telemetry.gate.replay_report import (
-        BaseComparison,
-        ChangedSample,
-        EstimatorFigures,
-        ReplayReport,
-        WrongAnswer,
-    )
-    from pytest_token_telemetry.past.baseline import DriftReport
-    from pytest_token_telemetry.past.history import PastVerdict
     from pytest_token_telemetry.report.model import Report, SourceFile, WorstSample
     from pytest_token_telemetry.text import Sentence
-
-T = TypeVar("T")
-
-Columns: TypeAlias = "Mapping[str, Callable[[T], Sentence]]"
-"""The title of each column, and what stands in its cells."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Figures and names, a row each. Names come last in a row."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Sentence, ...], ...]
-    marked: frozenset[tuple[int, int]] = frozenset()
-    """Cells that must not be missed, by row and column."""
-    folded: int = 0
-    """How many the last row sums up, if it is the others; else 0."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the report: sentences, then tables, then remarks on them."""
-
-    title: str
-    sentences: tuple[Sentence, ...] = ()
-    tables: tuple[Table, ...] = ()
-    remarks: tuple[str, ...] = ()
 
 
 def compared(report: Report) -> Iterator[Section]:
@@ -81,11 +33,11 @@ def compared(report: Report) -> Iterator[Section]:
     if report.attempts is not None and _differ(report.attempts):
         yield _attempts(report.attempts)
     if report.estimator is not None:
-        yield from _estimator(report.estimator)
+        yield from of_estimator(report.estimator)
     if report.drift is not None:
-        yield _drift(report.drift)
+        yield of_drift(report.drift)
     if report.history is not None:
-        yield _history(report.history)
+        yield of_history(report.history)
 
 
 def details(report: Report) -> Iterator[Section]:
@@ -108,18 +60,10 @@ def details(report: Report) -> Iterator[Section]:
 ADVICE, DATA = "Caps and advice", "Data and settings"
 
 
-@dataclass(frozen=True, slots=True)
-class Chapter:
-    """Sections that answer one question of a reader."""
-
-    title: str
-    sections: tuple[Section, ...]
-
-
 def changed_calls(report: Report) -> Chapter:
     """The calls to look at first."""
     base = None if report.estimator is None else report.estimator.base
-    found = [] if base is None or not base.changed else [_changed(base)]
+    found = [] if base is None or not base.changed else [of_changes(base)]
     if report.worst:
         found.append(_most_output(report))
     return Chapter("Calls that changed" if base is not None and base.changed else "Calls to look at", tuple(found))
@@ -128,9 +72,9 @@ def changed_calls(report: Report) -> Chapter:
 def held_against(report: Report) -> Iterator[Section]:
     """What is compared: predictions of another estimator, and new calls with those of a baseline."""
     if report.estimator is not None:
-        yield from (each for each in _estimator(report.estimator) if each.title != _CHANGED)
+        yield from (each for each in of_estimator(report.estimator) if each.title != CHANGED)
     if report.drift is not None:
-        yield _drift(report.drift)
+        yield of_drift(report.drift)
 
 
 def further(report: Report) -> Iterator[Chapter]:
@@ -143,7 +87,7 @@ def further(report: Report) -> Iterator[Chapter]:
     if collect := advice.to_collect(report):
         advised.append(Section("What to collect", tuple(collect)))
     yield Chapter(ADVICE, tuple(advised))
-    yield Chapter("History", () if report.history is None else (_history(report.history),))
+    yield Chapter("History", () if report.history is None else (of_history(report.history),))
     yield Chapter(DATA, (_strata(report), _sources(report), _settings(report)))
 
 
@@ -173,166 +117,18 @@ def _of(share: Share) -> str:
     return f"{share.events} of {share.n}" + (f" ({percent(share.events / share.n)})" if share.n else "")
 
 
-def _estimator(replay: ReplayReport) -> Iterator[Section]:
-    yield _replay(replay)
-    if replay.errors:
-        yield _wrong("Invalid predictions", replay.errors)
-    if replay.base is not None:
-        yield _base(replay.base)
-        if replay.base.errors:
-            yield _wrong("Invalid predictions of base", replay.base.errors)
-        if replay.base.changed:
-            yield _changed(replay.base)
-
-
-def _replay(report: ReplayReport) -> Section:
-    if not report.calls:
-        return Section("Replayed estimator", ("There is no recorded call to replay.",))
-    sentences: list[Sentence] = [
-        (
-            "The verdict is on the predictions of ",
-            Untrusted(report.estimator),
-            f" for {report.replayed} of {plural(report.calls, 'recorded call')}, not on those of the time.",
-        )
-    ]
-    if report.with_budget:
-        were = "was" if report.unknown == 1 else "were"
-        open_ = f"; of {report.unknown} that {were} truncated and would have had more room, the outcome is unknown"
-        sentences.append(
-            f"With its budgets, {report.would_truncate} of {plural(report.with_budget, 'call')} would have been"
-            f" truncated{open_ if report.unknown else ''}."
-        )
-    figures = _side_by_side(("recorded", report.recorded), ("replayed", report.figures))
-    return Section("Replayed estimator", tuple(sentences), (figures,))
-
-
-def _base(base: BaseComparison) -> Section:
-    counts, title = base.underestimated, "Base against head"
-    sentences: list[Sentence] = []
-    if base.base_commit is not None and base.head_commit is not None:
-        sentences.append(f"Base is commit {base.base_commit[:12]}, head is commit {base.head_commit[:12]}.")
-    if base.wrong or base.cannot:
-        missing = f" has no prediction for {plural(base.cannot + base.wrong, 'call')}"
-        wrong = f": {plural(base.wrong, 'answer')} of another kind" if base.wrong else ""
-        sentences.append(("Base ", Untrusted(base.estimator), f"{missing}{wrong}."))
-    if not base.calls:
-        return Section(title, (*sentences, "Not compared: there is no call that both can replay."))
-    sentences.append(
-        f"On the {plural(base.calls, 'call')} that both can replay, {counts.newly_underestimated} newly underestimated"
-        f" and {counts.newly_safe} newly safe ({chance(base.p)}, McNemar's exact test)."
-    )
-    if base.difference is not None and base.bounds is not None:
-        sure = exact(Fraction(str(base.bounds.confidence)) * 100)
-        sentences.append(
-            f"The underestimation rate changes by {points(base.difference)}, between"
-            f" {points(base.bounds.lower)} and {points(base.bounds.upper)} ({sure}% confidence each)."
-        )
-    ratio = base.predictions
-    if ratio.p50 is not None:
-        sentences.append(
-            f"{plural(ratio.raised, 'prediction')} raised and {ratio.lowered} lowered; median change"
-            f" {times(ratio.p50)}."
-        )
-    return Section(title, tuple(sentences), (_side_by_side(("base", base.base), ("head", base.head)),))
-
-
-def _side_by_side(*estimators: tuple[str, EstimatorFigures]) -> Table:
-    rows = tuple(
-        (name, _share(each.underestimation), _share(each.truncation), ratio(each.waste_p50), ratio(each.waste_p90))
-        for name, each in estimators
-    )
-    return Table(("", "underestimated", "truncated", "waste P50", "waste P90"), rows)
-
-
-def _wrong(title: str, errors: tuple[WrongAnswer, ...]) -> Section:
-    rows = tuple((Untrusted(error.source), Untrusted(error.reason)) for error in errors)
-    return Section(title, tables=(Table(("call", "what the estimator did"), rows),))
-
-
-def _changed(base: BaseComparison) -> Section:
-    columns: Columns[ChangedSample] = {
-        "base": lambda each: f"{each.base_predicted:,}",
-        "head": lambda each: f"{each.head_predicted:,}",
-        "output": lambda each: f"{each.output_tokens:,}",
-        "change": lambda each: each.change or "none",
-        "category": lambda each: Untrusted(each.category),
-        "call": lambda each: Located(each.source),
-    }
-    return Section(_CHANGED, tables=(_table(columns, base.changed),))
-
-
-_CHANGED = "Predictions that changed most"
-
-
-def _drift(report: DriftReport) -> Section:
-    found = report.drift
-    if found is None:
-        return Section("Drift", (f"Not compared: {NO_BASELINE}.",))
-    sentence = (
-        f"{plural(report.new_samples, 'new call')} against {report.baseline_samples} in the baseline, compared"
-        " within categories: a change of the mix alone is no drift."
-    )
-    return Section("Drift", (sentence, *_mix(found.underestimation)), (_drift_by_category(found),))
-
-
-def _drift_by_category(found: Drift) -> Table:
-    under = {(each.folded, each.name): each for each in found.underestimation.strata}
-    cut = {(each.folded, each.name): each for each in found.truncation.strata}  # some have figures of one rate only
-    names = sorted({*under, *cut}, key=lambda key: (key[0], key[1] is not None, key[1] or ""))
-    return Table(
-        ("underestimated, baseline", "new", "truncated, baseline", "new", "share of calls", "category"),
-        tuple((*_sides(under.get(key)), *_sides(cut.get(key)), _mixes(under.get(key)), _named(*key)) for key in names),
-        folded=max((folded for folded, _ in names), default=0),
-    )
-
-
-def _sides(stratum: StratumRates | None) -> tuple[str, str]:
-    return ("none", "none") if stratum is None else (_share(stratum.base), _share(stratum.head))
-
-
-def _mixes(stratum: StratumRates | None) -> str:
-    return "none" if stratum is None else f"{percent(stratum.base_mix)} -> {percent(stratum.head_mix)}"
-
-
-def _mix(found: RateDrift) -> tuple[str, ...]:
-    if found.mix_shift is None or found.standardised is None or not found.head.n:
-        return ()
-    return (
-        f"{percent(found.mix_shift)} of the calls moved to other categories; with the baseline's mix, the new"
-        f" underestimation rate of {percent(found.head.events / found.head.n)} would be {percent(found.standardised)}.",
-    )
-
-
-def _history(past: tuple[PastVerdict, ...]) -> Section:
-    if not past:
-        return Section("History", ("This is the first session of the history.",))
-    under = sparkline([each.underestimation for each in past])
-    cut = sparkline([each.truncation for each in past])
-    sessions = "session" if len(past) == 1 else plural(len(past), "session")
-    columns: Columns[PastVerdict] = {
-        "verdict": lambda each: each.verdict,
-        "samples": lambda each: f"{each.samples:,}",
-        "underestimation": lambda each: "none" if each.underestimation is None else percent(each.underestimation),
-        "truncation": lambda each: "none" if each.truncation is None else percent(each.truncation),
-        "when": lambda each: Untrusted(each.time),
-        "commit": lambda each: Untrusted(each.commit and each.commit[:12]),
-    }
-    sentence = f"The last {sessions}: underestimation {under}, truncation {cut}."
-    return Section("History", (sentence,), (_table(columns, past),))
-
-
 def calls(samples: tuple[WorstSample, ...]) -> Table:
     """The figures and names of single calls."""
     columns: Columns[WorstSample] = {
         "actual / predicted": lambda each: ratio(each.ratio),
-        "predicted": lambda each: _count(each.predicted_output_tokens),
+        "predicted": lambda each: count(each.predicted_output_tokens),
         "output": lambda each: f"{each.output_tokens:,}",
         "truncated": lambda each: {True: "yes", False: "no", None: "not given"}[each.truncated],
         "category": lambda each: Untrusted(each.category),
         "task": lambda each: Untrusted(each.task_id),
         "where": lambda each: Located(each.source),
     }
-    return _table(columns, samples)
+    return table_of(columns, samples)
 
 
 def _strata(report: Report) -> Section:
@@ -367,7 +163,7 @@ def _stratum_table(kind: str, strata: tuple[Stratum, ...], spellings: tuple[Stra
     marked = {(i, 2) for i, each in enumerate(strata) if each.truncation_proven} | {
         (i, 4) for i, each in enumerate(strata) if each.underestimation_proven
     }
-    return replace(_table(columns, strata, frozenset(marked)), folded=folded)
+    return replace(table_of(columns, strata, frozenset(marked)), folded=folded)
 
 
 def _with_spellings(categories: tuple[Stratum, ...], spellings: tuple[Stratum, ...]) -> Iterator[Stratum]:
@@ -384,18 +180,12 @@ def _with_spellings(categories: tuple[Stratum, ...], spellings: tuple[Stratum, .
 
 
 def _stratum_name(stratum: Stratum) -> Sentence:
-    return (
-        _named(stratum.folded, stratum.name) if stratum.spelling_of is None else ("spelled ", Untrusted(stratum.name))
-    )
+    return named(stratum.folded, stratum.name) if stratum.spelling_of is None else ("spelled ", Untrusted(stratum.name))
 
 
 def _folded(rows: Sequence[Stratum] | Sequence[Advice] | Sequence[Caps] | Sequence[SourceFile]) -> int:
     """How many the others are."""
     return sum(each.folded for each in rows)
-
-
-def _named(folded: int, name: str | None) -> Sentence:
-    return f"{folded:,} others" if folded else Untrusted(name)
 
 
 def _budgets(budgets: Budgets) -> Section:
@@ -413,11 +203,11 @@ def _tuning(tuning: Tuning, waste_target: Fraction | None) -> Section:
     folded = _folded(tuning.categories) + _folded(tuning.cells)
     kind = tuning.grouped_by
     columns = {kind if title == "category" else title: cell for title, cell in _advice(waste_target).items()}
-    tables = [replace(_table(columns, (*tuning.categories, *tuning.cells)), folded=folded)]
+    tables = [replace(table_of(columns, (*tuning.categories, *tuning.cells)), folded=folded)]
     if tuning.max_tokens:
         risks = tuple(f"cap at {percent(cap.risk)} risk" for cap in tuning.max_tokens[0].caps)
         rows: tuple[tuple[Sentence, ...], ...] = tuple(
-            (f"{each.n:,}", *map(advice.cap_in_words, each.caps), _named(each.folded, each.name))
+            (f"{each.n:,}", *map(advice.cap_in_words, each.caps), named(each.folded, each.name))
             for each in tuning.max_tokens
         )
         tables.append(Table(("judged", *risks, kind), rows, folded=_folded(tuning.max_tokens)))
@@ -466,7 +256,7 @@ def _advice(waste_target: Fraction | None) -> Columns[Advice]:
         "waste P90 at best": lambda each: (
             "unbounded" if each.spread_floor is None else times(each.spread_floor, waste_target)
         ),
-        "category": lambda each: _named(each.folded, each.name),
+        "category": lambda each: named(each.folded, each.name),
         "complexity": lambda each: "" if each.complexity is None else Untrusted(each.complexity),
     }
 
@@ -475,7 +265,7 @@ def _sources(report: Report) -> Section:
     by_samples = sorted(report.sources, key=lambda source: (source.folded, -source.samples))
     file = "file or test" if report.counts.tests else "file"
     rows: tuple[tuple[Sentence, ...], ...] = tuple(
-        (f"{each.samples:,}", _named(each.folded, each.path)) for each in by_samples
+        (f"{each.samples:,}", named(each.folded, each.path)) for each in by_samples
     )
     tables = [Table(("samples", file), rows, folded=_folded(report.sources))]
     if report.not_read.unreadable:
@@ -511,21 +301,3 @@ def _settings(report: Report) -> Section:
         for name, text in report.settings.items()
     )
     return Section("Settings", tables=(Table(("setting", "in force"), rows),))
-
-
-def _table(columns: Columns[T], items: Iterable[T], marked: frozenset[tuple[int, int]] = frozenset()) -> Table:
-    """A row for each of ``items``."""
-    return Table(tuple(columns), tuple(tuple(cell(each) for cell in columns.values()) for each in items), marked)
-
-
-def _share(share: Share) -> str:
-    return f"{share.events}/{share.n} = {percent(share.events / share.n)}" if share.n else "none"
-
-
-def _count(value: int | None) -> str:
-    return "none" if value is None else f"{value:,}"
-
-
-def ratio(value: float | None, without: str = "none") -> str:
-    """``1.63x``."""
-    return without if value is None else times(value)

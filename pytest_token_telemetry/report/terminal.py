@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.analysis.distributions import Axis, Ratios
     from pytest_token_telemetry.report.model import Report, WorstSample
-    from pytest_token_telemetry.report.sections import Table
+    from pytest_token_telemetry.report.tables import Table
     from pytest_token_telemetry.text import Sentence
 
 _COLOURS = {"pass": "green", "fail": "red", "skip": "yellow", "warn": "yellow"}

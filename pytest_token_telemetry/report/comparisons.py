@@ -1,0 +1,177 @@
+"""What the report compares: predictions of another estimator, new calls with a baseline, and sessions over time."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
+from pytest_token_telemetry.report.tables import Columns, Section, Table, named, ratio, share, table_of
+from pytest_token_telemetry.text import Located, Untrusted, chance, exact, percent, plural, points, sparkline, times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_token_telemetry.analysis.drift import Drift, RateDrift, StratumRates
+    from pytest_token_telemetry.gate.replay_report import (
+        BaseComparison,
+        ChangedSample,
+        EstimatorFigures,
+        ReplayReport,
+        WrongAnswer,
+    )
+    from pytest_token_telemetry.past.baseline import DriftReport
+    from pytest_token_telemetry.past.history import PastVerdict
+    from pytest_token_telemetry.text import Sentence
+
+
+def of_estimator(replay: ReplayReport) -> Iterator[Section]:
+    """What a replayed estimator predicts, and how it differs from the one on the base."""
+    yield _replay(replay)
+    if replay.errors:
+        yield _wrong("Invalid predictions", replay.errors)
+    if replay.base is not None:
+        yield _base(replay.base)
+        if replay.base.errors:
+            yield _wrong("Invalid predictions of base", replay.base.errors)
+        if replay.base.changed:
+            yield of_changes(replay.base)
+
+
+def _replay(report: ReplayReport) -> Section:
+    if not report.calls:
+        return Section("Replayed estimator", ("There is no recorded call to replay.",))
+    sentences: list[Sentence] = [
+        (
+            "The verdict is on the predictions of ",
+            Untrusted(report.estimator),
+            f" for {report.replayed} of {plural(report.calls, 'recorded call')}, not on those of the time.",
+        )
+    ]
+    if report.with_budget:
+        were = "was" if report.unknown == 1 else "were"
+        open_ = f"; of {report.unknown} that {were} truncated and would have had more room, the outcome is unknown"
+        sentences.append(
+            f"With its budgets, {report.would_truncate} of {plural(report.with_budget, 'call')} would have been"
+            f" truncated{open_ if report.unknown else ''}."
+        )
+    figures = _side_by_side(("recorded", report.recorded), ("replayed", report.figures))
+    return Section("Replayed estimator", tuple(sentences), (figures,))
+
+
+def _base(base: BaseComparison) -> Section:
+    counts, title = base.underestimated, "Base against head"
+    sentences: list[Sentence] = []
+    if base.base_commit is not None and base.head_commit is not None:
+        sentences.append(f"Base is commit {base.base_commit[:12]}, head is commit {base.head_commit[:12]}.")
+    if base.wrong or base.cannot:
+        missing = f" has no prediction for {plural(base.cannot + base.wrong, 'call')}"
+        wrong = f": {plural(base.wrong, 'answer')} of another kind" if base.wrong else ""
+        sentences.append(("Base ", Untrusted(base.estimator), f"{missing}{wrong}."))
+    if not base.calls:
+        return Section(title, (*sentences, "Not compared: there is no call that both can replay."))
+    sentences.append(
+        f"On the {plural(base.calls, 'call')} that both can replay, {counts.newly_underestimated} newly underestimated"
+        f" and {counts.newly_safe} newly safe ({chance(base.p)}, McNemar's exact test)."
+    )
+    if base.difference is not None and base.bounds is not None:
+        sure = exact(Fraction(str(base.bounds.confidence)) * 100)
+        sentences.append(
+            f"The underestimation rate changes by {points(base.difference)}, between"
+            f" {points(base.bounds.lower)} and {points(base.bounds.upper)} ({sure}% confidence each)."
+        )
+    ratio = base.predictions
+    if ratio.p50 is not None:
+        sentences.append(
+            f"{plural(ratio.raised, 'prediction')} raised and {ratio.lowered} lowered; median change"
+            f" {times(ratio.p50)}."
+        )
+    return Section(title, tuple(sentences), (_side_by_side(("base", base.base), ("head", base.head)),))
+
+
+def _side_by_side(*estimators: tuple[str, EstimatorFigures]) -> Table:
+    rows = tuple(
+        (name, share(each.underestimation), share(each.truncation), ratio(each.waste_p50), ratio(each.waste_p90))
+        for name, each in estimators
+    )
+    return Table(("", "underestimated", "truncated", "waste P50", "waste P90"), rows)
+
+
+def _wrong(title: str, errors: tuple[WrongAnswer, ...]) -> Section:
+    rows = tuple((Untrusted(error.source), Untrusted(error.reason)) for error in errors)
+    return Section(title, tables=(Table(("call", "what the estimator did"), rows),))
+
+
+def of_changes(base: BaseComparison) -> Section:
+    """The calls of which base and head predict most differently."""
+    columns: Columns[ChangedSample] = {
+        "base": lambda each: f"{each.base_predicted:,}",
+        "head": lambda each: f"{each.head_predicted:,}",
+        "output": lambda each: f"{each.output_tokens:,}",
+        "change": lambda each: each.change or "none",
+        "category": lambda each: Untrusted(each.category),
+        "call": lambda each: Located(each.source),
+    }
+    return Section(CHANGED, tables=(table_of(columns, base.changed),))
+
+
+CHANGED = "Predictions that changed most"
+
+
+def of_drift(report: DriftReport) -> Section:
+    """New calls beside those of the baseline."""
+    found = report.drift
+    if found is None:
+        return Section("Drift", (f"Not compared: {NO_BASELINE}.",))
+    sentence = (
+        f"{plural(report.new_samples, 'new call')} against {report.baseline_samples} in the baseline, compared"
+        " within categories: a change of the mix alone is no drift."
+    )
+    return Section("Drift", (sentence, *_mix(found.underestimation)), (_drift_by_category(found),))
+
+
+def _drift_by_category(found: Drift) -> Table:
+    under = {(each.folded, each.name): each for each in found.underestimation.strata}
+    cut = {(each.folded, each.name): each for each in found.truncation.strata}  # some have figures of one rate only
+    names = sorted({*under, *cut}, key=lambda key: (key[0], key[1] is not None, key[1] or ""))
+    return Table(
+        ("underestimated, baseline", "new", "truncated, baseline", "new", "share of calls", "category"),
+        tuple((*_sides(under.get(key)), *_sides(cut.get(key)), _mixes(under.get(key)), named(*key)) for key in names),
+        folded=max((folded for folded, _ in names), default=0),
+    )
+
+
+def _sides(stratum: StratumRates | None) -> tuple[str, str]:
+    return ("none", "none") if stratum is None else (share(stratum.base), share(stratum.head))
+
+
+def _mixes(stratum: StratumRates | None) -> str:
+    return "none" if stratum is None else f"{percent(stratum.base_mix)} -> {percent(stratum.head_mix)}"
+
+
+def _mix(found: RateDrift) -> tuple[str, ...]:
+    if found.mix_shift is None or found.standardised is None or not found.head.n:
+        return ()
+    return (
+        f"{percent(found.mix_shift)} of the calls moved to other categories; with the baseline's mix, the new"
+        f" underestimation rate of {percent(found.head.events / found.head.n)} would be {percent(found.standardised)}.",
+    )
+
+
+def of_history(past: tuple[PastVerdict, ...]) -> Section:
+    """The rates of the last sessions."""
+    if not past:
+        return Section("History", ("This is the first session of the history.",))
+    under = sparkline([each.underestimation for each in past])
+    cut = sparkline([each.truncation for each in past])
+    sessions = "session" if len(past) == 1 else plural(len(past), "session")
+    columns: Columns[PastVerdict] = {
+        "verdict": lambda each: each.verdict,
+        "samples": lambda each: f"{each.samples:,}",
+        "underestimation": lambda each: "none" if each.underestimation is None else percent(each.underestimation),
+        "truncation": lambda each: "none" if each.truncation is None else percent(each.truncation),
+        "when": lambda each: Untrusted(each.time),
+        "commit": lambda each: Untrusted(each.commit and each.commit[:12]),
+    }
+    sentence = f"The last {sessions}: underestimation {under}, truncation {cut}."
+    return Section("History", (sentence,), (table_of(columns, past),))
