@@ -22,7 +22,7 @@ from pytest_token_telemetry.gate.results import CountResult, CoverageResult, Rat
 from pytest_token_telemetry.option_types import ANY
 from pytest_token_telemetry.report.words import blames_estimator, deselected, subject_of, warns
 from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
-from pytest_token_telemetry.text import exact, joined, listing, named, plural, times, upwards
+from pytest_token_telemetry.text import exact, joined, listing, named, plain, plural, times, upwards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -275,8 +275,7 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
         yield from steps or [joined(("Raise the predictions where calls were underestimated: ", where, "."), "")]
         multiplied = True
     if TRUNCATION.id in failed:
-        where = _most(strata, kind, lambda each: (each.truncated, each.attempts))
-        yield joined(("Raise the budget (max_tokens) where calls were truncated: ", where, ". Then tune again."), "")
+        yield _where_to_raise(report, _most(strata, kind, lambda each: (each.truncated, each.attempts)))
     elif WASTE.id in failed and not multiplied:
         yield "Lower the predictions where waste is high, as far as Tier 1 stays within its targets."
     if CAP_USE.id in failed:
@@ -284,6 +283,16 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
     yield from _caps_to_set(report)
     if any(id.startswith("drift::") for id in failed):
         yield _WHAT_CHANGED
+
+
+def _where_to_raise(report: Report, where: Sentence) -> Sentence:
+    """Which calls need a larger cap. ``where``: the kinds of those whose output is known."""
+    lost = report.counts.uncounted.events
+    also = f"{plural(lost, 'call')} without an output count" if lost else ""
+    parts = [part for part in (where, also) if plain(part)]
+    return joined(
+        ("Raise the budget (max_tokens) where calls were truncated: ", joined(parts), ". Then tune again."), ""
+    )
 
 
 def who_decided(budgets: Budgets) -> str:

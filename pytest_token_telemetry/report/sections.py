@@ -57,7 +57,7 @@ def details(report: Report) -> Iterator[Section]:
     yield _settings(report)
 
 
-ADVICE, DATA = "Caps and advice", "Data and settings"
+ADVICE, DATA, OVERRUNS = "Caps and advice", "Data and settings", "Largest overruns"
 
 
 def changed_calls(report: Report) -> Chapter:
@@ -92,7 +92,7 @@ def further(report: Report) -> Iterator[Chapter]:
 
 
 def _most_output(report: Report) -> Section:
-    return Section("Largest overruns", tables=(calls(report.worst),))
+    return Section(OVERRUNS, tables=(calls(report.worst),))
 
 
 def _differ(attempts: Attempts) -> bool:
@@ -139,11 +139,16 @@ def _strata(report: Report) -> Section:
         ("deliverables", strata.deliverables),
         *((kind, rows) for kind, rows in (("model", strata.model), ("operation", strata.operation)) if len(rows) > 1),
     )
+    named_ones = [(kind, rows) for kind, rows in kinds if any(each.name is not None or each.folded for each in rows)]
+    tables = [_stratum_table(kind, rows, strata.spellings) for kind, rows in named_ones or kinds[:1] if rows]
     return Section(
         "By category, complexity and number of deliverables",
-        tables=tuple(_stratum_table(kind, rows, strata.spellings) for kind, rows in kinds if rows),
-        remarks=("* above its target, proven with all strata looked at together (Holm, 95%)",),
+        tables=tuple(tables),
+        remarks=(_STAR,) if any(table.marked for table in tables) else (),
     )
+
+
+_STAR = "* above its target, proven with all strata looked at together (Holm, 95%)"
 
 
 def _stratum_table(kind: str, strata: tuple[Stratum, ...], spellings: tuple[Stratum, ...]) -> Table:
@@ -203,7 +208,8 @@ def _tuning(tuning: Tuning, waste_target: Fraction | None) -> Section:
     folded = _folded(tuning.categories) + _folded(tuning.cells)
     kind = tuning.grouped_by
     columns = {kind if title == "category" else title: cell for title, cell in _advice(waste_target).items()}
-    tables = [replace(table_of(columns, (*tuning.categories, *tuning.cells)), folded=folded)]
+    every = (*tuning.categories, *tuning.cells)
+    tables = [replace(table_of(columns, every), folded=folded)] if every else []
     if tuning.max_tokens:
         risks = tuple(f"cap at {percent(cap.risk)} risk" for cap in tuning.max_tokens[0].caps)
         rows: tuple[tuple[Sentence, ...], ...] = tuple(
@@ -211,11 +217,17 @@ def _tuning(tuning: Tuning, waste_target: Fraction | None) -> Section:
             for each in tuning.max_tokens
         )
         tables.append(Table(("judged", *risks, kind), rows, folded=_folded(tuning.max_tokens)))
-    forward = () if tuning.forward is None else (_forward(tuning.forward),)
-    return Section("Tuning advice", tables=tuple(tables), remarks=(LEGEND.format(advice.KINDS[kind]), *forward))
+    remarks = [*_signs(every, advice.KINDS[kind]), *(() if tuning.forward is None else (_forward(tuning.forward),))]
+    return Section("Tuning advice", tables=tuple(tables), remarks=tuple(remarks))
 
 
-LEGEND = "( ) lowers the predictions: that saves cost, and is no advice for risk; ~ is borrowed from other {}"
+def _signs(every: Sequence[Advice], kinds: str) -> Iterator[str]:
+    """What the signs mean that stand at multipliers."""
+    shown = [_multiplier(each) for each in every]
+    if any(text.startswith("(") for text in shown):
+        yield "( ) lowers the predictions: that saves cost, and is no advice for risk"
+    if any("~" in text for text in shown):
+        yield f"~ is borrowed from other {kinds}"
 
 
 def _multiplier(advice: Advice) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from pytest_token_telemetry.analysis.distributions import BINS_PER_OCTAVE
+from pytest_token_telemetry.gate.results import DriftResult
 from pytest_token_telemetry.report import advice, sections, words
 from pytest_token_telemetry.text import (
     ASCII_BARS,
@@ -68,11 +69,11 @@ def show(terminal: pytest.TerminalReporter, report: Report | str, errors: list[s
     """Write the report, or why there is none, then what went wrong in writing it elsewhere."""
     verbosity = terminal.config.get_verbosity()
     if verbosity < 0:
-        lines = [brief(report)]
+        lines = brief(report)
     else:
         terminal.write_sep("=", "token telemetry")
         bars = BARS if _encodes(terminal._tw._file, BARS) else ASCII_BARS
-        lines = screen(report, terminal._tw.fullwidth, verbose=verbosity > 0, bars=bars)
+        lines = screen(report, terminal._tw.fullwidth, verbosity=verbosity, bars=bars)
     for text, marks in lines:
         terminal.write_line(text, **marks)
     for error in errors:
@@ -87,12 +88,13 @@ def _encodes(file: TextIO, text: str) -> bool:
     return True
 
 
-def brief(report: Report | str) -> Line:
-    """All in one line, for ``-q``."""
+def brief(report: Report | str) -> list[Line]:
+    """The verdict and the next step, in a line each: for ``-q``."""
     if isinstance(report, str):
-        return f"token telemetry: not judged: {report}", {"yellow": True}
+        return [(f"token telemetry: not judged: {report}", {"yellow": True})]
     said = (f"token telemetry: {report.title}: {words.headline(report)}", words.session_result(report))
-    return " ".join(filter(None, said)), {_colour(report): True}
+    lines: list[Line] = [(" ".join(filter(None, said)), {_colour(report): True})]
+    return lines + [(f"-> {plain(step)}", {}) for step in advice.next_steps(report)[:1]]
 
 
 def _colour(report: Report) -> str:
@@ -100,16 +102,16 @@ def _colour(report: Report) -> str:
     return "yellow" if report.session_failed and report.verdict == "pass" else _CONCLUSION_COLOURS[report.verdict]
 
 
-def screen(report: Report | str, width: int, *, verbose: bool, bars: str = BARS) -> list[Line]:
-    """The verdict on one screen of 80 columns, `LINES` with the heading; all there is to say with ``verbose``.
+def screen(report: Report | str, width: int, *, verbosity: int = 0, bars: str = BARS) -> list[Line]:
+    """The verdict on one screen of 80 columns, `LINES` with the heading; all there is to say with a ``verbosity``.
 
     No sentence is cut: what does not fit is left out whole, and the last line counts what was. A screen that is too
-    narrow for what must be seen becomes longer.
+    narrow for what must be seen becomes longer. Long names are cut in tables, unless the ``verbosity`` is 2 or more.
     """
     if isinstance(report, str):
         return [(f"not judged: {report}", {"yellow": True})]
-    everything = _everything(report, width, bars)
-    if verbose:
+    everything = _everything(report, width, bars, whole_names=verbosity > 1)
+    if verbosity > 0:
         return everything
     most = LINES - 2  # the heading and the last line
     for brevity in _Brevity:
@@ -128,10 +130,11 @@ def screen(report: Report | str, width: int, *, verbose: bool, bars: str = BARS)
     return [*lines, (f"-v shows {plural(more, 'more line')}", {})] if more > 0 else lines
 
 
-def _everything(report: Report, width: int, bars: str) -> list[Line]:
+def _everything(report: Report, width: int, bars: str, *, whole_names: bool) -> list[Line]:
     told = _judgement(report, width, _Brevity.NONE, folded=False)
     told += chain.from_iterable(_remarks(report, width, bars))
-    return [*told, *_spreads(report, width, bars, None), *_worst_samples(report, width), *_details(report, width)]
+    told += _spreads(report, width, bars, None) + _worst_samples(report, width)
+    return [*told, *_details(report, width, whole_names=whole_names)]
 
 
 class _Brevity(IntEnum):
@@ -146,7 +149,10 @@ class _Brevity(IntEnum):
 
 
 def _judgement(report: Report, width: int, brevity: _Brevity, *, folded: bool = True) -> list[Line]:
-    """What must be seen: the headline, the next steps, the checks; readiness ``folded`` into one line if it passes."""
+    """What must be seen: the headline, the next steps, the checks.
+
+    Readiness that passes is ``folded`` into one line, and drift without a baseline into the remark on it.
+    """
     marks = {_colour(report): True, "bold": True}
     lines = _wrapped(f"{report.title}: {words.headline(report)}", width, marks)
     lines += _wrapped(words.session_result(report), width, {"red": True})
@@ -159,6 +165,8 @@ def _judgement(report: Report, width: int, brevity: _Brevity, *, folded: bool = 
     for result in report.checks:
         if readiness is not None and result.id.startswith("readiness::"):
             continue
+        if folded and isinstance(result, DriftResult) and result.finding == "no-baseline":
+            continue  # the remark on drift says so
         passed = result.outcome in ("pass", "skip")
         if passed and brevity >= _Brevity.PASSED:
             continue
@@ -266,13 +274,13 @@ def _cut(text: str, width: int) -> str:
 def _wrapped(text: str, width: int, marks: dict[str, bool]) -> list[Line]:
     """``text`` on lines of less than ``width`` columns, those after the first indented."""
     whole = "".join(f"{char}\1" if _columns(char) == 2 else char for char in text)
-    lines = textwrap.wrap(whole, width - 1, subsequent_indent="     ")
+    lines = textwrap.wrap(whole, width - 1, subsequent_indent="     ", break_on_hyphens=False)
     return [(line.replace("\1", ""), marks) for line in lines]
 
 
-def _details(report: Report, width: int) -> Iterator[Line]:
+def _details(report: Report, width: int, *, whole_names: bool) -> Iterator[Line]:
     for section in (*sections.compared(report), *sections.details(report)):
-        if not section.tables and section.title != _COLLECT:
+        if not (section.tables or section.title == _COLLECT) or section.title == sections.OVERRUNS:
             continue
         yield "", {}
         yield section.title, {"bold": True}
@@ -281,34 +289,109 @@ def _details(report: Report, width: int) -> Iterator[Line]:
                 yield from _wrapped(plain(sentence), width, {})
         for i, table in enumerate(section.tables):
             yield from [("", {})] if i else []
-            yield from ((line, {}) for line in _table(table))
+            yield from ((line, {}) for line in _table(table, width, whole_names=whole_names))
         for remark in section.remarks:
-            yield remark, {}
+            yield from _wrapped(remark, width, {})
 
 
 _COLLECT = "What to collect"
-"""The section that is not told above already, and has no table."""
+"""The section that is not told above already, and has no table. The calls with the largest overruns are."""
 
 _WIDEST_TITLE = 15
 """Columns of a title before it goes on in the next line."""
 
+_NARROW_TITLE = 8
+"""The same where all figures are short."""
 
-def _table(table: Table) -> Iterator[str]:
-    """Our own figures below each other, to the right; then the names."""
+_LEAST_NAME = 14
+"""Columns that are left to each name, however little room there is."""
+
+
+def _table(table: Table, width: int, *, whole_names: bool) -> Iterator[str]:
+    """Our own figures below each other, to the right; then the names.
+
+    Where the figures take too many columns, some of them follow below, with the names again. Names that do not fit go
+    on in the next line or lose their middle, unless they are to be ``whole``.
+    """
     own = [sum(1 for _ in takewhile(lambda cell: isinstance(cell, str), row)) for row in table.rows]
     figures = min(own, default=len(table.columns))
-    head, names = table.columns[:figures], table.columns[figures:]
-    lines: list[str] = []
-    if figures:
-        rows = [[textwrap.fill(title, _WIDEST_TITLE) for title in head], *(row[:figures] for row in table.rows)]
-        lines = tabulate(rows, tablefmt="plain", stralign="right", disable_numparse=True).splitlines()
-    titles = max(len(lines) - len(table.rows), 1)  # those of names stand in the last line of the others
-    cells = [*[("",) * len(names)] * (titles - 1), names]
-    cells += [tuple(map(_name, row[figures:])) for row in table.rows]
-    widths = [max(map(_columns, column)) for column in zip(*cells, strict=True)]
-    for line, row in zip_longest(lines, cells, fillvalue=""):
-        padded = (f"{cell}{' ' * (width - _columns(cell))}" for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(filter(None, (line, *padded))).rstrip()
+    every = [(title, *map(_name, cells)) for title, *cells in zip(table.columns, *table.rows, strict=True)]
+    columns = [_titled(title, cells) for title, *cells in every[:figures] if any(cells)]
+    named = [column for column in every[figures:] if any(column[1:])]
+    sizes = [max(map(_columns, column)) for column in named]
+    names = [*zip(*named, strict=True)] or [()] * (len(table.rows) + 1)
+    least = sum(min(size, _LEAST_NAME) + len(_GAP) for size in sizes)
+    for at, block in enumerate(_blocks(columns, width - least)):
+        yield from [""] if at else []
+        taken = sum(_wide(column) + len(_GAP) for column in block)
+        room = sizes if whole_names else _room(sizes, width - taken)
+        lines = _beside(block, [[_lines(*cell) for cell in zip(row, room, strict=True)] for row in names])
+        for left, cells in lines:
+            padded = (f"{cell}{' ' * (size - _columns(cell))}" for cell, size in zip(cells, room, strict=True))
+            yield _GAP.join((*left, *padded)).rstrip()
+
+
+_GAP = "  "
+
+
+def _titled(title: str, figures: list[str]) -> list[str]:
+    """A column of ``figures`` below its title, which may take several lines."""
+    widest = max(map(len, figures), default=0)
+    if widest <= _NARROW_TITLE:
+        title = title.replace("underestimated", "under-estimated")
+    most = max(widest, _WIDEST_TITLE if widest > _NARROW_TITLE else _NARROW_TITLE)
+    return [*(textwrap.wrap(title, most, break_long_words=False) or [""]), *figures]
+
+
+def _wide(column: list[str]) -> int:
+    return max(map(len, column))
+
+
+def _blocks(columns: list[list[str]], width: int) -> Iterator[list[list[str]]]:
+    """As many ``columns`` side by side as fit into ``width``, one at least."""
+    block: list[list[str]] = []
+    taken = 0
+    for column in columns:
+        if block and taken + _wide(column) > width:
+            yield block
+            block, taken = [], 0
+        block.append(column)
+        taken += _wide(column) + len(_GAP)
+    yield block
+
+
+def _beside(block: list[list[str]], names: list[list[list[str]]]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The lines of a ``block`` of figures, each with what stands there of the ``names``, which begin with their titles.
+
+    The titles of names stand in the last line of the others.
+    """
+    tall = max((len(column) for column in block), default=len(names))
+    rows = zip(*([""] * (tall - len(column)) + column for column in block), strict=True)
+    lines = tabulate([*rows], tablefmt="plain", stralign="right", disable_numparse=True).split("\n") if block else []
+    wide = max(map(len, lines), default=0)
+    beside = [[[""] for _ in names[0]]] * (tall - len(names)) + names
+    for at, row in enumerate(beside):
+        for i, cells in enumerate(zip_longest(*row, fillvalue="") if row else [()]):
+            yield ((lines[at] if not i else "").ljust(wide),) if block else (), cells
+
+
+def _room(sizes: list[int], width: int) -> list[int]:
+    """How many columns each name gets, where all together have ``width``: the longest give way."""
+    room = [*sizes]
+    while sum(room) + len(_GAP) * (len(room) - 1) > width and max(room) > _LEAST_NAME:
+        room[room.index(max(room))] -= 1
+    return room
+
+
+def _lines(name: str, width: int) -> list[str]:
+    """``name`` on lines of ``width`` columns: a longer word loses its middle, as the end of a path says most."""
+    if _columns(name) <= width:
+        return [name]
+    found = []
+    for line in textwrap.wrap(name, width, break_long_words=False, break_on_hyphens=False):
+        end = _cut(line[::-1], width * 2 // 3)[::-1].removeprefix("…")
+        found.append(line if _columns(line) <= width else _cut(line, width - _columns(end)) + end)
+    return found
 
 
 def _name(cell: Sentence) -> str:

@@ -79,7 +79,7 @@ def test_a_check_that_is_added_to_the_list_is_judged_and_told_everywhere(runs):
     assert plain(words.message(found, result(found, runs.id))) == said
     (told,) = [each for each in json.loads(json_file.render(found))["checks"] if each["id"] == runs.id]
     assert (told["kind"], told["outcome"], told["message"]) == ("count", "warn", said)
-    assert f"warn {runs.id}: {said}" in [line for line, _ in terminal.screen(found, 80, verbose=False)]
+    assert f"warn {runs.id}: {said}" in [line for line, _ in terminal.screen(found, 80, verbosity=0)]
     for write in FLAVOURS.values():
         rendered = markdown.render(found, write)
         assert "tier2 runs" in rendered

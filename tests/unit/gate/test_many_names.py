@@ -91,7 +91,7 @@ def test_a_thousand_of_a_kind_are_listed():
 
 def test_the_others_are_said_in_every_form():
     assert advice(FOUND)[0] == "Multiply the predictions in 303 other categories by 1.20 (306 samples)."
-    lines = [line for line, _ in terminal.screen(FOUND, 200, verbose=True) if line.endswith("303 others")]
+    lines = [line for line, _ in terminal.screen(FOUND, 200, verbosity=1) if line.endswith("303 others")]
     assert len(lines) == 3  # the strata, the advice, the caps
     assert "1,253 more" in markdown.render(FOUND)  # of 1,303, of which 50 are shown
 
@@ -118,7 +118,7 @@ def test_files_beyond_the_thousand_with_most_samples_are_one():
     assert [each.path for each in shown[:2]] == ["logs/1.log", "logs/3.log"]
     assert (others.path, others.samples, others.folded) == ("", 200 * 2 + 1200, 1400)
     assert found.counts.files == 2400
-    assert "1,400 others" in "\n".join(line for line, _ in terminal.screen(found, 200, verbose=True))
+    assert "1,400 others" in "\n".join(line for line, _ in terminal.screen(found, 200, verbosity=1))
 
 
 def test_paths_that_were_not_read_are_counted_beyond_a_thousand():

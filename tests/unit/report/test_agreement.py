@@ -35,7 +35,7 @@ def in_json(found):
 
 def in_terminal(found, *, verbose):
     outcomes = {}
-    for text, _ in terminal.screen(found, 80, verbose=verbose):
+    for text, _ in terminal.screen(found, 80, verbosity=verbose):
         outcome, _, rest = text.partition(" ")
         if (id := rest.partition(": ")[0]) in ALL_CHECK_IDS:
             outcomes[id] = outcome
@@ -101,7 +101,7 @@ def test_every_report_tells_the_same_conclusion(found):
     for write in FLAVOURS.values():
         heading, _, _ = markdown.render(found, write).partition("\n")
         assert heading.endswith(f" Token telemetry: {titles[found.verdict]}")
-    assert terminal.screen(found, 80, verbose=False)[0][0].startswith(f"{found.title}: ")
+    assert terminal.screen(found, 80, verbosity=0)[0][0].startswith(f"{found.title}: ")
     suite = etree.fromstring(junit.render(found, "xunit1").encode())
     assert suite.find(".//property[@name='verdict']").get("value") == found.verdict
     assert found.fails == (int(suite.get("failures")) > 0)
@@ -117,9 +117,9 @@ def test_every_report_says_that_tests_failed_beside_a_pass():
         assert heading == "## ⚠️ Token telemetry: PASS, no tuning needed (tests failed)"
         assert rest.count(sentence) == 1
     for verbose in (False, True):
-        (first, marks), (second, _), *_ = terminal.screen(found, 120, verbose=verbose)
+        (first, marks), (second, _), *_ = terminal.screen(found, 120, verbosity=verbose)
         assert (first.partition(":")[0], second, "green" in marks) == ("PASS", sentence, False)
-    line, marks = terminal.brief(found)
+    (line, marks), *_ = terminal.brief(found)
     assert (line.endswith(sentence), marks) == (True, {"yellow": True})
     suite = etree.fromstring(junit.render(found, "xunit2").encode())
     assert suite.find(".//property[@name='verdict']").get("value") == "pass"

@@ -421,7 +421,7 @@ def said(found):
         "plan": advice.to_collect(found),
         "checks": [words.message(found, each) for each in found.checks],
         "markdown": [markdown.render(found, write) for write in FLAVOURS.values()],
-        "terminal": [terminal.screen(found, 80, verbose=verbose) for verbose in (False, True)],
+        "terminal": [terminal.screen(found, 80, verbosity=verbose) for verbose in (False, True)],
     }
 
 

@@ -34,7 +34,7 @@ from tests.unit.report.verdicts import HOSTILE, full, verdicts
 
 
 def lines_of(found, width=80, *, verbose=False):
-    return [text for text, _ in screen(found, width, verbose=verbose)]
+    return [text for text, _ in screen(found, width, verbosity=verbose)]
 
 
 def fits(lines, width=80):
@@ -62,14 +62,14 @@ def test_a_pass_is_told_from_the_verdict_to_the_details():
     ids=["pass", "tune", "not ready", "not ready, skipped"],
 )
 def test_the_headline_has_the_colour_of_its_conclusion(found, colour):
-    assert screen(found, 80, verbose=False)[0][1] == {colour: True, "bold": True}
+    assert screen(found, 80, verbosity=0)[0][1] == {colour: True, "bold": True}
 
 
 def test_each_check_has_the_colour_of_its_outcome():
     found = verdict([*ready(60, 5000, 1000), *[cut_off()] * 9])
     colours = {
         text.split(":")[0]: marks
-        for text, marks in screen(found, 80, verbose=False)
+        for text, marks in screen(found, 80, verbosity=0)
         if text.split(" ")[0] in ("pass", "fail", "warn", "skip")
     }
     assert colours["pass readiness"] == {"green": True}
@@ -84,19 +84,21 @@ def test_a_figure_stays_with_its_percent_sign():
 
 def test_no_verdict_says_that_nothing_was_judged():
     assert lines_of("the session ended early") == ["not judged: the session ended early"]
-    assert brief("the session ended early")[0] == "token telemetry: not judged: the session ended early"
+    [(text, _)] = brief("the session ended early")
+    assert text == "token telemetry: not judged: the session ended early"
 
 
 @pytest.mark.parametrize("found", [verdict(ready(27)), verdict([]), verdict([*ready(27), cut_off()]), "why not"])
-def test_brief_is_one_line(found):
-    text, marks = brief(found)
-    assert "\n" not in text
+def test_brief_is_the_verdict_and_the_next_step(found):
+    (text, marks), *steps = brief(found)
     assert text.startswith("token telemetry")
     assert len(marks) == 1
+    assert [step for step, _ in steps] == ([] if found == "why not" else [f"-> {advice(found)[0]}"])
+    assert not any("\n" in line for line, _ in brief(found))
 
 
 def test_brief_has_the_verdict_and_its_headline():
-    assert brief(verdict([]))[0] == (
+    assert brief(verdict([]))[0][0] == (
         "token telemetry: NOT READY: Not enough representative data: collect more, do not tune."
     )
 
@@ -248,7 +250,7 @@ def test_verbose_shows_strata_and_sources():
     assert [line.split() for line in lines if line.endswith("  docs") and "calls" not in line] == [
         ["9", "9", "0", "9", "0", "1.11x", "1.11x", "docs"]
     ]
-    strata = [line.rsplit("  ", 1)[1] for line in lines if "1.11x      1.11x  " in line]
+    strata = [line.rsplit("  ", 1)[1] for line in lines if "1.11x  1.11x  " in line]
     assert strata == ["docs", "implementation", "tests", "(not given)", "low", "high", "medium", "1", "2-5", "6+"]
     at = lines.index("Sources")
     assert lines[at + 1 : at + 10] == [
@@ -275,10 +277,11 @@ def test_what_was_asked_for_is_told_below_the_checks():
 def test_verbose_shows_the_tables_of_what_was_asked_for():
     lines = lines_of(replayed(ready(60), lambda request: 1100), verbose=True)
     at = lines.index("Replayed estimator")
-    assert lines[at + 1 : at + 4] == [
-        "          underestimated    truncated  waste P50  waste P90",
-        "recorded     0/60 = 0.0%  0/60 = 0.0%      1.11x      1.11x",
-        "replayed     0/60 = 0.0%  0/60 = 0.0%      1.22x      1.22x",
+    assert lines[at + 1 : at + 5] == [
+        "                                       waste  waste",
+        "          underestimated    truncated    P50    P90",
+        "recorded     0/60 = 0.0%  0/60 = 0.0%  1.11x  1.11x",
+        "replayed     0/60 = 0.0%  0/60 = 0.0%  1.22x  1.22x",
     ]
 
 
@@ -290,11 +293,11 @@ def test_what_has_no_table_has_no_title_of_one():
 
 def test_verbose_shows_the_tuning_advice():
     lines = lines_of(TUNE, verbose=True)
-    (row,) = [line for line in lines if "1.12" in line and line.endswith("  refactoring")]
-    assert row.split() == [
-        *("20", "0", "1", "1.12", "4.8%", "(0.3", "to", "13.9)"),
-        *("2.82x", "->", "3.16x", "4.53x", "->", "5.07x", "4.98x", "refactoring"),
-    ]
+    rows = [line for line in lines[lines.index("Tuning advice") :] if line.endswith("  refactoring")]
+    said = " ".join(" ".join(row.split()) for row in rows)
+    assert said.startswith("20 0 1 1.12 ")
+    for figure in ("4.8% (0.3 to 13.9) ", "2.82x -> 3.16x ", "4.53x -> 5.07x ", "4.98x "):
+        assert said.count(f" {figure}") == 1
     assert any(line.endswith("  refactoring") and "11200" in line and "needs 99" in line for line in lines)
 
 
@@ -310,13 +313,33 @@ def test_the_usual_screen_has_neither():
 
 
 def test_names_in_a_table_are_inert_and_cut():
-    lines = lines_of(full(), verbose=True)
+    lines = [line for line, _ in screen(full(), 80, verbosity=2)]
     rows = [line for line in lines if "ValueError" in line]
     assert len(rows) == 1
     assert rows[0].split("  ")[-1] == "ValueError: ZQX</code>|@octocat\\u001b[31m # x"
-    bars, row, *_ = [line for line in lines_of(verdict([call(category="x" * 300)]), verbose=True) if "  xxx" in line]
+    long = verdict([call(category="x" * 300)])
+    bars, row, *_ = [line for line, _ in screen(long, 80, verbosity=2) if "  xxx" in line]
     assert bars == f"  ········█|·········  1 call  {'x' * 47}…"
     assert f"  {'x' * 199}…" in row
+    bars, row, *_ = [line for line in lines_of(long, verbose=True) if "  xxx" in line]
+    assert row.endswith("  xxxxx…xxxxxxx…")  # 80 columns, of which the figures take 64
+
+
+@pytest.mark.parametrize("width", [80, 70])
+@pytest.mark.parametrize("name", EXTREMES)
+def test_all_that_verbose_shows_fits(name, width):
+    lines = [line for line in lines_of(EXTREMES[name], width, verbose=True) if not line.startswith("By category, ")]
+    assert [line for line in lines if wcswidth(line) > width] == []
+    tables = [lines[at + 1] for at, line in enumerate(lines[:-1]) if line in ("Tuning advice", "Sources", "Settings")]
+    assert all(tables)
+
+
+def test_a_table_without_rows_and_a_sign_that_does_not_stand_are_not_explained():
+    text = "\n".join(lines_of(verdict(ready(27)), verbose=True))
+    assert "Holm" not in text
+    assert "lowers the predictions" not in text
+    starred = "\n".join(lines_of(verdict([*ready(27), *[cut_off(category="docs")] * 20]), verbose=True))
+    assert "* above its target, proven" in starred
 
 
 PREDICTED = [
@@ -464,9 +487,10 @@ def test_the_screen_has_a_heading_and_fits_with_it():
     assert len(written) <= 25
 
 
-def test_quiet_is_one_line():
+def test_quiet_is_the_verdict_and_the_next_step():
     assert shown(verdict(ready(27)), verbosity=-1) == [
-        "token telemetry: PASS: No tuning needed: 0.0% underestimated, 0.0% truncated."
+        "token telemetry: PASS: No tuning needed: 0.0% underestimated, 0.0% truncated.",
+        "-> Nothing to tune: go on collecting, and watch for drift.",
     ]
 
 
