@@ -312,8 +312,9 @@ def estimator_change() -> str:
             _section(CHANGE),
             ("=", "pass readiness"),
             ("pass readiness::replay", "actual / predicted by"),
-            ("Base against head$", "Largest overruns"),
-            (".*  complexity$", "$"),
+            ("Base against head$", "By category, "),
+            (" +under-", "$"),  # by category
+            (" +under-", "$"),  # by complexity
         ),
     )
 
@@ -364,7 +365,7 @@ def drift_example(run: str) -> str:
             ("=", "->"),
             (r"\w+ tier1::under", r"\w+ tier1::trunc"),
             (r"\w+ drift::under", "actual / predicted by"),
-            ("Drift$", "$"),
+            ("Drift$", "By category, "),
         ),
     )
 

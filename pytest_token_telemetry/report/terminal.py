@@ -384,13 +384,14 @@ def _room(sizes: list[int], width: int) -> list[int]:
 
 
 def _lines(name: str, width: int) -> list[str]:
-    """``name`` on lines of ``width`` columns: a longer word loses its middle, as the end of a path says most."""
+    """``name`` on lines of ``width`` columns: a longer word loses its middle, and a path its beginning."""
     if _columns(name) <= width:
         return [name]
     found = []
     for line in textwrap.wrap(name, width, break_long_words=False, break_on_hyphens=False):
-        end = _cut(line[::-1], width * 2 // 3)[::-1].removeprefix("…")
-        found.append(line if _columns(line) <= width else _cut(line, width - _columns(end)) + end)
+        kept = width if "/" in line else width * 2 // 3
+        end = _cut(line[::-1], kept)[::-1]
+        found.append(line if _columns(line) <= width else f"{_cut(line, width - _columns(end) + 1)[:-1]}{end}")
     return found
 
 
