@@ -94,7 +94,7 @@ class Settings:
         option_types.database,
         (),
         "URL",
-        "Judge the calls in the database at URL (repeatable; extra [sql]); env:NAME: that variable holds the URL.",
+        "Judge the calls in the database at URL (repeatable; extra [sql]). env:NAME takes the URL from that variable.",
     )
     db_table: tuple[str, ...] = _setting(
         option_types.table,
@@ -107,7 +107,7 @@ class Settings:
         option_types.query,
         None,
         "SELECT",
-        "Read the rows of this query, and of no table that is not named.",
+        "Read the rows of this query, and no table unless one is named.",
     )
     db_field: tuple[tuple[str, str], ...] = _setting(
         option_types.column,
@@ -119,7 +119,7 @@ class Settings:
         option_types.one_of("risk", "success", "all"),
         "risk",
         "NAME",
-        "Which samples are judged: risk (successful or truncated), or those of the V3 analyzer: success or all.",
+        "Judge these samples: risk (successful or truncated), or success or all, as the V3 analyzer does.",
     )
     one_per_task: bool = _switch("Judge one sample a task, the last attempt, where samples name their task.")
     under_multiplier: Fraction = _setting(
@@ -134,30 +134,30 @@ class Settings:
         "fail|pass",
         "Whether a session that judged nothing fails. Without it: it does if the command line asks for the gate.",
     )
-    min_samples: int = _setting(option_types.count(1), "20", "N", "How many successful samples are needed.")
+    min_samples: int = _setting(option_types.count(1), "20", "N", "Require N successful samples.")
     require_categories: tuple[str, ...] = _setting(
         option_types.names,
         "implementation,tests,docs",
         "NAMES",
-        "The categories that need a successful sample each; any: at least one, whichever; none: nothing.",
+        "Require a successful sample in each of these categories. any: in at least one; none: in none.",
     )
     require_complexities: tuple[str, ...] = _setting(
         option_types.names,
         "low,medium,high",
         "NAMES",
-        "The complexities that need a successful sample each, or any, or none, as for categories.",
+        "Require a successful sample of each of these complexities, or any, or none, as for categories.",
     )
     require_deliverables: tuple[str, ...] = _setting(
         option_types.buckets,
         "1,2-5,6+",
         "BUCKETS",
-        "How many deliverables need a successful sample each, as 1,2-9,10+, or any, or none.",
+        "Require a successful sample in each of these buckets of deliverables, such as 1,2-9,10+, or any, or none.",
     )
     require: tuple[str, ...] | None = _setting(
         option_types.some_of(*REQUIRABLE),
         None,
         "FIELDS",
-        "What at least one sample must carry, of predictions,caps,reasons. Without it, the data decides.",
+        "Require that some sample has these: predictions,caps,reasons. Without it, the data decides what is judged.",
     )
     alias: Mapping[str, str] = _setting(
         option_types.alias,
@@ -169,9 +169,11 @@ class Settings:
         option_types.count(0),
         None,
         "N",
-        "How many telemetry lines may be unusable. Without it there is no limit.",
+        "Allow at most N unusable telemetry lines. Without it there is no limit.",
     )
-    not_ready: str = _choice("fail", "skip", help="What a readiness check does when it is not met.")
+    not_ready: str = _choice(
+        "fail", "skip", help="Whether an unmet readiness check fails the session, or skips what rests on it."
+    )
     max_underestimation: Fraction = _setting(
         option_types.rate, "5%", "RATE", "The highest underestimation rate, as 5% or 0.05."
     )
@@ -183,19 +185,19 @@ class Settings:
         "Pass or fail only what is proven with confidence C, as 0.95. Without it, the rate itself decides.",
     )
     inconclusive: str = _choice(
-        "warn", "fail", help="What a Tier 1 check does that --token-telemetry-confidence leaves open."
+        "warn", "fail", help="Whether a Tier 1 check that --token-telemetry-confidence leaves open warns or fails."
     )
     sequential: bool = _switch(
-        "Prove with --token-telemetry-confidence at every look at a file that grows, not just at one."
+        "Make proofs of --token-telemetry-confidence hold at every look at a growing file, not just at one."
     )
     max_waste_p90: Fraction = _setting(
         option_types.ratio, "3", "RATIO", "90% of the predictions should stay below RATIO times the output."
     )
-    tier2: str = _choice("warn", "fail", help="What the check of waste does when it is exceeded.")
+    tier2: str = _choice("warn", "fail", help="Whether waste above its target warns or fails.")
     max_cap_use_p90: Fraction = _setting(
         option_types.ratio, "3", "RATIO", "90% of the caps should stay below RATIO times the output."
     )
-    cap_use: str = _choice("warn", "fail", help="What the check of cap use does when it is exceeded.")
+    cap_use: str = _choice("warn", "fail", help="Whether cap use above its target warns or fails.")
     estimator: Location | None = _setting(
         option_types.estimator,
         None,
@@ -208,7 +210,9 @@ class Settings:
         "PATH::MODULE:CALLABLE",
         "Compare --token-telemetry-estimator with this one, such as that of main, run in a process of its own.",
     )
-    estimator_errors: str = _choice("fail", "skip", help="What invalid predictions do: fail, or leave their calls out.")
+    estimator_errors: str = _choice(
+        "fail", "skip", help="Whether invalid predictions fail, or their calls are left out."
+    )
     estimator_timeout: float = _setting(
         option_types.seconds,
         "60",
@@ -219,24 +223,24 @@ class Settings:
         option_types.rate,
         "90%",
         "RATE",
-        "The least share of the recorded calls that the estimator can replay.",
+        "Require that the estimator can replay this share of the recorded calls.",
     )
-    baseline: Path | None = _file("Compare the calls that are not in the baseline at PATH with it.")
-    save_baseline: Path | None = _file("Write what was judged as a baseline to PATH, to be kept in git.")
-    drift: str = _choice("warn", "fail", help="What a drift check does that sees the calls get worse.")
-    history: Path | None = _file("Append the verdict to PATH, a line a session, and show the last ten.")
+    baseline: Path | None = _file("Compare new calls with the baseline at PATH.")
+    save_baseline: Path | None = _file("Write a baseline of what was judged to PATH, to keep in git.")
+    drift: str = _choice("warn", "fail", help="Whether a drift check warns or fails if the calls got worse.")
+    history: Path | None = _file("Append the verdict to PATH, one line a session, and show the last ten.")
     json: Path | None = _file("Write the report as JSON, for other programs.")
     junit: Path | None = _file("Write the checks as JUnit XML, for CI servers.")
     junit_family: str = _choice(
         "xunit1", "xunit2", help="JUnit dialect: xunit1 has file and line, xunit2 is valid against Jenkins' schema."
     )
-    code_quality: Path | None = _file("Write what was found as a Code Quality report, for GitLab.")
+    code_quality: Path | None = _file("Write a Code Quality report, for GitLab.")
     markdown: Path | None = _file("Write the summary as markdown, for reviewers.")
     markdown_append: Path | None = _file("Append the same summary to PATH, as $GITHUB_STEP_SUMMARY wants it.")
     markdown_flavour: str = _choice(
         "github",
         "plain",
-        help="How the summary is written: for GitHub, or without HTML, for GitLab, Bitbucket and e-mail.",
+        help="Write the summary for GitHub, or plain: without HTML, for GitLab, Bitbucket and e-mail.",
     )
     html: Path | None = _file("Write a page of pictures and tables to look at in a browser (extra [html]).")
     github: bool = _switch(
@@ -273,12 +277,12 @@ class Settings:
         "FILE",
         "Read files of your own format by the field maps in FILE, beside those in pyproject.toml (repeatable).",
     )
-    propose_map: bool = _switch("Print field maps for the files that no format is known of, and judge nothing.")
+    propose_map: bool = _switch("Print field maps for files of unknown formats, and judge nothing.")
     jobs: int | None = _setting(
         option_types.jobs,
         "auto",
         "N",
-        "Read the logs with N processes, pytest's own among them. auto: more than one where it takes about a second.",
+        "Read the logs with N processes, pytest's own included. auto: more than one if reading takes about a second.",
     )
     executor: str | Location | None = _setting(
         option_types.executor,
@@ -290,7 +294,7 @@ class Settings:
         "Append every call that a test records to PATH, one line of JSON each; name it *.jsonl to read it back."
     )
     capture_logs: bool | None = _switch(
-        "Record the telemetry lines that the tests log or print. Without it: where what tests record is judged.",
+        "Record the telemetry lines that the tests log or print. Without it: if what tests record is judged.",
         default=None,
     )
     capture_level: int = _setting(
@@ -303,7 +307,7 @@ class Settings:
         option_types.one_of("auto", "on", "off"),
         "auto",
         "auto|on|off",
-        "Record the calls that OpenTelemetry spans of the tests tell of. auto: where what tests record is judged.",
+        "Record calls from the OpenTelemetry spans of the tests. auto: if what tests record is judged.",
     )
     texts: Mapping[str, str | list[str]]
     """Each setting in force as its user wrote it."""
