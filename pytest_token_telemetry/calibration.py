@@ -110,7 +110,7 @@ class Calibration:
             ValueError: ``raw`` is negative or no number.
         """
         if not isfinite(raw) or raw < 0:
-            raise ValueError(f"a prediction of {raw} is no number of tokens")
+            raise ValueError(f"a prediction of {raw} is not a number of tokens")
         factor = self.multiplier(
             category=category, complexity=complexity, operation=operation, model=model, lower=lower
         )
@@ -146,7 +146,7 @@ def _read(path: Path) -> _Advice:
     try:
         document = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON: {error} (write it with --token-telemetry-tuning)") from None
+        raise ValueError(f"{path} is not JSON: {error} (write it with --token-telemetry-tuning)") from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise ValueError(f"{path} is no {SCHEMA} file (write one with --token-telemetry-tuning)")
     try:

@@ -43,7 +43,7 @@ class Location:
             LookupError: there is none.
         """
         if self.directory is not None and not self.directory.is_dir():
-            raise LookupError(f"'{self.directory}' is no directory")
+            raise LookupError(f"'{self.directory}' is not a directory")
 
     def load(self) -> Callable[..., object]:
         """Import the callable.

@@ -65,7 +65,7 @@ class Field:
     name: str = ""
     """This and what follows comes from the attribute of `Sample`."""
     needed: bool = False
-    """Whether a call without it is no sample."""
+    """Whether a call without it is not a sample."""
     unknown: object = None
     """What it is where it was not given."""
 

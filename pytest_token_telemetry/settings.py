@@ -88,13 +88,13 @@ class Settings:
         option_types.directory,
         (),
         "DIR",
-        "Judge the run logs below DIR, or below s3://BUCKET/PREFIX (repeatable; extra [remote]). Write it with '='.",
+        "Judge the logs below DIR, or below s3://BUCKET/PREFIX (repeatable; extra [remote]). Write it with '='.",
     )
     db: tuple[DatabaseUrl, ...] = _setting(
         option_types.database,
         (),
         "URL",
-        "Judge the calls in the database at URL (repeatable; extra [sql]). env:NAME takes the URL from that variable.",
+        "Judge the calls in the database at URL, or at the URL in a variable: env:NAME (repeatable; extra [sql]).",
     )
     db_table: tuple[str, ...] = _setting(
         option_types.table,
@@ -107,112 +107,108 @@ class Settings:
         option_types.query,
         None,
         "SELECT",
-        "Read the rows of this query, and no table unless one is named.",
+        "Read the rows of this query, and only the tables that --token-telemetry-db-table names.",
     )
     db_field: tuple[tuple[str, str], ...] = _setting(
         option_types.column,
         (),
         "FIELD=COLUMN",
-        "Read a field from a column of another name, as output_tokens=completion_tokens (repeatable).",
+        "Read FIELD from COLUMN, as output_tokens=completion_tokens (repeatable).",
     )
     population: Literal["risk", "success", "all"] = _setting(
         option_types.one_of("risk", "success", "all"),
         "risk",
         "NAME",
-        "Judge these samples: risk (successful or truncated), or success or all, as the V3 analyzer does.",
+        "Judge these samples: risk (successful or truncated), or as the V3 analyzer: success or all.",
     )
-    one_per_task: bool = _switch("Judge one sample a task, the last attempt, where samples name their task.")
+    one_per_task: bool = _switch("Judge only one sample of each task: its last truncated attempt, else its last.")
     under_multiplier: Fraction = _setting(
         option_types.multiplier,
         "1.0",
         "M",
-        "A sample is underestimated if its output exceeds M times its prediction.",
+        "Count a call as underestimated if its output exceeds M times its prediction.",
     )
     unjudged: str | None = _setting(
         option_types.one_of("fail", "pass"),
         None,
         "fail|pass",
-        "Whether a session that judged nothing fails. Without it: it does if the command line asks for the gate.",
+        "Fail or pass if nothing was judged. Default: fail if the command line asks for the gate.",
     )
     min_samples: int = _setting(option_types.count(1), "20", "N", "Require N successful samples.")
     require_categories: tuple[str, ...] = _setting(
         option_types.names,
         "implementation,tests,docs",
         "NAMES",
-        "Require a successful sample in each of these categories. any: in at least one; none: in none.",
+        "Require a successful sample of each category; any: of any one; none: require nothing.",
     )
     require_complexities: tuple[str, ...] = _setting(
         option_types.names,
         "low,medium,high",
         "NAMES",
-        "Require a successful sample of each of these complexities, or any, or none, as for categories.",
+        "Require a successful sample of each complexity; or any, or none, as for categories.",
     )
     require_deliverables: tuple[str, ...] = _setting(
         option_types.buckets,
         "1,2-5,6+",
         "BUCKETS",
-        "Require a successful sample in each of these buckets of deliverables, such as 1,2-9,10+, or any, or none.",
+        "Require a successful sample of each number of deliverables, as 1,2-9,10+; or any, or none.",
     )
     require: tuple[str, ...] | None = _setting(
         option_types.some_of(*REQUIRABLE),
         None,
         "FIELDS",
-        "Require that some sample has these: predictions,caps,reasons. Without it, the data decides what is judged.",
+        "Require at least one sample with each: predictions,caps,reasons. Default: the data decides.",
     )
     alias: Mapping[str, str] = _setting(
         option_types.alias,
         (),
         "SPELLING=CATEGORY",
-        "Fold a spelling of a category into another (repeatable; added to the built-in ones).",
+        "Count SPELLING as CATEGORY (repeatable; added to the built-in aliases).",
     )
     max_unusable: int | None = _setting(
         option_types.count(0),
         None,
         "N",
-        "Allow at most N unusable telemetry lines. Without it there is no limit.",
+        "Allow at most N unusable telemetry lines. Default: no limit.",
     )
-    not_ready: str = _choice(
-        "fail", "skip", help="Whether an unmet readiness check fails the session, or skips what rests on it."
-    )
+    not_ready: str = _choice("fail", "skip", help="Fail or skip a readiness check that is not met.")
     max_underestimation: Fraction = _setting(
-        option_types.rate, "5%", "RATE", "The highest underestimation rate, as 5% or 0.05."
+        option_types.rate, "5%", "RATE", "Allow at most this underestimation rate, as 5% or 0.05."
     )
-    max_truncation: Fraction = _setting(option_types.rate, "2%", "RATE", "The highest truncation rate, as 2% or 0.02.")
+    max_truncation: Fraction = _setting(
+        option_types.rate, "2%", "RATE", "Allow at most this truncation rate, as 2% or 0.02."
+    )
     confidence: Fraction | None = _setting(
         option_types.confidence,
         None,
         "C",
-        "Pass or fail only what is proven with confidence C, as 0.95. Without it, the rate itself decides.",
+        "Pass or fail only if proven with confidence C, as 0.95. Default: the rate alone decides.",
     )
     inconclusive: str = _choice(
-        "warn", "fail", help="Whether a Tier 1 check that --token-telemetry-confidence leaves open warns or fails."
+        "warn", "fail", help="Warn or fail if --token-telemetry-confidence leaves a Tier 1 check unproven."
     )
-    sequential: bool = _switch(
-        "Make proofs of --token-telemetry-confidence hold at every look at a growing file, not just at one."
-    )
+    sequential: bool = _switch("Keep --token-telemetry-confidence valid when you judge growing logs again and again.")
     max_waste_p90: Fraction = _setting(
-        option_types.ratio, "3", "RATIO", "90% of the predictions should stay below RATIO times the output."
+        option_types.ratio, "3", "RATIO", "Keep 90% of the predictions below RATIO times the output."
     )
-    tier2: str = _choice("warn", "fail", help="Whether waste above its target warns or fails.")
+    tier2: str = _choice("warn", "fail", help="Warn or fail if the waste target is exceeded.")
     max_cap_use_p90: Fraction = _setting(
-        option_types.ratio, "3", "RATIO", "90% of the caps should stay below RATIO times the output."
+        option_types.ratio, "3", "RATIO", "Keep 90% of the caps below RATIO times the output."
     )
-    cap_use: str = _choice("warn", "fail", help="Whether cap use above its target warns or fails.")
+    cap_use: str = _choice("warn", "fail", help="Warn or fail if the cap use target is exceeded.")
     estimator: Location | None = _setting(
         option_types.estimator,
         None,
         "MODULE:CALLABLE",
-        "Judge what this estimator predicts for the recorded calls, instead of what was predicted then.",
+        "Judge this estimator's predictions for the recorded calls instead of the recorded ones.",
     )
     base_estimator: Location | None = _setting(
         option_types.estimator,
         None,
         "PATH::MODULE:CALLABLE",
-        "Compare --token-telemetry-estimator with this one, such as that of main, run in a process of its own.",
+        "Compare --token-telemetry-estimator with this one, such as main's, run in its own process.",
     )
-    estimator_errors: str = _choice(
-        "fail", "skip", help="Whether invalid predictions fail, or their calls are left out."
-    )
+    estimator_errors: str = _choice("fail", "skip", help="Fail on invalid predictions, or skip their calls.")
     estimator_timeout: float = _setting(
         option_types.seconds,
         "60",
@@ -226,75 +222,73 @@ class Settings:
         "Require that the estimator can replay this share of the recorded calls.",
     )
     baseline: Path | None = _file("Compare new calls with the baseline at PATH.")
-    save_baseline: Path | None = _file("Write a baseline of what was judged to PATH, to keep in git.")
-    drift: str = _choice("warn", "fail", help="Whether a drift check warns or fails if the calls got worse.")
-    history: Path | None = _file("Append the verdict to PATH, one line a session, and show the last ten.")
+    save_baseline: Path | None = _file("Write the judged calls as a baseline to PATH, to keep in git.")
+    drift: str = _choice("warn", "fail", help="Warn or fail if the calls got worse than the baseline.")
+    history: Path | None = _file("Append the verdict to PATH, one line per session, and show the last ten.")
     json: Path | None = _file("Write the report as JSON, for other programs.")
     junit: Path | None = _file("Write the checks as JUnit XML, for CI servers.")
     junit_family: str = _choice(
-        "xunit1", "xunit2", help="JUnit dialect: xunit1 has file and line, xunit2 is valid against Jenkins' schema."
+        "xunit1", "xunit2", help="Write this JUnit dialect: xunit1 has file and line, xunit2 fits Jenkins' schema."
     )
-    code_quality: Path | None = _file("Write a Code Quality report, for GitLab.")
+    code_quality: Path | None = _file("Write the findings as a Code Quality report, for GitLab.")
     markdown: Path | None = _file("Write the summary as markdown, for reviewers.")
-    markdown_append: Path | None = _file("Append the same summary to PATH, as $GITHUB_STEP_SUMMARY wants it.")
+    markdown_append: Path | None = _file("Append the same summary to PATH, such as $GITHUB_STEP_SUMMARY.")
     markdown_flavour: str = _choice(
         "github",
         "plain",
-        help="Write the summary for GitHub, or plain: without HTML, for GitLab, Bitbucket and e-mail.",
+        help="Write the summary for GitHub, or plain (no HTML) for GitLab, Bitbucket and e-mail.",
     )
-    html: Path | None = _file("Write a page of pictures and tables to look at in a browser (extra [html]).")
-    github: bool = _switch(
-        "In a GitHub Actions job: annotate what failed, append to the step's summary, and set its outputs."
-    )
+    html: Path | None = _file("Write a page of charts and tables for a browser (extra [html]).")
+    github: bool = _switch("In a GitHub Actions job: annotate failures, append to the step's summary, set its outputs.")
     tuning: Path | None = _file("Write the tuning advice as JSON, whatever the verdict.")
     pattern: tuple[str, ...] = _setting(
         option_types.glob,
         ("*.log", "*.log.*", "*.log-*", "*.json*", "*.ndjson*", "*.csv*", "*.eval"),
         "GLOB",
-        "Read the files whose name matches GLOB, or whose path below DIR does if GLOB has a '/' (repeatable).",
+        "Read files whose name matches GLOB, or whose path below DIR if GLOB has a '/' (repeatable).",
     )
     format: str = _setting(
         option_types.format_name,
         "auto",
         "NAME",
-        "Read every file as this format, such as otlp or logs. auto: each by how its text begins.",
+        "Read every file as this format, such as otlp or logs. auto: recognise each by its beginning.",
     )
     requests: tuple[Path, ...] = _setting(
         option_types.path,
         (),
         "FILE",
-        "Join the results of batches with the requests in FILE (repeatable), and with those beside them.",
+        "Join batch results with the requests in FILE, before those in their own directory (repeatable).",
     )
     predictions: tuple[Path, ...] = _setting(
         option_types.path,
         (),
         "FILE",
-        "Join the calls with the predictions and labels in FILE, JSON lines or CSV, by the ids of both (repeatable).",
+        "Join the calls, by id, with the predictions and labels in FILE, JSON lines or CSV (repeatable).",
     )
     map: tuple[Path, ...] = _setting(
         option_types.path,
         (),
         "FILE",
-        "Read files of your own format by the field maps in FILE, beside those in pyproject.toml (repeatable).",
+        "Read your own formats by the field maps in FILE, and those in pyproject.toml (repeatable).",
     )
-    propose_map: bool = _switch("Print field maps for files of unknown formats, and judge nothing.")
+    propose_map: bool = _switch("Print field maps for files of unknown format, and judge nothing.")
     jobs: int | None = _setting(
         option_types.jobs,
         "auto",
         "N",
-        "Read the logs with N processes, pytest's own included. auto: more than one if reading takes about a second.",
+        "Read the logs with N processes, including pytest's. auto: several if reading takes about a second.",
     )
     executor: str | Location | None = _setting(
         option_types.executor,
         None,
         "SPEC",
-        "Read the logs on dask://HOST:PORT, or with the concurrent.futures.Executor that MODULE:CALLABLE makes.",
+        "Read the logs on dask://HOST:PORT, or with the concurrent.futures.Executor from MODULE:CALLABLE.",
     )
     record: Path | None = _file(
-        "Append every call that a test records to PATH, one line of JSON each; name it *.jsonl to read it back."
+        "Append each call that a test records to PATH, as a JSON line; name it *.jsonl to read it back."
     )
     capture_logs: bool | None = _switch(
-        "Record the telemetry lines that the tests log or print. Without it: if what tests record is judged.",
+        "Record telemetry lines that tests log or print. Default: if the gate judges the tests' calls.",
         default=None,
     )
     capture_level: int = _setting(
@@ -307,7 +301,7 @@ class Settings:
         option_types.one_of("auto", "on", "off"),
         "auto",
         "auto|on|off",
-        "Record calls from the OpenTelemetry spans of the tests. auto: if what tests record is judged.",
+        "Record calls from the tests' OpenTelemetry spans. auto: if the gate judges the tests' calls.",
     )
     texts: Mapping[str, str | list[str]]
     """Each setting in force as its user wrote it."""

@@ -211,6 +211,6 @@ def _foot(legs: list[Leg], frame: Frame, *, cut: bool) -> str:
         run = f"run {frame.run_number or stamp.run.id} attempt {stamp.run.attempt}"
         said.append(f"[{run}]({url}/actions/runs/{stamp.run.id}/attempts/{stamp.run.attempt})" if url else run)
     if cut:
-        said.append("shortened, the run has it all")
+        said.append("shortened: the run has the full report")
     said.append(f"pytest-token-telemetry {__version__}")
     return f"<sub>{' · '.join(said)}</sub>"

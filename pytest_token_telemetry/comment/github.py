@@ -139,7 +139,7 @@ class GitHub:
             reply = self._call("GET", path, {**parameters, "per_page": PER_PAGE, "page": page})
             items = reply.content
             if not isinstance(items, list):
-                raise HostError("the server's answer is no list: check GITHUB_API_URL")
+                raise HostError("the server's answer is not a list: check GITHUB_API_URL")
             found += items
             if 'rel="next"' not in reply.headers.get("link", ""):
                 return found

@@ -137,7 +137,7 @@ def _decided(check: Check[Result], case: Case) -> Result:
         result = check.decide(case)
         if type(result) not in get_args(AnyResult):
             kinds = listing([kind.__name__ for kind in get_args(AnyResult)], last="or")
-            raise TypeError(f"{type(result).__name__} is no result (give a {kinds})")
+            raise TypeError(f"{type(result).__name__} is not a result (give a {kinds})")
         convert(to_builtins(result), type(result))
         if result.id != check.id:
             raise ValueError(f"its result is of {result.id}")

@@ -259,7 +259,7 @@ class _Histogram(msgspec.Struct):
 
     def __post_init__(self) -> None:
         if len(self.ticks) != len(self.counts) or sorted(set(self.ticks)) != [*self.ticks] or 0 in self.counts:
-            raise ValueError("the ratios are no histogram")
+            raise ValueError("the ratios are not a histogram")
 
 
 class _Stratum(msgspec.Struct):

@@ -266,7 +266,7 @@ class Call:
 
 
 def _loss(error: BaseException, refusal: Exception) -> str:
-    """Why the call of a block is no sample: the block raised ``error``, and recording the call raised ``refusal``."""
+    """Why the call of a block is not a sample: the block raised ``error``, and recording it raised ``refusal``."""
     if isinstance(refusal, responses.JointCountError):
         return "a call ended with the count of several attempts"
     if isinstance(refusal, responses.FailedCallError) or responses.is_failure(error):

@@ -97,7 +97,7 @@ def cap_in_words(suggested: Cap) -> str:
 
 def _what_to_prove(report: Report) -> Iterator[Sentence]:
     if report.counts.question == "lengths":
-        yield "Record the cap that is sent, or why outputs end: then truncation can be judged."
+        yield "Record the cap that is sent, or why outputs end, so that truncation can be judged."
         yield from _caps_to_set(report)
         return
     if report.counts.question != "predictions" and report.population != "risk":
@@ -114,7 +114,7 @@ def _what_to_prove(report: Report) -> Iterator[Sentence]:
     if wanted:
         yield f"Collect {listing(wanted)}, if no event comes with them."
     if beyond:
-        yield f"Raise the target of {listing(beyond)}, or set no confidence: nothing proves so low a rate."
+        yield f"Raise the target of {listing(beyond)}, or set no confidence: no number of samples proves so low a rate."
     if report.deselected:
         yield f"Run all checks for a verdict: {deselected(report)} were deselected."
 
@@ -165,11 +165,15 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
     if counts.samples or counts.files <= counts.unreadable_files:
         return
     if isinstance(chosen, str) and chosen != "auto":
-        yield ("Check --token-telemetry-format=", named(chosen), ": read so, the files hold no call that can be used.")
+        yield (
+            "Check --token-telemetry-format=",
+            named(chosen),
+            ": read as this format, the files hold no usable call.",
+        )
     elif UTF16 in counts.look_like:
-        yield "Save these files as UTF-8: of other encodings, log lines alone are read, and these hold none."
+        yield "Save these files as UTF-8: in other encodings only log lines are read, and these files hold none."
     elif ways:
-        yield f"Add {listing(ways, last='or')}, if these files are to be judged: they hold no other call."
+        yield f"Add {listing(ways, last='or')} to judge these files: they hold no other call."
     elif any(look in MAPPABLE for look in counts.look_like):
         yield (
             "Map these files to our fields (--token-telemetry-propose-map proposes how, docs/field-map.md), or let the"

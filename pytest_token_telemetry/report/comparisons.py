@@ -45,7 +45,7 @@ def _replay(report: ReplayReport) -> Section:
         (
             "The verdict is on the predictions of ",
             Untrusted(report.estimator),
-            f" for {report.replayed} of {plural(report.calls, 'recorded call')}, not on those of the time.",
+            f" for {report.replayed} of {plural(report.calls, 'recorded call')}, not on those made at the time.",
         )
     ]
     if report.with_budget:

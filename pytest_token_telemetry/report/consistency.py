@@ -98,7 +98,7 @@ def _check_unmet(report: Report) -> None:
     """What is not met is that of readiness, and the same among the checks."""
     for each in report.unmet:
         if not each.id.startswith("readiness::") or each.outcome == "pass" or each.for_unready:
-            raise RefusedError("it has something in unready that is no readiness check or is met")
+            raise RefusedError("it has something in unready that is not a readiness check or is met")
     unmet = {each.id for each in report.unmet}
     for each in report.checks:
         if each.id.startswith("readiness::") and (each.id in unmet) != (each.outcome != "pass"):
@@ -369,7 +369,7 @@ def _check_ratio(found: RatioDrift, new_samples: int) -> None:
     if found.head_n > new_samples:
         raise RefusedError(f"{place} is of more calls than there are")
     if found.shift is not None and found.shift <= 0:
-        raise RefusedError(f"{place}.shift is no factor")
+        raise RefusedError(f"{place}.shift is not a factor")
     _check_range(found.bounds, place, 0, _FARTHEST)
     _check_bounds(found.bounds, found.shift, place, needed=False)
     excess = None if found.shift is None else max(found.shift, 1 / found.shift) - LEAST_SHIFT

@@ -122,7 +122,7 @@ def _pointers(report: Report | str, job: Job, bases: Sequence[Path]) -> Iterator
 
 
 def _in_repository(place: Place | None, workspace: Path | None, bases: Sequence[Path]) -> str | None:
-    """The path of ``place`` as GitHub knows it; ``None`` if it is no file of the repository."""
+    """The path of ``place`` as GitHub knows it; ``None`` if it is not a file of the repository."""
     if place is None or workspace is None:
         return None
     root = workspace.resolve()

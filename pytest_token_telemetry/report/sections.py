@@ -225,7 +225,7 @@ def _signs(every: Sequence[Advice], kinds: str) -> Iterator[str]:
     """What the signs mean that stand at multipliers."""
     shown = [_multiplier(each) for each in every]
     if any(text.startswith("(") for text in shown):
-        yield "( ) lowers the predictions: that saves cost, and is no advice for risk"
+        yield "( ) lowers the predictions: that saves cost, and is not advice for risk"
     if any("~" in text for text in shown):
         yield f"~ is borrowed from other {kinds}"
 

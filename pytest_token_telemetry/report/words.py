@@ -69,7 +69,7 @@ def question(report: Report) -> Iterator[str]:
             only = judged.replace("were", "was")
             yield f"No prediction in the data, caps unknown: only truncation {only}."
         case "lengths":
-            yield "Neither predictions nor caps nor reasons in the data: it can say which caps to set, no more."
+            yield "No predictions, caps or reasons in the data: it can only say which caps to set."
 
 
 def waivers(report: Report) -> Iterator[str]:
@@ -79,7 +79,7 @@ def waivers(report: Report) -> Iterator[str]:
         yield f"No kind of work is named: counts decide{_enough(report)}{_grouped(report)}."
         return
     if waived:
-        yield f"No {listing(waived, last='or')} is named: none is asked for."
+        yield f"No {listing(waived, last='or')} is named, so none is required."
     if grouped := _grouped(report):
         yield f"No category is named: advice is{grouped.removeprefix(',')}."
 
@@ -161,7 +161,9 @@ def session_result(report: Report) -> str:
     if report.session is None or not report.session_failed:
         return ""
     if failed := report.session.tests_failed:
-        return f"Tests of the same session failed ({plural(failed, 'failure')}): it fails whatever the verdict."
+        return (
+            f"Tests of the same session failed ({plural(failed, 'failure')}): the session fails whatever the verdict."
+        )
     return f"pytest ended in {report.session.exit_status} for another reason than the verdict: the session fails."
 
 
@@ -180,11 +182,11 @@ def _why_not_ready(report: Report) -> str:
         lacks = "some of its predictions are invalid" if refused else "it does not replay enough of the recorded calls"
         return f"The estimator cannot be judged: {lacks}"
     if unmet == {CARRIED.id}:
-        return "The samples lack what they are required to carry: record it, do not tune"
+        return "The samples lack required fields: record them, do not tune"
     if unmet == {ALL_READ.id} and report.counts.lost_tests:
         return "What a dead worker recorded is missing: run the tests again"
     if unmet == {ALL_READ.id} and report.sources:
-        return "The logs cannot all be used: mend that first, do not tune"
+        return "Not all logs can be used: fix that first, do not tune"
     return "Not enough representative data: collect more, do not tune"
 
 
@@ -265,12 +267,10 @@ def notes(report: Report) -> list[Sentence]:
     if counts.doubled_files:
         files = plural(counts.doubled_files, "file")
         found.append(
-            f"{files} with every record several times in a row, as of a handler attached twice: each counts once."
+            f"{files} with every record several times in a row, as if a handler were attached twice: each counts once."
         )
     if counts.files > counts.nothing_known and counts.tables > counts.empty_tables:
-        found.append(
-            "A call that a log line and a row of a database tell of counts twice without an id: read one of them."
-        )
+        found.append("A call in both a log and a database counts twice if it has no id: read only one of them.")
     if counts.dropped:
         why = joined(((f"{count} as ", named(reason)) for reason, count in counts.dropped.items()), "; ")
         dropped = plural(sum(counts.dropped.values()), "sample")
@@ -360,8 +360,8 @@ def _dependence(report: Report) -> Iterator[str]:
             yield f"One sample a task is judged: {samples - tasks} of {samples} left out."
     elif samples > 2 * tasks:
         yield (
-            f"{samples} samples come from only {plural(tasks, 'task')}, and attempts at one task are alike: what is"
-            " called proven here is less so (--token-telemetry-one-per-task judges one a task)."
+            f"{samples} samples come from only {plural(tasks, 'task')}, and attempts at one task are alike: proofs"
+            " are weaker than they say (--token-telemetry-one-per-task judges one a task)."
         )
 
 

@@ -43,12 +43,12 @@ def added_checks(config: pytest.Config) -> tuple[Check[Any], ...]:
             for check in given if isinstance(given, Sequence) and not isinstance(given, str) else (given,):
                 if not isinstance(check, Check):
                     kind = (check if isinstance(check, type) else type(check)).__name__
-                    raise pytest.UsageError(f"{name}: {kind} is no check (give an instance of a Check)")
+                    raise pytest.UsageError(f"{name}: {kind} is not a check (give an instance of a Check)")
                 if not (isinstance(check.id, str) and _ID.fullmatch(check.id)):
                     way_out = "write it as tier1::name, tier2::name or ours::name, in small letters, digits and dashes"
                     raise pytest.UsageError(f"{name}: {check.id!r} is not the id of a check ({way_out})")
                 if any(check.id == each.id for each in (*CHECKS, *added)):
-                    raise pytest.UsageError(f"{name}: there is a check {check.id} already (name it otherwise)")
+                    raise pytest.UsageError(f"{name}: there is a check {check.id} already (choose another name)")
                 added.append(check)
     if len(added) > MOST:
         raise pytest.UsageError(f"{HOOK}: {len(added)} checks are too many (up to {MOST})")
@@ -68,7 +68,7 @@ def refuse_wordless(report: Report, added: Sequence[Check[Any]]) -> None:
         with refused(f"{HOOK}: {check.id}"):
             words = check.words(result, report.context)
             if not all(isinstance(piece, (str, Untrusted)) for piece in pieces(words)):
-                raise TypeError(f"{type(words).__name__} is no text (give its words on one line)")
+                raise TypeError(f"{type(words).__name__} is not a text (give its words on one line)")
             for said in (plain(words), check.in_headline(result)):
                 if not (said.strip() and said.isprintable()):
                     raise ValueError("its words are not one line of text")

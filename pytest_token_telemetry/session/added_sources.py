@@ -46,7 +46,7 @@ def mapped_sources(config: pytest.Config, settings: Settings) -> tuple[MappedSou
             for each in maps:
                 if each.name in taken:
                     raise MapError(
-                        f"{shown}: {SECTION}.{each.name}: there is a source of this name (name it otherwise)"
+                        f"{shown}: {SECTION}.{each.name}: there is a source of this name (choose another name)"
                     )
                 taken.add(each.name)
                 found.append(MappedSource(each.name, each))
@@ -79,11 +79,11 @@ def added_sources(config: pytest.Config, settings: Settings, mapped: Sequence[So
                 hasattr(source, name) for name in ("name", "in_parts", "claims", "reader")
             ):
                 name = (source if isinstance(source, type) else type(source)).__name__
-                raise pytest.UsageError(f"{HOOK}: {name} is no source (give an instance of a FileSource)")
+                raise pytest.UsageError(f"{HOOK}: {name} is not a source (give an instance of a FileSource)")
             added.append(source)
     names = [each.name for each in (*added, *mapped, *SOURCES)]
     if twice := next((name for name in names if names.count(name) > 1 or name == AUTO), None):
-        raise pytest.UsageError(f"{HOOK}: there is a source named {twice!r} already (name it otherwise)")
+        raise pytest.UsageError(f"{HOOK}: there is a source named {twice!r} already (choose another name)")
     if settings.format not in (AUTO, *names):
         raise pytest.UsageError(
             f"{flag('format')}: {settings.format!r} is not one of {listing([AUTO, *names], last='or')}"

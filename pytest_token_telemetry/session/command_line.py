@@ -215,7 +215,7 @@ def warn_if_split(config: pytest.Config) -> None:
         if isinstance(parts, int) and parts > 1:
             _warn(
                 config,
-                f"{option}={parts} leaves this session a part of the tests and of the checks, so it cannot judge the"
+                f"{option}={parts} gives this session only part of the tests and checks, so it cannot judge the"
                 f" whole (give each part {flag('record')}=DIR/PART.jsonl instead of {flag(GATE)}, and judge once:"
                 f" pytest {ROOT} {flag('dir')}=DIR)",
             )

@@ -259,7 +259,7 @@ class GateSession:
         if not self._fails_as_unjudged:
             return self._write_errors
         asked, way_out = asked_with(self._config) or flag("unjudged"), f"add {flag('unjudged')}=pass if that is meant"
-        what = "nothing is judged, as every check was left out of the session"
+        what = "nothing is judged, because every check was left out of the session"
         if not self._are_all_deselected:
             what = f"another plugin dropped {len(self._dropped)} of {len(self._checks)} checks without a word"
         return [*self._write_errors, f"{asked}: {what} ({way_out})"]

@@ -96,15 +96,17 @@ def _refuse_for_remote(settings: Settings) -> None:
     """Refuse what does not work with remote directories."""
     for url in settings.remote_directories:
         if settings.executor is not None:
-            raise pytest.UsageError(f"{flag('executor')}: {url.shown} is read here alone (leave the executor out)")
+            raise pytest.UsageError(f"{flag('executor')}: {url.shown} can only be read here (leave the executor out)")
         if settings.propose_map:
-            raise pytest.UsageError(f"{flag('propose_map')}: {url.shown} is no local directory (copy some files of it)")
+            raise pytest.UsageError(
+                f"{flag('propose_map')}: {url.shown} is not a local directory (copy some files of it)"
+            )
 
 
 def _refuse_missing_files(settings: Settings, name: str, label: str, wanted: str) -> None:
     for text, file in zip(settings.texts[name], getattr(settings, name), strict=True):
         if not file.is_file():
-            what = "is no file" if file.exists() else "does not exist"
+            what = "is not a file" if file.exists() else "does not exist"
             raise pytest.UsageError(f"{label}: {text!r} {what} (name {wanted})")
 
 

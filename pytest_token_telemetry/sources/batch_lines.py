@@ -98,7 +98,7 @@ def _key(record: dict[str, object]) -> str | None:
 
 
 def _outcome(record: dict[str, object]) -> object:
-    """The response, or why there is none; ``None`` if the record is no result."""
+    """The response, or why there is none; ``None`` if the record is not a result."""
     if isinstance(result := record.get("result"), dict):
         kind = word(result.get("type"))
         if kind in _ENDS:

@@ -68,7 +68,7 @@ def relabelled(before: Sample, answer: object) -> Sample | Drop:
     """What the ``answer`` of one plugin makes of a sample. ``None`` leaves it as it is.
 
     Raises:
-        TypeError: it is no answer, or a label is of a kind that its field cannot hold.
+        TypeError: it is not an answer, or a label is of a kind that its field cannot hold.
         ValueError: a label is out of range, or more than labels was changed.
     """
     if answer is None:
@@ -77,7 +77,7 @@ def relabelled(before: Sample, answer: object) -> Sample | Drop:
         return answer
     if not isinstance(answer, Sample):
         kind = (answer if isinstance(answer, type) else type(answer)).__name__
-        raise TypeError(f'{kind} is no answer (give the Sample, Drop("why") or None)')
+        raise TypeError(f'{kind} is not an answer (give the Sample, Drop("why") or None)')
     other = [name for name in FIELDS if name not in LABELS and getattr(answer, name) != getattr(before, name)]
     if other:
         raise ValueError(f"{other[0]} cannot be changed, as it was measured ({listing(LABELS)} can)")

@@ -29,7 +29,7 @@ BOM = b"\xef\xbb\xbf"
 CUT_OFF = "a JSON document is malformed or cut off"
 OTHER_SHAPE = "a JSON document has a field of another type than its format says"
 TOO_LONG = f"a JSON document has more than {MOST >> 20} MiB"
-NO_JSON = "a line is no JSON"
+NO_JSON = "a line is not JSON"
 
 
 class Document(NamedTuple, Generic[T]):

@@ -113,11 +113,11 @@ def maps_in(file: Path, shown: str) -> list[FieldMap]:
     except OSError as error:
         raise MapError(f"{shown} cannot be read: {error.strerror or error}") from None
     except ValueError as error:  # no UTF-8, or no TOML
-        raise MapError(f"{shown} is no TOML file: {error}") from None
+        raise MapError(f"{shown} is not a TOML file: {error}") from None
     for key in SECTION.split("."):
         table = table.get(key, {}) if isinstance(table, dict) else {}
     if not isinstance(table, dict):
-        raise MapError(f"{shown}: {SECTION} is no table (write [{SECTION}.NAME])")
+        raise MapError(f"{shown}: {SECTION} is not a table (write [{SECTION}.NAME])")
     return [field_map(name, value, f"{shown}: {SECTION}.{name}", file.parent) for name, value in table.items()]
 
 
@@ -131,10 +131,10 @@ def field_map(name: str, table: object, label: str, directory: Path | None = Non
         format_name(name)
     except ValueError:
         raise MapError(
-            f"{label}: {name!r} is no name of a map (write lower-case letters, digits, '_' and '-')"
+            f"{label}: {name!r} is not a name of a map (write lower-case letters, digits, '_' and '-')"
         ) from None
     if not isinstance(table, dict):
-        raise MapError(f"{label} is no table (write [{SECTION}.{name}])")
+        raise MapError(f"{label} is not a table (write [{SECTION}.{name}])")
     _refuse_unknown(table, _KEYS, label)
     kind = _format(table, label)
     expression, groups = _expression(table, label) if kind == "text" else ("", ())
@@ -200,7 +200,7 @@ class _Parser:
     def steps(self, text: object, label: str) -> Steps:
         """The path that ``text`` says: in JSON a dotted one, else the name of a column or group."""
         if not isinstance(text, str) or not text:
-            raise MapError(f"{label}: {text!r} is no path (write {_EXAMPLES[self.format]})")
+            raise MapError(f"{label}: {text!r} is not a path (write {_EXAMPLES[self.format]})")
         if self.format == "json":
             found: list[str] = []
             at = 0
@@ -208,7 +208,7 @@ class _Parser:
                 match = _STEP.match(text, at)
                 if match is None:
                     raise MapError(
-                        f"{label}: {text!r} is no path (write {_EXAMPLES['json']}, and a key with dots or blanks in"
+                        f"{label}: {text!r} is not a path (write {_EXAMPLES['json']}, and a key with dots or blanks in"
                         " double quotes: 'attributes.\"gen_ai.usage\"')"
                     )
                 found.append(match[1] or match[2])
@@ -240,14 +240,14 @@ def _format(table: Mapping[str, object], label: str) -> Format:
             if "expression" in table and known != "text":
                 raise MapError(f'{label}.expression: it is for texts alone (remove it, or write format = "text")')
             return known  # type: ignore[no-any-return] # one of them
-    raise MapError(f"{label}.format: {given!r} is no format of a map (write {listing(get_args(Format), last='or')})")
+    raise MapError(f"{label}.format: {given!r} is not a format of a map (write {listing(get_args(Format), last='or')})")
 
 
 def _files(table: Mapping[str, object], label: str) -> tuple[str, ...]:
     given = table.get("files")
     patterns = [given] if isinstance(given, str) else given
     if not isinstance(patterns, list) or not patterns or not all(isinstance(each, str) for each in patterns):
-        what = "it is missing" if given is None else f"{given!r} is no list of patterns"
+        what = "it is missing" if given is None else f"{given!r} is not a list of patterns"
         raise MapError(f'{label}.files: {what} (write files = ["*.jsonl"])')
     try:
         return tuple(map(glob, patterns))
@@ -265,7 +265,7 @@ def _expression(table: Mapping[str, object], label: str) -> tuple[str, Sequence[
             warnings.simplefilter("ignore")
             groups = [*re.compile(expression).groupindex]
     except (re.error, RecursionError, OverflowError) as error:
-        raise MapError(f"{label}.expression: {expression!r} is no regular expression: {error}") from None
+        raise MapError(f"{label}.expression: {expression!r} is not a regular expression: {error}") from None
     if "\0" in expression:  # no argument of a process can have one
         raise MapError(f"{label}.expression: it has a NUL character (write \\x00)")
     if not groups:
@@ -275,7 +275,7 @@ def _expression(table: Mapping[str, object], label: str) -> tuple[str, Sequence[
 
 def _lookups(table: object, parse: _Parser, label: str) -> Iterator[tuple[str, Lookup]]:
     if not isinstance(table, dict):
-        raise MapError(f"{label}: {table!r} is no table (write [{label.partition(': ')[2]}])")
+        raise MapError(f"{label}: {table!r} is not a table (write [{label.partition(': ')[2]}])")
     known = [name for name, field in FIELDS.items() if not field.follows]
     _refuse_unknown(table, known, label)
     for name, value in table.items():
@@ -288,7 +288,7 @@ def _lookups(table: object, parse: _Parser, label: str) -> Iterator[tuple[str, L
 
 def _features(table: object, parse: _Parser, label: str) -> Iterator[tuple[str, Lookup]]:
     if not isinstance(table, dict):
-        raise MapError(f'{label}: {table!r} is no table (write features = {{ files = "request.files" }})')
+        raise MapError(f'{label}: {table!r} is not a table (write features = {{ files = "request.files" }})')
     for name, value in table.items():
         yield name, _lookup(value, parse, f"{label}.{name}")
 
@@ -301,16 +301,16 @@ def _lookup(value: object, parse: _Parser, label: str) -> Lookup:
     if isinstance(paths, str):
         paths = [paths]
     if not isinstance(paths, list):
-        raise MapError(f"{label}: {paths!r} is no path (write {_EXAMPLES[parse.format]}, or {{ value = ... }})")
+        raise MapError(f"{label}: {paths!r} is not a path (write {_EXAMPLES[parse.format]}, or {{ value = ... }})")
     constant, values = table.get("value"), table.get("values")
     if not paths and constant is None:
         raise MapError(f"{label}: it has neither a path nor a value (write {_EXAMPLES[parse.format]})")
     if constant is not None and not isinstance(constant, Scalar):
-        raise MapError(f"{label}.value: {constant!r} is no plain value (write a text, a number, true or false)")
+        raise MapError(f"{label}.value: {constant!r} is not a plain value (write a text, a number, true or false)")
     if values is not None and not (
         isinstance(values, dict) and values and all(isinstance(each, Scalar) for each in values.values())
     ):
-        raise MapError(f'{label}.values: {values!r} is no value map (write values = {{ done = "stop" }})')
+        raise MapError(f'{label}.values: {values!r} is not a value map (write values = {{ done = "stop" }})')
     return Lookup(tuple(parse.steps(each, label) for each in paths), values, constant)
 
 
@@ -334,31 +334,31 @@ def _fault(name: str, value: object) -> str | None:
 def _join(table: object, parse: _Parser, label: str, directory: Path | None) -> Join:
     example = 'write join = { file = "predictions.csv", on = "id" }'
     if not isinstance(table, dict):
-        raise MapError(f"{label}: {table!r} is no table ({example})")
+        raise MapError(f"{label}: {table!r} is not a table ({example})")
     _refuse_unknown(table, ("file", "on", "key"), label)
     file, key = table.get("file"), table.get("key", "")
     if not isinstance(file, str) or not file:
-        raise MapError(f"{label}.file: {'it is missing' if file is None else f'{file!r} is no path'} ({example})")
+        raise MapError(f"{label}.file: {'it is missing' if file is None else f'{file!r} is not a path'} ({example})")
     if not isinstance(key, str):
-        raise MapError(f"{label}.key: {key!r} is no name (write what the side file calls the id)")
+        raise MapError(f"{label}.key: {key!r} is not a name (write what the side file calls the id)")
     if "on" not in table:
         raise MapError(f"{label}.on: it is missing ({example})")
     path = os.path.realpath(os.path.join(directory or "", file))  # noqa: PTH118
     if not os.path.isfile(path):  # noqa: PTH113
-        what = "is no file" if os.path.exists(path) else "does not exist"  # noqa: PTH110
+        what = "is not a file" if os.path.exists(path) else "does not exist"  # noqa: PTH110
         raise MapError(f"{label}.file: {file!r} {what} (name a side file, by its path from the map's directory)")
     return Join(path, file, f"{label}.file: {file!r}", parse.steps(table["on"], f"{label}.on"), key)
 
 
 def _where(table: object, parse: _Parser, label: str) -> Iterator[tuple[Steps, tuple[str, ...]]]:
     if not isinstance(table, dict):
-        raise MapError(f'{label}: {table!r} is no table (write where = {{ event = "llm.call" }})')
+        raise MapError(f'{label}: {table!r} is not a table (write where = {{ event = "llm.call" }})')
     for path, value in table.items():
         wanted = [as_text(each) for each in (value if isinstance(value, list) else [value])]
         texts = tuple(each for each in wanted if each is not None)
         if not texts or len(texts) < len(wanted):
             raise MapError(
-                f"{label}.{path}: {value!r} is no value to compare with (write a text, a number, true, false, or a list"
-                " of these; a dotted path in quotes)"
+                f"{label}.{path}: {value!r} is not a value to compare with (write a text, a number, true, false, or a"
+                " list of these; a dotted path in quotes)"
             )
         yield parse.steps(path, f"{label}.{path}"), texts

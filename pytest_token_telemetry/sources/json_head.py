@@ -22,7 +22,7 @@ def shown_keys(head: bytes) -> Mapping[str, str]:
     """The keys of the first record in ``head``, each with its value if that is a text, else with an empty one.
 
     A key within another one is ``response.body``, also where lists are between them. The record may be the first one of
-    a list. There are no keys in a text that is no JSON.
+    a list. There are no keys in a text that is not JSON.
     """
     text = head.removeprefix(_BOM).lstrip()
     if _BEGIN.match(text) is None:

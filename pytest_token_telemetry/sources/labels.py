@@ -32,7 +32,7 @@ _LABELS = {
 def labels_of(metadata: object) -> dict[str, object]:
     """What ``metadata`` says, by keys or as texts like ``category=docs``, by the names of our own fields.
 
-    What is no plain value says nothing.
+    What is not a plain value says nothing.
     """
     pairs: Iterable[tuple[object, object]] = ()
     if isinstance(metadata, dict):

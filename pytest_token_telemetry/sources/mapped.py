@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.field_map import FieldMap, Lookup, Steps
     from pytest_token_telemetry.sources.rows import Rows
 
-NO_RECORD = "a value where the map expects a record is no object"
+NO_RECORD = "a value where the map expects a record is not an object"
 NO_LIST = "the map's path to the records leads to nothing in a document"
 OTHERS = "records outside the where of their map"
 

@@ -77,7 +77,7 @@ class Factory:
         except Exception as error:  # whatever it raises
             raise ScanError(f"{self.location} cannot be called: {inert(raised(error), 300)}") from error
         if not callable(getattr(made, "submit", None)) or not callable(getattr(made, "shutdown", None)):
-            raise ScanError(f"{self.location} makes {type(made).__name__}, which is no executor")
+            raise ScanError(f"{self.location} makes {type(made).__name__}, which is not an executor")
         with _closed(cast("Executor", made)) as executor:
             yield executor
 

@@ -113,7 +113,7 @@ def _plain(name: str, value: object) -> Plain:
             value = item()
     if isinstance(value, Plain):
         return value
-    raise TypeError(f"{name}: {type(value).__name__} is no number, text, truth value or None")
+    raise TypeError(f"{name}: {type(value).__name__} is not a number, text, truth value or None")
 
 
 def _checked_count(field: Field, value: object) -> int:
@@ -152,7 +152,7 @@ def _checked_time(field: Field, value: object) -> str:
 
 def _checked_features(field: Field, value: object) -> dict[str, Plain] | None:
     if not isinstance(value, Mapping):
-        raise TypeError(f"{field.name}: {type(value).__name__} is no mapping of names to values")
+        raise TypeError(f"{field.name}: {type(value).__name__} is not a mapping of names to values")
     if len(value) > MOST_FEATURES:
         raise ValueError(f"{field.name}: {len(value)} are too many (up to {MOST_FEATURES})")
     return {_short(field.name, name): _feature(f"{field.name}[{name!r}]", each) for name, each in value.items()} or None

@@ -31,7 +31,7 @@ def decoded(text: bytes) -> Any:  # noqa: ANN401 - any JSON
     """The value of a JSON text, also with ``NaN`` and ``Infinity`` in it, as Python writes them.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is not JSON.
     """
     try:
         return msgspec.json.decode(text)
@@ -45,7 +45,7 @@ def records_of(value: T | list[T]) -> Iterator[tuple[int, T]]:
 
 
 def tell(into: Rows, call: Read | Unusable, line: int, place: int = 0, keys: Sequence[str] = ()) -> None:
-    """Add a call to the rows, or count why it is no sample. ``keys``: as for `Rows.add`."""
+    """Add a call to the rows, or count why it is not a sample. ``keys``: as for `Rows.add`."""
     if isinstance(call, Unusable):
         into.complain(call.reason, line, ended=call.ended)
     else:
@@ -63,7 +63,7 @@ def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool 
         return Unusable(FAILED)
     except responses.IncompleteCallError as error:
         return Unusable(
-            f"a response is no sample: {error.lacks}",
+            f"a response is not a sample: {error.lacks}",
             ended=ended_as(None, None if error.reason is None else finish_reason(error.reason), error.id),
         )
     except (TypeError, ValueError):

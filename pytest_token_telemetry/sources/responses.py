@@ -157,7 +157,7 @@ def held_by(error: BaseException) -> object:
             attempts = _attribute(each, "n_attempts")
             if type(attempts) is int and attempts > 1:
                 raise JointCountError(
-                    f"{type(each).__name__}: its response has the count of {attempts} attempts (record each by itself)"
+                    f"{type(each).__name__}: its response has the count of {attempts} attempts (record each separately)"
                 )
             return held
     return None

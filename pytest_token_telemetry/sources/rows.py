@@ -274,7 +274,7 @@ class Rows:
             self.mentions[file] += 1
 
     def know(self, files: Iterable[int]) -> None:
-        """Remember that ``files`` hold something known, even if it is no sample."""
+        """Remember that ``files`` hold something known, even if it is not a sample."""
         for file in files:
             self.mentions[file] += 0
 

@@ -50,7 +50,7 @@ OF_ONE_CALL = ("predicted_output_tokens", "budget_tokens")
 JOINED = (*OF_ONE_CALL, "category", "complexity", "deliverable_count", "task_id", "operation", "success")
 """What a side file may say. What was measured of a call, it may not."""
 
-NO_ROW = "a row of a side file is no object"
+NO_ROW = "a row of a side file is not an object"
 NO_ID = "a row of a side file has no id of a call"
 SAYS_NOTHING = "a row of a side file has neither a prediction nor a label"
 TWICE = "a side file names an id twice, with different values"

@@ -107,7 +107,7 @@ def test_dropped_checks_are_said_everywhere_and_never_pass(run: Run, passing: ob
 
 
 NOTHING_IS_JUDGED = (
-    "ERROR: --token-telemetry-dir: nothing is judged, as every check was left out of the session"
+    "ERROR: --token-telemetry-dir: nothing is judged, because every check was left out of the session"
     " (add --token-telemetry-unjudged=pass if that is meant)"
 )
 
@@ -227,7 +227,7 @@ def test_the_report_says_that_tests_failed(
     result = run(*layout, process=bool(layout))
     assert (result.exit, result.report["verdict"]) == (1, "pass")
     assert result.report["session"] == {"exit_status": 1, "tests_failed": 1}
-    assert "Tests of the same session failed (1 failure): it fails whatever the verdict." in result.text
+    assert "Tests of the same session failed (1 failure): the session fails whatever the verdict." in result.text
 
 
 def test_checks_that_fail_are_no_tests_that_failed(run: Run, tuning: object, suite: None) -> None:

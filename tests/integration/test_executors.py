@@ -88,7 +88,7 @@ def test_the_verdict_is_that_of_one_process(run: Run, tuning: Path, spec: str) -
         ("no_such_engine:Executor", "'no_such_engine' cannot be imported: ModuleNotFoundError: No module named"),
         ("engines:missing", "'engines' has no 'missing'"),
         ("engines:number", "engines:number is int, which cannot be called"),
-        ("engines:nothing", "engines:nothing makes NoneType, which is no executor"),
+        ("engines:nothing", "engines:nothing makes NoneType, which is not an executor"),
         ("engines:fails", "engines:fails cannot be called: ValueError: no licence for this machine"),
         ("engines:wants", "engines:wants cannot be called: TypeError: wants() missing 1 required"),
         ("engines:Dead", "the executor takes no work: RuntimeError: the queue is closed"),

@@ -39,10 +39,13 @@ def test_mapped_files_are_judged_and_a_report_must_not_be_one_of_them(run: Run, 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (MAP.replace("gateway", "otlp"), "tool.token-telemetry.sources.otlp: there is a source of this name (name it"),
+        (
+            MAP.replace("gateway", "otlp"),
+            "tool.token-telemetry.sources.otlp: there is a source of this name (choose another",
+        ),
         (
             MAP.replace("used", ""),
-            "tool.token-telemetry.sources.gateway.fields.output_tokens: '' is no path (write the",
+            "tool.token-telemetry.sources.gateway.fields.output_tokens: '' is not a path (write the",
         ),
     ],
 )

@@ -111,12 +111,12 @@ def test_another_plugin_adds_a_source(run: Run, pytester: pytest.Pytester, jobs:
 @pytest.mark.parametrize(
     ("answer", "arguments", "sentence"),
     [
-        ("Gateway", [], "pytest_token_telemetry_sources: Gateway is no source (give an instance of a FileSource)"),
-        ("[5]", [], "pytest_token_telemetry_sources: int is no source (give an instance of a FileSource)"),
+        ("Gateway", [], "pytest_token_telemetry_sources: Gateway is not a source (give an instance of a FileSource)"),
+        ("[5]", [], "pytest_token_telemetry_sources: int is not a source (give an instance of a FileSource)"),
         (
             "[Elsewhere()]",
             [],
-            "pytest_token_telemetry_sources: there is a source named 'otlp' already (name it otherwise)",
+            "pytest_token_telemetry_sources: there is a source named 'otlp' already (choose another name)",
         ),
         (
             "[Gateway()]",

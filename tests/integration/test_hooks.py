@@ -70,7 +70,7 @@ def test_installed_and_own_plugins_relabel_and_drop_samples_in_turn(
     [
         ("1 / 0", "runs/run-1/agent.log:1: ZeroDivisionError: division by zero"),
         ("raise SystemExit(0)", "runs/run-1/agent.log:1: SystemExit: 0"),
-        ("return 5", 'runs/run-1/agent.log:1: TypeError: int is no answer (give the Sample, Drop("why") or None)'),
+        ("return 5", 'runs/run-1/agent.log:1: TypeError: int is not an answer (give the Sample, Drop("why") or None)'),
     ],
 )
 def test_a_plugin_that_breaks_on_a_sample_ends_the_session(
@@ -166,8 +166,8 @@ DECIDES, SAYS, GIVES = 'return Result(id=self.id, outcome="pass")', 'return "fin
         ({"decide": "import pytest; pytest.exit('enough', returncode=0)"}, "ours::it: Exit: enough"),
         (
             {"decide": "pass"},
-            "ours::it: TypeError: NoneType is no result (give a RateResult, RatioResult, CountResult, CoverageResult,"
-            " DriftResult or Result)",
+            "ours::it: TypeError: NoneType is not a result (give a RateResult, RatioResult, CountResult,"
+            " CoverageResult, DriftResult or Result)",
         ),
         (
             {"decide": 'return Result(id=self.id, outcome="fine")'},
@@ -184,17 +184,17 @@ DECIDES, SAYS, GIVES = 'return Result(id=self.id, outcome="pass")', 'return "fin
         ),
         (
             {"words": "return 3"},
-            "pytest_token_telemetry_checks: ours::it: TypeError: int is no text (give its words on one line)",
+            "pytest_token_telemetry_checks: ours::it: TypeError: int is not a text (give its words on one line)",
         ),
         ({"given": "1 / 0"}, "pytest_token_telemetry_checks (conftest.py): ZeroDivisionError: division by zero"),
         (
             {"given": "Broken"},
-            "pytest_token_telemetry_checks (conftest.py): Broken is no check (give an instance of a Check)",
+            "pytest_token_telemetry_checks (conftest.py): Broken is not a check (give an instance of a Check)",
         ),
         (
             {"given": "[Broken('tier1::truncation', 'it')]"},
-            "pytest_token_telemetry_checks (conftest.py): there is a check tier1::truncation already (name"
-            " it otherwise)",
+            "pytest_token_telemetry_checks (conftest.py): there is a check tier1::truncation already"
+            " (choose another name)",
         ),
         (
             {"given": "[Broken('readiness::it', 'it')]"},

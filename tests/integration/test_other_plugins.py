@@ -168,7 +168,7 @@ def test_the_plugin_can_be_left_out_by_its_name(run: Run, passing: object, suite
 ENDED = "another plugin ended the session with exit code 0 before its verdict"
 TURNED = "another plugin asked for exit code 0"
 DROPPED = "another plugin dropped 8 of 9 checks without a word"
-LEFT_OUT = "nothing is judged, as every check was left out of the session"
+LEFT_OUT = "nothing is judged, because every check was left out of the session"
 
 
 @pytest.mark.parametrize(
@@ -302,5 +302,5 @@ def test_a_shard_that_judges_is_warned(run: Run, pytester: pytest.Pytester, pass
     pytester.makepyfile(test_agent=RECORDING)
     pytester.makeini(f"[pytest]\n{ini}\n")
     result = run("--splits=2", "--group=1", directory=None)
-    assert "--splits=2 leaves this session a part of the tests and of the checks" in result.text
+    assert "--splits=2 gives this session only part of the tests and checks" in result.text
     assert "cannot judge the whole" not in run("--splits=1", "--group=1", directory=None).text

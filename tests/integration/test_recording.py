@@ -306,7 +306,10 @@ def test_it(token_telemetry):
             ("record(predicted_output_tokens='9', output_tokens=1)", "predicted_output_tokens: '9' is not a whole"),
             ("record(predicted_output_tokens=9, output_tokens=-1)", "output_tokens: -1 is not between 0 and"),
             ("record(predicted_output_tokens=9, output_tokens=1, success='y')", "success: 'y' is not True, False or"),
-            ("record(predicted_output_tokens=9, output_tokens=1, files=[1])", "features['files']: list is no number"),
+            (
+                "record(predicted_output_tokens=9, output_tokens=1, files=[1])",
+                "features['files']: list is not a number",
+            ),
             ("record(predicted_output_tokens=9, output_tokens=1, selected_budget=8)", "(write budget_tokens)"),
             ("observe({'a': 1}, predicted_output_tokens=9)", "dict is not the response of a model"),
             ("observe(RESPONSE, predicted_output_tokens=1.5)", "predicted_output_tokens: 1.5 is not a whole number"),

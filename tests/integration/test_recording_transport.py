@@ -236,7 +236,7 @@ REFUSED = [object(), np.zeros(2), [1], {1: 2}, b"x", 1j, date(2026, 1, 2)]
 
 @pytest.mark.parametrize("value", REFUSED, ids=lambda value: type(value).__name__)
 def test_refused(token_telemetry, value):
-    with pytest.raises(TypeError, match="is no number, text, truth value or None"):
+    with pytest.raises(TypeError, match="is not a number, text, truth value or None"):
         token_telemetry.record(predicted_output_tokens=1000, output_tokens=900, feature=value)
 """
 

@@ -408,7 +408,7 @@ def test_a_hook_that_hangs_ends_the_session(run: Run, passing: object, pytester:
         ("estimator=far_estimator:TABLE", "far_estimator:TABLE is dict, which cannot be called"),
         ("estimator=leaves:predict", "'leaves' cannot be imported: SystemExit: 0"),
         ("estimator=breaks:predict", "'breaks' cannot be imported: ValueError: two lines"),
-        ("estimator=nowhere::far_estimator:predict", "is no directory"),
+        ("estimator=nowhere::far_estimator:predict", "is not a directory"),
         ("estimator=empty::far_estimator:predict", "'far_estimator' is not in '"),
         ("min-replayed=2", "'2' is more than 100%"),
         ("estimator-errors=pass", "'pass' is not one of fail, skip"),
@@ -443,7 +443,7 @@ def test_a_base_in_a_directory_that_is_not_there_is_refused_before_the_tests(
     pytester.makepyfile("def test_it(): open('ran', 'w').close()")
     module(HIGH_ENOUGH)
     said = usage_error(run(ESTIMATOR, "--token-telemetry-base-estimator=nowhere::far_estimator:predict"))
-    assert said == f"--token-telemetry-base-estimator: '{pytester.path}/nowhere' is no directory"
+    assert said == f"--token-telemetry-base-estimator: '{pytester.path}/nowhere' is not a directory"
     assert not Path("ran").exists()
 
 

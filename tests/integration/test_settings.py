@@ -290,8 +290,8 @@ def test_an_executor_and_jobs_exclude_each_other(run: Run, passing: object) -> N
 @pytest.mark.parametrize(
     ("argument", "sentence"),
     [
-        ("executor=concurrent.futures:ThreadPoolExecutor", "s3://b/x is read here alone (leave the executor out)"),
-        ("propose-map", "s3://b/x is no local directory (copy some files of it)"),
+        ("executor=concurrent.futures:ThreadPoolExecutor", "s3://b/x can only be read here (leave the executor out)"),
+        ("propose-map", "s3://b/x is not a local directory (copy some files of it)"),
     ],
 )
 def test_what_needs_local_files_is_refused_for_remote_ones(

@@ -151,7 +151,7 @@ def test_without_a_file_nothing_is_changed() -> None:
 
 @pytest.mark.parametrize("raw", [-1, float("nan"), float("inf")])
 def test_what_is_no_prediction_is_refused(raw: float) -> None:
-    with pytest.raises(ValueError, match=f"^a prediction of {raw} is no number of tokens$"):
+    with pytest.raises(ValueError, match=f"^a prediction of {raw} is not a number of tokens$"):
         Calibration().predict(raw)
 
 
@@ -163,8 +163,8 @@ def test_a_missing_file_is_no_advice(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "is no JSON: "),
-        ("[" * 100_000, "is no JSON: "),
+        ("", "is not JSON: "),
+        ("[" * 100_000, "is not JSON: "),
         ("[]", r"is no token-telemetry-tuning/1 file \(write one with --token-telemetry-tuning\)$"),
         ('{"schema": "token-telemetry-tuning/2"}', "is no token-telemetry-tuning/1 file "),
         ('{"schema": "token-telemetry-tuning/1"}', r"and its advice is damaged \(write it again\)$"),

@@ -129,12 +129,14 @@ def refusal(text: str) -> str:
 
 
 def test_a_directory_that_is_not_there_is_refused(tmp_path):
-    assert refusal(f"{tmp_path}/nowhere::far_estimator:predict") == f"'{tmp_path}/nowhere' is no directory"
+    assert refusal(f"{tmp_path}/nowhere::far_estimator:predict") == f"'{tmp_path}/nowhere' is not a directory"
 
 
 def test_a_file_is_no_directory(tmp_path):
     module(tmp_path, "")
-    assert refusal(f"{tmp_path}/far_estimator.py::far_estimator:predict").endswith("far_estimator.py' is no directory")
+    assert refusal(f"{tmp_path}/far_estimator.py::far_estimator:predict").endswith(
+        "far_estimator.py' is not a directory"
+    )
 
 
 def test_a_module_that_is_not_there_is_refused(tmp_path):

@@ -25,6 +25,7 @@ RETIRED = {
     r"samples? did not say": "samples without a success value",
     r"\bset apart\b": "excluded",
     r"\bendless\b": "unbounded",
+    r"(?<![Tt]here )\bis no (?:call|file|JSON|list|number|path|sample|table|text)\b": "is not a call",
     r"can be meant as": "is ambiguous",
     r"\bnobody said\b": "not given",
     r"(?:calls?|runs?|answers?|attempts?|outputs?) (?:was|were|is|are|that was|that were) cut off": "truncated",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Rows
     from pytest_token_telemetry.sources.tagged.records import Read
 
-NO_CALL = "observations that are no model call"
+NO_CALL = "observations that are not model calls"
 OTHER_UNIT = "a count is not of tokens"
 
 _OF_LANGFUSE = frozenset(("usagedetails", "modelparameters", "providedmodelname", "parentobservationid"))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MOST_HELD = 20_000
 """Runs that are held until their end is known. Clients post it seconds or minutes later."""
 
-NO_CALL = "runs that are no model call"
+NO_CALL = "runs that are not model calls"
 TOLD_AGAIN = "runs around another run of their call"
 NO_BEGINNING = "a run has no beginning that says whether it is a model call"
 

@@ -35,7 +35,7 @@ MOST_OF_A_SPAN = 8
 
 NO_OUTPUT = "a call has no output tokens: it broke off, or lost its usage"
 FAILED_CALL = "a call has no output tokens: it failed"
-NO_CALL = "spans that are no model call"
+NO_CALL = "spans that are not model calls"
 TOLD_AGAIN = "spans of a call that another span tells of too"
 
 
@@ -153,7 +153,7 @@ class PlainCall(msgspec.Struct, eq=False, gc=False):
 
 @final
 class Silent(msgspec.Struct, eq=False, gc=False):
-    """A span that is no call, and says nothing of those within."""
+    """A span that is not a call, and says nothing of those within."""
 
     trace: str
     """Never empty."""
@@ -407,7 +407,7 @@ def _place(seen: Seen) -> tuple[int, int]:
 
 
 def _says_of_others(seen: Seen) -> bool:
-    """Whether a span is no call, and says anything of those within."""
+    """Whether a span is not a call, and says anything of those within."""
     return not seen.is_call and (bool(seen.labels) or "operation" in seen.facts)
 
 

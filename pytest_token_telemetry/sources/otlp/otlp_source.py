@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _A = TypeVar("_A", Attribute, RawAttribute)
 
-NO_OTLP = "a JSON document among spans is no OTLP"
+NO_OTLP = "a JSON document among spans is not OTLP"
 
 _BEGINS = re.compile(
     rb'\s*(?:\[\s*)?\{\s*"(?:resource(?:Spans|Logs|Metrics|Profiles)"\s*:|scope(?:Spans|Logs)"\s*:'

@@ -21,7 +21,7 @@ class Read:
 
 
 class Ended(NamedTuple):
-    """How a call ended whose output tokens are not known: it is no sample, but an attempt."""
+    """How a call ended whose output tokens are not known: it is not a sample, but an attempt."""
 
     truncated: bool
     identity: str | None

@@ -100,7 +100,7 @@ class Scanner:
     def fragments_of(self, raw: Iterator[bytes], *, line: int = 1, plain: bool = False) -> Iterator[Fragment]:
         """The records in ``raw``, a text that comes in blocks, in their order.
 
-        The first line has the number ``line``. With ``plain`` it is no text in a wide encoding, whatever it begins
+        The first line has the number ``line``. With ``plain`` it is not a text in a wide encoding, whatever it begins
         with.
 
         Raises:

@@ -339,7 +339,7 @@ def test_a_session_whose_tests_failed_is_not_green_whatever_the_verdict(verdict,
     document = page(text)
     assert "✅ Token" not in text
     assert document.find("h2").text_content().endswith("tests failed)")
-    sentence = "Tests of the same session failed (2 failures): it fails whatever the verdict."
+    sentence = "Tests of the same session failed (2 failures): the session fails whatever the verdict."
     assert text.count(sentence) == 1
     assert text.index(sentence) < text.index("<table>")
     assert text.count("> [!") == 1
@@ -656,7 +656,7 @@ def test_the_size_ladder_keeps_below_the_limit(reports, text, name):
     made = comment(*[leg(name, enlarge, label=text)] * reports)
     assert len(made) < LARGEST_COMMENT
     assert ("TUNE, tuning needed" if name == "tune" else "PASS, no tuning needed") in made
-    assert reports == 1 or "shortened, the run has it all" in made
+    assert reports == 1 or "shortened: the run has the full report" in made
     assert made.splitlines()[-1].startswith("<!-- token-telemetry stamp: run=7000 ")
     assert_nothing_escapes(made)
 

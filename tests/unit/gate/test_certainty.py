@@ -110,7 +110,9 @@ def test_one_thing_unproven_is_named():
 def test_a_target_that_nothing_proves_is_to_be_raised():
     found = verdict(ready(100), confidence="0.95", max_truncation="0")
     assert found.verdict == "inconclusive"
-    assert advice(found) == ["Raise the target of truncation, or set no confidence: nothing proves so low a rate."]
+    assert advice(found) == [
+        "Raise the target of truncation, or set no confidence: no number of samples proves so low a rate."
+    ]
 
 
 def test_one_event_disproves_a_target_of_nothing():
@@ -163,7 +165,7 @@ def test_more_than_two_runs_a_task_are_noted(tasks, warned):
     if warned:
         assert notes(found)[0] == (
             f"60 samples come from only {tasks} task{'s' if tasks > 1 else ''}, and attempts at one task are alike:"
-            " what is called proven here is less so (--token-telemetry-one-per-task judges one a task)."
+            " proofs are weaker than they say (--token-telemetry-one-per-task judges one a task)."
         )
 
 

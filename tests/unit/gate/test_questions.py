@@ -131,7 +131,7 @@ def test_lengths_alone_give_caps_and_no_verdict():
     assert (found.verdict, found.fails) == ("inconclusive", False)
     assert headline(found) == f"Nothing to judge: the samples have neither predictions nor caps nor reasons. {NO_MIX}."
     assert steps(found) == [
-        "Record the cap that is sent, or why outputs end: then truncation can be judged.",
+        "Record the cap that is sent, or why outputs end, so that truncation can be judged.",
         "Caps (max_tokens) by risk of truncation: 100 at 1%, 99 at 2%, 96 at 5%.",
     ]
     assert verdict([bare(n) for n in range(1, 101)], inconclusive="fail").fails
@@ -225,7 +225,7 @@ def test_where_nothing_is_predicted_only_what_is_named_is_asked_for():
     assert found.verdict == "pass"
     assert headline(found) == (
         "No tuning needed: 0.0% truncated. No prediction in the data: the caps were judged."
-        " No complexity or number of deliverables is named: none is asked for."
+        " No complexity or number of deliverables is named, so none is required."
     )
     assert verdict(capped(50, category="docs")).verdict == "not-ready"
     assert verdict([call(complexity=None)] * 50).verdict == "not-ready"
@@ -249,4 +249,4 @@ def test_caps_are_advised_in_a_mixture_that_is_to_be_tuned():
 def test_few_lengths_say_what_they_are_good_for():
     found = verdict([bare(n) for n in range(1, 11)])
     assert found.verdict == "not-ready"
-    assert "Neither predictions nor caps nor reasons in the data: it can say which caps to set" in headline(found)
+    assert "No predictions, caps or reasons in the data: it can only say which caps to set" in headline(found)

@@ -218,7 +218,7 @@ def test_unusable_lines_above_their_limit_are_the_figure():
 def test_the_headline_blames_the_logs_where_nothing_else_is_missing(unreadable):
     unusable = {"max_unusable": "2"}
     found = verdict(ready(60), {**THREE_UNUSABLE, **unreadable}, **unusable)
-    assert headline(found) == "The logs cannot all be used: mend that first, do not tune."
+    assert headline(found) == "Not all logs can be used: fix that first, do not tune."
     too_few = verdict(ready(10), {**THREE_UNUSABLE, **unreadable}, **unusable)
     assert headline(too_few) == "Not enough representative data: collect more, do not tune."
 
@@ -483,7 +483,7 @@ def test_a_gate_does_not_shrink_where_predictions_are_required():
 
 def test_the_headline_names_what_is_lacking_where_that_is_all():
     found = verdict(ready(60), require="caps")
-    assert headline(found) == "The samples lack what they are required to carry: record it, do not tune."
+    assert headline(found) == "The samples lack required fields: record them, do not tune."
 
 
 def test_mixed_data_counts_those_with_a_prediction():

@@ -781,7 +781,7 @@ REFUSALS: list[tuple[Callable[[Telemetry], object], type[Exception], str]] = [
     (
         lambda telemetry: telemetry.record(**CALL, prompt=["secret"]),
         TypeError,
-        "features['prompt']: list is no number, text, truth value or None",
+        "features['prompt']: list is not a number, text, truth value or None",
     ),
     (
         lambda telemetry: telemetry.record(**CALL, share=float("nan")),

@@ -106,7 +106,7 @@ def test_a_thread_begins_without_the_prediction_unless_it_is_given_the_context(t
         ({"predicted_output_tokens": -1}, ValueError, "predicted_output_tokens: -1 is not between 0 and"),
         ({"category": 5}, TypeError, "category: 5 is not a text"),
         ({"catgory": "docs"}, TypeError, "catgory: there is no such field"),
-        ({"files": [1]}, TypeError, "list is no number, text, truth value or None"),
+        ({"files": [1]}, TypeError, "list is not a number, text, truth value or None"),
         ({"success": True}, TypeError, "success: it is not known before the call"),
         ({"output_tokens": 5}, TypeError, "output_tokens: it is not known before the call"),
         ({"truncation_source": "cap"}, TypeError, "truncation_source: it follows from the rest"),

@@ -75,7 +75,7 @@ def test_a_call_that_is_refused_leaves_nothing(path: Path) -> None:
     writer = TokenTelemetryWriter(path)
     with pytest.raises(TypeError, match="output_tokens: None is not a whole number"):
         writer.write(predicted_output_tokens=1, output_tokens=None)
-    with pytest.raises(TypeError, match="features: list is no mapping"):
+    with pytest.raises(TypeError, match="features: list is not a mapping"):
         writer.write(**CALL, features=["a"])
     assert path.read_bytes() == b""
 

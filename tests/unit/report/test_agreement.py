@@ -110,7 +110,7 @@ def test_every_report_tells_the_same_conclusion(found):
 def test_every_report_says_that_tests_failed_beside_a_pass():
     failed = SessionResult(exit_status=1, tests_failed=1)
     found = replace(verdict(ready(60)), session=failed)
-    sentence = "Tests of the same session failed (1 failure): it fails whatever the verdict."
+    sentence = "Tests of the same session failed (1 failure): the session fails whatever the verdict."
     assert json.loads(json_file.render(found))["session"] == {"exit_status": 1, "tests_failed": 1}
     for write in FLAVOURS.values():
         heading, _, rest = markdown.render(found, write).partition("\n")

@@ -156,7 +156,7 @@ UNDER, CUT, RATIO = "drift.drift.underestimation", "drift.drift.truncation", "dr
         (CUT, {"adjusted_p": None}, f"{CUT}.adjusted_p is not that of the three"),
         (RATIO, {"adjusted_p": 0.9}, f"{RATIO}.adjusted_p is not that of the three"),
         (RATIO, {"p": 0.9}, f"{RATIO}.adjusted_p is not that of the three"),
-        (RATIO, {"shift": 0}, f"{RATIO}.shift is no factor"),
+        (RATIO, {"shift": 0}, f"{RATIO}.shift is not a factor"),
         (RATIO, {"matters": False}, f"{RATIO}.matters is not what the figures say"),
         (RATIO, {"head_n": 61}, f"{RATIO} is of more calls than there are"),
         ("history.0", {"verdict": "green"}, "history[0].verdict: not one of the words that may stand there"),
@@ -398,12 +398,12 @@ def test_advice_scored_beyond_a_rate_is_refused():
         (
             "not-ready",
             lambda found: found["unready"][0].update(outcome="pass"),
-            "it has something in unready that is no readiness check or is met",
+            "it has something in unready that is not a readiness check or is met",
         ),
         (
             "not-ready",
             lambda found: found["unready"][0].update(for_unready=True),
-            "it has something in unready that is no readiness check or is met",
+            "it has something in unready that is not a readiness check or is met",
         ),
         (
             "tune",

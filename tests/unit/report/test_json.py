@@ -38,7 +38,7 @@ from tests.unit.report.verdicts import full, verdicts
 
 
 def refuse(constant):
-    raise AssertionError(f"{constant} is no JSON")
+    raise AssertionError(f"{constant} is not JSON")
 
 
 def report(found):
@@ -125,7 +125,7 @@ def test_counts_count():
         "unreadable": {"logs/c.log": "Permission denied"},
         "mentions": 2,
         "remarks": {"without_request": 5},
-        "skipped": {"spans that are no model call": 5},
+        "skipped": {"spans that are not model calls": 5},
         "nothing_known": 1,
         "empty_tables": 1,
         "look_like": {"CSV": 1},
@@ -157,7 +157,7 @@ def test_counts_count():
         "deselected_tests": 0,
         "mentions": 2,
         "remarks": {"without_request": 5},
-        "skipped": {"spans that are no model call": 5},
+        "skipped": {"spans that are not model calls": 5},
         "nothing_known": 1,
         "look_like": {"CSV": 1},
         "near_misses": {"*.txt": 3},

@@ -86,7 +86,7 @@ def test_attempts_that_all_end_alike_are_a_detail() -> None:
 def test_a_replay_is_told_beside_what_was_recorded():
     found = replayed([*ready(60), cut_off()], lambda request: 4500)
     assert sentences(found, "Replayed estimator") == (
-        "The verdict is on the predictions of new:predict for 61 of 61 recorded calls, not on those of the time.",
+        "The verdict is on the predictions of new:predict for 61 of 61 recorded calls, not on those made at the time.",
     )
     assert shown(found, "Replayed estimator").columns == ("", "underestimated", "truncated", "waste P50", "waste P90")
     # 1000 / 900 is 1.11; 4500 / 900 is 5
@@ -352,10 +352,10 @@ def test_files_without_telemetry_and_mentions_of_tags_are_counted():
 
 
 def test_skipped_records_are_counted_by_reason():
-    found = detail(verdict(ready(27), {"skipped": {"spans that are no model call": 1200}}), "Sources")
+    found = detail(verdict(ready(27), {"skipped": {"spans that are not model calls": 1200}}), "Sources")
     assert (found.tables[-1].columns, found.tables[-1].rows) == (
         ("records", "skipped as"),
-        (("1,200", Untrusted("spans that are no model call")),),
+        (("1,200", Untrusted("spans that are not model calls")),),
     )
 
 

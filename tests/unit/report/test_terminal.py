@@ -270,7 +270,7 @@ def test_what_was_asked_for_is_told_below_the_checks():
     # each of the 60 is predicted higher than recorded, with 1100 for 900
     lines = lines_of(replayed(ready(60), lambda request: 1100))
     told = lines.index("Replayed estimator: The verdict is on the predictions of new:predict for 60 of")
-    assert lines[told + 1] == "     60 recorded calls, not on those of the time."
+    assert lines[told + 1] == "     60 recorded calls, not on those made at the time."
     assert told > max(n for n, line in enumerate(lines) if line.startswith("pass "))
 
 

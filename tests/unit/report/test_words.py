@@ -241,7 +241,7 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
         (
             {"nothing_known": 1, "look_like": {"OTLP JSON": 1}},
             {"format": "litellm"},
-            "Check --token-telemetry-format=litellm: read so, the files hold no call that can be used.",
+            "Check --token-telemetry-format=litellm: read as this format, the files hold no usable call.",
         ),
         (
             {"nothing_known": 1, "look_like": {"plain text": 1, "OTLP JSON": 1}},
@@ -259,12 +259,12 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
         (
             {"nothing_known": 1, "look_like": {"UTF-16": 1}},
             {},
-            "Save these files as UTF-8: of other encodings, log lines alone are read, and these hold none.",
+            "Save these files as UTF-8: in other encodings only log lines are read, and these files hold none.",
         ),
         (
             {"nothing_known": 1, "look_like": {"Claude Code transcripts": 1}},
             {},
-            "Add --token-telemetry-format=claude-code, if these files are to be judged: they hold no other call.",
+            "Add --token-telemetry-format=claude-code to judge these files: they hold no other call.",
         ),
         (
             {"nothing_known": 1, "look_like": {"plain text": 1, "empty files": 1}},
@@ -321,12 +321,12 @@ def test_too_many_unusable_lines_are_repaired():
         (
             ready(27),
             {"doubled": ("logs/a.log",)},
-            "1 file with every record several times in a row, as of a handler attached twice: each counts once.",
+            "1 file with every record several times in a row, as if a handler were attached twice: each counts once.",
         ),
         (
             ready(27),
             {"files": (File("logs/a.log", 20), File("sqlite:///a.db: calls", 7, "table"))},
-            "A call that a log line and a row of a database tell of counts twice without an id: read one of them.",
+            "A call in both a log and a database counts twice if it has no id: read only one of them.",
         ),
         ([*ready(27), call(0, 5), call(5, 0)], {}, "2 samples with a prediction or an output of 0, excluded."),
         (

@@ -189,7 +189,7 @@ def test_failed_calls_are_no_samples_and_counted_by_reason(tmp_path: Path) -> No
         "a call was canceled": (1, ["d/out.jsonl:5"]),
         "a record is neither a request nor a result of a batch": (2, ["d/out.jsonl:9", "d/out.jsonl:10"]),
         "a record is not the response of a model": (1, ["d/out.jsonl:7"]),
-        "a response is no sample: it has no count of its output tokens": (1, ["d/out.jsonl:8"]),
+        "a response is not a sample: it has no count of its output tokens": (1, ["d/out.jsonl:8"]),
     }
 
 
@@ -315,7 +315,7 @@ NAN = '{"custom_id": "a", "response": {"body": {"choices": [], "usage": {"comple
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"\xff\xfe not UTF-8", "a line is no JSON"),
+        (b"\xff\xfe not UTF-8", "a line is not JSON"),
         (b'{"custom_id": "\xff", "response": {}}', "a record is not the response of a model"),
         (b'{"custom_id": "a", "response": {"body": ' + b"[" * 9000, "a JSON document is malformed or cut off"),
         (json.dumps(completion("b", tokens=10**10)).encode(), "output_tokens is too large"),

@@ -79,9 +79,9 @@ BEFORE = Sample(predicted_output_tokens=900, output_tokens=850, category="docs")
 @pytest.mark.parametrize(
     ("answer", "error", "said"),
     [
-        (True, TypeError, 'bool is no answer (give the Sample, Drop("why") or None)'),
-        (Drop, TypeError, 'Drop is no answer (give the Sample, Drop("why") or None)'),
-        (Drop(None), TypeError, 'Drop is no answer (give the Sample, Drop("why") or None)'),
+        (True, TypeError, 'bool is not an answer (give the Sample, Drop("why") or None)'),
+        (Drop, TypeError, 'Drop is not an answer (give the Sample, Drop("why") or None)'),
+        (Drop(None), TypeError, 'Drop is not an answer (give the Sample, Drop("why") or None)'),
         (replace(BEFORE, output_tokens=1), ValueError, "output_tokens cannot be changed, as it was measured"),
         (replace(BEFORE, truncated=False), ValueError, "truncated cannot be changed, as it was measured"),
         (replace(BEFORE, category=5), TypeError, "category: 5 is not a text"),

@@ -155,7 +155,7 @@ def test_what_is_no_finished_call_is_counted(tmp_path: Path) -> None:
     assert len(reading.samples) == 1
     assert reading.skipped == {"answers from a cache": 2, "calls that generate no text": 1}
     assert reasons(reading) == {
-        "a line is no JSON": (1, ["d/calls.jsonl:10"]),
+        "a line is not JSON": (1, ["d/calls.jsonl:10"]),
         "a call failed": (1, ["d/calls.jsonl:2"]),
         "output_tokens is missing": (2, ["d/calls.jsonl:6", "d/calls.jsonl:9"]),
         "output_tokens is negative": (1, ["d/calls.jsonl:7"]),
@@ -179,7 +179,7 @@ def test_payloads_are_read_however_they_are_printed(tmp_path: Path, form: str, i
     (tmp_path / "calls.json").write_text(form.format(*texts), encoding="utf-8")
     reading = read(tmp_path)
     assert len(reading.samples) == 2
-    assert [*reading.unusable] == (["a line is no JSON"] if "proxy" in form else [])
+    assert [*reading.unusable] == (["a line is not JSON"] if "proxy" in form else [])
 
 
 def test_a_copy_is_no_other_call_and_a_stand_in_has_one_id_for_many(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_records_that_are_no_calls_are_skipped_and_those_that_cannot_be_used_are
         "max_tokens is not a whole number": 1,
         "predicted_output_tokens is not a whole number": 1,
         NO_RECORD: 1,
-        "a line is no JSON": 1,
+        "a line is not JSON": 1,
     }
 
 
@@ -256,35 +256,38 @@ _NEEDED = 'files = "*"\nfields.output_tokens = "out"\n'
         ('files = "*"\nfields = { output_tokens = { value = 3 } }', "fields: no path for output_tokens"),
         (_NEEDED + "colour = 1", "colour: there is no such key (write files, format, expression, records, where, "),
         (_NEEDED + 'fields.max_token = "o"', "fields.max_token: there is no such key (did you mean max_tokens?)"),
-        (_NEEDED + 'format = "xml"', "format: 'xml' is no format of a map (write json, csv or text)"),
-        (_NEEDED + 'fields.max_tokens = "a..b"', "fields.max_tokens: 'a..b' is no path (write "),
-        (_NEEDED + "fields.max_tokens = 4096", "fields.max_tokens: 4096 is no path (write "),
+        (_NEEDED + 'format = "xml"', "format: 'xml' is not a format of a map (write json, csv or text)"),
+        (_NEEDED + 'fields.max_tokens = "a..b"', "fields.max_tokens: 'a..b' is not a path (write "),
+        (_NEEDED + "fields.max_tokens = 4096", "fields.max_tokens: 4096 is not a path (write "),
         (
             _NEEDED + "fields.max_tokens = { value = -1.5 }",
             "fields.max_tokens: -1.5 cannot be its value: max_tokens is",
         ),
-        (_NEEDED + "fields.max_tokens = { value = [1] }", "fields.max_tokens.value: [1] is no plain value"),
+        (_NEEDED + "fields.max_tokens = { value = [1] }", "fields.max_tokens.value: [1] is not a plain value"),
         (_NEEDED + "fields.max_tokens = {}", "fields.max_tokens: it has neither a path nor a value"),
-        (_NEEDED + 'fields.model = { path = "m", values = 3 }', "fields.model.values: 3 is no value map"),
+        (_NEEDED + 'fields.model = { path = "m", values = 3 }', "fields.model.values: 3 is not a value map"),
         (_NEEDED + 'fields.model = { from = "m" }', "fields.model.from: there is no such key (write path, values or"),
         (
             _NEEDED + 'fields.success = { path = "s", values = { ok = "fine" } }',
             "fields.success: 'fine' cannot be its value: success is not true, false or null",
         ),
-        (_NEEDED + "fields.features = 3", "fields.features: 3 is no table"),
-        (_NEEDED + "where = 3", "where: 3 is no table"),
-        (_NEEDED + 'join = "p.csv"', "join: 'p.csv' is no table (write join = { file = "),
+        (_NEEDED + "fields.features = 3", "fields.features: 3 is not a table"),
+        (_NEEDED + "where = 3", "where: 3 is not a table"),
+        (_NEEDED + 'join = "p.csv"', "join: 'p.csv' is not a table (write join = { file = "),
         (_NEEDED + 'join = { on = "a" }', "join.file: it is missing (write join = { file = "),
-        (_NEEDED + 'join = { file = 3, on = "a" }', "join.file: 3 is no path (write join = { file = "),
+        (_NEEDED + 'join = { file = 3, on = "a" }', "join.file: 3 is not a path (write join = { file = "),
         (_NEEDED + 'join = { file = "p.csv" }', "join.on: it is missing (write join = { file = "),
         (_NEEDED + 'join = { file = "p.csv", on = "a", to = "b" }', "join.to: there is no such key (write file, on or"),
-        (_NEEDED + 'join = { file = "p.csv", on = "a", key = 3 }', "join.key: 3 is no name (write what the side file"),
+        (
+            _NEEDED + 'join = { file = "p.csv", on = "a", key = 3 }',
+            "join.key: 3 is not a name (write what the side file",
+        ),
         (_NEEDED + 'join = { file = "no/p.csv", on = "a" }', "join.file: 'no/p.csv' does not exist (name a side file"),
-        (_NEEDED + "where = { a = { b = 1 } }", "where.a: {'b': 1} is no value to compare with"),
+        (_NEEDED + "where = { a = { b = 1 } }", "where.a: {'b': 1} is not a value to compare with"),
         (_NEEDED + 'expression = "(?P<out>x)"\nformat = "json"', "expression: it is for texts alone"),
         (_NEEDED + 'format = "csv"\nrecords = "a"', "records: a file of format csv has no lists of records"),
         (_NEEDED + 'format = "text"', "expression: it is missing (write expression = "),
-        (_NEEDED + 'expression = "(?P<out>"', "expression: '(?P<out>' is no regular expression: missing )"),
+        (_NEEDED + 'expression = "(?P<out>"', "expression: '(?P<out>' is not a regular expression: missing )"),
         (_NEEDED + r'expression = "\\d+"', "expression: it has no named group"),
         (
             _NEEDED + 'expression = "(?P<a>x)(?P<b>y)"',
@@ -302,10 +305,13 @@ def test_a_mistake_in_a_map_is_one_sentence(text: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("[tool", "maps.toml is no TOML file: "),
-        ("tool.token-telemetry.sources = 3", "maps.toml: tool.token-telemetry.sources is no table (write "),
-        ("tool.token-telemetry.sources.a = 3", "maps.toml: tool.token-telemetry.sources.a is no table (write "),
-        ("[tool.token-telemetry.sources.Gate]", "maps.toml: tool.token-telemetry.sources.Gate: 'Gate' is no name of a"),
+        ("[tool", "maps.toml is not a TOML file: "),
+        ("tool.token-telemetry.sources = 3", "maps.toml: tool.token-telemetry.sources is not a table (write "),
+        ("tool.token-telemetry.sources.a = 3", "maps.toml: tool.token-telemetry.sources.a is not a table (write "),
+        (
+            "[tool.token-telemetry.sources.Gate]",
+            "maps.toml: tool.token-telemetry.sources.Gate: 'Gate' is not a name of a",
+        ),
     ],
 )
 def test_a_mistake_in_a_file_of_maps_is_one_sentence(tmp_path: Path, text: str, why: str) -> None:

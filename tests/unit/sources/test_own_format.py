@@ -104,8 +104,8 @@ def test_a_finish_reason_is_kept_in_both_vocabularies(raw: str, ours: str) -> No
         ({"category": 3}, TypeError, "category: 3 is not a text"),
         ({"category": "x" * 257}, ValueError, "category: a text of 257 characters is too long"),
         ({"prompt": "secret"}, TypeError, "prompt: there is no such field"),
-        ({"model": object()}, TypeError, "model: object is no number, text, truth value or None"),
-        ({"features": {"list": [1]}}, TypeError, "list is no number, text, truth value or None"),
+        ({"model": object()}, TypeError, "model: object is not a number, text, truth value or None"),
+        ({"features": {"list": [1]}}, TypeError, "list is not a number, text, truth value or None"),
         ({"time": "now"}, TypeError, "time: str is not a datetime"),
         ({"time": datetime(2026, 1, 2)}, ValueError, "has no time zone"),
     ],
@@ -171,12 +171,12 @@ def test_no_features_are_written_as_nothing(features: object) -> None:
         ({"f": "x" * 257}, ValueError, "features['f']: a text of 257 characters is too long (up to 256)"),
         ({"x" * 257: 1}, ValueError, "features: a text of 257 characters is too long (up to 256)"),
         ({1: 2}, TypeError, "features: 1 is not a text"),
-        ({"f": b"raw"}, TypeError, "features['f']: bytes is no number, text, truth value or None"),
-        ({"f": np.array([1, 2])}, TypeError, "features['f']: ndarray is no number, text, truth value or None"),
-        (["f"], TypeError, "features: list is no mapping of names to values"),
-        ("f", TypeError, "features: str is no mapping of names to values"),
-        (7, TypeError, "features: int is no mapping of names to values"),
-        ([], TypeError, "features: list is no mapping of names to values"),
+        ({"f": b"raw"}, TypeError, "features['f']: bytes is not a number, text, truth value or None"),
+        ({"f": np.array([1, 2])}, TypeError, "features['f']: ndarray is not a number, text, truth value or None"),
+        (["f"], TypeError, "features: list is not a mapping of names to values"),
+        ("f", TypeError, "features: str is not a mapping of names to values"),
+        (7, TypeError, "features: int is not a mapping of names to values"),
+        ([], TypeError, "features: list is not a mapping of names to values"),
     ],
 )
 def test_what_cannot_be_features_is_refused(features: object, error: type[Exception], sentence: str) -> None:
@@ -190,7 +190,7 @@ def test_what_fails_when_it_is_unwrapped_is_refused_by_name() -> None:
         def item(self) -> object:
             raise RuntimeError("a tensor of 2 elements cannot be converted")
 
-    with pytest.raises(TypeError, match=r"^model: Tensor is no number, text, truth value or None$"):
+    with pytest.raises(TypeError, match=r"^model: Tensor is not a number, text, truth value or None$"):
         line(**CALL, model=Tensor())
 
 
@@ -260,7 +260,7 @@ def test_a_count_becomes_a_plain_whole_number(value: object, plain: int | None) 
         ("7", TypeError, "max_tokens: '7' is not a whole number"),
         (7.5, TypeError, "max_tokens: 7.5 is not a whole number"),
         (float("inf"), TypeError, "max_tokens: inf is not a whole number"),
-        ([7], TypeError, "max_tokens: list is no number, text, truth value or None"),
+        ([7], TypeError, "max_tokens: list is not a number, text, truth value or None"),
         (-1, ValueError, "max_tokens: -1 is not between 0 and 1000000000"),
         (10**9 + 1, ValueError, "max_tokens: 1000000001 is not between 0 and 1000000000"),
     ],

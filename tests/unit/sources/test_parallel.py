@@ -207,7 +207,7 @@ def test_a_line_that_is_longer_than_parts_makes_a_part_longer(tmp_path: Path) ->
 def test_what_stands_far_above_a_part_never_shows(lines: list[str], reach: int, part: int) -> None:
     """Each part looks back as far as a budget line reaches, and not to the beginning of the file.
 
-    A budget line that a sample of a later part claims is no call, nor is its copy in another file.
+    A budget line that a sample of a later part claims is not a call, nor is its copy in another file.
     """
     text = "".join(f"{line}\n" for line in lines)
     sizes = Sizes(reach=reach)

@@ -67,7 +67,7 @@ def test_a_line_that_is_no_response_is_counted(tmp_path: Path) -> None:
     assert reasons(reading) == {
         "a call failed": (1, ["d/answers.jsonl:2"]),
         "a record is not the response of a model": (1, ["d/answers.jsonl:3"]),
-        "a response is no sample: it has no count of its output tokens": (1, ["d/answers.jsonl:4"]),
+        "a response is not a sample: it has no count of its output tokens": (1, ["d/answers.jsonl:4"]),
     }
 
 
