@@ -41,7 +41,8 @@ def rate(text: str) -> Fraction:
         raise ValueError(f"{text!r} is not a rate (write 0.025 or 2.5%)")
     value = number / 100 if percent else number
     if value > 1:
-        raise ValueError(f"{text!r} is more than 100% (write 0.05 or 5%)")
+        meant = f"{body}%" if not percent and value <= 100 else "0.05 or 5%"
+        raise ValueError(f"{text!r} is more than 100% (write {meant})")
     if value == 1 and not percent:
         raise ValueError(f"{text!r} is ambiguous (write 1% or 100%)")
     return value

@@ -109,11 +109,14 @@ def listing(names: Iterable[str], last: str = "and") -> str:
     return f"{', '.join(most)} {last} {final}" if most else final
 
 
-def meant(text: str, known: Iterable[str]) -> str:
-    """``did you mean this?``, of what is ``known`` the one that is most like ``text``; empty if none is."""
+def meant(text: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """``did you mean this?``, of what is ``known`` the one that is most like ``text``; empty if none is.
+
+    ``likeness``: how like it has to be, from 0 to 1 for the same text.
+    """
     from difflib import get_close_matches  # idle sessions do without
 
-    near = get_close_matches(text, list(known), 1)
+    near = get_close_matches(text, list(known), 1, likeness)
     return f"did you mean {near[0]}?" if near else ""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 from pytest_token_telemetry import sample
 from pytest_token_telemetry.recording.marker import Marker
-from pytest_token_telemetry.recording.predicted import Predicted, refuse_outcomes
+from pytest_token_telemetry.recording.predicted import Block, Predicted, refuse_outcomes
 from pytest_token_telemetry.recording.so_far import SoFar
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources import own_format, responses
@@ -223,8 +223,10 @@ class TokenTelemetry:
         self._capture.know(line, self._tape.add(line))
 
 
-class Call:
+class Call(Block):
     """One model call in a ``with`` block. Set ``response``, or ``output_tokens`` where there is no response object."""
+
+    _made_by = "call"
 
     def __init__(self, telemetry: TokenTelemetry, fields: dict[str, object]) -> None:
         self._telemetry = telemetry
@@ -237,6 +239,7 @@ class Call:
         """Whether the task succeeded; else whether the block ends without an exception."""
 
     def __enter__(self) -> Self:
+        self._is_entered = True
         return self
 
     def __exit__(

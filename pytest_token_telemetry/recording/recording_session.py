@@ -24,10 +24,11 @@ from pytest_token_telemetry.text import percent, plural
 from pytest_token_telemetry.writing import reason
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from pytest_token_telemetry.analysis.metrics import Metrics, Share
     from pytest_token_telemetry.analysis.populations import Population
+    from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Samples
 
 RECORDING_SESSION = pytest.StashKey["RecordingSession"]()
@@ -247,13 +248,21 @@ class RecordingSession:
         for name, limit in self._marker.limits.items():
             share: Share = getattr(figures, name.removeprefix("max_"))
             if not share.n:
-                lacks_all = all(each.predicted_output_tokens is None for each in self.fixture.samples)
-                why = " with a prediction" if name == "max_underestimation" and lacks_all else ""
-                sentences.append(f"token_telemetry: {name}: the test recorded nothing{why} to judge")
+                sentences.append(f"token_telemetry: {name}: the test recorded {_lacking(name, self.fixture.samples)}")
             elif (rate := Fraction(share.events, share.n)) > limit:
                 found = f"{share.events}/{share.n} = {percent(rate, limit)} {LIMITS[name]}"
                 sentences.append(f"token_telemetry: {found} ({name} {percent(limit, limit)})")
         return "\n".join(sentences)
+
+
+def _lacking(limit: str, samples: Sequence[Sample]) -> str:
+    """What a test did not record that ``limit`` could judge, and what to do about it."""
+    if limit == "max_truncation":
+        way_out = " that says whether it was truncated (give max_tokens or finish_reason)" if samples else " to judge"
+        return f"nothing{way_out}"
+    if all(each.predicted_output_tokens is None for each in samples):
+        return "nothing with a prediction to judge"
+    return "no call with a prediction that succeeded or was truncated (give success=True where the task was done)"
 
 
 def _is_check(item: object) -> bool:

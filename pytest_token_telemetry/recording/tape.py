@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
 import pytest
 
 from pytest_token_telemetry.option import GATE, ROOT, flag
-from pytest_token_telemetry.settings import is_off, is_on
+from pytest_token_telemetry.settings import is_off, is_on, read_one
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -213,12 +213,17 @@ class Arrivals:
         count = sum(len(phase.lines) for phase in self._phases)
         if count and not is_on(self._config, GATE) and not is_off(self._config):
             noun = "sample" if count == 1 else "samples"
-            way = (
-                f"the file with pytest {ROOT} {flag('dir')}=DIR"
-                if is_on(self._config, "record")
-                else f"with {flag(GATE)}"
-            )
+            way = self._way_to_the_file() if is_on(self._config, "record") else f"with {flag(GATE)}"
             terminalreporter.write_line(f"token telemetry: {count} {noun} recorded; gate {way}")
+
+    def _way_to_the_file(self) -> str:
+        """The command that judges what is in the file, to be pasted."""
+        from shlex import quote
+
+        file, here = read_one(self._config, "record"), self._config.invocation_params.dir
+        directory = file.parent.relative_to(here) if file.is_relative_to(here) else file.parent
+        named = f"{flag('dir')}={quote(str(directory))} {flag('pattern')}={quote(file.name)}"
+        return f"the file with pytest {ROOT} {named}"
 
     def add_rest(self, where: str, rest: Rest) -> None:
         """Keep what no report carried, and which tests did not run: each worker says the same."""

@@ -84,8 +84,12 @@ def _caps_by_risk(caps: Caps) -> str:
         for cap in caps.caps
         if cap.max_tokens is not None
     ]
-    needed = [cap.samples_needed for cap in caps.caps if cap.samples_needed is not None]
-    return ", ".join(found) or (f"needs {min(needed)} calls" if needed else "hidden by the cap of today")
+    if found:
+        return ", ".join(found)
+    needed = [cap.samples_needed for cap in caps.caps]
+    if None in needed:  # enough calls for that risk, and too many of them truncated: more calls change nothing
+        return "hidden by the cap of today"
+    return f"needs {min(filter(None, needed))} calls"
 
 
 def cap_in_words(suggested: Cap) -> str:
@@ -148,13 +152,17 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     if isinstance(carried, CoverageResult) and carried.missing:
         lacks = joined(map(named, carried.missing), last="and")
         yield ("Record ", *lacks, " with the calls: --token-telemetry-require asks for them.")
-    for check in (CATEGORIES, COMPLEXITIES, DELIVERABLES):
-        lacking = report.result(check.id)
-        if isinstance(lacking, CoverageResult) and (setting := check.setting(lacking, context)):
-            yield ("Set ", *setting, ", if the data is as it should be.")
+    fitting = [
+        setting
+        for check in (CATEGORIES, COMPLEXITIES, DELIVERABLES)
+        if isinstance(lacking := report.result(check.id), CoverageResult)
+        and (setting := check.setting(lacking, context))
+    ]
+    for setting in fitting:
+        yield ("Set ", *setting, ", if the data is as it should be.")
     if report.plan.runs:
         kind = "more successful sample" if counts.question == "predictions" else "more sample"
-        yield f"Collect {plural(sum(run.count for run in report.plan.runs), kind)}."
+        yield f"{'Else collect' if fitting else 'Collect'} {plural(sum(run.count for run in report.plan.runs), kind)}."
         yield _these_would_do(report.plan.runs)
 
 

@@ -185,6 +185,9 @@ def _why_not_ready(report: Report) -> str:
         return "The samples lack required fields: record them, do not tune"
     if unmet == {ALL_READ.id} and report.counts.lost_tests:
         return "What a dead worker recorded is missing: run the tests again"
+    counts = report.counts
+    if unmet == {ALL_READ.id} and report.context.reads_tests and not (counts.tests or counts.unreadable_files):
+        return "No test recorded a call: run those that do, do not tune"
     if unmet == {ALL_READ.id} and report.sources:
         return "Not all logs can be used: fix that first, do not tune"
     return "Not enough representative data: collect more, do not tune"

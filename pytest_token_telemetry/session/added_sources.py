@@ -10,7 +10,7 @@ import pytest
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.session.hooks import SOURCES as HOOK
 from pytest_token_telemetry.session.refusals import refuse_read_outputs
-from pytest_token_telemetry.text import listing
+from pytest_token_telemetry.text import meant
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,9 +85,9 @@ def added_sources(config: pytest.Config, settings: Settings, mapped: Sequence[So
     if twice := next((name for name in names if names.count(name) > 1 or name == AUTO), None):
         raise pytest.UsageError(f"{HOOK}: there is a source named {twice!r} already (choose another name)")
     if settings.format not in (AUTO, *names):
-        raise pytest.UsageError(
-            f"{flag('format')}: {settings.format!r} is not one of {listing([AUTO, *names], last='or')}"
-        )
+        known = [AUTO, *names]
+        way_out = meant(settings.format, known) or f"they are {', '.join(known)}"
+        raise pytest.UsageError(f"{flag('format')}: there is no format {settings.format!r} ({way_out})")
     if added and settings.executor is not None:
         raise pytest.UsageError(
             f"{flag('executor')}: the sources that {HOOK} adds are not known elsewhere (read the files here)"

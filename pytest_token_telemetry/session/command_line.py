@@ -144,15 +144,27 @@ def refuse_unknown_keys(config: pytest.Config) -> None:
         written = config.inicfg
     ours = [ini_key(name) for name, _ in options()]
     for key in written:
-        if key.startswith(ini_key(GATE)) and key not in ours:
+        if key not in ours and _is_key_of_ours(key, ours):
             where = f"{key} in {config.inipath.name}" if config.inipath else key
-            raise pytest.UsageError(f"{where}: there is no such setting ({_meant(key, ours) or 'see docs/options.md'})")
+            raise pytest.UsageError(
+                f"{where}: there is no such setting ({_meant(_folded(key), ours) or 'see docs/options.md'})"
+            )
 
 
-def _meant(text: str, known: Iterable[str]) -> str:
+def _is_key_of_ours(key: str, ours: Collection[str]) -> bool:
+    """True if ``key`` is meant for us: spelled like the option (``token-telemetry-dir``), or a letter or two off."""
+    folded = _folded(key)
+    return folded.startswith(ini_key(GATE)) or (folded.startswith("tok") and bool(_meant(folded, ours, likeness=0.9)))
+
+
+def _folded(key: str) -> str:
+    return key.lower().lstrip("-").replace("-", "_")
+
+
+def _meant(text: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     from pytest_token_telemetry.text import meant  # idle sessions do without
 
-    return meant(text, known)
+    return meant(text, known, likeness=likeness)
 
 
 def _is_option_of_ours(argument: str) -> bool:
@@ -164,19 +176,23 @@ def _name_of(argument: str) -> str:
 
 
 def refuse_idle(config: pytest.Config) -> None:
-    """Refuse what was typed for the gate where there is nothing to judge.
+    """Refuse what was typed for the gate where there is nothing to judge, and checks where it is off.
 
     Options from ``addopts`` may stand there for the runs that do name a directory.
 
     Raises:
         pytest.UsageError: naming the argument.
     """
-    if config.getoption("help", False) or config.getoption("version", False) or is_off(config):
+    if config.getoption("help", False) or config.getoption("version", False):
+        return
+    ids = [argument for argument in config.args if _own_id(config, argument)]
+    if is_off(config):
+        for argument in ids:
+            raise pytest.UsageError(f"{argument}: {OFF} turns the gate off (leave one of the two out)")
         return
     typed = [str(argument).partition("=")[0] for argument in config.invocation_params.args]
     useful = [flag(name) for name in RECORDING]
     options = [argument for argument in typed if argument.startswith(f"{flag(GATE)}-") and argument not in useful]
-    ids = [argument for argument in config.args if _own_id(config, argument)]
     for argument in options + ids:
         raise pytest.UsageError(
             f"{argument}: there is nothing to judge (add {flag('dir')}=DIR, {flag('db')}=URL, or {flag(GATE)} for what"

@@ -62,8 +62,12 @@ def _refuse_missing_directories(settings: Settings, label: str) -> None:
             is_file = directory.is_file()
             if not is_file and label != flag("dir"):
                 continue
-            what = "is a file, not a directory" if is_file else "does not exist"
-            raise pytest.UsageError(f"{label}: {text!r} {what} (name a directory of run logs)")
+            if is_file:
+                alone = (
+                    f"name the directory that it is in, and {flag('pattern')}={directory.name} to read no other file"
+                )
+                raise pytest.UsageError(f"{label}: {text!r} is a file, not a directory ({alone})")
+            raise pytest.UsageError(f"{label}: {text!r} does not exist (name a directory of run logs)")
 
 
 _NEEDS = {

@@ -127,8 +127,13 @@ def test_another_plugin_adds_a_source(run: Run, pytester: pytest.Pytester, jobs:
         (
             "Gateway()",
             ["--token-telemetry-format=xml"],
-            "--token-telemetry-format: 'xml' is not one of auto, gateway, otlp, batches, litellm, inspect, openhands,"
-            " langsmith, langfuse, promptfoo, csv, claude-code, responses, autopack-export or logs",
+            "--token-telemetry-format: there is no format 'xml' (they are auto, gateway, otlp, batches, litellm,"
+            " inspect, openhands, langsmith, langfuse, promptfoo, csv, claude-code, responses, autopack-export, logs)",
+        ),
+        (
+            "Gateway()",
+            ["--token-telemetry-format=gatway"],
+            "--token-telemetry-format: there is no format 'gatway' (did you mean gateway?)",
         ),
     ],
 )

@@ -29,7 +29,7 @@ log.info("called", extra={"token_telemetry": {
     "predicted_output_tokens": 1000, "output_tokens": 800, "finish_reason": "end_turn", "success": True,
     "id": f"logged-{worker}"}})
 log.info("broken", extra={"token_telemetry": {"predicted_output_tokens": 1000}})
-print(sorted(set(sys.modules) & {"numpy", "pytest", "junit_xml", "tabulate"}))
+print(sorted(set(sys.modules) & {"numpy", "pytest", "pluggy", "msgspec", "junit_xml", "tabulate"}))
 """
 
 

@@ -76,9 +76,9 @@ class TestLines:
         assert result.exit == 0
         assert [line["task_id"] for line in kept()] == ["task-0", "task-1", "task-2"]
         assert (
-            "token telemetry: 3 samples recorded; gate the file with pytest token-telemetry --token-telemetry-dir=DIR"
-            in result.text
-        )
+            "token telemetry: 3 samples recorded; gate the file with pytest token-telemetry --token-telemetry-dir=kept"
+            " --token-telemetry-pattern=calls.jsonl"
+        ) in result.text
 
     def test_are_valid_by_the_schema_that_is_shipped(self, project: Any, keep: Any) -> None:
         jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")

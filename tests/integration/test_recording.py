@@ -437,13 +437,28 @@ def test_nothing():
 @pytest.mark.token_telemetry(max_underestimation='5%', max_truncation='5%')
 def test_no_prediction(token_telemetry):
     token_telemetry.record(output_tokens=1, max_tokens=5, success=True)
+
+@pytest.mark.token_telemetry(max_underestimation='5%', max_truncation='5%')
+def test_no_outcome(token_telemetry):
+    token_telemetry.record(output_tokens=1, predicted_output_tokens=5)
 """
         )
         result = run(directory=None)
-        assert result.outcomes == {"failed": 2}
+        assert result.outcomes == {"failed": 3}
+        assert (
+            "max_underestimation: the test recorded no call with a prediction that succeeded or was truncated (give"
+            " success=True where the task was done)"
+        ) in result.text
+        assert (
+            "max_truncation: the test recorded nothing that says whether it was truncated (give max_tokens or"
+            " finish_reason)"
+        ) in result.text
         assert "token_telemetry: max_truncation: the test recorded nothing to judge" in result.text
         assert "max_underestimation: the test recorded nothing with a prediction to judge" in result.text
-        assert result.text.count("recorded nothing") == 2  # that call is an attempt, which was not truncated
+        assert result.text.count("recorded nothing to judge") == 1
+        assert (
+            result.text.count("recorded nothing with a prediction") == 1
+        )  # that call is an attempt, which was not truncated
 
     def test_its_limits_leave_a_failure_a_skip_and_an_expected_failure_as_they_are(
         self, project: Any, run: Run

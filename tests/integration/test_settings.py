@@ -326,7 +326,10 @@ def test_a_file_is_no_directory(run: Run, pytester: pytest.Pytester) -> None:
     (pytester.path / "runs").write_text("")
     result = run()
     assert result.exit == 4
-    assert "'runs' is a file, not a directory" in result.text
+    assert (
+        "'runs' is a file, not a directory (name the directory that it is in, and --token-telemetry-pattern=runs to"
+        " read no other file)"
+    ) in result.text
 
 
 def test_a_directory_that_the_settings_name_may_be_missing_and_is_not_ready(
@@ -409,15 +412,25 @@ def test_a_list_is_no_text(pytester: pytest.Pytester) -> None:
         Settings.load(pytester.parseconfig())
 
 
-def test_a_misprint_in_an_ini_file_leaves_no_gate_off(run: Run, pytester: pytest.Pytester, suite: None) -> None:
-    pytester.makeini("[pytest]\ntoken_telemetry_dirs = runs\n")
+@pytest.mark.parametrize("key", ["token_telemetry_dirs", "token_telemtry_dir", "token-telemetry-dir"])
+def test_a_misprint_in_an_ini_file_leaves_no_gate_off(
+    run: Run, pytester: pytest.Pytester, suite: None, key: str
+) -> None:
+    pytester.makeini(f"[pytest]\n{key} = runs\n")
     assert usage_error(run(directory=None)) == (
-        "token_telemetry_dirs in tox.ini: there is no such setting (did you mean token_telemetry_dir?)"
+        f"{key} in tox.ini: there is no such setting (did you mean token_telemetry_dir?)"
     )
 
 
-def test_options_of_other_plugins_may_begin_as_ours_do(run: Run, pytester: pytest.Pytester, passing: object) -> None:
-    pytester.makeconftest("def pytest_addoption(parser): parser.addoption('--token-telemetry-upload')")
+def test_options_and_keys_of_other_plugins_may_begin_as_ours_do(
+    run: Run, pytester: pytest.Pytester, passing: object
+) -> None:
+    pytester.makeconftest("""
+def pytest_addoption(parser):
+    parser.addoption("--token-telemetry-upload")
+    parser.addini("token_budget_dir", "")
+""")
+    pytester.makeini("[pytest]\ntoken_budget_dir = runs\n")
     assert run("--token-telemetry-upload=x").exit == 0
 
 
@@ -547,6 +560,13 @@ def test_what_can_have_no_effect_is_refused(run: Run, suite: None, argument: str
     result = run(argument, directory=None)
     assert result.exit == 4
     assert f"{argument.partition('=')[0]}: there is nothing to judge (add --token-telemetry-dir=DIR, " in result.text
+
+
+def test_a_check_is_refused_where_the_gate_is_off(run: Run, suite: None) -> None:
+    typed = ["token-telemetry", "--no-token-telemetry", "--token-telemetry-dir=runs"]
+    assert usage_error(run(*typed, directory=None)) == (
+        "token-telemetry: --no-token-telemetry turns the gate off (leave one of the two out)"
+    )
 
 
 @pytest.mark.parametrize(("value", "held"), [("true", True), ("false", False)])

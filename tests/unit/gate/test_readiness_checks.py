@@ -223,6 +223,11 @@ def test_the_headline_blames_the_logs_where_nothing_else_is_missing(unreadable):
     assert headline(too_few) == "Not enough representative data: collect more, do not tune."
 
 
+def test_the_headline_blames_the_tests_where_none_recorded_a_call_beside_good_logs():
+    found = verdict(ready(60), {"recorded": Recorded(), "files": (FILE,)}, gate="true", dir=["logs"])
+    assert headline(found) == "No test recorded a call: run those that do, do not tune."
+
+
 def test_a_success_without_an_output_counts_as_one_nowhere():
     found = verdict([*ready(27), call(output=0)])
     assert found.counts.successes == 27
@@ -394,7 +399,7 @@ def test_the_advice_begins_with_the_settings_that_fit():
     rows = [call(None, category=name, complexity=None) for name in ["summarise"] * 12 + ["translate"] * 10]
     assert advice(verdict(rows))[:3] == [
         "Set --token-telemetry-require-categories=summarise,translate, or =any, if the data is as it should be.",
-        "Collect 3 more samples.",
+        "Else collect 3 more samples.",
         "These would do: 1 in implementation with 1 deliverable, 1 in tests with 1 deliverable and 1 in docs with 6+"
         " deliverables.",
     ]

@@ -51,6 +51,13 @@ def test_what_a_call_says_wins_then_the_innermost_block_then_the_marker(telemetr
     ]
 
 
+@pytest.mark.parametrize("block", ["predict", "call"])
+def test_a_block_that_is_never_entered_is_warned_about(telemetry: Telemetry, block: str) -> None:
+    with pytest.warns(RuntimeWarning, match=rf"^token_telemetry\.{block}\(\.\.\.\) does nothing by itself") as warned:
+        getattr(telemetry, block)(predicted_output_tokens=900)
+    assert [each.filename for each in warned] == [__file__]  # the line of the test
+
+
 def test_a_block_that_raises_ends(telemetry: Telemetry) -> None:
     with pytest.raises(KeyError), telemetry.predict(900):
         raise KeyError
