@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from opentelemetry import baggage, trace
 from opentelemetry.sdk.trace import SpanProcessor
 
-from pytest_token_telemetry.sources.otlp.attributes import PREFIX, first_of, layout_of
-from pytest_token_telemetry.sources.otlp.calls import TOLD_AGAIN, Calls, seen_of
+from pytest_token_telemetry.sources.labels import PREFIX
+from pytest_token_telemetry.sources.otlp.attributes import first_of, layout_of
+from pytest_token_telemetry.sources.otlp.calls import TOLD_AGAIN, Calls
+from pytest_token_telemetry.sources.otlp.seen import seen_of
 from pytest_token_telemetry.sources.own_format import WRITTEN, checked
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.tagged.records import RecordError
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.sources.otlp.attributes import Labels, Said
-    from pytest_token_telemetry.sources.otlp.calls import Seen
+    from pytest_token_telemetry.sources.otlp.seen import Seen
     from pytest_token_telemetry.sources.tagged.records import Ended
 
 _Scoped: TypeAlias = "tuple[Seen, str]"
@@ -184,7 +186,7 @@ def _said(attributes: Mapping[str, object] | None) -> tuple[Said, bool]:
     """What ``attributes`` say, and whether there is the name of an error."""
     given = attributes or {}
     layout, values = layout_of(tuple(given)), [*given.values()]
-    return layout.read([values[at] for at in layout.at]), layout.has_error
+    return layout.read(layout.pick(values)), layout.has_error
 
 
 def _labels(fields: Mapping[str, object]) -> Labels:

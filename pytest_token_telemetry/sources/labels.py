@@ -14,19 +14,24 @@ PREFIX = "token_telemetry."
 
 _FEATURE = f"{PREFIX}feature."
 
-_NAMES = {
-    spelling: name
-    for name, field in FIELDS.items()
-    if field.in_line and field.kind in ("count", "name", "flag") and not (field.needed or field.follows)
-    for spelling in (name, *field.also)
+LABELS = {
+    **{
+        spelling: name
+        for name, field in FIELDS.items()
+        if field.in_line and field.kind in ("count", "name", "flag") and not (field.needed or field.follows)
+        for spelling in (name, *field.also)
+        if name not in ("model", "truncated")
+    },
+    "predicted.output_tokens": "predicted_output_tokens",
+    "budget.output_tokens": "budget_tokens",
 }
-_LABELS = {
-    **{spelling: name for spelling, name in _NAMES.items() if name not in ("model", "max_tokens", "truncated")},
-    **{f"{PREFIX}{spelling}": name for spelling, name in _NAMES.items() if name not in ("model", "truncated")},
-    f"{PREFIX}predicted.output_tokens": "predicted_output_tokens",
-    f"{PREFIX}budget.output_tokens": "budget_tokens",
+"""Our fields by what may stand behind `PREFIX`."""
+
+_KEYS = {
+    **{spelling: name for spelling, name in LABELS.items() if name != "max_tokens" and "." not in spelling},
+    **{f"{PREFIX}{spelling}": name for spelling, name in LABELS.items()},
 }
-"""Our fields by the keys under which metadata may have them."""
+"""Our fields by the keys under which metadata may have them. A cap of its own may be another one's."""
 
 
 def labels_of(metadata: object) -> dict[str, object]:
@@ -45,7 +50,7 @@ def labels_of(metadata: object) -> dict[str, object]:
         if not isinstance(key, str) or type(value) not in _PLAIN or value == "":
             continue
         plain = value[:LONGEST_TEXT] if isinstance(value, str) else value
-        if (name := _LABELS.get(key)) is not None:
+        if (name := _KEYS.get(key)) is not None:
             found[name] = plain if name in _COUNTS else _as_field(name, plain)
         elif key.startswith(_FEATURE):
             features[key.removeprefix(_FEATURE)[:LONGEST_TEXT]] = plain
@@ -59,7 +64,7 @@ def label_columns(keys: Sequence[str], columns: Iterable[Sequence[object]]) -> d
     """
     found: dict[str, Sequence[object]] = {}
     for key, values in zip(keys, columns, strict=True):
-        name = _LABELS.get(key)
+        name = _KEYS.get(key)
         if name is None:
             if key.startswith(_FEATURE):
                 return None

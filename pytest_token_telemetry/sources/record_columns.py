@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,12 +24,28 @@ from pytest_token_telemetry.sources.tagged.records import RecordError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
+
     from pytest_token_telemetry.sample import Field
     from pytest_token_telemetry.samples import Integers, Samples
     from pytest_token_telemetry.sources.rows import Rows
 
 AT_ONCE = 1 << 12
 """Records that are put into columns together."""
+
+
+class Record(NamedTuple):
+    """A call on its way into columns."""
+
+    said: dict[str, object]
+    """What it says by the names of our fields, but no time."""
+    identity: str | None
+    """See `Rows.add`, as for the line, the place and the keys."""
+    line: int
+    place: int
+    ended: int
+    """When it ended, in ns since 1970; 0: not known."""
+    keys: Sequence[str] = ()
 
 
 class RecordColumns:
@@ -39,37 +55,20 @@ class RecordColumns:
         """Columns for ``into``, of ``at_once`` so many records; 1: each is given by itself."""
         self._into = into
         self._at_once = at_once
-        self._waiting: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
-        """By the names of their fields: the line, the place, the identity, the time and the values of each record."""
+        self._waiting: dict[tuple[str, ...], list[Record]] = {}
+        """By the names of their fields."""
         self._count = 0
 
-    def add(
-        self,
-        record: dict[str, object],
-        identity: str | None,
-        line: int,
-        place: int,
-        ended: int,
-        keys: Sequence[str] = (),
-    ) -> None:
-        """Add a record.
-
-        Args:
-            record: what it says by the names of our fields, but no time.
-            identity: see `Rows.add`, as are ``line`` and ``place``.
-            line: its line.
-            place: its place there.
-            ended: when the call ended, in ns since 1970; 0: not known.
-            keys: see `Rows.add`.
-        """
-        if keys or self._at_once == 1:
-            self._add_one(record, identity, line, place, ended, keys)
+    def add(self, record: Record) -> None:
+        """Add a record."""
+        if record.keys or self._at_once == 1:
+            self._add_one(record)
             return
-        names = tuple(record)
+        names = tuple(record.said)
         alike = self._waiting.get(names)
         if alike is None:
             alike = self._waiting[names] = []
-        alike.append((line, place, identity, ended, *record.values()))
+        alike.append(record)
         self._count += 1
         if self._count >= self._at_once:
             self.finish()
@@ -77,13 +76,18 @@ class RecordColumns:
     def finish(self) -> None:
         """Give the rows what waits."""
         for names, alike in self._waiting.items():
-            lines, places, identities, ended, *values = zip(*alike, strict=True)
-            columns = dict(zip(names, values, strict=True))
+            columns = dict(zip(names, zip(*[each.said.values() for each in alike], strict=True), strict=True))
             try:
-                self.add_columns(columns, identities, lines, places, ended)
+                self.add_columns(
+                    columns,
+                    [each.identity for each in alike],
+                    [each.line for each in alike],
+                    [each.place for each in alike],
+                    np.array([each.ended for each in alike], object),
+                )
             except UnusualError:
-                for line, place, identity, end, *each in alike:
-                    self._add_one(dict(zip(names, each, strict=True)), identity, line, place, end)
+                for each in alike:
+                    self._add_one(each)
         self._waiting.clear()
         self._count = 0
 
@@ -93,39 +97,31 @@ class RecordColumns:
         identities: Sequence[str | None],
         lines: Sequence[int],
         places: Sequence[int],
-        ended: Sequence[int],
+        ended: npt.NDArray[Any],
     ) -> None:
-        """Add many records at once: all of what `add` is given for each, and ``None`` for what one does not say.
+        """Add many records at once: all of a `Record` of each, and ``None`` for what one does not say.
 
         Raises:
             UnusualError: they must be added one by one. None was.
         """
-        samples = samples_of_columns(
-            said, lines, [each // 1000 if each else NO_TIME for each in ended], self._into.file
-        )
+        times = np.where(ended == 0, NO_TIME, ended // 1000)
+        samples = samples_of_columns(said, lines, times, self._into.file)
         known = None
         if None in identities:
             known = np.array([each is not None for each in identities], np.bool_)
         digests = digests_of([encoded(each or "") for each in identities])
         self._into.add_block(samples, digests, known=known, places=np.array(places, np.int64))
 
-    def _add_one(
-        self,
-        record: dict[str, object],
-        identity: str | None,
-        line: int,
-        place: int,
-        ended: int,
-        keys: Sequence[str] = (),
-    ) -> None:
-        if ended:
-            record["time"] = time_of(ended)
+    def _add_one(self, record: Record) -> None:
+        said = record.said
+        if record.ended:
+            said = {**said, "time": time_of(record.ended)}
         try:
-            sample = sample_of_other(record)
+            sample = sample_of_other(said)
         except RecordError as error:
-            self._into.refuse(error, line)
+            self._into.refuse(error, record.line)
         else:
-            self._into.add(sample, identity, line, place=place, keys=keys)
+            self._into.add(sample, record.identity, record.line, place=record.place, keys=record.keys)
 
 
 def samples_of_columns(
@@ -194,13 +190,13 @@ def _column(field: Field, values: Sequence[Any]) -> Any:  # noqa: ANN401 - whate
     Raises:
         UnusualError: one of them is of another type than usual, or no value of this field.
     """
+    if field.kind in ("name", "reason", "raw reason"):
+        return _names(field, values)
     kinds = set(map(type, values))
     if field.kind == "count" and kinds <= {str, int, NoneType}:
         return _counts(field, values, kinds)
     if field.kind == "flag" and kinds <= {bool, NoneType}:
         return np.array([UNKNOWN if value is None else value for value in values], np.int8)
-    if field.kind in ("name", "reason", "raw reason") and kinds <= {str, NoneType}:
-        return _names(field, values)
     raise UnusualError
 
 
@@ -208,7 +204,7 @@ def _counts(field: Field, values: Sequence[Any], kinds: set[type]) -> Any:  # no
     texts = values if kinds == {str} else [value for value in values if type(value) is str]
     if texts:
         digits = "".join(texts)
-        if not (digits.isdecimal() and digits.isascii() and all(texts) and len(max(texts, key=len)) < _DIGITS):
+        if not (digits.isdecimal() and digits.isascii() and all(texts) and max(map(len, texts)) < _DIGITS):
             raise UnusualError
     unknown = [row for row, value in enumerate(values) if value is None] if NoneType in kinds else []
     if unknown and field.needed:
@@ -228,7 +224,12 @@ def _counts(field: Field, values: Sequence[Any], kinds: set[type]) -> Any:  # no
 
 
 def _names(field: Field, values: Sequence[Any]) -> NameColumn:
-    codes: dict[str | None, int] = dict.fromkeys(values, UNKNOWN)
+    try:
+        codes: dict[str | None, int] = dict.fromkeys(values, UNKNOWN)
+    except TypeError:
+        raise UnusualError from None
+    if not set(map(type, codes)) <= {str, NoneType}:
+        raise UnusualError
     names = [text for text in codes if text]
     codes |= {text: code for code, text in enumerate(names)}
     if field.kind != "name" and len(names) > _MOST_WORDS:

@@ -7,19 +7,18 @@ that it does not matter what carries them: a span's own attribute, baggage, asso
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from pytest_token_telemetry.sample import LONGEST_TEXT, MOST_FEATURES, telling_reason
+from pytest_token_telemetry.sources.labels import LABELS, PREFIX
 from pytest_token_telemetry.sources.tagged.own_parsing import READ
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-PREFIX = "token_telemetry."
-"""What stands in the name of each attribute that is ours."""
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 OUTPUT = (
     "gen_ai.usage.output_tokens",
@@ -92,48 +91,7 @@ _NO_CALLS = (
 EVENT = "gen_ai.client.inference.operation.details"
 """The log record that tells of a call."""
 
-_LABELS = {
-    "predicted.output_tokens": "predicted_output_tokens",
-    "budget.output_tokens": "budget_tokens",
-    **{
-        name: name
-        for name in READ
-        if name not in ("output_tokens", "features", "id", "time", "model", "truncated", "truncation_source")
-    },
-}
 _FEATURE = "feature."
-
-
-class Array(msgspec.Struct, gc=False):
-    """A list of values."""
-
-    values: list[Value] | None = None
-
-
-class Value(msgspec.Struct, gc=False):
-    """A value, of whichever kind; of none that is a plain value or a list, if all are empty."""
-
-    stringValue: Any = None  # noqa: N815 - OTLP's own names, here and below
-    intValue: Any = None  # noqa: N815
-    doubleValue: Any = None  # noqa: N815
-    boolValue: Any = None  # noqa: N815
-    arrayValue: Array | None = None  # noqa: N815
-
-
-class _Named(msgspec.Struct, gc=False):
-    key: str = ""
-
-
-class Attribute(_Named, gc=False):
-    """A name and its value."""
-
-    value: Value = msgspec.field(default_factory=Value)
-
-
-class RawAttribute(_Named, gc=False):
-    """The same where a value of the document is no `Value`. It is looked at only where the name is wanted."""
-
-    value: msgspec.Raw = msgspec.Raw(b"null")
 
 
 Labels = dict[str, object]
@@ -174,20 +132,23 @@ class Layout:
         "_parameters",
         "_reasons",
         "_twice",
-        "at",
         "has_error",
         "has_model",
         "has_output",
         "id",
         "is_plain",
         "is_plain_step",
+        "is_silent",
         "operation",
+        "pick",
     )
 
     def __init__(self, keys: Sequence[str]) -> None:
-        wanted = [(at, key) for at, key in enumerate(keys) if key in _WANTED or PREFIX in key]
-        self.at = tuple(at for at, _ in wanted)
-        """The attributes that are looked at."""
+        wanted = [(at, key) for at, key in enumerate(keys) if is_wanted(key)]
+        self.pick = _picker([at for at, _ in wanted])
+        """Takes those that are looked at out of as many attributes."""
+        self.is_silent = not wanted
+        """Whether none is."""
         places: dict[str, int] = {}
         self._twice: list[tuple[int, int]] = []
         self._own_labels: list[tuple[int, str]] = []
@@ -209,7 +170,7 @@ class Layout:
         """Whether there is the name of an error."""
         self.has_output, self.has_model = bool(found(OUTPUT)), bool(found(_MODEL))
         """Whether there are output tokens, its own or those of all that it did."""
-        labels = [(place, _LABELS.get(_name(key))) for place, key in self._own_labels]
+        labels = [(place, LABELS.get(_name(key))) for place, key in self._own_labels]
         self._labels = [(place, field) for place, field in labels if field is not None]
         is_odd = bool(self._twice) or self._metadata is not None
         names_operation = any(field == "operation" for field, _ in self._facts)
@@ -230,7 +191,7 @@ class Layout:
         """What it is that attributes of this layout say.
 
         Args:
-            values: plain values or sequences of them, of the attributes `at` these places.
+            values: plain values or sequences of them, of the attributes that it picks.
 
         Raises:
             RecordError: one is given twice, with different values.
@@ -275,17 +236,16 @@ class Layout:
             self._event is not None and values[self._event] == EVENT,
         )
 
-    def columns(self, rows: Sequence[Sequence[Any]], around: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    def columns(self, places: Sequence[Sequence[Any]], around: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
         """What many calls of this layout, which is plain, and those around them say, by the names of our fields.
 
         Args:
-            rows: the values of each call, of which the operation is that of a call as `SAYS_SO` spells it.
+            places: of each attribute that it picks, the values of all calls. Operations are spelt as in `SAYS_SO`.
             around: what is said around each call, ``None`` where nothing is. What the call itself says counts first.
 
         Raises:
             TypeError: a value is of no usual type. Read the calls one by one.
         """
-        places = [*zip(*rows, strict=True)]
         columns: dict[str, Sequence[Any]] = {"operation": places[self.operation]}
         for field, column in around.items():
             _overlay(columns, field, column)
@@ -317,72 +277,28 @@ SAYS_SO = dict.fromkeys(_NO_CALLS, False) | dict.fromkeys(_CALLS, True)
 _KINDS_OF_CALLS = ("llm", *_CALLS)
 
 
+def is_wanted(key: str) -> bool:
+    """Whether an attribute of this name may say anything of a call."""
+    return key in _WANTED or PREFIX in key
+
+
+def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda attributes: tuple([attributes[place] for place in places])
+
+
 def layout_of(keys: tuple[str, ...]) -> Layout:
     """The layout of attributes with these names. Those of usual size are kept."""
-    layout = _LAYOUTS.get(keys)
-    if layout is None:
-        layout = Layout(keys)
-        if len(keys) <= _MOST_KEYS and sum(map(len, keys)) <= _LONGEST_KEYS:
-            if len(_LAYOUTS) >= _MOST_LAYOUTS:
-                _LAYOUTS.clear()
-            _LAYOUTS[keys] = layout
-    return layout
+    is_usual = len(keys) <= MOST_KEYS and sum(map(len, keys)) <= _LONGEST_KEYS
+    return _kept_layout(keys) if is_usual else Layout(keys)
 
 
-_LAYOUTS: dict[tuple[str, ...], Layout] = {}
-"""Those that are known."""
+_kept_layout = lru_cache(maxsize=1 << 10)(Layout)
 
-_MOST_LAYOUTS = 1 << 10
-_MOST_KEYS = 1 << 7
+MOST_KEYS = 1 << 7
 _LONGEST_KEYS = 1 << 13
 """Characters of all names of a layout together."""
-
-
-def plain_values(attributes: Sequence[Attribute] | Sequence[RawAttribute], at: Iterable[int]) -> tuple[Any, ...]:
-    """The plain values of the ``attributes`` at these places; ``None`` for one that is empty or of another kind.
-
-    Raises:
-        RecordError: one is malformed.
-    """
-    if attributes and type(attributes[0]) is RawAttribute:
-        return tuple([_decoded(cast("msgspec.Raw", attributes[place].value)) for place in at])
-    usual: Sequence[Attribute] = attributes  # type: ignore[assignment] # all of them are of one type
-    found = [
-        text
-        if (text := (value := usual[place].value).stringValue) is not None
-        else number
-        if (number := value.intValue) is not None
-        else _other(value)
-        for place in at
-    ]
-    return tuple(found)
-
-
-def _other(value: Value) -> Any:  # noqa: ANN401 - whatever JSON can say
-    if value.arrayValue is not None:
-        return tuple([_plain(each) for each in value.arrayValue.values or ()])
-    return value.boolValue if value.doubleValue is None else value.doubleValue
-
-
-def _plain(value: Value) -> Any:  # noqa: ANN401
-    plain = value.intValue if value.stringValue is None else value.stringValue
-    return _other(value) if plain is None else plain
-
-
-def _decoded(raw: msgspec.Raw) -> Any:  # noqa: ANN401
-    """The plain value that is written in ``raw``. One that stands there without its kind is taken as it is."""
-    try:
-        return _plain(_VALUE.decode(raw))
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        pass
-    try:
-        value = _ANY.decode(raw)
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        raise RecordError("an attribute is malformed") from None
-    return None if isinstance(value, dict) else value
-
-
-_VALUE = msgspec.json.Decoder(Value)
 
 
 def _words(value: object) -> tuple[str, ...]:
@@ -432,7 +348,7 @@ def _label(labels: Labels, key: str, value: object) -> None:
         features = labels.setdefault("features", {})
         if isinstance(features, dict) and len(features) < MOST_FEATURES:
             features[name.removeprefix(_FEATURE)] = value
-    elif (field := _LABELS.get(name)) is not None and value not in (None, ""):
+    elif (field := LABELS.get(name)) is not None and value not in (None, ""):
         if READ[field].kind == "flag":
             value = _flag(value)
         if labels.setdefault(field, value) != value:

@@ -20,8 +20,10 @@ from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.documents import CUT_OFF, NO_JSON, OTHER_SHAPE
 from pytest_token_telemetry.sources.merge import Reading
-from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_CALL, NO_OUTPUT, TOLD_AGAIN, Calls, Seen
+from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_CALL, NO_OUTPUT, TOLD_AGAIN, Calls
+from pytest_token_telemetry.sources.otlp.decoding import Decoder, RawAttribute
 from pytest_token_telemetry.sources.otlp.otlp_source import NO_OTLP, OtlpSource
+from pytest_token_telemetry.sources.otlp.seen import Seen
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from pytest_token_telemetry.sources.rows import Rows
 from tests.conftest import SHARED
@@ -309,6 +311,14 @@ def test_a_call_that_broke_off_with_an_error_is_not_known_to_be_whole(
                 **{key: each for key, each in OURS.items() if "output_tokens" not in key},
             },
             id="names-of-our-fields",
+        ),
+        pytest.param(
+            {
+                "token_telemetry.predicted_tokens": 800,
+                "token_telemetry.selected_budget": "4096",
+                **{key: each for key, each in OURS.items() if "output_tokens" not in key},
+            },
+            id="other-names-of-our-fields",
         ),
     ],
 )
@@ -624,7 +634,7 @@ def test_spans_that_come_together_are_held_as_those_that_come_one_by_one(
             said = {"is_call": True, "facts": {"output_tokens": 7}}
             given = [Seen(trace, "s", line=line, place=place, **said) for place in range(count)]
             if is_together:
-                calls.add_all(trace, given)
+                calls.add_all(given)
             else:
                 for each in given:
                     calls.add(each)
@@ -645,19 +655,18 @@ FIELDS = st.sampled_from(
 )
 
 
-@given(
-    st.lists(
-        st.builds(
-            lambda said, more, wrapped: span(
-                {}, attributes=[{"key": k, "value": v} for k, v in said] + wrapped, **more
-            ),
-            st.lists(st.tuples(KEYS, VALUES), max_size=4),
-            st.dictionaries(FIELDS, VALUES, max_size=2),
-            st.dictionaries(KEYS, VALUES.filter(lambda plain: plain is not None), max_size=8).map(attributes),
-        ),
-        max_size=4,
-    )
+SPANS = st.lists(
+    st.builds(
+        lambda said, more, wrapped: span({}, attributes=[{"key": k, "value": v} for k, v in said] + wrapped, **more),
+        st.lists(st.tuples(KEYS, VALUES), max_size=4),
+        st.dictionaries(FIELDS, VALUES, max_size=2),
+        st.dictionaries(KEYS, VALUES.filter(lambda plain: plain is not None), max_size=8).map(attributes),
+    ),
+    max_size=4,
 )
+
+
+@given(SPANS)
 def test_any_attributes_give_samples_or_reasons(given: list[dict[str, Any]]) -> None:
     rows = Rows()
     rows.begin_file()
@@ -714,6 +723,38 @@ EMITTED = {
 USUAL = chat(
     9, **{"gen_ai.response.id": "r", "gen_ai.response.model": "m", **{key: OURS[key] for key in EMITTED if key in OURS}}
 )
+
+
+@settings(max_examples=50)
+@given(SPANS | st.lists(st.fixed_dictionaries({}, optional=EMITTED).map(span), max_size=3))
+def test_attributes_are_read_alike_whether_or_not_their_names_are_known(given: list[dict[str, Any]]) -> None:
+    """The names of the first document are learned. The second time, it is decoded by them."""
+    found: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pytest_token_telemetry.sources.otlp.otlp_source._DECODER", Decoder())
+        for _ in range(2):
+            try:
+                found.append(found_in(spans(*given), {}))
+            except OSError as error:  # Python writes numbers that JSON has not
+                found.append(error.strerror)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("count", [3, 2000])
+def test_names_are_learned_as_long_as_they_are_few(count: int) -> None:
+    """In a document with too many names, each attribute stays as it is written."""
+    decoder = Decoder()
+    text = json.dumps(spans(span(chat() | {f"name {n}": "x" for n in range(count)}))).encode()
+    kinds = []
+    for _ in range(2):
+        (document,) = decoder.decode(text)
+        (resource,) = document.resourceSpans or ()
+        (scope,) = resource.scopeSpans or ()
+        (found,) = scope.spans or ()
+        kinds.append([type(each) is RawAttribute for each in found.attributes or ()])
+    assert all(kinds[0])
+    assert [*map(len, kinds)] == [len(chat()) + count] * 2
+    assert set(kinds[1]) == {count > 1000}
 
 
 @settings(max_examples=50)

@@ -1,0 +1,173 @@
+"""What is held of a span until its trace is known: as little as it takes to tell of its call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+
+import msgspec
+import numpy as np
+
+from pytest_token_telemetry.sources.otlp.attributes import Labels, Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from pytest_token_telemetry.sources.otlp.attributes import Said
+
+
+@final
+class Seen(msgspec.Struct, eq=False, gc=False):
+    """A span, or a log record within it."""
+
+    trace: str
+    """Empty: it belongs to none, and what else tells of its call is not known."""
+    span: str
+    parent: str = ""
+    line: int = 0
+    place: int = 0
+    """Which one of its document it is."""
+    start: int = 0
+    """In ns since 1970; 0: not known."""
+    end: int = 0
+    is_call: bool = False
+    says_so: bool = False
+    """Whether its operation or kind says that it is a call."""
+    operation: str = ""
+    """What it says that it does."""
+    facts: dict[str, object] = {}
+    """The fields of a call that it tells of."""
+    reasons: tuple[str, ...] = ()
+    labels: Labels = {}
+    """What our own attributes say."""
+    of_resource: Labels = {}
+    """What those of everything in the process say."""
+    failed: bool = False
+
+    @property
+    def id(self) -> str | None:
+        """The response's own id."""
+        value = self.facts.get("id")
+        return value if isinstance(value, str) and value else None
+
+    @property
+    def output(self) -> str | None:
+        """Its output tokens, however they are written."""
+        value = self.facts.get("output_tokens")
+        return None if value is None else str(value)
+
+    def overlaps(self, other: Seen) -> bool:
+        """Whether both were going on at one time, as far as that is known."""
+        if not (self.start and self.end and other.start and other.end):
+            return True
+        return self.start <= other.end and other.start <= self.end
+
+    def may_be(self, other: Seen) -> bool:
+        """Whether ids and counts of both allow that they are one call."""
+        return (self.id is None or other.id is None or self.id == other.id) and (
+            self.output is None or other.output is None or self.output == other.output
+        )
+
+
+def seen_of(
+    said: Said,
+    trace: str,
+    span: str,
+    parent: str,
+    start: int,
+    end: int,
+    is_failed: bool,
+    of_resource: Labels,
+) -> Seen:
+    """A span whose attributes say this."""
+    return Seen(
+        trace,
+        span,
+        parent,
+        start=start,
+        end=end,
+        is_call=said.is_call,
+        says_so=said.says_so,
+        operation=said.operation,
+        facts=said.facts,
+        reasons=said.reasons,
+        labels=said.labels,
+        of_resource=of_resource,
+        failed=is_failed,
+    )
+
+
+NOTHING: dict[str, object] = {}
+"""Shared by all spans that say nothing: nobody changes what one says."""
+
+
+@final
+class PlainCall(msgspec.Struct, eq=False, gc=False):
+    """A span that is a call, of a plain layout: what it says is looked at when its trace is known."""
+
+    trace: str
+    """Never empty."""
+    span: str
+    parent: str
+    line: int
+    place: int
+    start: object
+    """As it is written, as is the end."""
+    end: object
+    layout: Layout
+    values: tuple[Any, ...]
+    around: Labels = NOTHING
+    """What the spans around it say of it, where that is known already."""
+
+    @property
+    def id(self) -> object:
+        """The response's own id; ``None`` if several attributes may be it."""
+        return None if self.layout.id is None else self.values[self.layout.id]
+
+    def seen(self) -> Seen:
+        """The same, with all that it says. What is known of those around it stands beside what a resource says."""
+        start, end = nanoseconds(self.start), nanoseconds(self.end)
+        said = self.layout.read(self.values)
+        seen = seen_of(said, self.trace, self.span, self.parent, start, end, False, self.around)
+        seen.line, seen.place = self.line, self.place
+        return seen
+
+
+@final
+class Silent(msgspec.Struct, eq=False, gc=False):
+    """A span that is not a call, and says nothing of those within."""
+
+    trace: str
+    """Never empty."""
+    span: str
+    parent: str
+
+    def seen(self) -> Seen:
+        """The same as any other span."""
+        return Seen(self.trace, self.span, self.parent, facts=NOTHING, labels=NOTHING, of_resource=NOTHING)
+
+
+Held: TypeAlias = "Seen | PlainCall | Silent"
+
+
+def nanoseconds(value: object) -> int:
+    """A time in ns since 1970; 0 if it is none."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < _DIGITS:
+        return int(value)
+    return value if type(value) is int and 0 < value < _LATEST else 0
+
+
+_DIGITS = 20
+_LATEST = 1 << 63
+
+
+def all_nanoseconds(values: Sequence[Any]) -> npt.NDArray[Any]:
+    """The same of many, of shape ``(values,)``."""
+    try:
+        text = "".join(values)
+        if text.isascii() and text.isdecimal() and max(map(len, values)) < _DIGITS:
+            return np.fromiter(map(int, values), np.int64, len(values))
+    except (TypeError, ValueError, OverflowError):
+        pass
+    return np.array([*map(nanoseconds, values)], object)

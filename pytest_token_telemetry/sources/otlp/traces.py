@@ -1,0 +1,195 @@
+"""Which spans and log records of a trace tell of one call.
+
+A call often has two or three spans: the instrumentation's, the provider's own, a framework's. Agents are no calls: they
+were left out before, as their usage is the sum of their calls' and they may share a call's response id.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.sources.keys import of_span, of_trace
+from pytest_token_telemetry.sources.otlp.attributes import first_of
+from pytest_token_telemetry.sources.otlp.seen import PlainCall, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pytest_token_telemetry.sources.otlp.attributes import Labels
+    from pytest_token_telemetry.sources.otlp.seen import Held
+
+MOST_ABOVE = 64
+"""Spans above one that are looked at."""
+
+MOST_OF_A_SPAN = 8
+"""Log records, and copies, of one span that are looked at for what its calls are within."""
+
+
+def calls_apart(held: Sequence[Held]) -> Sequence[PlainCall | Seen] | None:
+    """The calls of a trace, each with what is said around it, if they can be told apart without a look at all spans.
+
+    A call is apart that is the only one, and of which no other span says anything. So are those of agents, if each call
+    is plain and has an id that no other has, so that no two are one, and if each span is there once and no call is
+    around another. If they are not, it is ``None``.
+    """
+    calls = [each for each in held if type(each) is PlainCall]
+    seen = [each for each in held if type(each) is Seen]
+    if seen:
+        further = [each for each in seen if each.is_call]
+        if len(calls) + len(further) == 1 and not any(map(_says_of_others, seen)):
+            return calls or further
+        if further:
+            return None
+    if not calls or (len(calls) == 1 and not seen):
+        return calls
+    spans = {each.span: each for each in held}
+    if len(spans) < len(held) or "" in spans:
+        return None
+    if len(calls) > 1:
+        ids = {each.values[each.layout.id] for each in calls if each.layout.id is not None}
+        if len(ids) < len(calls) or {*map(type, ids)} != {str} or "" in ids:
+            return None
+    around: dict[str, Labels | None] = {}
+    for call in calls:
+        if call.parent not in around:
+            around[call.parent] = _around(spans, call.parent)
+        known = around[call.parent]
+        if known is None:
+            return None
+        call.around = known
+    return calls
+
+
+def _around(spans: Mapping[str, Held], parent: str) -> Labels | None:
+    """What the spans around one with this ``parent`` say of it, the nearest first; ``None`` if one is a call."""
+    said: Labels = {}
+    for _ in range(MOST_ABOVE):
+        above = spans.get(parent)
+        if above is None:
+            break
+        if type(above) is PlainCall:
+            return None
+        if type(above) is Seen:
+            said = first_of((said, *_says_around(above)))
+        parent = above.parent
+    return said
+
+
+def _says_around(seen: Seen) -> Iterator[Labels]:
+    """What a span says of those within it."""
+    yield seen.labels
+    if "operation" in seen.facts:
+        yield {"operation": seen.facts["operation"]}
+
+
+def _says_of_others(seen: Seen) -> bool:
+    """Whether a span is not a call, and says anything of those within."""
+    return not seen.is_call and (bool(seen.labels) or "operation" in seen.facts)
+
+
+class Trace:
+    """The spans of one trace."""
+
+    def __init__(self, seen: Sequence[Seen]) -> None:
+        self._calls = [each for each in seen if each.is_call]
+        self._group: dict[Seen, list[Seen]] = {each: [each] for each in self._calls}
+        self._spans: dict[str, list[Seen]] = {}
+        """By its id, what tells of a span."""
+        for each in seen:
+            if each.span:
+                self._add_to_span(each, self._spans.setdefault(each.span, []))
+
+    def calls(self) -> list[list[Seen]]:
+        """The calls, each with all that tells of it: the innermost first, which is next to the provider."""
+        if len(self._calls) > 1:
+            self._join_same_ids()
+            self._join_with_those_above()
+        groups = {id(group): group for group in self._group.values()}
+        if len(groups) > 1:
+            for around in self._with_calls_within():
+                if not any(each.says_so for each in groups[around]):
+                    del groups[around]
+        for group in groups.values():
+            if len(group) > 1:
+                group.sort(key=lambda each: -len([*self._above(each)]))
+        return [*groups.values()]
+
+    def around(self, group: Sequence[Seen]) -> Iterator[Labels]:
+        """What the spans around a call say of it, the nearest first."""
+        for each in group:
+            for level in self._above(each):
+                for above in level:
+                    yield from _says_around(above)
+        yield from (each.of_resource for each in group)
+        for each in group:
+            if each.operation:
+                yield {"operation": each.operation}
+
+    def keys(self, group: Sequence[Seen]) -> Sequence[str]:
+        """By what side files name a call: its spans, those around it, the nearest first, and the trace."""
+        around = (above.span for each in group for level in self._above(each) for above in level[:1])
+        spans = dict.fromkeys(filter(None, chain((each.span for each in group), around)))
+        traces = dict.fromkeys(filter(None, (each.trace for each in group)))
+        return [*map(of_span, spans), *map(of_trace, traces)]
+
+    def _above(self, seen: Seen) -> Iterator[list[Seen]]:
+        """What is known of the spans around one, the nearest first."""
+        parent = seen.parent
+        for _ in range(MOST_ABOVE):
+            level = self._spans.get(parent)
+            if level is None:
+                return
+            yield level
+            parent = next((each.parent for each in level if each.parent), "")
+
+    def _add_to_span(self, seen: Seen, level: list[Seen]) -> None:
+        """Add what tells of a span. What was written twice is one call, and so are a log record and its span."""
+        known = next((each for each in level if each.is_call), None) if seen.is_call else None
+        if known is not None and known.may_be(seen):
+            self._join(known, seen)
+        if len(level) < MOST_OF_A_SPAN:
+            level.append(seen)
+
+    def _join_same_ids(self) -> None:
+        """Join the spans of one response. A stand-in for a provider gives all the same id, one after the other."""
+        ordered = sorted((each for each in self._calls if each.id is not None), key=lambda each: each.start)
+        latest: dict[str | None, Seen] = {}
+        for each in ordered:
+            key = each.id
+            if key in latest and latest[key].overlaps(each):
+                self._join(latest[key], each)
+            if key not in latest or each.end > latest[key].end:
+                latest[key] = each
+
+    def _join_with_those_above(self) -> None:
+        """Join a span with the nearest call around it, where one of them has no id and both have the same counts."""
+        taken: dict[int, list[Seen]] = {}
+        for each in sorted(self._calls, key=lambda each: each.output is None):
+            above = self._call_above(each)
+            if above is None or self._group[above] is self._group[each] or not above.may_be(each):
+                continue
+            if above.id is not None and above.id == each.id:
+                continue  # they were not going on at one time
+            if taken.setdefault(id(above), self._group[each]) is self._group[each]:
+                self._join(above, each)
+                taken[id(above)] = self._group[each]
+
+    def _call_above(self, seen: Seen) -> Seen | None:
+        return next((each for level in self._above(seen) for each in level if each.is_call), None)
+
+    def _with_calls_within(self) -> set[int]:
+        """The ids of groups that have another group's call within: without a word of their own, they are its sum."""
+        around = ((each, self._call_above(each)) for each in self._calls)
+        return {
+            id(self._group[above])
+            for each, above in around
+            if above is not None and self._group[above] is not self._group[each]
+        }
+
+    def _join(self, one: Seen, other: Seen) -> None:
+        into, group = sorted((self._group[one], self._group[other]), key=len, reverse=True)
+        if into is not group:
+            into += group
+            for each in group:
+                self._group[each] = into
