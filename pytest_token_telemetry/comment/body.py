@@ -15,7 +15,7 @@ from pytest_token_telemetry.comment.links import Linking
 from pytest_token_telemetry.report import advice, brief, markdown, sections, words
 from pytest_token_telemetry.report.markdown import SIZES, TITLES, Doubt, symbol, title
 from pytest_token_telemetry.report.markdown_flavours import GITHUB, written
-from pytest_token_telemetry.text import LONGEST_EXPLANATION, listing
+from pytest_token_telemetry.text import LONGEST_EXPLANATION, joined, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.report.markdown_flavours import Flavour
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.report.tables import Chapter, Section
+    from pytest_token_telemetry.text import Sentence
 
 LARGEST_COMMENT = 65_536
 """Characters of a comment that GitHub takes."""
@@ -175,7 +176,9 @@ def _without_verdict(leg: Leg, frame: Frame) -> str:
 
 def _how_sure(report: Report, write: Flavour, size: Size, *, verified: bool) -> str:
     """What each figure proves, what it is held against, and what to know of it."""
-    known = [*brief.readiness(report), *words.waivers(report), *words.notes(report)]
+    ready = words.readiness(report)
+    folded: list[Sentence] = [] if ready is None else [joined(("Readiness: ", ready, "."), "")]
+    known = [*folded, *words.waivers(report), *words.notes(report)]
     return write.stacked(
         (
             markdown.checks_table(report, brief.proof(report), write, verified=verified),

@@ -10,10 +10,10 @@ from pytest_token_telemetry.gate.checks import CAP_USE, TRUNCATION, UNDERESTIMAT
 from pytest_token_telemetry.gate.results import RateResult, RatioResult
 from pytest_token_telemetry.report import words
 from pytest_token_telemetry.report.tables import Table, ratio
-from pytest_token_telemetry.text import exact, listing, percent, points, times
+from pytest_token_telemetry.text import exact, percent, points, times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from pytest_token_telemetry.gate.results import Result
     from pytest_token_telemetry.report.model import Report
@@ -90,10 +90,11 @@ def failed_besides(report: Report) -> list[Result]:
 
 
 def proof(report: Report) -> list[Result]:
-    """All other checks, without the readiness ones that passed: what they say is what is proven."""
-    ready = [each for each in report.checks if each.id.startswith("readiness::") and each.outcome == "pass"]
+    """All other checks: what they say is what is proven. Readiness that passes as a whole is a sentence instead."""
     failed = failed_besides(report)
-    return [each for each in report.checks if each not in (*failed, *ready)]
+    folded = words.readiness(report) is not None
+    others = (each for each in report.checks if each not in failed)
+    return [each for each in others if not (folded and each.id.startswith("readiness::"))]
 
 
 def _figure(result: Result) -> tuple[str, str]:
@@ -129,11 +130,3 @@ def _before(report: Report) -> tuple[str, dict[str, str]]:
         return "", {}
     rates = {UNDERESTIMATION.id: drift.underestimation, TRUNCATION.id: drift.truncation}
     return "baseline", {id: _rate(each.base) for id, each in rates.items()}
-
-
-def readiness(report: Report) -> Iterator[str]:
-    """One sentence for all readiness checks that passed."""
-    every = [each for each in report.checks if each.id.startswith("readiness::") and not each.unasked]
-    passed = [words.subject_of(each) for each in every if each.outcome == "pass"]
-    if passed:
-        yield f"Readiness: {len(passed)} of {len(every)} checks pass ({listing(passed)})."

@@ -69,32 +69,47 @@ def show(terminal: pytest.TerminalReporter, report: Report | str, errors: list[s
     """Write the report, or why there is none, then what went wrong in writing it elsewhere."""
     verbosity = terminal.config.get_verbosity()
     if verbosity < 0:
-        lines = brief(report)
+        lines = brief(report, terminal._tw.fullwidth)
     else:
         terminal.write_sep("=", "token telemetry")
         bars = BARS if _encodes(terminal._tw._file, BARS) else ASCII_BARS
         lines = screen(report, terminal._tw.fullwidth, verbosity=verbosity, bars=bars)
-    for text, marks in lines:
+    for text, marks in _writable(lines, terminal._tw.fullwidth, terminal._tw._file):
         terminal.write_line(text, **marks)
-    for error in errors:
+    for error in errors:  # whole, as pytest writes its own: what it names can be searched for
         terminal.write_line(f"ERROR: {error}", red=True, bold=True)
 
 
 def _encodes(file: TextIO, text: str) -> bool:
     try:
-        text.encode(getattr(file, "encoding", None) or "utf-8")
+        text.encode(_encoding(file))
     except UnicodeEncodeError:
         return False
     return True
 
 
-def brief(report: Report | str) -> list[Line]:
-    """The verdict and the next step, in a line each: for ``-q``."""
+def _encoding(file: TextIO) -> str:
+    return getattr(file, "encoding", None) or "utf-8"
+
+
+def _writable(lines: list[Line], width: int, file: TextIO) -> Iterator[Line]:
+    """``lines`` in letters that ``file`` has: an escape takes its place in the line, which may become longer."""
+    for text, marks in lines:
+        if _encodes(file, text):
+            yield text, marks
+            continue
+        encoding = _encoding(file)
+        own = text.replace("…", "~") if not _encodes(file, "…") else text
+        yield from _within([(own.encode(encoding, "backslashreplace").decode(encoding), marks)], width)
+
+
+def brief(report: Report | str, width: int) -> list[Line]:
+    """The verdict and the next step: for ``-q``."""
     if isinstance(report, str):
-        return [(f"token telemetry: not judged: {report}", {"yellow": True})]
+        return _wrapped(f"token telemetry: not judged: {report}", width, {"yellow": True})
     said = (f"token telemetry: {report.title}: {words.headline(report)}", words.session_result(report))
-    lines: list[Line] = [(" ".join(filter(None, said)), {_colour(report): True})]
-    return lines + [(f"-> {plain(step)}", {}) for step in advice.next_steps(report)[:1]]
+    lines = _wrapped(" ".join(filter(None, said)), width, {_colour(report): True})
+    return lines + [line for step in advice.next_steps(report)[:1] for line in _wrapped(f"-> {plain(step)}", width, {})]
 
 
 def _colour(report: Report) -> str:
@@ -107,9 +122,10 @@ def screen(report: Report | str, width: int, *, verbosity: int = 0, bars: str = 
 
     No sentence is cut: what does not fit is left out whole, and the last line counts what was. A screen that is too
     narrow for what must be seen becomes longer. Long names are cut in tables, unless the ``verbosity`` is 2 or more.
+    A PASS leaves single calls to ``verbosity``.
     """
     if isinstance(report, str):
-        return [(f"not judged: {report}", {"yellow": True})]
+        return _wrapped(f"not judged: {report}", width, {"yellow": True})
     everything = _everything(report, width, bars, whole_names=verbosity > 1)
     if verbosity > 0:
         return everything
@@ -120,7 +136,7 @@ def screen(report: Report | str, width: int, *, verbosity: int = 0, bars: str = 
             break
     for sentence in _remarks(report, width, bars):
         lines += sentence if len(lines) + len(sentence) <= most else []
-    worst = _worst_samples(report, width)
+    worst = [] if report.verdict == "pass" else _worst_samples(report, width)
     left = most - len(lines) - min(len(worst), _LEAST_WORST)
     spreads = (_spreads(report, width, bars, categories) for categories in range(_MOST_SPREADS, 1, -1))
     lines += next((spread for spread in spreads if len(spread) <= left), [])
@@ -186,7 +202,7 @@ def _remarks(report: Report, width: int, bars: str) -> Iterator[list[Line]]:
     """What to know besides, a sentence each."""
     drawn = str.maketrans(BARS, bars)
     for each in report.not_read.unreadable[:3]:
-        yield [(_unreadable(each.path, each.reason, width), {"red": True})]
+        yield _within([(_unreadable(each.path, each.reason, width), {"red": True})], width)
     for section in sections.compared(report):
         for sentence in section.sentences:
             yield _wrapped(f"{section.title}: {plain(sentence)}".translate(drawn), width, {})
@@ -195,7 +211,8 @@ def _remarks(report: Report, width: int, bars: str) -> Iterator[list[Line]]:
 
 
 def _worst_samples(report: Report, width: int) -> list[Line]:
-    return [(_WORST, {}), *((_worst(sample, width), {}) for sample in report.worst)] if report.worst else []
+    lines: list[Line] = [(_WORST, {}), *((_worst(sample, width), {}) for sample in report.worst)]
+    return _within(lines, width) if report.worst else []
 
 
 def _spreads(report: Report, width: int, bars: str, most: int | None) -> list[Line]:
@@ -219,7 +236,7 @@ def _spreads(report: Report, width: int, bars: str, most: int | None) -> list[Li
         folded = sum(ratios.folded or 1 for ratios in row)
         name = f"{folded:,} others" if folded > 1 or row[0].folded else _inert(row[0].name)
         lines.append((f"{line}{_cut(name, max(width - len(line) - 1, 8))}", {}))
-    return lines
+    return _within(lines, width)
 
 
 def _spread(ratios: Ratios, first: int, bins: int) -> list[int]:
@@ -278,18 +295,28 @@ def _wrapped(text: str, width: int, marks: dict[str, bool]) -> list[Line]:
     return [(line.replace("\1", ""), marks) for line in lines]
 
 
+def _within(lines: list[Line], width: int) -> list[Line]:
+    """``lines`` of figures: those that a narrow terminal has no room for go on in the next."""
+    return [
+        part
+        for text, marks in lines
+        for part in (_wrapped(text, width, marks) if _columns(text) > width else [(text, marks)])
+    ]
+
+
 def _details(report: Report, width: int, *, whole_names: bool) -> Iterator[Line]:
     for section in (*sections.compared(report), *sections.details(report)):
         if not (section.tables or section.title == _COLLECT) or section.title == sections.OVERRUNS:
             continue
         yield "", {}
-        yield section.title, {"bold": True}
+        yield from _within([(section.title, {"bold": True})], width)
         if section.title == _COLLECT:
             for sentence in section.sentences:
                 yield from _wrapped(plain(sentence), width, {})
         for i, table in enumerate(section.tables):
             yield from [("", {})] if i else []
-            yield from ((line, {}) for line in _table(table, width, whole_names=whole_names))
+            rows: list[Line] = [(line, {}) for line in _table(table, width, whole_names=whole_names)]
+            yield from rows if whole_names else _within(rows, width)
         for remark in section.remarks:
             yield from _wrapped(remark, width, {})
 

@@ -18,7 +18,7 @@ from pytest_token_telemetry.recording.tape import told_by
 from pytest_token_telemetry.session.added_checks import added_checks, refuse_wordless
 from pytest_token_telemetry.session.added_sources import added_sources, mapped_sources
 from pytest_token_telemetry.session.changed_samples import changed_samples
-from pytest_token_telemetry.session.command_line import asked_with, is_picked, refuse_absent, runs_nothing
+from pytest_token_telemetry.session.command_line import refuse_absent, runs_nothing
 from pytest_token_telemetry.session.comparisons import HeldAgainst
 from pytest_token_telemetry.session.hooks import ESTIMATE, implementations, late_hook, tell
 from pytest_token_telemetry.session.items import (
@@ -30,6 +30,7 @@ from pytest_token_telemetry.session.items import (
     root_collector,
     warned_status,
 )
+from pytest_token_telemetry.session.left_out import LeftOut
 from pytest_token_telemetry.session.no_verdict import explained, tell_github
 from pytest_token_telemetry.settings import OUTPUTS
 
@@ -94,11 +95,7 @@ class GateSession:
         self._write_errors: list[str] = []
         self.not_judged = _ENDED_EARLY
         """Why there is no verdict, if there is none."""
-        self._are_all_deselected = False
-        self._told: set[str] = set()
-        """The checks that were left out aloud."""
-        self._dropped: list[str] = []
-        """Those that another plugin made vanish without a word."""
+        self._left_out = LeftOut(config, settings)
         self.exit_code: int | None = None
         """What the session has to exit with where pytest knows of no failure; ``None`` until that is known."""
         if not runs_nothing(config):
@@ -153,8 +150,8 @@ class GateSession:
         return report
 
     def pytest_deselected(self, items: Sequence[object]) -> None:
-        """Know which checks are left out aloud: the others that are not there were dropped."""
-        self._told.update(item.check for item in items if isinstance(item, CheckItem))
+        """Know which checks are left out aloud."""
+        self._left_out.tell(items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -184,9 +181,7 @@ class GateSession:
             self._refuse_late_hooks()
             self._collect_on_controller(session)
         self._items.sort(key=lambda item: self._checks.index(item.check))  # whatever another plugin made of the order
-        self._are_all_deselected = not self._items
-        there = self._told.union(item.check for item in self._items)
-        self._dropped = [check for check in self._checks if is_picked(self._config, check) and check not in there]
+        self._left_out.find(self._checks, self._items)
         if self._items or self._is_report_wanted():
             self._config.stash[REPORT] = self._judge()
             self._leave_out_unasked(session)
@@ -252,45 +247,18 @@ class GateSession:
     @property
     def _errors(self) -> list[str]:
         """One sentence each: what could not be written, and that checks were not judged although that was asked for."""
-        if why := self._nothing_judged:
-            asked = asked_with(self._config) or flag("unjudged")
-            said = f"{asked}: nothing is judged, as {why} (add {flag('unjudged')}=pass if that is meant)"
-            return [*self._write_errors, said]
-        if not self._fails_as_unjudged:
-            return self._write_errors
-        asked, way_out = asked_with(self._config) or flag("unjudged"), f"add {flag('unjudged')}=pass if that is meant"
-        what = "nothing is judged, because every check was left out of the session"
-        if not self._are_all_deselected:
-            what = f"another plugin dropped {len(self._dropped)} of {len(self._checks)} checks without a word"
-        return [*self._write_errors, f"{asked}: {what} ({way_out})"]
-
-    @property
-    def _fails_as_unjudged(self) -> bool:
-        """True if all checks were left out, or some without a word, and that is not what the user wants."""
-        return bool(self._are_all_deselected or self._dropped) and self._must_judge
-
-    @property
-    def _must_judge(self) -> bool:
-        """True if the user wants a session that judges nothing to fail."""
-        return (self._settings.unjudged or ("fail" if asked_with(self._config) else "pass")) == "fail"
-
-    @property
-    def _nothing_judged(self) -> str:
-        """Why there was nothing to judge in the data; empty if there was, or if that is what the user wants."""
-        if self._report is None or self._dropped or not self._must_judge:
-            return ""
-        return self._report.nothing_judged
+        return [*self._write_errors, *self._left_out.errors(self._report)]
 
     def _exit_code(self, status: int) -> pytest.ExitCode:
         """What the session has to exit with, where ``status`` is what pytest knows."""
         report = self._report
         if self._write_errors:
             return pytest.ExitCode.USAGE_ERROR
-        if self._aborted or self._nothing_judged or (report is not None and report.fails):
+        if self._aborted or self._left_out.nothing_judged(report) or (report is not None and report.fails):
             return pytest.ExitCode.TESTS_FAILED
-        if self._fails_as_unjudged and status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        if self._left_out.fails and status == pytest.ExitCode.NO_TESTS_COLLECTED:
             return pytest.ExitCode.NO_TESTS_COLLECTED
-        if self._fails_as_unjudged or (report is None and not self._are_all_deselected):
+        if self._left_out.fails or (report is None and not self._left_out.is_all):
             return pytest.ExitCode.INTERRUPTED
         return pytest.ExitCode.OK
 

@@ -227,7 +227,8 @@ def test_the_report_says_that_tests_failed(
     result = run(*layout, process=bool(layout))
     assert (result.exit, result.report["verdict"]) == (1, "pass")
     assert result.report["session"] == {"exit_status": 1, "tests_failed": 1}
-    assert "Tests of the same session failed (1 failure): the session fails whatever the verdict." in result.text
+    said = " ".join(result.text.split())
+    assert "Tests of the same session failed (1 failure): the session fails whatever the verdict." in said
 
 
 def test_checks_that_fail_are_no_tests_that_failed(run: Run, tuning: object, suite: None) -> None:

@@ -132,7 +132,7 @@ def test_all_else_is_folded():
 
 
 def test_readiness_is_one_line_if_it_passes_and_in_the_open_if_it_fails():
-    ready = "Readiness: 5 of 5 checks pass (sources, samples, categories, complexities and deliverables)."
+    ready = "Readiness: 60 successful samples (20 needed), 1 file read."
     text = comment(leg("pass"))
     assert text.index("<summary>How sure") < text.index(ready)
     assert not [row for row in table(page(text), "Outcome") if row[1].startswith("readiness")]
