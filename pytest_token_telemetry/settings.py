@@ -7,6 +7,7 @@ command line wins over the ini file, and the ini file over the default.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -434,11 +435,22 @@ def refuse_malformed_recording(config: pytest.Config) -> None:
     """Read the settings of recordings that are set: a test may begin one later, where nothing can be refused.
 
     Raises:
-        pytest.UsageError: one is malformed.
+        pytest.UsageError: one is malformed, or asks for spans where no SDK can make one.
     """
     for name in RECORDING:
-        if is_on(config, name):
-            read_one(config, name)
+        value = read_one(config, name) if is_on(config, name) else None
+        if name == "spans" and value == "on" and not _has_sdk():
+            raise pytest.UsageError(
+                f"{label_of(config, name)}: OpenTelemetry's SDK is not installed, so there are no spans"
+                ' (run pip install "pytest-token-telemetry[spans]")'
+            )
+
+
+def _has_sdk() -> bool:
+    try:
+        return find_spec("opentelemetry.sdk") is not None
+    except ModuleNotFoundError:  # there is no opentelemetry at all
+        return False
 
 
 def label_of(config: pytest.Config, name: str) -> str:

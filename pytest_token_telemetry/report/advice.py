@@ -18,6 +18,7 @@ from pytest_token_telemetry.gate.checks import (
     WASTE,
 )
 from pytest_token_telemetry.gate.checks.samples import lacks_attempts
+from pytest_token_telemetry.gate.checks.sources import outside_maps
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
 from pytest_token_telemetry.option_types import ANY
 from pytest_token_telemetry.report.words import blames_estimator, deselected, subject_of, warns
@@ -177,6 +178,12 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
             "Check --token-telemetry-format=",
             named(chosen),
             ": read as this format, the files hold no usable call.",
+        )
+    elif wheres := outside_maps(counts):
+        yield (
+            "Correct ",
+            *joined((("the where of map ", named(name)) for name, _ in wheres), last="and"),
+            ": no record matches.",
         )
     elif UTF16 in counts.look_like:
         yield "Save these files as UTF-8: in other encodings only log lines are read, and these files hold none."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.analysis.attempts import NEAR_PERCENT
 from pytest_token_telemetry.analysis.budgets import LEAST_CALLS
+from pytest_token_telemetry.option import GATE
 from pytest_token_telemetry.report import advice
 from pytest_token_telemetry.report.comparisons import CHANGED, of_changes, of_drift, of_estimator, of_history
 from pytest_token_telemetry.report.tables import Chapter, Columns, Section, Table, count, named, ratio, table_of
@@ -311,5 +312,6 @@ def _settings(report: Report) -> Section:
     rows: tuple[tuple[Sentence, ...], ...] = tuple(
         (Untrusted(name), Untrusted(text) if isinstance(text, str) else joined(map(Untrusted, text), " "))
         for name, text in report.settings.items()
+        if text and (name, text) != (GATE, "false")  # directories may be judged without it
     )
     return Section("Settings", tables=(Table(("setting", "in force"), rows),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_token_telemetry.sources.caps import cap_of_body
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.labels import labels_of
 from pytest_token_telemetry.sources.provider_calls import FAILED
@@ -127,9 +128,6 @@ _ENDS = {
 
 def _asked(body: dict[str, object], record: dict[str, object]) -> Mapping[str, object]:
     """The cap in the ``body`` of a request, and what its metadata says, or that of the whole ``record``."""
-    settings = get(body, "generationConfig", "generation_config", "config")
-    cap = get(body, "max_output_tokens", "max_completion_tokens", "max_tokens") or get(
-        settings, "maxOutputTokens", "max_output_tokens"
-    )
+    cap = cap_of_body(body)
     labels = {**labels_of(record.get("metadata")), **labels_of(body.get("metadata")), **labels_of(body.get("labels"))}
     return {**labels, "max_tokens": cap} if type(cap) in (int, float, str) else labels

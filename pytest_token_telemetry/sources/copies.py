@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Integers, Mask, Samples, SamplesBuilder
     from pytest_token_telemetry.sources.recorded import Phase
-    from pytest_token_telemetry.sources.rows import Claimed
+    from pytest_token_telemetry.sources.rows import AbsorbedRecords
     from pytest_token_telemetry.sources.tagged.digests import Digests
 
     Hashes: TypeAlias = npt.NDArray[np.uint64]
@@ -100,20 +100,20 @@ class Suspects:
     """Of these rows."""
     near: Mask
     """Which of them may tell of a call that a test recorded."""
-    claimed: Claimed
-    """The records that samples claim: some of the rows may be copies of these."""
+    absorbed: AbsorbedRecords
+    """The records that samples absorb: some of the rows may be copies of these."""
     tellers: Integers
     """Of those that have an id, in their order: the first row of all with the same id."""
 
 
-def find_suspects(parts: Parts, recorded: RecordedCalls, claimed: Claimed) -> Suspects:
+def find_suspects(parts: Parts, recorded: RecordedCalls, absorbed: AbsorbedRecords) -> Suspects:
     """Find the rows of ``parts`` that share a hash with each other or with a ``recorded`` call, or may tell of one.
 
-    Those too that share a hash with a ``claimed`` record, which are without a prediction.
+    Those too that share a hash with an ``absorbed`` record, which are without a prediction.
     """
     told = np.empty(0, np.uint64)
     if any((samples.predicted_output_tokens == UNKNOWN).any() for samples, _ in parts):
-        told = np.unique(claimed.head)
+        told = np.unique(absorbed.head)
     repeated, heads = _repeated(parts), np.unique(np.array([head for head, _ in recorded.copies], np.uint64))
     rows, identities, nears = [np.empty(0, np.int64)], [], [np.empty(0, np.bool_)]
     begin = 0
@@ -135,7 +135,7 @@ def find_suspects(parts: Parts, recorded: RecordedCalls, claimed: Claimed) -> Su
         rows=np.concatenate(rows),
         identities=joined,
         near=np.concatenate(nears),
-        claimed=claimed,
+        absorbed=absorbed,
         tellers=_tellers(parts, joined.id[joined.id != 0]),
     )
 
@@ -160,7 +160,7 @@ def copies_left_out(table: SamplesBuilder, suspects: Suspects, recorded: Recorde
     identities = suspects.identities
     digests = _digests(table, suspects, len(recorded.calls))
     again, doubled = _written_again(table, rows, digests, identities.known)
-    told = _told_by_samples(table, rows, digests, ~again & identities.known, suspects.claimed)
+    told = _told_by_samples(table, rows, digests, ~again & identities.known, suspects.absorbed)
     doubtful = suspects.near | ~identities.known
     whole, leaders, others = _whole_copies(table, rows, digests, again | told, doubtful, identities.id != 0)
     with_id = identities.id[whole] != 0
@@ -262,16 +262,18 @@ def _written_again(table: SamplesBuilder, rows: Integers, digests: Digests, know
     return again, files[times > 1].astype(np.int64)
 
 
-def _told_by_samples(table: SamplesBuilder, rows: Integers, digests: Digests, among: Mask, claimed: Claimed) -> Mask:
-    """Mark the suspects ``among`` all that are copies of records that samples of other files ``claimed``.
+def _told_by_samples(
+    table: SamplesBuilder, rows: Integers, digests: Digests, among: Mask, absorbed: AbsorbedRecords
+) -> Mask:
+    """Mark the suspects ``among`` all that are copies of records that samples of other files ``absorbed``.
 
-    A file tells as often of such a record as the file in which most of them are claimed.
+    A file tells as often of such a record as the file in which most of them are absorbed.
     """
     found = np.zeros(len(rows), np.bool_)
     at = np.flatnonzero(among & (table.column("predicted_output_tokens")[rows] == UNKNOWN))
     heads, files = digests[at, 0], table.column("file")[rows[at]]
-    same = np.isin(claimed.head, heads)
-    times = Counter(zip(claimed.head[same].tolist(), claimed.file[same].tolist(), strict=True))
+    same = np.isin(absorbed.head, heads)
+    times = Counter(zip(absorbed.head[same].tolist(), absorbed.file[same].tolist(), strict=True))
     most: dict[int, int] = {}
     for (head, _), count in times.items():
         most[head] = max(most.get(head, 0), count)

@@ -100,12 +100,12 @@ def read_database(
                     found.append((f"{shown}: query", _read(engine, database, None, rows)))
         except Exception as error:  # a driver may raise anything
             found.append((shown, FileRead(opened=False, error=_reason(error, database.url))))
-    samples, identities, claimed = rows.build(complete=(), keep_ids=keep_ids)
+    samples, identities, absorbed = rows.build(complete=(), keep_ids=keep_ids)
     extract = Extract(
         files=tuple(file for _, file in found),
         samples=samples,
         identities=identities,
-        claimed=claimed,
+        absorbed=absorbed,
         complaints=rows.complaints(),
     )
     return extract, [Origin(name, name, name, "table") for name, _ in found]

@@ -22,7 +22,7 @@ from pytest_token_telemetry.sources.extract import (
     head_of,
     source_of,
 )
-from pytest_token_telemetry.sources.rows import MOST_BEGUN, PLACES_KEPT, Claimed, Complaint, Identities
+from pytest_token_telemetry.sources.rows import MOST_BEGUN, PLACES_KEPT, AbsorbedRecords, Complaint, Identities
 from pytest_token_telemetry.sources.source import READ_ONLY
 from pytest_token_telemetry.sources.tagged.simple_search import is_wide
 from pytest_token_telemetry.sources.uncounted import no_ends
@@ -123,7 +123,7 @@ def _whole(parts: Sequence[Extract]) -> Extract:
         files=(FileRead(any(file.opened for file in files), error, line_ends),),
         samples=samples.build(rows),
         identities=identities if rows is None else identities.take(rows),
-        claimed=Claimed.joined([part.claimed for part in parts]),
+        absorbed=AbsorbedRecords.joined([part.absorbed for part in parts]),
         complaints=_added_up(parts, before),
         mentions={0: sum(part.mentions.get(0, 0) for part in parts)} if any(part.mentions for part in parts) else {},
         remarks=dict(sum((Counter(part.remarks) for part in parts), Counter())),
@@ -134,20 +134,22 @@ def _whole(parts: Sequence[Extract]) -> Extract:
 def _not_claimed_below(
     samples: SamplesBuilder, identities: Identities, parts: Sequence[Extract], before: Sequence[int]
 ) -> Integers | None:
-    """The rows that no sample of a later part claims; ``None``: all of them.
+    """The rows that no sample of a later part absorbs; ``None``: all of them.
 
-    Of the records of one line and one output, a sample below claims the last one that is left.
+    Of the records of one line and one output, a sample below absorbs the last one that is left.
     """
-    claimed: list[int] = []
+    absorbed: list[int] = []
     for (line, output), times in Counter(
-        (line + lines, output) for part, lines in zip(parts, before, strict=True) for line, output in part.claimed.above
+        (line + lines, output)
+        for part, lines in zip(parts, before, strict=True)
+        for line, output in part.absorbed.above
     ).items():
         column = samples.column("line")
         on_line = np.arange(np.searchsorted(column, line), np.searchsorted(column, line, "right"))
         waits = (samples.column("predicted_output_tokens")[on_line] == UNKNOWN) & ~identities.own[on_line]
         waits &= samples.column("output_tokens")[on_line] == output
-        claimed += on_line[waits][-times:].tolist()
-    return np.setdiff1d(np.arange(len(samples)), claimed) if claimed else None
+        absorbed += on_line[waits][-times:].tolist()
+    return np.setdiff1d(np.arange(len(samples)), absorbed) if absorbed else None
 
 
 def _added_up(parts: Sequence[Extract], before: Sequence[int]) -> tuple[Complaint, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
 from pytest_token_telemetry.sources.deferred import TABLE, ZIP, Deferred, signs_of
-from pytest_token_telemetry.sources.rows import Claimed, Complaint, Identities, Rows
+from pytest_token_telemetry.sources.rows import AbsorbedRecords, Complaint, Identities, Rows
 from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedReader, TaggedSource
@@ -130,7 +130,7 @@ class Extract:
     """In the order of their files, lines and places in the line."""
     identities: Identities
     """Of the samples."""
-    claimed: Claimed
+    absorbed: AbsorbedRecords
     complaints: tuple[Complaint, ...]
     """In the order of their files."""
     mentions: dict[int, int] = field(default_factory=dict)
@@ -142,7 +142,7 @@ class Extract:
 
     def __reduce__(self) -> tuple[Callable[..., Extract], tuple[object, ...]]:
         """As it goes to another process: in columns, of which those of one value are that value."""
-        columns = (_packed(self.samples), _packed(self.identities), _packed(self.claimed))
+        columns = (_packed(self.samples), _packed(self.identities), _packed(self.absorbed))
         return _received, (self.files, *columns, self.complaints, self.mentions, self.skipped, self.remarks)
 
 
@@ -213,12 +213,12 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
     for reader in readers.begun:
         reader.finish()
     complete = (reader.complete for reader in readers.begun)
-    samples, identities, claimed = rows.build(complete=complete, keep_ids=task.keep_ids)
+    samples, identities, absorbed = rows.build(complete=complete, keep_ids=task.keep_ids)
     return Extract(
         files=files,
         samples=samples,
         identities=identities,
-        claimed=claimed,
+        absorbed=absorbed,
         complaints=rows.complaints(),
         mentions=dict(rows.mentions),
         skipped=dict(rows.skipped),
@@ -371,7 +371,7 @@ def _received(
     files: tuple[FileRead, ...],
     samples: _Columns,
     identities: _Columns,
-    claimed: _Columns,
+    absorbed: _Columns,
     complaints: tuple[Complaint, ...],
     mentions: dict[int, int],
     skipped: dict[str, int],
@@ -381,7 +381,7 @@ def _received(
         files=files,
         samples=_unpacked(samples),
         identities=_unpacked(identities),
-        claimed=_unpacked(claimed),
+        absorbed=_unpacked(absorbed),
         complaints=complaints,
         mentions=mentions,
         skipped=skipped,

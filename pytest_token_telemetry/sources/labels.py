@@ -57,6 +57,18 @@ def labels_of(metadata: object) -> dict[str, object]:
     return {**found, "features": features} if features else found
 
 
+def labels_that_fit(metadata: object) -> dict[str, object]:
+    """What ``metadata`` says by the names of our fields.
+
+    Others have such names for other things too, so what such a field cannot hold says nothing, unless the name is ours.
+    """
+    if not isinstance(metadata, dict):
+        return {}
+    ours = {name: value for name, value in metadata.items() if name.startswith(PREFIX)}
+    others = {name: value for name, value in metadata.items() if name not in ours}
+    return {name: value for name, value in labels_of(others).items() if _may_be(name, value)} | labels_of(ours)
+
+
 def label_columns(keys: Sequence[str], columns: Iterable[Sequence[object]]) -> dict[str, Sequence[object]] | None:
     """What many objects of metadata say that have the same ``keys``, a column of values each: as `labels_of` does.
 
@@ -81,6 +93,16 @@ def label_columns(keys: Sequence[str], columns: Iterable[Sequence[object]]) -> d
 
 def _is_usual(value: object) -> bool:
     return not isinstance(value, str) or 0 < len(value) <= LONGEST_TEXT
+
+
+def _may_be(name: str, value: object) -> bool:
+    match FIELDS[name].kind:
+        case "count":
+            return type(value) is int or (isinstance(value, str) and value.isascii() and value.isdecimal())
+        case "flag":
+            return isinstance(value, bool)
+        case _:
+            return True
 
 
 _PLAIN = frozenset({str, int, float, bool})

@@ -14,8 +14,9 @@ import numpy as np
 
 from pytest_token_telemetry.sample import LONGEST_TEXT
 from pytest_token_telemetry.samples import UNKNOWN
+from pytest_token_telemetry.sources.caps import cap_of
 from pytest_token_telemetry.sources.labels import label_columns, labels_of
-from pytest_token_telemetry.sources.litellm_records import GENERATES, cap_of, end_of, labels_of_record
+from pytest_token_telemetry.sources.litellm_records import GENERATES, end_of, labels_of_record
 from pytest_token_telemetry.sources.provider_calls import called, moment, tell
 from pytest_token_telemetry.sources.record_columns import AT_ONCE, UnusualError, samples_of_columns
 from pytest_token_telemetry.sources.rows import Ids

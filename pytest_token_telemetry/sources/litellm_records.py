@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_token_telemetry.sources import responses
+from pytest_token_telemetry.sources.caps import cap_of
 from pytest_token_telemetry.sources.keys import of_call, of_trace
 from pytest_token_telemetry.sources.labels import labels_of
 from pytest_token_telemetry.sources.provider_calls import FAILED, called, decoded, moment
-from pytest_token_telemetry.sources.response_shapes import get, keeps_native_reason
+from pytest_token_telemetry.sources.response_shapes import keeps_native_reason
 from pytest_token_telemetry.sources.tagged.records import Unusable
 
 if TYPE_CHECKING:
@@ -91,11 +92,6 @@ def keys_of_record(record: Record) -> Sequence[str]:
 def end_of(response: object) -> tuple[str | None, int, bool]:
     """Why a ``response`` ended, how many answers it has, and whether LiteLLM may have changed the reason."""
     return *responses.end_of(response), not keeps_native_reason(response)
-
-
-def cap_of(parameters: object) -> object:
-    """The cap that was sent, by whichever name."""
-    return get(parameters, "max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
 def labels_of_record(tags: object, metadata: object) -> dict[str, object]:

@@ -6,14 +6,20 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.sources.source import opened
+from pytest_token_telemetry.sources.source import HEAD, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_HEAD = 1 << 14
+_HEAD = 1 << 16
 """Bytes that are looked at: a key of a record may stand behind a long prompt."""
 
+_LINES = 20
+"""Lines of JSON that are looked at."""
+
+
+OUTSIDE = "records outside the where of map "
+"""Why records are passed over where a map may be wrong; its name stands behind."""
 
 EMPTY = "empty files"
 UTF16 = "UTF-16"
@@ -38,7 +44,15 @@ _RULES = (
 )
 """The first that matches, each with what must stand at the beginning. The special ones come first."""
 
-READ_WITH = {"Claude Code transcripts": "--token-telemetry-format=claude-code"}
+_BEHIND = {
+    name: f"JSON lines with records of format {name}" for name in ("batches", "litellm", "langsmith", "responses")
+}
+"""By the formats that have one record a line: files whose first record is another one, so that they are not known."""
+
+READ_WITH = {
+    "Claude Code transcripts": "--token-telemetry-format=claude-code",
+    **{look: f"--token-telemetry-format={name}" for name, look in _BEHIND.items()},
+}
 """Of `LOOKS`: those that are read where they are asked for alone, and how."""
 
 MAPPABLE = ("CSV", "JSON")
@@ -47,7 +61,7 @@ MAPPABLE = ("CSV", "JSON")
 UNSTRUCTURED = (EMPTY, "plain text", "binary data")
 """Of `LOOKS`: those of which no reader will ever know more."""
 
-LOOKS = tuple(name for name, _ in _RULES)
+LOOKS = (*(name for name, _ in _RULES), *_BEHIND.values())
 """All that files can look like."""
 
 _COMPILED = [(name, re.compile(begin.encode(), re.DOTALL)) for name, begin in _RULES]
@@ -81,4 +95,14 @@ def _head(path: str) -> bytes:
 
 def _look(head: bytes) -> str:
     head = head.removeprefix(b"\xef\xbb\xbf")
-    return next(name for name, begin in _COMPILED if begin.match(head))
+    look = next(name for name, begin in _COMPILED if begin.match(head))
+    return _look_behind(head) or look if look == "JSON" else look
+
+
+def _look_behind(head: bytes) -> str | None:
+    """What the lines below the first one look like, if a format has such records."""
+    from pytest_token_telemetry.sources.extract import Task, source_of  # the gate knows looks alone
+
+    below = head.split(b"\n", _LINES)[1:_LINES]
+    names = (source_of("", line[:HEAD], Task(())).name for line in below if line.startswith(b"{"))
+    return next((_BEHIND[name] for name in names if name in _BEHIND), None)

@@ -14,6 +14,7 @@ from pytest_token_telemetry.sources.exports.export_records import documents_of, 
 from pytest_token_telemetry.sources.field_map import REST, as_text
 from pytest_token_telemetry.sources.keys import of_map
 from pytest_token_telemetry.sources.line_matching import matched_lines
+from pytest_token_telemetry.sources.look_like import OUTSIDE
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 NO_RECORD = "a value where the map expects a record is not an object"
 NO_LIST = "the map's path to the records leads to nothing in a document"
-OTHERS = "records outside the where of their map"
 
 
 @dataclass
@@ -47,7 +47,7 @@ class MappedSource(FileSource):
             if not isinstance(record, dict):
                 into.complain(NO_RECORD, line)
             elif not all(as_text(_at(record, steps)) in wanted for steps, wanted in self.map.where):
-                into.skip(OTHERS)
+                into.skip(f"{OUTSIDE}{self.name}")
             else:
                 try:
                     found = layout.read([_found(record, lookup) for lookup in lookups])

@@ -14,7 +14,7 @@ from pytest_token_telemetry.sources.copies import RecordedCalls, copies_left_out
 from pytest_token_telemetry.sources.cut_off import CutOff, copies_of_whole
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
 from pytest_token_telemetry.sources.recorded import Span
-from pytest_token_telemetry.sources.rows import Claimed
+from pytest_token_telemetry.sources.rows import AbsorbedRecords
 from pytest_token_telemetry.sources.tagged import own_parsing
 from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
@@ -157,7 +157,7 @@ def merge(
     for extract in extracts:
         files.add(extract, origins[begin : begin + len(extract.files)])
         begin += len(extract.files)
-    suspects = find_suspects(files.parts, tests.calls, Claimed.joined(files.claimed))
+    suspects = find_suspects(files.parts, tests.calls, AbsorbedRecords.joined(files.absorbed))
     keys = Keys()
     if side is not None:
         keys = Keys.joined([tests.keys(), *files.keys()], [0, *files.begins(len(tests.columns))])
@@ -279,7 +279,7 @@ class _Files:
         self.names: list[str] = []
         self.kinds: list[Literal["file", "table"]] = []
         self.parts: list[tuple[Samples, Identities]] = []
-        self.claimed: list[Claimed] = []
+        self.absorbed: list[AbsorbedRecords] = []
         self.complaints: list[tuple[str, Complaint, list[CutOff]]] = []
         """Each with its file as shown, and its records that are cut off."""
         self.unreadable = unreadable
@@ -313,8 +313,8 @@ class _Files:
         self.skipped.update(extract.skipped)
         samples = replace(extract.samples, file=narrowest(numbers[files]), run=_runs(extract.samples, origins))
         self.parts.append((samples, extract.identities))
-        claimed = extract.claimed
-        self.claimed.append(replace(claimed, file=narrowest(numbers[claimed.file])))
+        absorbed = extract.absorbed
+        self.absorbed.append(replace(absorbed, file=narrowest(numbers[absorbed.file])))
 
     @property
     def cut_off(self) -> list[CutOff]:

@@ -98,7 +98,7 @@ class Identities:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class AbsorbedRecords:
     """The records that samples of their files tell of as well: they are no calls of their own."""
 
     file: Narrow
@@ -109,16 +109,16 @@ class Claimed:
     """Those that stand above the part of the file that was read: each one's line, 0 or less, and its output tokens."""
 
     @staticmethod
-    def joined(parts: Sequence[Claimed]) -> Claimed:
+    def joined(parts: Sequence[AbsorbedRecords]) -> AbsorbedRecords:
         """Those of all ``parts``."""
         files = np.concatenate([np.empty(0, np.int8), *(part.file for part in parts)])
-        return Claimed(stored(files), np.concatenate([np.empty(0, np.uint64), *(part.head for part in parts)]))
+        return AbsorbedRecords(stored(files), np.concatenate([np.empty(0, np.uint64), *(part.head for part in parts)]))
 
 
-class Claims(NamedTuple):
+class Absorptions(NamedTuple):
     """Which rows tell of the same calls as which others."""
 
-    claimed: Integers
+    absorbed: Integers
     by: Integers
     """The row that stays, for each of those."""
 
@@ -198,7 +198,7 @@ class Rows:
             place: which record of its line it is, from 0.
             file: the index of the file, if it is not the one that is read.
             own: whether it is a line of our own format.
-            waits: whether it is none if another one claims it: see `build`.
+            waits: whether it is none if another one absorbs it: see `build`.
             keys: by what side files may name the call beside its own id, the nearest first: see `keys`.
         """
         row = self._single.add(sample, self.file if file is None else file, line)
@@ -290,12 +290,12 @@ class Rows:
         )
 
     def build(
-        self, *, complete: Iterable[Callable[[SamplesBuilder, Integers, Mask], Claims | None]], keep_ids: bool
-    ) -> tuple[Samples, Identities, Claimed]:
-        """All samples in the order of files, lines and places, their identities, and what was claimed.
+        self, *, complete: Iterable[Callable[[SamplesBuilder, Integers, Mask], Absorptions | None]], keep_ids: bool
+    ) -> tuple[Samples, Identities, AbsorbedRecords]:
+        """All samples in the order of files, lines and places, their identities, and what was absorbed.
 
         Args:
-            complete: each adds what records that wait say about other samples, and names those that these claim. It is
+            complete: each adds what records that wait say about other samples, and names those that these absorb. It is
                 given the samples, their rows in order, and which of these wait.
             keep_ids: whether to keep the calls' own ids.
         """
@@ -323,12 +323,12 @@ class Rows:
         digest = np.concatenate([part.digest for part in parts])
         digest[~known] = 0
         order = np.lexsort((places, samples.column("line"), samples.column("file")))
-        found = [claims for add in complete if waits.any() and (claims := add(samples, order, waits[order]))]
-        claimed = self._claimed(samples, digest, found)
+        found = [absorptions for add in complete if waits.any() and (absorptions := add(samples, order, waits[order]))]
+        absorbed = self._absorbed(samples, digest, found)
         if found:
             stays = np.ones(len(samples), np.bool_)
-            for claims in found:
-                stays[claims.claimed] = False
+            for absorptions in found:
+                stays[absorptions.absorbed] = False
             order = order[stays[order]]
         ids = {}
         if keep_ids:
@@ -345,11 +345,11 @@ class Rows:
             keys=self._built_keys(begins).take(order, len(samples)),
         )
         if not self._before:
-            return samples.build(order), identities, claimed
+            return samples.build(order), identities, absorbed
         rows = np.flatnonzero(samples.column("line")[order] > self._before)
         built = samples.build(order[rows])
         lines = built.line.astype(np.int64) - self._before
-        return replace(built, line=narrowest(lines)), identities.take(rows), claimed
+        return replace(built, line=narrowest(lines)), identities.take(rows), absorbed
 
     def _built_keys(self, begins: Sequence[int]) -> Keys:
         """The keys of all rows, in any order, by the rows at which blocks begin."""
@@ -359,17 +359,17 @@ class Rows:
         of_blocks = (Keys(each.rows, each.hashes, np.zeros(len(each.rows), np.int8)) for each in ids)
         return Keys.joined([*of_blocks, self._keys.build()], begins)
 
-    def _claimed(self, samples: SamplesBuilder, digest: Digests, found: Sequence[Claims]) -> Claimed:
-        """The records that samples below the lines read ``before`` claim."""
+    def _absorbed(self, samples: SamplesBuilder, digest: Digests, found: Sequence[Absorptions]) -> AbsorbedRecords:
+        """The records that samples below the lines read ``before`` absorb."""
         rows, by = (
             np.concatenate([np.empty(0, np.int64), *each])
-            for each in ([claims.claimed for claims in found], [claims.by for claims in found])
+            for each in ([absorptions.absorbed for absorptions in found], [absorptions.by for absorptions in found])
         )
         lines, outputs = samples.column("line"), samples.column("output_tokens")
         rows = rows[lines[by] > self._before]
         said = ((lines.item(row) - self._before, outputs.item(row)) for row in rows[lines[rows] <= self._before])
         rows = rows[digest[rows, 0] != 0]
-        return Claimed(stored(narrowest(samples.column("file")[rows])), digest[rows, 0], tuple(said))
+        return AbsorbedRecords(stored(narrowest(samples.column("file")[rows])), digest[rows, 0], tuple(said))
 
 
 def encoded(identity: str) -> bytes:
@@ -424,7 +424,7 @@ class _Block(NamedTuple):
     """Whether all of them are of our own format."""
     ids: Ids
     waits: bool = False
-    """Whether each is none if another one claims it."""
+    """Whether each is none if another one absorbs it."""
     places: Integers | None = None
     """Which record of its line each is; ``None``: the only one."""
 

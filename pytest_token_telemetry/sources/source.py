@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from pytest_token_telemetry.samples import Integers, Mask, SamplesBuilder
-    from pytest_token_telemetry.sources.rows import Claims, Rows
+    from pytest_token_telemetry.sources.rows import Absorptions, Rows
 
 HEAD = 1 << 12
 """Bytes of a file's text by which a source may know it."""
@@ -126,7 +126,7 @@ class Reader(Protocol):
     def finish(self) -> None:
         """Give the rows what was kept back, after the last file."""
 
-    def complete(self, samples: SamplesBuilder, rows: Integers, waits: Mask) -> Claims | None:
+    def complete(self, samples: SamplesBuilder, rows: Integers, waits: Mask) -> Absorptions | None:
         """Give samples what the records that wait for them say: see `Rows.build`."""
 
 

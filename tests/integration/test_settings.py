@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -74,7 +75,7 @@ GOOD = {
     "record": "out/samples.jsonl",
     "capture_logs": "true",
     "capture_level": "DEBUG",
-    "spans": "on",
+    "spans": "off",
 }
 """A value that is not the default, for every setting."""
 
@@ -285,6 +286,22 @@ def test_an_executor_and_jobs_exclude_each_other(run: Run, passing: object) -> N
         "ERROR: --token-telemetry-jobs is for reading here, and --token-telemetry-executor reads elsewhere"
         in result.text
     )
+
+
+@pytest.mark.parametrize("missing", ["opentelemetry", "opentelemetry.sdk"])
+@pytest.mark.parametrize("write_down", [on_the_command_line, in_pytest_ini])
+def test_spans_that_nothing_can_make_are_refused_where_they_are_asked_for(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    write_down: Callable[[pytest.Pytester, dict[str, str]], list[str]],
+    missing: str,
+) -> None:
+    for name in [each for each in sys.modules if f"{each}.".startswith(f"{missing}.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    pytester.parseconfigure(*write_down(pytester, {"spans": "auto"}))
+    with pytest.raises(pytest.UsageError, match=r"spans.*: OpenTelemetry's SDK is not installed"):
+        pytester.parseconfigure(*write_down(pytester, {"spans": "on"}))
 
 
 @pytest.mark.parametrize(

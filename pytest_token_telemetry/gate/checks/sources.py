@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.gate.check import Check
 from pytest_token_telemetry.gate.results import CountResult
-from pytest_token_telemetry.sources.look_like import EMPTY, LOOKS, READ_WITH
+from pytest_token_telemetry.sources.look_like import EMPTY, LOOKS, OUTSIDE, READ_WITH
 from pytest_token_telemetry.text import Untrusted, joined, listing, plural
 
 if TYPE_CHECKING:
@@ -79,10 +80,20 @@ def what_was_read(counts: Counts) -> str:
 
 
 def _no_telemetry(counts: Counts) -> Sentence:
-    """What the files look like that hold none."""
-    if not counts.look_like:
-        return f"no telemetry in {plural(counts.files, 'file')}"
-    return ("no telemetry found: ", *joined(_looks(*each) for each in counts.look_like.items()))
+    """What the files look like that hold none, and which maps let no record through."""
+    found = [*starmap(_looks, counts.look_like.items()), *starmap(_lets_nothing_through, outside_maps(counts))]
+    return ("no telemetry found: ", *joined(found)) if found else f"no telemetry in {plural(counts.files, 'file')}"
+
+
+def outside_maps(counts: Counts) -> list[tuple[str, int]]:
+    """The maps whose ``where`` leaves records out, each with how many, where no file has any other record."""
+    if counts.nothing_known < counts.files:
+        return []
+    return [(reason.removeprefix(OUTSIDE), n) for reason, n in counts.skipped.items() if reason.startswith(OUTSIDE)]
+
+
+def _lets_nothing_through(name: str, records: int) -> Sentence:
+    return "the where of map ", Untrusted(name), f" matched none of {plural(records, 'record')}"
 
 
 def _looks(look: str, count: int) -> Sentence:

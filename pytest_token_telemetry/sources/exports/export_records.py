@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.documents import whole_documents
-from pytest_token_telemetry.sources.labels import PREFIX, labels_of
 from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
 from pytest_token_telemetry.sources.provider_calls import called, moment
 from pytest_token_telemetry.sources.tagged.records import Unusable
@@ -84,52 +82,6 @@ def call_said(said: Mapping[str, object], *, choices: int = 1, failed: bool = Fa
     if isinstance(call, Unusable) and said.get("output_tokens") is None:
         return replace(call, reason=FAILED_CALL if failed else NO_OUTPUT)
     return call
-
-
-def labels(metadata: object) -> dict[str, object]:
-    """What ``metadata`` says by the names of our fields.
-
-    Others have such names for other things too, so what such a field cannot hold says nothing, unless the name is ours.
-    """
-    if not isinstance(metadata, dict):
-        return {}
-    ours = {name: value for name, value in metadata.items() if name.startswith(PREFIX)}
-    others = {name: value for name, value in metadata.items() if name not in ours}
-    return {name: value for name, value in labels_of(others).items() if _may_be(name, value)} | labels_of(ours)
-
-
-def _may_be(name: str, value: object) -> bool:
-    match FIELDS[name].kind:
-        case "count":
-            return type(value) is int or (isinstance(value, str) and value.isascii() and value.isdecimal())
-        case "flag":
-            return isinstance(value, bool)
-        case _:
-            return True
-
-
-_CAPS = (
-    "max_completion_tokens",
-    "max_output_tokens",
-    "max_tokens",
-    "maxOutputTokens",
-    "maxTokens",
-    "max_tokens_to_sample",
-    "num_predict",
-)
-
-
-def cap_in(parameters: object) -> int | None:
-    """The cap that was sent, by whichever name. Frameworks write what means none in many ways."""
-    if not isinstance(parameters, dict):
-        return None
-    for name in _CAPS:
-        value = parameters.get(name)
-        if isinstance(value, str) and value.isascii() and value.isdecimal():
-            value = int(value[:12])
-        if type(value) is int and value > 0:
-            return value
-    return next((cap for key in ("generationConfig", "options") if (cap := cap_in(parameters.get(key)))), None)
 
 
 def first(values: Iterable[T | None]) -> T | None:

@@ -17,12 +17,12 @@ from pytest_token_telemetry.sources.exports.export_records import (
     documents_of,
     first,
     inner,
-    labels,
     shaped,
     text,
 )
 from pytest_token_telemetry.sources.exports.zip_members import ZipMembers
 from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.labels import labels_that_fit
 from pytest_token_telemetry.sources.litellm import FROM_CACHE
 from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.responses import end_of
@@ -207,7 +207,7 @@ def _calls(sample: _Sample, task: str | None) -> Iterator[Read | Unusable | None
     said: dict[str, object] = {}
     if type(sample.id) in (str, int):
         said["task_id"] = str(sample.id) if task is None else f"{task}/{sample.id}"
-    said |= labels(inner(sample.metadata))
+    said |= labels_that_fit(inner(sample.metadata))
     for event in _each(sample.events or ()):
         if event.event != "model":
             continue

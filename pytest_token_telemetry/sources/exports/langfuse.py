@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from pytest_token_telemetry.sample import telling_reason
+from pytest_token_telemetry.sources.caps import cap_in
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import (
     OTHER_RECORD,
     beginning,
     call_said,
-    cap_in,
     documents_of,
     first,
     inner,
-    labels,
     text,
 )
 from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.labels import labels_that_fit
 from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.responses import end_of
 from pytest_token_telemetry.sources.source import HEAD, FileSource
@@ -135,7 +135,7 @@ def _call(row: Mapping[str, object]) -> Read | Unusable | None:
         "id": text(inner(row.get("id"))),
         "operation": first(text(inner(row.get(name))) for name in ("promptname", "name")),
         "time": first(text(inner(row.get(name))) for name in ("endtime", "starttime")),
-        **labels(metadata),
+        **labels_that_fit(metadata),
     }
     return call_said(said, failed=inner(row.get("level")) == "ERROR")
 

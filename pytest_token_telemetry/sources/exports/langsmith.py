@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_token_telemetry.sample import telling_reason
+from pytest_token_telemetry.sources.caps import cap_in
 from pytest_token_telemetry.sources.exports.export_records import (
     NOTHING,
     OTHER_RECORD,
     call_said,
-    cap_in,
     documents_of,
     first,
     inner,
-    labels,
     text,
     time_of,
 )
 from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.labels import labels_that_fit
 from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import Unusable
@@ -147,7 +147,7 @@ class _Known:
             "id": first(text(each.get("id")) for each in carriers if isinstance(each.get("id"), str)),
             "operation": text(metadata.get("langgraph_node")) or text(run.name),
             "time": time_of(run.end_time),
-            **labels(metadata),
+            **labels_that_fit(metadata),
         }
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_token_telemetry.sources.caps import cap_in
 from pytest_token_telemetry.sources.exports.export_records import (
     NOTHING,
     OTHER_RECORD,
-    cap_in,
     documents_of,
     inner,
     shaped,

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_token_telemetry.sources.caps import cap_in
 from pytest_token_telemetry.sources.exports.export_records import (
     NOTHING,
     OTHER_RECORD,
     call_said,
-    cap_in,
     documents_of,
     inner,
-    labels,
     shaped,
     text,
 )
 from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.labels import labels_that_fit
 from pytest_token_telemetry.sources.litellm import FROM_CACHE
 from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.source import FileSource
@@ -146,7 +146,7 @@ def _call(result: _Result, caps: dict[str, set[int | None]], eval_id: str | None
         said["operation"] = f"prompt {result.promptIdx}"  # its label may be the prompt itself
     if eval_id is not None and type(result.testIdx) is int:
         said["task_id"] = f"{eval_id} test {result.testIdx}"
-    said |= labels(None if test is None else test.metadata)
+    said |= labels_that_fit(None if test is None else test.metadata)
     return call_said(
         said, failed=result.failureReason == _PROVIDER_FAILED or bytes(response.error) not in (b"null", b'""')
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Budgets:
-    """The ``[TOKEN_BUDGET]`` records of one text that no sample has claimed yet."""
+    """The ``[TOKEN_BUDGET]`` records of one text that no sample has absorbed yet."""
 
     def __init__(self) -> None:
         self._pending: dict[int, list[tuple[int, Sample]]] = defaultdict(list)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_token_telemetry.sources.source import Found
+from pytest_token_telemetry.sources.tagged.absorbing import absorb
 from pytest_token_telemetry.sources.tagged.begun import begun
-from pytest_token_telemetry.sources.tagged.claims import claim
 from pytest_token_telemetry.sources.tagged.fast_lane import regular
 from pytest_token_telemetry.sources.tagged.formats import is_own, parse
 from pytest_token_telemetry.sources.tagged.line_scanner import Lines, line_scanner
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pytest_token_telemetry.samples import Integers, Mask, SamplesBuilder
-    from pytest_token_telemetry.sources.rows import Claims, Rows
+    from pytest_token_telemetry.sources.rows import Absorptions, Rows
     from pytest_token_telemetry.sources.source import Opened, Sizes
     from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
@@ -93,9 +93,9 @@ class TaggedReader:
             if self._small_size >= self._sizes.at_once:
                 self._search_small()
 
-    def complete(self, samples: SamplesBuilder, rows: Integers, waits: Mask) -> Claims:
+    def complete(self, samples: SamplesBuilder, rows: Integers, waits: Mask) -> Absorptions:
         """Give samples what the ``[TOKEN_BUDGET]`` lines above them say."""
-        return claim(samples, rows, waits, self._sizes.reach)
+        return absorb(samples, rows, waits, self._sizes.reach)
 
     def finish(self) -> None:
         """Read what was gathered."""
@@ -180,8 +180,8 @@ class TaggedReader:
 def _look_back(descriptor: int, begin: int, lines: int) -> tuple[int, int]:
     """Where the last ``lines`` before ``begin`` begin, and how many these are: fewer at the beginning of the file.
 
-    Those are enough to read what follows as in the whole file: a sample claims the nearest record that is left, so
-    that what stands further above never changes who claims these.
+    Those are enough to read what follows as in the whole file: a sample absorbs the nearest record that is left, so
+    that what stands further above never changes who absorbs these.
     """
     at, found = begin, 0
     while at:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from pytest_token_telemetry.gate.checks import CATEGORIES
 from pytest_token_telemetry.report.words import headline
+from pytest_token_telemetry.sources.look_like import OUTSIDE
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.text import plain
@@ -102,6 +103,15 @@ THREE_UNUSABLE = {
             },
             "no telemetry found: 2 files look like OTLP JSON, 1 file is empty",
             (3, 3, 1),
+        ),
+        (
+            {
+                "nothing_known": 1,
+                "look_like": {"JSON": 1},
+                "skipped": {f"{OUTSIDE}ga\nte": 40, "calls that generate no text": 2},
+            },
+            "no telemetry found: 1 file looks like JSON, the where of map ga\\u000ate matched none of 40 records",
+            (1, 1, 1),
         ),
         ({"nothing_known": 1, **ONE_UNREADABLE}, "1 of 2 paths could not be read", (1, 2, 1)),
     ],

@@ -119,7 +119,7 @@ def test_every_report_says_that_tests_failed_beside_a_pass():
     for verbose in (False, True):
         (first, marks), (second, _), *_ = terminal.screen(found, 120, verbosity=verbose)
         assert (first.partition(":")[0], second, "green" in marks) == ("PASS", sentence, False)
-    (line, marks), *_ = terminal.brief(found, 120)
+    (line, marks), *_ = terminal.brief(found, 300)
     assert (line.endswith(sentence), marks) == (True, {"yellow": True})
     suite = etree.fromstring(junit.render(found, "xunit2").encode())
     assert suite.find(".//property[@name='verdict']").get("value") == "pass"

@@ -12,6 +12,7 @@ from pytest_token_telemetry.gate.checks import TRUNCATION, UNDERESTIMATION
 from pytest_token_telemetry.report import sections, words
 from pytest_token_telemetry.report.advice import next_steps, to_collect
 from pytest_token_telemetry.report.words import headline
+from pytest_token_telemetry.sources.look_like import OUTSIDE
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.text import Untrusted, pieces
@@ -256,6 +257,12 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
             " system leave one token-telemetry/1 line a call (docs/own-system.md): they hold no model call that is"
             " read.",
         ),
+        (
+            {"nothing_known": 1, "look_like": {"JSON": 1}, "skipped": {f"{OUTSIDE}a": 2, f"{OUTSIDE}b": 3}},
+            {},
+            "Correct the where of map a and the where of map b: no record matches.",
+        ),
+        ({"skipped": {f"{OUTSIDE}a": 2}}, {}, "Name files that hold model calls: these hold none."),
         (
             {"nothing_known": 1, "look_like": {"UTF-16": 1}},
             {},

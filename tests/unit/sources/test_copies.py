@@ -211,7 +211,7 @@ CLAIMING = v2(output=900)
         ([[ALONE], [ALONE]], (1, 1)),
         ([[ALONE, ALONE], [ALONE]], (2, 1)),
         ([[ALONE, budget("q", 900)]], (2, 0)),
-        # a copy of a record that a sample of another file claims: once for each such sample
+        # a copy of a record that a sample of another file absorbs: once for each such sample
         ([[ALONE, CLAIMING], [ALONE]], (1, 1)),
         ([[ALONE], [ALONE, CLAIMING], [ALONE]], (1, 2)),
         ([[ALONE, CLAIMING], [ALONE, ALONE]], (2, 1)),

@@ -29,6 +29,20 @@ SHAPES: list[tuple[str, object]] = [
     ("Claude Code transcripts", {"type": "user", "sessionId": "s", "uuid": "u", "message": {}}),
     ("JSON", {"model": "m", "usage": {"completion_tokens": 50}}),
     ("JSON", [[1, 2]]),
+    *(
+        (
+            f"JSON lines with records of format {name}",
+            b'{"event": "start"}\n\n' * 9 + json.dumps(record).encode() + b"\n",
+        )
+        for name, record in (
+            ("batches", {"custom_id": "a", "response": {"status_code": 200, "body": {}}}),
+            ("litellm", {"call_type": "acompletion", "litellm_call_id": "1"}),
+            ("langsmith", {"run_type": "llm", "trace_id": "1"}),
+            ("responses", {"object": "chat.completion", "choices": []}),
+        )
+    ),
+    ("JSON", b'{"event": "start"}\n' * 20 + b'{"custom_id": "a", "response": {}}\n'),
+    ("JSON", b'{"event":\n"output_tokens", "a":\n1}\n'),
     ("JSON", b"\xef\xbb\xbf{}"),
     ("JSON", {"text": "a custom_id and its response"}),
     ("ZIP", zipped("data.csv")),

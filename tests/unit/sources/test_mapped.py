@@ -16,7 +16,8 @@ from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources import line_matching
 from pytest_token_telemetry.sources.field_map import MapError, as_text, dotted, field_map, maps_in
 from pytest_token_telemetry.sources.line_matching import AT_ONCE, LONGEST, TOO_LONG, matched_lines
-from pytest_token_telemetry.sources.mapped import NO_LIST, NO_RECORD, OTHERS, MappedSource
+from pytest_token_telemetry.sources.look_like import OUTSIDE
+from pytest_token_telemetry.sources.mapped import NO_LIST, NO_RECORD, MappedSource
 from pytest_token_telemetry.sources.merge import Reading
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, read_directories
@@ -112,7 +113,7 @@ def test_records_that_are_no_calls_are_skipped_and_those_that_cannot_be_used_are
     )
     found = reading(tmp_path, GATEWAY, content + b"no JSON\n" + lines(usable))
     assert outputs(found) == [30] * 4
-    assert found.skipped == {OTHERS: 2}
+    assert found.skipped == {f"{OUTSIDE}ours": 2}
     assert reasons(found) == {
         "output_tokens is missing": 1,
         "output_tokens is negative": 1,
@@ -180,7 +181,7 @@ def test_a_map_of_a_table_names_its_columns(tmp_path: Path) -> None:
         (12, True, "docs"),
         (14, True, None),
     ]
-    assert (found.skipped, reasons(found)) == ({OTHERS: 1}, {"output_tokens is missing": 1})
+    assert (found.skipped, reasons(found)) == ({f"{OUTSIDE}ours": 1}, {"output_tokens is missing": 1})
 
 
 TEXT = """
@@ -350,7 +351,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "field-map.md").read_text(encoding=
             "json",
             "gateway.jsonl",
             [(800, 912, 1024, "stop", False, "docs", None), (None, 1024, 1024, "length", True, "docs", None)],
-            {OTHERS: 1},
+            {f"{OUTSIDE}gateway": 1},
             {"output_tokens is missing": 1},
         ),
         (
