@@ -38,19 +38,20 @@ LEAST_BORROWING = 3
 BASES: tuple[Basis, ...] = ("category", "borrowed", "collect", "raise-cap")
 
 
-def conformal_rank(n: int, alpha: Fraction) -> int | None:
+def conformal_rank(n: int, alpha: Fraction, beyond: int = 0) -> int | None:
     """Which of ``n`` ascending values the next one exceeds in at most ``alpha`` of all cases, counted from 1.
 
-    ``None`` if ``n`` is less than `least_samples`.
+    ``None`` if ``n`` is less than `least_samples`, or if it is one of so many values ``beyond`` these, which nobody
+    knows.
     """
-    rank = _rank(n, alpha)
+    rank = _rank(n + beyond, alpha)
     return rank if rank <= n else None
 
 
-def conformal_values(values: Grouped[np.float64], alpha: Fraction) -> Floats:
-    """The value at the `conformal_rank` of each group, endless where there is none."""
-    ranks = _rank(values.counts, alpha)
-    return np.where(ranks <= values.counts, values.at(ranks - 1), inf)
+def conformal_values(values: Grouped[np.float64], alpha: Fraction, beyond: int = 0) -> Floats:
+    """The value at the `conformal_rank` of each group, with as many ``beyond`` it; endless where there is none."""
+    ranks = _rank(values.counts + beyond, alpha)
+    return np.where(ranks <= values.counts, values.at(np.minimum(ranks, values.counts) - 1), inf)
 
 
 def _rank(n: _Count, alpha: Fraction) -> _Count:

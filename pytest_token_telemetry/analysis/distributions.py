@@ -178,7 +178,9 @@ class Distributions:
     """What the names of `ratios` and `curves` are."""
 
 
-def distributions(samples: Samples, judged: Judged, labels: Labels, carried: Carried) -> Distributions:
+def distributions(
+    samples: Samples, judged: Judged, labels: Labels, carried: Carried, uncounted: int = 0
+) -> Distributions:
     """What pictures show of ``samples``.
 
     Args:
@@ -186,6 +188,7 @@ def distributions(samples: Samples, judged: Judged, labels: Labels, carried: Car
         judged: masks over the same samples.
         labels: the category, complexity and bucket of the same samples, `UNKNOWN` for none.
         carried: what they carry, by which it is known what is judged.
+        uncounted: as for `tune`.
     """
     by, label = grouping(samples, carried), labels.category
     if by != "category":
@@ -197,7 +200,7 @@ def distributions(samples: Samples, judged: Judged, labels: Labels, carried: Car
         against=axis,
         density=_density(samples, shown, axis),
         ratios=_ratios(samples, judged, label, axis),
-        curves=_curves(samples, judged, label),
+        curves=_curves(samples, judged, label, uncounted),
         grid=_grid(labels, counting(samples, carried.question)),
         grouped_by=by,
     )
@@ -299,15 +302,15 @@ def _octaves(ratios: Floats, endless: int) -> Integers:
     return np.where(np.isinf(ratios), endless, bins).astype(np.int64)
 
 
-def _curves(samples: Samples, judged: Judged, label: Label) -> tuple[RiskCurve, ...]:
+def _curves(samples: Samples, judged: Judged, label: Label, uncounted: int) -> tuple[RiskCurve, ...]:
     mask = calls_of_caps(samples, judged)
     split = Split.by_name(label, mask, MOST_PICTURED)
 
     def places(n: int) -> list[int]:
-        return sorted({rank - 1 for risk in CURVE if (rank := conformal_rank(n, risk)) is not None})
+        return sorted({rank - 1 for risk in CURVE if (rank := conformal_rank(n, risk, uncounted)) is not None})
 
     outputs = grouped(split.codes, mask, split.size, endless_outputs(samples), places)
-    caps = [conformal_values(outputs, risk) for risk in CURVE]
+    caps = [conformal_values(outputs, risk, uncounted) for risk in CURVE]
     found = []
     for code in split.largest_first(outputs.counts).tolist():
         start, n = int(outputs.starts[code]), int(outputs.counts[code])

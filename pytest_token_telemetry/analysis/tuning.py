@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from math import floor, inf, isfinite, isnan
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
@@ -159,6 +159,7 @@ def tune(
     under_multiplier: Fraction,
     max_waste_p90: Fraction,
     grouped_by: Grouping = "category",
+    uncounted: int = 0,
 ) -> Tuning:
     """Advice for every category, its complexities and its caps.
 
@@ -170,6 +171,7 @@ def tune(
         under_multiplier: how many times the prediction an output may be.
         max_waste_p90: the target that `Advice.meets_both` is about.
         grouped_by: what stands in for the category, which then no sample has.
+        uncounted: truncated calls of unknown output. Each category may have them all, beyond every cap.
     """
     tuner = _Tuner(samples, judged, float(under_multiplier), float(max_waste_p90))
     label = labels.category
@@ -190,7 +192,7 @@ def tune(
         alpha=float(ALPHA),
         categories=tuple(advice),
         cells=tuple(sorted(tuner.advise(cells, in_cell, spread), key=place)),
-        max_tokens=tuple(tuner.caps(Split.by_name(label, tuner.of_caps))),
+        max_tokens=tuple(tuner.caps(Split.by_name(label, tuner.of_caps), uncounted)),
         forward=tuner.forward(categories),
         grouped_by=grouped_by,
     )
@@ -312,12 +314,13 @@ class _Tuner:
             samples_needed=_LEAST if basis == "collect" else None,
         )
 
-    def caps(self, split: Split) -> list[Caps]:
-        """For each part of ``split``, the largest first, then the others."""
-        outputs = grouped(split.codes, self.of_caps, split.size, self._output, _places)
+    def caps(self, split: Split, uncounted: int) -> list[Caps]:
+        """For each part of ``split``, the largest first, then the others. ``uncounted``: see `tune`."""
+        places = partial(_places, beyond=uncounted)
+        outputs = grouped(split.codes, self.of_caps, split.size, self._output, places)
         order = split.largest_first(outputs.counts)
         counts = outputs.counts[order].tolist()
-        by_risk = [_caps(conformal_values(outputs, risk)[order], counts, risk) for risk in RISKS]
+        by_risk = [_caps(conformal_values(outputs, risk, uncounted)[order], counts, risk) for risk in RISKS]
         names = (split.names[code][0] for code in order.tolist())
         found = list(map(Caps, names, counts, zip(*by_risk, strict=True)))
         return [*found[:-1], replace(found[-1], folded=split.folded)] if split.folded else found
@@ -362,9 +365,9 @@ class _Tuner:
         return earlier, timed & ~earlier
 
 
-def _places(n: int) -> list[int]:
-    """Which of ``n`` ascending values, counted from 0, the advice looks at."""
-    ranks = (conformal_rank(n, alpha) for alpha in (HEADROOM_ALPHA, ALPHA, *RISKS))
+def _places(n: int, beyond: int = 0) -> list[int]:
+    """Which of ``n`` ascending values, counted from 0, the advice looks at. ``beyond``: see `conformal_rank`."""
+    ranks = (conformal_rank(n, alpha, beyond) for alpha in (HEADROOM_ALPHA, ALPHA, *RISKS))
     return sorted({n - 1, *(rank - 1 for rank in ranks if rank is not None), *quantile_places(n, _SHARES)})
 
 

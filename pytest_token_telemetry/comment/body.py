@@ -34,7 +34,7 @@ _WORST_FIRST: tuple[Outlook, ...] = ("tune", "not-ready", "none", "inconclusive"
 JOB_RESULTS = {"success": None, "failure": "failed", "cancelled": "was cancelled", "skipped": "was skipped"}
 """How a job can end, as ``needs`` has it, and what to say of one that did not succeed."""
 
-UNVERIFIED = "Figures of the fork's own run, not verified: its author decides what that run reports."
+UNVERIFIED = "Figures not verified: whoever wrote the change decides what its run reports."
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,8 @@ class Findings:
     reading: Reading
     samples: Samples
     """Those that take part: all, or one a task."""
+    recorded: Samples
+    """The same if an estimator is replayed too: with what was sent at the time, and calls that it cannot replay."""
     settings: Settings
     judged: Judged
     labels: Labels
@@ -205,7 +207,7 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         samples = samples.take(rows)
     legacy = int(np.count_nonzero(samples.legacy))
     replayed = None
-    carry, use = carried(samples), cap_use(samples)
+    recorded, carry, use = samples, carried(samples), cap_use(samples)
     if replay is None:
         population = judged(samples, settings.population, settings.under_multiplier)
     else:
@@ -231,6 +233,7 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
     return Findings(
         reading=reading,
         samples=samples,
+        recorded=recorded,
         settings=settings,
         judged=population,
         labels=labelled,

@@ -206,6 +206,7 @@ def _tuning(findings: Findings) -> Tuning:
         under_multiplier=findings.settings.under_multiplier,
         max_waste_p90=findings.settings.max_waste_p90,
         grouped_by=grouping(findings.samples, findings.carried),
+        uncounted=findings.counts.uncounted.events,
     )
 
 

@@ -141,7 +141,7 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     if not report.sources:
         return
     if blames_estimator(report):
-        yield "Let the estimator answer for the recorded calls, or say CannotReplay: -v shows what it did."
+        yield "Let the estimator answer for more of the recorded calls: -v shows its invalid predictions."
         return
     yield from _no_call_found(report)
     samples, limit = report.result(SAMPLES.id), report.settings.get("max_unusable")
@@ -149,6 +149,9 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
         yield "Repair what writes the unusable lines, or raise the limit."
     if isinstance(samples, CountResult) and lacks_attempts(samples, context):
         yield "Log 'truncated' with every sample: too few say whether they were truncated."
+    if counts.silent_on_success and isinstance(samples, CountResult) and samples.missing:
+        silent = plural(counts.silent_on_success, "sample")
+        yield f"Record whether each task succeeded (success): {silent} with a prediction cannot be judged without it."
     carried = report.result(CARRIED.id)
     if isinstance(carried, CoverageResult) and carried.missing:
         lacks = joined(map(named, carried.missing), last="and")
@@ -291,7 +294,10 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
     if UNDERESTIMATION.id in failed:
         steps = list(_what_to_multiply(report, say_capped=TRUNCATION.id not in failed))
         where = _most(strata, kind, lambda each: (each.underestimated, each.risk))
-        yield from steps or [joined(("Raise the predictions where calls were underestimated: ", where, "."), "")]
+        result = report.result(UNDERESTIMATION.id)
+        too_low = not isinstance(result, RateResult) or result.uncertain < result.events
+        fallback = [joined(("Raise the predictions where calls were underestimated: ", where, "."), "")]
+        yield from steps or (fallback if too_low or TRUNCATION.id not in failed else [])
         multiplied = True
     if TRUNCATION.id in failed:
         yield _where_to_raise(report, _most(strata, kind, lambda each: (each.truncated, each.attempts)))
@@ -309,9 +315,7 @@ def _where_to_raise(report: Report, where: Sentence) -> Sentence:
     lost = report.counts.uncounted.events
     also = f"{plural(lost, 'call')} without an output count" if lost else ""
     parts = [part for part in (where, also) if plain(part)]
-    return joined(
-        ("Raise the budget (max_tokens) where calls were truncated: ", joined(parts), ". Then tune again."), ""
-    )
+    return joined(("Raise the cap (max_tokens) where calls were truncated: ", joined(parts), ". Then tune again."), "")
 
 
 def who_decided(budgets: Budgets) -> str:

@@ -72,7 +72,7 @@ def _base(base: BaseComparison) -> Section:
         return Section(title, (*sentences, "Not compared: there is no call that both can replay."))
     sentences.append(
         f"On the {plural(base.calls, 'call')} that both can replay, {counts.newly_underestimated} newly underestimated"
-        f" and {counts.newly_safe} newly safe ({chance(base.p)}, McNemar's exact test)."
+        f" and {counts.newly_safe} newly safe ({chance(base.p)}, McNemar's mid-p test)."
     )
     if base.difference is not None and base.bounds is not None:
         sure = exact(Fraction(str(base.bounds.confidence)) * 100)

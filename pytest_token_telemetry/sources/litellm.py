@@ -27,7 +27,7 @@ class LiteLLMSource(FileSource):
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
         """A file whose first record has the names that LiteLLM gives to calls."""
         keys = shown_keys(head).keys()
-        return any(each <= keys for each in ({"call_type", "litellm_call_id"}, {"call_type", "request_id", "spend"}))
+        return any(each <= keys for each in _NAMES)
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """See `FileSource.read`."""
@@ -53,6 +53,13 @@ class LiteLLMSource(FileSource):
         finally:
             lane.finish()
 
+
+_NAMES = (
+    {"call_type", "litellm_call_id"},
+    {"call_type", "trace_id", "status"},  # payloads of older versions have no id of LiteLLM's own
+    {"call_type", "startTime"},
+    {"call_type", "request_id", "spend"},
+)
 
 _Records: TypeAlias = Record | list[Record]
 _DECODER: msgspec.json.Decoder[_Records] = msgspec.json.Decoder(_Records)

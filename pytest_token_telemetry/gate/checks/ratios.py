@@ -124,7 +124,7 @@ class CapUseCheck(RatioCheck):
         """See `RatioCheck.above`."""
         from pytest_token_telemetry.analysis.caps import oversized
 
-        return oversized(findings.samples, target)
+        return oversized(findings.recorded, target)
 
     def calls(self, context: Context) -> str:  # noqa: ARG002 - the same in all populations
         """See `RatioCheck.calls`."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.gate.check import Check
 from pytest_token_telemetry.gate.results import CountResult
-from pytest_token_telemetry.text import plural
+from pytest_token_telemetry.text import listing, plural
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.gate.check import Case, Context
@@ -33,16 +33,19 @@ class SamplesCheck(Check[CountResult]):
         counts = context.counts
         if lacks_attempts(result, context):
             return f"only {result.value} of {result.target} samples say whether they were truncated"
-        if without := _without_prediction(context):
-            one, silent, what = "successful sample", without, f"{'has' if without == 1 else 'have'} no prediction"
-        elif counts.question == "predictions":
-            one, silent, what = "successful sample", counts.silent_on_success, "without a success value"
+        if counts.question == "predictions":
+            one = "successful sample"
+            lacking = {"success value": counts.silent_on_success, "prediction": _without_prediction(context)}
         else:
-            one, silent, what = "sample", counts.samples - result.value, "without an end"
+            one, lacking = "sample", {"known end": counts.samples - result.value}
         if not result.missing:
             return f"{plural(result.value, one)} ({result.target} needed)"
-        said = f" ({silent:,} sample{'' if silent == 1 else 's'} {what})" if silent > 0 else ""
-        return f"{result.value} of {result.target} {one}s{said}"
+        said = [
+            f"1 sample has no {what}" if n == 1 else f"{n:,} samples have no {what}"
+            for what, n in lacking.items()
+            if n > 0
+        ]
+        return f"{result.value} of {result.target} {one}s{f' ({listing(said)})' if said else ''}"
 
 
 def _without_prediction(context: Context) -> int:

@@ -57,7 +57,7 @@ def test_the_rates_of_base_and_head_are_in_sight_and_what_they_prove_is_folded()
     assert "unproven; +1.7 points of underestimation against base.</b>" in compared()
     said = sentences(compared())
     assert (
-        "On the 60 calls that both can replay, 3 newly underestimated and 2 newly safe (p = 0.688, McNemar's exact"
+        "On the 60 calls that both can replay, 3 newly underestimated and 2 newly safe (p = 0.688, McNemar's mid-p"
         " test)."
     ) in said
     assert (

@@ -82,7 +82,7 @@ def test_caps_that_cut_off_are_to_be_raised():
     found = verdict([*capped(95, category="summarise"), *capped(5, output=1000, category="summarise")], **ANY)
     assert headline(found) == "Tuning needed: 5.0% truncated. No prediction in the data: the caps were judged."
     assert (found.verdict, found.fails) == ("tune", True)
-    assert steps(found)[0].startswith("Raise the budget (max_tokens) where calls were truncated: summarise 5 of 100")
+    assert steps(found)[0].startswith("Raise the cap (max_tokens) where calls were truncated: summarise 5 of 100")
 
 
 ANY = {"require_categories": "summarise", "require_complexities": "none", "require_deliverables": "none"}

@@ -277,7 +277,7 @@ def test_a_success_without_output_does_not_count_as_a_sample():
 
 def test_samples_that_do_not_say_whether_they_succeeded_are_told():
     found = verdict([*ready(19), call(success=None)])
-    assert message(found, "readiness::samples") == "19 of 20 successful samples (1 sample without a success value)"
+    assert message(found, "readiness::samples") == "19 of 20 successful samples (1 sample has no success value)"
 
 
 @pytest.mark.parametrize(("silent", "told"), [(20, 0), (27, 0), (1, 19), (8, 19)])

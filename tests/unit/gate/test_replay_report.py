@@ -306,7 +306,7 @@ def test_an_estimator_that_cannot_be_judged_is_not_ready_and_blamed_for_it(answe
     assert (found.verdict, found.fails) == ("not-ready", True)
     assert headline(found) == f"The estimator cannot be judged: {lack}."
     assert advice(found) == [
-        "Let the estimator answer for the recorded calls, or say CannotReplay: -v shows what it did."
+        "Let the estimator answer for more of the recorded calls: -v shows its invalid predictions."
     ]
     assert outcomes(found)[UNDERESTIMATION] == "skip"
 
@@ -549,3 +549,15 @@ def test_recorded_samples_stay_in_the_reading():
     judge(read, under, past=Past(replay=replay_of(read.samples, under, lambda request: (1, 1))))
     assert read.samples.predicted_output_tokens.tolist() == columns(ready(27)).predicted_output_tokens.tolist()
     assert not read.samples.truncated.any()
+
+
+def test_cap_use_is_of_all_recorded_calls_whatever_is_replayed():
+    rows = [call(1000, 900, max_tokens=cap, task_id=f"{n}") for n, cap in enumerate([1800] * 42 + [9000] * 12)]
+
+    def half(request):
+        if int(request.task_id) % 2:
+            raise CannotReplay("no")
+        return 1000
+
+    recorded, found = (result(each, "tier2::cap-use") for each in (verdict(rows), replayed(rows, half)))
+    assert (found.events, found.n, found.bounds) == (12, 54, recorded.bounds)

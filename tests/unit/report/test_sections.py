@@ -139,7 +139,7 @@ def test_base_and_head_are_told_side_by_side():
     told = sentences(found, "Base against head")
     assert told[0] == "Base old:predict has no prediction for 1 call."
     assert told[1] == (
-        "On the 8 calls that both can replay, 2 newly underestimated and 1 newly safe (p = 0.625, McNemar's exact"
+        "On the 8 calls that both can replay, 2 newly underestimated and 1 newly safe (p = 0.625, McNemar's mid-p"
         " test)."
     )
     assert told[2].startswith("The underestimation rate changes by +14.3 points, between -")

@@ -42,6 +42,15 @@ def payload(reason: str = "stop", tokens: object = 16, cap: object = 64, **field
     }
 
 
+def test_payloads_of_older_versions_are_not_taken_for_langfuse(tmp_path: Path) -> None:
+    """LiteLLM 1.80 has no ``litellm_call_id``, and its trace, start and parameters are names of Langfuse too."""
+    old = payload("length", cap=None, trace_id="323d3b4f")
+    del old["litellm_call_id"]
+    write(tmp_path / "calls.jsonl", [dict(sorted(old.items(), key=lambda item: item[0] != "trace_id"))])
+    [sample] = samples_of(read(tmp_path))
+    assert (sample.truncated, sample.finish_reason) == (True, "length")
+
+
 def spend_log(**fields: object) -> dict[str, Any]:
     """A row of the proxy's database: what is JSON there is a text here."""
     return {

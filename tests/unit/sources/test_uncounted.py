@@ -68,6 +68,19 @@ def test_they_take_part_in_the_truncation_rate_alone() -> None:
     assert with_some.counts.successes == without.counts.successes == 60
 
 
+def test_truncated_calls_without_a_count_are_beyond_every_cap() -> None:
+    """Of 99 outputs, 1% may exceed the largest; with one call beyond it, no cap is known to leave that risk."""
+    rows = [call(None, output, max_tokens=2000) for output in range(1, 100)]
+    caps = []
+    for k in (0, 1):
+        reading = cases.reading(rows, uncounted=Uncounted(k, k), unusable=lines(k) if k else {})
+        tuning = cases.judge(reading, cases.settings()).tuning
+        assert tuning is not None
+        caps.append([cap.max_tokens for cap in tuning.max_tokens[0].caps])
+    # ranks ceil(100 * share) of 99, then ceil(101 * share) of 99 and one beyond: share 0.99, 0.98, 0.95
+    assert caps == [[99, 98, 95], [None, 99, 96]]
+
+
 @pytest.mark.parametrize("population", ["success", "all"])
 def test_the_rates_of_the_origin_leave_them_out(population: str) -> None:
     reading = cases.reading(ready(60), uncounted=Uncounted(40, 40), unusable=lines(40))
