@@ -94,7 +94,7 @@ def test_calls_are_joined_with_predictions_of_a_file_of_their_own(run: Run, pyte
         "response_id,predicted_output_tokens,category\n" + "".join(rows)
     )
     option = "--token-telemetry-predictions=runs/predicted.csv"
-    result = run(option)
+    result = run(option, "-v")
     assert result.report is not None
     counts = result.report["counts"]
     assert (counts["samples"], counts["carried"]["predictions"], counts["remarks"]) == (40, 39, {"without_call": 2})
