@@ -106,6 +106,16 @@ def test_what_is_no_call_is_nothing_and_what_has_no_count_is_counted(traced: Tra
     assert traced.calls == []
 
 
+def test_how_a_call_ended_is_known_without_its_count(traced: Traced) -> None:
+    for reason in ("length", "stop", "length"):
+        traced.span(None, **{"gen_ai.response.finish_reasons": [reason]})
+    traced.span(None, **{"gen_ai.response.finish_reasons": None})
+    traced._capture.take_spans(traced.keeper.take({}))
+    cut = traced.tape.cut()
+    assert cut is not None
+    assert (cut["ends"], cut["unusable"]) == ([True, False, True], {NO_OUTPUT: 4})
+
+
 def test_a_span_that_cannot_be_read_breaks_no_program_and_is_counted(traced: Traced) -> None:
     around = context.attach(baggage.set_baggage("token_telemetry.category", object()))
     traced.span(900, **ID)

@@ -434,6 +434,8 @@ COUNTED = [
     ("counts", {"samples": 0}, "counts.attempts is more than samples"),
     ("counts", {"samples": 59}, "counts.attempts is more than samples"),
     ("counts", {"legacy": 61}, "counts.legacy is more than samples"),
+    ("counts", {"uncounted": {"events": 0, "n": 1}}, "attempts is not what the truncation rate is of"),
+    ("checks.tier1::truncation", {"uncounted": 1}, "tier1::truncation is not about counts.uncounted"),
     ("counts", {"risk": 59}, "tier1::underestimation is of more samples than there are"),
     ("counts", {"attempts": 59}, "tier1::truncation is of more samples than there are"),
     ("sources.0", {"samples": 61}, "sources have more than samples"),
@@ -515,6 +517,10 @@ def test_checks_that_the_counts_contradict_are_refused(path, keys, why):
         (
             lambda found: (need_nothing(found), found["settings"].clear()),
             "readiness::samples has another target than the settings",
+        ),
+        (
+            lambda found: (found.update(population="all"), found["counts"].update(uncounted={"events": 0, "n": 1})),
+            "counts.uncounted is of more calls than can take part",
         ),
         (
             lambda found: (found.update(population="all"), found["counts"].update(attempts=19)),

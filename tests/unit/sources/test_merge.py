@@ -20,6 +20,7 @@ from pytest_token_telemetry.sources.parallel import Progress, Scan
 from pytest_token_telemetry.sources.reading import Directory, File, Reading, UnusableLines, read_directories
 from pytest_token_telemetry.sources.recorded import Phase, Recorded, Span
 from pytest_token_telemetry.sources.source import Sizes
+from pytest_token_telemetry.sources.uncounted import Uncounted
 from tests.lines import cut_off, v2, write
 
 TEST = "tests/test_agent.py::test_it"
@@ -123,8 +124,9 @@ def test_unusable_and_repeated_records_are_counted_with_their_test(tmp_path: Pat
     found = read(
         tmp_path,
         Phase(TEST, SPAN, (call(),), {"it is late": 2, "it is old": 1}, 3),
-        Phase(TEST, LATER, (), {"it is late": 5}, 4),
+        Phase(TEST, LATER, (), {"it is late": 5}, 4, ends=(True, False, True)),
     )
+    assert found.uncounted == Uncounted(attempts=3, truncated=2)
     assert counts(found) == (1, 7)
     assert found.unusable == {
         "it is late": UnusableLines(7, [TEST, TEST]),
