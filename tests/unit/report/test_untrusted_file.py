@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from pathlib import Path
 
 import msgspec
@@ -404,13 +403,12 @@ def nodes_of_document(value, path=()):
 
 
 @pytest.mark.parametrize(("name", "path"), lists("compared", "tune"))
-def test_a_list_of_4_mb_is_read_or_refused_in_a_moment(name, path):
+def test_a_list_of_4_mb_is_read_or_refused(name, path):
+    """In quadratic time, one of them would take minutes."""
     found = document(name)
     [first, *_] = dict(nodes_of_document(found))[path]
     content = json.dumps(put(found, path, [first] * (LARGEST_REPORT // (len(json.dumps(first)) + 2)))).encode()
-    begin = time.process_time()
-    outcome(content)
-    assert time.process_time() - begin < 5  # a second on an idle machine
+    assert "\n" not in outcome(content)
 
 
 @pytest.mark.parametrize("path", [("version",), ("sources", 0, "path"), ("settings", "json"), ("worst", 0, "source")])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import time
 import tomllib
 from datetime import datetime
 from io import BytesIO
@@ -221,12 +220,10 @@ def test_long_texts_are_matched_in_pieces_and_a_line_that_is_too_long_is_counted
 def test_an_expression_that_backtracks_is_ended_and_nobody_waits_for_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_matching, "_too_slow", set())
     hopeless = b"ab\n" + b"a" * 100 + b"!\n"
-    began = time.monotonic()
     with pytest.raises(OSError, match=r"the expression of its map takes longer than 0\.5 s at line 1 or soon after"):
         [*matched_lines(r"(?P<x>(a+)+)b", BytesIO(hopeless), Rows(), patience=0.5)]
     with pytest.raises(OSError, match="took too long for an earlier file"):
-        [*matched_lines(r"(?P<x>(a+)+)b", BytesIO(hopeless), Rows(), patience=500)]
-    assert time.monotonic() - began < 30
+        [*matched_lines(r"(?P<x>(a+)+)b", BytesIO(hopeless), Rows(), patience=0.5)]
 
 
 def test_a_map_claims_the_files_of_its_patterns_before_any_other_source(tmp_path: Path) -> None:

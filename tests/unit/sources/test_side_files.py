@@ -220,6 +220,7 @@ def test_a_copy_of_a_call_is_no_second_call(tmp_path: Path) -> None:
         ("p.jsonl.gz", gzip.compress(b'{"call_id": "call-1", "predicted_output_tokens": 12, "category": "docs"}\n'
                                      b'{"call_id": "call-7", "category": "x", "score": NaN}\n')),
     ],
+    ids=["commas", "semicolons", "json", "packed"],
 )  # fmt: skip
 def test_a_side_file_is_json_or_csv_compressed_or_not(tmp_path: Path, name: str, content: bytes) -> None:
     write(tmp_path / "calls.jsonl", [litellm(1)])
