@@ -32,10 +32,6 @@ _T = TypeVar("_T")
 _GIVEN = [name for name in own_format.WRITTEN if name != "features"]
 """The keywords that are fields. All others are features."""
 
-_OTHER_NAMES = {other: name for name, field in FIELDS.items() for other in field.also}
-_OTHER_NAMES |= {"finish_reason_raw": "finish_reason", "features": "each feature as a keyword of its own"}
-"""What other systems call our fields, and what to write instead: a keyword of that name is refused."""
-
 
 class TokenTelemetry:
     """Records the model calls that a test makes. The ``token_telemetry`` fixture, of session scope, is one."""
@@ -312,24 +308,7 @@ def _refuse_names(given: Iterable[str]) -> None:
     for name in given:
         if name in FIELDS and FIELDS[name].follows:
             raise TypeError(f"{name}: it follows from the rest (leave it out)")
-        if name in _OTHER_NAMES:
-            raise TypeError(f"{name}: there is no such field (write {_OTHER_NAMES[name]})")
-        near = None if name in _GIVEN else next((field for field in _GIVEN if _is_slip(name, field)), None)
-        if near is not None:
-            raise TypeError(f"{name}: there is no such field (write {near}, or call a feature less like it)")
-
-
-def _is_slip(name: str, field: str) -> bool:
-    """True if one letter more, less or other, or two that changed places, make ``field`` of ``name``.
-
-    Not for ``id``: all short names are like it.
-    """
-    pairs = enumerate(zip(name, field, strict=False))
-    at = next((at for at, (typed, meant) in pairs if typed != meant), min(len(name), len(field)))
-    here, there = name[at:], field[at:]
-    return len(field) > len("id") and (
-        here[1:] == there[1:]
-        or here[1:] == there
-        or here == there[1:]
-        or (here[1::-1] == there[:2] and here[2:] == there[2:])
-    )
+        if name == "features":
+            raise TypeError("features: there is no such field (write each feature as a keyword of its own)")
+        if name not in _GIVEN and (meant := own_format.meant(name)) is not None:
+            raise TypeError(f"{name}: there is no such field (write {meant}, or give the feature another name)")

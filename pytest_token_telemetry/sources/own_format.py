@@ -41,6 +41,19 @@ WRITTEN: Mapping[str, Field] = {
 }
 """The fields that a writer can be given. The raw reason is what it is given as the reason."""
 
+_OTHER_NAMES: Mapping[str, str] = {
+    **{other: name for name, field in WRITTEN.items() for other in field.also},
+    **dict.fromkeys(("predicted", "prediction", "estimate", "estimated_tokens"), "predicted_output_tokens"),
+    **dict.fromkeys(("actual", "actual_tokens"), "output_tokens"),
+    "budget": "budget_tokens",
+    "cap": "max_tokens",
+    "deliverables_count": "deliverable_count",
+    "task": "task_id",
+    "finish_reason_raw": "finish_reason",
+    "truncation": "truncated",
+}
+"""What others call our fields, or call them for short. Taken for a feature, it would be lost to the verdict."""
+
 
 def line(*, output_tokens: object, predicted_output_tokens: object = None, **fields: object) -> str:
     """One call as a line of JSON, without its line end.
@@ -92,8 +105,29 @@ def checked(name: str, value: object) -> object:
     if given is None and not (field and field.needed):
         return None
     if field is None:
-        raise TypeError(f"{name}: there is no such field (write features={{{name!r}: ...}})")
+        raise TypeError(f"{name}: there is no such field (write {meant(name) or f'features={{{name!r}: ...}}'})")
     return _CHECKS.get(field.kind, _checked_text)(field, given)
+
+
+def meant(name: str) -> str | None:
+    """The field that somebody means who writes ``name``, which is not one: by another name, or by a slip of the pen."""
+    return _OTHER_NAMES.get(name) or next((field for field in WRITTEN if _is_slip(name, field)), None)
+
+
+def _is_slip(name: str, field: str) -> bool:
+    """True if one letter more, less or other, or two that changed places, make ``field`` of ``name``.
+
+    Not for ``id``: all short names are like it.
+    """
+    pairs = enumerate(zip(name, field, strict=False))
+    at = next((at for at, (typed, right) in pairs if typed != right), min(len(name), len(field)))
+    here, there = name[at:], field[at:]
+    return len(field) > len("id") and (
+        here[1:] == there[1:]
+        or here[1:] == there
+        or here == there[1:]
+        or (here[1::-1] == there[:2] and here[2:] == there[2:])
+    )
 
 
 def count(name: str, value: object) -> int | None:

@@ -145,7 +145,7 @@ assert (telemetry.samples[0].cached, len(telemetry.samples)) == (True, 2)
 try:
     telemetry.record(**CALL, attempts=3)
 except TypeError as error:
-    assert str(error) == "attempts: there is no such field (write retries)"
+    assert str(error) == "attempts: there is no such field (write retries, or give the feature another name)"
 else:
     raise AssertionError
 

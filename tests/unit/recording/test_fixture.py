@@ -662,7 +662,11 @@ def test_a_report_judges_what_the_test_has_recorded(telemetry: Telemetry, popula
         ("stop_reason", "finish_reason"),
         ("finish_reason_raw", "finish_reason"),
         ("deliverables", "deliverable_count"),
-        ("features", "each feature as a keyword of its own"),
+        ("predicted", "predicted_output_tokens"),
+        ("prediction", "predicted_output_tokens"),
+        ("cap", "max_tokens"),
+        ("budget", "budget_tokens"),
+        ("task", "task_id"),
     ],
 )
 @pytest.mark.parametrize("value", [1, None])
@@ -675,8 +679,15 @@ def test_what_other_systems_call_a_field_is_refused_with_our_name(
     ):
         with pytest.raises(TypeError) as caught:
             refused()
-        assert str(caught.value) == f"{other}: there is no such field (write {ours})"
+        assert str(caught.value) == f"{other}: there is no such field (write {ours}, or give the feature another name)"
     assert telemetry.calls == []
+
+
+def test_features_are_keywords_of_their_own(telemetry: Telemetry) -> None:
+    with pytest.raises(
+        TypeError, match=r"^features: there is no such field \(write each feature as a keyword of its own"
+    ):
+        telemetry.record(**CALL, features={"language": "de"})
 
 
 @pytest.mark.parametrize(
@@ -710,7 +721,7 @@ def test_a_keyword_one_letter_from_a_field_is_refused_with_its_name(
     for refused in refusals:
         with pytest.raises(TypeError) as caught:
             refused()
-        assert str(caught.value) == f"{typed}: there is no such field (write {meant}, or call a feature less like it)"
+        assert str(caught.value) == f"{typed}: there is no such field (write {meant}, or give the feature another name)"
     assert telemetry.calls == []
 
 
@@ -846,7 +857,11 @@ REFUSALS: list[tuple[Callable[[Telemetry], object], type[Exception], str]] = [
     (unanswered, ValueError, "call: neither response nor output_tokens was set in the block"),
     (answered_with(chat(tokens=-1)), TypeError, "completion_tokens: -1 is not a count of tokens"),
     (answered_with(chat(), success="yes"), TypeError, "success: 'yes' is not True, False or None"),
-    (answered_with(chat(), stop_reason="x"), TypeError, "stop_reason: there is no such field (write finish_reason)"),
+    (
+        answered_with(chat(), stop_reason="x"),
+        TypeError,
+        "stop_reason: there is no such field (write finish_reason, or give the feature another name)",
+    ),
 ]
 
 
