@@ -127,8 +127,7 @@ def _what_to_prove(report: Report) -> Iterator[Sentence]:
 def _what_to_collect(report: Report) -> Iterator[Sentence]:
     counts, context = report.counts, report.context
     if counts.unreadable_files > counts.lost_tests:
-        files = "file and database" if context.reads_tables else "file"
-        yield f"Make every {files} readable: what cannot be read is not judged."
+        yield _to_repair(report)
     elif context.reads_files and not counts.files:
         yield "Check the directory and the pattern: no file matches."
     if counts.lost_tests:
@@ -143,7 +142,8 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     if blames_estimator(report):
         yield "Let the estimator answer for more of the recorded calls: -v shows its invalid predictions."
         return
-    yield from _no_call_found(report)
+    none_found = list(_no_call_found(report))
+    yield from none_found
     samples, limit = report.result(SAMPLES.id), report.settings.get("max_unusable")
     if isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20]):
         yield "Repair what writes the unusable lines, or raise the limit."
@@ -164,10 +164,27 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     ]
     for setting in fitting:
         yield ("Set ", *setting, ", if the data is as it should be.")
-    if report.plan.runs:
+    is_explained = none_found or counts.unreadable_files or (context.reads_files and not counts.files)
+    if report.plan.runs and (counts.samples or not is_explained):
         kind = "more successful sample" if counts.question == "predictions" else "more sample"
         yield f"{'Else collect' if fitting else 'Collect'} {plural(sum(run.count for run in report.plan.runs), kind)}."
         yield _these_would_do(report.plan.runs)
+
+
+def _to_repair(report: Report) -> Sentence:
+    """What could not be read, by the first of it."""
+    unreadable, others = report.not_read.unreadable, report.counts.unreadable_files - 1
+    if not unreadable:
+        return "Make every file readable: what cannot be read is not judged."
+    first = unreadable[0]
+    more = f" and {plural(others, 'other')}" if others else ""
+    return (
+        "Repair what cannot be read, as it is not judged: ",
+        named(first.path),
+        " (",
+        named(first.reason),
+        f"){more}.",
+    )
 
 
 def _no_call_found(report: Report) -> Iterator[Sentence]:

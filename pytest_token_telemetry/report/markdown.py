@@ -32,7 +32,7 @@ Outlook: TypeAlias = 'Conclusion | Literal["none"]'
 TITLES: dict[Outlook, str] = {
     "pass": "PASS, no tuning needed",
     "tune": "TUNE, tuning needed",
-    "not-ready": "NOT READY, collect more",
+    "not-ready": "NOT READY, do not tune",
     "inconclusive": "INCONCLUSIVE, nothing proven",
     "none": "NO VERDICT",
 }

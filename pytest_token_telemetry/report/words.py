@@ -190,6 +190,8 @@ def _why_not_ready(report: Report) -> str:
         return "No test recorded a call: run those that do, do not tune"
     if unmet == {ALL_READ.id} and report.sources:
         return "Not all logs can be used: fix that first, do not tune"
+    if ALL_READ.id in unmet and not counts.samples and (report.context.reads_files or report.context.reads_tables):
+        return "No call could be read: fix that first, do not tune"
     return "Not enough representative data: collect more, do not tune"
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HEADINGS = {
     "pass": "✅ Token telemetry: PASS, no tuning needed",
     "tune": "❌ Token telemetry: TUNE, tuning needed",
-    "not-ready": "❌ Token telemetry: NOT READY, collect more",
+    "not-ready": "❌ Token telemetry: NOT READY, do not tune",
     "inconclusive": "⚪ Token telemetry: INCONCLUSIVE, nothing proven",
     "no-verdict": "⚠️ Token telemetry: NO VERDICT",
     "unverified": "⚪ Token telemetry: PASS, no tuning needed (unverified)",

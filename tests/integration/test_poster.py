@@ -769,7 +769,7 @@ def test_the_reports_of_a_matrix_are_one_comment(server, post, tmp_path):
     assert lines[1] == "## ❌ Token telemetry: TUNE, tuning needed"
     assert [line for line in lines if line.startswith("### ")] == [
         "### 1. ❌ TUNE, tuning needed",
-        "### 2. ❌ NOT READY, collect more",
+        "### 2. ❌ NOT READY, do not tune",
         "### 3. ✅ PASS, no tuning needed",
         "### 4. ✅ PASS, no tuning needed",
     ]

@@ -77,7 +77,7 @@ def folds(text):
     [
         ("pass", "✅ Token telemetry: PASS, no tuning needed", "0.0% underestimated, 0.0% truncated, unproven. "),
         ("tune", "❌ Token telemetry: TUNE, tuning needed", "10.0% underestimated, 10.0% truncated. "),
-        ("not-ready", "❌ Token telemetry: NOT READY, collect more", "Not enough representative data: collect more, "),
+        ("not-ready", "❌ Token telemetry: NOT READY, do not tune", "Not enough representative data: collect more, "),
         (
             "inconclusive",
             "⚪ Token telemetry: INCONCLUSIVE, nothing proven",

@@ -233,6 +233,11 @@ def test_the_headline_blames_the_logs_where_nothing_else_is_missing(unreadable):
     assert headline(too_few) == "Not enough representative data: collect more, do not tune."
 
 
+@pytest.mark.parametrize("found", [{"unreadable": {"logs/x.log": "Permission denied"}}, {"files": ()}])
+def test_more_data_is_not_asked_for_where_no_call_was_read(found):
+    assert headline(verdict([], found)) == "No call could be read: fix that first, do not tune."
+
+
 def test_the_headline_blames_the_tests_where_none_recorded_a_call_beside_good_logs():
     found = verdict(ready(60), {"recorded": Recorded(), "files": (FILE,)}, gate="true", dir=["logs"])
     assert headline(found) == "No test recorded a call: run those that do, do not tune."

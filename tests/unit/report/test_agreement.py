@@ -94,7 +94,7 @@ def test_every_report_tells_the_same_conclusion(found):
     titles = {
         "pass": "PASS, no tuning needed",
         "tune": "TUNE, tuning needed",
-        "not-ready": "NOT READY, collect more",
+        "not-ready": "NOT READY, do not tune",
         "inconclusive": "INCONCLUSIVE, nothing proven",
     }
     assert json.loads(json_file.render(found))["verdict"] == found.verdict

@@ -64,7 +64,7 @@ def text(element):
     [
         (verdict(ready(27)), "✅ Token telemetry: PASS, no tuning needed", None),
         (verdict([*ready(27), cut_off()]), "❌ Token telemetry: TUNE, tuning needed", "[!CAUTION]"),
-        (verdict([]), "❌ Token telemetry: NOT READY, collect more", "[!WARNING]"),
+        (verdict([]), "❌ Token telemetry: NOT READY, do not tune", "[!WARNING]"),
     ],
     ids=["pass", "tune", "not ready"],
 )

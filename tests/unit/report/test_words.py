@@ -198,8 +198,8 @@ def test_where_nothing_is_required_any_kind_will_do():
 
 
 def test_four_kinds_are_named_and_the_rest_is_others():
-    found = verdict([], {"files": (File("a.log", 0),)}, require_categories="a,b,c,d,e,f", min_samples="6")
-    assert advice(found)[-1].startswith("These would do: 1 in a of low complexity with 1 deliverable, 1 in b ")
+    found = verdict(ready(1), require_categories="a,b,c,d,e,f", min_samples="7")
+    assert advice(found)[-1].startswith("These would do: 1 in a of medium complexity with 2-5 deliverables, 1 in b ")
     assert advice(found)[-1].endswith(" and 2 of other kinds.")
 
 
@@ -284,22 +284,18 @@ def test_files_without_a_sample_are_looked_into_first(found, written, step):
     assert advice_on(found, **written)[0] == step
 
 
-def test_unreadable_files_are_made_readable():
-    advice = advice_on({"unreadable": {"logs/x.log": "Permission denied"}}, ready(27))
-    assert advice == ["Make every file readable: what cannot be read is not judged."]
+TO_REPAIR = "Repair what cannot be read, as it is not judged: logs/x.log (Permission denied)"
 
 
-def test_files_that_match_but_cannot_be_read_are_not_said_to_be_missing():
-    advice = advice_on({"files": (), "unreadable": {"logs/x.log": "Permission denied"}})
-    assert advice[0] == "Make every file readable: what cannot be read is not judged."
-    assert not any("no file matches" in step for step in advice)
+def test_unreadable_files_are_repaired():
+    assert advice_on({"unreadable": {"logs/x.log": "Permission denied"}}, ready(27)) == [f"{TO_REPAIR}."]
+    others = {"logs/x.log": "Permission denied", "logs/y.log": "It is gone", "logs/z.log": "It is gone"}
+    assert advice_on({"unreadable": others}, ready(27)) == [f"{TO_REPAIR} and 2 others."]
 
 
-def test_files_that_could_not_be_read_are_not_said_to_hold_nothing():
-    assert advice_on({"unreadable": {"logs/x.log": "Permission denied"}})[:2] == [
-        "Make every file readable: what cannot be read is not judged.",
-        "Collect 20 more successful samples.",
-    ]
+@pytest.mark.parametrize("files", [{}, {"files": ()}])
+def test_files_that_cannot_be_read_are_neither_missing_nor_empty(files):
+    assert advice_on({"unreadable": {"logs/x.log": "Permission denied"}, **files}) == [f"{TO_REPAIR}."]
 
 
 def test_too_many_unusable_lines_are_repaired():
