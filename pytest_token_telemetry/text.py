@@ -99,8 +99,8 @@ def joined(sentences: Iterable[Sentence], between: str = ", ", last: str | None 
 
 
 def plural(n: int, noun: str) -> str:
-    """``1 sample``, ``2 samples``."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+    """``1 sample``, ``2,000 samples``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def listing(names: Iterable[str], last: str = "and") -> str:

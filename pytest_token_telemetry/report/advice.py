@@ -75,7 +75,7 @@ def _caps_to_set(report: Report) -> Iterator[Sentence]:
 
 def _cap_name(caps: Caps, every: Sequence[Caps], kind: Grouping) -> tuple[Piece, ...]:
     """Whose ``caps`` these are: nothing where there is only one row, which has no name."""
-    return () if len(every) == 1 and caps.name is None else (_called(caps, kind), " ")
+    return () if len(every) == 1 and caps.name is None else (_called(caps, kind), ": ")
 
 
 def _caps_by_risk(caps: Caps) -> str:
@@ -89,15 +89,15 @@ def _caps_by_risk(caps: Caps) -> str:
         return ", ".join(found)
     needed = [cap.samples_needed for cap in caps.caps]
     if None in needed:  # enough calls for that risk, and too many of them truncated: more calls change nothing
-        return "hidden by the cap of today"
-    return f"needs {min(filter(None, needed))} calls"
+        return "too many truncated to tell"
+    return f"needs {min(filter(None, needed)):,} calls"
 
 
 def cap_in_words(suggested: Cap) -> str:
-    """``8192``, or what it takes to suggest one."""
+    """``8,192``, or what it takes to suggest one."""
     if suggested.max_tokens is not None:
-        return str(suggested.max_tokens)
-    return "hidden by the cap" if suggested.samples_needed is None else f"needs {suggested.samples_needed}"
+        return f"{suggested.max_tokens:,}"
+    return "too many truncated" if suggested.samples_needed is None else f"needs {suggested.samples_needed:,}"
 
 
 def _what_to_prove(report: Report) -> Iterator[Sentence]:
@@ -156,12 +156,12 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     if isinstance(carried, CoverageResult) and carried.missing:
         lacks = joined(map(named, carried.missing), last="and")
         yield ("Record ", *lacks, " with the calls: --token-telemetry-require asks for them.")
-    fitting = [
-        setting
+    mix = [
+        (check, result)
         for check in (CATEGORIES, COMPLEXITIES, DELIVERABLES)
-        if isinstance(lacking := report.result(check.id), CoverageResult)
-        and (setting := check.setting(lacking, context))
+        if isinstance(result := report.result(check.id), CoverageResult)
     ]
+    fitting = [setting for check, result in mix if (setting := check.setting(result, context))]
     for setting in fitting:
         yield ("Set ", *setting, ", if the data is as it should be.")
     is_explained = none_found or counts.unreadable_files or (context.reads_files and not counts.files)
@@ -169,6 +169,10 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
         kind = "more successful sample" if counts.question == "predictions" else "more sample"
         yield f"{'Else collect' if fitting else 'Collect'} {plural(sum(run.count for run in report.plan.runs), kind)}."
         yield _these_would_do(report.plan.runs)
+        if isinstance(samples, CountResult) and not samples.missing:  # what is missing will not come by waiting
+            for check, result in mix:
+                if setting := check.without_missing(result, context):
+                    yield ("Or set ", *setting, ", if your work has no others.")
 
 
 def _to_repair(report: Report) -> Sentence:
@@ -286,18 +290,18 @@ def to_collect(report: Report) -> list[Sentence]:
 def _proof(proof: ProofPlan) -> str:
     check = CHECK_BY_ID.get(proof.id)
     target = "the target" if check is None else f"{check.subject} within its target"
-    now = f"{proof.events} of {proof.n} now" if proof.n else "no data yet"
+    now = f"{proof.events:,} of {proof.n:,} now" if proof.n else "no data yet"
     subject = f"To prove {target} ({now}):"
     if proof.without_more_events is None:
         return f"{subject} no number of samples proves so low a target."
     if proof.without_more_events <= proof.n:
         return f"{subject} done."
     if not proof.n:
-        return f"{subject} {proof.without_more_events} samples without an event."
-    words = f"{subject} {proof.without_more_events} samples in all if there are no more events"
+        return f"{subject} {proof.without_more_events:,} samples without an event."
+    words = f"{subject} {proof.without_more_events:,} samples in all if there are no more events"
     if proof.at_present_rate is None:
         return f"{words}; at the present rate, no number would."
-    return f"{words}, {proof.at_present_rate} at the present rate."
+    return f"{words}, {proof.at_present_rate:,} at the present rate."
 
 
 def _what_to_tune(report: Report) -> Iterator[Sentence]:
@@ -339,13 +343,14 @@ def who_decided(budgets: Budgets) -> str:
     """Whether the prediction decided the budget, and which constants did where most budgets are one."""
     n = len(budgets.constants)
     if not budgets.are_constant:
-        constant = f", {budgets.at_constant} are a constant" if n else ""
-        return f"{budgets.following} of {plural(budgets.calls, 'budget')} follow from the prediction{constant}."
-    shown = [f"{each.budget_tokens} ({plural(each.calls, 'call')})" for each in budgets.constants[:_SHOWN]]
+        constant = f", {budgets.at_constant:,} are a constant" if n else ""
+        return f"{budgets.following:,} of {plural(budgets.calls, 'budget')} follow from the prediction{constant}."
+    shown = [f"{each.budget_tokens:,} ({plural(each.calls, 'call')})" for each in budgets.constants[:_SHOWN]]
     others = " and others" if n > _SHOWN else ""
     changes = "no cap" if budgets.calls - budgets.at_constant <= budgets.calls * _HARDLY_ANY else "few caps"
+    constants = "a constant" if n == 1 else f"one of {n} constants"
     return (
-        f"{budgets.at_constant} of {budgets.calls} budgets are {'a constant' if n == 1 else f'one of {n} constants'}:"
+        f"{budgets.at_constant:,} of {budgets.calls:,} budgets are {constants}:"
         f" tuning the estimator changes {changes}. Lower or raise"
         f" {'the floor' if budgets.are_floors else 'these budgets'}: {', '.join(shown)}{others}."
     )
@@ -374,10 +379,10 @@ def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]
             yield joined(("Cost: ", where(priced, lambda each: _price(each, target), "; "), "."), "")
     capped = [each for each in hit if each.basis == "raise-cap"]
     if capped and say_capped:
-        cut = where(capped, lambda each: f" ({each.truncated} of {each.n} truncated)")
+        cut = where(capped, lambda each: f" ({each.truncated:,} of {each.n:,} truncated)")
         yield joined(("Raise max_tokens and collect, then tune: ", cut, "."), "")
     if few := [each for each in hit if each.basis == "collect"]:
-        needed = where(few, lambda each: f" ({each.n} of {each.samples_needed})")
+        needed = where(few, lambda each: f" ({each.n:,} of {each.samples_needed:,})")
         yield joined(("Collect samples to tune on: ", needed, "."), "")
     if spread := [each for each in hit if each.basis == "category" and not each.meets_both]:
         names = where(spread, lambda _: "")

@@ -102,7 +102,7 @@ def _figure(result: Result) -> tuple[str, str]:
     match result:
         case RateResult():
             rate = _rate(Share(result.events, result.n), result.limit)
-            return f"{rate} ({result.events}/{result.n})", f"≤{_SPACE}{exact(result.limit * 100)}%"
+            return f"{rate} ({result.events:,}/{result.n:,})", f"≤{_SPACE}{exact(result.limit * 100)}%"
         case RatioResult():
             size = "none" if result.value is None else times(result.value, result.limit)
             return size, f"<{_SPACE}{exact(result.limit)}x"

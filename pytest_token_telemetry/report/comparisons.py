@@ -45,7 +45,7 @@ def _replay(report: ReplayReport) -> Section:
         (
             "The verdict is on the predictions of ",
             Untrusted(report.estimator),
-            f" for {report.replayed} of {plural(report.calls, 'recorded call')}, not on those made at the time.",
+            f" for {report.replayed:,} of {plural(report.calls, 'recorded call')}, not on those made at the time.",
         )
     ]
     if report.with_budget:
@@ -123,8 +123,11 @@ def of_drift(report: DriftReport) -> Section:
     found = report.drift
     if found is None:
         return Section("Drift", (f"Not compared: {NO_BASELINE}.",))
+    if not report.new_samples:
+        known = plural(report.baseline_samples, "call")
+        return Section("Drift", (f"Not compared: every call is one of those of the baseline ({known}).",))
     sentence = (
-        f"{plural(report.new_samples, 'new call')} against {report.baseline_samples} in the baseline, compared"
+        f"{plural(report.new_samples, 'new call')} against {report.baseline_samples:,} in the baseline, compared"
         " within categories: a change of the mix alone is no drift."
     )
     return Section("Drift", (sentence, *_mix(found.underestimation)), (_drift_by_category(found),))

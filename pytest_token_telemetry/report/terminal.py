@@ -106,10 +106,10 @@ def _writable(lines: list[Line], width: int, file: TextIO) -> Iterator[Line]:
 def brief(report: Report | str, width: int) -> list[Line]:
     """The verdict and the next step: for ``-q``."""
     if isinstance(report, str):
-        return _wrapped(f"token telemetry: not judged: {report}", width, {"yellow": True})
+        return wrapped(f"token telemetry: not judged: {report}", width, {"yellow": True})
     said = (f"token telemetry: {report.title}: {words.headline(report)}", words.session_result(report))
-    lines = _wrapped(" ".join(filter(None, said)), width, {_colour(report): True})
-    return lines + [line for step in advice.next_steps(report)[:1] for line in _wrapped(f"-> {plain(step)}", width, {})]
+    lines = wrapped(" ".join(filter(None, said)), width, {_colour(report): True})
+    return lines + [line for step in advice.next_steps(report)[:1] for line in wrapped(f"-> {plain(step)}", width, {})]
 
 
 def _colour(report: Report) -> str:
@@ -125,7 +125,7 @@ def screen(report: Report | str, width: int, *, verbosity: int = 0, bars: str = 
     A PASS leaves single calls to ``verbosity``.
     """
     if isinstance(report, str):
-        return _wrapped(f"not judged: {report}", width, {"yellow": True})
+        return wrapped(f"not judged: {report}", width, {"yellow": True})
     everything = _everything(report, width, bars, whole_names=verbosity > 1)
     if verbosity > 0:
         return everything
@@ -170,14 +170,14 @@ def _judgement(report: Report, width: int, brevity: _Brevity, *, folded: bool = 
     Readiness that passes is ``folded`` into one line, and drift without a baseline into the remark on it.
     """
     marks = {_colour(report): True, "bold": True}
-    lines = _wrapped(f"{report.title}: {words.headline(report)}", width, marks)
-    lines += _wrapped(words.session_result(report), width, {"red": True})
+    lines = wrapped(f"{report.title}: {words.headline(report)}", width, marks)
+    lines += wrapped(words.session_result(report), width, {"red": True})
     steps = [f"-> {plain(step)}" for step in advice.next_steps(report)]
     for step in steps[:1] if brevity >= _Brevity.STEPS else steps:
-        lines += _wrapped(step, width, {"bold": True})
+        lines += wrapped(step, width, {"bold": True})
     readiness = words.readiness(report) if folded else None
     if readiness is not None:
-        lines += _marked(_wrapped(f"pass readiness: {plain(readiness)}", width, {}), "pass")
+        lines += _marked(wrapped(f"pass readiness: {plain(readiness)}", width, {}), "pass")
     for result in report.checks:
         if readiness is not None and result.id.startswith("readiness::"):
             continue
@@ -189,7 +189,7 @@ def _judgement(report: Report, width: int, brevity: _Brevity, *, folded: bool = 
         said: Sentence = words.message(report, result)
         if brevity >= (_Brevity.DETAILS_OF_PASSED if passed else _Brevity.DETAILS):
             said = first_clause(said)
-        lines += _marked(_wrapped(f"{result.outcome} {result.id}: {plain(said)}", width, {}), result.outcome)
+        lines += _marked(wrapped(f"{result.outcome} {result.id}: {plain(said)}", width, {}), result.outcome)
     return lines
 
 
@@ -205,9 +205,9 @@ def _remarks(report: Report, width: int, bars: str) -> Iterator[list[Line]]:
         yield _within([(_unreadable(each.path, each.reason, width), {"red": True})], width)
     for section in sections.compared(report):
         for sentence in section.sentences:
-            yield _wrapped(f"{section.title}: {plain(sentence)}".translate(drawn), width, {})
+            yield wrapped(f"{section.title}: {plain(sentence)}".translate(drawn), width, {})
     for note in words.notes(report):
-        yield _wrapped(f"note: {plain(note)}", width, {})
+        yield wrapped(f"note: {plain(note)}", width, {})
 
 
 def _worst_samples(report: Report, width: int) -> list[Line]:
@@ -227,7 +227,7 @@ def _spreads(report: Report, width: int, bars: str, most: int | None) -> list[Li
     shown = len(found.ratios) if most is None or len(found.ratios) <= most else most - 1
     rows = [[each] for each in found.ratios[:shown]] + [[*found.ratios[shown:]]] * (shown < len(found.ratios))
     figures = [_spread_calls(row) for row in rows]
-    lines = _wrapped(title, width, {})
+    lines = wrapped(title, width, {})
     for row, calls in zip(rows, figures, strict=True):
         counts = [sum(each) for each in zip(*(_spread(ratios, first, bins) for ratios in row), strict=True)]
         drawn = sparkline([count or None for count in counts], bars)
@@ -288,7 +288,7 @@ def _cut(text: str, width: int) -> str:
     return f"{text[:end]}…"
 
 
-def _wrapped(text: str, width: int, marks: dict[str, bool]) -> list[Line]:
+def wrapped(text: str, width: int, marks: dict[str, bool]) -> list[Line]:
     """``text`` on lines of less than ``width`` columns, those after the first indented."""
     whole = "".join(f"{char}\1" if _columns(char) == 2 else char for char in text)
     lines = textwrap.wrap(whole, width - 1, subsequent_indent="     ", break_on_hyphens=False)
@@ -300,7 +300,7 @@ def _within(lines: list[Line], width: int) -> list[Line]:
     return [
         part
         for text, marks in lines
-        for part in (_wrapped(text, width, marks) if _columns(text) > width else [(text, marks)])
+        for part in (wrapped(text, width, marks) if _columns(text) > width else [(text, marks)])
     ]
 
 
@@ -312,13 +312,13 @@ def _details(report: Report, width: int, *, whole_names: bool) -> Iterator[Line]
         yield from _within([(section.title, {"bold": True})], width)
         if section.title == _COLLECT:
             for sentence in section.sentences:
-                yield from _wrapped(plain(sentence), width, {})
+                yield from wrapped(plain(sentence), width, {})
         for i, table in enumerate(section.tables):
             yield from [("", {})] if i else []
             rows: list[Line] = [(line, {}) for line in _table(table, width, whole_names=whole_names)]
             yield from rows if whole_names else _within(rows, width)
         for remark in section.remarks:
-            yield from _wrapped(remark, width, {})
+            yield from wrapped(remark, width, {})
 
 
 _COLLECT = "What to collect"

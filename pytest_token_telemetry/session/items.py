@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from _pytest._io import TerminalWriter
+
     from pytest_token_telemetry.report.model import Report
 
 
@@ -32,6 +34,19 @@ WarnedStatus = tuple[str, str, tuple[str, dict[str, bool]]]
 
 class CheckFailed(Exception):  # noqa: N818 - it is an outcome, not an error
     """A check is not met. Its text is all there is to say."""
+
+
+class _Message(str):
+    """A check's message: one text for all that reads it, and lines that fit where it is shown."""
+
+    __slots__ = ()
+
+    def toterminal(self, terminal: TerminalWriter) -> None:
+        """Write it as pytest has a failure written."""
+        from pytest_token_telemetry.report.terminal import wrapped
+
+        for line, marks in wrapped(self, terminal.fullwidth, {}):
+            terminal.line(line, **marks)
 
 
 class GateCollector(pytest.Collector):
@@ -79,7 +94,7 @@ class CheckItem(pytest.Item):
     ) -> object:
         """The check's message alone: where it was raised says nothing."""
         if isinstance(excinfo.value, CheckFailed):
-            return str(excinfo.value)
+            return _Message(excinfo.value)
         return super().repr_failure(excinfo, style)  # type: ignore[arg-type]
 
     def reportinfo(self) -> tuple[Path, int, str]:

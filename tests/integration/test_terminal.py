@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -33,6 +34,20 @@ def test_the_verdict_fits_one_screen_and_begins_with_what_to_do(
     assert max(map(len, lines)) <= 80
     assert lines[1].startswith({"passing": "PASS:", "tuning": "TUNE:", "unready": "NOT READY:"}[logs])
     assert any(line.startswith("-> ") for line in lines[2:5])
+
+
+def test_messages_of_failed_checks_fit_where_they_are_shown_and_are_whole_elsewhere(
+    run: Run, tuning: object, monkeypatch: pytest.MonkeyPatch, pytester: pytest.Pytester
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    lines = run("--junitxml=junit.xml").text.splitlines()
+    failures = lines[next(i for i, line in enumerate(lines) if " FAILURES =" in line) :]
+    shown = failures[: next(i for i, line in enumerate(failures) if line.startswith("- generated xml"))]
+    assert max(map(len, shown)) <= 50
+    (rate, *_) = ElementTree.parse(pytester.path / "junit.xml").iter("failure")
+    assert rate.text is not None
+    assert rate.text in " ".join(" ".join(shown).split())
+    assert len(rate.text) > 50
 
 
 def test_q_leaves_one_line(run: Run, tuning: object) -> None:

@@ -11,7 +11,7 @@ from pytest_token_telemetry.option_types import ANY, NONE, is_name
 from pytest_token_telemetry.text import LONGEST_IN_SENTENCE, joined, named, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_token_telemetry.analysis.readiness import Coverage
     from pytest_token_telemetry.gate.check import Case, Context
@@ -77,8 +77,13 @@ class CoverageCheck(Check[CoverageResult]):
             return (f"{option}={NONE}",)
         if not (fits := _fitting(result)):
             return (f"{option}={ANY}",)
-        quote = '"' if any(" " in name for name in fits) else ""
-        return (f"{quote}{option}=", *joined(map(named, fits), ","), f"{quote}, or ={ANY}")
+        return (*_typed(option, fits), f", or ={ANY}")
+
+    def without_missing(self, result: CoverageResult, context: Context) -> tuple[Piece, ...]:
+        """The setting for work that has nothing of what is missing, where most samples name what is required."""
+        if not result.missing or not context.counts.counted or not _is_about_what_is_required(result):
+            return ()
+        return _typed(flag(f"require_{self._stratum}"), result.value)
 
     def _what_fits(self, result: CoverageResult, context: Context) -> Iterator[Piece]:
         """The names of the data and the setting that fits them."""
@@ -102,6 +107,12 @@ def _is_about_what_is_required(result: CoverageResult) -> bool:
     """True if as many samples are of what is required as of other names: then that is missing, and not wrong."""
     required = sum(result.counts)
     return required > 0 and (result.named or 0) <= 2 * required
+
+
+def _typed(option: str, names: Sequence[str]) -> tuple[Piece, ...]:
+    """``option`` with ``names`` for its value, as a shell takes it."""
+    quote = '"' if any(" " in name for name in names) else ""
+    return (f"{quote}{option}=", *joined(map(named, names), ","), quote)
 
 
 def _few(names: Iterable[Sentence], last: str | None = None) -> tuple[Piece, ...]:

@@ -56,7 +56,7 @@ class DriftCheck(Check[DriftResult]):
         found = self.finding(context.drift)
         figures = _rate(found) if isinstance(found, RateDrift) else _ratio(found)
         if result.finding == "too-few":
-            return f"{figures}: not enough data to judge drift{_least(found)}"
+            return f"{figures}: {'not enough data to judge drift' + _least(found) if _has_both(found) else _ONE_SIDE}"
         p = chance(result.adjusted_p or 0)
         if result.finding == "steady":
             return f"{figures}: no drift seen ({p})"
@@ -65,6 +65,16 @@ class DriftCheck(Check[DriftResult]):
     def in_headline(self, result: DriftResult) -> str:  # noqa: ARG002 - the rates are in the check's own line
         """``more truncated than in the baseline``."""
         return self._worse
+
+
+_ONE_SIDE = "nothing to compare"
+
+
+def _has_both(found: RateDrift | RatioDrift) -> bool:
+    """True if there are calls on both sides."""
+    if isinstance(found, RateDrift):
+        return bool(found.base.n and found.head.n)
+    return None not in (found.base_median, found.head_median)
 
 
 def _least(found: RateDrift | RatioDrift) -> str:
@@ -77,7 +87,7 @@ def _least(found: RateDrift | RatioDrift) -> str:
 
 def _rate(found: RateDrift) -> str:
     base, head = (
-        f"{share.events}/{share.n}" + (f" = {percent(share.events / share.n)}" if share.n else "")
+        f"{share.events:,}/{share.n:,} = {percent(share.events / share.n)}" if share.n else "none"
         for share in (found.base, found.head)
     )
     words = f"{base} in the baseline, {head} new"

@@ -101,7 +101,7 @@ class RateCheck(Check[RateResult]):
         if not result.n:
             return f"no data: nothing in {population} {limit}"
         rate = percent(Fraction(result.events, result.n), result.limit)
-        share = f"{result.events}/{result.n} = {rate} of {population} {limit}"
+        share = f"{result.events:,}/{result.n:,} = {rate} of {population} {limit}"
         judgement = f" {'INCONCLUSIVE' if result.inconclusive else result.outcome.upper()}"
         if result.unjudged:
             judgement = ""
@@ -148,8 +148,8 @@ def more_needed(samples: int | None, events: int, claim: str = "it") -> str:
 def _uncertainty(result: RateResult) -> str:
     if not result.uncertain:
         return ""
-    cut = "1 was" if result.uncertain == 1 else f"{result.uncertain} were"
-    return f"; {result.events - result.uncertain} to {result.events}, as {cut} truncated below the prediction"
+    cut = "1 was" if result.uncertain == 1 else f"{result.uncertain:,} were"
+    return f"; {result.events - result.uncertain:,} to {result.events:,}, as {cut} truncated at or below the prediction"
 
 
 def _without_count(result: RateResult) -> str:

@@ -138,7 +138,7 @@ def _evidence(result: RatioResult) -> str:
     within = result.is_within
     bound, word = (result.bounds.upper, "at most") if within else (result.bounds.lower, "at least")
     return (
-        f"{proven}: {result.events} of {result.n} at {exact(result.limit)}x or more,"
+        f"{proven}: {result.events:,} of {result.n:,} at {exact(result.limit)}x or more,"
         f" {word} {percent(bound, _TENTH)} ({confidence_in_words(result.bounds.confidence)})"
         f"{more_needed(result.samples_to_prove, result.events)}"
     )

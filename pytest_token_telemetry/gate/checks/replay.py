@@ -48,7 +48,7 @@ class ReplayCheck(Check[CountResult]):
             *([f"{plural(replay.wrong, 'invalid prediction')} left out"] if replay.wrong else []),
         ]
         said += f" ({listing(details)})" if details else ""
-        return f"{said}; {result.target} must be" if result.missing or not result.value else said
+        return f"{said}; {result.target:,} must be" if result.missing or not result.value else said
 
 
 REPLAY = ReplayCheck("readiness::replay", "replay")

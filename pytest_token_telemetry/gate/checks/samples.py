@@ -32,20 +32,20 @@ class SamplesCheck(Check[CountResult]):
         """How many there are of how many."""
         counts = context.counts
         if lacks_attempts(result, context):
-            return f"only {result.value} of {result.target} samples say whether they were truncated"
+            return f"only {result.value:,} of {result.target:,} samples say whether they were truncated"
         if counts.question == "predictions":
             one = "successful sample"
             lacking = {"success value": counts.silent_on_success, "prediction": _without_prediction(context)}
         else:
             one, lacking = "sample", {"known end": counts.samples - result.value}
         if not result.missing:
-            return f"{plural(result.value, one)} ({result.target} needed)"
+            return f"{plural(result.value, one)} ({result.target:,} needed)"
         said = [
             f"1 sample has no {what}" if n == 1 else f"{n:,} samples have no {what}"
             for what, n in lacking.items()
             if n > 0
         ]
-        return f"{result.value} of {result.target} {one}s{f' ({listing(said)})' if said else ''}"
+        return f"{result.value:,} of {result.target:,} {one}s{f' ({listing(said)})' if said else ''}"
 
 
 def _without_prediction(context: Context) -> int:

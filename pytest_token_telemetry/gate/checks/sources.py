@@ -50,11 +50,11 @@ class SourcesCheck(Check[CountResult]):
         """What could not be read, else what was."""
         counts = context.counts
         if result.value > result.target:
-            return f"{plural(result.value, 'telemetry line')} could not be used (limit {result.target})"
+            return f"{plural(result.value, 'telemetry line')} could not be used (limit {result.target:,})"
         if counts.unreadable_files:
             what = plural(result.target, "path")
             if context.reads_tests:
-                what = "1 file or test" if result.target == 1 else f"{result.target} files and tests"
+                what = "1 file or test" if result.target == 1 else f"{result.target:,} files and tests"
             return f"{counts.unreadable_files} of {what} could not be read"
         nothing: list[Sentence] = []
         if context.reads_files and counts.nothing_known == counts.files:

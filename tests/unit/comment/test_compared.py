@@ -229,7 +229,7 @@ def test_too_little_new_data_is_no_steadiness():
     found = {row[1]: row for row in table(page(compared(shrink)), "Outcome")}
     for id in ("drift truncation", "drift ratio"):
         assert found[id][0] == "⚪ skipped"
-        assert "not enough data to judge drift" in found[id][2]
+        assert "none new: nothing to compare" in found[id][2]
 
 
 def test_a_baseline_that_is_not_there_yet_is_said():

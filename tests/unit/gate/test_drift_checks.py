@@ -12,6 +12,7 @@ from scipy.stats import hypergeom
 from pytest_token_telemetry.gate.checks import DRIFT_OF_RATIO
 from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.past.baseline import DriftReport
+from pytest_token_telemetry.report.sections import held_against
 from pytest_token_telemetry.report.words import headline
 from tests.lines import MIX
 from tests.unit.gate.cases import (
@@ -164,7 +165,19 @@ def test_waste_that_fails_is_advised_beside_drift():
     ]
 
 
-@pytest.mark.parametrize("n", [0, 1, 19])
+def test_no_new_call_is_said_to_be_one():
+    found = compared(ready(60), OLD)
+    assert [message(found, id) for id in DRIFT] == [
+        "0/60 = 0.0% in the baseline, none new: nothing to compare",
+        "0/60 = 0.0% in the baseline, none new: nothing to compare",
+        "median output over prediction 0.90x in the baseline, none new: nothing to compare",
+    ]
+    [section] = held_against(found)
+    assert section.sentences == ("Not compared: every call is one of those of the baseline (60 calls).",)
+    assert section.tables == ()
+
+
+@pytest.mark.parametrize("n", [1, 19])
 def test_few_new_calls_are_not_enough_to_judge_and_no_finding(n):
     found = compared([*ready(60), *later(ready(n, 1000, 2000))], OLD, max_underestimation="99%")
     assert drift(found) == dict.fromkeys(DRIFT, "skip")

@@ -401,7 +401,7 @@ def test_caps_have_a_table():
     assert capped(TUNE)["refactoring"] == ("20", "needs 99", "needs 49", "11200")
     assert capped(TUNE)["capped"] == ("5", "needs 99", "needs 49", "needs 19")
     hidden = capped(verdict([*ready(60), *[cut_off(category="capped")] * 19]))
-    assert hidden["capped"] == ("19", "needs 99", "needs 49", "hidden by the cap")
+    assert hidden["capped"] == ("19", "needs 99", "needs 49", "too many truncated")
 
 
 def test_without_advice_there_is_no_section_of_it():

@@ -95,16 +95,16 @@ BOTH = [(1000, 8192), (2000, 8192)]
         (
             [*BOTH, *BOTH, *BOTH, (1000, 12288), (2000, 12288), (1000, 16384), (2000, 16384)],
             "60 of 60 budgets are one of 3 constants: tuning the estimator changes no cap. Lower or raise the floor:"
-            " 8192 (36 calls), 12288 (12 calls), 16384 (12 calls).",
+            " 8,192 (36 calls), 12,288 (12 calls), 16,384 (12 calls).",
         ),
         (
             [(1000, 1500), (2000, 1500)],
             "60 of 60 budgets are a constant: tuning the estimator changes no cap. Lower or raise these budgets:"
-            " 1500 (60 calls).",
+            " 1,500 (60 calls).",
         ),
         (
             [*BOTH, (8000, 9600)],
-            "40 of 60 budgets are a constant: tuning the estimator changes few caps. Lower or raise the floor: 8192"
+            "40 of 60 budgets are a constant: tuning the estimator changes few caps. Lower or raise the floor: 8,192"
             " (40 calls).",
         ),
     ],
@@ -189,6 +189,8 @@ def test_missing_kinds_are_collected_even_if_there_are_samples_enough():
     assert advice(verdict(rows)) == [
         "Collect 1 more successful sample.",
         "These would do: 1 in docs of low complexity with 1 deliverable.",
+        "Or set --token-telemetry-require-categories=implementation,tests, if your work has no others.",
+        "Or set --token-telemetry-require-deliverables=2-5,6+, if your work has no others.",
     ]
 
 
