@@ -148,7 +148,12 @@ def kept_in_ini(config: pytest.Config, name: str, option: Option) -> Any:  # noq
             return ",".join(map(str, kept))
         if isinstance(kept, int | float) and not isinstance(kept, bool):
             return str(kept)
-    return config.getini(key)
+    try:
+        return config.getini(key)
+    except (ValueError, pytest.UsageError):  # the first is pytest 8's
+        if not option.is_switch:
+            raise
+        raise pytest.UsageError(f"{key}: {kept!r} is neither true nor false") from None  # pytest's names no key
 
 
 def default_of(name: str, option: Option, base: Path = Path()) -> Written:

@@ -282,9 +282,10 @@ def jobs(text: str) -> int | None:
 
 def format_name(text: str) -> str:
     """The name of a format, or ``auto``."""
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", text):
-        raise ValueError(f"{text!r} is not the name of a format (write auto, otlp or logs)")
-    return text
+    name = text.strip().lower()
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", name):
+        raise ValueError(f"{text!r} is not the name of a format (write auto, otlp or litellm)")
+    return name
 
 
 def executor(text: str) -> str | Location:

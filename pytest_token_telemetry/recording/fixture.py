@@ -310,5 +310,5 @@ def _refuse_names(given: Iterable[str]) -> None:
             raise TypeError(f"{name}: it follows from the rest (leave it out)")
         if name == "features":
             raise TypeError("features: there is no such field (write each feature as a keyword of its own)")
-        if name not in _GIVEN and (meant := own_format.meant(name)) is not None:
+        if name not in _GIVEN and (meant := own_format.field_meant(name)) is not None:
             raise TypeError(f"{name}: there is no such field (write {meant}, or give the feature another name)")

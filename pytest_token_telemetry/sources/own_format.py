@@ -105,11 +105,11 @@ def checked(name: str, value: object) -> object:
     if given is None and not (field and field.needed):
         return None
     if field is None:
-        raise TypeError(f"{name}: there is no such field (write {meant(name) or f'features={{{name!r}: ...}}'})")
+        raise TypeError(f"{name}: there is no such field (write {field_meant(name) or f'features={{{name!r}: ...}}'})")
     return _CHECKS.get(field.kind, _checked_text)(field, given)
 
 
-def meant(name: str) -> str | None:
+def field_meant(name: str) -> str | None:
     """The field that somebody means who writes ``name``, which is not one: by another name, or by a slip of the pen."""
     return _OTHER_NAMES.get(name) or next((field for field in WRITTEN if _is_slip(name, field)), None)
 

@@ -193,7 +193,7 @@ def test_relative_paths_start_where_they_are_written(
 REFUSED = {
     "dir": ("nowhere", "'nowhere' does not exist"),
     "pattern": ("", "'' is not a pattern"),
-    "format": ("OTLP JSON", "'OTLP JSON' is not the name of a format (write auto, otlp or logs)"),
+    "format": ("OTLP JSON", "'OTLP JSON' is not the name of a format (write auto, otlp or litellm)"),
     "requests": ("nowhere", "'nowhere' does not exist (name a file of requests, as it was sent)"),
     "predictions": ("nowhere", "'nowhere' does not exist (name a side file of predictions)"),
     "map": ("nowhere", "nowhere cannot be read: No such file or directory"),
@@ -248,6 +248,22 @@ def test_a_value_that_cannot_be_meant_is_refused_in_one_line(
     errors = [line for line in result.text.splitlines() if line.startswith("ERROR")]
     assert len(errors) == 1
     assert errors[0].startswith(f"ERROR: {flag(name)}: {sentence}")
+
+
+def test_a_switch_of_an_ini_file_is_named_where_it_is_neither_on_nor_off(
+    run: Run, pytester: pytest.Pytester, passing: object
+) -> None:
+    pytester.makeini("[pytest]\ntoken_telemetry_one_per_task = yess\n")
+    result = run()
+    assert (result.exit, "ERROR: token_telemetry_one_per_task: 'yess' is neither true nor false" in result.text) == (
+        4,
+        True,
+    )
+
+
+def test_a_format_is_named_in_any_case(run: Run, passing: object) -> None:
+    assert run("--token-telemetry-format=Logs").exit == 0
+    assert "there is no format 'litelm' (did you mean litellm?)" in run("--token-telemetry-format=LiteLM").text
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1%", "1e-2", "", "five", "0x1", "\u0665%"])

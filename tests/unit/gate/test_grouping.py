@@ -70,7 +70,7 @@ def test_the_first_lines_and_titles_say_it() -> None:
         " No prediction in the data: the caps were judged. No kind of work is named:"
         " counts decide (20 samples to judge by and 149 to prove truncation), grouped by model."
     )
-    assert advice(found)[-1] == "Caps (max_tokens) by risk of truncation: m 829 at 5%; n 819 at 5%."
+    assert advice(found)[-1] == "Caps (max_tokens) by risk of truncation: m: 829 at 5%; n: 819 at 5%."
     (section,) = (each for each in sections.details(found) if each.title == "Tuning advice")
     assert section.tables[-1].columns[-1] == "model"
 

@@ -127,8 +127,8 @@ def test_paths_that_were_not_read_are_counted_beyond_a_thousand():
     left = found.not_read
     assert [len(each) for each in (left.unreadable, left.outside, left.special)] == [1000] * 3
     assert (left.unreadable_folded, left.outside_folded, left.special_folded) == (200, 200, 200)
-    assert "1200 links out of the directory not followed." in notes(found)
-    assert "1200 paths not opened: pipes, sockets or devices." in notes(found)
+    assert "1,200 links out of the directory not followed." in notes(found)
+    assert "1,200 paths not opened: pipes, sockets or devices." in notes(found)
 
 
 def test_reasons_beyond_the_hundred_most_frequent_are_one():

@@ -37,7 +37,7 @@ def test_a_selection_of_what_the_data_has_nothing_for_judges_nothing(selected: t
     assert judge(reading(capped(40)), settings(), (*selected, TRUNCATION)).nothing_judged == ""
 
 
-@pytest.mark.parametrize(("silent", "verb"), [(0, ""), (1, "1 of 41 samples does"), (980, "980 of 1020 samples do")])
+@pytest.mark.parametrize(("silent", "verb"), [(0, ""), (1, "1 of 41 samples does"), (980, "980 of 1,020 samples do")])
 def test_samples_that_do_not_say_how_they_ended_are_told(silent: int, verb: str) -> None:
     found = verdict([*capped(40), *[Sample(output_tokens=400)] * silent])
     told = [each for each in notes(found) if "not say how they ended" in each]

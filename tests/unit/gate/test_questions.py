@@ -146,8 +146,8 @@ def test_lengths_of_named_work_give_the_caps_of_each_kind():
         "Nothing to judge: the samples have neither predictions nor caps nor reasons.",
     )
     assert steps(found)[-1] == (
-        "Caps (max_tokens) by risk of truncation: docs 100 at 1%, 99 at 2%, 96 at 5%;"
-        " ours 1,000 at 1%, 990 at 2%, 960 at 5%."
+        "Caps (max_tokens) by risk of truncation: docs: 100 at 1%, 99 at 2%, 96 at 5%;"
+        " ours: 1,000 at 1%, 990 at 2%, 960 at 5%."
     )
     assert verdict(rows, chosen=["require_categories"]).verdict == "not-ready"
 

@@ -219,7 +219,7 @@ def test_truncated_runs_that_failed_hide_nothing_in_the_risk_population_but_all_
 
 NOTHING = find(reading([]), settings())
 CONTEXT = verdict([]).context
-_RATE = re.compile(r"(\d+)/(\d+) = (\d+\.\d+)% ")
+_RATE = re.compile(r"([\d,]+)/([\d,]+) = (\d+\.\d+)% ")
 
 
 @limits(deadline=None, max_examples=200)

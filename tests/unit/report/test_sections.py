@@ -244,9 +244,7 @@ def test_categories_that_one_side_has_are_told():
 def test_nothing_new_is_told():
     rows = ready(60)
     found = sentences(compared(rows, baseline_of(rows)), "Drift")
-    assert found == (
-        "0 new calls against 60 in the baseline, compared within categories: a change of the mix alone is no drift.",
-    )
+    assert found == ("Not compared: every call is one of those of the baseline (60 calls).",)
 
 
 # History
@@ -398,7 +396,7 @@ def test_caps_have_a_table():
     assert detail(TUNE, "Tuning advice").tables[1].columns == (
         *("judged", "cap at 1.0% risk", "cap at 2.0% risk", "cap at 5.0% risk", "category"),
     )
-    assert capped(TUNE)["refactoring"] == ("20", "needs 99", "needs 49", "11200")
+    assert capped(TUNE)["refactoring"] == ("20", "needs 99", "needs 49", "11,200")
     assert capped(TUNE)["capped"] == ("5", "needs 99", "needs 49", "needs 19")
     hidden = capped(verdict([*ready(60), *[cut_off(category="capped")] * 19]))
     assert hidden["capped"] == ("19", "needs 99", "needs 49", "too many truncated")

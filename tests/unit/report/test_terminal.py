@@ -301,7 +301,7 @@ def test_verbose_shows_the_tuning_advice():
     assert said.startswith("20 0 1 1.12 ")
     for figure in ("4.8% (0.3 to 13.9) ", "2.82x -> 3.16x ", "4.53x -> 5.07x ", "4.98x "):
         assert said.count(f" {figure}") == 1
-    assert any(line.endswith("  refactoring") and "11200" in line and "needs 99" in line for line in lines)
+    assert any(line.endswith("  refactoring") and "11,200" in line and "needs 99" in line for line in lines)
 
 
 def test_verbose_shows_the_plan():
