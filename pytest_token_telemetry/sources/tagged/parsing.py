@@ -28,6 +28,7 @@ from pytest_token_telemetry.sample import (
 )
 from pytest_token_telemetry.sources.json_objects import unescaped
 from pytest_token_telemetry.sources.tagged.records import Budget, CutOffError, Read, RecordError, Unusable, ended_as
+from pytest_token_telemetry.text import listing
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.tagged.simple_search import Fragment
@@ -171,9 +172,9 @@ def _words(after: str, ended: bool) -> dict[str, str]:
     if key in _NUMBERS and not ended and last_end == len(after):
         raise CutOffError(f"the line is cut off after {key}")
     if key in _IN_ORDER and not after[last_end:].strip(f'{_CLOSING}" \r'):
-        missing = [_IN_ORDER.index(each) for each in _NEEDED if each not in words]
-        if missing and _IN_ORDER.index(key) < min(missing):
-            raise CutOffError(f"the line is cut off after {key}")
+        missing = [each for each in _NEEDED if each not in words]
+        if missing and _IN_ORDER.index(key) < min(map(_IN_ORDER.index, missing)):
+            raise CutOffError(f"the line is cut off after {key}, or lacks {listing(missing)}")
     return words
 
 

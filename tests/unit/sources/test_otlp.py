@@ -192,7 +192,7 @@ def test_telemetry_lines_in_the_bodies_of_log_records_are_samples(tmp_path: Path
     assert [each.time.year if each.time else None for each in found] == [2026, 2026, 2026]
     assert (reading.duplicates, reading.mentions) == (3, 2)
     assert {reason: lines.count for reason, lines in reading.unusable.items()} == {
-        "the line is cut off after predicted_output": 2
+        "the line is cut off after predicted_output, or lacks actual_output, success and truncated": 2
     }
 
 

@@ -192,9 +192,12 @@ def test_a_line_of_the_origin_is_found_whatever_is_around_it(tmp_path: Path, tex
     [
         (in_docker(LAST).replace("\\n", ""), "deliverables"),
         (f"2026-05-01T10:00:00.1Z stdout P {LAST}", "deliverables"),
-        (v2().partition(" success=")[0], "deliverables"),
-        (v2().partition(" truncated=")[0], "stop_reason"),
-        (textwrap.fill(v2(), 200, initial_indent="12:00:01 INFO ", subsequent_indent=" " * 14), "category"),
+        (v2().partition(" success=")[0], "deliverables, or lacks success and truncated"),
+        (v2().partition(" truncated=")[0], "stop_reason, or lacks truncated"),
+        (
+            textwrap.fill(v2(), 200, initial_indent="12:00:01 INFO ", subsequent_indent=" " * 14),
+            "category, or lacks success and truncated",
+        ),
     ],
 )
 def test_a_line_that_was_cut_off_or_wrapped_says_behind_what(tmp_path: Path, text: str, key: str) -> None:
