@@ -16,7 +16,7 @@ from typing import Annotated, Literal, TypeAlias, get_args, get_type_hints
 FinishReason = Literal["stop", "length", "tool_call", "content_filter", "error", "context", "unknown"]
 
 CUT_OFF: tuple[FinishReason, ...] = ("length", "context")
-"""The reasons that say that the output was cut off."""
+"""The reasons that say that the output was truncated."""
 
 MOST_TOKENS = 10**9
 """A larger count is taken for a defect. The limit also keeps ``tokens * multiplier`` exact in 64 bits."""
@@ -267,7 +267,7 @@ def is_truncated(
     *,
     remapped: bool = False,
 ) -> bool | None:
-    """Whether the output was cut off: if anything says so, a lost reason or an unset flag must not hide it.
+    """Whether the output was truncated: if anything says so, a lost reason or an unset flag must not hide it.
 
     An output that reached the cap was cut off, unless the reason or the flag says that it ended by itself. One below
     the cap was not, unless the call broke off with an error or nobody counted its output: then nobody can tell.
@@ -294,7 +294,7 @@ def is_truncated(
 def truncation_source(
     truncated: bool | None, stated: bool | None, reason: FinishReason | None
 ) -> Literal["reason", "cap", "reported"] | None:
-    """What says that an output was cut off, by what `is_truncated` made of the rest; ``None`` if it was not."""
+    """What says that an output was truncated, by what `is_truncated` made of the rest; ``None`` if it was not."""
     if not truncated:
         return None
     if reason in CUT_OFF:

@@ -1,4 +1,4 @@
-"""Attempts at one task: how often the first one is cut off, and whether a larger cap helps.
+"""Attempts at one task: how often the first one is truncated, and whether a larger cap helps.
 
 Calls of one task, by their times and then by their places, are attempts at it. All calls count that were read, those
 too that `rows_of_one_per_task` leaves out; legacy samples do not.
@@ -25,16 +25,16 @@ NEAR_PERCENT = 95
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How attempts end. A call that does not say whether it was cut off is left out of all but the last."""
+    """How attempts end. A call that does not say whether it was truncated is left out of all but the last."""
 
     first: Share
     """Cut off, of the first calls of the tasks."""
     every: Share
     """Cut off, of all calls, those without a task too."""
     larger_cap: Share
-    """Not cut off again, of the calls that follow one that was cut off, with a larger cap than that."""
+    """Not truncated again, of the calls that follow one that was truncated, with a larger cap than that."""
     near_cap: Share
-    """Used `NEAR_PERCENT` of their cap or more, of the calls whose cap is known. Those cut off count as well."""
+    """Used `NEAR_PERCENT` of their cap or more, of the calls whose cap is known. Those truncated count as well."""
 
 
 def attempts(samples: Samples) -> Attempts:
@@ -80,9 +80,9 @@ def _first_calls(samples: Samples) -> Integers:
 
 
 def _after_larger_cap(samples: Samples) -> Share:
-    """Of the calls that follow one of their task that was cut off, with a larger cap: those not cut off themselves.
+    """Of the calls that follow one of their task that was truncated, with a larger cap: those not truncated themselves.
 
-    Only tasks with a call that was cut off are sorted, and not all of these at once: that would take 30 bytes a sample.
+    Only tasks with a truncated call are sorted, and not all of these at once: that would take 30 bytes a sample.
     """
     codes, tasks = samples.task_id.codes, len(samples.task_id.names)
     among = ~samples.legacy & (codes != UNKNOWN)

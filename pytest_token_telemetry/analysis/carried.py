@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.samples import Mask, NameColumn, Samples
 
 Question: TypeAlias = Literal["predictions", "caps", "reasons", "lengths"]
-"""What is judged: predictions, caps, only whether calls were cut off, or nothing."""
+"""What is judged: predictions, caps, only whether calls were truncated, or nothing."""
 
 Kind: TypeAlias = Literal["categories", "complexities", "deliverables"]
 """A kind of label of which a mix is required."""

@@ -86,7 +86,7 @@ class Ratios:
     """``None``: the calls that do not say."""
     n: Count
     cut_off: Count
-    """Of ``n``: calls that were cut off, whose ratio is at least what it looks like; in no bin."""
+    """Of ``n``: calls that were truncated, whose ratio is at least what it looks like; in no bin."""
     first: Annotated[int, Meta(ge=-BINS_PER_OCTAVE * _OCTAVES, le=BINS_PER_OCTAVE * _OCTAVES)]
     """The first bin: `BINS_PER_OCTAVE` times the logarithm to the base of 2, rounded down."""
     counts: Annotated[tuple[Count, ...], Meta(max_length=2 * BINS_PER_OCTAVE * _OCTAVES + 1)]
@@ -266,7 +266,7 @@ def _ratios(samples: Samples, judged: Judged, label: Label, axis: Axis | None) -
     split = Split.by_name(label, mask, MOST_PICTURED)
     values = grouped(split.codes, mask, split.size, ratios, places)
     quantiles = conformal_values(values, ALPHA) if axis == "prediction" else values.quantile(share)
-    width = 2 * _OCTAVES * BINS_PER_OCTAVE + 2  # the last is for endless ones, of calls that were cut off
+    width = 2 * _OCTAVES * BINS_PER_OCTAVE + 2  # the last is for endless ones, of calls that were truncated
 
     def cells(rows: Integers) -> Integers:
         codes = split.codes[rows].astype(np.int64)

@@ -53,7 +53,7 @@ class Waste:
     p90: Quantity | None
     mean: Quantity | None
     upper_limit: bool = False
-    """True if the P90 rests on calls that were cut off: their real waste is lower, and so may the P90 be."""
+    """True if the P90 rests on calls that were truncated: their real waste is lower, and so may the P90 be."""
     method: str = QUANTILE_METHOD
 
 
@@ -82,7 +82,7 @@ class Metrics:
 
     underestimation: Share
     uncertain: Count
-    """Of the underestimated: cut off before the prediction was reached."""
+    """Of the underestimated: truncated at or below the prediction."""
     truncation: Share
     success: Share
     """Among the samples that say whether they succeeded."""

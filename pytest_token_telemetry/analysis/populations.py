@@ -53,7 +53,7 @@ class Judged:
 
     @property
     def uncertain(self) -> Mask:
-        """Within ``underestimated``: cut off before the prediction was reached, so that nobody knows."""
+        """Within ``underestimated``: truncated at or below the prediction, so that nobody knows."""
         return self._are(_UNCERTAIN)
 
     @property
@@ -116,7 +116,7 @@ def rows_of_one_per_task(samples: Samples) -> Integers:
     """Ascending indices of one attempt of each task, as its attempts depend on each other, and of all without a task.
 
     The last attempt, by time, and by place where times are missing or equal. If any was truncated, the last of those:
-    the answer was cut off, whatever came after it.
+    the answer was truncated, whatever came after it.
     """
     codes, tasks = samples.task_id.codes, len(samples.task_id.names)
     cut_off = counted(codes, samples.truncated == 1, tasks) > 0

@@ -32,7 +32,7 @@ class CutOffs:
     would: Mask
     """The output would not have fitted into it."""
     unknown: Mask
-    """The call was cut off and would have had more room: whether enough is unknown."""
+    """The call was truncated and would have had more room: whether enough is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

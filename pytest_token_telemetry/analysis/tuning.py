@@ -199,7 +199,7 @@ def tune(
 
 
 def endless_outputs(samples: Samples) -> Callable[[Integers], Floats]:
-    """A function from rows, as indices, to their output tokens, endless where a call was cut off."""
+    """A function from rows, as indices, to their output tokens, endless where a call was truncated."""
 
     def outputs(rows: Integers) -> Floats:
         return np.where(samples.truncated[rows] == 1, inf, samples.output_tokens[rows].astype(np.float64))

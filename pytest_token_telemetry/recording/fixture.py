@@ -82,7 +82,7 @@ class TokenTelemetry:
             max_tokens: the cap that was sent.
             budget_tokens: the cap that the budget selector chose.
             finish_reason: the provider's own word for why the output ended.
-            truncated: whether the output was cut off; it holds against the cap, but not against the reason.
+            truncated: whether the output was truncated; it holds against the cap, but not against the reason.
             success: whether the task succeeded, not just the request.
             category: of the task.
             complexity: of the task.

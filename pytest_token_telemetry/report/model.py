@@ -65,7 +65,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     output_tokens: Tokens
     underestimation: Share = _NO_SHARE
     uncertain: Count = 0
-    """Of the underestimated: truncated before the prediction was reached."""
+    """Of the underestimated: truncated at or below the prediction."""
     truncation: Share = _NO_SHARE
     cap_use: CapUse | None = None
     """``None`` in an older report."""

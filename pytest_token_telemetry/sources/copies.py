@@ -78,7 +78,7 @@ class RecordedCalls:
         for (head, tail), row in zip(every.tolist(), [*known, *(known[at] for at in have)], strict=True):
             rows = copies.setdefault((head, tail), {})
             sample, _ = self.calls[row]
-            if sample.truncated or sample.task_id not in rows:  # a copy may say that a call was cut off
+            if sample.truncated or sample.task_id not in rows:  # a copy may say that a call was truncated
                 rows[sample.task_id] = row
         return copies
 
@@ -237,7 +237,7 @@ def _written_again(table: SamplesBuilder, rows: Integers, digests: Digests, know
     """Mark suspects that a handler attached several times has written again, and find the files of such handlers.
 
     In such a file each record stands equally often, or some times as often, next to each other. One record alone is no
-    proof: parallel calls that are cut off at one cap leave the same line. A line that knows another task, or another
+    proof: parallel calls that are truncated at one cap leave the same line. A line that knows another task, or another
     end, than the one before it is not the same.
     """
     column = table.column("file")

@@ -87,7 +87,7 @@ class Recorded:
 def repeats(later: Sample, earlier: Sample) -> bool:
     """True if ``later`` can be another record of the call ``earlier``: counts are equal and nothing contradicts.
 
-    A record that says that its call was cut off is never left out for one that does not say so. What else ``later``
+    A record that says that its call was truncated is never left out for one that does not say so. What else ``later``
     knows and ``earlier`` does not is to be added to it: left out, it would hide the call.
     """
     if later.truncated and not earlier.truncated:

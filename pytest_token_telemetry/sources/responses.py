@@ -30,7 +30,7 @@ class Response:
     finish_reason: str | None
     """The provider's own word, as it was before a gateway's translation where that is kept.
 
-    Of the words of several choices, one that says that an answer was cut off; else the first.
+    Of the words of several choices, one that says that an answer was truncated; else the first.
     """
     model: str | None
     id: str | None
@@ -144,7 +144,7 @@ def end_of(response: object) -> tuple[str | None, int]:
 def held_by(error: BaseException) -> object:
     """The response that ``error`` holds, or what it was raised from; ``None`` if none does.
 
-    As OpenAI's ``parse()`` and Instructor raise it for an answer that was cut off.
+    As OpenAI's ``parse()`` and Instructor raise it for an answer that was truncated.
 
     Raises:
         JointCountError: it is the last of several attempts, and Instructor has added the counts of all to it.

@@ -278,7 +278,7 @@ def _features(text: bytes) -> dict[str, str] | None:
 
 
 def completed(samples: Samples, *, of_other: bool = False, remapped: bool = False) -> Samples:
-    """``samples`` with why each output ended, and whether it was cut off, by what the lines say of both.
+    """``samples`` with why each output ended, and whether it was truncated, by what the lines say of both.
 
     ``of_other``: whether they are records of another system. For these, what says it is told too.
     ``remapped``: as for `is_truncated`, of all of them.
