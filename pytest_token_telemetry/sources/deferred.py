@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.source import Reader, Sizes, Source
 
 
+ONE_A_LINE = ("batches", "litellm", "langsmith", "responses")
+"""The formats that have one record a line, so that a record of another kind may stand before them."""
+
+
 class Deferred:
     """A source of whole files that is not imported yet."""
 

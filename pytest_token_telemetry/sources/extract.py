@@ -17,7 +17,8 @@ import numpy as np
 
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
-from pytest_token_telemetry.sources.deferred import TABLE, ZIP, Deferred, signs_of
+from pytest_token_telemetry.sources.deferred import ONE_A_LINE, TABLE, ZIP, Deferred, signs_of
+from pytest_token_telemetry.sources.own_format import SCHEMA
 from pytest_token_telemetry.sources.rows import AbsorbedRecords, Complaint, Identities, Rows
 from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
@@ -52,6 +53,14 @@ SOURCES: list[Source] = [
     TaggedSource(),
 ]
 """In the order in which they are asked. The last one claims every file."""
+
+_LINES = 20
+"""Lines that are looked at for records of a known kind."""
+
+_ONE_A_LINE = [each for each in SOURCES if isinstance(each, Deferred) and each.name in ONE_A_LINE]
+
+_OURS = (b"[T", SCHEMA.encode())
+"""What telemetry of our own begins with, a tag or the schema of a line."""
 
 _OUR_OUTPUT = Deferred("our-output", "our_output:OurOutput")
 
@@ -237,8 +246,23 @@ def source_of(path: str, head: bytes, task: Task) -> Source:
     for each in sources:
         may_be = not isinstance(each, Deferred) or (shown and not each.signs.isdisjoint(shown))
         if may_be and each.claims(path, head):
-            return each
+            return source_below(head) or each if shown and isinstance(each, TaggedSource) else each
     raise AssertionError("the last source claims every file")
+
+
+def source_below(head: bytes) -> Source | None:
+    """The source of the lines below the first one, where that is of no kind that is known.
+
+    Only formats with one record a line are looked for, and lines with telemetry of our own are left to who reads these.
+    """
+    if any(ours in head for ours in _OURS):
+        return None
+    for line in head.split(b"\n", _LINES)[1:_LINES]:
+        shown = signs_of(line[:HEAD])
+        for each in _ONE_A_LINE:
+            if not each.signs.isdisjoint(shown) and each.claims("", line[:HEAD]):
+                return each
+    return None
 
 
 def head_of(descriptor: int) -> bytes:

@@ -6,17 +6,14 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.sources.source import HEAD, opened
+from pytest_token_telemetry.sources.deferred import ONE_A_LINE
+from pytest_token_telemetry.sources.source import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _HEAD = 1 << 16
 """Bytes that are looked at: a key of a record may stand behind a long prompt."""
-
-_LINES = 20
-"""Lines of JSON that are looked at."""
-
 
 OUTSIDE = "records outside the where of map "
 """Why records are passed over where a map may be wrong; its name stands behind."""
@@ -44,10 +41,8 @@ _RULES = (
 )
 """The first that matches, each with what must stand at the beginning. The special ones come first."""
 
-_BEHIND = {
-    name: f"JSON lines with records of format {name}" for name in ("batches", "litellm", "langsmith", "responses")
-}
-"""By the formats that have one record a line: files whose first record is another one, so that they are not known."""
+_BEHIND = {name: f"JSON lines with records of format {name}" for name in ONE_A_LINE}
+"""Files whose first record is another one, and too long to look behind it when they are read."""
 
 READ_WITH = {
     "Claude Code transcripts": "--token-telemetry-format=claude-code",
@@ -101,8 +96,7 @@ def _look(head: bytes) -> str:
 
 def _look_behind(head: bytes) -> str | None:
     """What the lines below the first one look like, if a format has such records."""
-    from pytest_token_telemetry.sources.extract import Task, source_of  # the gate knows looks alone
+    from pytest_token_telemetry.sources.extract import source_below  # the gate knows looks alone
 
-    below = head.split(b"\n", _LINES)[1:_LINES]
-    names = (source_of("", line[:HEAD], Task(())).name for line in below if line.startswith(b"{"))
-    return next((_BEHIND[name] for name in names if name in _BEHIND), None)
+    source = source_below(head)
+    return None if source is None else _BEHIND[source.name]

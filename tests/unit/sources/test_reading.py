@@ -23,6 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_token_telemetry.sources.deferred import ONE_A_LINE
 from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.parallel import Progress, Scan
 from pytest_token_telemetry.sources.reading import Directory, File, Reading, UnusableLines, read_directories
@@ -121,6 +122,32 @@ def test_where_no_file_holds_anything_known_they_are_named_for_what_they_look_li
         3,
         [("Claude Code transcripts", 2), ("plain text", 1)],
     )
+
+
+CALLS_BELOW = {
+    "batches": {
+        "custom_id": "a",
+        "response": {"status_code": 200, "body": {"choices": [], "usage": {"completion_tokens": 44}}},
+    },
+    "litellm": {"call_type": "acompletion", "litellm_call_id": "1", "completion_tokens": 44, "status": "success"},
+    "langsmith": {"run_type": "llm", "id": "1", "trace_id": "1", "outputs": {"usage_metadata": {"output_tokens": 44}}},
+    "responses": {"object": "chat.completion", "choices": [], "usage": {"completion_tokens": 44}},
+}
+
+
+@pytest.mark.parametrize("name", ONE_A_LINE)
+def test_calls_below_a_first_record_of_another_kind_are_read_beside_other_files(tmp_path: Path, name: str) -> None:
+    write(tmp_path, [v2()])
+    lines = [{"message": "Proxy initialized", "level": "INFO"}, CALLS_BELOW[name]]
+    (tmp_path / "calls.log").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    reading = read(tmp_path)
+    assert sorted(reading.samples.output_tokens.tolist()) == [44, 900]
+
+
+def test_telemetry_of_our_own_goes_before_calls_of_others_in_its_file(tmp_path: Path) -> None:
+    lines = [json.dumps({"message": text}) for text in ("Begun", v2())]
+    (tmp_path / "calls.log").write_text("\n".join([*lines, json.dumps(CALLS_BELOW["responses"])]) + "\n")
+    assert read(tmp_path).samples.output_tokens.tolist() == [900]
 
 
 def test_where_no_file_matches_the_files_that_are_there_are_told_by_their_endings(tmp_path: Path) -> None:
