@@ -42,12 +42,17 @@ _LEAVES = 500
 _FALLBACKS = 3
 """Paths that are proposed for a field."""
 
+_PREDICTED = "predicted_output_tokens"
+
 _NAMES: Mapping[str, str] = {
     **{letters(each): name for name, also in ALSO.items() for each in also},
     **dict.fromkeys(("tokensout", "outtokens", "evalcount", "candidatestokencount"), "output_tokens"),
-    **dict.fromkeys(("estimate", "estimatedtokens", "expectedtokens"), "predicted_output_tokens"),
-    **dict.fromkeys(("maxnewtokens", "numpredict"), "max_tokens"),
-    **dict.fromkeys(("donereason", "stoppedreason"), "finish_reason"),
+    **dict.fromkeys(("generatedtokens", "responsetokens", "answertokens", "outputtokencount"), "output_tokens"),
+    **dict.fromkeys(("estimate", "estimatedtokens", "estimatedoutput", "estimatedoutputtokens"), _PREDICTED),
+    **dict.fromkeys(("expectedtokens", "expectedoutput", "predicted", "prediction", "forecast"), _PREDICTED),
+    **dict.fromkeys(("maxnewtokens", "numpredict", "maxoutput", "cap", "tokencap", "tokenlimit"), "max_tokens"),
+    **dict.fromkeys(("donereason", "stoppedreason", "endreason"), "finish_reason"),
+    **dict.fromkeys(("ok", "succeeded"), "success"),
     **dict.fromkeys(("modelname", "modelid"), "model"),
     **NAMES,
 }
@@ -105,10 +110,15 @@ class _Seen:
     records: int = 0
     paths: Counter[Steps] = field(default_factory=Counter)
     examples: dict[Steps, list[Scalar]] = field(default_factory=lambda: defaultdict(list))
+    _whole: list[dict[Steps, Scalar]] = field(default_factory=list)
+    """The first records, whole."""
 
     def add(self, record: object) -> None:
         self.records += 1
-        for steps, value in islice(_leaves(record, ()), _LEAVES):
+        leaves = dict(islice(_leaves(record, ()), _LEAVES))
+        if len(self._whole) < _WHOLE:
+            self._whole.append(leaves)
+        for steps, value in leaves.items():
             self.paths[steps] += 1
             examples = self.examples[steps]
             if len(examples) < _EXAMPLES and value not in examples:
@@ -121,6 +131,20 @@ class _Seen:
         found = _Seen(self.records, Counter({path[n:]: self.paths[path] for path in of}))
         found.examples.update({path[n:]: self.examples[path] for path in of})
         return found
+
+    def kind_of_calls(self, output: Steps) -> tuple[Steps, list[str]] | None:
+        """The text that tells the records with an ``output`` from all others, and its values there, if one does."""
+        calls = [record for record in self._whole if output in record]
+        others = [record for record in self._whole if output not in record]
+        for steps in calls[0] if calls and others else ():
+            values, kinds = ({record.get(steps) for record in each} for each in (calls, others))
+            if (
+                len(values) <= _KINDS
+                and all(isinstance(value, str) and len(value) < _LONGEST for value in values | kinds)
+                and values.isdisjoint(kinds)
+            ):
+                return steps, sorted(map(str, values))
+        return None
 
     def fields(self) -> dict[str, list[Steps]]:
         """The fields that the names and values fit, each with its paths: the short and frequent ones first."""
@@ -137,6 +161,12 @@ class _Seen:
                 found[name].append(steps)
         return {name: found[name][:_FALLBACKS] for name in FIELDS if name in found}
 
+
+_WHOLE = 400
+"""Records that are kept whole, to see which of them are calls."""
+
+_KINDS = 3
+"""Values of a text by which calls are told from other records."""
 
 _EXAMPLES = 5
 """Values of a path that are kept."""
@@ -165,6 +195,10 @@ def _map(kind: Format, pattern: str, paths: list[str]) -> str:
         seen = seen.below(records)
         fields = seen.fields()
         lines += [f"records = {_text(dotted(records))}"] if records else []
+    elif kinds := seen.kind_of_calls(first):
+        steps, values = kinds
+        path = _text(steps[0] if kind == "csv" else dotted(steps))
+        lines.append(f"where = {{ {path} = [{', '.join(map(_text, values))}] }}  # only these records have an output")
     lines += ["", f"[{SECTION}.{name}.fields]"]
     if "output_tokens" not in fields:
         lines.append(f'# output_tokens = "PATH"  is needed, and nothing is called so; {_candidates(kind, seen)}')
@@ -172,16 +206,25 @@ def _map(kind: Format, pattern: str, paths: list[str]) -> str:
         written = [_text(steps[0] if kind == "csv" else dotted(steps)) for steps in found]
         value = written[0] if len(written) == 1 else f"[{', '.join(written)}]"
         lines.append(f"{each} = {value}  # {_found_in(each, seen, found[0])}")
+    if "output_tokens" in fields and (missing := [each for each in _JUDGED if each not in fields]):
+        lines.append(f"# {listing(missing)}: nothing is called so; {_candidates(kind, seen, fields)}")
     return "\n".join(lines)
 
 
-def _candidates(kind: Format, seen: _Seen) -> str:
+_JUDGED = ("predicted_output_tokens", "max_tokens")
+"""What the gate judges the output by."""
+
+
+def _candidates(kind: Format, seen: _Seen, fields: Mapping[str, list[Steps]] = {}) -> str:
+    taken = {steps for found in fields.values() for steps in found}
     counts = [
         steps[0] if kind == "csv" else dotted(steps)
         for steps in seen.paths
-        if all(may_be("output_tokens", value) for value in seen.examples[steps])
+        if steps not in taken and all(may_be("output_tokens", value) for value in seen.examples[steps])
     ]
-    return f"counts are {listing(counts[:_CANDIDATES])}" if counts else "there is no count"
+    if not counts:
+        return f"there is no {'other ' if taken else ''}count"
+    return f"{'other ' if taken else ''}counts are {listing(counts[:_CANDIDATES])}"
 
 
 _CANDIDATES = 8

@@ -29,7 +29,7 @@ def table(text: str) -> dict[str, object]:
 
 
 CALL = {
-    "call": {"cap": 9, "max_new_tokens": 64, "user": {"id": 7}, "modelName": "small"},
+    "call": {"retries": 9, "max_new_tokens": 64, "user": {"id": 7}, "modelName": "small"},
     "res": {"tokens.in": 1, "usage": {"completion_tokens": 40, "outputTokens": 41}},
     "why": [{"done_reason": "stop", "note": "a secret " * 9}],
     "success": "maybe",
@@ -49,6 +49,34 @@ def test_names_and_values_say_which_field_a_path_is(tmp_path: Path) -> None:
     }
     assert "# in 2 of 3, such as 40" in text
     assert "secret" not in text
+
+
+BEGIN, END = {"event": "begin", "model": "m"}, {"event": "end", "model": "m", "used": {"output_tokens": 7}, "most": 9}
+
+
+@pytest.mark.parametrize(
+    ("records", "where"),
+    [
+        ([BEGIN, END, BEGIN, END], {"event": ["end"]}),
+        ([BEGIN, END, {**END, "event": "again"}], {"event": ["again", "end"]}),
+        ([END, END], None),
+        ([BEGIN, {**END, "event": "begin"}], None),
+        ([{"model": "m"}, END], None),
+        ([BEGIN, *({**END, "event": f"end-{n}"} for n in range(4))], None),
+    ],
+)
+def test_a_text_that_tells_calls_from_other_records_is_a_where(
+    tmp_path: Path, records: list[object], where: object
+) -> None:
+    assert table(proposed(tmp_path, lines(*records))).get("where") == where
+
+
+def test_counts_that_no_field_takes_are_named_where_what_is_judged_is_missing(tmp_path: Path) -> None:
+    text = proposed(tmp_path, lines(END))
+    assert "# predicted_output_tokens and max_tokens: nothing is called so; other counts are most" in text
+    assert "# predicted_output_tokens: nothing is called so; there is no other count" in proposed(
+        tmp_path, lines({"cap": 9, "output_tokens": 7})
+    )
 
 
 @pytest.mark.parametrize(
