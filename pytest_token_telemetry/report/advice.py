@@ -23,7 +23,7 @@ from pytest_token_telemetry.gate.results import CountResult, CoverageResult, Rat
 from pytest_token_telemetry.option_types import ANY
 from pytest_token_telemetry.report.words import blames_estimator, deselected, subject_of, warns
 from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
-from pytest_token_telemetry.text import exact, joined, listing, named, plain, plural, times, upwards
+from pytest_token_telemetry.text import Untrusted, exact, joined, listing, named, plain, plural, times, upwards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -184,9 +184,9 @@ def _to_repair(report: Report) -> Sentence:
     more = f" and {plural(others, 'other')}" if others else ""
     return (
         "Repair what cannot be read, as it is not judged: ",
-        named(first.path),
+        Untrusted(first.path),
         " (",
-        named(first.reason),
+        Untrusted(first.reason),
         f"){more}.",
     )
 

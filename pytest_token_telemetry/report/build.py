@@ -100,7 +100,10 @@ def _sources(files: Sequence[File]) -> tuple[SourceFile, ...]:
     """The ``files`` in their order. Of too many, those with the most samples, and one row for all others."""
     largest = sorted(range(len(files)), key=lambda place: -files[place].samples)
     shown = sorted(largest[: listed(files[place].path for place in largest)])
-    found = [SourceFile(files[place].path, files[place].samples, files[place].kind) for place in shown]
+    found = [
+        SourceFile(files[place].path, files[place].samples, files[place].kind, format=files[place].format)
+        for place in shown
+    ]
     if others := len(files) - len(found):
         samples = sum(file.samples for file in files) - sum(each.samples for each in found)
         found.append(SourceFile("", samples, folded=others))

@@ -113,6 +113,8 @@ class SourceFile(Struct, frozen=True):
     kind: Literal["file", "test", "table"] = "file"
     folded: Count = 0
     """How many files and tests it sums up, beyond those that are listed. 0: it is one."""
+    format: str = ""
+    """As what a file was read: the name of a format, or of a field map."""
 
     def __post_init__(self) -> None:
         if self.folded and self.path:

@@ -277,12 +277,16 @@ def _advice(waste_target: Fraction | None) -> Columns[Advice]:
 def _sources(report: Report) -> Section:
     by_samples = sorted(report.sources, key=lambda source: (source.folded, -source.samples))
     file = "file or test" if report.counts.tests else "file"
-    rows: tuple[tuple[Sentence, ...], ...] = tuple(
-        (f"{each.samples:,}", named(each.folded, each.path)) for each in by_samples
-    )
-    tables = [Table(("samples", file), rows, folded=_folded(report.sources))]
+    columns: Columns[SourceFile] = {
+        "samples": lambda each: f"{each.samples:,}",
+        **({"read as": lambda each: Untrusted(each.format)} if any(each.format for each in by_samples) else {}),
+        file: lambda each: named(each.folded, each.path),
+    }
+    tables = [replace(table_of(columns, by_samples), folded=_folded(report.sources))]
     if report.not_read.unreadable:
-        rows = tuple((Untrusted(each.reason), Untrusted(each.path)) for each in report.not_read.unreadable)
+        rows: tuple[tuple[Sentence, ...], ...] = tuple(
+            (Untrusted(each.reason), Untrusted(each.path)) for each in report.not_read.unreadable
+        )
         others = report.not_read.unreadable_folded
         if others:
             rows = (*rows, ("", f"{others:,} others"))

@@ -56,7 +56,7 @@ def table_of(columns: Columns[T], items: Iterable[T], marked: frozenset[tuple[in
 
 def share(share: Share) -> str:
     """``1/59 = 1.7%``."""
-    return f"{share.events}/{share.n} = {percent(share.events / share.n)}" if share.n else "none"
+    return f"{share.events:,}/{share.n:,} = {percent(share.events / share.n)}" if share.n else "none"
 
 
 def count(value: int | None) -> str:

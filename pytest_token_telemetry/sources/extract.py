@@ -125,9 +125,8 @@ class FileRead(NamedTuple):
     """Why not all of it could be read."""
     line_ends: int = 0
     """How many it has, or the part of it that was read."""
-
-
-_READ = FileRead(opened=True)
+    format: str = ""
+    """The name of the source that read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,13 +299,13 @@ class _Readers:
         """Those that were given something."""
         return self._by_name.values()
 
-    def read(self, file: Opened, head: bytes) -> Found:
-        """Have ``file`` read, whose text begins with ``head``."""
-        return self._of(source_of(file.path, head, self.task)).read(file)
+    def read(self, source: Source, file: Opened) -> Found:
+        """Have ``source`` read a ``file``."""
+        return self._of(source).read(file)
 
-    def read_text(self, text: bytes, file: Listed, descriptor: int) -> None:
-        """Have a small ``file`` read, which is open and has this plain ``text``."""
-        reader = self._of(source_of(file.path, text[:HEAD], self.task))
+    def read_text(self, source: Source, text: bytes, file: Listed, descriptor: int) -> None:
+        """Have ``source`` read a small ``file``, which is open and has this plain ``text``."""
+        reader = self._of(source)
         if isinstance(reader, TaggedReader):
             reader.read_text(text)
         else:
@@ -329,8 +328,9 @@ def _read(file: Listed, task: Task, small: int, rows: Rows, readers: _Readers) -
         descriptor = os.open(file.copy or file.path, READ_ONLY)
         try:
             if file.size <= small and (text := _plain_text(descriptor, file)) is not None:
-                readers.read_text(text, file, descriptor)
-                found = _READ
+                source = source_of(file.path, text[:HEAD], task)
+                readers.read_text(source, text, file, descriptor)
+                found = FileRead(opened=True, format=source.name)
             else:
                 found = _read_opened(descriptor, file, task, readers)
         finally:
@@ -365,13 +365,14 @@ def _read_opened(descriptor: int, file: Listed, task: Task, readers: _Readers) -
     if part is None and is_compressed(head[:MAGIC]):
         head, unpacked = _expanded(descriptor, head[:MAGIC], readers.on_read)
     opened = Opened(file.path, descriptor, begin, end, now.size, None, unpacked, task.requests, file.beside)
-    found = readers.read(opened, head)
+    source = source_of(file.path, head, task)
+    found = readers.read(source, opened)
     error = file.fault(status) or now.fault(os.fstat(descriptor))
     if found.missing:
         error = "it became shorter while it was read"
     elif error is None and part is not None and ending(descriptor, begin, end) != part.ending:
         error = "it was replaced while it was read"
-    return FileRead(True, error, found.line_ends)
+    return FileRead(True, error, found.line_ends, source.name)
 
 
 def _expanded(

@@ -44,6 +44,8 @@ class File(NamedTuple):
     """As shown, with '/', or the test's node id. It may hold any character: a reporter makes it inert."""
     samples: int
     kind: Kind = "file"
+    format: str = ""
+    """The name of the source that read a file."""
 
 
 @dataclass(slots=True)
@@ -177,10 +179,11 @@ def merge(
             unusable.setdefault(each.reason, UnusableLines()).add(each.count, places)
     samples = table.build(stays)
     names, kinds = [*tests.names, *files.names], [*["test"] * len(tests.names), *files.kinds]
+    formats = [*[""] * len(tests.names), *files.formats]
     counts = _counts(samples, len(names))
     return Reading(
         samples=samples,
-        files=tuple(map(File, names, counts, kinds)),  # type: ignore[arg-type] # closed set
+        files=tuple(map(File, names, counts, kinds, formats)),  # type: ignore[arg-type] # closed set
         recorded=recorded,
         duplicates=tests.repeated + len(left_out.rows) + sum(cut_off),
         doubled=tuple(names[file] for file in left_out.doubled.tolist()),
@@ -278,6 +281,7 @@ class _Files:
         """Files are numbered from ``first`` on."""
         self.names: list[str] = []
         self.kinds: list[Literal["file", "table"]] = []
+        self.formats: list[str] = []
         self.parts: list[tuple[Samples, Identities]] = []
         self.absorbed: list[AbsorbedRecords] = []
         self.complaints: list[tuple[str, Complaint, list[CutOff]]] = []
@@ -298,6 +302,7 @@ class _Files:
         numbers = np.where(opened, begin + np.cumsum(opened) - 1, UNKNOWN)
         self.names += compress(shown, opened)
         self.kinds += compress((origin.kind for origin in origins), opened)
+        self.formats += compress((file.format for file in extract.files), opened)
         for complaint in extract.complaints:
             cut_off = [CutOff(int(numbers[complaint.file]), begun) for _, begun in complaint.begun]
             self.complaints.append((shown[complaint.file], complaint, cut_off))

@@ -347,7 +347,7 @@ def test_a_report_that_version_0_1_0_wrote_is_read_and_judged_the_same(path):
     said = (words.headline(found), *words.texts(advice.next_steps(found)), *checks_in_words(found))
     figures = re.findall(r"\d+(?:/| of )\d+|P90 = \S+", " ".join(each["message"] for each in document["checks"]))
     assert figures
-    assert all(figure in " ".join(said) for figure in figures)
+    assert all(figure in " ".join(said) for figure in figures if figure != "0/0")  # it is in words now
 
 
 def checks_in_words(found):

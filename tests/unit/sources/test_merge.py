@@ -94,7 +94,7 @@ def test_the_phases_of_a_test_are_one_place(tmp_path: Path) -> None:
 
 def test_tests_come_before_files(tmp_path: Path) -> None:
     found = read(write(tmp_path, [v2(output=1)]), phase(call(), test="z"), phase(call(), test="a"))
-    assert found.files == (File("z", 1, "test"), File("a", 1, "test"), File("logs/run-1/agent.log", 1, "file"))
+    assert found.files == (File("z", 1, "test"), File("a", 1, "test"), File("logs/run-1/agent.log", 1, "file", "logs"))
     assert places(found) == [("z", 1), ("a", 1), ("logs/run-1/agent.log", 1)]
 
 

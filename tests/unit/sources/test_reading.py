@@ -63,7 +63,11 @@ def test_samples_are_counted_by_file_and_run(tmp_path: Path) -> None:
     write(tmp_path, [v2(time=stamp(1)), "nothing", v2(time=stamp(2))], "run-1/deep/er/a.log")
     write(tmp_path, ["nothing"], "run-2/b.log")
     found = read_directories([Directory(tmp_path, "logs")], ["*.log"])
-    assert found.files == (File("logs/run-1/deep/er/a.log", 2), File("logs/run-2/b.log", 0), File("logs/top.log", 1))
+    assert found.files == (
+        File("logs/run-1/deep/er/a.log", 2, format="logs"),
+        File("logs/run-2/b.log", 0, format="logs"),
+        File("logs/top.log", 1, format="logs"),
+    )
     assert [(row["place"], row["run"]) for row in rows(found)] == [
         ("logs/run-1/deep/er/a.log:1", "logs/run-1"),
         ("logs/run-1/deep/er/a.log:3", "logs/run-1"),
@@ -375,7 +379,7 @@ def test_a_file_with_several_names_is_read_once(tmp_path: Path) -> None:
     os.link(tmp_path / "b.log", tmp_path / "c.log")
     (tmp_path / "a.log").symlink_to("b.log")
     found = read(tmp_path)
-    assert found.files == (File(f"{tmp_path.name}/a.log", 1),)
+    assert found.files == (File(f"{tmp_path.name}/a.log", 1, format="logs"),)
     assert found.duplicates == 0
 
 
@@ -562,7 +566,7 @@ def test_any_name_can_be_read_and_shown(tmp_path: Path, name: bytes, shown: str)
     os.write(descriptor, f"{v2()}\n{v2(None)}\n".encode())
     os.close(descriptor)
     found = read_directories([Directory(tmp_path, "logs")], ["*.log"])
-    assert found.files == (File(shown, 1),)
+    assert found.files == (File(shown, 1, format="logs"),)
     [lines] = found.unusable.values()
     assert lines.places == [f"{shown}:2"]
 
