@@ -243,7 +243,7 @@ def finish_reason(raw: str) -> FinishReason:
 
 
 def _reason(raw: str) -> FinishReason:
-    return FINISH_REASONS.get(_letters(raw.rpartition(".")[2] or raw), "unknown")
+    return FINISH_REASONS.get(letters(raw.rpartition(".")[2] or raw), "unknown")
 
 
 _known_reason = lru_cache(maxsize=256)(_reason)
@@ -336,10 +336,10 @@ SPELLINGS: Mapping[FinishReason, str] = {
 """Our word for the end of an output, and what providers and their libraries call it."""
 
 
-def _letters(word: str) -> str:
+def letters(word: str) -> str:
     """``word`` without what spellings differ in: case, blanks, dashes, underscores and quotes."""
     return "".join(filter(str.isalnum, word)).lower()
 
 
-FINISH_REASONS = {_letters(word): ours for ours, words in SPELLINGS.items() for word in words.split()}
+FINISH_REASONS = {letters(word): ours for ours, words in SPELLINGS.items() for word in words.split()}
 """The same by the letters of a word of theirs: see `finish_reason`."""

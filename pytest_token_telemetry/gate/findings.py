@@ -15,6 +15,7 @@ from pytest_token_telemetry.analysis.attempts import Attempts, attempts
 from pytest_token_telemetry.analysis.budgets import Budgets, budgets
 from pytest_token_telemetry.analysis.caps import CapUse, RepeatedOutput, cap_use, repeated_output
 from pytest_token_telemetry.analysis.carried import Carried, carried
+from pytest_token_telemetry.analysis.groups import counted
 from pytest_token_telemetry.analysis.listed import listed
 from pytest_token_telemetry.analysis.metrics import NO_CALLS, Metrics, Share, metrics
 from pytest_token_telemetry.analysis.number_ranges import Count, Names
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 MOST_REASONS = 100
 """Reasons for unusable lines that are listed: more of them help nobody."""
 
+
+MOST_WORDS = 10
+"""Words for the end of an output that are kept of those that are not known."""
 
 MOST_DROPS = 50
 """Reasons for dropped samples that are listed."""
@@ -99,8 +103,13 @@ class Counts(Struct, frozen=True, kw_only=True):
     """Samples with a prediction, legacy ones aside, that do not say whether they succeeded."""
     over_budget: Count = 0
     """Samples whose output exceeds their budget although nothing truncated them."""
+    over_cap: Count = 0
+    """Samples whose output exceeds their cap although nothing truncated them."""
     by_cap: Count = 0
     """Truncated samples of which only the cap tells it."""
+    unknown_reasons: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
+    """Why outputs ended in words that are not known, of samples that nothing else tells whether they were truncated:
+    the most frequent words, each with how many samples. Untrusted."""
     lost_tests: Count = 0
     """Tests whose records a dead worker took with it."""
     deselected_tests: Count = 0
@@ -287,6 +296,7 @@ def _counts(
     recorded = reading.recorded
     with_task, tasks = distinct_tasks(reading.samples)
     over_budget = (samples.budget_tokens >= 0) & (samples.output_tokens > samples.budget_tokens)
+    over_cap = (samples.max_tokens > 0) & (samples.output_tokens > samples.max_tokens)
     reasons = _reasons(reading)
     return Counts(
         samples=len(reading.samples),
@@ -309,6 +319,8 @@ def _counts(
         with_task=with_task,
         silent_on_success=readiness.silent_on_success,
         over_budget=int(np.count_nonzero(over_budget & (samples.truncated == 0))),
+        over_cap=int(np.count_nonzero(over_cap & (samples.truncated == 0))),
+        unknown_reasons=_unknown_reasons(samples),
         by_cap=int(np.count_nonzero((samples.truncated == 1) & samples.truncation_source.is_name("cap"))),
         lost_tests=0 if recorded is None else len(recorded.lost),
         deselected_tests=0 if recorded is None else recorded.deselected,
@@ -324,6 +336,15 @@ def _counts(
         towards=readiness.counted,
         carried=carried,
     )
+
+
+def _unknown_reasons(samples: Samples) -> dict[str, int]:
+    """The words that are not known of samples that nothing else tells whether they were truncated."""
+    rows = (samples.truncated == UNKNOWN) & samples.finish_reason.is_name("unknown")
+    words = samples.finish_reason_raw
+    counts = counted(words.codes, rows, len(words.names))[:-1]  # the last are those without a word
+    most = np.argsort(-counts, kind="stable")[:MOST_WORDS].tolist()
+    return {words.names[code]: int(counts[code]) for code in most if counts[code]}
 
 
 def _dropped(dropped: Mapping[str, int]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from pytest_token_telemetry.recording.predicted import Block, Predicted, refuse_
 from pytest_token_telemetry.recording.so_far import SoFar
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources import own_format, responses
+from pytest_token_telemetry.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -219,10 +220,15 @@ class TokenTelemetry:
         self._capture.know(line, self._tape.add(line))
 
 
+_SET_IN_BLOCK = ("response", "output_tokens", "success")
+"""The attributes of a `Call`."""
+
+
 class Call(Block):
     """One model call in a ``with`` block. Set ``response``, or ``output_tokens`` where there is no response object."""
 
     _made_by = "call"
+    _is_over = False
 
     def __init__(self, telemetry: TokenTelemetry, fields: dict[str, object]) -> None:
         self._telemetry = telemetry
@@ -234,6 +240,21 @@ class Call(Block):
         self.success: bool | None = None
         """Whether the task succeeded; else whether the block ends without an exception."""
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute, of those that a call has, as long as it is recorded with it.
+
+        Raises:
+            AttributeError: there is no such attribute.
+            RuntimeError: the block has ended.
+        """
+        __tracebackhide__ = True
+        if not name.startswith("_"):
+            if name not in _SET_IN_BLOCK:
+                raise AttributeError(f"{name}: a call has no such attribute (set {listing(_SET_IN_BLOCK, last='or')})")
+            if self._is_over:
+                raise RuntimeError(f"{name}: the call is recorded already (set it within the block)")
+        super().__setattr__(name, value)
+
     def __enter__(self) -> Self:
         self._is_entered = True
         return self
@@ -242,6 +263,7 @@ class Call(Block):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         __tracebackhide__ = True
+        self._is_over = True
         said = self._fields.get("success") if self.success is None else self.success
         fields: dict[str, Any] = {
             **self._fields,

@@ -21,7 +21,7 @@ from pytest_token_telemetry.gate.checks.samples import lacks_attempts
 from pytest_token_telemetry.gate.checks.sources import outside_maps
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
 from pytest_token_telemetry.option_types import ANY
-from pytest_token_telemetry.report.words import blames_estimator, deselected, subject_of, warns
+from pytest_token_telemetry.report.words import blames_estimator, deselected, subject_of, unknown_reasons, warns
 from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
 from pytest_token_telemetry.text import Untrusted, exact, joined, listing, named, plain, plural, times, upwards
 
@@ -69,7 +69,9 @@ def _caps_to_set(report: Report) -> Iterator[Sentence]:
         return
     every = tuning.max_tokens
     kind = tuning.grouped_by
-    rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each)) for each in every[:_SHOWN]], "; ")
+    truncation = report.result(TRUNCATION.id)
+    limit = truncation.limit if isinstance(truncation, RateResult) else Fraction(1)
+    rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each, limit)) for each in every[:_SHOWN]], "; ")
     yield ("Caps (max_tokens) by risk of truncation: ", *rows, "; and others." if len(every) > _SHOWN else ".")
 
 
@@ -78,19 +80,33 @@ def _cap_name(caps: Caps, every: Sequence[Caps], kind: Grouping) -> tuple[Piece,
     return () if len(every) == 1 and caps.name is None else (_called(caps, kind), ": ")
 
 
-def _caps_by_risk(caps: Caps) -> str:
-    """``13,166 at 5%``, or what it takes to suggest one."""
+def _caps_by_risk(caps: Caps, limit: Fraction) -> str:
+    """``13,166 at 5%``, or what it takes to suggest one.
+
+    ``limit``: the truncation rate that the gate passes.
+    """
     found = [
         f"{cap.max_tokens:,} at {exact(Fraction(str(cap.risk)) * 100)}%"
         for cap in caps.caps
         if cap.max_tokens is not None
     ]
     if found:
-        return ", ".join(found)
+        return f"{', '.join(found)}{_cap_of_target(caps, limit)}"
     needed = [cap.samples_needed for cap in caps.caps]
     if None in needed:  # enough calls for that risk, and too many of them truncated: more calls change nothing
         return "too many truncated to tell"
-    return f"needs {min(filter(None, needed)):,} calls"
+    return f"needs {min(filter(None, needed)):,} calls, has {caps.n:,}"
+
+
+def _cap_of_target(caps: Caps, limit: Fraction) -> str:
+    """What it takes to suggest a cap that the gate would pass, where those that are suggested have more risk."""
+    within = [cap for cap in caps.caps if Fraction(str(cap.risk)) <= limit]
+    if not within or any(cap.max_tokens is not None for cap in within):
+        return ""
+    cap = max(within, key=lambda cap: cap.risk)
+    if cap.samples_needed is None:
+        return ""
+    return f" ({exact(Fraction(str(cap.risk)) * 100)}% needs {cap.samples_needed:,} calls, has {caps.n:,})"
 
 
 def cap_in_words(suggested: Cap) -> str:
@@ -148,7 +164,15 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     if isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20]):
         yield "Repair what writes the unusable lines, or raise the limit."
     if isinstance(samples, CountResult) and lacks_attempts(samples, context):
-        yield "Log 'truncated' with every sample: too few say whether they were truncated."
+        if counts.unknown_reasons:
+            unknown = unknown_reasons(counts)
+            yield (
+                "Say in a known word why outputs end (finish_reason: stop, length, ...): not known are ",
+                *unknown,
+                ".",
+            )
+        else:
+            yield "Log 'truncated' with every sample: too few say whether they were truncated."
     if counts.silent_on_success and isinstance(samples, CountResult) and samples.missing:
         silent = plural(counts.silent_on_success, "sample")
         yield f"Record whether each task succeeded (success): {silent} with a prediction cannot be judged without it."
@@ -163,7 +187,7 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     ]
     fitting = [setting for check, result in mix if (setting := check.setting(result, context))]
     for setting in fitting:
-        yield ("Set ", *setting, ", if the data is as it should be.")
+        yield ("Set ", *setting, " if your calls are labelled as they should be.")
     is_explained = none_found or counts.unreadable_files or (context.reads_files and not counts.files)
     if report.plan.runs and (counts.samples or not is_explained):
         kind = "more successful sample" if counts.question == "predictions" else "more sample"

@@ -130,11 +130,11 @@ def screen(report: Report | str, width: int, *, verbosity: int = 0, bars: str = 
     if verbosity > 0:
         return everything
     most = LINES - 2  # the heading and the last line
-    for brevity in _Brevity:
-        lines = _judgement(report, width, brevity)
-        if len(lines) <= most:
-            break
-    for sentence in _remarks(report, width, bars):
+    asked_for = [*_asked_for(report, width)]
+    judgements = [_judgement(report, width, brevity) for brevity in _Brevity]
+    fitting = [lines for lines in judgements if len(lines) <= most] or judgements[-1:]
+    lines = next((each for each in fitting if len(each) + sum(map(len, asked_for)) <= most), fitting[0])
+    for sentence in (*asked_for, *_remarks(report, width, bars)):
         lines += sentence if len(lines) + len(sentence) <= most else []
     worst = [] if report.verdict == "pass" else _worst_samples(report, width)
     left = most - len(lines) - min(len(worst), _LEAST_WORST)
@@ -148,7 +148,7 @@ def screen(report: Report | str, width: int, *, verbosity: int = 0, bars: str = 
 
 def _everything(report: Report, width: int, bars: str, *, whole_names: bool) -> list[Line]:
     told = _judgement(report, width, _Brevity.NONE, folded=False)
-    told += chain.from_iterable(_remarks(report, width, bars))
+    told += chain.from_iterable((*_asked_for(report, width), *_remarks(report, width, bars)))
     told += _spreads(report, width, bars, None) + _worst_samples(report, width)
     return [*told, *_details(report, width, whole_names=whole_names)]
 
@@ -198,15 +198,25 @@ def _marked(lines: list[Line], outcome: str) -> list[Line]:
     return [(lines[0][0], {_COLOURS[outcome]: True}), *lines[1:]]
 
 
+def _asked_for(report: Report, width: int) -> Iterator[list[Line]]:
+    """What was asked for besides a verdict, and what was asked for and is not in it: a sentence each."""
+    for each in report.not_read.unreadable[:3]:
+        yield _within([(_unreadable(each.path, each.reason, width), {"red": True})], width)
+    for section in sections.held_against(report):
+        for sentence in section.sentences:
+            yield wrapped(f"{section.title}: {plain(sentence)}", width, {})
+    for loss in words.losses(report):
+        yield wrapped(f"note: {plain(loss)}", width, {})
+
+
 def _remarks(report: Report, width: int, bars: str) -> Iterator[list[Line]]:
     """What to know besides, a sentence each."""
     drawn = str.maketrans(BARS, bars)
-    for each in report.not_read.unreadable[:3]:
-        yield _within([(_unreadable(each.path, each.reason, width), {"red": True})], width)
+    asked_for = {section.title for section in sections.held_against(report)}
     for section in sections.compared(report):
-        for sentence in section.sentences:
+        for sentence in section.sentences if section.title not in asked_for else ():
             yield wrapped(f"{section.title}: {plain(sentence)}".translate(drawn), width, {})
-    for note in words.notes(report):
+    for note in words.notes(report)[len(words.losses(report)) :]:
         yield wrapped(f"note: {plain(note)}", width, {})
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.gate.check import Check
     from pytest_token_telemetry.gate.checks.rates import RateCheck
+    from pytest_token_telemetry.gate.findings import Counts
     from pytest_token_telemetry.gate.results import Result
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.text import Piece, Sentence
@@ -76,12 +77,12 @@ def waivers(report: Report) -> Iterator[str]:
     """That no mix of work was asked for: a sentence for each thing that follows."""
     waived = _waived(report)
     if len(waived) == len(_KINDS):
-        yield f"No kind of work is named: counts decide{_enough(report)}{_grouped(report)}."
+        yield f"The data names no kind of work, so no mix is required{_enough(report)}{_grouped(report)}."
         return
     if waived:
         yield f"No {listing(waived, last='or')} is named, so none is required."
     if grouped := _grouped(report):
-        yield f"No category is named: advice is{grouped.removeprefix(',')}."
+        yield f"No category is named{grouped}."
 
 
 _KINDS: Mapping[Kind, tuple[Check[Any], str]] = {
@@ -109,20 +110,25 @@ def _enough(report: Report) -> str:
     """How many samples are enough, to judge by and to prove each target, where no mix of work is asked for."""
     needed = report.result(SAMPLES.id)
     if not isinstance(needed, CountResult) or report.counts.question == "lengths":
-        return " what is enough"
+        return ""
     proven = [
-        f"{proof.without_more_events} to prove {CHECK_BY_ID[proof.id].subject}"
+        f"{proof.without_more_events:,} to prove the target of {CHECK_BY_ID[proof.id].subject}"
         for proof in report.plan.proofs
-        if proof.without_more_events is not None and proof.id in CHECK_BY_ID
+        if proof.without_more_events is not None and proof.id in CHECK_BY_ID and not _is_exceeded(report, proof.id)
     ]
     enough = f"{plural(needed.target, 'sample')} to judge by"
     return f" ({listing([enough, *proven])})"
 
 
+def _is_exceeded(report: Report, id: str) -> bool:
+    result = report.result(id)
+    return result is not None and result.exceeded
+
+
 def _grouped(report: Report) -> str:
     """By what the advice is grouped, where it is not the category."""
     tuning = report.tuning
-    return "" if tuning is None or tuning.grouped_by == "category" else f", grouped by {tuning.grouped_by}"
+    return "" if tuning is None or tuning.grouped_by == "category" else f"; advice is grouped by {tuning.grouped_by}"
 
 
 def _verdict(report: Report) -> str:
@@ -251,18 +257,46 @@ def warns(report: Report, id: str) -> bool:
     return any(result.outcome == "warn" for result in report.checks if result.id.startswith(id))
 
 
-def notes(report: Report) -> list[Sentence]:
-    """What a reader must know to read the figures rightly, one sentence each: first what the gate could not use."""
-    counts, unread = report.counts, report.not_read
+def losses(report: Report) -> list[Sentence]:
+    """What the verdict does not rest on although it was asked for, one sentence each."""
+    counts = report.counts
     found: list[Sentence] = []
     if report.deselected:
         found.append((f"{deselected(report)} deselected: ", *joined(map(known_id, report.deselected)), "."))
     if report.settings.get("save_baseline") is not None and report.unmet:
         found.append("No baseline was saved: the data is not ready, and nothing should be compared with it.")
     if counts.unusable.total:
-        reasons = [(f"{lines.count} because ", reason) for reason, lines in counts.unusable.reasons.items()]
-        why = joined(((many, named(reason)) for many, reason in reasons), "; ")
-        found.append((f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *why, "."))
+        found.append(
+            (f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *_unusable(counts), ".")
+        )
+    if counts.unknown_reasons:
+        samples = plural(sum(counts.unknown_reasons.values()), "sample")
+        found.append((f"{samples} ended for reasons that are not known: ", *unknown_reasons(counts), "."))
+    if counts.dropped:
+        why = joined(((f"{count:,} as ", named(reason)) for reason, count in counts.dropped.items()), "; ")
+        dropped = plural(sum(counts.dropped.values()), "sample")
+        found.append((f"{dropped} dropped by a plugin and not judged: ", *why, "."))
+    if counts.over_cap:
+        over = plural(counts.over_cap, "sample")
+        found.append(f"{over} above max_tokens without being truncated: that is not the cap that was sent.")
+    return found
+
+
+def _unusable(counts: Counts) -> tuple[Piece, ...]:
+    """Why lines are unusable, each with how many; without the number where that is all."""
+    reasons = [*counts.unusable.reasons.items()]
+    if len(reasons) == 1:
+        return (named(reasons[0][0]),)
+    found: list[Sentence] = [(f"{lines.count:,} because ", named(reason)) for reason, lines in reasons[:_WORDS_SHOWN]]
+    if others := sum(lines.count for _, lines in reasons[_WORDS_SHOWN:]):
+        found.append(f"{others:,} for other reasons")
+    return joined(found, "; ")
+
+
+def notes(report: Report) -> list[Sentence]:
+    """What a reader must know to read the figures rightly, one sentence each: first the `losses`."""
+    counts, unread = report.counts, report.not_read
+    found = losses(report)
     for remark, count in counts.remarks.items():
         if remark in _REMARKS:
             noun, rest = _REMARKS[remark]
@@ -276,10 +310,6 @@ def notes(report: Report) -> list[Sentence]:
         )
     if counts.files > counts.nothing_known and counts.tables > counts.empty_tables:
         found.append("A call in both a log and a database counts twice if it has no id: read only one of them.")
-    if counts.dropped:
-        why = joined(((f"{count} as ", named(reason)) for reason, count in counts.dropped.items()), "; ")
-        dropped = plural(sum(counts.dropped.values()), "sample")
-        found.append((f"{dropped} dropped by a plugin and not judged: ", *why, "."))
     if counts.relabelled:
         found.append(f"{plural(counts.relabelled, 'sample')} judged by labels that a plugin gave.")
     found += _carried(report)
@@ -302,6 +332,16 @@ def notes(report: Report) -> list[Sentence]:
             f"{plural(len(unread.special) + unread.special_folded, 'path')} not opened: pipes, sockets or devices."
         )
     return found
+
+
+def unknown_reasons(counts: Counts) -> tuple[Piece, ...]:
+    """``MAX (12 samples), DONE (3 samples)``: why outputs ended, in words that are not known."""
+    shown = [*counts.unknown_reasons.items()][:_WORDS_SHOWN]
+    return joined((named(word), f" ({plural(n, 'sample')})") for word, n in shown)
+
+
+_WORDS_SHOWN = 5
+"""Reasons that a sentence names."""
 
 
 def _carried(report: Report) -> Iterator[str]:

@@ -12,11 +12,11 @@ from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.sample import FIELDS
+from pytest_token_telemetry.sample import FIELDS, letters
 from pytest_token_telemetry.sources.call_records import ALSO
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import documents_of
-from pytest_token_telemetry.sources.exports.lengths import NAMES, letters
+from pytest_token_telemetry.sources.exports.lengths import NAMES
 from pytest_token_telemetry.sources.extract import SOURCES, Task, source_of
 from pytest_token_telemetry.sources.field_map import SECTION, dotted, may_be
 from pytest_token_telemetry.sources.mapped import ANY_JSON

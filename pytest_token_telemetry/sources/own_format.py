@@ -19,6 +19,7 @@ from pytest_token_telemetry.sample import (
     MOST_FEATURES,
     MOST_TOKENS,
     finish_reason,
+    letters,
 )
 
 if TYPE_CHECKING:
@@ -41,18 +42,24 @@ WRITTEN: Mapping[str, Field] = {
 }
 """The fields that a writer can be given. The raw reason is what it is given as the reason."""
 
-_OTHER_NAMES: Mapping[str, str] = {
-    **{other: name for name, field in WRITTEN.items() for other in field.also},
-    **dict.fromkeys(("predicted", "prediction", "estimate", "estimated_tokens"), "predicted_output_tokens"),
-    **dict.fromkeys(("actual", "actual_tokens"), "output_tokens"),
-    "budget": "budget_tokens",
-    "cap": "max_tokens",
-    "deliverables_count": "deliverable_count",
-    "task": "task_id",
-    "finish_reason_raw": "finish_reason",
-    "truncation": "truncated",
+_SHORT_NAMES = {
+    "predicted_output_tokens": "predicted prediction predictions prediction_tokens estimate estimated_tokens expected",
+    "output_tokens": "actual actual_tokens tokens_out",
+    "max_tokens": "cap limit max_new_tokens maximum_tokens max_toks num_predict token_limit",
+    "budget_tokens": "budget",
+    "finish_reason": "finish_reason_raw reason done_reason end_reason",
+    "truncated": "truncation is_truncated was_truncated",
+    "success": "ok succeeded is_success",
+    "deliverable_count": "deliverables_count",
+    "task_id": "task",
 }
-"""What others call our fields, or call them for short. Taken for a feature, it would be lost to the verdict."""
+"""What others call our fields for short, beside the names that they write."""
+
+_OTHER_NAMES: Mapping[str, str] = {
+    **{letters(other): name for name, field in WRITTEN.items() for other in (name, *field.also)},
+    **{letters(other): name for name, others in _SHORT_NAMES.items() for other in others.split()},
+}
+"""Our fields by the letters of other names. Taken for a feature, such a name would be lost to the verdict."""
 
 
 def line(*, output_tokens: object, predicted_output_tokens: object = None, **fields: object) -> str:
@@ -111,7 +118,7 @@ def checked(name: str, value: object) -> object:
 
 def field_meant(name: str) -> str | None:
     """The field that somebody means who writes ``name``, which is not one: by another name, or by a slip of the pen."""
-    return _OTHER_NAMES.get(name) or next((field for field in WRITTEN if _is_slip(name, field)), None)
+    return _OTHER_NAMES.get(letters(name)) or next((field for field in WRITTEN if _is_slip(name, field)), None)
 
 
 def _is_slip(name: str, field: str) -> bool:

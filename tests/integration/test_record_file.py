@@ -277,7 +277,7 @@ class TestCutOff:
         project("def test_it(token_telemetry): call(token_telemetry, 'later')")
         result = run("--token-telemetry", KEPT, directory="kept")
         assert counts(result.report) == (1, 1, 1)
-        note = "1 telemetry line could not be used: 1 because the JSON line is malformed or cut off."
+        note = "1 telemetry line could not be used: the JSON line is malformed or cut off."
         assert note in result.report["notes"]
 
 

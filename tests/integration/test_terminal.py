@@ -58,7 +58,7 @@ def test_q_leaves_one_line(run: Run, tuning: object) -> None:
 def test_v_adds_strata_and_sources(run: Run, tuning: object) -> None:
     lines = section(run("-v").text)
     assert any(line.split()[-1:] == ["docs"] for line in lines)
-    assert any("60  runs/run-1/agent.log" in line for line in lines)
+    assert any("60  logs     runs/run-1/agent.log" in line for line in lines)
 
 
 def test_the_worst_samples_are_named_with_their_place(run: Run, tuning: object) -> None:
@@ -69,7 +69,7 @@ def test_unusable_lines_are_counted_with_their_reason(run: Run, pytester: pytest
     lines = [*ready_lines(), "[TokenEstimationV2] predicted_output=5 actual_total=50 success=True"]
     write(pytester.path / "runs", lines)
     result = run("-v")
-    assert "1 telemetry line could not be used: 1 because actual_total counts input and output together" in " ".join(
+    assert "1 telemetry line could not be used: actual_total counts input and output together" in " ".join(
         result.text.split()
     )
     assert "runs/run-1/agent.log:28" in result.text

@@ -148,8 +148,8 @@ def more_needed(samples: int | None, events: int, claim: str = "it") -> str:
 def _uncertainty(result: RateResult) -> str:
     if not result.uncertain:
         return ""
-    cut = "1 was" if result.uncertain == 1 else f"{result.uncertain:,} were"
-    return f"; {result.events - result.uncertain:,} to {result.events:,}, as {cut} truncated at or below the prediction"
+    were = "was" if result.uncertain == 1 else "were"
+    return f"; {result.uncertain:,} of these {were} truncated at or below the prediction"
 
 
 def _without_count(result: RateResult) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.sample import FIELDS
+from pytest_token_telemetry.sample import FIELDS, letters
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import call_said
 from pytest_token_telemetry.sources.provider_calls import tell
@@ -37,11 +37,6 @@ class LengthsSource(FileSource):
                 columns = _columns([*cells])
             said = {field: _value(field, cells[name]) for name, field in columns.items() if cells[name]}
             tell(into, call_said(said), line)
-
-
-def letters(name: str) -> str:
-    """``name`` without what spellings differ in."""
-    return "".join(filter(str.isalnum, name)).lower()
 
 
 NAMES = {

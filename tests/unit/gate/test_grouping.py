@@ -67,10 +67,13 @@ def test_the_first_lines_and_titles_say_it() -> None:
     # the 20th of 20 calls has 819 tokens, the 29th of 30 at 5% risk: 31 - floor(31 / 20) = 30th, 829
     found = verdict([*calls(30, model="m"), *calls(20, model="n")])
     assert headline(found).endswith(
-        " No prediction in the data: the caps were judged. No kind of work is named:"
-        " counts decide (20 samples to judge by and 149 to prove truncation), grouped by model."
+        " No prediction in the data: the caps were judged. The data names no kind of work, so no mix"
+        " is required (20 samples to judge by and 149 to prove the target of truncation); advice is grouped by model."
     )
-    assert advice(found)[-1] == "Caps (max_tokens) by risk of truncation: m: 829 at 5%; n: 819 at 5%."
+    assert advice(found)[-1] == (
+        "Caps (max_tokens) by risk of truncation: m: 829 at 5% (2% needs 49 calls, has 30); n: 819 at 5% (2% needs 49"
+        " calls, has 20)."
+    )
     (section,) = (each for each in sections.details(found) if each.title == "Tuning advice")
     assert section.tables[-1].columns[-1] == "model"
 
@@ -78,7 +81,7 @@ def test_the_first_lines_and_titles_say_it() -> None:
 def test_calls_that_name_a_complexity_alone_are_grouped_by_model_too() -> None:
     rows = [*calls(30, model="m", complexity="low"), *calls(20, model="n", complexity="low")]
     found = verdict(rows, **NO_REQUIREMENT)
-    assert headline(found).endswith(" No category is named: advice is grouped by model.")
+    assert headline(found).endswith(" No category is named; advice is grouped by model.")
 
 
 def test_what_was_cut_off_is_named_by_model() -> None:

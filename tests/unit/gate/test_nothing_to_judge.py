@@ -21,7 +21,7 @@ def test_a_population_of_predictions_judges_nothing_without_them(population: str
     found = verdict(capped(40), population=population)
     why = f"no sample has a prediction, and the population {population} takes no others"
     assert (found.verdict, found.fails, found.nothing_judged) == ("inconclusive", False, why)
-    assert headline(found).startswith(f"Nothing to judge: {why}. No kind of work is named")
+    assert headline(found).startswith(f"Nothing to judge: {why}. The data names no kind of work")
     assert advice(found) == [
         "Judge the population risk (--token-telemetry-population=risk): truncation needs no prediction there."
     ]

@@ -24,8 +24,8 @@ from tests.unit.gate.cases import (
 
 TRUNCATION, CAP_USE = "tier1::truncation", "tier2::cap-use"
 UNDERESTIMATION, WASTE = "tier1::underestimation", "tier2::waste-p90"
-NO_MIX = "No kind of work is named: counts decide what is enough"
-PROVEN = "No kind of work is named: counts decide (20 samples to judge by"
+NO_MIX = "The data names no kind of work, so no mix is required"
+PROVEN = "The data names no kind of work, so no mix is required (20 samples to judge by"
 """How many prove 2% with none, one or two events: 149, 236 and 313; 59 prove 5% with none (docs/definitions.md)."""
 
 
@@ -58,7 +58,7 @@ def test_caps_are_judged_where_nothing_is_predicted():
     found = verdict([*capped(98), *capped(2, output=1000)])
     assert headline(found) == (
         "No tuning needed: 2.0% truncated. No prediction in the data: the caps were judged."
-        f" {PROVEN} and 313 to prove truncation)."
+        f" {PROVEN} and 313 to prove the target of truncation)."
     )
     assert (found.verdict, found.fails) == ("pass", False)
     assert outcomes(found) == {
@@ -117,7 +117,7 @@ def test_reasons_alone_tell_of_truncation():
     found = verdict([*stopped(49), bare(finish_reason="length", truncated=True)])
     assert headline(found) == (
         "No tuning needed: 2.0% truncated. No prediction in the data, caps unknown: only truncation was judged."
-        f" {PROVEN} and 236 to prove truncation)."
+        f" {PROVEN} and 236 to prove the target of truncation)."
     )
     assert outcomes(found).keys() == {*[f"readiness::{each}" for each in READY], TRUNCATION}
 
@@ -215,7 +215,7 @@ def test_predictions_of_no_named_work_are_judged_by_counts():
     assert (found.verdict, headline(found)) == (
         "pass",
         "No tuning needed: 0.0% underestimated, 0.0% truncated."
-        f" {PROVEN}, 59 to prove underestimation and 149 to prove truncation).",
+        f" {PROVEN}, 59 to prove the target of underestimation and 149 to prove the target of truncation).",
     )
 
 

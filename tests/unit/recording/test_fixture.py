@@ -667,6 +667,12 @@ def test_a_report_judges_what_the_test_has_recorded(telemetry: Telemetry, popula
         ("cap", "max_tokens"),
         ("budget", "budget_tokens"),
         ("task", "task_id"),
+        ("maxTokens", "max_tokens"),
+        ("max_new_tokens", "max_tokens"),
+        ("finishReason", "finish_reason"),
+        ("predictedOutputTokens", "predicted_output_tokens"),
+        ("was_truncated", "truncated"),
+        ("succeeded", "success"),
     ],
 )
 @pytest.mark.parametrize("value", [1, None])
@@ -681,6 +687,24 @@ def test_what_other_systems_call_a_field_is_refused_with_our_name(
             refused()
         assert str(caught.value) == f"{other}: there is no such field (write {ours}, or give the feature another name)"
     assert telemetry.calls == []
+
+
+def test_a_slip_in_an_attribute_of_a_call_is_refused(telemetry: Telemetry) -> None:
+    with telemetry.call(predicted_output_tokens=1) as call:
+        with pytest.raises(
+            AttributeError, match=r"^reponse: a call has no such attribute \(set response, output_tokens or"
+        ):
+            call.reponse = chat()  # type: ignore[attr-defined]
+        call.response = chat()
+    assert len(telemetry.calls) == 1
+
+
+def test_what_is_set_behind_the_block_of_a_call_is_refused(telemetry: Telemetry) -> None:
+    with telemetry.call(predicted_output_tokens=1) as call:
+        call.output_tokens = 5
+    with pytest.raises(RuntimeError, match=r"^success: the call is recorded already \(set it within the block\)$"):
+        call.success = False
+    assert len(telemetry.calls) == 1
 
 
 def test_features_are_keywords_of_their_own(telemetry: Telemetry) -> None:

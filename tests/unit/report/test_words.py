@@ -286,6 +286,28 @@ def test_files_without_a_sample_are_looked_into_first(found, written, step):
     assert advice_on(found, **written)[0] == step
 
 
+def test_reasons_that_are_not_known_are_named_where_nothing_else_says_how_calls_ended():
+    rows = [
+        *ready(60),
+        *ready(3, truncated=None, finish_reason="unknown", finish_reason_raw="MAX"),
+        call(truncated=None, finish_reason="unknown", finish_reason_raw="DONE"),
+        call(truncated=False, finish_reason="unknown", finish_reason_raw="told otherwise"),
+    ]
+    found = verdict(rows)
+    said = "4 samples ended for reasons that are not known: MAX (3 samples), DONE (1 sample)."
+    assert (found.counts.unknown_reasons, notes(found)[0]) == ({"MAX": 3, "DONE": 1}, said)
+    only = verdict(ready(27, truncated=None, finish_reason="unknown", finish_reason_raw="MAX"))
+    assert advice(only) == [
+        "Say in a known word why outputs end (finish_reason: stop, length, ...): not known are MAX (27 samples)."
+    ]
+
+
+def test_outputs_above_their_cap_are_told():
+    found = verdict([*ready(60), *ready(2, max_tokens=100), *ready(1, max_tokens=100, truncated=True)])
+    told = "2 samples above max_tokens without being truncated: that is not the cap that was sent."
+    assert (found.counts.over_cap, notes(found)[0]) == (2, told)
+
+
 TO_REPAIR = "Repair what cannot be read, as it is not judged: logs/x.log (Permission denied)"
 
 
