@@ -148,6 +148,9 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
         yield "Check the directory and the pattern: no file matches."
     if counts.lost_tests:
         yield "Run the tests again: a worker died, and what it recorded last is lost."
+    elif context.reads_tests and not counts.tests and counts.deselected_tests:
+        left_out = f"{plural(counts.deselected_tests, 'test')} deselected"
+        yield f"Select the tests that record calls as well as the checks: {left_out}, and no other recorded one."
     elif context.reads_tests and not counts.tests:
         yield (
             "Let tests record their model calls, with the token_telemetry fixture, in log lines, or in spans (extras"
@@ -448,7 +451,7 @@ def change(figures: BeforeAfter, target: Fraction | None) -> str:
 
 
 def _basis(advice: Advice) -> str:
-    return f"{plural(advice.n, 'sample')}{', borrowed from the others' if advice.basis == 'borrowed' else ''}"
+    return f"{plural(advice.n, 'sample')}{', with the spread of the others' if advice.basis == 'borrowed' else ''}"
 
 
 def _most(strata: Iterable[Stratum], kind: Grouping, figure: Callable[[Stratum], tuple[int, int]]) -> Sentence:

@@ -60,8 +60,8 @@ def test_three_categories_are_named_and_the_rest_is_others():
     rows = [*ready(60), *(call(1, 9, budget_tokens=None, category=name) for name in "aabbbccccd")]
     assert advice(verdict(rows)) == [
         # the categories that were predicted well and c and b, of three samples at least, lend their spread: none
-        "Multiply the predictions in c by 9.00 (4 samples, borrowed from the others), b by 9.00 (3 samples, borrowed"
-        " from the others).",
+        "Multiply the predictions in c by 9.00 (4 samples, with the spread of the others), b by 9.00 (3"
+        " samples, with the spread of the others).",
         "Cost: c x9.00: waste P90 0.11x -> 1.00x; b x9.00: waste P90 0.11x -> 1.00x.",
         "Collect samples to tune on: a (2 of 19), d (1 of 19).",
     ]
@@ -70,8 +70,8 @@ def test_three_categories_are_named_and_the_rest_is_others():
 def test_three_categories_are_multiplied_and_the_rest_is_others():
     rows = [*ready(60), *(call(1, 9, budget_tokens=None, category=name) for name in "abcd" * 5)]
     assert advice(verdict(rows)) == [
-        "Multiply the predictions in a by 9.00 (5 samples, borrowed from the others), b by 9.00 (5 samples, borrowed"
-        " from the others), c by 9.00 (5 samples, borrowed from the others) and others.",
+        "Multiply the predictions in a by 9.00 (5 samples, with the spread of the others), b by 9.00 (5"
+        " samples, with the spread of the others), c by 9.00 (5 samples, with the spread of the others) and others.",
         "Cost: a x9.00: waste P90 0.11x -> 1.00x; b x9.00: waste P90 0.11x -> 1.00x; c x9.00: waste P90"
         " 0.11x -> 1.00x and others.",
     ]
@@ -217,6 +217,13 @@ def advice_on(found, samples=(), **written):
 
 def test_no_matching_file_is_looked_for_first():
     assert advice_on({"files": ()}) == ["Check the directory and the pattern: no file matches."]
+
+
+def test_tests_that_were_deselected_are_to_be_selected():
+    found = {"files": (), "recorded": Recorded(deselected=2)}
+    assert advice_on(found, gate="true") == [
+        "Select the tests that record calls as well as the checks: 2 tests deselected, and no other recorded one."
+    ]
 
 
 def test_tests_that_record_nothing_are_looked_into_first():
@@ -461,7 +468,7 @@ def test_a_category_that_is_no_plain_word_stays_untrusted():
     assert [part for part in step if part] == [
         "Multiply the predictions in ",
         Untrusted("@everyone"),
-        " by 9.00 (9 samples, borrowed from the others)",
+        " by 9.00 (9 samples, with the spread of the others)",
         ".",
     ]
 
