@@ -461,7 +461,9 @@ def _most(strata: Iterable[Stratum], kind: Grouping, figure: Callable[[Stratum],
 
 
 def _called(row: Advice | Stratum | Caps, kind: Grouping) -> Piece:
-    return f"{row.folded} other {KINDS[kind]}" if row.folded else named(row.name)
+    if row.folded:
+        return f"{row.folded:,} other {KINDS[kind]}"
+    return f"calls without {'an' if kind == 'operation' else 'a'} {kind}" if row.name is None else named(row.name)
 
 
 KINDS: Mapping[Grouping, str] = {"category": "categories", "operation": "operations", "model": "models"}

@@ -243,7 +243,8 @@ def test_caps_are_advised_in_a_mixture_that_is_to_be_tuned():
     found = verdict([*ready(60, category="docs"), *capped(36), *capped(4, output=1000)], require_categories="any")
     assert (found.verdict, steps(found)[-1]) == (
         "tune",
-        "Caps (max_tokens) by risk of truncation: docs: 900 at 2%, 900 at 5%; not given: too many truncated to tell.",
+        "Caps (max_tokens) by risk of truncation: docs: 900 at 2%, 900 at 5%; calls without a category: too"
+        " many truncated to tell.",
     )
 
 

@@ -475,7 +475,7 @@ def test_a_category_that_is_no_plain_word_stays_untrusted():
 
 def test_samples_without_a_category_are_told_as_such():
     rows = [*ready(60), *[call(1, 9, budget_tokens=None, category=None)] * 9]
-    assert advice(verdict(rows))[0].startswith("Multiply the predictions in not given by 9.00 (")
+    assert advice(verdict(rows))[0].startswith("Multiply the predictions in calls without a category by 9.00 (")
 
 
 NOT_SAVED = "No baseline was saved: the data is not ready, and nothing should be compared with it."
