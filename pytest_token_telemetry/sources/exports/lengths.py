@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import call_said
+from pytest_token_telemetry.sources.keys import of_call
 from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.source import FileSource
 
@@ -36,7 +37,15 @@ class LengthsSource(FileSource):
             if columns is None:
                 columns = _columns([*cells])
             said = {field: _value(field, cells[name]) for name, field in columns.items() if cells[name]}
-            tell(into, call_said(said), line)
+            number = said.get("id")
+            if isinstance(number, str) and number.isdecimal():
+                # each table numbers its rows from the beginning: with its time alone a number tells copies
+                del said["id"]
+                if "time" in said:
+                    said["id"] = f"{said['time']} {number}"
+                tell(into, call_said(said), line, keys=(of_call(number),))
+            else:
+                tell(into, call_said(said), line)
 
 
 def letters(name: str) -> str:

@@ -210,6 +210,13 @@ def test_a_copy_of_a_call_is_no_second_call(tmp_path: Path) -> None:
     assert (said(reading), reading.duplicates, reading.remarks) == ([(12, None)], 1, {})
 
 
+def test_the_number_of_a_row_of_a_table_joins(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "calls.csv").write_text("id,output_tokens\n0,44\n1,45\n")
+    found = read(tmp_path / "d", side(tmp_path / "p.jsonl", [{"call_id": 1, "predicted_output_tokens": 40}]))
+    assert [sample.predicted_output_tokens for sample in samples_of(found)] == [None, 40]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
