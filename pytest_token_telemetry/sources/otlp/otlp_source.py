@@ -167,7 +167,7 @@ class _Reading:
                 self.place += 1
                 continue
             if said.is_call and (layout.has_output or said.is_event or record.eventName == EVENT):
-                trace, own, end = _text(record.traceId), _text(record.spanId), _time_of_record(record)
+                trace, own, end = _id(record.traceId), _id(record.spanId), _time_of_record(record)
                 seen = seen_of(said, trace, own, "", 0, end, layout.has_error, of_resource)
                 seen.line, seen.place = self.line, self.place
                 self.calls.add(seen)
@@ -207,6 +207,12 @@ def _is_failed(status: object) -> bool:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _id(value: object) -> str:
+    """An id; empty if it is none, as where no span was open: all zeros, in hexadecimal digits or in base64."""
+    text = _text(value)
+    return text if text.strip("0A=") else ""
 
 
 def _time_of_record(record: LogRecord[Any]) -> int:

@@ -168,6 +168,22 @@ def test_a_log_record_of_a_call_is_a_sample(tmp_path: Path, said: dict[str, obje
     assert sample.time == datetime(2026, 11, 23, 5, 2, 48)
 
 
+@pytest.mark.parametrize(
+    ("trace", "own"),
+    [
+        ("", ""),
+        ("0" * 32, "0" * 16),
+        ("AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAA="),  # as protobuf's own JSON writes the same bytes
+    ],
+)
+def test_log_records_outside_of_spans_are_a_call_each(tmp_path: Path, trace: str, own: str) -> None:
+    """Exporters write ids of zeros where no span was open: OpenTelemetry's for Python did until 1.26."""
+    records = [
+        log({**chat(512), "gen_ai.response.finish_reasons": ["length"]}, traceId=trace, spanId=own) for _ in range(3)
+    ]
+    assert outputs(tmp_path, *records) == [512, 512, 512]
+
+
 def test_other_log_records_tell_of_no_call(tmp_path: Path) -> None:
     choice = {"gen_ai.system": "openai", "gen_ai.operation.name": "chat", "event.name": "gen_ai.choice"}
     assert outputs(tmp_path, log(choice), log({"message": "started"}), log(chat(7), spanId="b1")) == [7]
