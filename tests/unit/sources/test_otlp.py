@@ -247,7 +247,7 @@ ANTHROPIC = {
         ),
         pytest.param(OLD | {"llm.response.finish_reason": "length"}, 16, "length", True, id="llm"),
         pytest.param(OLD | {"gen_ai.completion.0.finish_reason": "length"}, 16, "length", True, id="openllmetry-old"),
-        pytest.param(chat(16, **{"gen_ai.response.finish_reasons": "stop, length"}), 8192, "length", True, id="joined"),
+        pytest.param(chat(16, **{"gen_ai.response.finish_reasons": "stop, length"}), 16384, "length", True, id="text"),
         pytest.param(
             chat(16, **{"gen_ai.response.finish_reasons": None, "gen_ai.response.finish_reason": "MAX_TOKENS"}),
             8192,
@@ -299,6 +299,26 @@ def test_each_emitters_names_are_known(
     sample = one(tmp_path, spans(span(said)))
     assert (sample.output_tokens, sample.max_tokens, sample.finish_reason) == (16, cap, reason)
     assert sample.truncated is truncated
+
+
+TWO_ANSWERS = [
+    {"gen_ai.response.finish_reasons": ["tool_calls", "tool_calls"]},
+    {"gen_ai.response.finish_reasons": "tool_calls, tool_calls"},
+    {"gen_ai.completion.0.finish_reason": "tool_calls", "gen_ai.completion.1.finish_reason": "tool_calls"},
+    {"gen_ai.response.finish_reasons": ["tool_calls"], "gen_ai.request.choice.count": 2},
+    {"gen_ai.response.finish_reasons": ["tool_calls"], "gen_ai.request.choice.count": 2.0},
+]
+
+
+@pytest.mark.parametrize("said", TWO_ANSWERS, ids=str)
+@pytest.mark.parametrize("cap", [500, 500.0])
+@pytest.mark.parametrize("calls", [1, 40])
+def test_the_cap_counts_once_for_each_answer(tmp_path: Path, said: dict[str, object], cap: object, calls: int) -> None:
+    """Few instrumentations tell how many answers were asked for, but each answer has its reason."""
+    both = {**chat(600), "gen_ai.response.finish_reasons": None, "gen_ai.request.max_tokens": cap, **said}
+    write_spans(tmp_path / "spans.jsonl", spans(*[span(both, trace=f"t{n}") for n in range(calls)]))
+    found = [(sample.max_tokens, sample.truncated) for sample in samples_of(read(tmp_path))]
+    assert found == [(1000, False)] * calls
 
 
 @pytest.mark.parametrize("status", [{"code": 2}, {"code": "STATUS_CODE_ERROR"}])
