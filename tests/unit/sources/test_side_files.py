@@ -221,13 +221,14 @@ def test_the_number_of_a_row_of_a_table_joins(tmp_path: Path) -> None:
     ("name", "content"),
     [
         ("p.csv", b"call_id,predicted_output_tokens,category,note\ncall-1,12,docs,\ncall-7,5,,\n"),
+        ("p.csv", b"call_id,predicted_output_tokens,category\ncall-1,12.0,docs\ncall-7,5.0,\n"),
         ("p.csv", b"\xef\xbb\xbfcall_id;predicted_output_tokens;category\r\ncall-1;12;docs\r\ncall-7;5;\r\n"),
         ("p.json", b'[{"call_id": "call-1", "predicted_output_tokens": 12.0, "category": "docs"},'
                    b' {"call_id": "call-7", "category": "x"}]'),
         ("p.jsonl.gz", gzip.compress(b'{"call_id": "call-1", "predicted_output_tokens": 12, "category": "docs"}\n'
                                      b'{"call_id": "call-7", "category": "x", "score": NaN}\n')),
     ],
-    ids=["commas", "semicolons", "json", "packed"],
+    ids=["commas", "fractions", "semicolons", "json", "packed"],
 )  # fmt: skip
 def test_a_side_file_is_json_or_csv_compressed_or_not(tmp_path: Path, name: str, content: bytes) -> None:
     write(tmp_path / "calls.jsonl", [litellm(1)])

@@ -86,13 +86,35 @@ def test_calls_without_a_count_are_as_many_as_tables_number(tmp_path: Path) -> N
     assert reading_of(tmp_path).uncounted == (2, 2)
 
 
+@pytest.mark.parametrize("nothing", ["", "NaN", "nan", "None", "NULL", "<NA>"])
+def test_a_column_with_cells_that_are_not_given_may_have_its_counts_with_a_fraction(
+    tmp_path: Path, nothing: str
+) -> None:
+    """As pandas writes them: a count that is missing makes floats of all others of its column."""
+    text = (
+        "output_tokens,max_tokens,predicted_output_tokens,stop_reason,success\n"
+        f"900,8192.0,800.0,stop,True\n8192,8192.0,{nothing},tool_use,{nothing}\n44,{nothing},{nothing},{nothing},False\n"
+    )
+    samples = samples_of(reading(tmp_path, text.encode(), "a.csv"))
+    assert [(each.max_tokens, each.predicted_output_tokens, each.truncated) for each in samples] == [
+        (8192, 800, False),
+        (8192, None, True),
+        (None, None, None),
+    ]
+    assert [(each.finish_reason_raw, each.success) for each in samples] == [
+        ("stop", True),
+        ("tool_use", None),
+        (None, False),
+    ]
+
+
 def test_rows_that_are_no_calls_are_counted(tmp_path: Path) -> None:
-    text = "time,output_tokens\n1,44\n2,\n3,x\n4,-1\n5,1,2\n\n6,45\n"
+    text = "time,output_tokens\n1,44\n2,\n3,x\n4,-1\n5,1,2\n\n6,45\n7,1.5\n"
     found = reading(tmp_path, text.encode(), "a.csv")
     assert outputs(found) == [44, 45]
     assert reasons(found) == {
         NO_OUTPUT: 1,
-        "output_tokens is not a whole number": 2,
+        "output_tokens is not a whole number": 3,
         OTHER_CELLS: 1,
     }
     assert found.unusable[NO_OUTPUT].places == ["d/a.csv:3"]
