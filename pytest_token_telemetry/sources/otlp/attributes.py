@@ -29,7 +29,7 @@ OUTPUT = (
 )
 _MODEL = ("gen_ai.response.model", "llm.response.model", "llm.model_name", "gen_ai.request.model", "llm.request.model")
 _FACTS = {
-    "output_tokens": OUTPUT,
+    "output_tokens": (*OUTPUT, "output_tokens"),
     "max_tokens": (
         "gen_ai.request.max_tokens",
         "gen_ai.request.max_completion_tokens",
@@ -45,7 +45,10 @@ _FACTS = {
         "agent.name",
     ),
 }
-"""The fields of a call, each with the attributes that may tell it. The first that is there counts."""
+"""The fields of a call, each with the attributes that may tell it. The first that is there counts.
+
+The names without a dot are Claude Code's. Anything may have them, so they make no call of a span that does not say so.
+"""
 
 _OF_ANSWERS = tuple(
     tuple(f"{prefix}.{answer}.finish_reason" for answer in range(8))
@@ -61,11 +64,12 @@ _REASONS = (
     "llm.response.finish_reason",
     "llm.response.stop_reason",
     "llm.finish_reason",
+    "stop_reason",
     *chain.from_iterable(_OF_ANSWERS),
 )
 """What may tell why an output ended: the provider's own word first."""
 
-_OPERATIONS = ("gen_ai.operation.name", "llm.request.type")
+_OPERATIONS = ("gen_ai.operation.name", "llm.request.type", "span.type")
 _KINDS = ("openinference.span.kind", "traceloop.span.kind", "agentops.span.kind")
 _EVENT = "event.name"
 _ERROR = "error.type"
@@ -86,7 +90,7 @@ _WANTED = frozenset(
     ]
 )
 
-_CALLS = ("chat", "text_completion", "generate_content", "completion")
+_CALLS = ("chat", "text_completion", "generate_content", "completion", "llm_request")
 """Operations that are one model call each."""
 
 _NO_CALLS = (

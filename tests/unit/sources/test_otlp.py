@@ -301,6 +301,35 @@ def test_each_emitters_names_are_known(
     assert sample.truncated is truncated
 
 
+def claude_code(kind: str, **said: object) -> dict[str, object]:
+    """What Claude Code 2.1 says of what it did."""
+    return {"span.type": kind, "session.id": "7", "duration_ms": 2225, **said}
+
+
+def test_the_requests_of_claude_code_are_calls(tmp_path: Path) -> None:
+    facts = {"gen_ai.system": "anthropic", "gen_ai.request.model": "claude", "input_tokens": 387, "success": True}
+    documents = [
+        spans(
+            span(claude_code("interaction", user_prompt_length=9), id="b0"),
+            span(claude_code("llm_request", **facts, output_tokens=44, stop_reason="max_tokens"), id="b1", parent="b0"),
+            span(claude_code("tool", tool_name="Read", output_tokens=7), id="b2", parent="b0"),
+            span(claude_code("llm_request", **facts, output_tokens=45, stop_reason="end_turn"), id="b3", parent="b0"),
+        ),
+        log({"event.name": "api_request", "model": "claude", "output_tokens": 44}, spanId="b1"),
+    ]
+    found = read(write_spans(tmp_path / "spans.jsonl", *documents).parent)
+    assert [(each.output_tokens, each.truncated, each.success) for each in samples_of(found)] == [
+        (44, True, None),  # `success` is that of the request
+        (45, False, None),
+    ]
+    assert (found.unusable, found.skipped) == ({}, {NO_CALL: 2})
+
+
+def test_a_span_that_names_nothing_is_no_call_by_a_count_that_anything_may_have(tmp_path: Path) -> None:
+    write_spans(tmp_path / "spans.jsonl", spans(span({"gen_ai.request.model": "m", "output_tokens": 99})))
+    assert (len(read(tmp_path).samples), read(tmp_path).skipped) == (0, {NO_CALL: 1})
+
+
 TWO_ANSWERS = [
     {"gen_ai.response.finish_reasons": ["tool_calls", "tool_calls"]},
     {"gen_ai.response.finish_reasons": "tool_calls, tool_calls"},
