@@ -178,7 +178,8 @@ def _seen(span: ReadableSpan, around: Labels) -> _Scoped:
         around = first_of((around, _said(span.resource.attributes)[0].labels))
     parent = f"{span.parent.span_id:x}" if span.parent is not None else ""
     is_failed = has_error or span.status.status_code is trace.StatusCode.ERROR
-    seen = seen_of(said, *_key(span), parent, span.start_time or 0, span.end_time or 0, is_failed, around)
+    times, error = (span.start_time or 0, span.end_time or 0), span.status.description if is_failed else None
+    seen = seen_of(said, *_key(span), parent, *times, is_failed, around, error)
     return seen, span.instrumentation_scope.name if span.instrumentation_scope is not None else ""
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from pytest_token_telemetry.sample import telling_reason
+from pytest_token_telemetry.sample import reason_of_error, telling_reason
 from pytest_token_telemetry.sources.caps import cap_in
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import (
@@ -127,10 +127,11 @@ def _call(row: Mapping[str, object]) -> Read | Unusable | None:
     unit = usage.get("unit") if isinstance(usage, dict) else None
     if unit not in (None, "", "TOKENS"):
         return Unusable(OTHER_UNIT)
+    error = reason_of_error(inner(row.get("statusmessage")))
     said = {
         "output_tokens": _output(details, usage, row),
         "max_tokens": cap_in(parameters),
-        "finish_reason": telling_reason(_reasons(metadata, parameters, inner(row.get("output")))),
+        "finish_reason": telling_reason((*_reasons(metadata, parameters, inner(row.get("output"))), error)),
         "model": first(text(inner(row.get(name))) for name in ("model", "providedmodelname")),
         "id": text(inner(row.get("id"))),
         "operation": first(text(inner(row.get(name))) for name in ("promptname", "name")),

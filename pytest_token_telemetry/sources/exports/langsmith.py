@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_token_telemetry.sample import telling_reason
+from pytest_token_telemetry.sample import reason_of_error, telling_reason
 from pytest_token_telemetry.sources.caps import cap_in
 from pytest_token_telemetry.sources.exports.export_records import (
     NOTHING,
@@ -142,7 +142,7 @@ class _Known:
             "max_tokens": first(
                 (*map(cap_in, (inputs, invocation)), cap_in({"max_tokens": metadata.get("ls_max_tokens")}))
             ),
-            "finish_reason": telling_reason(_reasons(carriers)),
+            "finish_reason": telling_reason((*_reasons(carriers), reason_of_error(run.error))),
             "model": first(text(each.get("model") or each.get("model_name")) for each in carriers),
             "id": first(text(each.get("id")) for each in carriers if isinstance(each.get("id"), str)),
             "operation": text(metadata.get("langgraph_node")) or text(run.name),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from pytest_token_telemetry.sample import LONGEST_TEXT, MOST_FEATURES, telling_reason
+from pytest_token_telemetry.sample import LONGEST_TEXT, MOST_FEATURES, reason_of_error, telling_reason
 from pytest_token_telemetry.sources.labels import LABELS, PREFIX
 from pytest_token_telemetry.sources.tagged.own_parsing import READ
 from pytest_token_telemetry.sources.tagged.records import RecordError
@@ -134,6 +134,7 @@ class Layout:
     __slots__ = (
         "_answers",
         "_choices",
+        "_error",
         "_event",
         "_facts",
         "_kinds",
@@ -180,7 +181,8 @@ class Layout:
         self._choices = places.get(_CHOICES)
         self._answers = max(1, *(len(found(names)) for names in _OF_ANSWERS))
         """As many as have attributes of their own."""
-        self.has_error = _ERROR in places
+        self._error = places.get(_ERROR)
+        self.has_error = self._error is not None
         """Whether there is the name of an error."""
         self.has_output, self.has_model = bool(found(OUTPUT)), bool(found(_MODEL))
         """Whether there are output tokens, its own or those of all that it did."""
@@ -236,6 +238,8 @@ class Layout:
             answers = max(answers, _whole(values[self._choices]) or 1)
         if answers > 1 and "max_tokens" in facts:
             facts["max_tokens"] = _cap_of_all(facts["max_tokens"], answers)
+        if self._error is not None and (reason := reason_of_error(values[self._error])) is not None:
+            reasons += (reason,)
         labels: Labels = {}
         for place, key in self._own_labels:
             _label(labels, key, values[place])

@@ -146,7 +146,8 @@ class _Reading:
                 continue
             start, end = nanoseconds(span.startTimeUnixNano), nanoseconds(span.endTimeUnixNano)
             is_failed = layout.has_error or _is_failed(span.status)
-            seen = seen_of(said, trace, own, parent, start, end, is_failed, of_resource)
+            message = span.status.get("message") if isinstance(span.status, dict) and is_failed else None
+            seen = seen_of(said, trace, own, parent, start, end, is_failed, of_resource, message)
             seen.line, seen.place = line, place
             if trace:
                 calls.skipped += not seen.is_call

@@ -569,6 +569,28 @@ def test_a_call_without_output_tokens_is_counted_with_its_reason(tmp_path: Path)
     assert reading.samples.output_tokens.tolist() == [7]
 
 
+PARSING = "Could not parse response content as the length limit was reached - CompletionUsage(completion_tokens=16)"
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({"error.type": "openai.LengthFinishReasonError"}, {"code": 2, "message": PARSING}),
+        ({"error.type": "LengthFinishReasonError"}, {}),
+        ({}, {"code": 2, "message": f"LengthFinishReasonError: {PARSING}"}),
+    ],
+)
+def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(
+    tmp_path: Path, said: dict[str, object], status: dict[str, object]
+) -> None:
+    """What OpenTelemetry's instrumentation leaves of OpenAI's ``parse()``: neither usage nor reason."""
+    request = {**chat(None), "gen_ai.response.finish_reasons": None, **said}
+    refused = span(chat(None, **{"error.type": "429", "gen_ai.response.finish_reasons": None}), id="c")
+    write_spans(tmp_path / "s.jsonl", spans(span(request, id="a", status=status)), spans(refused))
+    found = read(tmp_path)
+    assert (found.uncounted, found.unusable[FAILED_CALL].count) == ((1, 1), 2)
+
+
 def test_spans_that_are_no_call_or_no_further_one_are_skipped_and_counted(tmp_path: Path) -> None:
     """Six spans: two of one call, another call, an agent, a request, and a sum that does not say so."""
     given = [

@@ -119,6 +119,16 @@ def test_generations_that_are_no_calls_are_counted(tmp_path: Path) -> None:
         assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, FAILED_CALL: 1, OTHER_UNIT: 1})
 
 
+def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(tmp_path: Path) -> None:
+    """As the wrapped client leaves what OpenAI's ``parse()`` raises."""
+    message = "Could not parse response content as the length limit was reached - CompletionUsage(completion_tokens=16)"
+    cut_off = generation(None, metadata=None, level="ERROR", statusMessage=message)
+    other = generation(None, metadata=None, level="ERROR", statusMessage="timeout", id="o2")
+    for content in (lines(cut_off, other), in_csv(cut_off, other)):
+        found = reading(tmp_path, content)
+        assert (found.uncounted, reasons(found)) == ((1, 1), {FAILED_CALL: 2})
+
+
 def test_rows_of_another_length_are_counted(tmp_path: Path) -> None:
     found = reading(tmp_path, in_csv(generation()) + b"o2,t2\r\n\r\n")
     assert (outputs(found), reasons(found)) == ([900], {OTHER_CELLS: 1})

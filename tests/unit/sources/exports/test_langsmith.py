@@ -156,6 +156,13 @@ def test_runs_that_are_no_calls_are_counted(tmp_path: Path) -> None:
     assert found.skipped == {NO_CALL: 1}
 
 
+def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(tmp_path: Path) -> None:
+    """As the wrapped client posts what OpenAI's ``parse()`` raises."""
+    error = "LengthFinishReasonError('Could not parse response content as the length limit was reached')Traceback"
+    found = reading(tmp_path, lines(run("a", outputs=None, error=error), run("b", outputs=None, error="timeout")))
+    assert (found.uncounted, reasons(found)) == ((1, 1), {FAILED_CALL: 2})
+
+
 def test_runs_are_held_in_bounded_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(langsmith, "MOST_HELD", 4)
     found = reading(tmp_path, lines(*(run(f"r{n}", outputs=completion(n)) for n in range(1, 12))))
