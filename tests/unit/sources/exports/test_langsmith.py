@@ -107,6 +107,11 @@ MESSAGE = {
             "length",
         ),
         ({"usage": {"output_tokens": 901}, "incomplete_details": {"reason": "max_output_tokens"}}, 901, "length"),
+        ({"generations": [[{"generationInfo": {"finishReason": "MAX_TOKENS"}, "text": "An answer"}]]}, 50, "length"),
+        ({"candidates": [{"finishReason": "MAX_TOKENS"}], "usage_metadata": {"output_tokens": 901}}, 901, "length"),
+        ({"candidates": [{"finish_reason": "MAX_TOKENS"}], "usage_metadata": {"output_tokens": 901}}, 901, "length"),
+        ({"finishReason": "length", "usage": {"output_tokens": 901}}, 901, "length"),  # as JavaScript names it
+        ({"message": {"stopReason": "max_tokens", "usage": {"output_tokens": 901}}}, 901, "length"),
         ({"output": "An answer"}, 50, None),  # what the API counts itself
     ],
 )
@@ -115,6 +120,12 @@ def test_usage_and_reason_are_found_where_each_client_puts_them(
 ) -> None:
     found = only(reading(tmp_path, [run(outputs=outputs, completion_tokens=50)]))
     assert (found.output_tokens, found.finish_reason) == (tokens, reason)
+
+
+def test_usage_may_stand_in_the_metadata(tmp_path: Path) -> None:
+    """Where programs put it that trace calls by themselves."""
+    metadata = {"metadata": {"usage_metadata": {"input_tokens": 9, "output_tokens": 901}}}
+    assert only(reading(tmp_path, [run(outputs={"output": "An answer"}, extra=metadata)])).output_tokens == 901
 
 
 @pytest.mark.parametrize(
