@@ -20,6 +20,7 @@ from pytest_token_telemetry.sources.exports.export_records import (
 )
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.labels import labels_that_fit
+from pytest_token_telemetry.sources.otlp.attributes import REASONS, reasons_of
 from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.responses import end_of
 from pytest_token_telemetry.sources.source import HEAD, FileSource
@@ -156,4 +157,7 @@ def _reasons(metadata: object, parameters: object, output: object) -> Iterator[s
     for each in (metadata, parameters, output):
         if isinstance(each, dict):
             yield from (text(each.get(name)) for name in ("finish_reason", "finishReason", "stop_reason"))
+    attributes = inner(metadata.get("attributes")) if isinstance(metadata, dict) else None
+    if isinstance(attributes, dict):  # of the span that it was
+        yield from reasons_of({name: inner(attributes[name]) for name in REASONS if name in attributes})
     yield end_of(output)[0]

@@ -19,7 +19,7 @@ from pytest_token_telemetry.sources.tagged.own_parsing import READ
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 OUTPUT = (
     "gen_ai.usage.output_tokens",
@@ -56,7 +56,7 @@ _OF_ANSWERS = tuple(
 )
 """What may tell why each of several answers ended."""
 
-_REASONS = (
+REASONS = (
     "anthropic.message.stop_reason",
     "gen_ai.response.finish_reasons",
     "gen_ai.response.finish_reason",
@@ -78,7 +78,7 @@ _PARAMETERS = "llm.invocation_parameters"
 _METADATA = "metadata"
 _WANTED = frozenset(
     [
-        *_REASONS,
+        *REASONS,
         *_OPERATIONS,
         *_KINDS,
         _EVENT,
@@ -174,7 +174,7 @@ class Layout:
         def found(names: Iterable[str]) -> list[int]:
             return [places[name] for name in names if name in places]
 
-        self._operations, self._kinds, self._reasons = found(_OPERATIONS), found(_KINDS), found(_REASONS)
+        self._operations, self._kinds, self._reasons = found(_OPERATIONS), found(_KINDS), found(REASONS)
         self._facts = [(field, place) for field, names in _FACTS.items() for place in reversed(found(names))]
         """The one that counts comes last."""
         self._event, self._parameters, self._metadata = map(places.get, (_EVENT, _PARAMETERS, _METADATA))
@@ -331,6 +331,12 @@ _kept_layout = lru_cache(maxsize=1 << 10)(Layout)
 MOST_KEYS = 1 << 7
 _LONGEST_KEYS = 1 << 13
 """Characters of all names of a layout together."""
+
+
+def reasons_of(attributes: Mapping[str, object]) -> Iterator[str]:
+    """All words for why outputs ended that ``attributes`` have, by their names: plain values, or lists of them."""
+    for name in REASONS:
+        yield from _words(attributes.get(name))
 
 
 def _words(value: object) -> tuple[str, ...]:

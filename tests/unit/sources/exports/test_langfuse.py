@@ -93,6 +93,8 @@ def test_a_generation_is_a_call(tmp_path: Path, content: bytes) -> None:
         {"metadata": {}, "modelParameters": {"finishReason": "length"}},
         {"metadata": "x", "output": {"choices": [{"finish_reason": "length", "message": {}}]}},
         {"metadata": json.dumps({"stop_reason": "max_tokens"})},
+        {"metadata": {"attributes": {"gen_ai.response.finish_reasons": '["length"]'}}},  # of a span
+        {"metadata": {"attributes": json.dumps({"llm.finish_reason": "length", "anthropic.message.stop_reason": 1})}},
     ],
 )
 def test_the_reason_is_found_where_each_integration_puts_it(tmp_path: Path, more: dict[str, Any]) -> None:
