@@ -143,8 +143,12 @@ def _call(row: Mapping[str, object]) -> Read | Unusable | None:
 
 
 def _output(details: object, usage: object, row: Mapping[str, object]) -> object:
-    """The output tokens: Langfuse takes what it knows in detail, as the reasoning, off the rest."""
-    parts = [value for name, value in details.items() if "output" in name] if isinstance(details, dict) else []
+    """The output tokens: Langfuse takes what it knows in detail, as the reasoning, off the rest.
+
+    It does not where it knows a name of a span's usage no better: those have dots.
+    """
+    known = details.items() if isinstance(details, dict) else ()
+    parts = [value for name, value in known if "output" in name and "." not in name]
     if parts and all(type(each) in (int, float) and each >= 0 for each in parts):
         return sum(parts)
     if isinstance(usage, dict) and (count := first((usage.get("output"), usage.get("completionTokens")))) is not None:

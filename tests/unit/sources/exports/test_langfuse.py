@@ -106,6 +106,12 @@ def test_what_a_model_answers_is_no_reason(tmp_path: Path) -> None:
     assert only(reading(tmp_path, lines(generation(metadata=None, output=answer)))).finish_reason is None
 
 
+def test_reasoning_within_the_output_is_not_added_again(tmp_path: Path) -> None:
+    """Of spans, versions of Langfuse keep the usage as it is named there: the reasoning is a part of the output."""
+    details = {"input": 9, "output": 600, "reasoning.output_tokens": 500}
+    assert only(reading(tmp_path, lines(generation(usageDetails=details)))).output_tokens == 600
+
+
 @pytest.mark.parametrize(
     "more", [{"usage": {"output": 900, "unit": "TOKENS"}}, {"completionTokens": 900}, {"outputUsage": "900"}]
 )
