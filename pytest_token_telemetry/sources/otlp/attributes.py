@@ -309,6 +309,11 @@ SAYS_SO = dict.fromkeys(_NO_CALLS, False) | dict.fromkeys(_CALLS, True)
 _KINDS_OF_CALLS = ("llm", *_CALLS)
 
 
+def is_remapper(scope: object) -> bool:
+    """Whether the instrumentation of this name is a gateway that calls ``stop`` what it does not know."""
+    return scope == "litellm"
+
+
 def is_wanted(key: str) -> bool:
     """Whether an attribute of this name may say anything of a call."""
     return key in _WANTED or PREFIX in key

@@ -45,6 +45,8 @@ class Seen(msgspec.Struct, eq=False, gc=False):
     of_resource: Labels = {}
     """What those of everything in the process say."""
     failed: bool = False
+    remapped: bool = False
+    """Whether a gateway made it that calls ``stop`` what it does not know."""
 
     @property
     def id(self) -> str | None:

@@ -330,6 +330,27 @@ def test_a_span_that_names_nothing_is_no_call_by_a_count_that_anything_may_have(
     assert (len(read(tmp_path).samples), read(tmp_path).skipped) == (0, {NO_CALL: 1})
 
 
+@pytest.mark.parametrize("calls", [1, 40])
+@pytest.mark.parametrize(
+    ("scope", "output", "truncated"),
+    [("litellm", 8192, True), ("litellm", 900, False), ("opentelemetry.instrumentation.genai.openai", 8192, False)],
+)
+def test_the_stop_of_litellm_hides_no_truncation(
+    tmp_path: Path, scope: str, output: int, truncated: bool, calls: int
+) -> None:
+    """It writes ``stop`` for what it does not know, in spans as in its records."""
+    document = spans(*[span(chat(output), trace=f"t{n}", id=f"b{n}") for n in range(calls)])
+    document["resourceSpans"][0]["scopeSpans"][0]["scope"] = {"name": scope}
+    found = samples_of(read(write_spans(tmp_path / "spans.jsonl", document).parent))
+    assert [each.truncated for each in found] == [truncated] * calls
+
+
+def test_the_reason_of_a_provider_counts_beside_that_of_litellm(tmp_path: Path) -> None:
+    outer, inner = (spans(span(chat(8192), id=id, parent=parent)) for id, parent in (("a", ""), ("b", "a")))
+    outer["resourceSpans"][0]["scopeSpans"][0]["scope"] = {"name": "litellm"}
+    assert one(tmp_path, inner, outer).truncated is False
+
+
 TWO_ANSWERS = [
     {"gen_ai.response.finish_reasons": ["tool_calls", "tool_calls"]},
     {"gen_ai.response.finish_reasons": "tool_calls, tool_calls"},
