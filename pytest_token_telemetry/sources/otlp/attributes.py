@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from pytest_token_telemetry.sample import LONGEST_TEXT, MOST_FEATURES, reason_of_error, telling_reason
+from pytest_token_telemetry.sources.caps import cap_in
 from pytest_token_telemetry.sources.labels import LABELS, PREFIX
 from pytest_token_telemetry.sources.tagged.own_parsing import READ
 from pytest_token_telemetry.sources.tagged.records import RecordError
@@ -363,7 +364,8 @@ _known_words = lru_cache(maxsize=256)(_split)
 
 def _cap_of_parameters(text: object) -> object:
     parameters = _in_text(text, _PARAMETERS_DECODER)
-    return next((cap for cap in msgspec.structs.astuple(parameters) if cap is not None), None) if parameters else None
+    known = msgspec.structs.astuple(parameters) if parameters else ()
+    return next((cap for cap in known if cap is not None), None) or cap_in(_in_text(text, _ANY))
 
 
 def _cap_of_all(cap: object, answers: int) -> object:

@@ -351,6 +351,26 @@ def test_the_reason_of_a_provider_counts_beside_that_of_litellm(tmp_path: Path) 
     assert one(tmp_path, inner, outer).truncated is False
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"max_tokens": 16},
+        {"max_completion_tokens": "16", "max_tokens": 99},
+        {"maxOutputTokens": 16.0},
+        {"maxTokens": 16, "temperature": 0.1},  # of Bedrock
+        {"inferenceConfig": {"maxTokens": 16}},
+        {"max_tokens_to_sample": 16},
+        {"options": {"num_predict": 16}},  # of Ollama
+        {"generationConfig": {"maxOutputTokens": 16}},
+    ],
+    ids=str,
+)
+def test_the_cap_among_parameters_has_many_names(tmp_path: Path, parameters: dict[str, object]) -> None:
+    said = {"openinference.span.kind": "LLM", "llm.token_count.completion": 16, "llm.model_name": "m"}
+    sample = one(tmp_path, spans(span({**said, "llm.invocation_parameters": json.dumps(parameters)})))
+    assert (sample.max_tokens, sample.truncated) == (16, True)
+
+
 TWO_ANSWERS = [
     {"gen_ai.response.finish_reasons": ["tool_calls", "tool_calls"]},
     {"gen_ai.response.finish_reasons": "tool_calls, tool_calls"},
