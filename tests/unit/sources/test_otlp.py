@@ -6,6 +6,7 @@ import gc
 import gzip
 import io
 import json
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.samples import SamplesBuilder
+from pytest_token_telemetry.sources.deferred import Deferred
 from pytest_token_telemetry.sources.documents import CUT_OFF, NO_JSON, OTHER_SHAPE
 from pytest_token_telemetry.sources.merge import Reading
 from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_CALL, NO_OUTPUT, TOLD_AGAIN, Calls
@@ -26,6 +28,7 @@ from pytest_token_telemetry.sources.otlp.otlp_source import NO_OTLP, OtlpSource
 from pytest_token_telemetry.sources.otlp.seen import Seen
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from pytest_token_telemetry.sources.rows import Rows
+from pytest_token_telemetry.sources.source import Sizes, opened
 from tests.conftest import SHARED
 from tests.lines import v2
 from tests.spans import NOW, attributes, chat, span, spans, value, write_spans
@@ -982,6 +985,21 @@ def test_the_collector_of_cycles_is_left_as_it_was_and_has_nothing_to_collect(is
     finally:
         (gc.enable if was_running else gc.disable)()
     assert sum(each.count for each in rows.complaints()) >= 300
+
+
+def test_spans_are_read_after_their_modules_were_unloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pytest's own ``pytester`` unloads what was first imported in a session within the session."""
+    write_spans(tmp_path / "spans.jsonl", *(spans(span(chat(), trace=f"t{n}")) for n in range(3)))
+    source = Deferred("otlp", "otlp.otlp_source:OtlpSource")
+    assert source.source.claims("", b'{"resourceSpans":')
+    for name in [each for each in sys.modules if each.startswith("pytest_token_telemetry.sources.otlp.")]:
+        monkeypatch.delitem(sys.modules, name)
+    rows = Rows()
+    reader = source.reader(rows, Sizes(), None)
+    with opened(str(tmp_path / "spans.jsonl")) as file:
+        reader.read(file)
+    samples, _, _ = rows.build(complete=(), keep_ids=False)
+    assert len(samples) == 3
 
 
 def test_real_spans_are_read_as_their_calls() -> None:
