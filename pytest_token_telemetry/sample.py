@@ -259,6 +259,17 @@ def telling_reason(words: Iterable[str | None]) -> str | None:
     return next((word for word in given if finish_reason(word) in CUT_OFF), given[0] if given else None)
 
 
+def reason_of_error(error: object) -> FinishReason | None:
+    """``length`` if the text of an ``error`` says so: a parser raised it for an answer that it could not complete.
+
+    OpenAI's ``parse()`` does. Instrumentations then see an error and no response.
+    """
+    return "length" if isinstance(error, str) and _LENGTH_ERROR.search(error) else None
+
+
+_LENGTH_ERROR = re.compile("LengthFinishReasonError|length limit was reached")
+
+
 def is_truncated(
     stated: bool | None,
     reason: FinishReason | None,

@@ -13,7 +13,7 @@ from opentelemetry import baggage, trace
 from opentelemetry.sdk.trace import SpanProcessor
 
 from pytest_token_telemetry.sources.labels import PREFIX
-from pytest_token_telemetry.sources.otlp.attributes import first_of, layout_of
+from pytest_token_telemetry.sources.otlp.attributes import first_of, is_remapper, layout_of
 from pytest_token_telemetry.sources.otlp.calls import TOLD_AGAIN, Calls
 from pytest_token_telemetry.sources.otlp.seen import seen_of
 from pytest_token_telemetry.sources.own_format import WRITTEN, checked
@@ -178,8 +178,11 @@ def _seen(span: ReadableSpan, around: Labels) -> _Scoped:
         around = first_of((around, _said(span.resource.attributes)[0].labels))
     parent = f"{span.parent.span_id:x}" if span.parent is not None else ""
     is_failed = has_error or span.status.status_code is trace.StatusCode.ERROR
-    seen = seen_of(said, *_key(span), parent, span.start_time or 0, span.end_time or 0, is_failed, around)
-    return seen, span.instrumentation_scope.name if span.instrumentation_scope is not None else ""
+    times, error = (span.start_time or 0, span.end_time or 0), span.status.description if is_failed else None
+    seen = seen_of(said, *_key(span), parent, *times, is_failed, around, error)
+    scope = span.instrumentation_scope.name if span.instrumentation_scope is not None else ""
+    seen.remapped = is_remapper(scope)
+    return seen, scope
 
 
 def _said(attributes: Mapping[str, object] | None) -> tuple[Said, bool]:

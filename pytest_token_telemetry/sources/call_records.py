@@ -6,6 +6,7 @@ databases make of that: a flag is 0 or 1, a count a decimal number, a time a tex
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -161,6 +162,16 @@ _DIGITS = 20
 """More than any count or time has."""
 
 
+def whole(value: object) -> object:
+    """``value``, or the digits that it has before a fraction of zero: so tables write whole numbers beside none."""
+    if isinstance(value, str) and (match := _WHOLE.fullmatch(value)) is not None:
+        return match[1]
+    return value
+
+
+_WHOLE = re.compile(r"([0-9]+)\.0*")
+
+
 def _flag(value: object) -> object:
     if isinstance(value, str):
         return _TRUTH.get(value.strip().lower(), value)
@@ -192,12 +203,13 @@ _EPOCHS = ((1, 10**11), (10**3, 10**14), (10**6, 10**17), (10**9, 10**20))
 """Seconds since 1970, and their thousandths and less, each with what is more than that: the year 5138."""
 
 _PLAIN: Mapping[Kind, Callable[[object], object]] = {
+    "count": whole,
     "flag": _flag,
     "number": _number,
     "time": _time,
     **dict.fromkeys(("name", "text", "reason", "raw reason"), _name),
 }
-"""What a value is to the readers of our own lines, by the kind of its field. A count is what it is."""
+"""What a value is to the readers of our own lines, by the kind of its field."""
 
 
 def _feature(name: str, value: object) -> str | None:

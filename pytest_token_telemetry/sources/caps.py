@@ -9,6 +9,9 @@ _NAMES = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 _OTHER_NAMES = ("maxOutputTokens", "maxTokens", "max_tokens_to_sample", "num_predict")
 
+_WITHIN = ("generationConfig", "inferenceConfig", "options")
+"""Where else among parameters they may stand: with Gemini, Bedrock and Ollama."""
+
 
 def cap_of(parameters: object) -> object:
     """The cap among the ``parameters`` of OpenAI's or Anthropic's form, as it was written."""
@@ -31,4 +34,4 @@ def cap_in(parameters: object) -> int | None:
             value = int(value[:12])
         if type(value) is int and value > 0:
             return value
-    return next((cap for key in ("generationConfig", "options") if (cap := cap_in(parameters.get(key)))), None)
+    return next((cap for key in _WITHIN if (cap := cap_in(parameters.get(key)))), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -33,13 +32,20 @@ class Deferred:
         self.name = name
         self.signs = frozenset(_plain(sign.encode()) for sign in signs)
         self._place = place
+        self._made: Source | None = None
 
-    @cached_property
+    @property
     def source(self) -> Source:
-        """The source itself."""
+        """The source itself, of its module as it is loaded now.
+
+        `pytester` unloads what was first imported within one of its sessions. Types of an unloaded module cannot be
+        looked up by their names any more, as decoders do where they learn.
+        """
         module, _, name = self._place.partition(":")
-        made: Source = getattr(import_module(f"{__package__}.{module}"), name)()
-        return made
+        kind: type[Source] = getattr(import_module(f"{__package__}.{module}"), name)
+        if type(self._made) is not kind:
+            self._made = kind()
+        return self._made
 
     def claims(self, path: str, head: bytes) -> bool:
         """See `Source.claims`."""

@@ -31,6 +31,14 @@ GENERATES = frozenset(
 )
 """Those of LiteLLM's types of calls that generate text."""
 
+_MAY_GENERATE = frozenset(
+    {
+        *("pass_through_endpoint", "llm_passthrough_route", "allm_passthrough_route"),
+        *("_aresponses_websocket", "create_interaction", "acreate_interaction"),
+    }
+)
+"""Those of requests that the proxy passes through, whatever they ask for. They do if they have tokens or a reason."""
+
 
 class Record(msgspec.Struct):
     """Those fields of a record that tell of its call. The types of most are looked at later, to say what is wrong."""
@@ -55,13 +63,16 @@ class Record(msgspec.Struct):
 
 def call_of_record(record: Record) -> Read | Unusable | str:
     """The call of a ``record``; a text says why it is passed over."""
-    if isinstance(record.call_type, str) and record.call_type not in GENERATES:
+    kind = record.call_type if isinstance(record.call_type, str) else None
+    if kind is not None and kind not in GENERATES and kind not in _MAY_GENERATE:
+        return NO_GENERATION
+    reason, choices, remapped = end_of(_inner(record.response))
+    if kind in _MAY_GENERATE and not record.completion_tokens and reason is None:
         return NO_GENERATION
     if record.status == "failure":
         return Unusable(FAILED)
     if record.cache_hit is True or record.cache_hit == "True":
         return FROM_CACHE
-    reason, choices, remapped = end_of(_inner(record.response))
     parameters, metadata = _inner(record.model_parameters), _inner(record.metadata)
     if not isinstance(parameters, dict):
         parameters = _inner(record.proxy_server_request)

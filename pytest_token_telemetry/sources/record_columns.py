@@ -46,6 +46,8 @@ class Record(NamedTuple):
     ended: int
     """When it ended, in ns since 1970; 0: not known."""
     keys: Sequence[str] = ()
+    remapped: bool = False
+    """As for `is_truncated`."""
 
 
 class RecordColumns:
@@ -55,8 +57,8 @@ class RecordColumns:
         """Columns for ``into``, of ``at_once`` so many records; 1: each is given by itself."""
         self._into = into
         self._at_once = at_once
-        self._waiting: dict[tuple[str, ...], list[Record]] = {}
-        """By the names of their fields."""
+        self._waiting: dict[tuple[bool, tuple[str, ...]], list[Record]] = {}
+        """By whether their reasons may be changed, and the names of their fields."""
         self._count = 0
 
     def add(self, record: Record) -> None:
@@ -64,10 +66,10 @@ class RecordColumns:
         if record.keys or self._at_once == 1:
             self._add_one(record)
             return
-        names = tuple(record.said)
-        alike = self._waiting.get(names)
+        kind = record.remapped, tuple(record.said)
+        alike = self._waiting.get(kind)
         if alike is None:
-            alike = self._waiting[names] = []
+            alike = self._waiting[kind] = []
         alike.append(record)
         self._count += 1
         if self._count >= self._at_once:
@@ -75,7 +77,7 @@ class RecordColumns:
 
     def finish(self) -> None:
         """Give the rows what waits."""
-        for names, alike in self._waiting.items():
+        for (remapped, names), alike in self._waiting.items():
             columns = dict(zip(names, zip(*[each.said.values() for each in alike], strict=True), strict=True))
             try:
                 self.add_columns(
@@ -84,6 +86,7 @@ class RecordColumns:
                     [each.line for each in alike],
                     [each.place for each in alike],
                     np.array([each.ended for each in alike], object),
+                    remapped=remapped,
                 )
             except UnusualError:
                 for each in alike:
@@ -98,14 +101,18 @@ class RecordColumns:
         lines: Sequence[int],
         places: Sequence[int],
         ended: npt.NDArray[Any],
+        *,
+        remapped: bool = False,
     ) -> None:
         """Add many records at once: all of a `Record` of each, and ``None`` for what one does not say.
+
+        ``remapped``: that of all of them.
 
         Raises:
             UnusualError: they must be added one by one. None was.
         """
         times = np.where(ended == 0, NO_TIME, ended // 1000)
-        samples = samples_of_columns(said, lines, times, self._into.file)
+        samples = samples_of_columns(said, lines, times, self._into.file, remapped=remapped)
         known = None
         if None in identities:
             known = np.array([each is not None for each in identities], np.bool_)
@@ -117,7 +124,7 @@ class RecordColumns:
         if record.ended:
             said = {**said, "time": time_of(record.ended)}
         try:
-            sample = sample_of_other(said)
+            sample = sample_of_other(said, remapped=record.remapped)
         except RecordError as error:
             self._into.refuse(error, record.line)
         else:

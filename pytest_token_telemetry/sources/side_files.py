@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn
+from pytest_token_telemetry.sources.call_records import whole
 from pytest_token_telemetry.sources.documents import BOM, whole_documents
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows
 from pytest_token_telemetry.sources.exports.export_records import beginning
@@ -142,7 +144,11 @@ def _read(file: SideFile, into: Rows) -> int:
                 into.complain(NO_ROW, line)
                 continue
             key = _key(row, file)
-            said = {name: value for name, value in labels_of(row).items() if name in JOINED}
+            said = {
+                name: whole(value) if FIELDS[name].kind == "count" else value
+                for name, value in labels_of(row).items()
+                if name in JOINED
+            }
             if key is None or not said:
                 into.complain(SAYS_NOTHING if key is not None else NO_ID, line)
                 continue

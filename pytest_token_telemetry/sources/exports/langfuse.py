@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from pytest_token_telemetry.sample import telling_reason
+from pytest_token_telemetry.sample import reason_of_error, telling_reason
 from pytest_token_telemetry.sources.caps import cap_in
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import (
@@ -20,6 +20,7 @@ from pytest_token_telemetry.sources.exports.export_records import (
 )
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.labels import labels_that_fit
+from pytest_token_telemetry.sources.otlp.attributes import REASONS, reasons_of
 from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.responses import end_of
 from pytest_token_telemetry.sources.source import HEAD, FileSource
@@ -127,10 +128,11 @@ def _call(row: Mapping[str, object]) -> Read | Unusable | None:
     unit = usage.get("unit") if isinstance(usage, dict) else None
     if unit not in (None, "", "TOKENS"):
         return Unusable(OTHER_UNIT)
+    error = reason_of_error(inner(row.get("statusmessage")))
     said = {
         "output_tokens": _output(details, usage, row),
         "max_tokens": cap_in(parameters),
-        "finish_reason": telling_reason(_reasons(metadata, parameters, inner(row.get("output")))),
+        "finish_reason": telling_reason((*_reasons(metadata, parameters, inner(row.get("output"))), error)),
         "model": first(text(inner(row.get(name))) for name in ("model", "providedmodelname")),
         "id": text(inner(row.get("id"))),
         "operation": first(text(inner(row.get(name))) for name in ("promptname", "name")),
@@ -141,8 +143,12 @@ def _call(row: Mapping[str, object]) -> Read | Unusable | None:
 
 
 def _output(details: object, usage: object, row: Mapping[str, object]) -> object:
-    """The output tokens: Langfuse takes what it knows in detail, as the reasoning, off the rest."""
-    parts = [value for name, value in details.items() if "output" in name] if isinstance(details, dict) else []
+    """The output tokens: Langfuse takes what it knows in detail, as the reasoning, off the rest.
+
+    It does not where it knows a name of a span's usage no better: those have dots.
+    """
+    known = details.items() if isinstance(details, dict) else ()
+    parts = [value for name, value in known if "output" in name and "." not in name]
     if parts and all(type(each) in (int, float) and each >= 0 for each in parts):
         return sum(parts)
     if isinstance(usage, dict) and (count := first((usage.get("output"), usage.get("completionTokens")))) is not None:
@@ -155,4 +161,7 @@ def _reasons(metadata: object, parameters: object, output: object) -> Iterator[s
     for each in (metadata, parameters, output):
         if isinstance(each, dict):
             yield from (text(each.get(name)) for name in ("finish_reason", "finishReason", "stop_reason"))
+    attributes = inner(metadata.get("attributes")) if isinstance(metadata, dict) else None
+    if isinstance(attributes, dict):  # of the span that it was
+        yield from reasons_of({name: inner(attributes[name]) for name in REASONS if name in attributes})
     yield end_of(output)[0]

@@ -6,11 +6,12 @@ A wrapped client within a chat model of LangChain makes two runs of one call, on
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_token_telemetry.sample import telling_reason
+from pytest_token_telemetry.sample import reason_of_error, telling_reason
 from pytest_token_telemetry.sources.caps import cap_in
 from pytest_token_telemetry.sources.exports.export_records import (
     NOTHING,
@@ -138,11 +139,11 @@ class _Known:
             self.said.setdefault("model", asked_for)
         self.choices = max(self.choices, _choices(outputs))
         return {
-            "output_tokens": first((*map(_count, carriers), run.completion_tokens)),
+            "output_tokens": first((*map(_count, (*carriers, metadata)), run.completion_tokens)),
             "max_tokens": first(
                 (*map(cap_in, (inputs, invocation)), cap_in({"max_tokens": metadata.get("ls_max_tokens")}))
             ),
-            "finish_reason": telling_reason(_reasons(carriers)),
+            "finish_reason": telling_reason((*_reasons(carriers), reason_of_error(run.error))),
             "model": first(text(each.get("model") or each.get("model_name")) for each in carriers),
             "id": first(text(each.get("id")) for each in carriers if isinstance(each.get("id"), str)),
             "operation": text(metadata.get("langgraph_node")) or text(run.name),
@@ -212,7 +213,7 @@ def _carriers(outputs: object) -> Iterator[dict[str, Any]]:
         message = answer.get("message")
         message = message.get("kwargs", message) if isinstance(message, dict) else {}
         metadata = message.get("response_metadata") if isinstance(message, dict) else None
-        for each in (metadata, message, answer.get("generation_info")):
+        for each in (metadata, message, answer.get("generation_info"), answer.get("generationInfo")):
             if isinstance(each, dict):
                 yield each
 
@@ -241,10 +242,13 @@ def _count(carrier: dict[str, Any]) -> object:
     return None
 
 
+_REASONS = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason", "reason")
+
+
 def _reasons(carriers: Iterable[dict[str, Any]]) -> Iterator[str | None]:
     for carrier in carriers:
-        choices = carrier.get("choices")
-        for each in (carrier, carrier.get("incomplete_details"), *(choices if isinstance(choices, list) else ())):
-            for name in ("finish_reason", "stop_reason", "done_reason", "reason") if isinstance(each, dict) else ():
+        answers = [each for name in ("choices", "candidates") if isinstance(each := carrier.get(name), list)]
+        for each in (carrier, carrier.get("incomplete_details"), *chain.from_iterable(answers)):
+            for name in _REASONS if isinstance(each, dict) else ():
                 value = each.get(name)
                 yield text(value.get(name) if isinstance(value, dict) else value)  # a stream's last part is both

@@ -7,18 +7,20 @@ that it does not matter what carries them: a span's own attribute, baggage, asso
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from pytest_token_telemetry.sample import LONGEST_TEXT, MOST_FEATURES, telling_reason
+from pytest_token_telemetry.sample import LONGEST_TEXT, MOST_FEATURES, reason_of_error, telling_reason
+from pytest_token_telemetry.sources.caps import cap_in
 from pytest_token_telemetry.sources.labels import LABELS, PREFIX
 from pytest_token_telemetry.sources.tagged.own_parsing import READ
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 OUTPUT = (
     "gen_ai.usage.output_tokens",
@@ -28,7 +30,7 @@ OUTPUT = (
 )
 _MODEL = ("gen_ai.response.model", "llm.response.model", "llm.model_name", "gen_ai.request.model", "llm.request.model")
 _FACTS = {
-    "output_tokens": OUTPUT,
+    "output_tokens": (*OUTPUT, "output_tokens"),
     "max_tokens": (
         "gen_ai.request.max_tokens",
         "gen_ai.request.max_completion_tokens",
@@ -44,9 +46,18 @@ _FACTS = {
         "agent.name",
     ),
 }
-"""The fields of a call, each with the attributes that may tell it. The first that is there counts."""
+"""The fields of a call, each with the attributes that may tell it. The first that is there counts.
 
-_REASONS = (
+The names without a dot are Claude Code's. Anything may have them, so they make no call of a span that does not say so.
+"""
+
+_OF_ANSWERS = tuple(
+    tuple(f"{prefix}.{answer}.finish_reason" for answer in range(8))
+    for prefix in ("gen_ai.completion", "llm.completions")
+)
+"""What may tell why each of several answers ended."""
+
+REASONS = (
     "anthropic.message.stop_reason",
     "gen_ai.response.finish_reasons",
     "gen_ai.response.finish_reason",
@@ -54,11 +65,12 @@ _REASONS = (
     "llm.response.finish_reason",
     "llm.response.stop_reason",
     "llm.finish_reason",
-    *(f"{prefix}.{choice}.finish_reason" for prefix in ("gen_ai.completion", "llm.completions") for choice in range(8)),
+    "stop_reason",
+    *chain.from_iterable(_OF_ANSWERS),
 )
 """What may tell why an output ended: the provider's own word first."""
 
-_OPERATIONS = ("gen_ai.operation.name", "llm.request.type")
+_OPERATIONS = ("gen_ai.operation.name", "llm.request.type", "span.type")
 _KINDS = ("openinference.span.kind", "traceloop.span.kind", "agentops.span.kind")
 _EVENT = "event.name"
 _ERROR = "error.type"
@@ -67,7 +79,7 @@ _PARAMETERS = "llm.invocation_parameters"
 _METADATA = "metadata"
 _WANTED = frozenset(
     [
-        *_REASONS,
+        *REASONS,
         *_OPERATIONS,
         *_KINDS,
         _EVENT,
@@ -79,7 +91,7 @@ _WANTED = frozenset(
     ]
 )
 
-_CALLS = ("chat", "text_completion", "generate_content", "completion")
+_CALLS = ("chat", "text_completion", "generate_content", "completion", "llm_request")
 """Operations that are one model call each."""
 
 _NO_CALLS = (
@@ -121,7 +133,9 @@ class Layout:
     """Where attributes with these names, in this order, say what: spans of one kind have one layout."""
 
     __slots__ = (
+        "_answers",
         "_choices",
+        "_error",
         "_event",
         "_facts",
         "_kinds",
@@ -161,12 +175,15 @@ class Layout:
         def found(names: Iterable[str]) -> list[int]:
             return [places[name] for name in names if name in places]
 
-        self._operations, self._kinds, self._reasons = found(_OPERATIONS), found(_KINDS), found(_REASONS)
+        self._operations, self._kinds, self._reasons = found(_OPERATIONS), found(_KINDS), found(REASONS)
         self._facts = [(field, place) for field, names in _FACTS.items() for place in reversed(found(names))]
         """The one that counts comes last."""
         self._event, self._parameters, self._metadata = map(places.get, (_EVENT, _PARAMETERS, _METADATA))
         self._choices = places.get(_CHOICES)
-        self.has_error = _ERROR in places
+        self._answers = max(1, *(len(found(names)) for names in _OF_ANSWERS))
+        """As many as have attributes of their own."""
+        self._error = places.get(_ERROR)
+        self.has_error = self._error is not None
         """Whether there is the name of an error."""
         self.has_output, self.has_model = bool(found(OUTPUT)), bool(found(_MODEL))
         """Whether there are output tokens, its own or those of all that it did."""
@@ -176,7 +193,8 @@ class Layout:
         names_operation = any(field == "operation" for field, _ in self._facts)
         self.is_plain_step = not (is_odd or self._own_labels or names_operation) and len(self._operations) == 1
         """Whether a span of it that does no call says nothing of those within."""
-        is_odd = is_odd or self.has_error or self._parameters is not None or self._choices is not None
+        has_choices = self._choices is not None or self._answers > 1
+        is_odd = is_odd or self.has_error or self._parameters is not None or has_choices
         has_features = any(_name(key).startswith(_FEATURE) for _, key in self._own_labels)
         is_told_twice = len({field for _, field in self._labels}) < len(self._labels)
         self.is_plain = not (is_odd or has_features or is_told_twice) and self.has_output and len(self._operations) == 1
@@ -216,16 +234,18 @@ class Layout:
             cap = _cap_of_parameters(values[self._parameters])
             if cap is not None:
                 facts["max_tokens"] = cap
-        if self._choices is not None and "max_tokens" in facts:
-            facts["max_tokens"] = _cap_of_all(facts["max_tokens"], values[self._choices])
+        reasons, answers = self._ends([values[place] for place in self._reasons])
+        if self._choices is not None:
+            answers = max(answers, _whole(values[self._choices]) or 1)
+        if answers > 1 and "max_tokens" in facts:
+            facts["max_tokens"] = _cap_of_all(facts["max_tokens"], answers)
+        if self._error is not None and (reason := reason_of_error(values[self._error])) is not None:
+            reasons += (reason,)
         labels: Labels = {}
         for place, key in self._own_labels:
             _label(labels, key, values[place])
         if self._metadata is not None:
             _read_metadata(labels, values[self._metadata])
-        reasons: tuple[str, ...] = ()
-        for place in self._reasons:
-            reasons += _words(values[place])
         return Said(
             self.has_output and self.has_model if says_so is None else says_so,
             bool(says_so),
@@ -236,6 +256,16 @@ class Layout:
             self._event is not None and values[self._event] == EVENT,
         )
 
+    def _ends(self, reasons: Iterable[object]) -> tuple[tuple[str, ...], int]:
+        """All words of the attributes that tell ``reasons``, and how many answers there were."""
+        found: tuple[str, ...] = ()
+        answers = self._answers
+        for each in reasons:
+            words = _words(each)
+            found += words
+            answers = max(answers, len(words))
+        return found, answers
+
     def columns(self, places: Sequence[Sequence[Any]], around: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
         """What many calls of this layout, which is plain, and those around them say, by the names of our fields.
 
@@ -244,7 +274,7 @@ class Layout:
             around: what is said around each call, ``None`` where nothing is. What the call itself says counts first.
 
         Raises:
-            TypeError: a value is of no usual type. Read the calls one by one.
+            TypeError: a value is of no usual type, or a call has several answers. Read the calls one by one.
         """
         columns: dict[str, Sequence[Any]] = {"operation": places[self.operation]}
         for field, column in around.items():
@@ -258,8 +288,11 @@ class Layout:
             _overlay(columns, field, [None if value == "" else value for value in labels] if "" in labels else labels)
         if self._reasons:
             ends = [*zip(*(places[place] for place in self._reasons), strict=True)]
-            words = {each: telling_reason(word for value in each for word in _words(value)) for each in set(ends)}
-            _overlay(columns, "finish_reason_raw", [words[each] for each in ends])
+            words = {each: self._ends(each) for each in set(ends)}
+            if any(answers > 1 for _, answers in words.values()):
+                raise TypeError("some calls have several answers")
+            telling = {each: telling_reason(said) for each, (said, _) in words.items()}
+            _overlay(columns, "finish_reason_raw", [telling[each] for each in ends])
         return columns
 
 
@@ -275,6 +308,11 @@ SAYS_SO = dict.fromkeys(_NO_CALLS, False) | dict.fromkeys(_CALLS, True)
 """What each operation says of whether it is one model call."""
 
 _KINDS_OF_CALLS = ("llm", *_CALLS)
+
+
+def is_remapper(scope: object) -> bool:
+    """Whether the instrumentation of this name is a gateway that calls ``stop`` what it does not know."""
+    return scope == "litellm"
 
 
 def is_wanted(key: str) -> bool:
@@ -301,6 +339,12 @@ _LONGEST_KEYS = 1 << 13
 """Characters of all names of a layout together."""
 
 
+def reasons_of(attributes: Mapping[str, object]) -> Iterator[str]:
+    """All words for why outputs ended that ``attributes`` have, by their names: plain values, or lists of them."""
+    for name in REASONS:
+        yield from _words(attributes.get(name))
+
+
 def _words(value: object) -> tuple[str, ...]:
     """The words of one attribute for why outputs ended."""
     texts = value if isinstance(value, (tuple, list)) else (value,)
@@ -320,15 +364,27 @@ _known_words = lru_cache(maxsize=256)(_split)
 
 def _cap_of_parameters(text: object) -> object:
     parameters = _in_text(text, _PARAMETERS_DECODER)
-    return next((cap for cap in msgspec.structs.astuple(parameters) if cap is not None), None) if parameters else None
+    known = msgspec.structs.astuple(parameters) if parameters else ()
+    return next((cap for cap in known if cap is not None), None) or cap_in(_in_text(text, _ANY))
 
 
-def _cap_of_all(cap: object, choices: object) -> object:
+def _cap_of_all(cap: object, answers: int) -> object:
     """The cap of several answers, which share the output tokens, by that of each."""
-    try:
-        return int(str(cap)) * max(int(str(choices)), 1)
-    except ValueError:
-        return cap
+    whole = _whole(cap)
+    return cap if whole is None else whole * answers
+
+
+def _whole(value: object) -> int | None:
+    """A whole number, which some emitters write as a text and some with a fraction of zero; ``None`` if it is none."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < _DIGITS:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
+
+
+_DIGITS = 12
+"""More than any count has."""
 
 
 def _read_metadata(labels: Labels, text: object) -> None:

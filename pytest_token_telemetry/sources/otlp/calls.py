@@ -170,7 +170,8 @@ class Calls:
         elif is_failed:
             record.setdefault("finish_reason", "error")
         ended = max([each.end for each in group])
-        self._records.add(Record(record, _identity(group, first), first.line, first.place, ended, keys))
+        remapped = bool(reasons) and all(each.remapped for each in group if each.reasons)
+        self._records.add(Record(record, _identity(group, first), first.line, first.place, ended, keys, remapped))
 
 
 _AT_A_TIME = 16

@@ -80,6 +80,8 @@ class LogRecord(msgspec.Struct, Generic[_A], gc=False):
 class Scope(msgspec.Struct, Generic[_A], gc=False):
     """The spans or the log records of one instrumentation."""
 
+    scope: Any = None
+    """Which one it is."""
     spans: list[Span[_A]] | None = None
     logRecords: list[LogRecord[_A]] | None = None  # noqa: N815
 

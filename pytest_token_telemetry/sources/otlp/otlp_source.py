@@ -10,7 +10,7 @@ import msgspec
 
 from pytest_token_telemetry.sources.documents import BOM, OTHER_SHAPE, whole_documents
 from pytest_token_telemetry.sources.labels import PREFIX
-from pytest_token_telemetry.sources.otlp.attributes import EVENT, SAYS_SO, layout_of
+from pytest_token_telemetry.sources.otlp.attributes import EVENT, SAYS_SO, is_remapper, layout_of
 from pytest_token_telemetry.sources.otlp.calls import Calls
 from pytest_token_telemetry.sources.otlp.decoding import Decoder, RawAttribute, layout_of_attributes, plain_values
 from pytest_token_telemetry.sources.otlp.log_bodies import LogBodies
@@ -90,8 +90,9 @@ class _Reading:
             return
         of_resource = self._labels(bytes(resource.resource))
         for scope in (*(resource.scopeSpans or ()), *(resource.scopeLogs or ())):
-            self._add_spans(scope.spans or (), of_resource)
-            self._add_log_records(scope.logRecords or (), of_resource)
+            remapped = isinstance(scope.scope, dict) and is_remapper(scope.scope.get("name"))
+            self._add_spans(scope.spans or (), of_resource, remapped=remapped)
+            self._add_log_records(scope.logRecords or (), of_resource, remapped=remapped)
 
     def _labels(self, resource: bytes) -> Labels:
         try:
@@ -100,7 +101,7 @@ class _Reading:
             self._into.complain(OTHER_SHAPE, self.line)
             return {}
 
-    def _add_spans(self, spans: Sequence[Span[Any]], of_resource: Labels) -> None:
+    def _add_spans(self, spans: Sequence[Span[Any]], of_resource: Labels, *, remapped: bool) -> None:
         line, place, calls = self.line, self.place - 1, self.calls
         held: list[Held] = []
         layout = layout_of(())
@@ -133,7 +134,7 @@ class _Reading:
                     if trace:
                         held.append(Silent(trace, own, parent))
                     continue
-                is_plain = says_so and layout.is_plain and trace and not of_resource
+                is_plain = says_so and layout.is_plain and trace and not of_resource and not remapped
                 if is_plain and not (span.status and _is_failed(span.status)):
                     times = span.startTimeUnixNano, span.endTimeUnixNano
                     values = plain_values(picked)
@@ -146,8 +147,9 @@ class _Reading:
                 continue
             start, end = nanoseconds(span.startTimeUnixNano), nanoseconds(span.endTimeUnixNano)
             is_failed = layout.has_error or _is_failed(span.status)
-            seen = seen_of(said, trace, own, parent, start, end, is_failed, of_resource)
-            seen.line, seen.place = line, place
+            message = span.status.get("message") if isinstance(span.status, dict) and is_failed else None
+            seen = seen_of(said, trace, own, parent, start, end, is_failed, of_resource, message)
+            seen.line, seen.place, seen.remapped = line, place, remapped
             if trace:
                 calls.skipped += not seen.is_call
                 held.append(seen)
@@ -156,7 +158,7 @@ class _Reading:
         calls.add_all(held)
         self.place = place + 1
 
-    def _add_log_records(self, records: Iterable[LogRecord[Any]], of_resource: Labels) -> None:
+    def _add_log_records(self, records: Iterable[LogRecord[Any]], of_resource: Labels, *, remapped: bool) -> None:
         for record in records:
             attributes: Sequence[Any] = record.attributes or ()
             layout = layout_of_attributes(attributes, tuple(map(type, attributes)))
@@ -167,9 +169,9 @@ class _Reading:
                 self.place += 1
                 continue
             if said.is_call and (layout.has_output or said.is_event or record.eventName == EVENT):
-                trace, own, end = _text(record.traceId), _text(record.spanId), _time_of_record(record)
+                trace, own, end = _id(record.traceId), _id(record.spanId), _time_of_record(record)
                 seen = seen_of(said, trace, own, "", 0, end, layout.has_error, of_resource)
-                seen.line, seen.place = self.line, self.place
+                seen.line, seen.place, seen.remapped = self.line, self.place, remapped
                 self.calls.add(seen)
                 self.place += 1
 
@@ -207,6 +209,12 @@ def _is_failed(status: object) -> bool:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _id(value: object) -> str:
+    """An id; empty if it is none, as where no span was open: all zeros, in hexadecimal digits or in base64."""
+    text = _text(value)
+    return text if text.strip("0A=") else ""
 
 
 def _time_of_record(record: LogRecord[Any]) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 import msgspec
 import numpy as np
 
+from pytest_token_telemetry.sample import reason_of_error
 from pytest_token_telemetry.sources.otlp.attributes import Labels, Layout
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Seen(msgspec.Struct, eq=False, gc=False):
     of_resource: Labels = {}
     """What those of everything in the process say."""
     failed: bool = False
+    remapped: bool = False
+    """Whether a gateway made it that calls ``stop`` what it does not know."""
 
     @property
     def id(self) -> str | None:
@@ -79,8 +82,10 @@ def seen_of(
     end: int,
     is_failed: bool,
     of_resource: Labels,
+    error: object = None,
 ) -> Seen:
-    """A span whose attributes say this."""
+    """A span whose attributes say this. ``error``: the text of its status, if it failed."""
+    reason = reason_of_error(error)
     return Seen(
         trace,
         span,
@@ -91,7 +96,7 @@ def seen_of(
         says_so=said.says_so,
         operation=said.operation,
         facts=said.facts,
-        reasons=said.reasons,
+        reasons=said.reasons if reason is None else (*said.reasons, reason),
         labels=said.labels,
         of_resource=of_resource,
         failed=is_failed,

@@ -106,6 +106,14 @@ def test_what_is_no_call_is_nothing_and_what_has_no_count_is_counted(traced: Tra
     assert traced.calls == []
 
 
+def test_the_stop_of_litellm_hides_no_truncation(traced: Traced) -> None:
+    for scope in ("tests", "litellm"):
+        traced.tracer = traced.provider.get_tracer(scope)
+        traced.span(8192, **{"gen_ai.response.finish_reasons": ["stop"]})
+    assert traced.take() == NOTHING
+    assert traced.said("truncated", "truncation_source") == [(False, None), (True, "cap")]
+
+
 def test_how_a_call_ended_is_known_without_its_count(traced: Traced) -> None:
     for reason in ("length", "stop", "length"):
         traced.span(None, **{"gen_ai.response.finish_reasons": [reason]})

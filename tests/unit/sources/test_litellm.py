@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.litellm import LiteLLMSource
+from pytest_token_telemetry.sources.litellm_records import NO_GENERATION
 from pytest_token_telemetry.sources.rows import Rows
 from tests.answers import chat, message, responses
 from tests.conftest import SHARED
@@ -170,6 +171,19 @@ def test_what_is_no_finished_call_is_counted(tmp_path: Path) -> None:
         "output_tokens is negative": (1, ["d/calls.jsonl:7"]),
         "output_tokens is not a whole number": (1, ["d/calls.jsonl:8"]),
     }
+
+
+@pytest.mark.parametrize("kind", ["pass_through_endpoint", "allm_passthrough_route", "_aresponses_websocket"])
+def test_a_call_that_the_proxy_passed_through_counts_if_it_generated_text(tmp_path: Path, kind: str) -> None:
+    """The proxy gives what is passed through to a provider one type, whatever it does."""
+    passed = {"call_type": kind, "model_parameters": {}, "litellm_call_id": "1"}
+    silent = payload(tokens=0, **{**passed, "response": {"response": "{}"}, "id": "2"})
+    lost = payload("length", tokens=None, **passed, id="3")
+    write(tmp_path / "calls.jsonl", [payload("length", **passed), silent, lost])
+    found = read(tmp_path)
+    [sample] = samples_of(found)
+    assert (sample.output_tokens, sample.truncated) == (16, True)
+    assert (found.skipped, found.uncounted) == ({NO_GENERATION: 1}, (1, 1))
 
 
 def test_a_file_of_calls_that_generate_nothing_is_known(tmp_path: Path) -> None:

@@ -190,6 +190,14 @@ fields = { output_tokens = "output_tokens", max_tokens = "cap", finish_reason = 
 """
 
 
+def test_a_count_of_a_table_may_have_a_fraction_of_zero(tmp_path: Path) -> None:
+    """As pandas writes all counts of a column with one that is missing."""
+    table = 'files = "*.csv"\nformat = "csv"\nfields = { output_tokens = "out", max_tokens = "cap" }\n'
+    found = reading(tmp_path, table, b"out,cap\n44.0,64.00\n64,64.0\n45,\n46,1.5\n", "a.csv")
+    assert [(each.output_tokens, each.max_tokens) for each in samples_of(found)] == [(44, 64), (64, 64), (45, None)]
+    assert reasons(found) == {"max_tokens is not a whole number": 1}
+
+
 def test_an_expression_finds_calls_in_lines(tmp_path: Path) -> None:
     content = b"start\nx used 40 of 90 y\r\nused 90 of 90 because limit\nused ? of 90\nused 7 of\n\xff used 8 of 9"
     found = reading(tmp_path, TEXT, content, "a.out")

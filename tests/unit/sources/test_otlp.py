@@ -6,6 +6,7 @@ import gc
 import gzip
 import io
 import json
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.samples import SamplesBuilder
+from pytest_token_telemetry.sources.deferred import Deferred
 from pytest_token_telemetry.sources.documents import CUT_OFF, NO_JSON, OTHER_SHAPE
 from pytest_token_telemetry.sources.merge import Reading
 from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_CALL, NO_OUTPUT, TOLD_AGAIN, Calls
@@ -26,6 +28,7 @@ from pytest_token_telemetry.sources.otlp.otlp_source import NO_OTLP, OtlpSource
 from pytest_token_telemetry.sources.otlp.seen import Seen
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from pytest_token_telemetry.sources.rows import Rows
+from pytest_token_telemetry.sources.source import Sizes, opened
 from tests.conftest import SHARED
 from tests.lines import v2
 from tests.spans import NOW, attributes, chat, span, spans, value, write_spans
@@ -168,6 +171,22 @@ def test_a_log_record_of_a_call_is_a_sample(tmp_path: Path, said: dict[str, obje
     assert sample.time == datetime(2026, 11, 23, 5, 2, 48)
 
 
+@pytest.mark.parametrize(
+    ("trace", "own"),
+    [
+        ("", ""),
+        ("0" * 32, "0" * 16),
+        ("AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAA="),  # as protobuf's own JSON writes the same bytes
+    ],
+)
+def test_log_records_outside_of_spans_are_a_call_each(tmp_path: Path, trace: str, own: str) -> None:
+    """Exporters write ids of zeros where no span was open: OpenTelemetry's for Python did until 1.26."""
+    records = [
+        log({**chat(512), "gen_ai.response.finish_reasons": ["length"]}, traceId=trace, spanId=own) for _ in range(3)
+    ]
+    assert outputs(tmp_path, *records) == [512, 512, 512]
+
+
 def test_other_log_records_tell_of_no_call(tmp_path: Path) -> None:
     choice = {"gen_ai.system": "openai", "gen_ai.operation.name": "chat", "event.name": "gen_ai.choice"}
     assert outputs(tmp_path, log(choice), log({"message": "started"}), log(chat(7), spanId="b1")) == [7]
@@ -231,7 +250,7 @@ ANTHROPIC = {
         ),
         pytest.param(OLD | {"llm.response.finish_reason": "length"}, 16, "length", True, id="llm"),
         pytest.param(OLD | {"gen_ai.completion.0.finish_reason": "length"}, 16, "length", True, id="openllmetry-old"),
-        pytest.param(chat(16, **{"gen_ai.response.finish_reasons": "stop, length"}), 8192, "length", True, id="joined"),
+        pytest.param(chat(16, **{"gen_ai.response.finish_reasons": "stop, length"}), 16384, "length", True, id="text"),
         pytest.param(
             chat(16, **{"gen_ai.response.finish_reasons": None, "gen_ai.response.finish_reason": "MAX_TOKENS"}),
             8192,
@@ -283,6 +302,96 @@ def test_each_emitters_names_are_known(
     sample = one(tmp_path, spans(span(said)))
     assert (sample.output_tokens, sample.max_tokens, sample.finish_reason) == (16, cap, reason)
     assert sample.truncated is truncated
+
+
+def claude_code(kind: str, **said: object) -> dict[str, object]:
+    """What Claude Code 2.1 says of what it did."""
+    return {"span.type": kind, "session.id": "7", "duration_ms": 2225, **said}
+
+
+def test_the_requests_of_claude_code_are_calls(tmp_path: Path) -> None:
+    facts = {"gen_ai.system": "anthropic", "gen_ai.request.model": "claude", "input_tokens": 387, "success": True}
+    documents = [
+        spans(
+            span(claude_code("interaction", user_prompt_length=9), id="b0"),
+            span(claude_code("llm_request", **facts, output_tokens=44, stop_reason="max_tokens"), id="b1", parent="b0"),
+            span(claude_code("tool", tool_name="Read", output_tokens=7), id="b2", parent="b0"),
+            span(claude_code("llm_request", **facts, output_tokens=45, stop_reason="end_turn"), id="b3", parent="b0"),
+        ),
+        log({"event.name": "api_request", "model": "claude", "output_tokens": 44}, spanId="b1"),
+    ]
+    found = read(write_spans(tmp_path / "spans.jsonl", *documents).parent)
+    assert [(each.output_tokens, each.truncated, each.success) for each in samples_of(found)] == [
+        (44, True, None),  # `success` is that of the request
+        (45, False, None),
+    ]
+    assert (found.unusable, found.skipped) == ({}, {NO_CALL: 2})
+
+
+def test_a_span_that_names_nothing_is_no_call_by_a_count_that_anything_may_have(tmp_path: Path) -> None:
+    write_spans(tmp_path / "spans.jsonl", spans(span({"gen_ai.request.model": "m", "output_tokens": 99})))
+    assert (len(read(tmp_path).samples), read(tmp_path).skipped) == (0, {NO_CALL: 1})
+
+
+@pytest.mark.parametrize("calls", [1, 40])
+@pytest.mark.parametrize(
+    ("scope", "output", "truncated"),
+    [("litellm", 8192, True), ("litellm", 900, False), ("opentelemetry.instrumentation.genai.openai", 8192, False)],
+)
+def test_the_stop_of_litellm_hides_no_truncation(
+    tmp_path: Path, scope: str, output: int, truncated: bool, calls: int
+) -> None:
+    """It writes ``stop`` for what it does not know, in spans as in its records."""
+    document = spans(*[span(chat(output), trace=f"t{n}", id=f"b{n}") for n in range(calls)])
+    document["resourceSpans"][0]["scopeSpans"][0]["scope"] = {"name": scope}
+    found = samples_of(read(write_spans(tmp_path / "spans.jsonl", document).parent))
+    assert [each.truncated for each in found] == [truncated] * calls
+
+
+def test_the_reason_of_a_provider_counts_beside_that_of_litellm(tmp_path: Path) -> None:
+    outer, inner = (spans(span(chat(8192), id=id, parent=parent)) for id, parent in (("a", ""), ("b", "a")))
+    outer["resourceSpans"][0]["scopeSpans"][0]["scope"] = {"name": "litellm"}
+    assert one(tmp_path, inner, outer).truncated is False
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"max_tokens": 16},
+        {"max_completion_tokens": "16", "max_tokens": 99},
+        {"maxOutputTokens": 16.0},
+        {"maxTokens": 16, "temperature": 0.1},  # of Bedrock
+        {"inferenceConfig": {"maxTokens": 16}},
+        {"max_tokens_to_sample": 16},
+        {"options": {"num_predict": 16}},  # of Ollama
+        {"generationConfig": {"maxOutputTokens": 16}},
+    ],
+    ids=str,
+)
+def test_the_cap_among_parameters_has_many_names(tmp_path: Path, parameters: dict[str, object]) -> None:
+    said = {"openinference.span.kind": "LLM", "llm.token_count.completion": 16, "llm.model_name": "m"}
+    sample = one(tmp_path, spans(span({**said, "llm.invocation_parameters": json.dumps(parameters)})))
+    assert (sample.max_tokens, sample.truncated) == (16, True)
+
+
+TWO_ANSWERS = [
+    {"gen_ai.response.finish_reasons": ["tool_calls", "tool_calls"]},
+    {"gen_ai.response.finish_reasons": "tool_calls, tool_calls"},
+    {"gen_ai.completion.0.finish_reason": "tool_calls", "gen_ai.completion.1.finish_reason": "tool_calls"},
+    {"gen_ai.response.finish_reasons": ["tool_calls"], "gen_ai.request.choice.count": 2},
+    {"gen_ai.response.finish_reasons": ["tool_calls"], "gen_ai.request.choice.count": 2.0},
+]
+
+
+@pytest.mark.parametrize("said", TWO_ANSWERS, ids=str)
+@pytest.mark.parametrize("cap", [500, 500.0])
+@pytest.mark.parametrize("calls", [1, 40])
+def test_the_cap_counts_once_for_each_answer(tmp_path: Path, said: dict[str, object], cap: object, calls: int) -> None:
+    """Few instrumentations tell how many answers were asked for, but each answer has its reason."""
+    both = {**chat(600), "gen_ai.response.finish_reasons": None, "gen_ai.request.max_tokens": cap, **said}
+    write_spans(tmp_path / "spans.jsonl", spans(*[span(both, trace=f"t{n}") for n in range(calls)]))
+    found = [(sample.max_tokens, sample.truncated) for sample in samples_of(read(tmp_path))]
+    assert found == [(1000, False)] * calls
 
 
 @pytest.mark.parametrize("status", [{"code": 2}, {"code": "STATUS_CODE_ERROR"}])
@@ -502,6 +611,28 @@ def test_a_call_without_output_tokens_is_counted_with_its_reason(tmp_path: Path)
     assert {reason: lines.count for reason, lines in reading.unusable.items()} == {NO_OUTPUT: 1, FAILED_CALL: 2}
     assert reasons(reading)[NO_OUTPUT] == ["d/s.jsonl:1"]
     assert reading.samples.output_tokens.tolist() == [7]
+
+
+PARSING = "Could not parse response content as the length limit was reached - CompletionUsage(completion_tokens=16)"
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({"error.type": "openai.LengthFinishReasonError"}, {"code": 2, "message": PARSING}),
+        ({"error.type": "LengthFinishReasonError"}, {}),
+        ({}, {"code": 2, "message": f"LengthFinishReasonError: {PARSING}"}),
+    ],
+)
+def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(
+    tmp_path: Path, said: dict[str, object], status: dict[str, object]
+) -> None:
+    """What OpenTelemetry's instrumentation leaves of OpenAI's ``parse()``: neither usage nor reason."""
+    request = {**chat(None), "gen_ai.response.finish_reasons": None, **said}
+    refused = span(chat(None, **{"error.type": "429", "gen_ai.response.finish_reasons": None}), id="c")
+    write_spans(tmp_path / "s.jsonl", spans(span(request, id="a", status=status)), spans(refused))
+    found = read(tmp_path)
+    assert (found.uncounted, found.unusable[FAILED_CALL].count) == ((1, 1), 2)
 
 
 def test_spans_that_are_no_call_or_no_further_one_are_skipped_and_counted(tmp_path: Path) -> None:
@@ -854,6 +985,21 @@ def test_the_collector_of_cycles_is_left_as_it_was_and_has_nothing_to_collect(is
     finally:
         (gc.enable if was_running else gc.disable)()
     assert sum(each.count for each in rows.complaints()) >= 300
+
+
+def test_spans_are_read_after_their_modules_were_unloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pytest's own ``pytester`` unloads what was first imported in a session within the session."""
+    write_spans(tmp_path / "spans.jsonl", *(spans(span(chat(), trace=f"t{n}")) for n in range(3)))
+    source = Deferred("otlp", "otlp.otlp_source:OtlpSource")
+    assert source.source.claims("", b'{"resourceSpans":')
+    for name in [each for each in sys.modules if each.startswith("pytest_token_telemetry.sources.otlp.")]:
+        monkeypatch.delitem(sys.modules, name)
+    rows = Rows()
+    reader = source.reader(rows, Sizes(), None)
+    with opened(str(tmp_path / "spans.jsonl")) as file:
+        reader.read(file)
+    samples, _, _ = rows.build(complete=(), keep_ids=False)
+    assert len(samples) == 3
 
 
 def test_real_spans_are_read_as_their_calls() -> None:

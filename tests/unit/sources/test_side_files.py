@@ -210,17 +210,25 @@ def test_a_copy_of_a_call_is_no_second_call(tmp_path: Path) -> None:
     assert (said(reading), reading.duplicates, reading.remarks) == ([(12, None)], 1, {})
 
 
+def test_the_number_of_a_row_of_a_table_joins(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "calls.csv").write_text("id,output_tokens\n0,44\n1,45\n")
+    found = read(tmp_path / "d", side(tmp_path / "p.jsonl", [{"call_id": 1, "predicted_output_tokens": 40}]))
+    assert [sample.predicted_output_tokens for sample in samples_of(found)] == [None, 40]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
         ("p.csv", b"call_id,predicted_output_tokens,category,note\ncall-1,12,docs,\ncall-7,5,,\n"),
+        ("p.csv", b"call_id,predicted_output_tokens,category\ncall-1,12.0,docs\ncall-7,5.0,\n"),
         ("p.csv", b"\xef\xbb\xbfcall_id;predicted_output_tokens;category\r\ncall-1;12;docs\r\ncall-7;5;\r\n"),
         ("p.json", b'[{"call_id": "call-1", "predicted_output_tokens": 12.0, "category": "docs"},'
                    b' {"call_id": "call-7", "category": "x"}]'),
         ("p.jsonl.gz", gzip.compress(b'{"call_id": "call-1", "predicted_output_tokens": 12, "category": "docs"}\n'
                                      b'{"call_id": "call-7", "category": "x", "score": NaN}\n')),
     ],
-    ids=["commas", "semicolons", "json", "packed"],
+    ids=["commas", "fractions", "semicolons", "json", "packed"],
 )  # fmt: skip
 def test_a_side_file_is_json_or_csv_compressed_or_not(tmp_path: Path, name: str, content: bytes) -> None:
     write(tmp_path / "calls.jsonl", [litellm(1)])

@@ -93,6 +93,8 @@ def test_a_generation_is_a_call(tmp_path: Path, content: bytes) -> None:
         {"metadata": {}, "modelParameters": {"finishReason": "length"}},
         {"metadata": "x", "output": {"choices": [{"finish_reason": "length", "message": {}}]}},
         {"metadata": json.dumps({"stop_reason": "max_tokens"})},
+        {"metadata": {"attributes": {"gen_ai.response.finish_reasons": '["length"]'}}},  # of a span
+        {"metadata": {"attributes": json.dumps({"llm.finish_reason": "length", "anthropic.message.stop_reason": 1})}},
     ],
 )
 def test_the_reason_is_found_where_each_integration_puts_it(tmp_path: Path, more: dict[str, Any]) -> None:
@@ -102,6 +104,12 @@ def test_the_reason_is_found_where_each_integration_puts_it(tmp_path: Path, more
 def test_what_a_model_answers_is_no_reason(tmp_path: Path) -> None:
     answer = json.dumps({"finish_reason": "length"})
     assert only(reading(tmp_path, lines(generation(metadata=None, output=answer)))).finish_reason is None
+
+
+def test_reasoning_within_the_output_is_not_added_again(tmp_path: Path) -> None:
+    """Of spans, versions of Langfuse keep the usage as it is named there: the reasoning is a part of the output."""
+    details = {"input": 9, "output": 600, "reasoning.output_tokens": 500}
+    assert only(reading(tmp_path, lines(generation(usageDetails=details)))).output_tokens == 600
 
 
 @pytest.mark.parametrize(
@@ -117,6 +125,16 @@ def test_generations_that_are_no_calls_are_counted(tmp_path: Path) -> None:
     for content in (lines(*rows), in_csv(*({"usage": None, **each} for each in rows))):
         found = reading(tmp_path, content)
         assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, FAILED_CALL: 1, OTHER_UNIT: 1})
+
+
+def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(tmp_path: Path) -> None:
+    """As the wrapped client leaves what OpenAI's ``parse()`` raises."""
+    message = "Could not parse response content as the length limit was reached - CompletionUsage(completion_tokens=16)"
+    cut_off = generation(None, metadata=None, level="ERROR", statusMessage=message)
+    other = generation(None, metadata=None, level="ERROR", statusMessage="timeout", id="o2")
+    for content in (lines(cut_off, other), in_csv(cut_off, other)):
+        found = reading(tmp_path, content)
+        assert (found.uncounted, reasons(found)) == ((1, 1), {FAILED_CALL: 2})
 
 
 def test_rows_of_another_length_are_counted(tmp_path: Path) -> None:

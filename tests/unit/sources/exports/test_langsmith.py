@@ -107,6 +107,11 @@ MESSAGE = {
             "length",
         ),
         ({"usage": {"output_tokens": 901}, "incomplete_details": {"reason": "max_output_tokens"}}, 901, "length"),
+        ({"generations": [[{"generationInfo": {"finishReason": "MAX_TOKENS"}, "text": "An answer"}]]}, 50, "length"),
+        ({"candidates": [{"finishReason": "MAX_TOKENS"}], "usage_metadata": {"output_tokens": 901}}, 901, "length"),
+        ({"candidates": [{"finish_reason": "MAX_TOKENS"}], "usage_metadata": {"output_tokens": 901}}, 901, "length"),
+        ({"finishReason": "length", "usage": {"output_tokens": 901}}, 901, "length"),  # as JavaScript names it
+        ({"message": {"stopReason": "max_tokens", "usage": {"output_tokens": 901}}}, 901, "length"),
         ({"output": "An answer"}, 50, None),  # what the API counts itself
     ],
 )
@@ -115,6 +120,12 @@ def test_usage_and_reason_are_found_where_each_client_puts_them(
 ) -> None:
     found = only(reading(tmp_path, [run(outputs=outputs, completion_tokens=50)]))
     assert (found.output_tokens, found.finish_reason) == (tokens, reason)
+
+
+def test_usage_may_stand_in_the_metadata(tmp_path: Path) -> None:
+    """Where programs put it that trace calls by themselves."""
+    metadata = {"metadata": {"usage_metadata": {"input_tokens": 9, "output_tokens": 901}}}
+    assert only(reading(tmp_path, [run(outputs={"output": "An answer"}, extra=metadata)])).output_tokens == 901
 
 
 @pytest.mark.parametrize(
@@ -154,6 +165,13 @@ def test_runs_that_are_no_calls_are_counted(tmp_path: Path) -> None:
     found = reading(tmp_path, lines(run(), unfinished, headless, run("r4", error="timeout", outputs=None), of_tool))
     assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, NO_BEGINNING: 1, FAILED_CALL: 1})
     assert found.skipped == {NO_CALL: 1}
+
+
+def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(tmp_path: Path) -> None:
+    """As the wrapped client posts what OpenAI's ``parse()`` raises."""
+    error = "LengthFinishReasonError('Could not parse response content as the length limit was reached')Traceback"
+    found = reading(tmp_path, lines(run("a", outputs=None, error=error), run("b", outputs=None, error="timeout")))
+    assert (found.uncounted, reasons(found)) == ((1, 1), {FAILED_CALL: 2})
 
 
 def test_runs_are_held_in_bounded_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

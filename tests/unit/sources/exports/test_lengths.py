@@ -53,13 +53,68 @@ def test_all_that_a_table_names_is_known(tmp_path: Path) -> None:
     assert (second.truncated, second.truncation_source, second.success) == (True, "cap", False)
 
 
+@pytest.mark.parametrize("name", ["id", "request_id"])
+def test_numbers_of_rows_are_no_ids_of_calls(tmp_path: Path, name: str) -> None:
+    """Each table numbers its rows from 0, and calls that are truncated at one cap have the same counts."""
+    for run in ("one", "two"):
+        text = f"{name},output_tokens,max_tokens\n0,4096,4096\n1,4096,4096\n0,4096,4096\n2,,4096\n"
+        reading(tmp_path, text.encode(), f"{run}.csv")
+    found = reading_of(tmp_path)
+    assert (outputs(found), found.duplicates, reasons(found)) == ([4096] * 6, 0, {NO_OUTPUT: 2})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "copies"),
+    [
+        ("chatcmpl-1,,44\n", "chatcmpl-1,,44\n", 1),
+        ("0,2026-01-01T00:00:00Z,44\n", "0,2026-01-01T00:00:00Z,44\n", 1),
+        ("0,2026-01-01T00:00:00Z,44\n", "0,2026-01-02T00:00:00Z,44\n", 0),
+        ("0,2026-01-01T00:00:00Z,44\n", "1,2026-01-01T00:00:00Z,44\n", 0),
+    ],
+)
+def test_copies_of_rows_are_known_by_ids_or_by_numbers_and_times(
+    tmp_path: Path, first: str, second: str, copies: int
+) -> None:
+    reading(tmp_path, b"id,time,output_tokens\n" + first.encode(), "a.csv")
+    found = reading(tmp_path, b"id,time,output_tokens\n" + second.encode(), "b.csv")
+    assert (len(found.samples), found.duplicates) == (2 - copies, copies)
+
+
+def test_calls_without_a_count_are_as_many_as_tables_number(tmp_path: Path) -> None:
+    for run in ("one", "two"):
+        reading(tmp_path, b"id,output_tokens,finish_reason\n0,,length\n", f"{run}.csv")
+    assert reading_of(tmp_path).uncounted == (2, 2)
+
+
+@pytest.mark.parametrize("nothing", ["", "NaN", "nan", "None", "NULL", "<NA>"])
+def test_a_column_with_cells_that_are_not_given_may_have_its_counts_with_a_fraction(
+    tmp_path: Path, nothing: str
+) -> None:
+    """As pandas writes them: a count that is missing makes floats of all others of its column."""
+    text = (
+        "output_tokens,max_tokens,predicted_output_tokens,stop_reason,success\n"
+        f"900,8192.0,800.0,stop,True\n8192,8192.0,{nothing},tool_use,{nothing}\n44,{nothing},{nothing},{nothing},False\n"
+    )
+    samples = samples_of(reading(tmp_path, text.encode(), "a.csv"))
+    assert [(each.max_tokens, each.predicted_output_tokens, each.truncated) for each in samples] == [
+        (8192, 800, False),
+        (8192, None, True),
+        (None, None, None),
+    ]
+    assert [(each.finish_reason_raw, each.success) for each in samples] == [
+        ("stop", True),
+        ("tool_use", None),
+        (None, False),
+    ]
+
+
 def test_rows_that_are_no_calls_are_counted(tmp_path: Path) -> None:
-    text = "time,output_tokens\n1,44\n2,\n3,x\n4,-1\n5,1,2\n\n6,45\n"
+    text = "time,output_tokens\n1,44\n2,\n3,x\n4,-1\n5,1,2\n\n6,45\n7,1.5\n"
     found = reading(tmp_path, text.encode(), "a.csv")
     assert outputs(found) == [44, 45]
     assert reasons(found) == {
         NO_OUTPUT: 1,
-        "output_tokens is not a whole number": 2,
+        "output_tokens is not a whole number": 3,
         OTHER_CELLS: 1,
     }
     assert found.unusable[NO_OUTPUT].places == ["d/a.csv:3"]
