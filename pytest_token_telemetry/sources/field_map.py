@@ -127,12 +127,8 @@ def field_map(name: str, table: object, label: str, directory: Path | None = Non
     Raises:
         MapError: the table has a mistake.
     """
-    try:
-        format_name(name)
-    except ValueError:
-        raise MapError(
-            f"{label}: {name!r} is not a name of a map (write lower-case letters, digits, '_' and '-')"
-        ) from None
+    if not _is_name(name):
+        raise MapError(f"{label}: {name!r} is not a name of a map (write lower-case letters, digits, '_' and '-')")
     if not isinstance(table, dict):
         raise MapError(f"{label} is not a table (write [{SECTION}.{name}])")
     _refuse_unknown(table, _KEYS, label)
@@ -161,6 +157,13 @@ def field_map(name: str, table: object, label: str, directory: Path | None = Non
         features=dict(_features(features, parse, f"{label}.fields.features")),
         join=_join(table["join"], parse, f"{label}.join", directory) if "join" in table else None,
     )
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return format_name(text) == text
+    except ValueError:
+        return False
 
 
 _KEYS = ("files", "format", "expression", "records", "where", "fields", "join")
