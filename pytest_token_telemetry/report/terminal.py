@@ -61,6 +61,9 @@ _SPREADS: dict[Axis, tuple[str, int, int]] = {
 _LEAST_WORST = 2
 """Lines of the worst samples, if there are any: the title, and one of them."""
 
+_MOST_RESERVED = 3
+"""Notes on wrong paths that a screen has room for, whatever else there is to say."""
+
 Line = tuple[str, dict[str, bool]]
 """A line and how to mark it."""
 
@@ -130,11 +133,13 @@ def screen(report: Report | str, width: int, *, verbosity: int = 0, bars: str = 
     if verbosity > 0:
         return everything
     most = LINES - 2  # the heading and the last line
+    remarks = [*_remarks(report, width, bars)]
+    reserved = sum(map(len, remarks[: min(len(words.wrong_paths(report)), _MOST_RESERVED)]))
     for brevity in _Brevity:
         lines = _judgement(report, width, brevity)
-        if len(lines) <= most:
+        if len(lines) + reserved <= most:
             break
-    for sentence in _remarks(report, width, bars):
+    for sentence in remarks:
         lines += sentence if len(lines) + len(sentence) <= most else []
     worst = [] if report.verdict == "pass" else _worst_samples(report, width)
     left = most - len(lines) - min(len(worst), _LEAST_WORST)
@@ -201,13 +206,17 @@ def _marked(lines: list[Line], outcome: str) -> list[Line]:
 def _remarks(report: Report, width: int, bars: str) -> Iterator[list[Line]]:
     """What to know besides, a sentence each."""
     drawn = str.maketrans(BARS, bars)
+    first = words.wrong_paths(report)
+    for note in first:
+        yield wrapped(f"note: {plain(note)}", width, {})
     for each in report.not_read.unreadable[:3]:
         yield _within([(_unreadable(each.path, each.reason, width), {"red": True})], width)
     for section in sections.compared(report):
         for sentence in section.sentences:
             yield wrapped(f"{section.title}: {plain(sentence)}".translate(drawn), width, {})
     for note in words.notes(report):
-        yield wrapped(f"note: {plain(note)}", width, {})
+        if note not in first:
+            yield wrapped(f"note: {plain(note)}", width, {})
 
 
 def _worst_samples(report: Report, width: int) -> list[Line]:

@@ -263,6 +263,7 @@ def notes(report: Report) -> list[Sentence]:
         reasons = [(f"{lines.count} because ", reason) for reason, lines in counts.unusable.reasons.items()]
         why = joined(((many, named(reason)) for many, reason in reasons), "; ")
         found.append((f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *why, "."))
+    found += wrong_paths(report)
     for remark, count in counts.remarks.items():
         if remark in _REMARKS:
             noun, rest = _REMARKS[remark]
@@ -302,6 +303,18 @@ def notes(report: Report) -> list[Sentence]:
             f"{plural(len(unread.special) + unread.special_folded, 'path')} not opened: pipes, sockets or devices."
         )
     return found
+
+
+def wrong_paths(report: Report) -> list[Sentence]:
+    """The fields of maps that no record has, a note each; the reason of unusable lines names that of their output."""
+    return [
+        (
+            *("map ", Untrusted(each.map), ": ", Untrusted(each.field), ": no record has ", Untrusted(each.path)),
+            f" ({plural(each.records, 'record')}).",
+        )
+        for each in report.counts.unfound
+        if each.field != "output_tokens"
+    ]
 
 
 def _carried(report: Report) -> Iterator[str]:

@@ -100,6 +100,16 @@ class FieldMap:
         """Where the values stand: those of the fields, then those of the features."""
         return (*self.fields.values(), *self.features.values())
 
+    def shown(self, lookup: Lookup) -> str:
+        """The paths of ``lookup`` as the map writes them; nothing if it has none."""
+        paths = [dotted(steps) if self.format == "json" else steps[0] for steps in lookup.paths]
+        return listing(paths, last="or") if paths else ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a map calls these."""
+        return (*self.fields, *(f"features.{name}" for name in self.features))
+
 
 def maps_in(file: Path, shown: str) -> list[FieldMap]:
     """The maps in a TOML file, which errors call ``shown``.

@@ -15,6 +15,7 @@ from pytest_token_telemetry.sources.field_map import REST, as_text
 from pytest_token_telemetry.sources.keys import of_map
 from pytest_token_telemetry.sources.line_matching import matched_lines
 from pytest_token_telemetry.sources.look_like import OUTSIDE
+from pytest_token_telemetry.sources.places import Place
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Rows
 
 NO_RECORD = "a value where the map expects a record is not an object"
+_NO_OUTPUT = "output_tokens is missing"
 NO_LIST = "the map's path to the records leads to nothing in a document"
 
 
@@ -42,17 +44,27 @@ class MappedSource(FileSource):
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read each record that is a call."""
-        layout, lookups = self.map.layout(), self.map.lookups
+        layout, lookups, names = self.map.layout(), self.map.lookups, self.map.names
+        output = names.index("output_tokens")
+        paths = map(self.map.shown, lookups)
+        places = [Place("without", self.name, *each) for each in zip(names, paths, strict=True)]
         for line, place, record in self._records(file, into):
             if not isinstance(record, dict):
                 into.complain(NO_RECORD, line)
             elif not all(as_text(_at(record, steps)) in wanted for steps, wanted in self.map.where):
                 into.skip(f"{OUTSIDE}{self.name}")
             else:
+                values = [_found(record, lookup) for lookup in lookups]
+                into.places[Place("record", self.name)] += 1
+                into.places.update(each for each, value in zip(places, values, strict=True) if value is None)
                 try:
-                    found = layout.read([_found(record, lookup) for lookup in lookups])
+                    found = layout.read(values)
                 except RecordError as error:
-                    into.refuse(error, line)
+                    if str(error) == _NO_OUTPUT and values[output] is None:
+                        where = places[output].path
+                        into.complain(f"{error}: nothing at {where} (map {self.name})", line, ended=error.ended)
+                    else:
+                        into.refuse(error, line)
                 else:
                     has_id = found.sample.id is not None
                     into.add(found.sample, found.identity, line, place=place, own=has_id, keys=self._keys(record))
