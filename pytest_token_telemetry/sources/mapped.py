@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from pytest_token_telemetry.option_types import matches
-from pytest_token_telemetry.sources.exports.csv_rows import csv_rows
-from pytest_token_telemetry.sources.exports.export_records import documents_of, inner
+from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, looks_like_csv, looks_like_json
+from pytest_token_telemetry.sources.exports.export_records import beginning, documents_of, inner
 from pytest_token_telemetry.sources.field_map import REST, as_text
 from pytest_token_telemetry.sources.keys import of_map
 from pytest_token_telemetry.sources.line_matching import matched_lines
 from pytest_token_telemetry.sources.look_like import OUTSIDE
 from pytest_token_telemetry.sources.places import Place
-from pytest_token_telemetry.sources.source import FileSource
+from pytest_token_telemetry.sources.source import HEAD, FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class MappedSource(FileSource):
 
     def _records(self, file: BinaryIO, into: Rows) -> Iterator[tuple[int, int, object]]:
         """The records of a file, each with its line and its place there."""
+        if self.map.format != "text":
+            self._refuse_other_format(beginning(file, HEAD))
         match self.map.format:
             case "csv":
                 yield from ((line, 0, row) for line, row in csv_rows(file, into))
@@ -89,6 +91,12 @@ class MappedSource(FileSource):
                         continue
                     records = value if isinstance(value, list) else [value]
                     yield from ((each.line, place, record) for place, record in enumerate(records))
+
+    def _refuse_other_format(self, head: bytes) -> None:
+        if self.map.format == "json" and looks_like_csv(head):
+            raise OSError(None, f'it is a CSV file (add format = "csv" to map {self.name})')
+        if self.map.format == "csv" and looks_like_json(head):
+            raise OSError(None, f'it is JSON (remove format = "csv" from map {self.name})')
 
 
 ANY_JSON: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)

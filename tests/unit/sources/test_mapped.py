@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 import re
 import tomllib
@@ -136,6 +137,32 @@ def test_json_may_be_lines_documents_or_a_list(tmp_path: Path, content: bytes) -
     found = reading(tmp_path, 'files = "*.jsonl"\nfields.output_tokens = "out"', content)
     assert outputs(found) == [1, 2]
     assert found.unusable == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "written", "why"),
+    [
+        (b"out;why\n12;a\n13;b\n", "", 'it is a CSV file (add format = "csv" to map ours)'),
+        (b"\xef\xbb\xbfout,why\r\n12,a\r\n", "", 'it is a CSV file (add format = "csv" to map ours)'),
+        (b"calls, all of them\n" + b"no JSON\n", "", "a line is not JSON"),
+        (b'{"out": 1}\n', 'format = "csv"\n', 'it is JSON (remove format = "csv" from map ours)'),
+        (b"12\n", 'format = "csv"\n', "its first line is not a header of a CSV file"),
+    ],
+)
+def test_a_file_of_another_format_than_its_map_says_is_told_with_the_remedy(
+    tmp_path: Path, content: bytes, written: str, why: str
+) -> None:
+    for name, packed in (("a.txt", content), ("b.txt.gz", gzip.compress(content))):
+        (tmp_path / name).write_bytes(packed)
+    own = source(f'files = "*.txt*"\n{written}fields.output_tokens = "out"')
+    found = read_directories([Directory(tmp_path, "d")], ["*"], scan=Scan(mapped=(own,)))
+    assert found.unreadable == {"d/a.txt": why, "d/b.txt.gz": why}
+    assert found.unusable == {} or why == "a line is not JSON"
+
+
+def test_lines_above_json_are_no_header(tmp_path: Path) -> None:
+    content = b"time, level\n" + lines({"out": 1})
+    assert outputs(reading(tmp_path, 'files = "*.jsonl"\nfields.output_tokens = "out"', content)) == [1]
 
 
 def test_records_may_stand_in_a_list_within_a_document_and_in_a_text_of_json(tmp_path: Path) -> None:
