@@ -74,6 +74,16 @@ class UnfoundField(Struct, frozen=True):
     records: Count
 
 
+class UnusedColumn(Struct, frozen=True):
+    """A column of CSV files that no field takes."""
+
+    column: str
+    """Untrusted."""
+    field: str
+    """What it may be; empty: nothing that a verdict needs. Untrusted."""
+    files: Count
+
+
 class Counts(Struct, frozen=True, kw_only=True):
     """How many there are of everything. What an older report does not count is 0."""
 
@@ -122,6 +132,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     skipped: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
     """Records that are no sample and should be none, by reason. Untrusted."""
     unfound: Annotated[tuple[UnfoundField, ...], Meta(max_length=50)] = ()
+    unused_columns: Annotated[tuple[UnusedColumn, ...], Meta(max_length=50)] = ()
     dropped: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
     """Samples that a plugin dropped before they were judged, by the reason that it gave. Untrusted."""
     relabelled: Count = 0
@@ -328,6 +339,9 @@ def _counts(
         remarks={str(each): n for each, n in reading.remarks.items()},
         skipped=dict([*reading.skipped.items()][:50]),
         unfound=tuple(starmap(UnfoundField, reading.unfound[:50])),
+        unused_columns=tuple(
+            starmap(UnusedColumn, sorted(reading.unused_columns, key=lambda each: not each.field)[:50])
+        ),
         dropped=_dropped(reading.dropped),
         relabelled=reading.relabelled,
         nothing_known=reading.nothing_known,

@@ -62,7 +62,7 @@ _LEAST_WORST = 2
 """Lines of the worst samples, if there are any: the title, and one of them."""
 
 _MOST_RESERVED = 3
-"""Notes on wrong paths that a screen has room for, whatever else there is to say."""
+"""Notes on what may be misread that a screen has room for, whatever else there is to say."""
 
 Line = tuple[str, dict[str, bool]]
 """A line and how to mark it."""
@@ -134,7 +134,7 @@ def screen(report: Report | str, width: int, *, verbosity: int = 0, bars: str = 
         return everything
     most = LINES - 2  # the heading and the last line
     remarks = [*_remarks(report, width, bars)]
-    reserved = sum(map(len, remarks[: min(len(words.wrong_paths(report)), _MOST_RESERVED)]))
+    reserved = sum(map(len, remarks[: min(len(words.misread(report)), _MOST_RESERVED)]))
     for brevity in _Brevity:
         lines = _judgement(report, width, brevity)
         if len(lines) + reserved <= most:
@@ -206,7 +206,7 @@ def _marked(lines: list[Line], outcome: str) -> list[Line]:
 def _remarks(report: Report, width: int, bars: str) -> Iterator[list[Line]]:
     """What to know besides, a sentence each."""
     drawn = str.maketrans(BARS, bars)
-    first = words.wrong_paths(report)
+    first = words.misread(report)
     for note in first:
         yield wrapped(f"note: {plain(note)}", width, {})
     for each in report.not_read.unreadable[:3]:

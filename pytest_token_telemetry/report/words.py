@@ -263,7 +263,7 @@ def notes(report: Report) -> list[Sentence]:
         reasons = [(f"{lines.count} because ", reason) for reason, lines in counts.unusable.reasons.items()]
         why = joined(((many, named(reason)) for many, reason in reasons), "; ")
         found.append((f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *why, "."))
-    found += wrong_paths(report)
+    found += misread(report)
     for remark, count in counts.remarks.items():
         if remark in _REMARKS:
             noun, rest = _REMARKS[remark]
@@ -305,8 +305,34 @@ def notes(report: Report) -> list[Sentence]:
     return found
 
 
-def wrong_paths(report: Report) -> list[Sentence]:
-    """The fields of maps that no record has, a note each; the reason of unusable lines names that of their output."""
+def misread(report: Report) -> list[Sentence]:
+    """Notes on what a user's map or columns may hide: the fields of maps that no record has, and likely columns.
+
+    The reason of unusable lines names the path of their output.
+    """
+    columns: dict[str, list[Untrusted]] = {}
+    for each in report.counts.unused_columns:
+        if each.field:
+            columns.setdefault(each.field, []).append(Untrusted(each.column))
+    return [*_wrong_paths(report), *(_unread(field, names) for field, names in columns.items())]
+
+
+def _unread(field: str, columns: list[Untrusted]) -> Sentence:
+    which = "it" if len(columns) == 1 else "one"
+    return (
+        "not read: ",
+        *joined(columns[:_COLUMNS], last="or"),
+        " may be ",
+        Untrusted(field),
+        f": rename {which}, or map the CSV files (docs/field-map.md).",
+    )
+
+
+_COLUMNS = 4
+"""Columns that a note names."""
+
+
+def _wrong_paths(report: Report) -> list[Sentence]:
     return [
         (
             *("map ", Untrusted(each.map), ": ", Untrusted(each.field), ": no record has ", Untrusted(each.path)),

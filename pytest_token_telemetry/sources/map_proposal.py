@@ -16,9 +16,9 @@ from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.call_records import ALSO
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import documents_of
-from pytest_token_telemetry.sources.exports.lengths import NAMES, letters
 from pytest_token_telemetry.sources.extract import SOURCES, Task, source_of
 from pytest_token_telemetry.sources.field_map import SECTION, dotted, may_be
+from pytest_token_telemetry.sources.field_names import ALIASES, NAMES, letters
 from pytest_token_telemetry.sources.mapped import ANY_JSON
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.source import HEAD, opened
@@ -42,18 +42,13 @@ _LEAVES = 500
 _FALLBACKS = 3
 """Paths that are proposed for a field."""
 
-_PREDICTED = "predicted_output_tokens"
-
 _NAMES: Mapping[str, str] = {
     **{letters(each): name for name, also in ALSO.items() for each in also},
     **dict.fromkeys(("tokensout", "outtokens", "evalcount", "candidatestokencount"), "output_tokens"),
     **dict.fromkeys(("generatedtokens", "responsetokens", "answertokens", "outputtokencount"), "output_tokens"),
-    **dict.fromkeys(("estimate", "estimatedtokens", "estimatedoutput", "estimatedoutputtokens"), _PREDICTED),
-    **dict.fromkeys(("expectedtokens", "expectedoutput", "predicted", "prediction", "forecast"), _PREDICTED),
-    **dict.fromkeys(("maxnewtokens", "numpredict", "maxoutput", "cap", "tokencap", "tokenlimit"), "max_tokens"),
-    **dict.fromkeys(("donereason", "stoppedreason", "endreason"), "finish_reason"),
     **dict.fromkeys(("ok", "succeeded"), "success"),
     **dict.fromkeys(("modelname", "modelid"), "model"),
+    **ALIASES,
     **NAMES,
 }
 """Our fields by the letters of what systems call them."""

@@ -1,4 +1,4 @@
-"""Where readers looked for fields in vain: counted by record while files are read, told when all are read."""
+"""Fields that maps looked for in vain, and columns that no field takes: counted while files are read, told after."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """What is counted of a map. Counts of all files and of all their parts add up."""
+    """What is counted of a map, or of a CSV file without one. Counts of all files and of all their parts add up."""
 
-    kind: Literal["record", "without"]
-    """A record that is a call, or one of these without a value where a field should stand."""
+    kind: Literal["record", "without", "column"]
+    """A record that is a call, one of these without a value where a field should stand, or a file with a column."""
     map: str
     field: str = ""
+    """Of a column: what it may be."""
     path: str = ""
-    """As users read it."""
+    """As users read it; or the name of the column."""
 
 
 class Unfound(NamedTuple):
@@ -26,6 +27,21 @@ class Unfound(NamedTuple):
     field: str
     path: str
     records: int
+
+
+class UnusedColumn(NamedTuple):
+    """A column of CSV files that no field takes."""
+
+    column: str
+    field: str
+    """What it may be; empty: nothing that a verdict needs."""
+    files: int
+
+
+def unused_columns(places: Mapping[Place, int]) -> tuple[UnusedColumn, ...]:
+    """The columns by their names."""
+    found = (UnusedColumn(each.path, each.field, count) for each, count in places.items() if each.kind == "column")
+    return tuple(sorted(found))
 
 
 def unfound(places: Mapping[Place, int]) -> tuple[Unfound, ...]:

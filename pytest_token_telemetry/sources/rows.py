@@ -174,7 +174,7 @@ class Rows:
         """How many could not be joined, by why."""
 
         self.places: Counter[Place] = Counter()
-        """Where maps looked for fields in vain, by records."""
+        """Where maps looked for fields in vain, by records; and what stands where no field is looked for, by files."""
 
     def begin_file(self, before: int = 0) -> None:
         """Go on with the next file. Its first lines, so many as ``before``, are read for what they tell of the rest."""

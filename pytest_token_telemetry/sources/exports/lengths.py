@@ -5,11 +5,15 @@ Traces of serving systems are such tables. They tell lengths, and most neither c
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import call_said
+from pytest_token_telemetry.sources.field_map import may_be
+from pytest_token_telemetry.sources.field_names import ALIASES, CAP, NAMES, PREDICTED, REASON, letters, likely
+from pytest_token_telemetry.sources.places import Place
 from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.source import FileSource
 
@@ -31,34 +35,54 @@ class LengthsSource(FileSource):
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """See `FileSource.read`."""
-        columns: dict[str, str] | None = None
-        for line, cells in csv_rows(file, into):
-            if columns is None:
-                columns = _columns([*cells])
+        rows = csv_rows(file, into)
+        first: list[tuple[int, dict[str, str]]] = []
+        fault: OSError | None = None
+        try:
+            for row in islice(rows, _FIRST):
+                first.append(row)  # noqa: PERF402 - those before a fault count
+        except OSError as error:
+            fault = error
+        columns, unused = _columns_by([cells for _, cells in first])
+        into.places.update(Place("column", "", field, name) for name, field in unused.items())
+        for line, cells in chain(first, rows):
             said = {field: _value(field, cells[name]) for name, field in columns.items() if cells[name]}
             tell(into, call_said(said), line)
+        if fault is not None:
+            raise fault
 
 
-def letters(name: str) -> str:
-    """``name`` without what spellings differ in."""
-    return "".join(filter(str.isalnum, name)).lower()
+_FIRST = 200
+"""Rows by whose values a column is judged."""
 
 
-NAMES = {
-    **{
-        letters(each): name
-        for name, field in FIELDS.items()
-        if field.in_line and field.kind != "features"
-        for each in (name, *field.also)
-    },
-    "generatedtokens": "output_tokens",
-    "responsetokens": "output_tokens",
-    "outputlength": "output_tokens",
-    "numoutputtokens": "output_tokens",
-    "timestamp": "time",
-    "requestid": "id",
-}
-"""Our fields by the letters of what others call them: ``GeneratedTokens`` in Azure's traces."""
+def _columns_by(rows: Sequence[dict[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
+    """The columns that are read, each with our field, and the others, each with the field that it may be or nothing."""
+    found = _columns([*rows[0]]) if rows else {}
+    unused = {name: "" for name in (rows[0] if rows else ()) if name not in found}
+    for field in (PREDICTED, CAP, REASON):
+        if field in found.values():
+            continue
+        aliases = [name for name in unused if ALIASES.get(letters(name)) == field and _fits(field, name, rows)]
+        others = [name for name in unused if likely([name]) == field and _fits(field, name, rows)]
+        if len(aliases) == 1:
+            del unused[aliases[0]]
+            found[aliases[0]] = field
+        else:
+            unused |= dict.fromkeys(aliases or others, field)
+    return found, unused
+
+
+def _fits(field: str, name: str, rows: Sequence[dict[str, str]]) -> bool:
+    """Whether the values of a column can be those of ``field``. A reason is a word or two."""
+    cells = {row[name] for row in rows} - {""}
+    if field == REASON:
+        return 0 < len(cells) <= _REASONS and all(len(cell) <= _LONGEST for cell in cells)
+    return bool(cells) and all(may_be(field, cell) for cell in cells)
+
+
+_REASONS = 10
+_LONGEST = 32
 
 
 def _columns(header: Sequence[str]) -> dict[str, str]:
