@@ -444,7 +444,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "field-map.md").read_text(encoding=
         (
             "json",
             "gateway.jsonl",
-            [(800, 912, 1024, "stop", False, "docs", None), (None, 1024, 1024, "length", True, "docs", None)],
+            [(800, 912, 1024, "stop", False, True, "m-1"), (None, 1024, 1024, "length", True, False, "m-1")],
             {f"{OUTSIDE}gateway": 1},
             {"output_tokens is missing: nothing at res.usage.out (map gateway)": 1},
         ),
@@ -470,7 +470,7 @@ def test_the_maps_of_the_documentation_read_its_files(
     assert [
         (
             *(each.predicted_output_tokens, each.output_tokens, each.max_tokens, each.finish_reason),
-            *(each.truncated, each.category, each.model),
+            *(each.truncated, each.success, each.model),
         )
         for each in samples_of(found)
     ] == expected
