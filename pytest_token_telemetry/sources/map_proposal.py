@@ -169,7 +169,11 @@ class _Fields:
     def _missing(self) -> Iterator[str]:
         """What the gate judges the output by, and no name tells."""
         if PREDICTED in self.fields and "success" not in self.fields:
-            yield "# success = { value = true }  # if each task succeeded: predictions need it to be judged"
+            for steps in (flags := self.seen.flags()):
+                told = self._found_in("success", steps)
+                yield f"# success = {self._paths([steps])}  # {told}: if it says that the task succeeded"
+            if not flags:
+                yield "# success = { value = true }  # if each task succeeded: predictions need it to be judged"
         if missing := [each for each in (PREDICTED, CAP) if each not in self.fields and each not in self.doubtful]:
             counts = self.seen.counts({steps for found in self.fields.values() for steps in found})
             others = [self._shown(steps) for steps in counts]

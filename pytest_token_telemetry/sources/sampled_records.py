@@ -133,6 +133,11 @@ class Seen:
             if steps not in taken and not is_no_output(steps[-1]) and self._may_be(OUTPUT, steps)
         ][:_CANDIDATES]
 
+    def flags(self) -> list[Steps]:
+        """The paths where it is true or false."""
+        flags = [steps for steps in self.paths if all(str(each) in _FLAGS for each in self.examples[steps])]
+        return flags[:_CANDIDATES]
+
     def above(self, output: Steps, cap: Steps) -> int:
         """The records whose output is above their cap."""
         pairs = ((_count(record.get(output)), _count(record.get(cap))) for record in self._whole)
@@ -203,6 +208,9 @@ def _count(value: Scalar | None) -> int | None:
 
 
 _DIGITS = 12
+
+_FLAGS = ("True", "False", "true", "false")
+"""In JSON, and in a cell."""
 
 
 def _is_time(value: Scalar) -> bool:

@@ -157,6 +157,9 @@ def test_values_that_are_no_reasons_of_ours_are_shown_and_mapped(tmp_path: Path)
 def test_a_success_that_no_name_tells_is_proposed_where_predictions_need_it(tmp_path: Path) -> None:
     line = "# success = { value = true }  # if each task succeeded: predictions need it to be judged"
     assert line in proposed(tmp_path, lines({"guess": 5, "tokOut": 6}))
+    flags = proposed(tmp_path, lines({"guess": 5, "tokOut": 6, "served": True, "cached": "no", "n": 0}))
+    assert '# success = "served"  # in 1 of 1, such as true: if it says that the task succeeded' in flags.splitlines()
+    assert (line in flags, "cached" in flags) == (False, False)
     assert "success" not in proposed(tmp_path, lines({"cap": 5, "tokOut": 6}))
 
 
