@@ -6,6 +6,7 @@ Among them are the counts: how many there are of everything that was read and ju
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import starmap
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -67,6 +68,26 @@ class UnusableCount(Struct, frozen=True):
             raise ValueError("total is not the sum of its reasons")
 
 
+class UnfoundField(Struct, frozen=True):
+    """A field of a map whose paths lead to a value in no record."""
+
+    map: str
+    field: str
+    path: str
+    """As the map writes it. Untrusted, as the others are."""
+    records: Count
+
+
+class UnusedColumn(Struct, frozen=True):
+    """A column of CSV files that no field takes."""
+
+    column: str
+    """Untrusted."""
+    field: str
+    """What it may be; empty: nothing that a verdict needs. Untrusted."""
+    files: Count
+
+
 class Counts(Struct, frozen=True, kw_only=True):
     """How many there are of everything. What an older report does not count is 0."""
 
@@ -119,6 +140,8 @@ class Counts(Struct, frozen=True, kw_only=True):
     """What could not be joined, by why: see `Remark`."""
     skipped: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
     """Records that are no sample and should be none, by reason. Untrusted."""
+    unfound: Annotated[tuple[UnfoundField, ...], Meta(max_length=50)] = ()
+    unused_columns: Annotated[tuple[UnusedColumn, ...], Meta(max_length=50)] = ()
     dropped: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
     """Samples that a plugin dropped before they were judged, by the reason that it gave. Untrusted."""
     relabelled: Count = 0
@@ -327,6 +350,10 @@ def _counts(
         mentions=reading.mentions,
         remarks={str(each): n for each, n in reading.remarks.items()},
         skipped=dict([*reading.skipped.items()][:50]),
+        unfound=tuple(starmap(UnfoundField, reading.unfound[:50])),
+        unused_columns=tuple(
+            starmap(UnusedColumn, sorted(reading.unused_columns, key=lambda each: not each.field)[:50])
+        ),
         dropped=_dropped(reading.dropped),
         relabelled=reading.relabelled,
         nothing_known=reading.nothing_known,

@@ -26,7 +26,7 @@ from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRU
 from pytest_token_telemetry.text import Untrusted, exact, joined, listing, named, plain, plural, times, upwards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.analysis.budgets import Budgets
     from pytest_token_telemetry.analysis.carried import Grouping
@@ -161,10 +161,13 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     if blames_estimator(report):
         yield "Let the estimator answer for more of the recorded calls: -v shows its invalid predictions."
         return
-    none_found = list(_no_call_found(report))
+    wrong = _wrong_paths(report)
+    blames_map = "output_tokens" in wrong
+    none_found = [*_maps_to_correct(report, wrong), *(() if blames_map else _no_call_found(report))]
     yield from none_found
     samples, limit = report.result(SAMPLES.id), report.settings.get("max_unusable")
-    if isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20]):
+    too_many = isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20])
+    if too_many and not blames_map:
         yield "Repair what writes the unusable lines, or raise the limit."
     if isinstance(samples, CountResult) and lacks_attempts(samples, context):
         if counts.unknown_reasons:
@@ -176,13 +179,7 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
             )
         else:
             yield "Log 'truncated' with every sample: too few say whether they were truncated."
-    if counts.silent_on_success and isinstance(samples, CountResult) and samples.missing:
-        silent = plural(counts.silent_on_success, "sample")
-        yield f"Record whether each task succeeded (success): {silent} with a prediction cannot be judged without it."
-    carried = report.result(CARRIED.id)
-    if isinstance(carried, CoverageResult) and carried.missing:
-        lacks = joined(map(named, carried.missing), last="and")
-        yield ("Record ", *lacks, " with the calls: --token-telemetry-require asks for them.")
+    yield from _what_to_record(report, wrong)
     mix = [
         (check, result)
         for check in (CATEGORIES, COMPLEXITIES, DELIVERABLES)
@@ -200,6 +197,48 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
             for check, result in mix:
                 if setting := check.without_missing(result, context):
                     yield ("Or set ", *setting, ", if your work has no others.")
+
+
+_FIELDS: Mapping[str, str] = {
+    "predictions": "predicted_output_tokens",
+    "caps": "max_tokens",
+    "reasons": "finish_reason",
+}
+"""The fields of what can be required."""
+
+
+def _wrong_paths(report: Report) -> list[str]:
+    """The fields of maps that no record has, where the data cannot be judged without them."""
+    carried = report.result(CARRIED.id)
+    required = carried.missing if isinstance(carried, CoverageResult) else ()
+    needed = {"output_tokens", *(_FIELDS[each] for each in required if each in _FIELDS)}
+    if report.counts.silent_on_success:
+        needed.add("success")
+    return [each.field for each in report.counts.unfound if each.field in needed]
+
+
+def _what_to_record(report: Report, wrong: Collection[str]) -> Iterator[Sentence]:
+    """What calls do not say. Fields whose paths are ``wrong`` may be recorded."""
+    silent, samples = report.counts.silent_on_success, report.result(SAMPLES.id)
+    if silent and "success" not in wrong and isinstance(samples, CountResult) and samples.missing:
+        those = plural(silent, "sample")
+        yield f"Record whether each task succeeded (success): {those} with a prediction cannot be judged without it."
+    carried = report.result(CARRIED.id)
+    missing = carried.missing if isinstance(carried, CoverageResult) else ()
+    if lacking := [each for each in missing if _FIELDS.get(each) not in wrong]:
+        yield (
+            "Record ",
+            *joined(map(named, lacking), last="and"),
+            " with the calls: --token-telemetry-require asks for them.",
+        )
+
+
+def _maps_to_correct(report: Report, fields: Collection[str]) -> Iterator[Sentence]:
+    """Give the maps that say of these ``fields`` that they stand where no record has anything."""
+    unfound = [each for each in report.counts.unfound if each.field in fields]
+    for name in dict.fromkeys(each.map for each in unfound):
+        paths = [(Untrusted(each.path), " (", Untrusted(each.field), ")") for each in unfound if each.map == name]
+        yield ("Correct map ", Untrusted(name), ": no record has ", *joined(paths, last="and"), ".")
 
 
 def _to_repair(report: Report) -> Sentence:

@@ -301,6 +301,9 @@ def _sources(report: Report) -> Section:
     if counts.skipped:
         skipped = tuple((f"{count:,}", Untrusted(reason)) for reason, count in counts.skipped.items())
         tables.append(Table(("records", "skipped as"), skipped))
+    if counts.unused_columns:
+        unused = tuple((f"{each.files:,}", Untrusted(each.column)) for each in counts.unused_columns)
+        tables.append(Table(("files", "column that no field takes"), unused))
     if counts.dropped:
         dropped = tuple((f"{count:,}", Untrusted(reason)) for reason, count in counts.dropped.items())
         tables.append(Table(("samples", "dropped by a plugin as"), dropped))

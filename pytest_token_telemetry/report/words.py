@@ -269,6 +269,7 @@ def losses(report: Report) -> list[Sentence]:
         found.append(
             (f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *_unusable(counts), ".")
         )
+    found += misread(report)
     if counts.unknown_reasons:
         samples = plural(sum(counts.unknown_reasons.values()), "sample")
         found.append((f"{samples} ended for reasons that are not known: ", *unknown_reasons(counts), "."))
@@ -342,6 +343,44 @@ def unknown_reasons(counts: Counts) -> tuple[Piece, ...]:
 
 _WORDS_SHOWN = 5
 """Reasons that a sentence names."""
+
+
+def misread(report: Report) -> list[Sentence]:
+    """Notes on what a user's map or columns may hide: the fields of maps that no record has, and likely columns.
+
+    The reason of unusable lines names the path of their output.
+    """
+    columns: dict[str, list[Untrusted]] = {}
+    for each in report.counts.unused_columns:
+        if each.field:
+            columns.setdefault(each.field, []).append(Untrusted(each.column))
+    return [*_wrong_paths(report), *(_unread(field, names) for field, names in columns.items())]
+
+
+def _unread(field: str, columns: list[Untrusted]) -> Sentence:
+    which = "it" if len(columns) == 1 else "one"
+    return (
+        "not read: ",
+        *joined(columns[:_COLUMNS], last="or"),
+        " may be ",
+        Untrusted(field),
+        f": rename {which}, or map the CSV files (docs/field-map.md).",
+    )
+
+
+_COLUMNS = 4
+"""Columns that a note names."""
+
+
+def _wrong_paths(report: Report) -> list[Sentence]:
+    return [
+        (
+            *("map ", Untrusted(each.map), ": ", Untrusted(each.field), ": no record has ", Untrusted(each.path)),
+            f" ({plural(each.records, 'record')}).",
+        )
+        for each in report.counts.unfound
+        if each.field != "output_tokens"
+    ]
 
 
 def _carried(report: Report) -> Iterator[str]:

@@ -127,6 +127,7 @@ def _whole(parts: Sequence[Extract]) -> Extract:
         complaints=_added_up(parts, before),
         mentions={0: sum(part.mentions.get(0, 0) for part in parts)} if any(part.mentions for part in parts) else {},
         remarks=dict(sum((Counter(part.remarks) for part in parts), Counter())),
+        places=dict(sum((Counter(part.places) for part in parts), Counter())),
         skipped=dict(sum((Counter(part.skipped) for part in parts), Counter())),
     )
 

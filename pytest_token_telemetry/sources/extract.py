@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_token_telemetry.samples import Samples
+    from pytest_token_telemetry.sources.places import Place
     from pytest_token_telemetry.sources.rows import Remark
     from pytest_token_telemetry.sources.source import Reader, Source
 
@@ -147,11 +148,14 @@ class Extract:
     """See `Rows.skipped`."""
     remarks: dict[Remark, int] = field(default_factory=dict)
     """See `Rows.remarks`."""
+    places: dict[Place, int] = field(default_factory=dict)
+    """See `Rows.places`."""
 
     def __reduce__(self) -> tuple[Callable[..., Extract], tuple[object, ...]]:
         """As it goes to another process: in columns, of which those of one value are that value."""
         columns = (_packed(self.samples), _packed(self.identities), _packed(self.absorbed))
-        return _received, (self.files, *columns, self.complaints, self.mentions, self.skipped, self.remarks)
+        told = (self.mentions, self.skipped, self.remarks, self.places)
+        return _received, (self.files, *columns, self.complaints, *told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +235,7 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
         mentions=dict(rows.mentions),
         skipped=dict(rows.skipped),
         remarks=dict(rows.remarks),
+        places=dict(rows.places),
     )
 
 
@@ -401,6 +406,7 @@ def _received(
     mentions: dict[int, int],
     skipped: dict[str, int],
     remarks: dict[Remark, int],
+    places: dict[Place, int],
 ) -> Extract:
     return Extract(
         files=files,
@@ -411,6 +417,7 @@ def _received(
         mentions=mentions,
         skipped=skipped,
         remarks=remarks,
+        places=places,
     )
 
 

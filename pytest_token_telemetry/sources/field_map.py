@@ -100,6 +100,16 @@ class FieldMap:
         """Where the values stand: those of the fields, then those of the features."""
         return (*self.fields.values(), *self.features.values())
 
+    def shown(self, lookup: Lookup) -> str:
+        """The paths of ``lookup`` as the map writes them; nothing if it has none."""
+        paths = [dotted(steps) if self.format == "json" else steps[0] for steps in lookup.paths]
+        return listing(paths, last="or") if paths else ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a map calls these."""
+        return (*self.fields, *(f"features.{name}" for name in self.features))
+
 
 def maps_in(file: Path, shown: str) -> list[FieldMap]:
     """The maps in a TOML file, which errors call ``shown``.
@@ -127,12 +137,8 @@ def field_map(name: str, table: object, label: str, directory: Path | None = Non
     Raises:
         MapError: the table has a mistake.
     """
-    try:
-        format_name(name)
-    except ValueError:
-        raise MapError(
-            f"{label}: {name!r} is not a name of a map (write lower-case letters, digits, '_' and '-')"
-        ) from None
+    if not _is_name(name):
+        raise MapError(f"{label}: {name!r} is not a name of a map (write lower-case letters, digits, '_' and '-')")
     if not isinstance(table, dict):
         raise MapError(f"{label} is not a table (write [{SECTION}.{name}])")
     _refuse_unknown(table, _KEYS, label)
@@ -161,6 +167,13 @@ def field_map(name: str, table: object, label: str, directory: Path | None = Non
         features=dict(_features(features, parse, f"{label}.fields.features")),
         join=_join(table["join"], parse, f"{label}.join", directory) if "join" in table else None,
     )
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return format_name(text) == text
+    except ValueError:
+        return False
 
 
 _KEYS = ("files", "format", "expression", "records", "where", "fields", "join")

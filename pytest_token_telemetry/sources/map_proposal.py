@@ -5,26 +5,26 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping  # noqa: TC003 - `_Seen` is a dataclass with these
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from glob import escape
 from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.sample import FIELDS, letters
-from pytest_token_telemetry.sources.call_records import ALSO
+from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import documents_of
-from pytest_token_telemetry.sources.exports.lengths import NAMES
 from pytest_token_telemetry.sources.extract import SOURCES, Task, source_of
-from pytest_token_telemetry.sources.field_map import SECTION, dotted, may_be
+from pytest_token_telemetry.sources.field_map import SECTION, dotted
+from pytest_token_telemetry.sources.field_names import CAP, PREDICTED, REASON
 from pytest_token_telemetry.sources.mapped import ANY_JSON
 from pytest_token_telemetry.sources.rows import Rows
+from pytest_token_telemetry.sources.sampled_records import OUTPUT, Seen
 from pytest_token_telemetry.sources.source import HEAD, opened
 from pytest_token_telemetry.text import listing, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import BinaryIO
 
     from pytest_token_telemetry.sources.field_map import Format, Scalar, Steps
@@ -34,29 +34,6 @@ RECORDS = 200
 
 FILES = 20
 """Files of a kind that are looked at."""
-
-_DEEPEST = 8
-_LEAVES = 500
-"""Of one record."""
-
-_FALLBACKS = 3
-"""Paths that are proposed for a field."""
-
-_PREDICTED = "predicted_output_tokens"
-
-_NAMES: Mapping[str, str] = {
-    **{letters(each): name for name, also in ALSO.items() for each in also},
-    **dict.fromkeys(("tokensout", "outtokens", "evalcount", "candidatestokencount"), "output_tokens"),
-    **dict.fromkeys(("generatedtokens", "responsetokens", "answertokens", "outputtokencount"), "output_tokens"),
-    **dict.fromkeys(("estimate", "estimatedtokens", "estimatedoutput", "estimatedoutputtokens"), _PREDICTED),
-    **dict.fromkeys(("expectedtokens", "expectedoutput", "predicted", "prediction", "forecast"), _PREDICTED),
-    **dict.fromkeys(("maxnewtokens", "numpredict", "maxoutput", "cap", "tokencap", "tokenlimit"), "max_tokens"),
-    **dict.fromkeys(("donereason", "stoppedreason", "endreason"), "finish_reason"),
-    **dict.fromkeys(("ok", "succeeded"), "success"),
-    **dict.fromkeys(("modelname", "modelid"), "model"),
-    **NAMES,
-}
-"""Our fields by the letters of what systems call them."""
 
 
 def proposal(files: Iterable[str]) -> str:
@@ -103,77 +80,8 @@ def _pattern(path: str) -> str:
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What stands in the first records of some files."""
-
-    records: int = 0
-    paths: Counter[Steps] = field(default_factory=Counter)
-    examples: dict[Steps, list[Scalar]] = field(default_factory=lambda: defaultdict(list))
-    _whole: list[dict[Steps, Scalar]] = field(default_factory=list)
-    """The first records, whole."""
-
-    def add(self, record: object) -> None:
-        self.records += 1
-        leaves = dict(islice(_leaves(record, ()), _LEAVES))
-        if len(self._whole) < _WHOLE:
-            self._whole.append(leaves)
-        for steps, value in leaves.items():
-            self.paths[steps] += 1
-            examples = self.examples[steps]
-            if len(examples) < _EXAMPLES and value not in examples:
-                examples.append(value)
-
-    def below(self, steps: Steps) -> _Seen:
-        """What the records of the lists at ``steps`` hold."""
-        n = len(steps) + 1
-        of = [path for path in self.paths if path[:n] == (*steps, "0") and len(path) > n]
-        found = _Seen(self.records, Counter({path[n:]: self.paths[path] for path in of}))
-        found.examples.update({path[n:]: self.examples[path] for path in of})
-        return found
-
-    def kind_of_calls(self, output: Steps) -> tuple[Steps, list[str]] | None:
-        """The text that tells the records with an ``output`` from all others, and its values there, if one does."""
-        calls = [record for record in self._whole if output in record]
-        others = [record for record in self._whole if output not in record]
-        for steps in calls[0] if calls and others else ():
-            values, kinds = ({record.get(steps) for record in each} for each in (calls, others))
-            if (
-                len(values) <= _KINDS
-                and all(isinstance(value, str) and len(value) < _LONGEST for value in values | kinds)
-                and values.isdisjoint(kinds)
-            ):
-                return steps, sorted(map(str, values))
-        return None
-
-    def fields(self) -> dict[str, list[Steps]]:
-        """The fields that the names and values fit, each with its paths: the short and frequent ones first."""
-        found: dict[str, list[Steps]] = defaultdict(list)
-        for steps in sorted(self.paths, key=lambda steps: (len(steps), -self.paths[steps])):
-            name = _NAMES.get(letters(steps[-1]))
-            if name == "id" and len(steps) > 1:  # of a user, or of a session
-                continue
-            if (
-                name is not None
-                and FIELDS[name].kind != "features"
-                and all(may_be(name, value) for value in self.examples[steps])
-            ):
-                found[name].append(steps)
-        return {name: found[name][:_FALLBACKS] for name in FIELDS if name in found}
-
-
-_WHOLE = 400
-"""Records that are kept whole, to see which of them are calls."""
-
-_KINDS = 3
-"""Values of a text by which calls are told from other records."""
-
-_EXAMPLES = 5
-"""Values of a path that are kept."""
-
-
 def _map(kind: Format, pattern: str, paths: list[str]) -> str:
-    seen = _Seen()
+    seen = Seen()
     for path in paths[:FILES]:
         try:
             with opened(path) as file, file.stream() as stream:
@@ -188,55 +96,108 @@ def _map(kind: Format, pattern: str, paths: list[str]) -> str:
         f"files = [{_text(pattern)}]",
         *(['format = "csv"'] if kind == "csv" else []),
     ]
-    fields = seen.fields()
-    first = fields.get("output_tokens", [()])[0]
+    fields, doubtful = seen.fields()
+    first = fields.get(OUTPUT, [()])[0]
     if "0" in first[:-1]:  # the calls are a list within the document
         records = first[: first.index("0")]
         seen = seen.below(records)
-        fields = seen.fields()
+        fields, doubtful = seen.fields()
         lines += [f"records = {_text(dotted(records))}"] if records else []
     elif kinds := seen.kind_of_calls(first):
         steps, values = kinds
-        path = _text(steps[0] if kind == "csv" else dotted(steps))
+        path = _path(kind, steps)
         lines.append(f"where = {{ {path} = [{', '.join(map(_text, values))}] }}  # only these records have an output")
     lines += ["", f"[{SECTION}.{name}.fields]"]
-    if "output_tokens" not in fields:
-        lines.append(f'# output_tokens = "PATH"  is needed, and nothing is called so; {_candidates(kind, seen)}')
-    for each, found in fields.items():
-        written = [_text(steps[0] if kind == "csv" else dotted(steps)) for steps in found]
-        value = written[0] if len(written) == 1 else f"[{', '.join(written)}]"
-        lines.append(f"{each} = {value}  # {_found_in(each, seen, found[0])}")
-    if "output_tokens" in fields and (missing := [each for each in _JUDGED if each not in fields]):
-        lines.append(f"# {listing(missing)}: nothing is called so; {_candidates(kind, seen, fields)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_Fields(kind, seen, fields, doubtful).lines()])
 
 
-_JUDGED = ("predicted_output_tokens", "max_tokens")
-"""What the gate judges the output by."""
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """The table of fields in a map of this kind."""
+
+    kind: Format
+    seen: Seen
+    fields: Mapping[str, list[Steps]]
+    doubtful: Mapping[str, list[Steps]]
+
+    def lines(self) -> Iterator[str]:
+        if OUTPUT not in self.fields:
+            yield from self._without_output()
+        for name, found in self.fields.items():
+            if name == REASON:
+                yield from self._reason(found, live=True)
+            else:
+                yield f"{name} = {self._paths(found)}  # {self._found_in(name, found[0])}"
+        for name, found in self.doubtful.items():
+            for steps in found if name != OUTPUT else ():
+                yield from self._reason([steps], live=False) if name == REASON else [self._doubt(name, steps)]
+        if OUTPUT in self.fields:
+            yield from self._missing()
+
+    def _without_output(self) -> Iterator[str]:
+        candidates = self.doubtful.get(OUTPUT, [])
+        if not candidates:
+            yield '# output_tokens = "PATH"  # required, and no count may be it'
+            return
+        yield "# output_tokens is required, and no name says which count it is. Uncomment one:"
+        for steps in candidates:
+            yield self._doubt(OUTPUT, steps)
+
+    def _doubt(self, name: str, steps: Steps) -> str:
+        """A line to uncomment."""
+        line = f"# {name} = {self._paths([steps])}  # {self._found_in(name, steps)}"
+        above = self.seen.above(self.fields[OUTPUT][0], steps) if name == CAP and OUTPUT in self.fields else 0
+        return f"{line}; {plural(above, 'output')} {'is' if above == 1 else 'are'} above it" if above else line
+
+    def _reason(self, found: list[Steps], *, live: bool) -> Iterator[str]:
+        """The line of a reason, with what its values mean where they are none of our words."""
+        path, output = found[0], self.fields.get(OUTPUT, [()])[0]
+        meanings, proven = self.seen.meanings(path, output, self.fields.get(CAP, []))
+        plain = f"{REASON} = {self._paths(found)}  # {self._found_in(REASON, path)}"
+        if not meanings:
+            yield plain if live else f"# {plain}"
+            return
+        often = ", ".join(f"{count} {_text(value)}" for value, count in self.seen.reasons(path).items())
+        values = ", ".join(f"{_key(value)} = {_text(meaning)}" for value, meaning in meanings.items())
+        line = f"{REASON} = {{ path = {self._paths(found)}, values = {{ {values} }} }}"
+        in_all = f"in {self.seen.paths[path]} of {self.seen.records}: {often}"
+        if live and proven:
+            yield f"{line}  # {in_all}: by whether outputs are at the cap"
+        else:
+            yield f"# {line}  # {in_all}: check what each means"
+
+    def _missing(self) -> Iterator[str]:
+        """What the gate judges the output by, and no name tells."""
+        if PREDICTED in self.fields and "success" not in self.fields:
+            for steps in (flags := self.seen.flags()):
+                told = self._found_in("success", steps)
+                yield f"# success = {self._paths([steps])}  # {told}: if it says that the task succeeded"
+            if not flags:
+                yield "# success = { value = true }  # if each task succeeded: predictions need it to be judged"
+        if missing := [each for each in (PREDICTED, CAP) if each not in self.fields and each not in self.doubtful]:
+            counts = self.seen.counts({steps for found in self.fields.values() for steps in found})
+            others = [self._shown(steps) for steps in counts]
+            told = f"other counts: {listing(others)}" if others else "no other count"
+            yield f"# not found by name: {listing(missing)} ({told})"
+
+    def _paths(self, found: list[Steps]) -> str:
+        written = [_path(self.kind, steps) for steps in found]
+        return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
+
+    def _shown(self, steps: Steps) -> str:
+        return steps[0] if self.kind == "csv" else dotted(steps)
+
+    def _found_in(self, name: str, steps: Steps) -> str:
+        """How often a path is there, and, of a count or reason, what stands there: never a text that may be long."""
+        often = f"in {self.seen.paths[steps]} of {self.seen.records}"
+        if FIELDS[name].kind not in ("count", "flag", "reason", "raw reason"):
+            return often
+        shown = str if FIELDS[name].kind == "count" else _text
+        return f"{often}, such as {', '.join(map(shown, self.seen.examples[steps][:3]))}"
 
 
-def _candidates(kind: Format, seen: _Seen, fields: Mapping[str, list[Steps]] = {}) -> str:
-    taken = {steps for found in fields.values() for steps in found}
-    counts = [
-        steps[0] if kind == "csv" else dotted(steps)
-        for steps in seen.paths
-        if steps not in taken and all(may_be("output_tokens", value) for value in seen.examples[steps])
-    ]
-    if not counts:
-        return f"there is no {'other ' if taken else ''}count"
-    return f"{'other ' if taken else ''}counts are {listing(counts[:_CANDIDATES])}"
-
-
-_CANDIDATES = 8
-"""Paths that a comment names."""
-
-
-def _found_in(name: str, seen: _Seen, steps: Steps) -> str:
-    """How often a path is there, and, of a count or reason, what stands there: never a text that may be long."""
-    often = f"in {seen.paths[steps]} of {seen.records}"
-    if FIELDS[name].kind not in ("count", "flag", "reason", "raw reason"):
-        return often
-    return f"{often}, such as {', '.join(_text(each) for each in seen.examples[steps][:3])}"
+def _path(kind: Format, steps: Steps) -> str:
+    return _text(steps[0] if kind == "csv" else dotted(steps))
 
 
 def _records(kind: Format, file: BinaryIO) -> Iterator[object]:
@@ -249,23 +210,11 @@ def _records(kind: Format, file: BinaryIO) -> Iterator[object]:
         yield from each.value if isinstance(each.value, list) else [each.value]
 
 
-def _leaves(value: object, steps: Steps) -> Iterator[tuple[Steps, Scalar]]:
-    """The plain values within ``value``; of a list those of its first item."""
-    if len(steps) > _DEEPEST:
-        return
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key and key.isprintable() and '"' not in key:
-                yield from _leaves(inner, (*steps, key))
-    elif isinstance(value, list):
-        for inner in value[:1]:
-            yield from _leaves(inner, (*steps, "0"))
-    elif isinstance(value, (str, int, float)) and value != "" and steps:
-        yield steps, value[:_LONGEST] if isinstance(value, str) else value
+def _key(text: str) -> str:
+    return text if _BARE_KEY.fullmatch(text) else _text(text)
 
 
-_LONGEST = 40
-"""Characters of a text that are looked at."""
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def _text(value: Scalar) -> str:

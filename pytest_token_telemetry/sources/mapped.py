@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from pytest_token_telemetry.option_types import matches
-from pytest_token_telemetry.sources.exports.csv_rows import csv_rows
-from pytest_token_telemetry.sources.exports.export_records import documents_of, inner
+from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, looks_like_csv, looks_like_json
+from pytest_token_telemetry.sources.exports.export_records import beginning, documents_of, inner
 from pytest_token_telemetry.sources.field_map import REST, as_text
 from pytest_token_telemetry.sources.keys import of_map
 from pytest_token_telemetry.sources.line_matching import matched_lines
 from pytest_token_telemetry.sources.look_like import OUTSIDE
-from pytest_token_telemetry.sources.source import FileSource
+from pytest_token_telemetry.sources.places import Place
+from pytest_token_telemetry.sources.source import HEAD, FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Rows
 
 NO_RECORD = "a value where the map expects a record is not an object"
+_NO_OUTPUT = "output_tokens is missing"
 NO_LIST = "the map's path to the records leads to nothing in a document"
 
 
@@ -42,17 +44,27 @@ class MappedSource(FileSource):
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read each record that is a call."""
-        layout, lookups = self.map.layout(), self.map.lookups
+        layout, lookups, names = self.map.layout(), self.map.lookups, self.map.names
+        output = names.index("output_tokens")
+        paths = map(self.map.shown, lookups)
+        places = [Place("without", self.name, *each) for each in zip(names, paths, strict=True)]
         for line, place, record in self._records(file, into):
             if not isinstance(record, dict):
                 into.complain(NO_RECORD, line)
             elif not all(as_text(_at(record, steps)) in wanted for steps, wanted in self.map.where):
                 into.skip(f"{OUTSIDE}{self.name}")
             else:
+                values = [_found(record, lookup) for lookup in lookups]
+                into.places[Place("record", self.name)] += 1
+                into.places.update(each for each, value in zip(places, values, strict=True) if value is None)
                 try:
-                    found = layout.read([_found(record, lookup) for lookup in lookups])
+                    found = layout.read(values)
                 except RecordError as error:
-                    into.refuse(error, line)
+                    if str(error) == _NO_OUTPUT and values[output] is None:
+                        where = places[output].path
+                        into.complain(f"{error}: nothing at {where} (map {self.name})", line, ended=error.ended)
+                    else:
+                        into.refuse(error, line)
                 else:
                     has_id = found.sample.id is not None
                     into.add(found.sample, found.identity, line, place=place, own=has_id, keys=self._keys(record))
@@ -64,6 +76,8 @@ class MappedSource(FileSource):
 
     def _records(self, file: BinaryIO, into: Rows) -> Iterator[tuple[int, int, object]]:
         """The records of a file, each with its line and its place there."""
+        if self.map.format != "text":
+            self._refuse_other_format(beginning(file, HEAD))
         match self.map.format:
             case "csv":
                 yield from ((line, 0, row) for line, row in csv_rows(file, into))
@@ -77,6 +91,12 @@ class MappedSource(FileSource):
                         continue
                     records = value if isinstance(value, list) else [value]
                     yield from ((each.line, place, record) for place, record in enumerate(records))
+
+    def _refuse_other_format(self, head: bytes) -> None:
+        if self.map.format == "json" and looks_like_csv(head):
+            raise OSError(None, f'it is a CSV file (add format = "csv" to map {self.name})')
+        if self.map.format == "csv" and looks_like_json(head):
+            raise OSError(None, f'it is JSON (remove format = "csv" from map {self.name})')
 
 
 ANY_JSON: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)

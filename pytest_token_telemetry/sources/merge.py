@@ -13,6 +13,7 @@ from pytest_token_telemetry.samples import UNKNOWN, NameColumn, Samples, Samples
 from pytest_token_telemetry.sources.copies import RecordedCalls, copies_left_out, find_suspects
 from pytest_token_telemetry.sources.cut_off import CutOff, copies_of_whole
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
+from pytest_token_telemetry.sources.places import unfound, unused_columns
 from pytest_token_telemetry.sources.recorded import Span
 from pytest_token_telemetry.sources.rows import AbsorbedRecords
 from pytest_token_telemetry.sources.tagged import own_parsing
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.samples import Integers, Mask
     from pytest_token_telemetry.sources.extract import Extract
+    from pytest_token_telemetry.sources.places import Place, Unfound, UnusedColumn
     from pytest_token_telemetry.sources.recorded import Phase, Recorded
     from pytest_token_telemetry.sources.rows import Complaint, Identities, Remark
     from pytest_token_telemetry.sources.side_files import SideRows
@@ -119,6 +121,10 @@ class Reading:
     """How many could not be joined, by why."""
     skipped: dict[str, int] = field(default_factory=dict)
     """By reason: records in files that are no sample, and should be none."""
+    unfound: tuple[Unfound, ...] = ()
+    """Fields of maps whose paths lead to a value in no record."""
+    unused_columns: tuple[UnusedColumn, ...] = ()
+    """Columns of CSV files without a map that no field takes."""
     dropped: dict[str, int] = field(default_factory=dict)
     """By reason: samples that a plugin dropped, the most frequent reason first."""
     relabelled: int = 0
@@ -193,6 +199,8 @@ def merge(
         mentions=files.mentions,
         remarks=dict(sorted(remarks.items())),
         skipped=dict(sorted(files.skipped.items())),
+        unfound=unfound(files.places),
+        unused_columns=unused_columns(files.places),
         nothing_known=files.nothing_known,
         empty_tables=files.empty_tables,
     )
@@ -290,6 +298,7 @@ class _Files:
         self.mentions = self.nothing_known = self.empty_tables = 0
         self.remarks: Counter[Remark] = Counter()
         self.skipped: Counter[str] = Counter()
+        self.places: Counter[Place] = Counter()
         self._first = first
 
     def add(self, extract: Extract, origins: Sequence[Origin]) -> None:
@@ -316,6 +325,7 @@ class _Files:
         self.mentions += sum(extract.mentions.values())
         self.remarks.update(extract.remarks)
         self.skipped.update(extract.skipped)
+        self.places.update(extract.places)
         samples = replace(extract.samples, file=narrowest(numbers[files]), run=_runs(extract.samples, origins))
         self.parts.append((samples, extract.identities))
         absorbed = extract.absorbed

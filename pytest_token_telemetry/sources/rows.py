@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Integers, Mask, Narrow, Samples
+    from pytest_token_telemetry.sources.places import Place
     from pytest_token_telemetry.sources.tagged.digests import Digests
     from pytest_token_telemetry.sources.tagged.records import Ended, RecordError
     from pytest_token_telemetry.sources.uncounted import Ends
@@ -171,6 +172,9 @@ class Rows:
 
         self.remarks: Counter[Remark] = Counter()
         """How many could not be joined, by why."""
+
+        self.places: Counter[Place] = Counter()
+        """Where maps looked for fields in vain, by records; and what stands where no field is looked for, by files."""
 
     def begin_file(self, before: int = 0) -> None:
         """Go on with the next file. Its first lines, so many as ``before``, are read for what they tell of the rest."""

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.integration.conftest import Run, by_source, usage_error
 from tests.lines import MIX
+
+PAGE = (Path(__file__).parents[2] / "docs" / "field-map.md").read_text(encoding="utf-8")
+
+
+def test_the_map_of_the_documentation_lets_predictions_be_judged_once_there_are_enough_calls(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    """Each time, its sample has a call of 912 tokens that was predicted to have 800, and one that was truncated."""
+    pytester.mkdir("runs")
+    file = pytester.path / "runs" / "gateway.jsonl"
+    pytester.makepyprojecttoml(PAGE.partition("```toml\n")[2].partition("```")[0])
+    sample = PAGE.partition("```json\n")[2].partition("```")[0]
+    file.write_text(sample)
+    few = run()
+    assert (few.report or {})["verdict"] == "not-ready"
+    assert "1 of 20 successful samples" in few.text
+    file.write_text(sample * 20)
+    enough = run()
+    assert (enough.report or {})["verdict"] == "tune"
+    assert (enough.checks["tier1::underestimation"], enough.checks["tier1::truncation"]) == ("fail", "fail")
+
 
 MAP = """
 [tool.token-telemetry.sources.gateway]

@@ -35,6 +35,21 @@ def header_of(head: bytes) -> list[str]:
     return next(csv.reader([line], delimiter=match[1].decode()), [])
 
 
+def looks_like_csv(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` has a header, and below it a row with as many cells, and no JSON."""
+    match = _HEADER.match(head.removeprefix(BOM))
+    if match is None:
+        return False
+    below = [line for line in head.split(b"\n")[1:] if not line.isspace() and line]
+    enough = match[0].count(match[1])
+    return not any(map(looks_like_json, below)) and (not below or below[0].count(match[1]) >= enough)
+
+
+def looks_like_json(text: bytes) -> bool:
+    """Whether ``text`` begins as an object or a list of JSON does."""
+    return text.removeprefix(BOM).lstrip()[:1] in (b"{", b"[")
+
+
 def csv_rows(file: BinaryIO, into: Rows) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows behind the header by its names, each with the line in which it ends. One of another length is counted.
 

@@ -5,13 +5,17 @@ Traces of serving systems are such tables. They tell lengths, and most neither c
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sample import FIELDS, letters
 from pytest_token_telemetry.sources.call_records import whole
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import call_said
+from pytest_token_telemetry.sources.field_map import may_be
+from pytest_token_telemetry.sources.field_names import ALIASES, CAP, NAMES, PREDICTED, REASON, likely
 from pytest_token_telemetry.sources.keys import of_call
+from pytest_token_telemetry.sources.places import Place
 from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.source import FileSource
 
@@ -33,38 +37,68 @@ class LengthsSource(FileSource):
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """See `FileSource.read`."""
-        columns: dict[str, str] | None = None
-        for line, cells in csv_rows(file, into):
-            if columns is None:
-                columns = _columns([*cells])
-            given = [(field, cells[name]) for name, field in columns.items()]
-            said = {field: _value(field, cell) for field, cell in given if cell.lower() not in _NOT_GIVEN}
-            number = said.get("id")
-            if isinstance(number, str) and number.isdecimal():
-                # each table numbers its rows from the beginning: with its time alone a number tells copies
-                del said["id"]
-                if "time" in said:
-                    said["id"] = f"{said['time']} {number}"
-                tell(into, call_said(said), line, keys=(of_call(number),))
-            else:
-                tell(into, call_said(said), line)
+        rows = csv_rows(file, into)
+        first: list[tuple[int, dict[str, str]]] = []
+        fault: OSError | None = None
+        try:
+            for row in islice(rows, _FIRST):
+                first.append(row)  # noqa: PERF402 - those before a fault count
+        except OSError as error:
+            fault = error
+        columns, unused = _columns_by([cells for _, cells in first])
+        into.places.update(Place("column", "", field, name) for name, field in unused.items())
+        for line, cells in chain(first, rows):
+            _tell_row(into, columns, cells, line)
+        if fault is not None:
+            raise fault
 
 
-NAMES = {
-    **{
-        letters(each): name
-        for name, field in FIELDS.items()
-        if field.in_line and field.kind != "features"
-        for each in (name, *field.also)
-    },
-    "generatedtokens": "output_tokens",
-    "responsetokens": "output_tokens",
-    "outputlength": "output_tokens",
-    "numoutputtokens": "output_tokens",
-    "timestamp": "time",
-    "requestid": "id",
-}
-"""Our fields by the letters of what others call them: ``GeneratedTokens`` in Azure's traces."""
+_FIRST = 200
+"""Rows by whose values a column is judged."""
+
+
+def _tell_row(into: Rows, columns: dict[str, str], cells: dict[str, str], line: int) -> None:
+    """Tell one call. A number in the place of an id is that of a row."""
+    given = [(field, cells[name]) for name, field in columns.items()]
+    said = {field: _value(field, cell) for field, cell in given if cell.lower() not in _NOT_GIVEN}
+    number = said.get("id")
+    if not (isinstance(number, str) and number.isdecimal()):
+        tell(into, call_said(said), line)
+        return
+    # each table numbers its rows from the beginning: with its time alone a number tells copies
+    del said["id"]
+    if "time" in said:
+        said["id"] = f"{said['time']} {number}"
+    tell(into, call_said(said), line, keys=(of_call(number),))
+
+
+def _columns_by(rows: Sequence[dict[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
+    """The columns that are read, each with our field, and the others, each with the field that it may be or nothing."""
+    found = _columns([*rows[0]]) if rows else {}
+    unused = {name: "" for name in (rows[0] if rows else ()) if name not in found}
+    for field in (PREDICTED, CAP, REASON):
+        if field in found.values():
+            continue
+        aliases = [name for name in unused if ALIASES.get(letters(name)) == field and _fits(field, name, rows)]
+        others = [name for name in unused if likely([name]) == field and _fits(field, name, rows)]
+        if len(aliases) == 1:
+            del unused[aliases[0]]
+            found[aliases[0]] = field
+        else:
+            unused |= dict.fromkeys(aliases or others, field)
+    return found, unused
+
+
+def _fits(field: str, name: str, rows: Sequence[dict[str, str]]) -> bool:
+    """Whether the values of a column can be those of ``field``. A reason is a word or two."""
+    cells = {row[name] for row in rows if row[name].lower() not in _NOT_GIVEN}
+    if field == REASON:
+        return 0 < len(cells) <= _REASONS and all(len(cell) <= _LONGEST for cell in cells)
+    return bool(cells) and all(may_be(field, whole(cell)) for cell in cells)
+
+
+_REASONS = 10
+_LONGEST = 32
 
 
 _NOT_GIVEN = frozenset(("", "nan", "none", "null", "<na>"))

@@ -19,6 +19,7 @@ from pytest_token_telemetry.report.json_file import render, render_tuning, schem
 from pytest_token_telemetry.report.markdown_flavours import FLAVOURS
 from pytest_token_telemetry.report.model import Report
 from pytest_token_telemetry.settings import options
+from pytest_token_telemetry.sources.places import Unfound, UnusedColumn
 from pytest_token_telemetry.sources.reading import File, Scanned, UnusableLines
 from pytest_token_telemetry.sources.uncounted import Uncounted
 from tests.unit.analysis.test_tuning import RATIOS, calls
@@ -126,6 +127,8 @@ def test_counts_count():
         "mentions": 2,
         "remarks": {"without_request": 5},
         "skipped": {"spans that are not model calls": 5},
+        "unfound": (Unfound("ours", "success", "result.ok", 7),),
+        "unused_columns": (UnusedColumn("guess", "predicted_output_tokens", 2),),
         "nothing_known": 1,
         "empty_tables": 1,
         "look_like": {"CSV": 1},
@@ -160,6 +163,8 @@ def test_counts_count():
         "mentions": 2,
         "remarks": {"without_request": 5},
         "skipped": {"spans that are not model calls": 5},
+        "unfound": [{"map": "ours", "field": "success", "path": "result.ok", "records": 7}],
+        "unused_columns": [{"column": "guess", "field": "predicted_output_tokens", "files": 2}],
         "nothing_known": 1,
         "look_like": {"CSV": 1},
         "near_misses": {"*.txt": 3},

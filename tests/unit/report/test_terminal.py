@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 
 from pytest_token_telemetry.report.terminal import ScanProgress, brief, screen, show
+from pytest_token_telemetry.sources.places import Unfound
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from tests.unit.gate.cases import (
     advice,
@@ -190,6 +191,16 @@ def test_what_fits_is_told_whole():
     lines = lines_of(judge(reading(ready(27)), settings(), {"tier1::truncation"}))
     assert lines[-11].startswith("actual / predicted by category")  # with 3 categories
     assert lines[-7] == "largest overruns (actual / predicted):"  # with 5 samples
+
+
+def test_a_path_that_leads_nowhere_is_told_however_full_the_screen_is():
+    rows = [call(predicted=None, max_tokens=2000, category="chat", finish_reason="stop")] * 60
+    unfound = tuple(Unfound("ours", field, f"limits.{field}", 60) for field in ("predicted_output_tokens", "success"))
+    lines = lines_of(verdict(rows, {"unfound": unfound, "duplicates": 3}))
+    assert fits(lines)
+    told = [line for line in lines if line.startswith("note: ")]
+    assert told[0] == "note: map ours: predicted_output_tokens: no record has"
+    assert told[1] == "note: map ours: success: no record has limits.success (60 records)."
 
 
 def unwrapped(lines):

@@ -13,9 +13,10 @@ from pytest_token_telemetry.report import sections, words
 from pytest_token_telemetry.report.advice import next_steps, to_collect
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.look_like import OUTSIDE
+from pytest_token_telemetry.sources.places import Unfound, UnusedColumn
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
-from pytest_token_telemetry.text import Untrusted, pieces
+from pytest_token_telemetry.text import Untrusted, pieces, plain
 from tests.unit.gate.cases import ALL_CHECK_IDS, advice, call, cut_off, judge, notes, reading, ready, settings, verdict
 
 
@@ -399,6 +400,65 @@ def test_too_many_unusable_lines_are_repaired():
 )
 def test_what_changes_how_figures_read_is_noted(samples, found, note):
     assert notes(verdict(samples, found)) == [note]
+
+
+def test_a_column_that_may_be_a_field_is_noted_and_any_other_shown_with_the_sources():
+    columns = (UnusedColumn("guess", "predicted_output_tokens", 2), UnusedColumn("limit", "max_tokens", 1))
+    other, forecast = UnusedColumn("a note", "", 2), UnusedColumn("forecast", "predicted_output_tokens", 1)
+    found = verdict(ready(27), {"unused_columns": (other, *columns, forecast)})
+    assert notes(found) == [
+        "not read: guess or forecast may be predicted_output_tokens: rename one, or map the CSV files"
+        " (docs/field-map.md).",
+        "not read: limit may be max_tokens: rename it, or map the CSV files (docs/field-map.md).",
+    ]
+    [sources] = [each for each in sections.details(found) if each.title == "Sources"]
+    rows = [("2", "guess"), ("1", "limit"), ("1", "forecast"), ("2", "a note")]
+    assert [tuple(plain(cell) for cell in row) for row in sources.tables[-1].rows] == rows
+
+
+WRONG = Unfound("ours", "predicted_output_tokens", "limits.gues", 60)
+
+
+def test_a_path_that_leads_nowhere_is_noted_with_its_map_and_field():
+    found = {
+        "unfound": (WRONG, Unfound("ours", "output_tokens", "out", 60), Unfound("b", "features.a b", "x.y z", 1)),
+        "duplicates": 3,
+    }
+    assert notes(verdict(ready(27), found))[:2] == [
+        "map ours: predicted_output_tokens: no record has limits.gues (60 records).",
+        "map b: features.a b: no record has x.y z (1 record).",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unfound", "samples", "written", "step"),
+    [
+        ((Unfound("ours", "output_tokens", "tok_ou", 60),), [], {}, "no record has tok_ou (output_tokens)"),
+        (
+            (Unfound("ours", "output_tokens", "tok_ou", 60), WRONG),
+            [],
+            {"format": "ours"},
+            "no record has tok_ou (output_tokens)",
+        ),
+        (
+            (Unfound("ours", "success", "result.oke", 60), WRONG),
+            [call(success=None)] * 60,
+            {},
+            "no record has result.oke (success)",
+        ),
+        (
+            (WRONG,),
+            [call(predicted=None)] * 60,
+            {"require": "predictions"},
+            "no record has limits.gues (predicted_output_tokens)",
+        ),
+    ],
+)
+def test_where_a_map_hides_what_is_missing_the_map_is_to_correct(unfound, samples, written, step):
+    lines = {"unusable": {"output_tokens is missing": UnusableLines(60)}} if not samples else {}
+    first, *others = advice_on({"unfound": unfound, **lines}, samples, **written)
+    assert first == f"Correct map ours: {step}."
+    assert not any(each.startswith(("Repair", "Record", "Check")) for each in others)
 
 
 def test_what_could_not_be_used_is_noted_first():

@@ -12,6 +12,7 @@ from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.past.history import PastVerdict
 from pytest_token_telemetry.report.model import Report
 from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.sources.places import Unfound, UnusedColumn
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from tests.unit.gate.cases import ALL_CHECK_IDS, Estimator, baseline_of, judge, reading, ready, replay_of, settings
 
@@ -51,6 +52,9 @@ names = st.sampled_from(HOSTILE).map(lambda text: f"{MARK}{text}") | st.text(max
 )
 optional_names = st.none() | names | st.sampled_from(["docs", "tests", "implementation"])
 counts = st.integers(0, 20_000) | st.sampled_from([0, 1, 10**9])
+
+unfound = st.builds(Unfound, names, st.sampled_from(["success", "output_tokens"]) | names, names, counts)
+unused = st.builds(UnusedColumn, names, st.sampled_from(["", "max_tokens"]) | names, counts)
 
 samples = st.builds(
     Sample,
@@ -141,6 +145,8 @@ def verdicts(draw: st.DrawFn) -> Report:
         unreadable=draw(st.dictionaries(names, st.just("Permission denied"), max_size=2)),
         outside=tuple(draw(st.lists(names, max_size=2))),
         special=tuple(draw(st.lists(names, max_size=2))),
+        unfound=tuple(draw(st.lists(unfound, max_size=4))),
+        unused_columns=tuple(draw(st.lists(unused, max_size=4))),
     )
     written = settings(
         dir=[draw(names).replace("\0", "")],

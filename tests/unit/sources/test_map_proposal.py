@@ -71,10 +71,102 @@ def test_a_text_that_tells_calls_from_other_records_is_a_where(
     assert table(proposed(tmp_path, lines(*records))).get("where") == where
 
 
+PAGE = (Path(__file__).parents[3] / "docs" / "field-map.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_documentation_is_proposed(tmp_path: Path) -> None:
+    content = PAGE.partition("```json\n")[2].partition("```")[0]
+    assert table(proposed(tmp_path, content.encode(), "gateway.jsonl"))["fields"] == {
+        "output_tokens": "res.usage.out",
+        "predicted_output_tokens": "req.labels.estimate",
+        "max_tokens": "req.cap",
+        "finish_reason": {"path": "res.end", "values": {"E": "stop", "L": "length"}},
+        "time": "at",
+    }
+
+
+@pytest.mark.parametrize(
+    ("record", "fields"),
+    [
+        (
+            {
+                "ts": 1767600000,
+                "limits": {"maxOut": 1024, "guess": 456},
+                "result": {"tok_out": 296, "tok_in": 55, "why": "stop"},
+            },
+            {
+                "output_tokens": "result.tok_out",
+                "predicted_output_tokens": "limits.guess",
+                "max_tokens": "limits.maxOut",
+                "finish_reason": "result.why",
+                "time": "ts",
+            },
+        ),
+        (
+            {"when": "2026-01-05T10:00:00Z", "answer_len": 71, "limit": 500, "estimated": 85, "latency_ms": 40},
+            {
+                "output_tokens": "answer_len",
+                "predicted_output_tokens": "estimated",
+                "max_tokens": "limit",
+                "time": "when",
+            },
+        ),
+        ({"tokens": {"in": 5, "out": 7}, "end": 1767600000, "at": "the desk"}, {"output_tokens": "tokens.out"}),
+        ({"tokOut": 7, "retries": 2, "outMs": 3, "maxRetries": 4}, {"output_tokens": "tokOut"}),
+        ({"used": 7, "rate_limit": 2, "why": "a whole sentence, and a long one"}, {"output_tokens": "used"}),
+        ({"calls": [{"tokOut": 7, "limit": 9}]}, {"output_tokens": "tokOut", "max_tokens": "limit"}),
+    ],
+)
+def test_words_and_what_stands_around_them_say_which_field_a_path_is(
+    tmp_path: Path, record: object, fields: object
+) -> None:
+    assert table(proposed(tmp_path, lines(*[record] * 3)))["fields"] == fields
+
+
+def test_where_several_counts_may_be_a_field_each_is_a_line_to_uncomment(tmp_path: Path) -> None:
+    text = proposed(tmp_path, lines({"used": 7, "chunks": 2, "limit": 9, "cap_hint": 8, "latency_ms": 4}))
+    assert table(text).get("fields") == {}
+    assert "# output_tokens is required, and no name says which count it is. Uncomment one:" in text
+    for line in (
+        '# output_tokens = "used"  # in 1 of 1, such as 7',
+        '# output_tokens = "chunks"  # in 1 of 1, such as 2',
+        '# max_tokens = "limit"  # in 1 of 1, such as 9',
+        '# max_tokens = "cap_hint"  # in 1 of 1, such as 8',
+    ):
+        assert line in text.splitlines()
+    assert "latency_ms" not in text
+
+
+def test_a_limit_that_outputs_exceed_is_no_cap(tmp_path: Path) -> None:
+    text = proposed(tmp_path, lines({"tokOut": 9, "limit": 7}, {"tokOut": 6, "limit": 7}))
+    assert table(text)["fields"] == {"output_tokens": "tokOut"}
+    assert '# max_tokens = "limit"  # in 2 of 2, such as 7; 1 output is above it' in text.splitlines()
+
+
+def test_values_that_are_no_reasons_of_ours_are_shown_and_mapped(tmp_path: Path) -> None:
+    records = [{"tokOut": 5, "end_state": each} for each in ("fin", "cut", "R2", "stop", "stop")]
+    line = (
+        '# finish_reason = { path = "end_state", values = { R2 = "unknown", cut = "length", fin = "stop" } }'
+        '  # in 5 of 5: 1 "R2", 1 "cut", 1 "fin", 2 "stop": check what each means'
+    )
+    text = proposed(tmp_path, lines(*records))
+    assert line in text.splitlines()
+    tomllib.loads(text.replace(line, line.removeprefix("# ")))
+
+
+def test_a_success_that_no_name_tells_is_proposed_where_predictions_need_it(tmp_path: Path) -> None:
+    line = "# success = { value = true }  # if each task succeeded: predictions need it to be judged"
+    assert line in proposed(tmp_path, lines({"guess": 5, "tokOut": 6}))
+    flags = proposed(tmp_path, lines({"guess": 5, "tokOut": 6, "served": True, "cached": "no", "n": 0}))
+    assert '# success = "served"  # in 1 of 1, such as true: if it says that the task succeeded' in flags.splitlines()
+    assert (line in flags, "cached" in flags) == (False, False)
+    assert "success" not in proposed(tmp_path, lines({"cap": 5, "tokOut": 6}))
+
+
 def test_counts_that_no_field_takes_are_named_where_what_is_judged_is_missing(tmp_path: Path) -> None:
     text = proposed(tmp_path, lines(END))
-    assert "# predicted_output_tokens and max_tokens: nothing is called so; other counts are most" in text
-    assert "# predicted_output_tokens: nothing is called so; there is no other count" in proposed(
+    assert "# not found by name: predicted_output_tokens and max_tokens (other counts: most)" in text
+    assert "# not found by name: predicted_output_tokens (no other count)" in proposed(
         tmp_path, lines({"cap": 9, "output_tokens": 7})
     )
 
@@ -102,7 +194,11 @@ def test_a_proposal_can_be_pasted(tmp_path: Path, content: bytes, name: str, exp
 
 def test_where_nothing_is_called_output_the_counts_are_named(tmp_path: Path) -> None:
     text = proposed(tmp_path, b"who,spent,rest\na,12,x\nb,13,y\n", "calls.csv")
-    assert '# output_tokens = "PATH"  is needed, and nothing is called so; counts are spent' in text.splitlines()[-1]
+    assert text.splitlines()[-2:] == [
+        "# output_tokens is required, and no name says which count it is. Uncomment one:",
+        '# output_tokens = "spent"  # in 2 of 2, such as 12, 13',
+    ]
+    assert '# output_tokens = "PATH"  # required, and no count may be it' in proposed(tmp_path, lines({"who": "a"}))
 
 
 def test_files_that_need_no_map_or_cannot_have_one_are_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 import re
 import tomllib
@@ -19,6 +20,7 @@ from pytest_token_telemetry.sources.look_like import OUTSIDE
 from pytest_token_telemetry.sources.mapped import NO_LIST, NO_RECORD, MappedSource
 from pytest_token_telemetry.sources.merge import Reading
 from pytest_token_telemetry.sources.parallel import Scan
+from pytest_token_telemetry.sources.places import Unfound
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from pytest_token_telemetry.sources.rows import Rows
 from tests.unit.sources.exports.readings import lines, only, outputs, reasons, samples_of
@@ -114,7 +116,7 @@ def test_records_that_are_no_calls_are_skipped_and_those_that_cannot_be_used_are
     assert outputs(found) == [30] * 4
     assert found.skipped == {f"{OUTSIDE}ours": 2}
     assert reasons(found) == {
-        "output_tokens is missing": 1,
+        "output_tokens is missing: nothing at reply.usage.out (map ours)": 1,
         "output_tokens is negative": 1,
         "max_tokens is not a whole number": 1,
         "predicted_output_tokens is not a whole number": 1,
@@ -135,6 +137,32 @@ def test_json_may_be_lines_documents_or_a_list(tmp_path: Path, content: bytes) -
     found = reading(tmp_path, 'files = "*.jsonl"\nfields.output_tokens = "out"', content)
     assert outputs(found) == [1, 2]
     assert found.unusable == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "written", "why"),
+    [
+        (b"out;why\n12;a\n13;b\n", "", 'it is a CSV file (add format = "csv" to map ours)'),
+        (b"\xef\xbb\xbfout,why\r\n12,a\r\n", "", 'it is a CSV file (add format = "csv" to map ours)'),
+        (b"calls, all of them\n" + b"no JSON\n", "", "a line is not JSON"),
+        (b'{"out": 1}\n', 'format = "csv"\n', 'it is JSON (remove format = "csv" from map ours)'),
+        (b"12\n", 'format = "csv"\n', "its first line is not a header of a CSV file"),
+    ],
+)
+def test_a_file_of_another_format_than_its_map_says_is_told_with_the_remedy(
+    tmp_path: Path, content: bytes, written: str, why: str
+) -> None:
+    for name, packed in (("a.txt", content), ("b.txt.gz", gzip.compress(content))):
+        (tmp_path / name).write_bytes(packed)
+    own = source(f'files = "*.txt*"\n{written}fields.output_tokens = "out"')
+    found = read_directories([Directory(tmp_path, "d")], ["*"], scan=Scan(mapped=(own,)))
+    assert found.unreadable == {"d/a.txt": why, "d/b.txt.gz": why}
+    assert found.unusable == {} or why == "a line is not JSON"
+
+
+def test_lines_above_json_are_no_header(tmp_path: Path) -> None:
+    content = b"time, level\n" + lines({"out": 1})
+    assert outputs(reading(tmp_path, 'files = "*.jsonl"\nfields.output_tokens = "out"', content)) == [1]
 
 
 def test_records_may_stand_in_a_list_within_a_document_and_in_a_text_of_json(tmp_path: Path) -> None:
@@ -180,7 +208,76 @@ def test_a_map_of_a_table_names_its_columns(tmp_path: Path) -> None:
         (12, True, "docs"),
         (14, True, None),
     ]
-    assert (found.skipped, reasons(found)) == ({f"{OUTSIDE}ours": 1}, {"output_tokens is missing": 1})
+    assert (found.skipped, reasons(found)) == (
+        {f"{OUTSIDE}ours": 1},
+        {"output_tokens is missing: nothing at n.out (map ours)": 1},
+    )
+
+
+WRONG_PATHS = """
+fields.output_tokens = ["nope", "out"]
+fields.predicted_output_tokens = ["limits.gues", "limits.guesses"]
+fields.max_tokens = "cap"
+fields.finish_reason = { path = "whi", value = "stop" }
+fields.features = { files = "fils" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "content"),
+    [
+        (
+            f'files = "*.jsonl"\nwhere = {{ kind = "call" }}\n{WRONG_PATHS}',
+            "{}.jsonl",
+            lines({"kind": "call", "out": 1, "cap": 9}, {"kind": "call", "out": 2}, {"kind": "ping"}),
+        ),
+        (
+            'files = "*.csv"\nformat = "csv"\n' + WRONG_PATHS.replace("limits.", "limits "),
+            "{}.csv",
+            b"out,cap,limits guess\n1,9,3\n2,,3\n",
+        ),
+        (
+            "files = '*.out'\nexpression = '"
+            r"(?P<out>\d+)(?: (?P<cap>9))?(?P<fils>x)?(?P<gues>y)?(?P<guesses>y)?(?P<whi>y)?'"
+            + WRONG_PATHS.replace("limits.", "").replace('"nope", ', ""),
+            "{}.out",
+            b"1 9\n2\nno call\n",
+        ),
+    ],
+    ids=["json", "csv", "text"],
+)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_path_that_leads_to_a_value_in_no_record_is_told(
+    tmp_path: Path, written: str, name: str, content: bytes, jobs: int
+) -> None:
+    for number in range(3):
+        (tmp_path / name.format(number)).write_bytes(content)
+    found = read_directories([Directory(tmp_path, "d")], ["*"], scan=Scan(jobs=jobs, mapped=(source(written),)))
+    paths = {"csv": "limits gues or limits guesses", "out": "gues or guesses"}
+    predicted = paths.get(name.rpartition(".")[2], "limits.gues or limits.guesses")
+    assert sorted(outputs(found)) == [1, 1, 1, 2, 2, 2]
+    assert found.unfound == (
+        Unfound("ours", "predicted_output_tokens", predicted, 6),
+        Unfound("ours", "features.files", "fils", 6),
+    )
+
+
+def test_a_path_that_leads_to_a_value_in_one_file_of_many_is_right(tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_bytes(lines({"out": 1, "guess": 3}))
+    found = reading(
+        tmp_path,
+        'files = "*.jsonl"\nfields = { output_tokens = "out", predicted_output_tokens = "guess" }',
+        lines({"out": 1}, {"out": 2, "guess": ""}),
+    )
+    assert (len(outputs(found)), found.unfound) == (3, ())
+
+
+def test_the_reason_of_a_missing_output_names_the_map_and_its_paths(tmp_path: Path) -> None:
+    written = 'files = "*.jsonl"\nfields = { output_tokens = ["a.out", "used"], finish_reason = "why" }'
+    found = reading(tmp_path, written, lines({"a": 1, "why": "length"}, {"why": "stop"}))
+    assert reasons(found) == {"output_tokens is missing: nothing at a.out or used (map ours)": 2}
+    assert found.unfound == (Unfound("ours", "output_tokens", "a.out or used", 2),)
+    assert found.uncounted.truncated == 1
 
 
 TEXT = """
@@ -355,9 +452,9 @@ PAGE = (Path(__file__).parents[3] / "docs" / "field-map.md").read_text(encoding=
         (
             "json",
             "gateway.jsonl",
-            [(800, 912, 1024, "stop", False, "docs", None), (None, 1024, 1024, "length", True, "docs", None)],
+            [(800, 912, 1024, "stop", False, True, "m-1"), (None, 1024, 1024, "length", True, False, "m-1")],
             {f"{OUTSIDE}gateway": 1},
-            {"output_tokens is missing": 1},
+            {"output_tokens is missing: nothing at res.usage.out (map gateway)": 1},
         ),
         (
             "text",
@@ -381,7 +478,7 @@ def test_the_maps_of_the_documentation_read_its_files(
     assert [
         (
             *(each.predicted_output_tokens, each.output_tokens, each.max_tokens, each.finish_reason),
-            *(each.truncated, each.category, each.model),
+            *(each.truncated, each.success, each.model),
         )
         for each in samples_of(found)
     ] == expected

@@ -11,7 +11,9 @@ import pytest
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.exports import csv_rows
 from pytest_token_telemetry.sources.exports.csv_rows import OTHER_CELLS
+from pytest_token_telemetry.sources.field_names import PREDICTED
 from pytest_token_telemetry.sources.otlp.calls import NO_OUTPUT
+from pytest_token_telemetry.sources.places import UnusedColumn
 from tests.unit.sources.exports.readings import only, outputs, reading, reading_of, real, reasons, samples_of
 
 
@@ -106,6 +108,30 @@ def test_a_column_with_cells_that_are_not_given_may_have_its_counts_with_a_fract
         ("tool_use", None),
         (None, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "read", "unused"),
+    [
+        ("predicted,Finish Reason,note", "150,cut,x", (150, None, "cut"), [("note", "")]),
+        ("prediction,token cap,done-reason", "150,300,stop", (150, 300, "stop"), []),
+        ("predicted,predicted_tokens", "150,160", (160, None, None), [("predicted", "")]),
+        ("predicted,forecast", "150,160", (None, None, None), [("forecast", PREDICTED), ("predicted", PREDICTED)]),
+        ("predicted,x", "a long text,1", (None, None, None), [("predicted", ""), ("x", "")]),
+        ("guess,limit", "150,160", (None, None, None), [("guess", PREDICTED), ("limit", "max_tokens")]),
+        ("why,limit ms", "eos,160", (None, None, None), [("limit ms", ""), ("why", "finish_reason")]),
+        ("limit,max_tokens", "150,160", (None, 160, None), [("limit", "")]),
+    ],
+)
+def test_a_column_is_read_by_a_name_that_means_one_field_alone_or_told(
+    tmp_path: Path, header: str, row: str, read: object, unused: list[tuple[str, str]]
+) -> None:
+    text = f"output_tokens,{header}\n" + f"44,{row}\n" * 3
+    (tmp_path / "b.csv").write_text(text)
+    found = reading(tmp_path, text.encode(), "a.csv")
+    first = samples_of(found)[0]
+    assert (first.predicted_output_tokens, first.max_tokens, first.finish_reason_raw) == read
+    assert found.unused_columns == tuple(UnusedColumn(name, field, 2) for name, field in unused)
 
 
 def test_rows_that_are_no_calls_are_counted(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""Fields that maps looked for in vain, and columns that no field takes: counted while files are read, told after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Place(NamedTuple):
+    """What is counted of a map, or of a CSV file without one. Counts of all files and of all their parts add up."""
+
+    kind: Literal["record", "without", "column"]
+    """A record that is a call, one of these without a value where a field should stand, or a file with a column."""
+    map: str
+    field: str = ""
+    """Of a column: what it may be."""
+    path: str = ""
+    """As users read it; or the name of the column."""
+
+
+class Unfound(NamedTuple):
+    """A field of a map of which no record has a value."""
+
+    map: str
+    field: str
+    path: str
+    records: int
+
+
+class UnusedColumn(NamedTuple):
+    """A column of CSV files that no field takes."""
+
+    column: str
+    field: str
+    """What it may be; empty: nothing that a verdict needs."""
+    files: int
+
+
+def unused_columns(places: Mapping[Place, int]) -> tuple[UnusedColumn, ...]:
+    """The columns by their names."""
+    found = (UnusedColumn(each.path, each.field, count) for each, count in places.items() if each.kind == "column")
+    return tuple(sorted(found))
+
+
+def unfound(places: Mapping[Place, int]) -> tuple[Unfound, ...]:
+    """The fields of maps whose paths lead to a value in no record, in the order of the maps and of their fields."""
+    records = {each.map: count for each, count in places.items() if each.kind == "record"}
+    found = (
+        Unfound(each.map, each.field, each.path, count)
+        for each, count in places.items()
+        if each.kind == "without" and count == records[each.map]
+    )
+    return tuple(sorted(found, key=lambda each: each.map))

@@ -1,0 +1,263 @@
+"""What stands in the first records of some files, and which of our fields its names and values fit."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping  # noqa: TC003 - `Seen` is a dataclass with these
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.sample import FIELDS, finish_reason, letters
+from pytest_token_telemetry.sources.call_records import ALSO
+from pytest_token_telemetry.sources.field_map import may_be
+from pytest_token_telemetry.sources.field_names import (
+    ALIASES,
+    CAP,
+    NAMES,
+    PREDICTED,
+    REASON,
+    is_no_output,
+    likely,
+    may_be_output,
+    words,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_token_telemetry.sources.field_map import Scalar, Steps
+
+OUTPUT = "output_tokens"
+
+_DEEPEST = 8
+_LEAVES = 500
+"""Of one record."""
+
+_FALLBACKS = 3
+"""Paths that are proposed for a field."""
+
+_NAMES: Mapping[str, str] = {
+    **{letters(each): name for name, also in ALSO.items() for each in also},
+    **dict.fromkeys(("tokensout", "outtokens", "evalcount", "candidatestokencount"), OUTPUT),
+    **dict.fromkeys(("generatedtokens", "responsetokens", "answertokens", "outputtokencount"), OUTPUT),
+    **dict.fromkeys(("ok", "succeeded"), "success"),
+    **dict.fromkeys(("modelname", "modelid"), "model"),
+    **dict.fromkeys(("reqid", "callid"), "id"),
+    **ALIASES,
+    **NAMES,
+}
+"""Our fields by the letters of what systems call them."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """The first records."""
+
+    records: int = 0
+    paths: Counter[Steps] = field(default_factory=Counter)
+    examples: dict[Steps, list[Scalar]] = field(default_factory=lambda: defaultdict(list))
+    _whole: list[dict[Steps, Scalar]] = field(default_factory=list)
+    """The first of them, whole."""
+
+    def add(self, record: object) -> None:
+        """Look at one more."""
+        self.records += 1
+        leaves = dict(islice(_leaves(record, ()), _LEAVES))
+        if len(self._whole) < _WHOLE:
+            self._whole.append(leaves)
+        for steps, value in leaves.items():
+            self.paths[steps] += 1
+            examples = self.examples[steps]
+            if len(examples) < _EXAMPLES and value not in examples:
+                examples.append(value)
+
+    def below(self, steps: Steps) -> Seen:
+        """What the records of the lists at ``steps`` hold."""
+        n = len(steps) + 1
+        of = [path for path in self.paths if path[:n] == (*steps, "0") and len(path) > n]
+        found = Seen(self.records, Counter({path[n:]: self.paths[path] for path in of}))
+        found.examples.update({path[n:]: self.examples[path] for path in of})
+        found._whole += [{path[n:]: each[path] for path in of if path in each} for each in self._whole]
+        return found
+
+    def kind_of_calls(self, output: Steps) -> tuple[Steps, list[str]] | None:
+        """The text that tells the records with an ``output`` from all others, and its values there, if one does."""
+        calls = [record for record in self._whole if output in record]
+        others = [record for record in self._whole if output not in record]
+        for steps in calls[0] if calls and others else ():
+            values, kinds = ({record.get(steps) for record in each} for each in (calls, others))
+            if (
+                len(values) <= _KINDS
+                and all(isinstance(value, str) and len(value) < _LONGEST for value in values | kinds)
+                and values.isdisjoint(kinds)
+            ):
+                return steps, sorted(map(str, values))
+        return None
+
+    def fields(self) -> tuple[dict[str, list[Steps]], dict[str, list[Steps]]]:
+        """The fields that names and values fit, each with its paths, and those that several other paths may be.
+
+        The short and frequent paths come first.
+        """
+        known: dict[str, list[Steps]] = defaultdict(list)
+        guessed: dict[str, list[Steps]] = defaultdict(list)
+        for steps in sorted(self.paths, key=lambda steps: (len(steps), -self.paths[steps])):
+            name = _NAMES.get(letters(steps[-1]))
+            if name == "id" and len(steps) > 1:  # of a user, or of a session
+                continue
+            if name is not None and FIELDS[name].kind != "features" and self._may_be(name, steps):
+                known[name].append(steps)
+            elif (guess := likely(steps)) is not None and self._fits(guess, steps):
+                guessed[guess].append(steps)
+        guessed = {name: found for name, found in guessed.items() if name not in known}
+        outputs = known.get(OUTPUT) or guessed.get(OUTPUT)
+        doubtful = {name: found for name, found in guessed.items() if name in (PREDICTED, CAP, REASON) and found[1:]}
+        if outputs is None:
+            outputs, possible = self._output_by_its_being_alone({each for found in guessed.values() for each in found})
+            doubtful |= {OUTPUT: possible} if possible else {}
+        if outputs and CAP in guessed and self.above(outputs[0], guessed[CAP][0]):
+            doubtful[CAP] = guessed[CAP]
+        found = {**guessed, **({OUTPUT: outputs} if outputs else {}), **known}
+        sure = {name: found[name][:_FALLBACKS] for name in FIELDS if name in found and name not in doubtful}
+        return sure, {name: doubtful[name][:_CANDIDATES] for name in FIELDS if name in doubtful}
+
+    def counts(self, taken: Sequence[Steps] | set[Steps]) -> list[Steps]:
+        """The paths of counts, without those that are ``taken`` and those that are surely no tokens."""
+        return [
+            steps
+            for steps in self.paths
+            if steps not in taken and not is_no_output(steps[-1]) and self._may_be(OUTPUT, steps)
+        ][:_CANDIDATES]
+
+    def flags(self) -> list[Steps]:
+        """The paths where it is true or false."""
+        flags = [steps for steps in self.paths if all(str(each) in _FLAGS for each in self.examples[steps])]
+        return flags[:_CANDIDATES]
+
+    def above(self, output: Steps, cap: Steps) -> int:
+        """The records whose output is above their cap."""
+        pairs = ((_count(record.get(output)), _count(record.get(cap))) for record in self._whole)
+        return sum(out is not None and most is not None and out > most for out, most in pairs)
+
+    def reasons(self, path: Steps) -> Counter[str]:
+        """The values of a reason, with how many records have each; none if they are no words, or too many."""
+        found = Counter(record[path] for record in self._whole if path in record)
+        if len(found) > _REASONS or not all(isinstance(value, str) and _is_word(value) for value in found):
+            return Counter()
+        return Counter({str(value): count for value, count in sorted(found.items())})
+
+    def meanings(self, path: Steps, output: Steps, caps: Sequence[Steps]) -> tuple[dict[str, str], bool]:
+        """What the values of a reason that are none of our words may mean, and whether caps prove it."""
+        others = [value for value in self.reasons(path) if finish_reason(value) == "unknown"]
+        by_words = {value: _by_words(value) for value in others}
+        found = {
+            value: by_words[value] if by_words[value] == "error" else self._by_cap(path, value, output, caps)
+            for value in others
+        }
+        return {value: found[value] or by_words[value] for value in others}, None not in found.values()
+
+    def _by_cap(self, path: Steps, value: str, output: Steps, caps: Sequence[Steps]) -> str | None:
+        at_cap = {
+            out >= most
+            for record in self._whole
+            if record.get(path) == value
+            for out, most in [(_count(record.get(output)), _count(record.get(caps[0])) if caps else None)]
+            if out is not None and most is not None
+        }
+        return None if len(at_cap) != 1 else "length" if at_cap == {True} else "stop"
+
+    def _output_by_its_being_alone(self, taken: set[Steps]) -> tuple[list[Steps] | None, list[Steps]]:
+        """The one count that may be the output, or else all that may be."""
+        counts = self.counts(taken)
+        named = [steps for steps in counts if may_be_output(steps[-1])]
+        return (named, []) if len(counts) == len(named) == 1 else (None, [*dict.fromkeys([*named, *counts])])
+
+    def _may_be(self, name: str, steps: Steps) -> bool:
+        return all(may_be(name, value) for value in self.examples[steps])
+
+    def _fits(self, name: str, steps: Steps) -> bool:
+        """Whether the values at ``steps`` are such as the field has, where its name alone is no proof."""
+        if name == "time":
+            return all(map(_is_time, self.examples[steps]))
+        return bool(self.reasons(steps)) if name == REASON else self._may_be(name, steps)
+
+
+_WHOLE = 400
+"""Records that are kept whole."""
+
+_KINDS = 3
+"""Values of a text by which calls are told from other records."""
+
+_EXAMPLES = 5
+"""Values of a path that are kept."""
+
+_CANDIDATES = 8
+"""Paths that may be a field."""
+
+_REASONS = 8
+"""Values of a reason."""
+
+
+def _count(value: Scalar | None) -> int | None:
+    text = str(value)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < _DIGITS else None
+
+
+_DIGITS = 12
+
+_FLAGS = ("True", "False", "true", "false")
+"""In JSON, and in a cell."""
+
+
+def _is_time(value: Scalar) -> bool:
+    if isinstance(value, str):
+        try:
+            return len(value) >= len("2026-01-01") and datetime.fromisoformat(value) is not None
+        except ValueError:
+            return False
+    return not isinstance(value, bool) and value > _EARLIEST
+
+
+_EARLIEST = 10**9
+"""Seconds since 1970: 2001."""
+
+
+def _is_word(value: str) -> bool:
+    return _WORDS.fullmatch(value) is not None and not value.isdecimal() and not _is_time(value)
+
+
+_WORDS = re.compile(r"(?=.{1,24}\Z)[\w.:/-]+(?: [\w.:/-]+)?")
+
+
+def _by_words(value: str) -> str:
+    found = frozenset(words(value))
+    return next((reason for reason, those in _MEANINGS.items() if found & those), "unknown")
+
+
+_MEANINGS = {
+    "error": frozenset({"error", "err", "fail", "failed", "timeout", "abort", "aborted", "cancel", "cancelled"}),
+    "length": frozenset({"cut", "cutoff", "max", "maxed", "limit", "len", "length", "trunc", "truncated", "cap"}),
+    "stop": frozenset({"fin", "finish", "finished", "done", "ok", "end", "ended", "eos", "complete", "completed"}),
+}
+
+
+def _leaves(value: object, steps: Steps) -> Iterator[tuple[Steps, Scalar]]:
+    """The plain values within ``value``; of a list those of its first item."""
+    if len(steps) > _DEEPEST:
+        return
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key and key.isprintable() and '"' not in key:
+                yield from _leaves(inner, (*steps, key))
+    elif isinstance(value, list):
+        for inner in value[:1]:
+            yield from _leaves(inner, (*steps, "0"))
+    elif isinstance(value, (str, int, float)) and value != "" and steps:
+        yield steps, value[:_LONGEST] if isinstance(value, str) else value
+
+
+_LONGEST = 40
+"""Characters of a text that are looked at."""
