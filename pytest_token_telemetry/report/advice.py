@@ -12,6 +12,7 @@ from pytest_token_telemetry.gate.checks import (
     CHECK_BY_ID,
     COMPLEXITIES,
     DELIVERABLES,
+    REPLAY,
     SAMPLES,
     TRUNCATION,
     UNDERESTIMATION,
@@ -21,7 +22,7 @@ from pytest_token_telemetry.gate.checks.samples import lacks_attempts
 from pytest_token_telemetry.gate.checks.sources import outside_maps
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
 from pytest_token_telemetry.option_types import ANY
-from pytest_token_telemetry.report.words import blames_estimator, deselected, subject_of, warns
+from pytest_token_telemetry.report.words import blamed, deselected, invalid, most_frequent, subject_of, warns
 from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
 from pytest_token_telemetry.text import Untrusted, exact, joined, listing, named, plain, plural, times, upwards
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.readiness import PlannedRun
     from pytest_token_telemetry.analysis.strata import Stratum
     from pytest_token_telemetry.analysis.tuning import Advice, BeforeAfter, Cap, Caps
+    from pytest_token_telemetry.gate.replay_report import ReplayReport
     from pytest_token_telemetry.gate.verdict import ProofPlan
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.text import Piece, Sentence
@@ -139,8 +141,8 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
         )
     if not report.sources:
         return
-    if blames_estimator(report):
-        yield "Let the estimator answer for more of the recorded calls: -v shows its invalid predictions."
+    if (replay := blamed(report)) is not None:
+        yield from _to_replay(report, replay)
         return
     none_found = list(_no_call_found(report))
     yield from none_found
@@ -189,6 +191,20 @@ def _to_repair(report: Report) -> Sentence:
         Untrusted(first.reason),
         f"){more}.",
     )
+
+
+def _to_replay(report: Report, replay: ReplayReport) -> Iterator[Sentence]:
+    """What the estimator must do to be judged."""
+    result = report.result(REPLAY.id)
+    if replay.wrong:
+        said = f"Repair the estimator, as {invalid(replay.wrong, replay.calls)}"
+        yield joined((said, most_frequent(replay.reasons, replay.wrong), "."), "")
+    if replay.cannot and isinstance(result, CountResult) and (result.missing or not replay.replayed):
+        asked = plural(replay.calls, "recorded call")
+        yield (
+            f"Let the estimator answer for more of {asked}: it could not replay {replay.cannot:,}, and"
+            f" {result.target:,} must be replayed."
+        )
 
 
 def _no_call_found(report: Report) -> Iterator[Sentence]:

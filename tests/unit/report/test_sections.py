@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace as replace_fields
 
 from pytest_token_telemetry import CannotReplay
 from pytest_token_telemetry.gate.findings import Past
@@ -16,6 +17,7 @@ from pytest_token_telemetry.sources.reading import File
 from pytest_token_telemetry.text import Located, Untrusted
 from tests.unit.analysis.test_tuning import RATIOS, calls
 from tests.unit.gate.cases import (
+    advice,
     baseline_of,
     call,
     compared,
@@ -124,13 +126,23 @@ def test_budgets_are_told_in_one_sentence(rows, pairs, sentence):
     assert sentences(replayed(numbered(rows), table(*pairs)), "Replayed estimator")[1] == sentence
 
 
-def test_wrong_answers_are_listed():
-    found = replayed(numbered(ready(27)), table("</td>", ValueError, otherwise=1000))
+def test_wrong_answers_are_a_row_for_each_reason():
+    found = replayed(numbered(ready(27)), table("</td>", ValueError, ValueError, otherwise=1000))
     wrong = shown(found, "Invalid predictions")
     assert wrong.rows == (
-        (Untrusted("logs/run-1/agent.log:1"), Untrusted("the prediction is str, not a number")),
-        (Untrusted("logs/run-1/agent.log:2"), Untrusted("the prediction is type, not a number")),
+        ("2", Untrusted("the prediction is type, not a number"), Located("logs/run-1/agent.log:2")),
+        ("1", Untrusted("the prediction is str, not a number"), Located("logs/run-1/agent.log:1")),
     )
+
+
+def test_an_older_report_groups_the_wrong_answers_that_it_lists():
+    found = replayed(numbered(ready(27)), table(ValueError, "</td>", ValueError, otherwise=1000))
+    older = replace_fields(found, estimator=replace_fields(found.estimator, reasons=()))
+    assert shown(older, "Invalid predictions").rows == (
+        ("2", Untrusted("the prediction is type, not a number"), Located("logs/run-1/agent.log:1")),
+        ("1", Untrusted("the prediction is str, not a number"), Located("logs/run-1/agent.log:2")),
+    )
+    assert advice(older) == ["Repair the estimator, as 3 of 27 predictions are invalid."]
 
 
 def test_base_and_head_are_told_side_by_side():
@@ -169,7 +181,8 @@ def test_an_estimator_that_changed_nothing_lists_nothing():
 def test_estimators_that_have_no_call_in_common_are_told_so():
     found = sentences(replayed(numbered(ready(2)), table(1, None), table(None, 1)), "Base against head")
     assert found == (
-        "Base old:predict has no prediction for 1 call: 1 answer of another kind.",
+        "Base old:predict has no prediction for 1 call; 1 prediction is invalid: the prediction is NoneType, not a"
+        " number (1 call).",
         "Not compared: there is no call that both can replay.",
     )
 
@@ -182,10 +195,11 @@ def test_what_the_base_cannot_answer_is_told():
 def test_wrong_answers_of_the_base_are_told_and_listed():
     found = replayed(numbered(ready(27)), as_recorded, table(CannotReplay, "</td>", otherwise=1000))
     assert sentences(found, "Base against head")[0] == (
-        "Base old:predict has no prediction for 2 calls: 1 answer of another kind."
+        "Base old:predict has no prediction for 2 calls; 1 prediction is invalid: the prediction is str, not a"
+        " number (1 call)."
     )
     assert shown(found, "Invalid predictions of base").rows == (
-        (Untrusted("logs/run-1/agent.log:2"), Untrusted("the prediction is str, not a number")),
+        ("1", Untrusted("the prediction is str, not a number"), Located("logs/run-1/agent.log:2")),
     )
 
 
