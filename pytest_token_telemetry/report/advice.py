@@ -400,7 +400,7 @@ def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]
     if few := [each for each in hit if each.basis == "collect"]:
         needed = where(few, lambda each: f" ({each.n:,} of {each.samples_needed:,})")
         yield joined(("Collect samples to tune on: ", needed, "."), "")
-    if spread := [each for each in hit if each.basis == "category" and not each.meets_both]:
+    if spread := [each for each in hit if each.multiplier is not None and not each.meets_both]:
         names = where(spread, lambda _: "")
         yield joined(
             (
