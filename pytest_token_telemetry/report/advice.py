@@ -388,7 +388,7 @@ def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]
     def where(advice: list[Advice], say: Callable[[Advice], str], between: str = ", ") -> Sentence:
         return _some([(_called(each, tuning.grouped_by), say(each)) for each in advice], between)
 
-    if multiply := [each for each in hit if each.tier == "risk"]:
+    if multiply := [each for each in hit if each.tier == "risk" and each.multiplier != 1]:
         by = where(multiply, lambda each: f" by {upwards(each.multiplier or 0)} ({_basis(each)})")
         yield joined(("Multiply the predictions in ", by, "."), "")
         if priced := [each for each in multiply if each.waste_p90[1] is not None]:
@@ -432,11 +432,16 @@ def _price(advice: Advice, target: Fraction | None) -> str:
 
 
 def change(figures: BeforeAfter, target: Fraction | None) -> str:
-    """``1.66x -> 3.00x``: before and after, with as many digits as show on which side of ``target`` they are."""
+    """``1.66x -> 3.00x``: before and after, with as many digits as show on which side of ``target`` they are.
+
+    One figure where nothing changes.
+    """
     before, after = figures
     if before is None:
         return ""
-    return times(before, target) if after is None else f"{times(before, target)} -> {times(after, target)}"
+    if after is None or after == before:
+        return times(before, target)
+    return f"{times(before, target)} -> {times(after, target)}"
 
 
 def _basis(advice: Advice) -> str:

@@ -222,8 +222,16 @@ def _tuning(tuning: Tuning, waste_target: Fraction | None) -> Section:
     return Section("Tuning advice", tables=tuple(tables), remarks=tuple(remarks))
 
 
+_PROMISED = "promised for new calls"
+
+
 def _signs(every: Sequence[Advice], kinds: str) -> Iterator[str]:
-    """What the signs mean that stand at multipliers."""
+    """What the promise is, and what the signs mean that stand at multipliers."""
+    if any(map(_promise, every)):
+        yield (
+            f"{_PROMISED}: at most this share of them is underestimated (in nine of ten cases, within the range); more"
+            " samples promise less"
+        )
     shown = [_multiplier(each) for each in every]
     if any(text.startswith("(") for text in shown):
         yield "( ) lowers the predictions: that saves cost, and is not advice for risk"
@@ -239,8 +247,8 @@ def _multiplier(advice: Advice) -> str:
     return f"({shown})" if advice.tier == "cost" else shown
 
 
-def _expectation(advice: Advice) -> str:
-    """``4.0% (0.2 to 11.3)``: the rate to expect after, and where it will be in nine of ten cases."""
+def _promise(advice: Advice) -> str:
+    """``4.0% (0.2 to 11.3)``: the rate of new calls is at most that, and in nine of ten cases within the range."""
     if advice.expected_underestimation is None or advice.expected_range is None:
         return ""
     low, high = (f"{100 * bound:.1f}" for bound in advice.expected_range)
@@ -263,7 +271,7 @@ def _advice(waste_target: Fraction | None) -> Columns[Advice]:
         "truncated": lambda each: f"{each.truncated:,}",
         "underestimated": lambda each: f"{each.underestimated:,}",
         "multiply by": _multiplier,
-        "then underestimated": _expectation,
+        _PROMISED: _promise,
         "waste P50": lambda each: advice.change(each.waste_p50, None),
         "waste P90": lambda each: advice.change(each.waste_p90, waste_target),
         "waste P90 at best": lambda each: (

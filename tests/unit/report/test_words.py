@@ -173,6 +173,15 @@ def test_a_spread_is_said_of_every_category_whose_advice_says_so():
     assert sum("No single multiplier meets both risk and cost in docs:" in step for step in advice(found)) == 1
 
 
+def test_nothing_is_multiplied_by_one():
+    """1 of 100 docs is underestimated, and the 99th smallest ratio is 1; 3 of 20 tests are underestimated."""
+    docs = [call(1000, output, category="docs") for output in [1000] * 99 + [2000]]
+    found = verdict([*ready(20), *docs, *[call(1000, 1300, category="tests")] * 10])
+    assert next(each for each in found.tuning.categories if each.name == "docs").multiplier == 1.0
+    assert advice(found)[0].startswith("Multiply the predictions in tests by 1.30 (")
+    assert "docs" not in "".join(advice(found)[:2])
+
+
 def test_a_spread_that_no_multiplier_meets_is_said():
     # half take a tenth of their prediction, half ten times it: 95% within costs the P10 a factor of 100
     rows = [*ready(40), *[call(1000, output, category="docs") for output in (100, 10_000) * 20]]
