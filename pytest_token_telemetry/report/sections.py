@@ -58,7 +58,7 @@ def details(report: Report) -> Iterator[Section]:
     yield _settings(report)
 
 
-ADVICE, DATA, OVERRUNS = "Caps and advice", "Data and settings", "Largest overruns"
+ADVICE, DATA = "Caps and advice", "Data and settings"
 
 
 def changed_calls(report: Report) -> Chapter:
@@ -93,7 +93,18 @@ def further(report: Report) -> Iterator[Chapter]:
 
 
 def _most_output(report: Report) -> Section:
-    return Section(OVERRUNS, tables=(calls(report.worst),))
+    return Section(title_of_calls(report.worst), tables=(calls(report.worst),))
+
+
+def title_of_calls(samples: tuple[WorstSample, ...]) -> str:
+    """What the ``samples`` with the highest ratios are: no overruns, if every output is within its prediction."""
+    return "Largest overruns" if any(map(_ran_over, samples)) else "Closest to their predictions"
+
+
+def _ran_over(sample: WorstSample) -> bool:
+    """True if the output is above the prediction."""
+    predicted = sample.predicted_output_tokens
+    return predicted is not None and sample.output_tokens > predicted
 
 
 def _differ(attempts: Attempts) -> bool:

@@ -388,6 +388,22 @@ def advised(found):
     return {row[-2].text: row[:-2] for row in detail(found, "Tuning advice").tables[0].rows if row[-1] == ""}
 
 
+@pytest.mark.parametrize(
+    ("predicted", "output", "title"),
+    [
+        (1000, 970, "Closest to their predictions"),
+        (1000, 1000, "Closest to their predictions"),
+        (1000, 1001, "Largest overruns"),
+        (0, 1, "Largest overruns"),
+        (0, 0, "Closest to their predictions"),
+    ],
+)
+def test_calls_are_overruns_only_if_one_ran_over(predicted, output, title):
+    found = verdict([*ready(26), call(predicted, output)])
+    assert next(sections.details(found)).title == title
+    assert sections.changed_calls(found).sections[-1].title == title
+
+
 def test_multipliers_have_a_table():
     # the waste before is that of the example by hand, 2.8219 and 4.5257, and the waste after 1.12 times that
     found = advised(TUNE)
