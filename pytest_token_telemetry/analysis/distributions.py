@@ -25,14 +25,14 @@ from pytest_token_telemetry.analysis.listed import listed
 from pytest_token_telemetry.analysis.metrics import WASTE_SHARES
 from pytest_token_telemetry.analysis.number_ranges import Count, Quantity
 from pytest_token_telemetry.analysis.strata import Split
-from pytest_token_telemetry.analysis.tuning import calls_of_caps, endless_outputs, endless_ratios
+from pytest_token_telemetry.analysis.tuning import calls_of_caps, endless_outputs, endless_ratios, label_of
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.carried import Carried
     from pytest_token_telemetry.analysis.populations import Judged
     from pytest_token_telemetry.analysis.strata import Label, Labels
-    from pytest_token_telemetry.samples import Floats, Integers, Mask, NameColumn, Narrow, Samples
+    from pytest_token_telemetry.samples import Floats, Integers, Mask, Narrow, Samples
 
 Axis: TypeAlias = Literal["prediction", "cap"]
 """What outputs are held against."""
@@ -190,10 +190,8 @@ def distributions(
         carried: what they carry, by which it is known what is judged.
         uncounted: as for `tune`.
     """
-    by, label = grouping(samples, carried), labels.category
-    if by != "category":
-        column: NameColumn = getattr(samples, by)
-        label = column.codes, column.names
+    by = grouping(samples, carried)
+    label = label_of(samples, labels, by)
     axis = axis_of(carried)
     shown = pictured(samples, judged, axis)
     return Distributions(

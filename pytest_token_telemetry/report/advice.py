@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.analysis.budgets import Budgets
+    from pytest_token_telemetry.analysis.caps import CapUseOf
     from pytest_token_telemetry.analysis.carried import Grouping
     from pytest_token_telemetry.analysis.readiness import PlannedRun
     from pytest_token_telemetry.analysis.strata import Stratum
@@ -57,9 +58,39 @@ def next_steps(report: Report) -> list[Sentence]:
     if warns(report, "drift::"):
         steps.append(_WHAT_CHANGED)
     steps = steps or ["Nothing to tune: go on collecting, and watch for drift."]
-    if warns(report, CAP_USE.id):
-        steps.append("To save quota, lower the caps (max_tokens) where calls use little of them.")
-    return [*steps, *_caps_to_set(report)]
+    return [*steps, *_caps_to_lower(report), *_caps_to_set(report)]
+
+
+def _caps_to_lower(report: Report, truncated: Iterable[Stratum] = ()) -> Iterator[Sentence]:
+    """Where calls use little of their caps, if that is above its target.
+
+    ``truncated``: the kinds of work whose caps must be raised.
+    """
+    result, tuning = report.result(CAP_USE.id), report.tuning
+    if not isinstance(result, RatioResult) or result.outcome not in ("warn", "fail") or result.value is None:
+        return
+    every = () if tuning is None else tuning.cap_use
+    raised = {(each.name, each.folded > 0) for each in truncated}
+    little = [each for each in every if each.p90 >= result.target and (each.name, each.folded > 0) not in raised]
+    if every and not little:
+        return
+    little.sort(key=lambda each: (each.n < _LEAST_FOR_P90, -each.p90))
+    where: Sentence = ""
+    if tuning is not None and little and (len(every) > 1 or every[0].name is not None):
+        kind = tuning.grouped_by
+        named_ones = _some([(_called(each, kind), f" (P90 {times(each.p90, result.limit)})") for each in little])
+        where = joined((": ", named_ones), "")
+    said = "the caps (max_tokens) where calls use little of them"
+    begins = (
+        f"Lower {said}, as far as Tier 1 stays within its targets"
+        if result.exceeded
+        else f"To save quota, lower {said}"
+    )
+    yield joined((begins, where, "."), "")
+
+
+_LEAST_FOR_P90 = 9
+"""Calls without which a P90 is their largest figure."""
 
 
 def _caps_to_set(report: Report) -> Iterator[Sentence]:
@@ -340,8 +371,7 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
         yield _where_to_raise(report, _most(strata, kind, lambda each: (each.truncated, each.attempts)))
     elif WASTE.id in failed and not multiplied:
         yield "Lower the predictions where waste is high, as far as Tier 1 stays within its targets."
-    if CAP_USE.id in failed:
-        yield "Lower the caps (max_tokens) where calls use little of them, as far as Tier 1 stays within its targets."
+    yield from _caps_to_lower(report, [each for each in strata if each.truncated] if TRUNCATION.id in failed else ())
     yield from _caps_to_set(report)
     if any(id.startswith("drift::") for id in failed):
         yield _WHAT_CHANGED
@@ -454,7 +484,7 @@ def _most(strata: Iterable[Stratum], kind: Grouping, figure: Callable[[Stratum],
     return _some([(_called(each, kind), " {} of {}".format(*figure(each))) for each in hit])
 
 
-def _called(row: Advice | Stratum | Caps, kind: Grouping) -> Piece:
+def _called(row: Advice | Stratum | Caps | CapUseOf, kind: Grouping) -> Piece:
     return f"{row.folded} other {KINDS[kind]}" if row.folded else named(row.name)
 
 
