@@ -423,6 +423,17 @@ def test_where_caps_are_judged_their_ratios_are_bars():
     assert lines[at + 1] == "  ·|··█·▅·····▅······  4 calls  implementation"
 
 
+def test_truncated_calls_are_counted_beside_the_bars_of_caps():
+    rows = [call(None, 2000, max_tokens=4000)] * 9 + [call(None, 4000, max_tokens=4000, truncated=True)] * 3
+    full = [call(None, 4000, max_tokens=4000, truncated=True, category="docs")] * 2
+    lines = lines_of(verdict([*rows, *full]), verbose=True)
+    at = lines.index("cap / actual by category, 1x to 256x (| = 1x; at the ends: all beyond):")
+    assert lines[at + 1 : at + 3] == [
+        "  ·|··█··············  12 calls, 3 truncated  implementation",
+        "  ·|·················  2 calls, 2 truncated   docs",
+    ]
+
+
 def spread(found):
     """The figures and names that the usual screen has beside bars."""
     return [re.split(r"  +", line[21:].strip()) for line in lines_of(found, 120) if re.match(r"  \S{9}\|", line)]
