@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.text import inert, raised
+from pytest_token_telemetry.text import inert, meant, raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,8 @@ class Location:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever the module raises while it is imported
-            raise LookupError(f"{self.module!r} cannot be imported: {inert(raised(error), 300)}") from error
+            said = f"{self.module!r} cannot be imported: {inert(raised(error), 300)}"
+            raise LookupError(f"{said}{self._instead_of_file(error)}") from error
         file = getattr(found, "__file__", None)
         if self.directory and not (file and Path(file).resolve().is_relative_to(self.directory.resolve())):
             # The base must not be the head by mistake.
@@ -70,12 +71,28 @@ class Location:
             for part in self.name.split("."):
                 found = getattr(found, part)
         except AttributeError:
-            raise LookupError(f"{self.module!r} has no {self.name!r}") from None
+            near = _like(found, part)
+            raise LookupError(f"{self.module!r} has no {self.name!r}{near and f' ({near})'}") from None
         except Exception as error:  # a module can have a __getattr__ of its own
             raise LookupError(f"{self.module}:{self.name} cannot be had: {inert(raised(error), 300)}") from error
         if not callable(found):
             raise LookupError(f"{self.module}:{self.name} is {type(found).__name__}, which cannot be called")
         return found
+
+    def _instead_of_file(self, error: BaseException) -> str:
+        """`` (write est:guess)`` where the module is missing because ``est.py``, its file, is named."""
+        module, dot, last = self.module.rpartition(".")
+        is_file = dot and last == "py" and isinstance(error, ModuleNotFoundError) and error.name == self.module
+        return f" (write {replace(self, module=module)})" if is_file else ""
+
+
+def _like(found: object, missing: str) -> str:
+    """``did you mean this?``, of what ``found`` has that is most like ``missing``; empty if nothing is."""
+    try:
+        known = [name for name in dir(found) if not name.startswith("_")]
+    except Exception:  # an object can have a __dir__ of its own
+        return ""
+    return inert(meant(missing, known), 300)
 
 
 def defined_at(estimator: object, base: Path) -> str | None:

@@ -76,10 +76,13 @@ def switch(text: str) -> bool:
 
 
 def multiplier(text: str) -> Fraction:
-    """``1.1``: above 0, at most 10, with at most six decimals, so that products stay exact in 64 bits."""
+    """``1.1``: from 1 to 10, with at most six decimals, so that products stay exact in 64 bits."""
     number = _decimal(text.strip())
-    if number is None or not 0 < number <= 10:
-        raise ValueError(f"{text!r} is not a multiplier above 0 and up to 10 (write 1.1)")
+    if number is None or not 1 <= number <= 10:
+        why = ": below 1, outputs within their prediction would count as underestimated"
+        raise ValueError(
+            f"{text!r} is not a multiplier from 1 to 10{'' if number is None or number > 10 else why} (write 1.1)"
+        )
     if 10**6 % number.denominator:
         raise ValueError(f"{text!r} has more than six decimals (write 1.1)")
     return number

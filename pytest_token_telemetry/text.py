@@ -45,6 +45,11 @@ class Located(Untrusted):
     """Where a call stands, as ``file:line``: a form may link to it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reason(Untrusted):
+    """What an exception says: in a sentence it is shown longer than a name."""
+
+
 Piece: TypeAlias = "str | Untrusted"
 
 Sentence: TypeAlias = "Piece | tuple[Piece, ...]"
@@ -58,10 +63,14 @@ def pieces(sentence: Sentence) -> tuple[Piece, ...]:
 
 def plain(sentence: Sentence) -> str:
     """``sentence`` on one line of plain text, its names inert."""
-    return "".join(
-        part if isinstance(part, str) else NOT_GIVEN if part.text is None else inert(part.text, LONGEST_IN_SENTENCE)
-        for part in pieces(sentence)
-    )
+    return "".join(map(_plain, pieces(sentence)))
+
+
+def _plain(piece: Piece) -> str:
+    if isinstance(piece, str):
+        return piece
+    longest = LONGEST_SHOWN if isinstance(piece, Reason) else LONGEST_IN_SENTENCE
+    return NOT_GIVEN if piece.text is None else inert(piece.text, longest)
 
 
 def first_clause(sentence: Sentence) -> tuple[Piece, ...]:

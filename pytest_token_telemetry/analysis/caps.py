@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_token_telemetry.analysis.groups import computed, quantile, quantile_places, rows_of
+from pytest_token_telemetry.analysis.groups import computed, grouped, quantile, quantile_places, rows_of
 from pytest_token_telemetry.analysis.metrics import QUANTILE_METHOD, WASTE_SHARES, Share
 from pytest_token_telemetry.analysis.number_ranges import Count, Quantity
+from pytest_token_telemetry.analysis.strata import Split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_token_telemetry.analysis.strata import Label
     from pytest_token_telemetry.samples import Counts, Floats, Integers, Mask, Samples
 
 LEAST_OUTPUT = 50
@@ -84,6 +86,39 @@ def cap_use(samples: Samples) -> CapUse:
         calls=len(caps),
         reserved=int(caps.sum()),
         unused=int(np.maximum(caps - outputs, 0).sum()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CapUseOf:
+    """The same of one category, or what else the advice is grouped by."""
+
+    name: str | None
+    """``None``: the calls that do not say."""
+    n: Count
+    p90: Quantity
+    folded: Count = 0
+    """How many categories it sums up, too small to be listed. 0: it is one."""
+
+    def __post_init__(self) -> None:
+        if self.folded and self.name is not None:
+            raise ValueError("the others have a name")
+
+
+def cap_use_of_each(samples: Samples, label: Label) -> tuple[CapUseOf, ...]:
+    """The cap use of every name of ``label``, the largest by calls first."""
+    mask, share = looked_at(samples), WASTE_SHARES[1]
+    split = Split.by_name(label, mask)
+    ratios = grouped(split.codes, mask, split.size, cap_ratios(samples), lambda n: quantile_places(n, [share]))
+    p90 = ratios.quantile(share)
+    return tuple(
+        CapUseOf(
+            name=split.names[code][0],
+            n=int(ratios.counts[code]),
+            p90=float(p90[code]),
+            folded=split.folded if code == split.size - 1 else 0,
+        )
+        for code in split.largest_first(ratios.counts).tolist()
     )
 
 

@@ -25,14 +25,14 @@ from pytest_token_telemetry.analysis.listed import listed
 from pytest_token_telemetry.analysis.metrics import WASTE_SHARES
 from pytest_token_telemetry.analysis.number_ranges import Count, Quantity
 from pytest_token_telemetry.analysis.strata import Split
-from pytest_token_telemetry.analysis.tuning import calls_of_caps, endless_outputs, endless_ratios
+from pytest_token_telemetry.analysis.tuning import calls_of_caps, endless_outputs, endless_ratios, label_of
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.carried import Carried
     from pytest_token_telemetry.analysis.populations import Judged
     from pytest_token_telemetry.analysis.strata import Label, Labels
-    from pytest_token_telemetry.samples import Floats, Integers, Mask, NameColumn, Narrow, Samples
+    from pytest_token_telemetry.samples import Floats, Integers, Mask, Narrow, Samples
 
 Axis: TypeAlias = Literal["prediction", "cap"]
 """What outputs are held against."""
@@ -86,7 +86,7 @@ class Ratios:
     """``None``: the calls that do not say."""
     n: Count
     cut_off: Count
-    """Of ``n``: calls that were truncated, whose ratio is at least what it looks like; in no bin."""
+    """Of ``n``: calls that were truncated, in no bin. Their output has no end, and their cap was used up."""
     first: Annotated[int, Meta(ge=-BINS_PER_OCTAVE * _OCTAVES, le=BINS_PER_OCTAVE * _OCTAVES)]
     """The first bin: `BINS_PER_OCTAVE` times the logarithm to the base of 2, rounded down."""
     counts: Annotated[tuple[Count, ...], Meta(max_length=2 * BINS_PER_OCTAVE * _OCTAVES + 1)]
@@ -190,10 +190,8 @@ def distributions(
         carried: what they carry, by which it is known what is judged.
         uncounted: as for `tune`.
     """
-    by, label = grouping(samples, carried), labels.category
-    if by != "category":
-        column: NameColumn = getattr(samples, by)
-        label = column.codes, column.names
+    by = grouping(samples, carried)
+    label = label_of(samples, labels, by)
     axis = axis_of(carried)
     shown = pictured(samples, judged, axis)
     return Distributions(
@@ -255,16 +253,19 @@ def _ratios(samples: Samples, judged: Judged, label: Label, axis: Axis | None) -
         return ()
     if axis == "prediction":
         mask, ratios = judged.with_ratio, endless_ratios(samples)
+        beside = np.zeros_like(mask)
     else:
         mask, ratios = looked_at(samples), cap_ratios(samples)
+        beside = (samples.max_tokens > 0) & (samples.truncated == 1)
     share = 1 - float(ALPHA) if axis == "prediction" else WASTE_SHARES[1]
 
     def places(n: int) -> list[int]:
         rank = conformal_rank(n, ALPHA)
         return quantile_places(n, [share]) if axis == "cap" else [] if rank is None else [rank - 1]
 
-    split = Split.by_name(label, mask, MOST_PICTURED)
+    split = Split.by_name(label, mask | beside, MOST_PICTURED)
     values = grouped(split.codes, mask, split.size, ratios, places)
+    truncated = counted(split.codes, beside, split.size)
     quantiles = conformal_values(values, ALPHA) if axis == "prediction" else values.quantile(share)
     width = 2 * _OCTAVES * BINS_PER_OCTAVE + 2  # the last is for endless ones, of calls that were truncated
 
@@ -276,14 +277,15 @@ def _ratios(samples: Samples, judged: Judged, label: Label, axis: Axis | None) -
 
     every = np.bincount(computed(mask, cells), minlength=(split.size + 1) * width).reshape(-1, width)
     found = []
-    for code in split.largest_first(values.counts).tolist():
-        *counts, cut_off = every[code].tolist()
+    for code in split.largest_first(values.counts + truncated).tolist():
+        *counts, endless = every[code].tolist()
+        cut_off = endless + int(truncated[code])
         bins = [place for place, count in enumerate(counts) if count] or [_OCTAVES * BINS_PER_OCTAVE, -1]
         quantile = float(quantiles[code])
         found.append(
             Ratios(
                 name=split.names[code][0],
-                n=int(values.counts[code]),
+                n=int(values.counts[code] + truncated[code]),
                 cut_off=cut_off,
                 first=bins[0] - _OCTAVES * BINS_PER_OCTAVE,
                 counts=tuple(counts[bins[0] : bins[-1] + 1]),

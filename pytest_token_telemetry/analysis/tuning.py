@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import numpy as np
 from msgspec import Meta
 
+from pytest_token_telemetry.analysis.caps import CapUseOf
 from pytest_token_telemetry.analysis.carried import Grouping
 from pytest_token_telemetry.analysis.conformal import (
     ALPHA,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.analysis.groups import Grouped
     from pytest_token_telemetry.analysis.populations import Judged
-    from pytest_token_telemetry.analysis.strata import Labels
+    from pytest_token_telemetry.analysis.strata import Label, Labels
     from pytest_token_telemetry.samples import Floats, Integers, Mask, NameColumn, Samples
 
 RISKS = (Fraction(1, 100), Fraction(1, 50), Fraction(1, 20))
@@ -148,7 +149,9 @@ class Tuning:
     forward: ForwardCheck | None
     """``None`` without times."""
     grouped_by: Grouping = "category"
-    """What the names of `categories` and `max_tokens` are."""
+    """What the names of `categories`, `max_tokens` and `cap_use` are."""
+    cap_use: Annotated[tuple[CapUseOf, ...], ROWS] = ()
+    """How much of the caps that were sent their calls use. Empty in an older report."""
 
 
 def tune(
@@ -174,10 +177,7 @@ def tune(
         uncounted: truncated calls of unknown output. Each category may have them all, beyond every cap.
     """
     tuner = _Tuner(samples, judged, float(under_multiplier), float(max_waste_p90))
-    label = labels.category
-    if grouped_by != "category":
-        column: NameColumn = getattr(samples, grouped_by)
-        label = column.codes, column.names
+    label = label_of(samples, labels, grouped_by)
     categories = Split.by_name(label, tuner.usable)
     spread = tuner.spread(categories, tuner.usable)
     advice = tuner.advise(categories, tuner.usable, spread)
@@ -196,6 +196,14 @@ def tune(
         forward=tuner.forward(categories),
         grouped_by=grouped_by,
     )
+
+
+def label_of(samples: Samples, labels: Labels, grouped_by: Grouping) -> Label:
+    """What tells ``samples`` apart: ``labels`` say their categories."""
+    if grouped_by == "category":
+        return labels.category
+    column: NameColumn = getattr(samples, grouped_by)
+    return column.codes, column.names
 
 
 def endless_outputs(samples: Samples) -> Callable[[Integers], Floats]:

@@ -62,6 +62,15 @@ class WrongAnswer(Struct, frozen=True):
     reason: str
 
 
+class WrongReason(Struct, frozen=True):
+    """Why answers of the estimator are no predictions. Both texts are untrusted."""
+
+    reason: str
+    calls: Count
+    source: str
+    """Where the first of these calls stands."""
+
+
 class ChangedSample(Struct, frozen=True):
     """A sample for which two estimators differ much. Its texts are untrusted."""
 
@@ -100,9 +109,13 @@ class BaseComparison(Struct, frozen=True, kw_only=True):
     """What the base is a checkout of, if it is one of its own and git knows."""
     head_commit: Commit | None = None
 
+    reasons: Annotated[tuple[WrongReason, ...], ROWS] = ()
+    """Why answers of the base were no predictions, the most frequent reasons first. Empty in an older report."""
+
     def __post_init__(self) -> None:
         if (self.base_commit is None) != (self.head_commit is None):
             raise ValueError("one of base_commit and head_commit is missing")
+        _refuse_more_than(self.wrong, self.reasons)
 
 
 class ReplayReport(Struct, frozen=True, kw_only=True):
@@ -130,12 +143,20 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
     unknown: Count
     """Of those: the call was truncated, and would have had more room."""
     base: BaseComparison | None
+    reasons: Annotated[tuple[WrongReason, ...], ROWS] = ()
+    """Why answers were no predictions, the most frequent reasons first. Empty in an older report."""
 
     def __post_init__(self) -> None:
+        _refuse_more_than(self.wrong, self.reasons)
         if self.replayed + self.cannot + self.wrong != self.calls:
             raise ValueError("calls is not the number of answers")
         if self.would_truncate + self.unknown > self.with_budget or self.with_budget > self.replayed:
             raise ValueError("with_budget is not what its parts say")
+
+
+def _refuse_more_than(wrong: int, reasons: tuple[WrongReason, ...]) -> None:
+    if sum(each.calls for each in reasons) > wrong:
+        raise ValueError("reasons has more calls than are wrong")
 
 
 def replay_report(findings: Findings) -> ReplayReport | None:
@@ -154,6 +175,7 @@ def replay_report(findings: Findings) -> ReplayReport | None:
         cannot=replay.head.cannot,
         wrong=replay.head.wrong,
         errors=_errors(findings, replay.head),
+        reasons=_reasons(findings, replay.head),
         recorded=_figures(metrics(replayed.recorded, recorded)),
         figures=_figures(metrics(*with_answers(replayed.recorded, replay.head, replayed.rows, settings))),
         with_budget=int(np.count_nonzero(cut.with_budget)),
@@ -193,6 +215,7 @@ def _comparison(findings: Findings, estimator: str, base: Estimates, commits: tu
         cannot=base.cannot,
         wrong=base.wrong,
         errors=_errors(findings, base),
+        reasons=_reasons(findings, base),
         base=_figures(metrics(old, old_judged)),
         head=_figures(metrics(new, new_judged)),
         underestimated=counts,
@@ -219,6 +242,11 @@ def _most_changed(old: Samples, new: Samples, before: Mask, now: Mask) -> list[i
 def _errors(findings: Findings, estimates: Estimates) -> tuple[WrongAnswer, ...]:
     every = findings.reading.samples
     return tuple(WrongAnswer(findings.place(every, row), reason) for row, reason in estimates.errors)
+
+
+def _reasons(findings: Findings, estimates: Estimates) -> tuple[WrongReason, ...]:
+    every = findings.reading.samples
+    return tuple(WrongReason(reason, calls, findings.place(every, row)) for row, reason, calls in estimates.reasons)
 
 
 def _change(before: bool, now: bool) -> Flip | None:

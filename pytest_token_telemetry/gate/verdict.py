@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, get_args
 from msgspec import Struct, convert, to_builtins
 from msgspec.structs import replace as replace_fields
 
+from pytest_token_telemetry.analysis.caps import cap_use_of_each
 from pytest_token_telemetry.analysis.carried import grouping
 from pytest_token_telemetry.analysis.evidence import CONFIDENCE, Certainty
 from pytest_token_telemetry.analysis.number_ranges import ROWS, Count
 from pytest_token_telemetry.analysis.readiness import PlannedRun, Thinnest, planned_runs, thinnest
-from pytest_token_telemetry.analysis.tuning import tune
+from pytest_token_telemetry.analysis.strata import labels
+from pytest_token_telemetry.analysis.tuning import label_of, tune
 from pytest_token_telemetry.gate.check import Case
 from pytest_token_telemetry.gate.checks import CHECK_BY_ID, added_checks, checks_of
 from pytest_token_telemetry.gate.findings import find
@@ -199,15 +201,20 @@ def _advises(conclusion: Conclusion, case: Case) -> bool:
 
 
 def _tuning(findings: Findings) -> Tuning:
-    return tune(
+    by = grouping(findings.samples, findings.carried)
+    found = tune(
         findings.samples,
         findings.judged,
         findings.labels,
         under_multiplier=findings.settings.under_multiplier,
         max_waste_p90=findings.settings.max_waste_p90,
-        grouped_by=grouping(findings.samples, findings.carried),
+        grouped_by=by,
         uncounted=findings.counts.uncounted.events,
     )
+    sent, named = findings.recorded, findings.labels
+    if findings.replayed is not None:
+        named = labels(sent, findings.settings.alias, findings.settings.require_deliverables)
+    return replace(found, cap_use=cap_use_of_each(sent, label_of(sent, named, by)))
 
 
 def _plan(findings: Findings, results: list[Result], certainty: Certainty) -> Plan:

@@ -170,8 +170,9 @@ def _ratios(report: Report, found: Distributions) -> Picture:
     caps = found.against == "cap"
     labels = [f"{named(each.name, each.folded)} ({each.n:,})" for each in found.ratios]
     edge = max(each.first + len(each.counts) for each in found.ratios)
+    cut_off = min(0, *(each.first for each in found.ratios)) - 3 if caps else max(edge, BINS_PER_OCTAVE) + 2
     datasets: dict[str, Rows] = {
-        "bins": [row for i, each in enumerate(found.ratios) for row in _bins(i, each, edge)],
+        "bins": [row for i, each in enumerate(found.ratios) for row in _bins(i, each, cut_off)],
         "quantiles": [
             {"x": each.quantile, "y": i + 0.95, "y2": i + 0.05, "name": labels[i], "quantile": f"{each.quantile:.3g}x"}
             for i, each in enumerate(found.ratios)
@@ -214,7 +215,7 @@ def _ratios(report: Report, found: Distributions) -> Picture:
         "tooltip": told(name="category", quantile=quantile),
     }
     target = "the target" if caps else "what a prediction allows"
-    cut = "" if caps else "; at the right edge are calls that were truncated"
+    cut = f"; at the {'left' if caps else 'right'} edge are calls that were truncated"
     return Picture(
         "ratios",
         "Cap over output, by category" if caps else "Output over prediction, by category",
@@ -231,12 +232,12 @@ def _ratios(report: Report, found: Distributions) -> Picture:
     )
 
 
-def _bins(row: int, ratios: Ratios, edge: int) -> Rows:
-    """The bars of one category, the highest of which fills its row; truncated calls are behind the ``edge``."""
+def _bins(row: int, ratios: Ratios, cut_off: int) -> Rows:
+    """The bars of one category, the highest of which fills its row; truncated calls are in the bin ``cut_off``."""
     highest = max(*ratios.counts, ratios.cut_off, 1)
     bins = [(ratios.first + i, count, "ended by itself") for i, count in enumerate(ratios.counts) if count]
     if ratios.cut_off:
-        bins.append((max(edge, BINS_PER_OCTAVE) + 2, ratios.cut_off, "truncated"))
+        bins.append((cut_off, ratios.cut_off, "truncated"))
     return [
         {
             "x": 2 ** (bin_ / BINS_PER_OCTAVE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.samples import Counts, Integers, Samples
 
 ERRORS_KEPT = 10
-"""Invalid predictions that are listed."""
+"""Invalid predictions that are listed, and reasons for them."""
+
+_MOST_REASONS = 1000
+"""Reasons that are counted: an estimator may give another one for each call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Estimates:
     """How many answers were invalid predictions."""
     errors: tuple[tuple[int, str], ...]
     """The first of those: the sample's row and what went wrong. It may quote the estimator's own words."""
+    reasons: tuple[tuple[int, str, int], ...] = ()
+    """What went wrong most often: the first sample's row, the reason, and the number of calls."""
 
 
 def replay(
@@ -102,6 +108,8 @@ def estimates(answers: Iterable[Answer], rows: Integers, samples: int) -> Estima
     budgets = array("i", [UNKNOWN]) * samples
     cannot = wrong = 0
     errors: list[tuple[int, str]] = []
+    first: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for row, answer in zip(rows.tolist(), answers, strict=True):
         if answer.predicted_output_tokens is not None:
             predicted[row] = answer.predicted_output_tokens
@@ -112,10 +120,14 @@ def estimates(answers: Iterable[Answer], rows: Integers, samples: int) -> Estima
             wrong += 1
             if len(errors) < ERRORS_KEPT:
                 errors.append((row, answer.error))
+            if answer.error in first or len(first) < _MOST_REASONS:
+                first.setdefault(answer.error, row)
+                counts[answer.error] += 1
     return Estimates(
         predicted_output_tokens=np.array(predicted),
         budget_tokens=stored(np.array(budgets)),
         cannot=cannot,
         wrong=wrong,
         errors=tuple(errors),
+        reasons=tuple((first[reason], reason, count) for reason, count in counts.most_common(ERRORS_KEPT)),
     )

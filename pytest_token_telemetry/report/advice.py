@@ -12,6 +12,7 @@ from pytest_token_telemetry.gate.checks import (
     CHECK_BY_ID,
     COMPLEXITIES,
     DELIVERABLES,
+    REPLAY,
     SAMPLES,
     TRUNCATION,
     UNDERESTIMATION,
@@ -21,7 +22,15 @@ from pytest_token_telemetry.gate.checks.samples import lacks_attempts
 from pytest_token_telemetry.gate.checks.sources import outside_maps
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
 from pytest_token_telemetry.option_types import ANY
-from pytest_token_telemetry.report.words import blames_estimator, deselected, subject_of, unknown_reasons, warns
+from pytest_token_telemetry.report.words import (
+    blamed,
+    deselected,
+    invalid,
+    most_frequent,
+    subject_of,
+    unknown_reasons,
+    warns,
+)
 from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
 from pytest_token_telemetry.text import Untrusted, exact, joined, listing, named, plain, plural, times, upwards
 
@@ -29,10 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.analysis.budgets import Budgets
+    from pytest_token_telemetry.analysis.caps import CapUseOf
     from pytest_token_telemetry.analysis.carried import Grouping
     from pytest_token_telemetry.analysis.readiness import PlannedRun
     from pytest_token_telemetry.analysis.strata import Stratum
     from pytest_token_telemetry.analysis.tuning import Advice, BeforeAfter, Cap, Caps
+    from pytest_token_telemetry.gate.replay_report import ReplayReport
     from pytest_token_telemetry.gate.verdict import ProofPlan
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.text import Piece, Sentence
@@ -49,15 +60,52 @@ def next_steps(report: Report) -> list[Sentence]:
             return list(_what_to_tune(report))
         case "inconclusive":
             return list(_what_to_prove(report))
-    steps: list[Sentence] = []
+    steps: list[Sentence] = [*_reasons_to_name(report)]
     if warns(report, WASTE.id):
         steps.append("Risk is within its targets. To save cost, lower predictions where waste is high.")
     if warns(report, "drift::"):
         steps.append(_WHAT_CHANGED)
-    steps = steps or ["Nothing to tune: go on collecting, and watch for drift."]
-    if warns(report, CAP_USE.id):
-        steps.append("To save quota, lower the caps (max_tokens) where calls use little of them.")
-    return [*steps, *_caps_to_set(report)]
+    steps += _caps_to_lower(report)
+    return [*(steps or ["Nothing to tune: go on collecting, and watch for drift."]), *_caps_to_set(report)]
+
+
+def _reasons_to_name(report: Report) -> Iterator[Sentence]:
+    """Why outputs end in words that are not known, where the truncation rate does without these calls."""
+    if report.counts.unknown_reasons:
+        unknown = unknown_reasons(report.counts)
+        yield ("Say in a known word why outputs end (finish_reason: stop, length, ...): not known are ", *unknown, ".")
+
+
+def _caps_to_lower(report: Report, truncated: Iterable[Stratum] = ()) -> Iterator[Sentence]:
+    """Where calls use little of their caps, if that is above its target.
+
+    ``truncated``: the kinds of work whose caps must be raised.
+    """
+    result, tuning = report.result(CAP_USE.id), report.tuning
+    if not isinstance(result, RatioResult) or result.outcome not in ("warn", "fail") or result.value is None:
+        return
+    every = () if tuning is None else tuning.cap_use
+    raised = {(each.name, each.folded > 0) for each in truncated}
+    little = [each for each in every if each.p90 >= result.target and (each.name, each.folded > 0) not in raised]
+    if every and not little:
+        return
+    little.sort(key=lambda each: (each.n < _LEAST_FOR_P90, -each.p90))
+    where: Sentence = ""
+    if tuning is not None and little and (len(every) > 1 or every[0].name is not None):
+        kind = tuning.grouped_by
+        named_ones = _some([(_called(each, kind), f" (P90 {times(each.p90, result.limit)})") for each in little])
+        where = joined((": ", named_ones), "")
+    said = "the caps (max_tokens) where calls use little of them"
+    begins = (
+        f"Lower {said}, as far as Tier 1 stays within its targets"
+        if result.exceeded
+        else f"To save quota, lower {said}"
+    )
+    yield joined((begins, where, "."), "")
+
+
+_LEAST_FOR_P90 = 9
+"""Calls without which a P90 is their largest figure."""
 
 
 def _caps_to_set(report: Report) -> Iterator[Sentence]:
@@ -158,8 +206,8 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
         )
     if not report.sources:
         return
-    if blames_estimator(report):
-        yield "Let the estimator answer for more of the recorded calls: -v shows its invalid predictions."
+    if (replay := blamed(report)) is not None:
+        yield from _to_replay(report, replay)
         return
     wrong = _wrong_paths(report)
     blames_map = "output_tokens" in wrong
@@ -170,15 +218,8 @@ def _what_to_collect(report: Report) -> Iterator[Sentence]:
     if too_many and not blames_map:
         yield "Repair what writes the unusable lines, or raise the limit."
     if isinstance(samples, CountResult) and lacks_attempts(samples, context):
-        if counts.unknown_reasons:
-            unknown = unknown_reasons(counts)
-            yield (
-                "Say in a known word why outputs end (finish_reason: stop, length, ...): not known are ",
-                *unknown,
-                ".",
-            )
-        else:
-            yield "Log 'truncated' with every sample: too few say whether they were truncated."
+        unknown = [*_reasons_to_name(report)]
+        yield from unknown or ["Log 'truncated' with every sample: too few say whether they were truncated."]
     yield from _what_to_record(report, wrong)
     mix = [
         (check, result)
@@ -255,6 +296,20 @@ def _to_repair(report: Report) -> Sentence:
         Untrusted(first.reason),
         f"){more}.",
     )
+
+
+def _to_replay(report: Report, replay: ReplayReport) -> Iterator[Sentence]:
+    """What the estimator must do to be judged."""
+    result = report.result(REPLAY.id)
+    if replay.wrong:
+        said = f"Repair the estimator, as {invalid(replay.wrong, replay.calls)}"
+        yield joined((said, most_frequent(replay.reasons, replay.wrong), "."), "")
+    if replay.cannot and isinstance(result, CountResult) and (result.missing or not replay.replayed):
+        asked = plural(replay.calls, "recorded call")
+        yield (
+            f"Let the estimator answer for more of {asked}: it could not replay {replay.cannot:,}, and"
+            f" {result.target:,} must be replayed."
+        )
 
 
 def _no_call_found(report: Report) -> Iterator[Sentence]:
@@ -390,8 +445,7 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
         yield _where_to_raise(report, _most(strata, kind, lambda each: (each.truncated, each.attempts)))
     elif WASTE.id in failed and not multiplied:
         yield "Lower the predictions where waste is high, as far as Tier 1 stays within its targets."
-    if CAP_USE.id in failed:
-        yield "Lower the caps (max_tokens) where calls use little of them, as far as Tier 1 stays within its targets."
+    yield from _caps_to_lower(report, [each for each in strata if each.truncated] if TRUNCATION.id in failed else ())
     yield from _caps_to_set(report)
     if any(id.startswith("drift::") for id in failed):
         yield _WHAT_CHANGED
@@ -438,7 +492,7 @@ def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]
     def where(advice: list[Advice], say: Callable[[Advice], str], between: str = ", ") -> Sentence:
         return _some([(_called(each, tuning.grouped_by), say(each)) for each in advice], between)
 
-    if multiply := [each for each in hit if each.tier == "risk"]:
+    if multiply := [each for each in hit if each.tier == "risk" and each.multiplier != 1]:
         by = where(multiply, lambda each: f" by {upwards(each.multiplier or 0)} ({_basis(each)})")
         yield joined(("Multiply the predictions in ", by, "."), "")
         if priced := [each for each in multiply if each.waste_p90[1] is not None]:
@@ -450,7 +504,7 @@ def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]
     if few := [each for each in hit if each.basis == "collect"]:
         needed = where(few, lambda each: f" ({each.n:,} of {each.samples_needed:,})")
         yield joined(("Collect samples to tune on: ", needed, "."), "")
-    if spread := [each for each in hit if each.basis == "category" and not each.meets_both]:
+    if spread := [each for each in hit if each.multiplier is not None and not each.meets_both]:
         names = where(spread, lambda _: "")
         yield joined(
             (
@@ -482,11 +536,16 @@ def _price(advice: Advice, target: Fraction | None) -> str:
 
 
 def change(figures: BeforeAfter, target: Fraction | None) -> str:
-    """``1.66x -> 3.00x``: before and after, with as many digits as show on which side of ``target`` they are."""
+    """``1.66x -> 3.00x``: before and after, with as many digits as show on which side of ``target`` they are.
+
+    One figure where nothing changes.
+    """
     before, after = figures
     if before is None:
         return ""
-    return times(before, target) if after is None else f"{times(before, target)} -> {times(after, target)}"
+    if after is None or after == before:
+        return times(before, target)
+    return f"{times(before, target)} -> {times(after, target)}"
 
 
 def _basis(advice: Advice) -> str:
@@ -499,7 +558,7 @@ def _most(strata: Iterable[Stratum], kind: Grouping, figure: Callable[[Stratum],
     return _some([(_called(each, kind), " {} of {}".format(*figure(each))) for each in hit])
 
 
-def _called(row: Advice | Stratum | Caps, kind: Grouping) -> Piece:
+def _called(row: Advice | Stratum | Caps | CapUseOf, kind: Grouping) -> Piece:
     if row.folded:
         return f"{row.folded:,} other {KINDS[kind]}"
     return f"calls without {'an' if kind == 'operation' else 'a'} {kind}" if row.name is None else named(row.name)

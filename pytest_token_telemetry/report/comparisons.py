@@ -6,8 +6,21 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
+from pytest_token_telemetry.gate.replay_report import WrongReason
 from pytest_token_telemetry.report.tables import Columns, Section, Table, named, ratio, share, table_of
-from pytest_token_telemetry.text import Located, Untrusted, chance, exact, percent, plural, points, sparkline, times
+from pytest_token_telemetry.report.words import invalid, most_frequent
+from pytest_token_telemetry.text import (
+    Located,
+    Untrusted,
+    chance,
+    exact,
+    joined,
+    percent,
+    plural,
+    points,
+    sparkline,
+    times,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +42,11 @@ def of_estimator(replay: ReplayReport) -> Iterator[Section]:
     """What a replayed estimator predicts, and how it differs from the one on the base."""
     yield _replay(replay)
     if replay.errors:
-        yield _wrong("Invalid predictions", replay.errors)
+        yield _wrong("Invalid predictions", replay)
     if replay.base is not None:
         yield _base(replay.base)
         if replay.base.errors:
-            yield _wrong("Invalid predictions of base", replay.base.errors)
+            yield _wrong("Invalid predictions of base", replay.base)
         if replay.base.changed:
             yield of_changes(replay.base)
 
@@ -66,8 +79,10 @@ def _base(base: BaseComparison) -> Section:
         sentences.append(f"Base is commit {base.base_commit[:12]}, head is commit {base.head_commit[:12]}.")
     if base.wrong or base.cannot:
         missing = f" has no prediction for {plural(base.cannot + base.wrong, 'call')}"
-        wrong = f": {plural(base.wrong, 'answer')} of another kind" if base.wrong else ""
-        sentences.append(("Base ", Untrusted(base.estimator), f"{missing}{wrong}."))
+        wrong: Sentence = (
+            joined((f"; {invalid(base.wrong)}", most_frequent(base.reasons, base.wrong)), "") if base.wrong else ""
+        )
+        sentences.append(joined((("Base ", Untrusted(base.estimator), missing), wrong, "."), ""))
     if not base.calls:
         return Section(title, (*sentences, "Not compared: there is no call that both can replay."))
     sentences.append(
@@ -97,9 +112,22 @@ def _side_by_side(*estimators: tuple[str, EstimatorFigures]) -> Table:
     return Table(("", "underestimated", "truncated", "waste P50", "waste P90"), rows)
 
 
-def _wrong(title: str, errors: tuple[WrongAnswer, ...]) -> Section:
-    rows = tuple((Untrusted(error.source), Untrusted(error.reason)) for error in errors)
-    return Section(title, tables=(Table(("call", "what the estimator did"), rows),))
+def _wrong(title: str, replay: ReplayReport | BaseComparison) -> Section:
+    """A row for each reason: how many calls it explains, and the first of them."""
+    rows = tuple(
+        (f"{each.calls:,}", Untrusted(each.reason), Located(each.source))
+        for each in replay.reasons or _reasons_of(replay.errors)
+    )
+    return Section(title, tables=(Table(("calls", "what the estimator did", "first call"), rows),))
+
+
+def _reasons_of(errors: tuple[WrongAnswer, ...]) -> list[WrongReason]:
+    """The reasons of the first invalid predictions, of which an older report knows no more."""
+    found: dict[str, WrongReason] = {}
+    for error in errors:
+        known = found.get(error.reason, WrongReason(error.reason, 0, error.source))
+        found[error.reason] = WrongReason(known.reason, known.calls + 1, known.source)
+    return list(found.values())
 
 
 def of_changes(base: BaseComparison) -> Section:

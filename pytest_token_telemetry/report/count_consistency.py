@@ -148,6 +148,10 @@ def _check_distributions(report: Report) -> None:
     of_caps = (0, 0) if use is None else (use.n, use.calls)
     n, most = (report.metrics.waste.n, report.metrics.waste.n) if found.against == "prediction" else of_caps
     of_ratios = sum(each.n for each in found.ratios)
+    if found.against == "cap":
+        if of_ratios > most:
+            raise RefusedError("distributions.ratios are of more calls than have a cap")
+        of_ratios -= sum(each.cut_off for each in found.ratios)  # cap use is not of those that were truncated
     in_part = found.against == "cap" and report.estimator is not None  # caps of calls that it cannot replay count too
     if of_ratios > n or (of_ratios < n and found.against and not in_part):
         raise RefusedError("distributions.ratios are of other calls than the figures")

@@ -58,7 +58,7 @@ def details(report: Report) -> Iterator[Section]:
     yield _settings(report)
 
 
-ADVICE, DATA, OVERRUNS = "Caps and advice", "Data and settings", "Largest overruns"
+ADVICE, DATA = "Caps and advice", "Data and settings"
 
 
 def changed_calls(report: Report) -> Chapter:
@@ -93,7 +93,18 @@ def further(report: Report) -> Iterator[Chapter]:
 
 
 def _most_output(report: Report) -> Section:
-    return Section(OVERRUNS, tables=(calls(report.worst),))
+    return Section(title_of_calls(report.worst), tables=(calls(report.worst),))
+
+
+def title_of_calls(samples: tuple[WorstSample, ...]) -> str:
+    """What the ``samples`` with the highest ratios are: no overruns, if every output is within its prediction."""
+    return "Largest overruns" if any(map(_ran_over, samples)) else "Closest to their predictions"
+
+
+def _ran_over(sample: WorstSample) -> bool:
+    """True if the output is above the prediction."""
+    predicted = sample.predicted_output_tokens
+    return predicted is not None and sample.output_tokens > predicted
 
 
 def _differ(attempts: Attempts) -> bool:
@@ -222,8 +233,16 @@ def _tuning(tuning: Tuning, waste_target: Fraction | None) -> Section:
     return Section("Tuning advice", tables=tuple(tables), remarks=tuple(remarks))
 
 
+_PROMISED = "promised for new calls"
+
+
 def _signs(every: Sequence[Advice], kinds: str) -> Iterator[str]:
-    """What the signs mean that stand at multipliers."""
+    """What the promise is, and what the signs mean that stand at multipliers."""
+    if any(map(_promise, every)):
+        yield (
+            f"{_PROMISED}: at most this share of them is underestimated (in nine of ten cases, within the range); more"
+            " samples promise less"
+        )
     shown = [_multiplier(each) for each in every]
     if any(text.startswith("(") for text in shown):
         yield "( ) lowers the predictions: that saves cost, and is not advice for risk"
@@ -239,8 +258,8 @@ def _multiplier(advice: Advice) -> str:
     return f"({shown})" if advice.tier == "cost" else shown
 
 
-def _expectation(advice: Advice) -> str:
-    """``4.0% (0.2 to 11.3)``: the rate to expect after, and where it will be in nine of ten cases."""
+def _promise(advice: Advice) -> str:
+    """``4.0% (0.2 to 11.3)``: the rate of new calls is at most that, and in nine of ten cases within the range."""
     if advice.expected_underestimation is None or advice.expected_range is None:
         return ""
     low, high = (f"{100 * bound:.1f}" for bound in advice.expected_range)
@@ -263,7 +282,7 @@ def _advice(waste_target: Fraction | None) -> Columns[Advice]:
         "truncated": lambda each: f"{each.truncated:,}",
         "underestimated": lambda each: f"{each.underestimated:,}",
         "multiply by": _multiplier,
-        "then underestimated": _expectation,
+        _PROMISED: _promise,
         "waste P50": lambda each: advice.change(each.waste_p50, None),
         "waste P90": lambda each: advice.change(each.waste_p90, waste_target),
         "waste P90 at best": lambda each: (

@@ -44,8 +44,6 @@ _CONCLUSION_COLOURS = {"pass": "green", "tune": "red", "not-ready": "red", "inco
 LINES = 25
 """What a screen holds, the heading included."""
 
-_WORST = "largest overruns (actual / predicted):"
-
 _MOST_SPREADS = 5
 """Lines of categories that the usual screen has at most; the last sums up those that have none."""
 
@@ -221,7 +219,8 @@ def _remarks(report: Report, width: int, bars: str) -> Iterator[list[Line]]:
 
 
 def _worst_samples(report: Report, width: int) -> list[Line]:
-    lines: list[Line] = [(_WORST, {}), *((_worst(sample, width), {}) for sample in report.worst)]
+    title = f"{sections.title_of_calls(report.worst).lower()} (actual / predicted):"
+    lines: list[Line] = [(title, {}), *((_worst(sample, width), {}) for sample in report.worst)]
     return _within(lines, width) if report.worst else []
 
 
@@ -315,8 +314,9 @@ def _within(lines: list[Line], width: int) -> list[Line]:
 
 
 def _details(report: Report, width: int, *, whole_names: bool) -> Iterator[Line]:
+    told = sections.title_of_calls(report.worst)
     for section in (*sections.compared(report), *sections.details(report)):
-        if not (section.tables or section.title == _COLLECT) or section.title == sections.OVERRUNS:
+        if not (section.tables or section.title == _COLLECT) or section.title == told:
             continue
         yield "", {}
         yield from _within([(section.title, {"bold": True})], width)
@@ -332,7 +332,7 @@ def _details(report: Report, width: int, *, whole_names: bool) -> Iterator[Line]
 
 
 _COLLECT = "What to collect"
-"""The section that is not told above already, and has no table. The calls with the largest overruns are."""
+"""The section that is not told above already, and has no table. The calls with the highest ratios are."""
 
 _WIDEST_TITLE = 15
 """Columns of a title before it goes on in the next line."""

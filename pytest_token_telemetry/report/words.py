@@ -25,16 +25,17 @@ from pytest_token_telemetry.gate.checks import (
 from pytest_token_telemetry.gate.checks.sources import what_was_read
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult
 from pytest_token_telemetry.option_types import NONE
-from pytest_token_telemetry.text import Untrusted, joined, listing, named, percent, plain, plural
+from pytest_token_telemetry.text import Reason, Untrusted, joined, listing, named, percent, plain, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.analysis.carried import Kind
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.gate.check import Check
     from pytest_token_telemetry.gate.checks.rates import RateCheck
     from pytest_token_telemetry.gate.findings import Counts
+    from pytest_token_telemetry.gate.replay_report import ReplayReport, WrongReason
     from pytest_token_telemetry.gate.results import Result
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.text import Piece, Sentence
@@ -183,10 +184,8 @@ _NEWER = "a check of a plugin or a newer version"
 
 def _why_not_ready(report: Report) -> str:
     unmet = {result.id for result in report.unmet}
-    if blames_estimator(report):
-        refused = report.estimator is not None and report.estimator.wrong and report.context.refuses_wrong_answers
-        lacks = "some of its predictions are invalid" if refused else "it does not replay enough of the recorded calls"
-        return f"The estimator cannot be judged: {lacks}"
+    if (replay := blamed(report)) is not None:
+        return f"The estimator cannot be judged: {_lacks(replay, refuses=report.context.refuses_wrong_answers)}"
     if unmet == {CARRIED.id}:
         return "The samples lack required fields: record them, do not tune"
     if unmet == {ALL_READ.id} and report.counts.lost_tests:
@@ -201,12 +200,40 @@ def _why_not_ready(report: Report) -> str:
     return "Not enough representative data: collect more, do not tune"
 
 
-def blames_estimator(report: Report) -> bool:
-    """True if there are calls to replay, and the estimator does not."""
+def blamed(report: Report) -> ReplayReport | None:
+    """What was replayed, if there are calls to replay, and the estimator does not."""
+    replay = report.estimator
+    fails = replay is not None and replay.calls > 0 and any(result.id == REPLAY.id for result in report.unmet)
+    return replay if fails else None
+
+
+def _lacks(replay: ReplayReport, *, refuses: bool) -> str:
+    """Why the estimator is not judged. ``refuses``: a single invalid prediction is one too many."""
+    if not replay.replayed:
+        return f"none of {plural(replay.calls, 'recorded call')} could be replayed"
+    if replay.wrong and refuses:
+        return invalid(replay.wrong, replay.calls)
+    return f"it replays {replay.replayed:,} of {plural(replay.calls, 'recorded call')}"
+
+
+def invalid(wrong: int, calls: int | None = None) -> str:
+    """``12 of 66 predictions are invalid``; without the number of ``calls``, ``12 predictions are invalid``."""
+    said = plural(wrong, "prediction") if calls is None else f"{wrong:,} of {plural(calls, 'prediction')}"
+    return f"{said} {'is' if wrong == 1 else 'are'} invalid"
+
+
+def most_frequent(reasons: Sequence[WrongReason], wrong: int) -> Sentence:
+    """``: TypeError (12 calls)``: why most of ``wrong`` predictions are invalid, and that there are other reasons."""
+    if not reasons:
+        return ""
+    first, *others = reasons
+    is_all = first.calls == wrong
+    counted = sum(each.calls for each in reasons) == wrong
+    rest = f", and for {plural(len(others), 'other reason') if counted else 'other reasons'}"
     return (
-        report.estimator is not None
-        and report.estimator.calls > 0
-        and any(result.id == REPLAY.id for result in report.unmet)
+        ": " if is_all else ", most often: ",
+        Reason(first.reason),
+        f" ({plural(first.calls, 'call')}){'' if is_all else rest}",
     )
 
 

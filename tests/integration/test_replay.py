@@ -265,18 +265,19 @@ def test_an_estimator_that_cannot_replay_enough_is_not_ready(run: Run, passing: 
     module("def predict(request):\n    if request.category == 'docs': raise CannotReplay\n    return 1000")
     result = run(ESTIMATOR)
     assert result.exit == 1
-    assert result.report["headline"] == (
-        "The estimator cannot be judged: it does not replay enough of the recorded calls."
-    )
+    assert result.report["headline"] == "The estimator cannot be judged: it replays 42 of 60 recorded calls."
     assert "42 of 60 calls replayed (18 could not be replayed); 54 must be" in result.text
     assert run(ESTIMATOR, "--token-telemetry-min-replayed=70%").checks["readiness::replay"] == "pass"
 
 
-def test_wrong_answers_are_listed_with_v(run: Run, passing: object) -> None:
+def test_wrong_answers_are_counted_by_reason(run: Run, passing: object) -> None:
     module("def predict(request): return None if request.category == 'docs' else 1000")
+    reason = "the prediction is NoneType, not a number"
+    told = " ".join(run(ESTIMATOR).text.split())
+    assert f"-> Repair the estimator, as 18 of 60 predictions are invalid: {reason} (18 calls)." in told
     result = run(ESTIMATOR, "-v")
     assert result.checks["readiness::replay"] == "fail"
-    assert result.text.count("the prediction is NoneType, not a number") == 10
+    assert f" 18 {reason} runs/run-1/agent.log:" in " ".join(result.text.split())
     skipped = run(ESTIMATOR, "--token-telemetry-estimator-errors=skip", "--token-telemetry-min-replayed=50%")
     assert skipped.checks["readiness::replay"] == "pass"
 

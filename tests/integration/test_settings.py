@@ -214,7 +214,7 @@ REFUSED = {
     "not_ready": ("pass", "'pass' is not one of fail, skip"),
     "max_underestimation": ("120%", "'120%' is more than 100%"),
     "max_truncation": ("2,5", "'2,5' is not a rate (write 0.025 or 2.5%)"),
-    "under_multiplier": ("0", "'0' is not a multiplier above 0"),
+    "under_multiplier": ("0.5", "'0.5' is not a multiplier from 1 to 10"),
     "max_waste_p90": ("nan", "'nan' is not a ratio above 0"),
     "confidence": ("1", "'1' is not a confidence from 0.5 to below 1 (write 0.95 or 95%)"),
     "inconclusive": ("pass", "'pass' is not one of warn, fail"),

@@ -115,6 +115,47 @@ def test_an_attribute_of_an_attribute_is_found(tmp_path):
     assert location(f"{tmp_path}::far_estimator:Estimator.predict").load()(None) == 7
 
 
+@pytest.mark.parametrize("directory", ["", "main::"])
+def test_the_name_of_a_file_is_answered_with_the_name_of_its_module(tmp_path, directory):
+    module(tmp_path / directory.removesuffix("::"), "def predict(request): return 7")
+    where = location(f"{directory}far_estimator.py:predict").below(tmp_path)
+    shown = f"{tmp_path / 'main'}::" if directory else ""
+    with pytest.raises(LookupError, match=r"cannot be imported: .*is not a package") as caught:
+        where.load()
+    assert str(caught.value).endswith(f" (write {shown}far_estimator:predict)")
+
+
+def test_a_module_that_lacks_another_is_not_told_how_to_be_written(tmp_path):
+    module(tmp_path / "far_package", "", "__init__")
+    module(tmp_path / "far_package", "import no_such_module_anywhere", "py")
+    with pytest.raises(LookupError, match=r"No module named 'no_such_module_anywhere'$"):
+        location(f"{tmp_path}::far_package.py:predict").load()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("predcit", "'far_estimator' has no 'predcit' (did you mean predict?)"),
+        ("Estimator.guess_al", "'far_estimator' has no 'Estimator.guess_al' (did you mean guess_all?)"),
+        ("Estimater.guess_all", "'far_estimator' has no 'Estimater.guess_all' (did you mean Estimator?)"),
+        ("unheard_of", "'far_estimator' has no 'unheard_of'"),
+        ("_hiden", "'far_estimator' has no '_hiden'"),
+    ],
+)
+def test_a_misspelled_callable_is_answered_with_the_one_that_is_meant(tmp_path, name, said):
+    text = "def predict(request): return 7\ndef _hidden(): pass\nclass Estimator:\n    def guess_all(self): return 7"
+    module(tmp_path, text)
+    with pytest.raises(LookupError) as caught:
+        location(f"far_estimator:{name}").below(tmp_path).load()
+    assert str(caught.value) == said
+
+
+def test_an_object_that_cannot_list_its_attributes_is_told_without_a_suggestion(tmp_path):
+    module(tmp_path, "class Odd:\n    def __dir__(self): raise RuntimeError\nodd = Odd()")
+    with pytest.raises(LookupError, match=r"^'far_estimator' has no 'odd.predict'$"):
+        location("far_estimator:odd.predict").below(tmp_path).load()
+
+
 def test_an_object_that_can_be_called_is_an_estimator(tmp_path):
     module(tmp_path, "class Estimator:\n    def __call__(self, request): return 7\nready = Estimator()")
     assert location(f"{tmp_path}::far_estimator:ready").load()(None) == 7

@@ -146,7 +146,7 @@ def test_what_is_no_ratio_is_refused(text):
         ("1.1", Fraction(11, 10)),
         ("1", 1),
         ("10", 10),
-        ("0.000001", Fraction(1, 10**6)),
+        ("1.000001", Fraction(10**6 + 1, 10**6)),
         ("1.1000000", Fraction(11, 10)),
         (" 1.15 ", Fraction(23, 20)),
     ],
@@ -155,13 +155,23 @@ def test_a_multiplier_is_read_exactly(text, value):
     assert option_types.multiplier(text) == value
 
 
-@pytest.mark.parametrize("text", [*NOT_NUMBERS, "0", "0.000", "10.000001", "11", "1.1x", "110%"])
+@pytest.mark.parametrize("text", [*NOT_NUMBERS, "10.000001", "11", "1.1x", "110%"])
 def test_what_is_no_multiplier_is_refused(text):
-    with pytest.raises(ValueError, match=r" is not a multiplier above 0 and up to 10 \(write 1\.1\)$"):
+    with pytest.raises(ValueError, match=r" is not a multiplier from 1 to 10 \(write 1\.1\)$"):
         option_types.multiplier(text)
 
 
-@pytest.mark.parametrize("text", ["1.1234567", "0.0000001"])
+@pytest.mark.parametrize("text", ["0", "0.000", "0.5", "0.999999", "0.0000001"])
+def test_a_multiplier_that_counts_outputs_within_their_prediction_is_refused(text):
+    with pytest.raises(ValueError, match="below 1") as refused:
+        option_types.multiplier(text)
+    assert str(refused.value) == (
+        f"'{text}' is not a multiplier from 1 to 10: below 1, outputs within their prediction would count as"
+        " underestimated (write 1.1)"
+    )
+
+
+@pytest.mark.parametrize("text", ["1.1234567", "1.0000001"])
 def test_a_multiplier_of_too_many_decimals_is_refused(text):
     with pytest.raises(ValueError, match=r" has more than six decimals \(write 1\.1\)$"):
         option_types.multiplier(text)

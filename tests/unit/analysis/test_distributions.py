@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -76,6 +77,16 @@ def test_without_predictions_caps_are_held_against_outputs():
     (ratios,) = found.ratios  # a cap is 4 and 8 times the output: 2 and 3 octaves; 20 tokens say nothing about one
     assert (ratios.n, ratios.first, ratios.counts) == (2, 8, (1, 0, 0, 0, 1))
     assert of([call(None, 1000)]).against is None
+
+
+def test_calls_that_used_their_cap_up_are_counted_beside_their_ratios():
+    cut = call(None, 4000, max_tokens=4000, truncated=True)
+    found = of([call(None, 1000, max_tokens=4000), cut, cut, replace(cut, category="docs")]).ratios
+    assert [(each.name, each.n, each.cut_off, sum(each.counts)) for each in found] == [
+        ("implementation", 3, 2, 1),
+        ("docs", 1, 1, 0),
+    ]
+    assert [each.quantile for each in found] == [4.0, None]
 
 
 def test_the_grid_counts_each_kind_of_work():

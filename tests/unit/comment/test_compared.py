@@ -142,7 +142,7 @@ def test_a_replay_without_a_base_stands_beside_what_was_recorded():
 
 def test_an_estimator_that_answers_too_little_is_blamed_and_not_the_data():
     text = comment(leg("unanswered"))
-    assert "<b>The estimator cannot be judged: some of its predictions are invalid.</b>" in text
+    assert "<b>The estimator cannot be judged: none of 60 recorded calls could be replayed.</b>" in text
 
 
 def fail(found, id, **figure):
@@ -158,7 +158,7 @@ def test_an_estimator_whose_answers_are_wrong_is_told_so():
         fail(found, "readiness::replay")
 
     text = comment(leg("replayed", mistake))
-    assert "<b>The estimator cannot be judged: some of its predictions are invalid.</b>" in text
+    assert "<b>The estimator cannot be judged: 1 of 61 predictions is invalid.</b>" in text
 
 
 def test_data_that_is_not_ready_is_not_the_estimators_fault():

@@ -16,7 +16,7 @@ from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.analysis.replayed import Paired
 from pytest_token_telemetry.gate.checks import checks_of
 from pytest_token_telemetry.gate.findings import Past
-from pytest_token_telemetry.gate.replay_report import ChangedSample, EstimatorFigures, WrongAnswer
+from pytest_token_telemetry.gate.replay_report import ChangedSample, EstimatorFigures, WrongAnswer, WrongReason
 from pytest_token_telemetry.report import json_file
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.reading import Directory, read_directories
@@ -295,20 +295,109 @@ def test_a_replay_without_calls_is_blamed_on_the_data():
 @pytest.mark.parametrize(
     ("answers", "written", "lack"),
     [
-        ([CannotReplay] * 12, {}, "it does not replay enough of the recorded calls"),
-        ([None] * 12, {"estimator_errors": "skip"}, "it does not replay enough of the recorded calls"),
-        ([None], {}, "some of its predictions are invalid"),
-        ([None] * 12, {}, "some of its predictions are invalid"),
+        ([CannotReplay] * 12, {}, "it replays 48 of 60 recorded calls"),
+        ([None] * 12, {"estimator_errors": "skip"}, "it replays 48 of 60 recorded calls"),
+        ([None], {}, "1 of 60 predictions is invalid"),
+        ([None] * 12, {}, "12 of 60 predictions are invalid"),
+        ([None] * 60, {}, "none of 60 recorded calls could be replayed"),
+        ([CannotReplay] * 60, {}, "none of 60 recorded calls could be replayed"),
     ],
 )
 def test_an_estimator_that_cannot_be_judged_is_not_ready_and_blamed_for_it(answers, written, lack):
     found = replayed(numbered(ready(60)), table(*answers, otherwise=1000), **written)
     assert (found.verdict, found.fails) == ("not-ready", True)
     assert headline(found) == f"The estimator cannot be judged: {lack}."
-    assert advice(found) == [
-        "Let the estimator answer for more of the recorded calls: -v shows its invalid predictions."
-    ]
     assert outcomes(found)[UNDERESTIMATION] == "skip"
+
+
+MORE = "Let the estimator answer for more of 60 recorded calls: it could not replay 12, and 54 must be replayed."
+
+
+@pytest.mark.parametrize(
+    ("answers", "written", "steps"),
+    [
+        (
+            [None] * 12,
+            {},
+            [
+                "Repair the estimator, as 12 of 60 predictions are invalid: the prediction is NoneType, not a"
+                " number (12 calls)."
+            ],
+        ),
+        (
+            ["900", -1, None, None],
+            {},
+            [
+                "Repair the estimator, as 4 of 60 predictions are invalid, most often: the prediction is NoneType, not"
+                " a number (2 calls), and for 2 other reasons."
+            ],
+        ),
+        (
+            [None],
+            {},
+            [
+                "Repair the estimator, as 1 of 60 predictions is invalid: the prediction is NoneType, not a"
+                " number (1 call)."
+            ],
+        ),
+        ([CannotReplay] * 12, {}, [MORE]),
+        (
+            [*[CannotReplay] * 12, None],
+            {},
+            [
+                "Repair the estimator, as 1 of 60 predictions is invalid: the prediction is NoneType, not a"
+                " number (1 call).",
+                MORE,
+            ],
+        ),
+        (
+            [CannotReplay, None],
+            {},
+            [
+                "Repair the estimator, as 1 of 60 predictions is invalid: the prediction is NoneType, not a"
+                " number (1 call)."
+            ],
+        ),
+    ],
+)
+def test_the_next_step_counts_what_the_estimator_did_and_names_the_most_frequent_reason(answers, written, steps):
+    assert advice(replayed(numbered(ready(60)), table(*answers, otherwise=1000), **written)) == steps
+
+
+def test_a_reason_is_told_whole_and_inert():
+    def noargs():
+        return 1
+
+    def rude(request):
+        raise ValueError("\x1b[31m ##[error] " + "x" * 200)
+
+    found = advice(replayed(ready(60), noargs))[0]
+    assert found.endswith(
+        " invalid: TypeError: test_a_reason_is_told_whole_and_inert.<locals>.noargs() takes 0 positional arguments but"
+        " 1 was given (60 calls)."
+    )
+    found = advice(replayed(ready(60), rude))[0]
+    assert r"invalid: ValueError: \u001b[31m #\u0023[error] xxx" in found
+    assert len(found) < 250
+
+
+def test_reasons_are_counted_and_the_most_frequent_come_first():
+    answers = ["900", None, -1, None, CannotReplay, -1, None]
+    found = replayed(numbered(ready(60)), table(*answers, otherwise=1000)).estimator
+    assert found.reasons == (
+        WrongReason("the prediction is NoneType, not a number", 3, "logs/run-1/agent.log:2"),
+        WrongReason("the prediction is negative: -1", 2, "logs/run-1/agent.log:3"),
+        WrongReason("the prediction is str, not a number", 1, "logs/run-1/agent.log:1"),
+    )
+
+
+def test_ten_reasons_are_listed():
+    def estimator(request):
+        raise ValueError(request.task_id)
+
+    found = replayed(numbered(ready(60)), estimator)
+    assert [reason.reason for reason in found.estimator.reasons] == [f"ValueError: {n}" for n in range(10)]
+    assert advice(found)[0].endswith("most often: ValueError: 0 (1 call), and for other reasons.")
 
 
 def test_an_estimator_that_cannot_be_judged_can_be_a_skip():

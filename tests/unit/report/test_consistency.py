@@ -12,7 +12,7 @@ from pytest_token_telemetry.analysis.replayed import Paired
 from pytest_token_telemetry.past.baseline import DriftReport
 from pytest_token_telemetry.report.json_file import render
 from pytest_token_telemetry.report.untrusted_file import from_json
-from tests.unit.gate.cases import baseline_of, compared, ready, verdict
+from tests.unit.gate.cases import baseline_of, call, compared, ready, verdict
 from tests.unit.report.documents import check, document, report
 from tests.unit.report.test_untrusted_file import changed, refusal
 
@@ -503,6 +503,21 @@ COUNTED = [
     ("distributions.grid", {"others": 1}, "distributions.grid is of other calls than those that count"),
     ("", {"calls": []}, "calls are not those of distributions.density"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"n": 61, "cut_off": 1}, "distributions.ratios are of more calls than have a cap"),
+        ({"n": 60, "cut_off": 1, "counts": [59]}, "distributions.ratios are of other calls than the figures"),
+    ],
+)
+def test_ratios_of_caps_are_of_calls_with_a_cap(keys, why):
+    found = json.loads(render(verdict([call(None, 1000, max_tokens=2000)] * 60)))
+    (ratios,) = found["distributions"]["ratios"]
+    assert (ratios["n"], ratios["counts"]) == (60, [60])
+    ratios.update(keys)
+    assert refusal(json.dumps(found).encode()) == why
 
 
 @pytest.mark.parametrize(("path", "keys", "why"), COUNTED)

@@ -256,7 +256,7 @@ def test_a_replay_is_told_whole():
 
     found = report(replayed(ready(60), estimator, lambda request: 1000, estimator_errors="skip"))["estimator"]
     assert keys(found) == {
-        *("estimator", "source", "calls", "replayed", "cannot", "wrong", "errors", "recorded", "figures"),
+        *("estimator", "source", "calls", "replayed", "cannot", "wrong", "errors", "reasons", "recorded", "figures"),
         *("with_budget", "would_truncate", "unknown", "base"),
     }
     # of 60, 24 are implementation, 18 tests and 18 docs
@@ -276,7 +276,7 @@ def test_a_replay_is_told_whole():
     base = found["base"]
     assert keys(base) == {
         *("estimator", "calls", "base", "head", "underestimated", "difference", "bounds", "p", "predictions"),
-        *("cannot", "wrong", "errors", "changed", "base_commit", "head_commit"),
+        *("cannot", "wrong", "errors", "reasons", "changed", "base_commit", "head_commit"),
     }
     assert base["underestimated"] == {"newly_underestimated": 18, "newly_safe": 0, "both": 0, "neither": 0}
     assert keys(base["bounds"]) == {"confidence", "lower", "upper"}

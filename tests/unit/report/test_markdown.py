@@ -164,8 +164,12 @@ def test_a_missing_baseline_is_said():
 
 def test_names_in_what_was_asked_for_stay_in_their_cells():
     assert_nothing_escapes(full())
-    rows = table(page(full()), "call")
-    assert rows[1] == ["ZQX</code>|@octocat\\u001b[31m\\u000a# x:31", "ValueError: ZQX</code>|@octocat\\u001b[31m # x"]
+    rows = table(page(full()), "calls")
+    assert rows[1] == [
+        "1",
+        "ValueError: ZQX</code>|@octocat\\u001b[31m # x",
+        "ZQX</code>|@octocat\\u001b[31m\\u000a# x:31",
+    ]
 
 
 def test_settings_have_a_table():

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace as replace_fields
 
 from pytest_token_telemetry import CannotReplay
 from pytest_token_telemetry.gate.findings import Past
@@ -16,6 +17,7 @@ from pytest_token_telemetry.sources.reading import File
 from pytest_token_telemetry.text import Located, Untrusted
 from tests.unit.analysis.test_tuning import RATIOS, calls
 from tests.unit.gate.cases import (
+    advice,
     baseline_of,
     call,
     compared,
@@ -124,13 +126,23 @@ def test_budgets_are_told_in_one_sentence(rows, pairs, sentence):
     assert sentences(replayed(numbered(rows), table(*pairs)), "Replayed estimator")[1] == sentence
 
 
-def test_wrong_answers_are_listed():
-    found = replayed(numbered(ready(27)), table("</td>", ValueError, otherwise=1000))
+def test_wrong_answers_are_a_row_for_each_reason():
+    found = replayed(numbered(ready(27)), table("</td>", ValueError, ValueError, otherwise=1000))
     wrong = shown(found, "Invalid predictions")
     assert wrong.rows == (
-        (Untrusted("logs/run-1/agent.log:1"), Untrusted("the prediction is str, not a number")),
-        (Untrusted("logs/run-1/agent.log:2"), Untrusted("the prediction is type, not a number")),
+        ("2", Untrusted("the prediction is type, not a number"), Located("logs/run-1/agent.log:2")),
+        ("1", Untrusted("the prediction is str, not a number"), Located("logs/run-1/agent.log:1")),
     )
+
+
+def test_an_older_report_groups_the_wrong_answers_that_it_lists():
+    found = replayed(numbered(ready(27)), table(ValueError, "</td>", ValueError, otherwise=1000))
+    older = replace_fields(found, estimator=replace_fields(found.estimator, reasons=()))
+    assert shown(older, "Invalid predictions").rows == (
+        ("2", Untrusted("the prediction is type, not a number"), Located("logs/run-1/agent.log:1")),
+        ("1", Untrusted("the prediction is str, not a number"), Located("logs/run-1/agent.log:2")),
+    )
+    assert advice(older) == ["Repair the estimator, as 3 of 27 predictions are invalid."]
 
 
 def test_base_and_head_are_told_side_by_side():
@@ -169,7 +181,8 @@ def test_an_estimator_that_changed_nothing_lists_nothing():
 def test_estimators_that_have_no_call_in_common_are_told_so():
     found = sentences(replayed(numbered(ready(2)), table(1, None), table(None, 1)), "Base against head")
     assert found == (
-        "Base old:predict has no prediction for 1 call: 1 answer of another kind.",
+        "Base old:predict has no prediction for 1 call; 1 prediction is invalid: the prediction is NoneType, not a"
+        " number (1 call).",
         "Not compared: there is no call that both can replay.",
     )
 
@@ -182,10 +195,11 @@ def test_what_the_base_cannot_answer_is_told():
 def test_wrong_answers_of_the_base_are_told_and_listed():
     found = replayed(numbered(ready(27)), as_recorded, table(CannotReplay, "</td>", otherwise=1000))
     assert sentences(found, "Base against head")[0] == (
-        "Base old:predict has no prediction for 2 calls: 1 answer of another kind."
+        "Base old:predict has no prediction for 2 calls; 1 prediction is invalid: the prediction is str, not a"
+        " number (1 call)."
     )
     assert shown(found, "Invalid predictions of base").rows == (
-        (Untrusted("logs/run-1/agent.log:2"), Untrusted("the prediction is str, not a number")),
+        ("1", Untrusted("the prediction is str, not a number"), Located("logs/run-1/agent.log:2")),
     )
 
 
@@ -374,6 +388,22 @@ def advised(found):
     return {row[-2].text: row[:-2] for row in detail(found, "Tuning advice").tables[0].rows if row[-1] == ""}
 
 
+@pytest.mark.parametrize(
+    ("predicted", "output", "title"),
+    [
+        (1000, 970, "Closest to their predictions"),
+        (1000, 1000, "Closest to their predictions"),
+        (1000, 1001, "Largest overruns"),
+        (0, 1, "Largest overruns"),
+        (0, 0, "Closest to their predictions"),
+    ],
+)
+def test_calls_are_overruns_only_if_one_ran_over(predicted, output, title):
+    found = verdict([*ready(26), call(predicted, output)])
+    assert next(sections.details(found)).title == title
+    assert sections.changed_calls(found).sections[-1].title == title
+
+
 def test_multipliers_have_a_table():
     # the waste before is that of the example by hand, 2.8219 and 4.5257, and the waste after 1.12 times that
     found = advised(TUNE)
@@ -386,6 +416,23 @@ def test_multipliers_have_a_table():
     assert found["capped"][:5] == ("5", "5", "5", "raise-cap", "")
     # well predicted: 900 of 1000, so that a lower prediction would do, which is no advice for risk
     assert found["implementation"][3] == "(0.90)"
+
+
+PROMISE = (
+    "promised for new calls: at most this share of them is underestimated (in nine of ten cases, within the range);"
+    " more samples promise less"
+)
+
+
+def test_a_promise_for_new_calls_cannot_be_read_as_a_change():
+    """None of 19 is underestimated, and nothing is multiplied: 19 samples promise 1 in 20 all the same."""
+    found = verdict(calls([1.0] * 19), tuning="tuning.json")
+    table, *_ = detail(found, "Tuning advice").tables
+    at = table.columns.index("promised for new calls")
+    assert table.rows[0][2 : at + 1] == ("0", "1.00", "5.0% (0.3 to 14.6)")
+    assert table.rows[0][at + 1 : at + 3] == ("1.00x", "1.00x")  # waste as before: not 1.00x -> 1.00x
+    assert PROMISE in detail(found, "Tuning advice").remarks
+    assert PROMISE not in detail(verdict(calls([1.0] * 2), tuning="tuning.json"), "Tuning advice").remarks
 
 
 def capped(found):

@@ -158,6 +158,31 @@ def test_predictions_of_nothing_cannot_be_multiplied():
     ]
 
 
+def test_a_spread_is_said_of_every_category_whose_advice_says_so():
+    """12 docs borrow their multiplier; 2 tests have none, and are to be collected first."""
+    spread = (100, 10_000)
+    lending = [call(1000, output) for output in range(900, 1100, 5)]
+    few = [call(1000, output, category="tests") for output in spread]
+    docs = [call(1000, output, category="docs") for output in spread * 6]
+    none = dict.fromkeys(("require_categories", "require_complexities", "require_deliverables"), "none")
+    found = verdict([*lending, *docs, *few], **none)
+    assert [(each.name, each.basis, each.meets_both) for each in found.tuning.categories] == [
+        ("implementation", "category", True),
+        ("docs", "borrowed", False),
+        ("tests", "collect", False),
+    ]
+    assert sum("No single multiplier meets both risk and cost in docs:" in step for step in advice(found)) == 1
+
+
+def test_nothing_is_multiplied_by_one():
+    """1 of 100 docs is underestimated, and the 99th smallest ratio is 1; 3 of 20 tests are underestimated."""
+    docs = [call(1000, output, category="docs") for output in [1000] * 99 + [2000]]
+    found = verdict([*ready(20), *docs, *[call(1000, 1300, category="tests")] * 10])
+    assert next(each for each in found.tuning.categories if each.name == "docs").multiplier == 1.0
+    assert advice(found)[0].startswith("Multiply the predictions in tests by 1.30 (")
+    assert "docs" not in "".join(advice(found)[:2])
+
+
 def test_a_spread_that_no_multiplier_meets_is_said():
     # half take a tenth of their prediction, half ten times it: 95% within costs the P10 a factor of 100
     rows = [*ready(40), *[call(1000, output, category="docs") for output in (100, 10_000) * 20]]
