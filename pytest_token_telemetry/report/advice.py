@@ -1,4 +1,4 @@
-"""What to do next, in sentences: collect, prove, tune, and which caps to set."""
+"""What to do next, in sentences: prove, tune, and which caps to set; and what to collect, of `collecting`."""
 
 from __future__ import annotations
 
@@ -7,44 +7,27 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.gate.checks import (
     CAP_USE,
-    CARRIED,
-    CATEGORIES,
-    CHECK_BY_ID,
-    COMPLEXITIES,
-    DELIVERABLES,
-    REPLAY,
-    SAMPLES,
     TRUNCATION,
     UNDERESTIMATION,
     WASTE,
 )
-from pytest_token_telemetry.gate.checks.samples import lacks_attempts
-from pytest_token_telemetry.gate.checks.sources import outside_maps
-from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
-from pytest_token_telemetry.option_types import ANY
+from pytest_token_telemetry.gate.results import RateResult, RatioResult
+from pytest_token_telemetry.report.collecting import reasons_to_name, what_to_collect
 from pytest_token_telemetry.report.words import (
-    blamed,
     deselected,
-    invalid,
-    most_frequent,
     subject_of,
-    unknown_reasons,
     warns,
 )
-from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
-from pytest_token_telemetry.text import Untrusted, exact, joined, listing, named, plain, plural, times, upwards
+from pytest_token_telemetry.text import exact, joined, listing, named, plain, plural, times, upwards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.analysis.budgets import Budgets
     from pytest_token_telemetry.analysis.caps import CapUseOf
     from pytest_token_telemetry.analysis.carried import Grouping
-    from pytest_token_telemetry.analysis.readiness import PlannedRun
     from pytest_token_telemetry.analysis.strata import Stratum
     from pytest_token_telemetry.analysis.tuning import Advice, BeforeAfter, Cap, Caps
-    from pytest_token_telemetry.gate.replay_report import ReplayReport
-    from pytest_token_telemetry.gate.verdict import ProofPlan
     from pytest_token_telemetry.report.model import Report
     from pytest_token_telemetry.text import Piece, Sentence
 
@@ -55,25 +38,18 @@ def next_steps(report: Report) -> list[Sentence]:
     """What to do next, one sentence each."""
     match report.verdict:
         case "not-ready":
-            return list(_what_to_collect(report))
+            return list(what_to_collect(report))
         case "tune":
             return list(_what_to_tune(report))
         case "inconclusive":
             return list(_what_to_prove(report))
-    steps: list[Sentence] = [*_reasons_to_name(report)]
+    steps: list[Sentence] = [*reasons_to_name(report)]
     if warns(report, WASTE.id):
         steps.append("Risk is within its targets. To save cost, lower predictions where waste is high.")
     if warns(report, "drift::"):
         steps.append(_WHAT_CHANGED)
     steps += _caps_to_lower(report)
     return [*(steps or ["Nothing to tune: go on collecting, and watch for drift."]), *_caps_to_set(report)]
-
-
-def _reasons_to_name(report: Report) -> Iterator[Sentence]:
-    """Why outputs end in words that are not known, where the truncation rate does without these calls."""
-    if report.counts.unknown_reasons:
-        unknown = unknown_reasons(report.counts)
-        yield ("Say in a known word why outputs end (finish_reason: stop, length, ...): not known are ", *unknown, ".")
 
 
 def _caps_to_lower(report: Report, truncated: Iterable[Stratum] = ()) -> Iterator[Sentence]:
@@ -186,243 +162,6 @@ def _what_to_prove(report: Report) -> Iterator[Sentence]:
         yield f"Raise the target of {listing(beyond)}, or set no confidence: no number of samples proves so low a rate."
     if report.deselected:
         yield f"Run all checks for a verdict: {deselected(report)} were deselected."
-
-
-def _what_to_collect(report: Report) -> Iterator[Sentence]:
-    counts, context = report.counts, report.context
-    if counts.unreadable_files > counts.lost_tests:
-        yield _to_repair(report)
-    elif context.reads_files and not counts.files:
-        yield "Check the directory and the pattern: no file matches."
-    if counts.lost_tests:
-        yield "Run the tests again: a worker died, and what it recorded last is lost."
-    elif context.reads_tests and not counts.tests and counts.deselected_tests:
-        left_out = f"{plural(counts.deselected_tests, 'test')} deselected"
-        yield f"Select the tests that record calls as well as the checks: {left_out}, and no other recorded one."
-    elif context.reads_tests and not counts.tests:
-        yield (
-            "Let tests record their model calls, with the token_telemetry fixture, in log lines, or in spans (extras"
-            " [openai], [anthropic], [google] and [spans]; docs/from-your-tests.md): none did."
-        )
-    if not report.sources:
-        return
-    if (replay := blamed(report)) is not None:
-        yield from _to_replay(report, replay)
-        return
-    wrong = _wrong_paths(report)
-    blames_map = "output_tokens" in wrong
-    none_found = [*_maps_to_correct(report, wrong), *(() if blames_map else _no_call_found(report))]
-    yield from none_found
-    samples, limit = report.result(SAMPLES.id), report.settings.get("max_unusable")
-    too_many = isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20])
-    if too_many and not blames_map:
-        yield "Repair what writes the unusable lines, or raise the limit."
-    if isinstance(samples, CountResult) and lacks_attempts(samples, context):
-        unknown = [*_reasons_to_name(report)]
-        yield from unknown or ["Log 'truncated' with every sample: too few say whether they were truncated."]
-    yield from _what_to_record(report, wrong)
-    mix = [
-        (check, result)
-        for check in (CATEGORIES, COMPLEXITIES, DELIVERABLES)
-        if isinstance(result := report.result(check.id), CoverageResult)
-    ]
-    fitting = [setting for check, result in mix if (setting := check.setting(result, context))]
-    for setting in fitting:
-        yield ("Set ", *setting, " if your calls are labelled as they should be.")
-    is_explained = none_found or counts.unreadable_files or (context.reads_files and not counts.files)
-    if report.plan.runs and (counts.samples or not is_explained):
-        kind = "more successful sample" if counts.question == "predictions" else "more sample"
-        yield f"{'Else collect' if fitting else 'Collect'} {plural(sum(run.count for run in report.plan.runs), kind)}."
-        yield _these_would_do(report.plan.runs)
-        if isinstance(samples, CountResult) and not samples.missing:  # what is missing will not come by waiting
-            for check, result in mix:
-                if setting := check.without_missing(result, context):
-                    yield ("Or set ", *setting, ", if your work has no others.")
-
-
-_FIELDS: Mapping[str, str] = {
-    "predictions": "predicted_output_tokens",
-    "caps": "max_tokens",
-    "reasons": "finish_reason",
-}
-"""The fields of what can be required."""
-
-
-def _wrong_paths(report: Report) -> list[str]:
-    """The fields of maps that no record has, where the data cannot be judged without them."""
-    carried = report.result(CARRIED.id)
-    required = carried.missing if isinstance(carried, CoverageResult) else ()
-    needed = {"output_tokens", *(_FIELDS[each] for each in required if each in _FIELDS)}
-    if report.counts.silent_on_success:
-        needed.add("success")
-    return [each.field for each in report.counts.unfound if each.field in needed]
-
-
-def _what_to_record(report: Report, wrong: Collection[str]) -> Iterator[Sentence]:
-    """What calls do not say. Fields whose paths are ``wrong`` may be recorded."""
-    silent, samples = report.counts.silent_on_success, report.result(SAMPLES.id)
-    if silent and "success" not in wrong and isinstance(samples, CountResult) and samples.missing:
-        those = plural(silent, "sample")
-        yield f"Record whether each task succeeded (success): {those} with a prediction cannot be judged without it."
-    carried = report.result(CARRIED.id)
-    missing = carried.missing if isinstance(carried, CoverageResult) else ()
-    if lacking := [each for each in missing if _FIELDS.get(each) not in wrong]:
-        yield (
-            "Record ",
-            *joined(map(named, lacking), last="and"),
-            " with the calls: --token-telemetry-require asks for them.",
-        )
-
-
-def _maps_to_correct(report: Report, fields: Collection[str]) -> Iterator[Sentence]:
-    """Give the maps that say of these ``fields`` that they stand where no record has anything."""
-    unfound = [each for each in report.counts.unfound if each.field in fields]
-    for name in dict.fromkeys(each.map for each in unfound):
-        paths = [(Untrusted(each.path), " (", Untrusted(each.field), ")") for each in unfound if each.map == name]
-        yield ("Correct map ", Untrusted(name), ": no record has ", *joined(paths, last="and"), ".")
-
-
-def _to_repair(report: Report) -> Sentence:
-    """What could not be read, by the first of it."""
-    unreadable, others = report.not_read.unreadable, report.counts.unreadable_files - 1
-    if not unreadable:
-        return "Make every file readable: what cannot be read is not judged."
-    first = unreadable[0]
-    more = f" and {plural(others, 'other')}" if others else ""
-    return (
-        "Repair what cannot be read, as it is not judged: ",
-        Untrusted(first.path),
-        " (",
-        Untrusted(first.reason),
-        f"){more}.",
-    )
-
-
-def _to_replay(report: Report, replay: ReplayReport) -> Iterator[Sentence]:
-    """What the estimator must do to be judged."""
-    result = report.result(REPLAY.id)
-    if replay.wrong:
-        said = f"Repair the estimator, as {invalid(replay.wrong, replay.calls)}"
-        yield joined((said, most_frequent(replay.reasons, replay.wrong), "."), "")
-    if replay.cannot and isinstance(result, CountResult) and (result.missing or not replay.replayed):
-        asked = plural(replay.calls, "recorded call")
-        yield (
-            f"Let the estimator answer for more of {asked}: it could not replay {replay.cannot:,}, and"
-            f" {result.target:,} must be replayed."
-        )
-
-
-def _no_call_found(report: Report) -> Iterator[Sentence]:
-    """What to look at where files hold no call, or are of a kind that is not read."""
-    counts, chosen = report.counts, report.settings.get("format")
-    ways = [READ_WITH[look] for look in counts.look_like if look in READ_WITH]
-    if counts.samples or counts.files <= counts.unreadable_files:
-        return
-    if isinstance(chosen, str) and chosen != "auto":
-        yield (
-            "Check --token-telemetry-format=",
-            named(chosen),
-            ": read as this format, the files hold no usable call.",
-        )
-    elif wheres := outside_maps(counts):
-        yield (
-            "Correct ",
-            *joined((("the where of map ", named(name)) for name, _ in wheres), last="and"),
-            ": no record matches.",
-        )
-    elif UTF16 in counts.look_like:
-        yield "Save these files as UTF-8: in other encodings only log lines are read, and these files hold none."
-    elif ways:
-        yield f"Add {listing(ways, last='or')} to judge these files: they hold no other call."
-    elif any(look in MAPPABLE for look in counts.look_like):
-        yield (
-            "Map these files to our fields (--token-telemetry-propose-map proposes how, docs/field-map.md), or let the"
-            " system leave one token-telemetry/1 line a call (docs/own-system.md): they hold no model call that is"
-            " read."
-        )
-    elif any(look not in UNSTRUCTURED for look in counts.look_like):
-        yield (
-            "Let the system leave one token-telemetry/1 line a call (docs/own-system.md), or name other files:"
-            " these hold no model call that is read."
-        )
-    elif counts.nothing_known:
-        yield "Check that the system logs [TokenEstimationV2] or token-telemetry/1 lines: the files hold none."
-    elif counts.unusable.total:
-        yield "Repair what writes these records: none of them can be used, and -v says why."
-    else:
-        yield "Name files that hold model calls: these hold none."
-
-
-_RUNS_SHOWN = 4
-"""Kinds of runs that the advice names."""
-
-_RUNS_LISTED = 20
-"""Kinds of runs that the plan lists; the report has all."""
-
-
-def _these_would_do(runs: Sequence[PlannedRun]) -> Sentence:
-    kinds: list[Sentence] = [_run(run) for run in runs[:_RUNS_SHOWN]]
-    if others := sum(run.count for run in runs[_RUNS_SHOWN:]):
-        kinds.append(f"{others} of other kinds")
-    return ("These would do: ", *joined(kinds, last="and"), ".")
-
-
-def _run(run: PlannedRun) -> Sentence:
-    kind: list[Sentence] = []
-    if run.category:
-        kind.append(("in ", named(run.category), " category" if run.category == ANY else ""))
-    if run.complexity:
-        kind.append(("of ", named(run.complexity), " complexity"))
-    if run.deliverables:
-        kind.append(("with ", *_deliverables(run.deliverables)))
-    return joined((str(run.count), *(kind or ["of any kind"])), " ")
-
-
-def _deliverables(bucket: str) -> tuple[Piece, ...]:
-    if bucket == ANY:
-        return ("any number of deliverables",)
-    return (named(bucket), " deliverable" if bucket == "1" else " deliverables")
-
-
-def to_collect(report: Report) -> list[Sentence]:
-    """What to collect, for someone who schedules runs."""
-    runs, thinnest = report.plan.runs, report.plan.thinnest
-    successful = "successful " if report.counts.question == "predictions" else ""
-    schedule = f"Schedule {successful}runs: "
-
-    def of(samples: int) -> str:
-        return f" ({plural(samples, f'{successful}sample')})"
-
-    sentences: list[Sentence] = [joined((schedule, _run(run), "."), "") for run in runs[:_RUNS_LISTED]]
-    if others := sum(run.count for run in runs[_RUNS_LISTED:]):
-        sentences.append(f"{schedule}{others} of other kinds.")
-    cells: list[Sentence] = []
-    if thinnest.category:
-        cells.append((named(thinnest.category[0]), of(thinnest.category[1])))
-    if thinnest.complexity:
-        cells.append((named(thinnest.complexity[0]), " complexity", of(thinnest.complexity[1])))
-    if thinnest.deliverables:
-        cells.append((*_deliverables(thinnest.deliverables[0]), of(thinnest.deliverables[1])))
-    if cells:
-        sentences.append(("The thinnest evidence is that of ", *joined(cells, last="and"), "."))
-    return sentences + [_proof(proof) for proof in report.plan.proofs]
-
-
-def _proof(proof: ProofPlan) -> str:
-    check = CHECK_BY_ID.get(proof.id)
-    target = "the target" if check is None else f"{check.subject} within its target"
-    now = f"{proof.events:,} of {proof.n:,} now" if proof.n else "no data yet"
-    subject = f"To prove {target} ({now}):"
-    if proof.without_more_events is None:
-        return f"{subject} no number of samples proves so low a target."
-    if proof.without_more_events <= proof.n:
-        return f"{subject} done."
-    if not proof.n:
-        return f"{subject} {proof.without_more_events:,} samples without an event."
-    words = f"{subject} {proof.without_more_events:,} samples in all if there are no more events"
-    if proof.at_present_rate is None:
-        return f"{words}; at the present rate, no number would."
-    return f"{words}, {proof.at_present_rate:,} at the present rate."
 
 
 def _what_to_tune(report: Report) -> Iterator[Sentence]:

@@ -12,7 +12,7 @@ import msgspec
 
 from pytest_token_telemetry import __version__, calibration
 from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
-from pytest_token_telemetry.report import advice, words
+from pytest_token_telemetry.report import advice, collecting, words
 from pytest_token_telemetry.report.model import NoVerdict, Report, now
 from pytest_token_telemetry.report.untrusted_file import LARGEST_REPORT
 from pytest_token_telemetry.text import LONGEST_EXPLANATION, inert, plain
@@ -38,7 +38,7 @@ def render(report: Report) -> str:
         "notes": words.texts(words.notes(report)),
     }
     document = {**_after(document, "verdict", said), "checks": checks}
-    document["plan"]["sentences"] = words.texts(advice.to_collect(report))
+    document["plan"]["sentences"] = words.texts(collecting.to_collect(report))
     if report.tuning is not None:
         document["tuning"] = {"schema": calibration.SCHEMA, **document["tuning"]}
     if report.drift is not None:

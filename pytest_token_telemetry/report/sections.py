@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry.analysis.attempts import NEAR_PERCENT
 from pytest_token_telemetry.analysis.budgets import LEAST_CALLS
 from pytest_token_telemetry.option import GATE
-from pytest_token_telemetry.report import advice
+from pytest_token_telemetry.report import advice, collecting
 from pytest_token_telemetry.report.comparisons import CHANGED, of_changes, of_drift, of_estimator, of_history
 from pytest_token_telemetry.report.tables import Chapter, Columns, Section, Table, count, named, ratio, table_of
 from pytest_token_telemetry.text import Located, Untrusted, joined, percent, plural, times, upwards
@@ -52,7 +52,7 @@ def details(report: Report) -> Iterator[Section]:
         yield _budgets(report.budgets)
     if report.tuning is not None:
         yield _tuning(report.tuning, advice.waste_target(report))
-    if collect := advice.to_collect(report):
+    if collect := collecting.to_collect(report):
         yield Section("What to collect", tuple(collect))
     yield _sources(report)
     yield _settings(report)
@@ -85,7 +85,7 @@ def further(report: Report) -> Iterator[Chapter]:
         advised.append(_budgets(report.budgets))
     if report.tuning is not None:
         advised.append(_tuning(report.tuning, advice.waste_target(report)))
-    if collect := advice.to_collect(report):
+    if collect := collecting.to_collect(report):
         advised.append(Section("What to collect", tuple(collect)))
     yield Chapter(ADVICE, tuple(advised))
     yield Chapter("History", () if report.history is None else (of_history(report.history),))

@@ -20,7 +20,7 @@ from pytest_token_telemetry.past.baseline import baseline_of as baseline_of_read
 from pytest_token_telemetry.replay.estimator import Request
 from pytest_token_telemetry.replay.run import Replay, replay
 from pytest_token_telemetry.report import advice as steps
-from pytest_token_telemetry.report import words
+from pytest_token_telemetry.report import collecting, words
 from pytest_token_telemetry.report.build import report_of
 from pytest_token_telemetry.report.model import Report
 from pytest_token_telemetry.sample import Sample
@@ -183,7 +183,7 @@ def notes(report: Report) -> list[str]:
 
 def plan(report: Report) -> list[str]:
     """What to collect."""
-    return words.texts(steps.to_collect(report))
+    return words.texts(collecting.to_collect(report))
 
 
 def outcomes(report: Report) -> dict[str, str]:

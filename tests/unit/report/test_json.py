@@ -14,7 +14,7 @@ from msgspec import convert
 from pytest_token_telemetry import CannotReplay, __version__
 from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.past.history import PastVerdict
-from pytest_token_telemetry.report import advice, markdown, terminal, words
+from pytest_token_telemetry.report import advice, collecting, markdown, terminal, words
 from pytest_token_telemetry.report.json_file import render, render_tuning, schema
 from pytest_token_telemetry.report.markdown_flavours import FLAVOURS
 from pytest_token_telemetry.report.model import Report
@@ -425,7 +425,7 @@ def said(found):
         "headline": words.headline(found),
         "advice": advice.next_steps(found),
         "notes": words.notes(found),
-        "plan": advice.to_collect(found),
+        "plan": collecting.to_collect(found),
         "checks": [words.message(found, each) for each in found.checks],
         "markdown": [markdown.render(found, write) for write in FLAVOURS.values()],
         "terminal": [terminal.screen(found, 80, verbosity=verbose) for verbose in (False, True)],

@@ -10,7 +10,8 @@ import pytest
 
 from pytest_token_telemetry.gate.checks import TRUNCATION, UNDERESTIMATION
 from pytest_token_telemetry.report import sections, words
-from pytest_token_telemetry.report.advice import next_steps, to_collect
+from pytest_token_telemetry.report.advice import next_steps
+from pytest_token_telemetry.report.collecting import to_collect
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.look_like import OUTSIDE
 from pytest_token_telemetry.sources.places import Unfound, UnusedColumn
