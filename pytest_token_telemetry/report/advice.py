@@ -94,7 +94,8 @@ def _caps_to_set(report: Report) -> Iterator[Sentence]:
     every = tuning.max_tokens
     kind = tuning.grouped_by
     truncation = report.result(TRUNCATION.id)
-    limit = truncation.limit if isinstance(truncation, RateResult) else Fraction(1)
+    is_judged = carried.question != "lengths"
+    limit = truncation.limit if is_judged and isinstance(truncation, RateResult) else Fraction(1)
     rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each, limit)) for each in every[:_SHOWN]], "; ")
     yield ("Caps (max_tokens) by risk of truncation: ", *rows, "; and others." if len(every) > _SHOWN else ".")
 
@@ -105,32 +106,22 @@ def _cap_name(caps: Caps, every: Sequence[Caps], kind: Grouping) -> tuple[Piece,
 
 
 def _caps_by_risk(caps: Caps, limit: Fraction) -> str:
-    """``13,166 at 5%``, or what it takes to suggest one.
+    """``13,166 at 2%``, or what it takes to suggest one.
 
-    ``limit``: the truncation rate that the gate passes.
+    ``limit``: the truncation rate that the gate passes. A cap of more risk would fail it.
     """
+    within = [cap for cap in caps.caps if Fraction(str(cap.risk)) <= limit] or caps.caps
     found = [
-        f"{cap.max_tokens:,} at {exact(Fraction(str(cap.risk)) * 100)}%"
-        for cap in caps.caps
-        if cap.max_tokens is not None
+        f"{cap.max_tokens:,} at {exact(Fraction(str(cap.risk)) * 100)}%" for cap in within if cap.max_tokens is not None
     ]
     if found:
-        return f"{', '.join(found)}{_cap_of_target(caps, limit)}"
-    needed = [cap.samples_needed for cap in caps.caps]
-    if None in needed:  # enough calls for that risk, and too many of them truncated: more calls change nothing
+        return ", ".join(found)
+    needed = [cap.samples_needed for cap in within if cap.samples_needed is not None]
+    if any(
+        cap.max_tokens is None and cap.samples_needed is None for cap in caps.caps
+    ):  # enough calls for that risk, and too many of them truncated: more calls change nothing
         return "too many truncated to tell"
-    return f"needs {min(filter(None, needed)):,} calls, has {caps.n:,}"
-
-
-def _cap_of_target(caps: Caps, limit: Fraction) -> str:
-    """What it takes to suggest a cap that the gate would pass, where those that are suggested have more risk."""
-    within = [cap for cap in caps.caps if Fraction(str(cap.risk)) <= limit]
-    if not within or any(cap.max_tokens is not None for cap in within):
-        return ""
-    cap = max(within, key=lambda cap: cap.risk)
-    if cap.samples_needed is None:
-        return ""
-    return f" ({exact(Fraction(str(cap.risk)) * 100)}% needs {cap.samples_needed:,} calls, has {caps.n:,})"
+    return f"needs {min(needed):,} calls, has {caps.n:,}"
 
 
 def cap_in_words(suggested: Cap) -> str:
@@ -195,7 +186,14 @@ def _where_to_raise(report: Report, where: Sentence) -> Sentence:
     lost = report.counts.uncounted.events
     also = f"{plural(lost, 'call')} without an output count" if lost else ""
     parts = [part for part in (where, also) if plain(part)]
-    return joined(("Raise the cap (max_tokens) where calls were truncated: ", joined(parts), ". Then tune again."), "")
+    return joined(
+        (
+            "Raise the cap (max_tokens) where calls were truncated: ",
+            joined(parts),
+            ". Then collect and tune again.",
+        ),
+        "",
+    )
 
 
 def who_decided(budgets: Budgets) -> str:

@@ -72,7 +72,7 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     samples, limit = report.result(SAMPLES.id), report.settings.get("max_unusable")
     too_many = isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20])
     if too_many and not blames_map:
-        yield "Repair what writes the unusable lines, or raise the limit."
+        yield "Repair what writes the unusable lines, or raise the limit (--token-telemetry-max-unusable)."
     if isinstance(samples, CountResult) and lacks_attempts(samples, context):
         unknown = [*reasons_to_name(report)]
         yield from unknown or ["Log 'truncated' with every sample: too few say whether they were truncated."]
@@ -86,7 +86,9 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     for setting in fitting:
         yield ("Set ", *setting, " if your calls are labelled as they should be.")
     is_explained = none_found or counts.unreadable_files or (context.reads_files and not counts.files)
-    if report.plan.runs and (counts.samples or not is_explained):
+    lacking = samples.missing if isinstance(samples, CountResult) else 0
+    is_there = (fitting and not lacking) or 0 < lacking <= counts.silent_on_success  # it only says too little
+    if report.plan.runs and not is_there and (counts.samples or not is_explained):
         kind = "more successful sample" if counts.question == "predictions" else "more sample"
         yield f"{'Else collect' if fitting else 'Collect'} {plural(sum(run.count for run in report.plan.runs), kind)}."
         yield _these_would_do(report.plan.runs)

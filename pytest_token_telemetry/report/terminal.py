@@ -130,8 +130,8 @@ def screen(report: Report | str, width: int, *, verbosity: int = 0, bars: str = 
     most = LINES - 2  # the heading and the last line
     asked_for = [*_asked_for(report, width)]
     judgements = [_judgement(report, width, brevity) for brevity in _Brevity]
-    fitting = [lines for lines in judgements if len(lines) <= most] or judgements[-1:]
-    lines = next((each for each in fitting if len(each) + sum(map(len, asked_for)) <= most), fitting[0])
+    fitting = [lines for lines in judgements[: _Brevity.STEPS] if len(lines) <= most] or judgements[-1:]
+    lines = next((each for each in fitting if len(each) + sum(map(len, asked_for)) <= most), fitting[-1])
     for sentence in (*asked_for, *_remarks(report, width, bars)):
         lines += sentence if len(lines) + len(sentence) <= most else []
     worst = [] if report.verdict == "pass" else _worst_samples(report, width)
@@ -173,6 +173,8 @@ def _judgement(report: Report, width: int, brevity: _Brevity, *, folded: bool = 
     steps = [f"-> {plain(step)}" for step in advice.next_steps(report)]
     for step in steps[:1] if brevity >= _Brevity.STEPS else steps:
         lines += wrapped(step, width, {"bold": True})
+    if brevity >= _Brevity.STEPS and len(steps) > 1:
+        lines += wrapped(f"-> {plural(len(steps) - 1, 'more step')} with -v", width, {"bold": True})
     readiness = words.readiness(report) if folded else None
     if readiness is not None:
         lines += _marked(wrapped(f"pass readiness: {plain(readiness)}", width, {}), "pass")

@@ -418,7 +418,7 @@ def _carried(report: Report) -> Iterator[str]:
         without = carried.samples - carried.predictions
         samples = plural(carried.samples, "sample")
         they = "truncation is judged on those that say how they ended" if silent else "truncation is judged on them too"
-        yield f"{without} of {samples} without a prediction: {they}."
+        yield f"{without:,} of {samples} without a prediction{f': {they}' if report.counts.attempts else ''}."
     if carried is not None and silent:
         samples = f"{silent} of {plural(carried.samples, 'sample')} {'does' if silent == 1 else 'do'}"
         yield f"{samples} not say how they ended: the truncation rate leaves them out."

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from pytest_token_telemetry.option_types import format_name, glob
-from pytest_token_telemetry.sample import FIELDS
+from pytest_token_telemetry.sample import FIELDS, FinishReason, finish_reason
 from pytest_token_telemetry.sources.call_records import Layout
 from pytest_token_telemetry.sources.tagged.records import RecordError
 from pytest_token_telemetry.text import listing, meant
@@ -331,6 +331,13 @@ def _refuse_unusable(name: str, value: Scalar | None, label: str) -> None:
     """Refuse a value that the field can never be."""
     if value is not None and (fault := _fault(name, value)) is not None:
         raise MapError(f"{label}: {value!r} cannot be its value: {fault} (write another)")
+    if name in _REASONS and value not in (None, "unknown") and finish_reason(str(value)) == "unknown":
+        known = get_args(FinishReason)
+        way_out = meant(str(value), known) or f"write {listing(known, last='or')}"
+        raise MapError(f"{label}: {value!r} is not a known reason ({way_out})")
+
+
+_REASONS = ("finish_reason", "finish_reason_raw")
 
 
 def _fault(name: str, value: object) -> str | None:

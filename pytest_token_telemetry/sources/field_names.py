@@ -55,7 +55,8 @@ def likely(steps: Sequence[str]) -> str | None:
     if has(_ENDS):
         return REASON
     around = {word for step in steps for word in words(step)}
-    return "output_tokens" if has(_OUTPUTS) and around & _TOKENS else None
+    is_output = around & _TOKENS and around & _OUTPUTS and (has(_OUTPUTS) or has(_TOKENS))
+    return "output_tokens" if is_output and not around & _INPUTS else None
 
 
 def may_be_output(name: str) -> bool:

@@ -155,7 +155,8 @@ def _uncertainty(result: RateResult) -> str:
 def _without_count(result: RateResult) -> str:
     if not result.uncounted:
         return ""
-    return f"; {result.uncounted} of these {'has' if result.uncounted == 1 else 'have'} no output count"
+    has = "has" if result.uncounted == 1 else "have"
+    return f"; {result.uncounted:,} of the {result.n:,} attempts {has} no output count"
 
 
 UNDERESTIMATION = RateCheck("underestimation", "underestimated")

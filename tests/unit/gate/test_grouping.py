@@ -71,9 +71,10 @@ def test_the_first_lines_and_titles_say_it() -> None:
         " is required (20 samples to judge by and 149 to prove the target of truncation); advice is grouped by model."
     )
     assert advice(found)[-1] == (
-        "Caps (max_tokens) by risk of truncation: m: 829 at 5% (2% needs 49 calls, has 30); n: 819 at 5% (2% needs 49"
-        " calls, has 20)."
+        "Caps (max_tokens) by risk of truncation: m: needs 49 calls, has 30; n: needs 49 calls, has 20."
     )
+    loose = verdict([*calls(30, model="m"), *calls(20, model="n")], max_truncation="5%")  # what the gate passes
+    assert advice(loose)[-1] == "Caps (max_tokens) by risk of truncation: m: 829 at 5%; n: 819 at 5%."
     (section,) = (each for each in sections.details(found) if each.title == "Tuning advice")
     assert section.tables[-1].columns[-1] == "model"
 
@@ -86,7 +87,9 @@ def test_calls_that_name_a_complexity_alone_are_grouped_by_model_too() -> None:
 
 def test_what_was_cut_off_is_named_by_model() -> None:
     rows = [*calls(60, model="m"), *calls(6, 1000, model="n", truncated=True)]
-    assert "Raise the cap (max_tokens) where calls were truncated: n 6 of 6. Then tune again." in advice(verdict(rows))
+    assert "Raise the cap (max_tokens) where calls were truncated: n 6 of 6. Then collect and tune again." in advice(
+        verdict(rows)
+    )
 
 
 def test_data_with_categories_says_nothing_of_groups() -> None:

@@ -140,7 +140,9 @@ def test_caps_are_lowered_under_tune_too_after_the_advice_on_risk():
     found = verdict(rows, **WORK)
     assert found.verdict == "tune"
     told = steps(found)
-    at = told.index("Raise the cap (max_tokens) where calls were truncated: tests 6 of 26. Then tune again.")
+    at = told.index(
+        "Raise the cap (max_tokens) where calls were truncated: tests 6 of 26. Then collect and tune again."
+    )
     assert told[at + 1] == f"To save quota, {UNUSED}: docs (P90 40.00x)."
     assert told[at + 2].startswith("Caps (max_tokens) by risk of truncation: ")
 
@@ -293,8 +295,8 @@ def test_caps_are_advised_in_a_mixture_that_is_to_be_tuned():
     found = verdict([*ready(60, category="docs"), *capped(36), *capped(4, output=1000)], require_categories="any")
     assert (found.verdict, steps(found)[-1]) == (
         "tune",
-        "Caps (max_tokens) by risk of truncation: docs: 900 at 2%, 900 at 5%; calls without a category: too"
-        " many truncated to tell.",
+        "Caps (max_tokens) by risk of truncation: docs: 900 at 2%; calls without a category: too many"
+        " truncated to tell.",
     )
 
 

@@ -42,7 +42,7 @@ def test_tuning_names_what_is_exceeded_and_where():
         "Multiply the predictions in docs by 1.20 (24 samples).",
         # 1000 / 900, and 1.2 times that
         "Cost: docs x1.20: waste P90 1.11x -> 1.33x.",
-        "Raise the cap (max_tokens) where calls were truncated: tests 2 of 20. Then tune again.",
+        "Raise the cap (max_tokens) where calls were truncated: tests 2 of 20. Then collect and tune again.",
     ]
 
 
@@ -359,7 +359,7 @@ def test_files_that_cannot_be_read_are_neither_missing_nor_empty(files):
 def test_too_many_unusable_lines_are_repaired():
     unusable = {"unusable": {"success is missing": UnusableLines(2, ["logs/a.log:1"])}}
     assert advice_on(unusable, ready(27), max_unusable="1") == [
-        "Repair what writes the unusable lines, or raise the limit.",
+        "Repair what writes the unusable lines, or raise the limit (--token-telemetry-max-unusable).",
     ]
 
 

@@ -374,6 +374,10 @@ _NEEDED = 'files = "*"\nfields.output_tokens = "out"\n'
             _NEEDED + 'fields.success = { path = "s", values = { ok = "fine" } }',
             "fields.success: 'fine' cannot be its value: success is not true, false or null",
         ),
+        (
+            _NEEDED + 'fields.finish_reason = { path = "s", values = { L = "lenght" } }',
+            "fields.finish_reason: 'lenght' is not a known reason (did you mean length?)",
+        ),
         (_NEEDED + "fields.features = 3", "fields.features: 3 is not a table"),
         (_NEEDED + "where = 3", "where: 3 is not a table"),
         (_NEEDED + 'join = "p.csv"', "join: 'p.csv' is not a table (write join = { file = "),
