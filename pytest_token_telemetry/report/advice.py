@@ -70,14 +70,10 @@ def _caps_to_lower(report: Report, truncated: Iterable[Stratum] = ()) -> Iterato
     if tuning is not None and little and (len(every) > 1 or every[0].name is not None):
         kind = tuning.grouped_by
         named_ones = _some([(_called(each, kind), f" (P90 {times(each.p90, result.limit)})") for each in little])
-        where = joined((": ", named_ones), "")
-    said = "the caps (max_tokens) where calls use little of them"
-    begins = (
-        f"Lower {said}, as far as Tier 1 stays within its targets"
-        if result.exceeded
-        else f"To save quota, lower {said}"
-    )
-    yield joined((begins, where, "."), "")
+        where = joined((" of ", named_ones), "")
+    begins = "Lower the caps (max_tokens)" if result.exceeded else "To save quota, lower the caps (max_tokens)"
+    ends = ", as far as Tier 1 stays within its targets." if result.exceeded else "."
+    yield joined((begins, where or " where calls use little of them", ends), "")
 
 
 _LEAST_FOR_P90 = 9

@@ -42,6 +42,9 @@ WRITTEN: Mapping[str, Field] = {
 }
 """The fields that a writer can be given. The raw reason is what it is given as the reason."""
 
+_ALONE = [name for name, field in WRITTEN.items() if field.kind != "features"]
+"""The fields that are one value."""
+
 _SHORT_NAMES = {
     "predicted_output_tokens": "predicted prediction predictions prediction_tokens estimate estimated_tokens expected",
     "output_tokens": "actual actual_tokens tokens_out",
@@ -56,7 +59,7 @@ _SHORT_NAMES = {
 """What others call our fields for short, beside the names that they write."""
 
 _OTHER_NAMES: Mapping[str, str] = {
-    **{letters(other): name for name, field in WRITTEN.items() for other in (name, *field.also)},
+    **{letters(other): name for name in _ALONE for other in (name, *WRITTEN[name].also)},
     **{letters(other): name for name, others in _SHORT_NAMES.items() for other in others.split()},
 }
 """Our fields by the letters of other names. Taken for a feature, such a name would be lost to the verdict."""
@@ -118,7 +121,7 @@ def checked(name: str, value: object) -> object:
 
 def field_meant(name: str) -> str | None:
     """The field that somebody means who writes ``name``, which is not one: by another name, or by a slip of the pen."""
-    return _OTHER_NAMES.get(letters(name)) or next((field for field in WRITTEN if _is_slip(name, field)), None)
+    return _OTHER_NAMES.get(letters(name)) or next((field for field in _ALONE if _is_slip(name, field)), None)
 
 
 def _is_slip(name: str, field: str) -> bool:

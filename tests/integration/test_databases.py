@@ -35,7 +35,9 @@ def test_the_calls_of_a_database_are_judged(
     report = json.loads((pytester.path / "report.json").read_text())
     assert (report["verdict"], report["counts"]["samples"], report["counts"]["tables"]) == ("pass", 27, 1)
     assert report["settings"]["db"] == ["sqlite:///calls.db"]
-    assert report["sources"] == [{"path": "sqlite:///calls.db: calls", "samples": 27, "kind": "table", "folded": 0}]
+    assert report["sources"] == [
+        {"path": "sqlite:///calls.db: calls", "samples": 27, "kind": "table", "folded": 0, "format": ""}
+    ]
 
 
 def test_no_output_has_the_password_of_a_database_that_cannot_be_reached(run: Run, pytester: pytest.Pytester) -> None:

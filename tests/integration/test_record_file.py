@@ -175,7 +175,9 @@ def test_it(token_telemetry, n):
         keep("--token-telemetry")
         report = read_back()
         assert counts(report) == (20, 0, 0)
-        assert report["sources"] == [{"path": "kept/calls.jsonl", "samples": 20, "kind": "file", "folded": 0}]
+        assert report["sources"] == [
+            {"path": "kept/calls.jsonl", "samples": 20, "kind": "file", "folded": 0, "format": "logs"}
+        ]
 
     def test_adds_the_calls_of_the_sessions_before(self, project: Any, run: Run) -> None:
         project("def test_it(token_telemetry): call(token_telemetry, 'the same')")

@@ -310,7 +310,7 @@ def test_it(token_telemetry):
                 "record(predicted_output_tokens=9, output_tokens=1, files=[1])",
                 "features['files']: list is not a number",
             ),
-            ("record(predicted_output_tokens=9, output_tokens=1, selected_budget=8)", "(write budget_tokens)"),
+            ("record(predicted_output_tokens=9, output_tokens=1, selected_budget=8)", "(write budget_tokens, or"),
             ("observe({'a': 1}, predicted_output_tokens=9)", "dict is not the response of a model"),
             ("observe(RESPONSE, predicted_output_tokens=1.5)", "predicted_output_tokens: 1.5 is not a whole number"),
             ("observe(RESPONSE, predicted_output_tokens=9, max_tokens='all')", "max_tokens: 'all' is not a whole"),
@@ -681,9 +681,9 @@ def test_silent(token_telemetry): pass
         report = run("--token-telemetry").report
         assert (report["counts"]["samples"], report["counts"]["tests"], report["counts"]["files"]) == (65, 2, 1)
         assert report["sources"] == [
-            {"path": "test_agent.py::test_one", "samples": 2, "kind": "test", "folded": 0},
-            {"path": "test_agent.py::test_two", "samples": 3, "kind": "test", "folded": 0},
-            {"path": "runs/run-1/agent.log", "samples": 60, "kind": "file", "folded": 0},
+            {"path": "test_agent.py::test_one", "samples": 2, "kind": "test", "folded": 0, "format": ""},
+            {"path": "test_agent.py::test_two", "samples": 3, "kind": "test", "folded": 0, "format": ""},
+            {"path": "runs/run-1/agent.log", "samples": 60, "kind": "file", "folded": 0, "format": "logs"},
         ]
 
     def test_the_worst_sample_is_named_by_its_test_and_its_place_there(self, project: Any, recorded: Any) -> None:

@@ -149,7 +149,9 @@ def test_the_report_has_the_keys_of_its_schema(run: Run, unready: object) -> Non
     assert check["bounds"]["upper"] == pytest.approx(0.450720, abs=1e-6)  # 1 - 0.05 ** (1 / 5)
     assert check["samples_to_prove"] == 149
     assert report["settings"]["max_truncation"] == "2%"
-    assert report["sources"] == [{"path": "runs/run-1/agent.log", "samples": 5, "kind": "file", "folded": 0}]
+    assert report["sources"] == [
+        {"path": "runs/run-1/agent.log", "samples": 5, "kind": "file", "folded": 0, "format": "logs"}
+    ]
 
 
 def test_hostile_names_stay_inert_in_every_report(run: Run, pytester: pytest.Pytester) -> None:

@@ -110,7 +110,7 @@ def test_a_short_answer_says_nothing_about_its_cap():
 
 WORK = {f"require_{each}": "none" for each in ("categories", "complexities", "deliverables")}
 
-UNUSED = "lower the caps (max_tokens) where calls use little of them"
+UNUSED = "lower the caps (max_tokens)"
 
 
 def used(category, cap, n=20, *, truncated=0):
@@ -124,14 +124,14 @@ def test_the_caps_that_are_used_least_are_named():
     found = verdict(rows, **WORK)
     assert found.verdict == "pass"
     # 5 calls say less of a P90 than 20
-    assert f"To save quota, {UNUSED}: tests (P90 40.00x), docs (P90 5.00x), rare (P90 90.00x)." in steps(found)
+    assert f"To save quota, {UNUSED} of tests (P90 40.00x), docs (P90 5.00x), rare (P90 90.00x)." in steps(found)
     by = [(each.name, each.n, each.p90) for each in found.tuning.cap_use]
     assert by == [("docs", 20, 5.0), ("tests", 20, 40.0), ("implementation", 20, 2.5), ("rare", 5, 90.0)]
 
 
 def test_caps_that_name_no_work_are_lowered_without_a_name():
     found = verdict(capped(100, output=100, category=None, complexity=None, deliverable_count=None))
-    assert f"To save quota, {UNUSED}." in steps(found)
+    assert f"To save quota, {UNUSED} where calls use little of them." in steps(found)
 
 
 def test_caps_are_lowered_under_tune_too_after_the_advice_on_risk():
@@ -143,7 +143,7 @@ def test_caps_are_lowered_under_tune_too_after_the_advice_on_risk():
     at = told.index(
         "Raise the cap (max_tokens) where calls were truncated: tests 6 of 26. Then collect and tune again."
     )
-    assert told[at + 1] == f"To save quota, {UNUSED}: docs (P90 40.00x)."
+    assert told[at + 1] == f"To save quota, {UNUSED} of docs (P90 40.00x)."
     assert told[at + 2].startswith("Caps (max_tokens) by risk of truncation: ")
 
 
@@ -154,10 +154,9 @@ def test_caps_that_must_be_raised_everywhere_are_lowered_nowhere():
 
 def test_caps_that_fail_are_named_too():
     found = verdict(used("docs", 4000), cap_use="fail", **WORK)
-    assert (
-        "Lower the caps (max_tokens) where calls use little of them, as far as Tier 1 stays within its targets:"
-        " docs (P90 40.00x)."
-    ) in steps(found)
+    assert ("Lower the caps (max_tokens) of docs (P90 40.00x), as far as Tier 1 stays within its targets.") in steps(
+        found
+    )
 
 
 def test_the_target_of_cap_use_is_a_setting():
