@@ -42,13 +42,13 @@ class Request:
     task_id: str | None = None
     model: str | None = None
     operation: str | None = None
-    features: Mapping[str, str] = field(default_factory=dict)
+    features: Mapping[str, str | bool] = field(default_factory=dict)
     """What else was recorded of it, by the keys of the log."""
 
     @property
     def deliverables(self) -> tuple[str, ...]:
         """What the call should produce, where a feature of this name lists it with commas between."""
-        return tuple(filter(None, (name.strip() for name in self.features.get("deliverables", "").split(","))))
+        return tuple(filter(None, (name.strip() for name in str(self.features.get("deliverables", "")).split(","))))
 
 
 class CannotReplay(Exception):  # noqa: N818 - it is an answer, not an error

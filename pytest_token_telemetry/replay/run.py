@@ -13,7 +13,7 @@ from pytest_token_telemetry.replay.estimator import Request, ask, tells_outcome
 from pytest_token_telemetry.samples import UNKNOWN, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pytest_token_telemetry.replay.estimator import Answer
     from pytest_token_telemetry.replay.watch import Watch
@@ -97,8 +97,16 @@ def requests(samples: Samples, rows: Integers) -> Iterator[Request]:
             task_id=names[2][task_id],
             model=names[3][model],
             operation=names[4][operation],
-            features={name: text for name, text in features.items() if not tells_outcome(name)} if features else {},
+            features=_features(features) if features else {},
         )
+
+
+def _features(recorded: Mapping[str, str]) -> dict[str, str | bool]:
+    """Those that are known before the call. A text of a flag is true even if it says false."""
+    return {name: _FLAGS.get(text, text) for name, text in recorded.items() if not tells_outcome(name)}
+
+
+_FLAGS = {"True": True, "False": False, "true": True, "false": False}
 
 
 def estimates(answers: Iterable[Answer], rows: Integers, samples: int) -> Estimates:

@@ -52,16 +52,22 @@ def next_steps(report: Report) -> list[Sentence]:
     return [*(steps or ["Nothing to tune: go on collecting, and watch for drift."]), *_caps_to_set(report)]
 
 
-def _caps_to_lower(report: Report, truncated: Iterable[Stratum] = ()) -> Iterator[Sentence]:
-    """Where calls use little of their caps, if that is above its target.
+def _strata(report: Report) -> tuple[tuple[Stratum, ...], Grouping]:
+    """The kinds of work that advice is about, and what they are."""
+    kind = "category" if report.tuning is None else report.tuning.grouped_by
+    strata: tuple[Stratum, ...] = getattr(report.strata, kind) or report.strata.category
+    return strata, kind
 
-    ``truncated``: the kinds of work whose caps must be raised.
-    """
+
+def _caps_to_lower(report: Report) -> Iterator[Sentence]:
+    """Where calls use little of their caps, if that is above its target, and none was truncated."""
     result, tuning = report.result(CAP_USE.id), report.tuning
     if not isinstance(result, RatioResult) or result.outcome not in ("warn", "fail") or result.value is None:
         return
+    if report.estimator is not None and report.estimator.with_budget:
+        return  # its budgets would be the caps, and not those that were sent
     every = () if tuning is None else tuning.cap_use
-    raised = {(each.name, each.folded > 0) for each in truncated}
+    raised = {(each.name, each.folded > 0) for each in _strata(report)[0] if each.truncated}
     little = [each for each in every if each.p90 >= result.target and (each.name, each.folded > 0) not in raised]
     if every and not little:
         return
@@ -153,8 +159,9 @@ def _what_to_prove(report: Report) -> Iterator[Sentence]:
 
 def _what_to_tune(report: Report) -> Iterator[Sentence]:
     failed = {result.id for result in report.checks if result.exceeded}
-    kind = "category" if report.tuning is None else report.tuning.grouped_by
-    strata: tuple[Stratum, ...] = getattr(report.strata, kind) or report.strata.category
+    if warns(report, "drift::") or any(id.startswith("drift::") for id in failed):
+        yield _WHAT_CHANGED
+    strata, kind = _strata(report)
     multiplied = False
     replayed = report.estimator is not None and report.estimator.with_budget  # then budgets are no longer those
     if report.budgets is not None and report.budgets.are_constant and not replayed:
@@ -171,10 +178,8 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
         yield _where_to_raise(report, _most(strata, kind, lambda each: (each.truncated, each.attempts)))
     elif WASTE.id in failed and not multiplied:
         yield "Lower the predictions where waste is high, as far as Tier 1 stays within its targets."
-    yield from _caps_to_lower(report, [each for each in strata if each.truncated] if TRUNCATION.id in failed else ())
+    yield from _caps_to_lower(report)
     yield from _caps_to_set(report)
-    if any(id.startswith("drift::") for id in failed):
-        yield _WHAT_CHANGED
 
 
 def _where_to_raise(report: Report, where: Sentence) -> Sentence:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
 from pytest_token_telemetry.gate.replay_report import WrongReason
+from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.report.tables import Columns, Section, Table, named, ratio, share, table_of
 from pytest_token_telemetry.report.words import invalid, most_frequent
 from pytest_token_telemetry.text import (
@@ -146,11 +146,12 @@ def of_changes(base: BaseComparison) -> Section:
 CHANGED = "Predictions that changed most"
 
 
-def of_drift(report: DriftReport) -> Section:
-    """New calls beside those of the baseline."""
+def of_drift(report: DriftReport, path: str | None) -> Section:
+    """New calls beside those of the baseline at ``path``."""
     found = report.drift
     if found is None:
-        return Section("Drift", (f"Not compared: {NO_BASELINE}.",))
+        way_out = f" ({flag('save_baseline')} writes one)."
+        return Section("Drift", (("Not compared: there is no baseline at ", Untrusted(path), f" yet{way_out}"),))
     if not report.new_samples:
         known = plural(report.baseline_samples, "call")
         return Section("Drift", (f"Not compared: every call is one of those of the baseline ({known}).",))

@@ -36,7 +36,7 @@ def compared(report: Report) -> Iterator[Section]:
     if report.estimator is not None:
         yield from of_estimator(report.estimator)
     if report.drift is not None:
-        yield of_drift(report.drift)
+        yield of_drift(report.drift, _baseline(report))
     if report.history is not None:
         yield of_history(report.history)
 
@@ -75,7 +75,12 @@ def held_against(report: Report) -> Iterator[Section]:
     if report.estimator is not None:
         yield from (each for each in of_estimator(report.estimator) if each.title != CHANGED)
     if report.drift is not None:
-        yield of_drift(report.drift)
+        yield of_drift(report.drift, _baseline(report))
+
+
+def _baseline(report: Report) -> str | None:
+    path = report.settings.get("baseline")
+    return path if isinstance(path, str) else None
 
 
 def further(report: Report) -> Iterator[Chapter]:

@@ -159,7 +159,7 @@ class _Brevity(IntEnum):
     DETAILS = 2
     PASSED = 3
     STEPS = 4
-    """Too many names in the next steps: the first one alone is told."""
+    """Too much for one screen in the next steps: the first one, and of the others those that fit."""
 
 
 def _judgement(report: Report, width: int, brevity: _Brevity, *, folded: bool = True) -> list[Line]:
@@ -168,13 +168,27 @@ def _judgement(report: Report, width: int, brevity: _Brevity, *, folded: bool = 
     Readiness that passes is ``folded`` into one line, and drift without a baseline into the remark on it.
     """
     marks = {_colour(report): True, "bold": True}
-    lines = wrapped(f"{report.title}: {words.headline(report)}", width, marks)
-    lines += wrapped(words.session_result(report), width, {"red": True})
-    steps = [f"-> {plain(step)}" for step in advice.next_steps(report)]
-    for step in steps[:1] if brevity >= _Brevity.STEPS else steps:
-        lines += wrapped(step, width, {"bold": True})
-    if brevity >= _Brevity.STEPS and len(steps) > 1:
-        lines += wrapped(f"-> {plural(len(steps) - 1, 'more step')} with -v", width, {"bold": True})
+    head = wrapped(f"{report.title}: {words.headline(report)}", width, marks)
+    head += wrapped(words.session_result(report), width, {"red": True})
+    checks = _checks(report, width, brevity, folded=folded)
+    most = LINES - 2 - len(head) - len(checks) if brevity >= _Brevity.STEPS else None
+    return head + _steps(report, width, most) + checks
+
+
+def _steps(report: Report, width: int, most: int | None) -> list[Line]:
+    """What to do next: the first step, and of the others those that fit into so many lines, or all."""
+    steps = [wrapped(f"-> {plain(step)}", width, {"bold": True}) for step in advice.next_steps(report)]
+    lines = [*steps[0]] if steps else []
+    for number, step in enumerate(steps[1:], 1):
+        left = wrapped(f"-> {plural(len(steps) - number, 'more step')} with -v", width, {"bold": True})
+        if most is not None and len(lines) + len(step) + len(left) > most:
+            return lines + left
+        lines += step
+    return lines
+
+
+def _checks(report: Report, width: int, brevity: _Brevity, *, folded: bool) -> list[Line]:
+    lines: list[Line] = []
     readiness = words.readiness(report) if folded else None
     if readiness is not None:
         lines += _marked(wrapped(f"pass readiness: {plain(readiness)}", width, {}), "pass")

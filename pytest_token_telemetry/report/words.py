@@ -150,7 +150,8 @@ def decisive(report: Report) -> str:
             caps = ", cap use above its target" if judges_caps and warns(report, CAP_USE.id) else ""
             drift = ", drift since the baseline" if warns(report, "drift::") else ""
             return f"{_rates(report)}{waste}{caps}{drift}"
-    return ", ".join(_in_headline(each) for each in report.checks if each.exceeded)
+    worse = [_in_headline(each) for each in report.checks if each.exceeded]
+    return ", ".join([*worse, *(["drift since the baseline"] if warns(report, "drift::") else [])])
 
 
 def readiness(report: Report) -> Sentence | None:

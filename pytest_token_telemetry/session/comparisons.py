@@ -163,10 +163,14 @@ class HeldAgainst:
         from pytest_token_telemetry.past.baseline import read, terms
 
         try:
-            return read(settings.baseline, terms(settings))
+            found = read(settings.baseline, terms(settings))
         except PastError as error:
             way_out = f"(write it anew with {flag('save_baseline')})"
             raise pytest.UsageError(f"{self._named('baseline')} {error} {way_out}") from None
+        if found is None and settings.drift == "fail" and settings.save_baseline is None:
+            way_out = f"(save one with {flag('save_baseline')}, or leave out {flag('drift')}=fail)"
+            raise pytest.UsageError(f"{self._named('baseline')} does not exist {way_out}")
+        return found
 
     def _read_history(self) -> tuple[PastVerdict, ...] | None:
         if self._settings.history is None:

@@ -84,6 +84,14 @@ def test_new_calls_that_got_worse_warn_or_fail(run: Run, saved: Path) -> None:
     assert "FAILED token-telemetry::drift::ratio" in failed.text
 
 
+def test_a_baseline_that_is_missing_is_refused_where_drift_is_to_fail(run: Run, saved: Path) -> None:
+    result = run("--token-telemetry-baseline=basline.json", "--token-telemetry-drift=fail")
+    assert (result.exit, "--token-telemetry-baseline: 'basline.json' does not exist (save one with" in result.text) == (
+        4,
+        True,
+    )
+
+
 def test_the_same_calls_save_the_same_file(run: Run, saved: Path) -> None:
     before = Path("baseline.json").read_bytes()
     log = saved / "run-1" / "agent.log"

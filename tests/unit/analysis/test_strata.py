@@ -105,7 +105,7 @@ def test_a_stratum_without_a_judged_sample_is_left_out():
 
 
 def test_spellings_fall_into_one_stratum():
-    rows = [call(category="Doc"), call(category="docs"), call(category="DOCUMENTATION")]
+    rows = [call(category="Doc"), call(category="docs "), call(category="DOCUMENTATION")]
     found = strata_of(rows, aliases={"doc": "docs", "documentation": "docs"}).category
     assert [(each.name, each.attempts) for each in found] == [("docs", 3)]
 

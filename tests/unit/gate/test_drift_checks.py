@@ -154,14 +154,21 @@ def test_every_drift_that_fails_has_its_words():
     found = compared(later([*rows, *ready(30, 1000, 1500)]), old, drift="fail")
     assert {id: outcome for id, outcome in drift(found).items() if outcome == "fail"}.keys() >= {UNDER, CUT}
     assert "more underestimated than in the baseline, more truncated than in the baseline" in headline(found)
-    assert advice(found)[-1].startswith("Find out what changed since the baseline")
+    assert advice(found)[0].startswith("Find out what changed since the baseline")
+
+
+def test_drift_that_warns_is_said_with_what_is_to_be_tuned():
+    found = compared(later([*ready(150), *ready(60, 1000, 1500)]), baseline_of(ready(200)))
+    assert (found.verdict, drift(found)[UNDER]) == ("tune", "warn")
+    assert headline(found).endswith(" underestimated, drift since the baseline.")
+    assert advice(found)[0].startswith("Find out what changed since the baseline")
 
 
 def test_waste_that_fails_is_advised_beside_drift():
     found = compared(later(ready(60, 5000, 900)), baseline_of(ready(60, 5000, 600)), drift="fail", tier2="fail")
     assert advice(found) == [
-        "Lower the predictions where waste is high, as far as Tier 1 stays within its targets.",
         "Find out what changed since the baseline, in the work or in the model, before tuning to it.",
+        "Lower the predictions where waste is high, as far as Tier 1 stays within its targets.",
     ]
 
 

@@ -152,6 +152,14 @@ def test_caps_that_must_be_raised_everywhere_are_lowered_nowhere():
     assert UNUSED not in "".join(steps(verdict(rows, **WORK)))
 
 
+def test_caps_are_not_lowered_where_they_truncate_however_seldom():
+    rows = [*used("docs", 4000), *used("tests", 4000, truncated=1), *used("implementation", 4000)]
+    found = verdict(rows, max_truncation="99%", **WORK)
+    assert found.verdict == "pass"
+    [lower] = [step for step in steps(found) if UNUSED in step]
+    assert "tests" not in lower
+
+
 def test_caps_that_fail_are_named_too():
     found = verdict(used("docs", 4000), cap_use="fail", **WORK)
     assert ("Lower the caps (max_tokens) of docs (P90 40.00x), as far as Tier 1 stays within its targets.") in steps(

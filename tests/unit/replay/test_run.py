@@ -91,3 +91,15 @@ def test_a_replay_of_nothing_is_nothing():
         "wrong": 0,
         "errors": (),
     }
+
+
+def test_a_feature_that_is_a_flag_is_one_and_all_else_is_text():
+    asked = []
+
+    def estimator(request):
+        asked.append(dict(request.features))
+        return 1
+
+    samples = columns([call(features={"big": "False", "deep": "true", "n": "5", "word": "falsely"})])
+    replay(samples, np.arange(1), estimator)
+    assert asked == [{"big": False, "deep": True, "n": "5", "word": "falsely"}]

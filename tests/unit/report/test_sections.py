@@ -209,7 +209,7 @@ def test_wrong_answers_of_the_base_are_told_and_listed():
 def test_no_baseline_is_said():
     found = compared(ready(27), None)
     assert sentences(found, "Drift") == (
-        "Not compared: there is no baseline yet (--token-telemetry-save-baseline writes one).",
+        "Not compared: there is no baseline at baseline.json yet (--token-telemetry-save-baseline writes one).",
     )
     assert section(found, "Drift").tables == ()
 
