@@ -260,7 +260,7 @@ def _known(figures: Floats) -> list[float | None]:
 def _folded(column: NameColumn, aliases: Mapping[str, str]) -> tuple[Label, list[int]]:
     """The folded names of ``column``, and the code of the one that each of its names is folded into."""
     positions: dict[str, int] = {}
-    lower = ((name, name.strip().lower()) for name in column.names)
+    lower = ((name, (name.strip(" ") or name).lower()) for name in column.names)
     # The name itself, if it is in lower case: a million of them are not held twice.
     names = (aliases.get(low, name if name == low else low) for name, low in lower)
     folded = [positions.setdefault(name, len(positions)) for name in names]
