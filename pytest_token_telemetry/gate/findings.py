@@ -126,6 +126,8 @@ class Counts(Struct, frozen=True, kw_only=True):
     """Samples whose output exceeds their budget although nothing truncated them."""
     over_cap: Count = 0
     """Samples whose output exceeds their cap although nothing truncated them."""
+    predicted_caps: Count = 0
+    """Samples whose prediction is their cap."""
     by_cap: Count = 0
     """Truncated samples of which only the cap tells it."""
     unknown_reasons: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
@@ -319,6 +321,7 @@ def _counts(
     recorded = reading.recorded
     with_task, tasks = distinct_tasks(reading.samples)
     over_budget = (samples.budget_tokens >= 0) & (samples.output_tokens > samples.budget_tokens)
+    is_prediction = samples.max_tokens == samples.predicted_output_tokens
     over_cap = (samples.max_tokens > 0) & (samples.output_tokens > samples.max_tokens)
     reasons = _reasons(reading)
     return Counts(
@@ -343,6 +346,7 @@ def _counts(
         silent_on_success=readiness.silent_on_success,
         over_budget=int(np.count_nonzero(over_budget & (samples.truncated == 0))),
         over_cap=int(np.count_nonzero(over_cap & (samples.truncated == 0))),
+        predicted_caps=int(np.count_nonzero((samples.max_tokens > 0) & is_prediction)),
         unknown_reasons=_unknown_reasons(samples),
         by_cap=int(np.count_nonzero((samples.truncated == 1) & samples.truncation_source.is_name("cap"))),
         lost_tests=0 if recorded is None else len(recorded.lost),

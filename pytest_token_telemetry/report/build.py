@@ -113,14 +113,16 @@ def _sources(files: Sequence[File]) -> tuple[SourceFile, ...]:
 def _not_read(reading: Reading) -> NotRead:
     unreadable = [*reading.unreadable.items()]
     kept = listed(f"{path}{reason}" for path, reason in unreadable)
-    outside, special = listed(reading.outside), listed(reading.special)
+    outside, special, unknown = map(listed, (reading.outside, reading.special, reading.unknown))
     return NotRead(
         unreadable=tuple(Unreadable(*each) for each in unreadable[:kept]),
         outside=reading.outside[:outside],
         special=reading.special[:special],
+        unknown=reading.unknown[:unknown],
         unreadable_folded=len(unreadable) - kept,
         outside_folded=len(reading.outside) - outside,
         special_folded=len(reading.special) - special,
+        unknown_folded=len(reading.unknown) - unknown,
     )
 
 

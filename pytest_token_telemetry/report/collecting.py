@@ -204,7 +204,10 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
             " these hold no model call that is read."
         )
     elif counts.nothing_known:
-        yield "Check that the system logs [TokenEstimationV2] or token-telemetry/1 lines: the files hold none."
+        yield (
+            "Check that the system logs [TokenEstimationV2] or token-telemetry/1 lines: the files hold none. Other log"
+            " lines need a field map (docs/field-map.md)."
+        )
     elif counts.unusable.total:
         yield "Repair what writes these records: none of them can be used, and -v says why."
     else:

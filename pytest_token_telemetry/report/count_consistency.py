@@ -39,6 +39,7 @@ _PARTS = (
     "silent_on_success",
     "by_cap",
     "over_cap",
+    "predicted_caps",
     "relabelled",
 )
 """Counts of some of the samples."""

@@ -134,11 +134,14 @@ class NotRead(Struct, frozen=True, kw_only=True):
     unreadable: Annotated[tuple[Unreadable, ...], FILES] = ()
     outside: Annotated[tuple[str, ...], FILES] = ()
     """Links out of a directory, not followed."""
+    unknown: Annotated[tuple[str, ...], FILES] = ()
+    """JSON lines and CSV files, by their names, of which no record is known."""
     special: Annotated[tuple[str, ...], FILES] = ()
     """Pipes, sockets and devices, not opened."""
     unreadable_folded: Count = 0
     outside_folded: Count = 0
     special_folded: Count = 0
+    unknown_folded: Count = 0
 
 
 class ScanFigures(Struct, frozen=True, kw_only=True):

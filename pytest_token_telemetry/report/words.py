@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.gate.findings import Counts
     from pytest_token_telemetry.gate.replay_report import ReplayReport, WrongReason
     from pytest_token_telemetry.gate.results import Result
-    from pytest_token_telemetry.report.model import Report
+    from pytest_token_telemetry.report.model import NotRead, Report
     from pytest_token_telemetry.text import Piece, Sentence
 
 
@@ -46,7 +46,7 @@ def message(report: Report, result: Result) -> Sentence:
     check = CHECK_BY_ID.get(result.id)
     said: Sentence = f"{_NEWER}: {result.outcome}" if check is None else check.words(result, report.context)
     if result.for_unready and report.unmet:
-        return joined((message(report, report.unmet[0]), said), ": ")
+        return joined((message(report, report.unmet[0]), said), "; ")
     return said
 
 
@@ -298,6 +298,8 @@ def losses(report: Report) -> list[Sentence]:
             (f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *_unusable(counts), ".")
         )
     found += misread(report)
+    if report.not_read.unknown and counts.samples:  # where there are none, the next step tells
+        found.append(_unknown_files(report.not_read))
     if counts.unknown_reasons:
         samples = plural(sum(counts.unknown_reasons.values()), "sample")
         found.append((f"{samples} ended for reasons that are not known: ", *unknown_reasons(counts), "."))
@@ -308,7 +310,25 @@ def losses(report: Report) -> list[Sentence]:
     if counts.over_cap:
         over = plural(counts.over_cap, "sample")
         found.append(f"{over} above max_tokens without being truncated: that is not the cap that was sent.")
+    predictions = 0 if counts.carried is None or report.estimator is not None else counts.carried.predictions
+    if counts.predicted_caps >= _LEAST_PREDICTED_CAPS and 10 * counts.predicted_caps >= 9 * predictions > 0:
+        found.append(
+            f"{counts.predicted_caps:,} of {plural(predictions, 'prediction')} are the cap (max_tokens), which no"
+            " output can exceed: underestimation cannot show there. Record what the estimator predicted."
+        )
     return found
+
+
+_LEAST_PREDICTED_CAPS = 10
+"""Predictions that are caps, without which it may be chance."""
+
+
+def _unknown_files(unread: NotRead) -> Sentence:
+    """Which JSON lines and CSV files hold nothing that is read."""
+    others = len(unread.unknown) + unread.unknown_folded - 1
+    more = f" and of {plural(others, 'other JSON lines or CSV file')}" if others else ""
+    maps = "them if they hold" if others else "it if it holds"
+    return "no record of ", Untrusted(unread.unknown[0]), f"{more} is read: map {maps} calls (docs/field-map.md)."
 
 
 def _unusable(counts: Counts) -> tuple[Piece, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, chain, compress
@@ -19,6 +20,7 @@ from pytest_token_telemetry.sources.rows import AbsorbedRecords
 from pytest_token_telemetry.sources.tagged import own_parsing
 from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
+from pytest_token_telemetry.sources.tagged.tagged_source import TaggedSource
 from pytest_token_telemetry.sources.uncounted import NONE_UNCOUNTED, Uncounted, no_ends, uncounted
 
 if TYPE_CHECKING:
@@ -115,6 +117,8 @@ class Reading:
     """Links out of a directory, not followed."""
     special: tuple[str, ...] = ()
     """Pipes, sockets and devices, not opened."""
+    unknown: tuple[str, ...] = ()
+    """Files of records, by their names, in which nothing is known."""
     mentions: int = 0
     """Tags in files that no record follows."""
     remarks: Mapping[Remark, int] = field(default_factory=dict)
@@ -196,6 +200,7 @@ def merge(
         unusable=dict(sorted(unusable.items())),
         uncounted=uncounted([*files.ends(), tests.ends]),
         unreadable=files.unreadable,
+        unknown=tuple(files.unknown),
         mentions=files.mentions,
         remarks=dict(sorted(remarks.items())),
         skipped=dict(sorted(files.skipped.items())),
@@ -282,6 +287,10 @@ class _Tests:
         self.unusable.setdefault(reason, UnusableLines()).add(count, [test])
 
 
+_RECORDS = re.compile(r"\.(?:jsonl|ndjson|csv)(?:\.(?:gz|zst|bz2|xz))?\Z", re.IGNORECASE)
+"""How files of one record a line are named. Of JSON documents and logs, most are of other things than calls."""
+
+
 class _Files:
     """What files hold."""
 
@@ -295,6 +304,7 @@ class _Files:
         self.complaints: list[tuple[str, Complaint, list[CutOff]]] = []
         """Each with its file as shown, and its records that are cut off."""
         self.unreadable = unreadable
+        self.unknown: list[str] = []
         self.mentions = self.nothing_known = self.empty_tables = 0
         self.remarks: Counter[Remark] = Counter()
         self.skipped: Counter[str] = Counter()
@@ -319,7 +329,10 @@ class _Files:
         known = np.bincount(files, minlength=len(extract.files)) > 0
         known[[complaint.file for complaint in extract.complaints]] = True
         known[[*extract.mentions]] = True
-        unknown = Counter(origins[at].kind for at in np.flatnonzero(~known & opened).tolist())
+        nothing_known = np.flatnonzero(~known & opened).tolist()
+        unknown = Counter(origins[at].kind for at in nothing_known)
+        unclaimed = (shown[at] for at in nothing_known if extract.files[at].format == TaggedSource.name)
+        self.unknown += filter(_RECORDS.search, unclaimed)
         self.nothing_known += unknown["file"]
         self.empty_tables += unknown["table"]
         self.mentions += sum(extract.mentions.values())

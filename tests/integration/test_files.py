@@ -167,3 +167,15 @@ def test_files_without_telemetry_beside_others_and_mentions_are_shown_with_v(run
     assert "1 of 3 files without any telemetry" in result.text
     assert "1 mention of a tag without a record" in result.text
     assert "without any telemetry" not in run().text
+
+
+def test_files_of_records_without_a_call_beside_others_are_told(run: Run, ready: Path) -> None:
+    write(ready, ['{"ev": "call", "tok": 512}'] * 3, "own.jsonl")
+    write(ready, ["when,tok", "today,512", "today,90"], "own.csv")
+    write(ready, ['{"setting": 1}'], "settings.json")
+    result = run()
+    told = "note: no record of runs/run-1/own.csv and of 1 other JSON lines or CSV file is read: map them if they hold"
+    assert result.exit == 0
+    assert told in " ".join(result.text.split())
+    assert result.report is not None
+    assert result.report["not_read"]["unknown"] == ["runs/run-1/own.csv", "runs/run-1/own.jsonl"]

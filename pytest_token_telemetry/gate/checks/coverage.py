@@ -34,12 +34,12 @@ class CoverageCheck(Check[CoverageResult]):
         self._one = one
 
     def decide(self, case: Case) -> CoverageResult:
-        """Which required values occur, and which do not."""
+        """Which required values occur, and which do not. Of no sample that counts, there is nothing to say."""
         found: Coverage = getattr(case.findings.readiness, self._stratum)
         present = tuple(value for value in found.required if value not in found.missing)
         return CoverageResult(
             id=self.id,
-            outcome="fail" if found.missing else "pass",
+            outcome="pass" if not found.missing else "fail" if case.findings.readiness.counted else "skip",
             value=present,
             target=found.required,
             missing=found.missing,
@@ -51,6 +51,8 @@ class CoverageCheck(Check[CoverageResult]):
     def words(self, result: CoverageResult, context: Context) -> Sentence:
         """The missing values and what fits the data instead, else how often each occurs."""
         successful = "successful " if context.counts.question == "predictions" else ""
+        if result.missing and not context.counts.counted:
+            return f"no data: no {successful}sample"
         if result.missing:
             missing = (
                 (f"no {successful}sample has a {self._one}",)
@@ -69,8 +71,14 @@ class CoverageCheck(Check[CoverageResult]):
         return (*_few(counted), " successful" if successful else " samples")
 
     def setting(self, result: CoverageResult, context: Context) -> tuple[Piece, ...]:
-        """The setting that fits the data, where most samples name nothing that is required; empty elsewhere."""
+        """The setting that fits the data, where most samples name nothing that is required; empty elsewhere.
+
+        It is empty too where most that have a name do not count: what they name is not known to be left out.
+        """
         if result.named is None or not context.counts.counted or _is_about_what_is_required(result):
+            return ()
+        carried = context.counts.carried
+        if carried is not None and getattr(carried, self._stratum) > 2 * result.named:
             return ()
         option = flag(f"require_{self._stratum}")
         if not result.named:

@@ -11,7 +11,21 @@ from pytest_token_telemetry.sources.look_like import OUTSIDE
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.text import plain
-from tests.unit.gate.cases import CHECK_IDS, advice, call, cut_off, message, outcomes, plan, ready, result, verdict
+from tests.unit.gate.cases import (
+    CHECK_IDS,
+    advice,
+    call,
+    cut_off,
+    judge,
+    message,
+    outcomes,
+    plan,
+    reading,
+    ready,
+    result,
+    settings,
+    verdict,
+)
 
 TIERS = ("tier1::underestimation", "tier1::truncation", "tier2::waste-p90")
 
@@ -446,7 +460,18 @@ def test_a_kind_of_work_that_no_sample_names_need_not_be_required():
         "no successful sample with deliverables 1, 2-5 or 6+, and none has a number of deliverables:"
         " set --token-telemetry-require-deliverables=none if that is meant"
     )
-    assert message(verdict([]), "readiness::deliverables") == "no successful sample with deliverables 1, 2-5 or 6+"
+
+
+@pytest.mark.parametrize("rows", [[], [call(success=False)] * 3])
+def test_a_mix_is_not_looked_for_in_no_successful_sample(rows):
+    found = verdict(rows)
+    assert [id for id, outcome in outcomes(found).items() if outcome == "fail" and "sources" not in id] == [
+        "readiness::samples"
+    ]
+    for id in ("readiness::categories", "readiness::complexities", "readiness::deliverables"):
+        assert (result(found, id).outcome, message(found, id)) == ("skip", "no data: no successful sample")
+        [alone] = judge(reading(rows), settings(), {id}).checks
+        assert (alone.outcome, alone.for_unready) == ("fail", True)
 
 
 def test_buckets_of_deliverables_can_be_set():

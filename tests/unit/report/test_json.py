@@ -156,6 +156,7 @@ def test_counts_count():
         "silent_on_success": 0,
         "over_budget": 0,
         "over_cap": 0,
+        "predicted_caps": 0,
         "by_cap": 0,
         "unknown_reasons": {},
         "lost_tests": 0,
@@ -196,9 +197,11 @@ def test_what_was_not_read_is_told():
         "unreadable": [{"path": "logs/c.log", "reason": "Permission denied"}],
         "outside": ["logs/link"],
         "special": ["logs/pipe.log"],
+        "unknown": [],
         "unreadable_folded": 0,
         "outside_folded": 0,
         "special_folded": 0,
+        "unknown_folded": 0,
     }
 
 

@@ -312,7 +312,8 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
         (
             {"nothing_known": 1, "look_like": {"plain text": 1, "empty files": 1}},
             {},
-            "Check that the system logs [TokenEstimationV2] or token-telemetry/1 lines: the files hold none.",
+            "Check that the system logs [TokenEstimationV2] or token-telemetry/1 lines: the files hold none. Other log"
+            " lines need a field map (docs/field-map.md).",
         ),
     ],
 )
@@ -340,6 +341,26 @@ def test_outputs_above_their_cap_are_told():
     found = verdict([*ready(60), *ready(2, max_tokens=100), *ready(1, max_tokens=100, truncated=True)])
     told = "2 samples above max_tokens without being truncated: that is not the cap that was sent."
     assert (found.counts.over_cap, notes(found)[0]) == (2, told)
+
+
+def test_files_of_records_that_no_reader_knows_are_told_beside_others():
+    told = "no record of runs/a.jsonl is read: map it if it holds calls (docs/field-map.md)."
+    found = verdict(ready(60), {"unknown": ("runs/a.jsonl",)})
+    assert (found.verdict, notes(found)[0]) == ("pass", told)
+    of_two = "no record of a.csv and of 1 other JSON lines or CSV file is read: map them if they hold calls"
+    assert notes(verdict(ready(60), {"unknown": ("a.csv", "b.csv")}))[0] == f"{of_two} (docs/field-map.md)."
+    assert notes(verdict([], {"unknown": ("a.csv",), "nothing_known": 1, "look_like": {"CSV": 1}})) == []
+
+
+def test_predictions_that_are_the_cap_are_told():
+    told = (
+        "59 of 60 predictions are the cap (max_tokens), which no output can exceed: underestimation cannot show there."
+        " Record what the estimator predicted."
+    )
+    found = verdict([*ready(59, 1000, max_tokens=1000), *ready(1, 1000, max_tokens=2000)])
+    assert (found.counts.predicted_caps, notes(found)[0]) == (59, told)
+    assert told not in notes(verdict([*ready(50, 1000, max_tokens=1000), *ready(10, 1000, max_tokens=2000)]))
+    assert not any("Record what" in each for each in notes(verdict(ready(9, 1000, max_tokens=1000))))
 
 
 TO_REPAIR = "Repair what cannot be read, as it is not judged: logs/x.log (Permission denied)"
