@@ -73,12 +73,12 @@ class CoverageCheck(Check[CoverageResult]):
     def setting(self, result: CoverageResult, context: Context) -> tuple[Piece, ...]:
         """The setting that fits the data, where most samples name nothing that is required; empty elsewhere.
 
-        It is empty too where most that have a name do not count: what they name is not known to be left out.
+        It is empty too where many that do not count have a name: they may once they do.
         """
-        if result.named is None or not context.counts.counted or _is_about_what_is_required(result):
+        counts = context.counts
+        if result.named is None or not counts.counted or _is_about_what_is_required(result):
             return ()
-        carried = context.counts.carried
-        if carried is not None and getattr(carried, self._stratum) > 2 * result.named:
+        if counts.carried is not None and 2 * (getattr(counts.carried, self._stratum) - result.named) > counts.counted:
             return ()
         option = flag(f"require_{self._stratum}")
         if not result.named:

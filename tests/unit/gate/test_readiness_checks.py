@@ -462,6 +462,14 @@ def test_a_kind_of_work_that_no_sample_names_need_not_be_required():
     )
 
 
+def test_no_setting_is_proposed_by_the_names_of_few_samples_where_others_do_not_count():
+    silent = [call(success=None, category=each, complexity="low") for each in ("title", "review", "mail")]
+    found = verdict([*ready(4, category="review", complexity=None), *silent])
+    assert message(found, "readiness::complexities") == "no successful sample of complexity low, medium or high"
+    assert message(found, "readiness::categories") == "no successful sample in implementation, tests or docs"
+    assert not any("Set --token-telemetry-require" in each for each in advice(found))
+
+
 @pytest.mark.parametrize("rows", [[], [call(success=False)] * 3])
 def test_a_mix_is_not_looked_for_in_no_successful_sample(rows):
     found = verdict(rows)
