@@ -5,6 +5,7 @@ It is told what was known before the call, and nothing of how the call ended.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import floor, isfinite
@@ -87,8 +88,18 @@ def ask(estimator: Callable[[Request], object], request: Request) -> Answer:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # what the user's estimator raises is a finding: sys.exit must not end the session
-        said = raised(error)
+        said = f"{_place(error)}{raised(error)}"[:LONGEST_REASON]
         return Answer(error=f"{_LACK}: {said}"[:LONGEST_REASON] if has_none and isinstance(error, TypeError) else said)
+
+
+def _place(error: BaseException) -> str:
+    """``estimator.py:12: ``, where it was raised; empty if that is no line of Python."""
+    place = error.__traceback__
+    if place is None or place.tb_next is None:  # the first is the call of the estimator
+        return ""
+    while place.tb_next is not None:
+        place = place.tb_next
+    return f"{os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno}: "  # noqa: PTH119 - one string
 
 
 _LACK = "the recorded call has no prediction to start from"

@@ -377,7 +377,8 @@ def test_a_reason_is_told_whole_and_inert():
         " 1 was given (60 calls)."
     )
     found = advice(replayed(ready(60), rude))[0]
-    assert r"invalid: ValueError: \u001b[31m #\u0023[error] xxx" in found
+    place = f"test_replay_report.py:{rude.__code__.co_firstlineno + 1}"
+    assert rf"invalid: {place}: ValueError: \u001b[31m #\u0023[error] xxx" in found
     assert len(found) < 250
 
 
@@ -396,8 +397,9 @@ def test_ten_reasons_are_listed():
         raise ValueError(request.task_id)
 
     found = replayed(numbered(ready(60)), estimator)
-    assert [reason.reason for reason in found.estimator.reasons] == [f"ValueError: {n}" for n in range(10)]
-    assert advice(found)[0].endswith("most often: ValueError: 0 (1 call), and for other reasons.")
+    place = f"test_replay_report.py:{estimator.__code__.co_firstlineno + 1}"
+    assert [reason.reason for reason in found.estimator.reasons] == [f"{place}: ValueError: {n}" for n in range(10)]
+    assert advice(found)[0].endswith(f"most often: {place}: ValueError: 0 (1 call), and for other reasons.")
 
 
 def test_an_estimator_that_cannot_be_judged_can_be_a_skip():

@@ -138,7 +138,7 @@ def test_what_an_estimator_prints_is_no_answer(tmp_path, capfd, noise, when):
 
 def test_an_estimator_that_exits_is_a_wrong_answer(tmp_path):
     found = ask_base(checkout(tmp_path, "def predict(request): sys.exit(0)"))
-    assert (found.wrong, found.errors[0]) == (6, (0, "SystemExit: 0"))
+    assert (found.wrong, found.errors[0]) == (6, (0, "far_estimator.py:3: SystemExit: 0"))
 
 
 @pytest.mark.parametrize(

@@ -304,7 +304,12 @@ def test_an_estimator_may_say_that_it_cannot_replay_a_call(error):
     ],
 )
 def test_an_exception_is_an_error_in_one_line(error, reason):
-    assert ask(raising(error), REQUEST) == Answer(error=reason)
+    line = raising.__code__.co_firstlineno + 2
+    assert ask(raising(error), REQUEST) == Answer(error=f"test_estimator.py:{line}: {reason}")
+
+
+def test_a_call_that_python_refuses_has_no_place():
+    assert ask(lambda: 1, REQUEST).error.startswith("TypeError: ")
 
 
 @pytest.mark.parametrize(
@@ -313,14 +318,18 @@ def test_an_exception_is_an_error_in_one_line(error, reason):
         (lambda request: request.predicted_output_tokens, "it answered None"),
         (
             lambda request: round(request.predicted_output_tokens * 1.2),
-            "TypeError: unsupported operand type(s) for *: ",
+            "PLACE: TypeError: unsupported operand type(s) for *: ",
         ),
-        (lambda request: max(request.predicted_output_tokens, 9), "TypeError: '>' not supported between instances of "),
+        (
+            lambda request: max(request.predicted_output_tokens, 9),
+            "PLACE: TypeError: '>' not supported between instances of ",
+        ),
     ],
 )
 def test_an_estimator_that_starts_from_the_recorded_prediction_is_told_that_there_is_none(estimator, reason):
     answer = ask(estimator, request_of(call(None)))
     assert answer.predicted_output_tokens is None
+    reason = reason.replace("PLACE", f"test_estimator.py:{estimator.__code__.co_firstlineno}")
     assert f"{answer.error}\n".startswith(f"the recorded call has no prediction to start from: {reason}")
     assert ask(estimator, request_of(call(100))).error is None
 
@@ -329,7 +338,8 @@ def test_an_estimator_that_fails_for_another_reason_is_told_that_reason():
     def estimator(request):
         raise ValueError("docs is no category")
 
-    assert ask(estimator, request_of(call(None))) == Answer(error="ValueError: docs is no category")
+    place = f"test_estimator.py:{estimator.__code__.co_firstlineno + 1}"
+    assert ask(estimator, request_of(call(None))) == Answer(error=f"{place}: ValueError: docs is no category")
 
 
 def test_ctrl_c_stops_the_replay():
@@ -346,7 +356,7 @@ def test_an_exception_without_a_readable_text_is_named():
         def __str__(self):
             raise RuntimeError
 
-    assert ask(raising(MuteError()), REQUEST) == Answer(error="MuteError")
+    assert ask(raising(MuteError()), REQUEST).error.endswith(": MuteError")
 
 
 def test_an_answer_that_breaks_when_it_is_read_is_an_error():
@@ -354,4 +364,5 @@ def test_an_answer_that_breaks_when_it_is_read_is_an_error():
         def item(self):
             raise RuntimeError("a tensor of two elements")
 
-    assert ask(lambda request: Broken(), REQUEST) == Answer(error="RuntimeError: a tensor of two elements")
+    place = f"test_estimator.py:{Broken.item.__code__.co_firstlineno + 1}"
+    assert ask(lambda request: Broken(), REQUEST) == Answer(error=f"{place}: RuntimeError: a tensor of two elements")

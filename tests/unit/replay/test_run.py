@@ -70,7 +70,7 @@ def test_answers_of_every_kind_are_told_apart():
         "errors": (
             (2, "the prediction is NoneType, not a number"),
             (3, "the prediction is negative: -1"),
-            (5, "ValueError: no"),
+            (5, f"test_run.py:{estimator.__code__.co_firstlineno + 3}: ValueError: no"),
         ),
     }
 

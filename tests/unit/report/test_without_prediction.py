@@ -126,9 +126,12 @@ def test_an_estimator_is_asked_about_those_with_a_prediction_where_some_have_one
 
 
 def test_an_estimator_that_starts_from_the_recorded_prediction_is_told_so_in_one_sentence():
-    report = replayed(NONE, lambda request: round(request.predicted_output_tokens * 1.2))
+    def estimator(request):
+        return round(request.predicted_output_tokens * 1.2)
+
+    report = replayed(NONE, estimator)
     assert (report.verdict, report.estimator.wrong) == ("not-ready", 71)
     assert report.estimator.errors[0].reason == (
         "the recorded call has no prediction to start from: "
-        "TypeError: unsupported operand type(s) for *: 'NoneType' and 'float'"
+        f"test_without_prediction.py:{estimator.__code__.co_firstlineno + 1}: TypeError: unsupported operand type(s) for *: 'NoneType' and 'float'"
     )
