@@ -10,7 +10,7 @@ from pytest_token_telemetry.gate.checks import CAP_USE, TRUNCATION, UNDERESTIMAT
 from pytest_token_telemetry.gate.results import RateResult, RatioResult
 from pytest_token_telemetry.report import words
 from pytest_token_telemetry.report.tables import Table, ratio
-from pytest_token_telemetry.text import exact, percent, points, times
+from pytest_token_telemetry.text import exact, percent, plural, points, times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,11 +42,13 @@ def is_unproven(report: Report) -> bool:
 
 def _change(report: Report) -> str:
     """How a rate changed against the base, else against the baseline; empty if there is neither."""
-    base = None if report.estimator is None else report.estimator.base
+    replay = report.estimator
+    base = None if replay is None else replay.base
     if report.verdict == "not-ready":
         return ""
-    if base is not None and base.difference is not None:
-        return f"{points(base.difference)} of underestimation against base"
+    if replay is not None and base is not None and base.difference is not None:
+        shared = "" if base.calls == replay.replayed else f" on the {plural(base.calls, 'call')} that both can replay"
+        return f"{points(base.difference)} of underestimation against base{shared}"
     drift = None if report.drift is None else report.drift.drift
     if drift is None:
         return ""
@@ -117,9 +119,13 @@ _SPACE = "\N{NO-BREAK SPACE}"
 
 
 def _before(report: Report) -> tuple[str, dict[str, str]]:
-    """What the figures are held against, and its figures by check; empty if there is nothing."""
-    base = None if report.estimator is None else report.estimator.base
-    if base is not None and base.calls:
+    """What the figures are held against, and its figures by check; empty if there is nothing.
+
+    Of a base that cannot replay all of the calls there are none: they would stand beside figures of other calls.
+    """
+    replay = report.estimator
+    base = None if replay is None else replay.base
+    if replay is not None and base is not None and 0 < base.calls == replay.replayed:
         return "base", {
             UNDERESTIMATION.id: _rate(base.base.underestimation),
             TRUNCATION.id: _rate(base.base.truncation),

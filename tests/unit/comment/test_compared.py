@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_token_telemetry import CannotReplay
 from pytest_token_telemetry.comment.body import Leg
 from pytest_token_telemetry.report.consistency import RefusedError
 from pytest_token_telemetry.report.json_file import render
 from pytest_token_telemetry.report.untrusted_file import from_json
 from tests.unit.comment.test_body import comment, leg, page, table
-from tests.unit.gate.cases import replayed
+from tests.unit.gate.cases import ready, replayed
 from tests.unit.report.documents import VERDICTS, check, document
 
 NOTHING = "no baseline, no base estimator: nothing to compare with"
@@ -67,6 +68,25 @@ def test_the_rates_of_base_and_head_are_in_sight_and_what_they_prove_is_folded()
     assert figures[1:] == [
         ["base", "2/60 = 3.3%", "0/60 = 0.0%", "1.11x", "1.11x"],
         ["head", "3/60 = 5.0%", "0/60 = 0.0%", "1.11x", "1.11x"],
+    ]
+
+
+def test_a_base_that_cannot_replay_all_stands_beside_no_figure_of_other_calls():
+    """Head underestimates 2 of 60 calls, and base none of the 57 that it can replay, of which head underestimates 0."""
+
+    def base(request):
+        if request.model == "new":
+            raise CannotReplay
+        return 1200
+
+    rows = [*ready(57), *ready(3, model="new", output=1000)]
+    found = replayed(rows, lambda request: 950, base)
+    text = comment(Leg("gate", from_json(render(found).encode())))
+    heading = "; 0.0 points of underestimation against base on the 57 calls that both can replay."
+    assert heading in text.partition("</b>")[0]
+    assert table(page(text), "")[:2] == [
+        ["", "this pull request", "target"],
+        ["underestimated", "✅ 5.0% (3/60)", "≤ 5%"],
     ]
 
 

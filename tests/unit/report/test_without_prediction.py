@@ -131,7 +131,8 @@ def test_an_estimator_that_starts_from_the_recorded_prediction_is_told_so_in_one
 
     report = replayed(NONE, estimator)
     assert (report.verdict, report.estimator.wrong) == ("not-ready", 71)
+    place = f"test_without_prediction.py:{estimator.__code__.co_firstlineno + 1}"
     assert report.estimator.errors[0].reason == (
-        "the recorded call has no prediction to start from: "
-        f"test_without_prediction.py:{estimator.__code__.co_firstlineno + 1}: TypeError: unsupported operand type(s) for *: 'NoneType' and 'float'"
+        f"the recorded call has no prediction to start from: {place}: TypeError: unsupported operand type(s)"
+        " for *: 'NoneType' and 'float'"
     )
