@@ -172,7 +172,8 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
         result = report.result(UNDERESTIMATION.id)
         too_low = not isinstance(result, RateResult) or result.uncertain < result.events
         fallback = [joined(("Raise the predictions where calls were underestimated: ", where, "."), "")]
-        yield from steps or (fallback if too_low or TRUNCATION.id not in failed else [])
+        caps_tell = TRUNCATION.id in failed and (not too_low or _wait_for_caps(report))
+        yield from steps or ([] if caps_tell else fallback)
         multiplied = True
     if TRUNCATION.id in failed:
         yield _where_to_raise(report, _most(strata, kind, lambda each: (each.truncated, each.attempts)))
@@ -180,6 +181,13 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
         yield "Lower the predictions where waste is high, as far as Tier 1 stays within its targets."
     yield from _caps_to_lower(report)
     yield from _caps_to_set(report)
+
+
+def _wait_for_caps(report: Report) -> bool:
+    """True if of all calls that were underestimated, it is told only with larger caps by how much."""
+    every = () if report.tuning is None else report.tuning.categories
+    found = {each.basis for each in every if each.underestimated}
+    return found == {"raise-cap"}
 
 
 def _where_to_raise(report: Report, where: Sentence) -> Sentence:

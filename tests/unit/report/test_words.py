@@ -159,6 +159,16 @@ def test_predictions_of_nothing_cannot_be_multiplied():
     ]
 
 
+def test_predictions_wait_for_caps_where_truncated_calls_hide_how_much_was_needed():
+    """4 of 60 calls were truncated above their prediction, and none else was underestimated."""
+    rows = [*ready(56), *[call(1000, 1500, max_tokens=1500, truncated=True, success=False, category="docs")] * 4]
+    found = verdict(rows)
+    assert [each.basis for each in found.tuning.categories if each.underestimated] == ["raise-cap"]
+    assert {each.id for each in found.checks if each.exceeded} == {UNDERESTIMATION.id, TRUNCATION.id}
+    assert advice(found)[0].startswith("Raise the cap (max_tokens) where calls were truncated: docs 4 of ")
+    assert not any("Raise the predictions" in each for each in advice(found))
+
+
 def test_a_spread_is_said_of_every_category_whose_advice_says_so():
     """12 docs borrow their multiplier; 2 tests have none, and are to be collected first."""
     spread = (100, 10_000)
