@@ -26,14 +26,12 @@ def tables(report: Report) -> Iterator[Html]:
 
 
 def _sections(report: Report) -> Iterator[Section]:
-    """All checks, the calls that were truncated, and what other reports show, the worst calls first."""
-    first, *rest = sections.details(report) if report.worst else (_checks(report), *sections.details(report))
-    yield first
-    if report.cut_off:
-        yield Section("Calls that were truncated", tables=(sections.calls(report.cut_off),))
-    if report.worst:
-        yield _checks(report)
-    yield from (section for section in (*rest, *sections.compared(report)) if section.tables)
+    """All checks, and what other reports show, single calls first."""
+    singled_out = [*sections.single_calls(report)]
+    yield from singled_out
+    yield _checks(report)
+    others = (*sections.details(report), *sections.compared(report))
+    yield from (section for section in others if section.tables and section not in singled_out)
 
 
 def _checks(report: Report) -> Section:

@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import floor, isfinite
+from traceback import walk_tb
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_token_telemetry.sample import MOST_TOKENS
@@ -94,12 +95,11 @@ def ask(estimator: Callable[[Request], object], request: Request) -> Answer:
 
 def _place(error: BaseException) -> str:
     """``estimator.py:12: ``, where it was raised; empty if that is no line of Python."""
-    place = error.__traceback__
-    if place is None or place.tb_next is None:  # the first is the call of the estimator
+    places = [*walk_tb(error.__traceback__)][1:]  # the first is the call of the estimator
+    if not places:
         return ""
-    while place.tb_next is not None:
-        place = place.tb_next
-    return f"{os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno}: "  # noqa: PTH119 - one string
+    frame, line = places[-1]
+    return f"{os.path.basename(frame.f_code.co_filename)}:{line}: "  # noqa: PTH119 - one string
 
 
 _LACK = "the recorded call has no prediction to start from"

@@ -43,8 +43,7 @@ def compared(report: Report) -> Iterator[Section]:
 
 def details(report: Report) -> Iterator[Section]:
     """Everything else, for who wants to know more."""
-    if report.worst:
-        yield _most_output(report)
+    yield from single_calls(report)
     yield _strata(report)
     if report.attempts is not None and not _differ(report.attempts):
         yield _attempts(report.attempts)
@@ -65,8 +64,7 @@ def changed_calls(report: Report) -> Chapter:
     """The calls to look at first."""
     base = None if report.estimator is None else report.estimator.base
     found = [] if base is None or not base.changed else [of_changes(base)]
-    if report.worst:
-        found.append(_most_output(report))
+    found += single_calls(report)
     return Chapter("Calls that changed" if base is not None and base.changed else "Calls to look at", tuple(found))
 
 
@@ -97,8 +95,12 @@ def further(report: Report) -> Iterator[Chapter]:
     yield Chapter(DATA, (_strata(report), _sources(report), _settings(report)))
 
 
-def _most_output(report: Report) -> Section:
-    return Section(title_of_calls(report.worst), tables=(calls(report.worst),))
+def single_calls(report: Report) -> Iterator[Section]:
+    """The calls that decide most: those with the highest ratios, and of the truncated ones those with the highest."""
+    if report.worst:
+        yield Section(title_of_calls(report.worst), tables=(_calls(report.worst),))
+    if not {each.source for each in report.cut_off} <= {each.source for each in report.worst}:
+        yield Section("Calls that were truncated", tables=(_calls(report.cut_off),))
 
 
 def title_of_calls(samples: tuple[WorstSample, ...]) -> str:
@@ -134,7 +136,7 @@ def _of(share: Share) -> str:
     return f"{share.events} of {share.n}" + (f" ({percent(share.events / share.n)})" if share.n else "")
 
 
-def calls(samples: tuple[WorstSample, ...]) -> Table:
+def _calls(samples: tuple[WorstSample, ...]) -> Table:
     """The figures and names of single calls."""
     columns: Columns[WorstSample] = {
         "actual / predicted": lambda each: ratio(each.ratio),

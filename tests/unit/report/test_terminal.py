@@ -335,7 +335,7 @@ def test_names_in_a_table_are_inert_and_cut():
     lines = [line for line, _ in screen(full(), 80, verbosity=2)]
     rows = [line for line in lines if "ValueError" in line]
     assert len(rows) == 1
-    assert "  ValueError: ZQX</code>|@octocat\\u001b[31m # x  " in rows[0]
+    assert ": ValueError: ZQX</code>|@octocat\\u001b[31m # x  " in rows[0]
     long = verdict([call(category="x" * 300)])
     bars, row, *_ = [line for line, _ in screen(long, 80, verbosity=2) if "  xxx" in line]
     assert bars == f"  ········█|·········  1 call  {'x' * 47}…"

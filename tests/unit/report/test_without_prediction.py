@@ -92,7 +92,7 @@ REPORTS = {
 def test_no_form_of_report_shows_a_prediction_that_is_not_there(make, rows, population):
     report = make(rows, population=population)
     for name, text in forms(report).items():
-        assert not re.search(r"(?<![\w.,-])-1(?![\d.])", text), name
+        assert not re.search(r"(?<![\w.,…-])-1(?![\d.])", text), name
         assert "None" not in " ".join(text.split()).replace("it answered None", ""), name
     assert from_json(json_file.render(report).encode()) is not None
 
