@@ -382,7 +382,7 @@ class GateSession:
         directories = self._settings.local_directories
         files = (file for path in directories for file in walk(path, self._patterns()).files.values())
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        (print if terminal is None else terminal.write_line)(proposal(sorted(files)))
+        (print if terminal is None else terminal.write_line)(proposal(sorted(files), self._mapped_sources))
         self.not_judged = f"{flag('propose_map')} judges nothing"
         pytest.exit(self.not_judged, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
 

@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import documents_of
+from pytest_token_telemetry.sources.exports.lengths import LengthsSource, columns_by
 from pytest_token_telemetry.sources.extract import SOURCES, Task, source_of
 from pytest_token_telemetry.sources.field_map import SECTION, dotted
 from pytest_token_telemetry.sources.field_names import CAP, PREDICTED, REASON
-from pytest_token_telemetry.sources.mapped import ANY_JSON
+from pytest_token_telemetry.sources.mapped import ANY_JSON, MappedSource
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.sampled_records import OUTPUT, Seen
 from pytest_token_telemetry.sources.source import HEAD, opened
 from pytest_token_telemetry.text import listing, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import BinaryIO
 
     from pytest_token_telemetry.sources.field_map import Format, Scalar, Steps
+    from pytest_token_telemetry.sources.source import Source
 
 RECORDS = 200
 """Records of a file that are looked at."""
@@ -36,8 +38,13 @@ FILES = 20
 """Files of a kind that are looked at."""
 
 
-def proposal(files: Iterable[str]) -> str:
-    """Maps for ``files``, as TOML to paste, and in comments what they rest on and what is left to do."""
+def proposal(files: Iterable[str], mapped: Sequence[MappedSource] = ()) -> str:
+    """Maps for ``files``, as TOML to paste, and in comments what they rest on and what is left to do.
+
+    Args:
+        files: their paths.
+        mapped: the maps that there are. What they read needs no other.
+    """
     known: Counter[str] = Counter()
     texts = unreadable = 0
     kinds: dict[tuple[Format, str], list[str]] = defaultdict(list)
@@ -48,21 +55,40 @@ def proposal(files: Iterable[str]) -> str:
         except OSError:
             unreadable += 1
             continue
-        source = source_of(path, head, Task(()))
+        source = source_of(path, head, Task((), mapped=tuple(mapped)))
         format = _format(head)  # noqa: A001 - as in a map
         if source is not SOURCES[-1]:
-            known[source.name] += 1
+            has_more = source.name == LengthsSource.name and _has_more(path)
+            known[f"{_how_read(source)}{', but not all columns: the map may read more' if has_more else ''}"] += 1
+            if has_more:
+                kinds["csv", _pattern(path)].append(path)
         elif format == "text":
             texts += 1
         else:
             kinds[format, _pattern(path)].append(path)
-    notes = [f"# {plural(n, 'file')} of format {name}: read without a map" for name, n in known.items()]
+    notes = [f"# {plural(n, 'file')} {how}" for how, n in known.items()]
     if texts:
         notes.append(f"# {plural(texts, 'file')} of text: an expression for its lines is yours to write")
     if unreadable:
         notes.append(f"# {plural(unreadable, 'file')} cannot be read")
     maps = [_map(kind, pattern, paths) for (kind, pattern), paths in sorted(kinds.items())]
     return "\n\n".join([*maps, "\n".join(notes)] if notes else maps) or "# there are no files"
+
+
+def _how_read(source: Source) -> str:
+    if isinstance(source, MappedSource):
+        return f"read by map {_text(source.name)}"
+    return f"of format {source.name}: read without a map"
+
+
+def _has_more(path: str) -> bool:
+    """True if a CSV file that is read without a map has columns that may be fields of ours, and are not read."""
+    try:
+        with opened(path) as file, file.stream() as stream:
+            rows = [row for row in islice(_records("csv", stream), RECORDS) if isinstance(row, dict)]
+    except OSError:
+        return False
+    return any(columns_by(rows)[1].values())
 
 
 def _format(head: bytes) -> Format:
@@ -103,12 +129,18 @@ def _map(kind: Format, pattern: str, paths: list[str]) -> str:
         seen = seen.below(records)
         fields, doubtful = seen.fields()
         lines += [f"records = {_text(dotted(records))}"] if records else []
-    elif kinds := seen.kind_of_calls(first):
+    elif kinds := _kind_of_calls(seen, [first] if first else doubtful.get(OUTPUT, [])):
         steps, values = kinds
         path = _path(kind, steps)
         lines.append(f"where = {{ {path} = [{', '.join(map(_text, values))}] }}  # only these records have an output")
     lines += ["", f"[{SECTION}.{name}.fields]"]
     return "\n".join([*lines, *_Fields(kind, seen, fields, doubtful).lines()])
+
+
+def _kind_of_calls(seen: Seen, outputs: Sequence[Steps]) -> tuple[Steps, list[str]] | None:
+    """What tells calls from other records, if it is the same whichever of ``outputs`` is the output."""
+    first, *others = [seen.kind_of_calls(each) for each in outputs] or [None]
+    return first if all(each == first for each in others) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +149,8 @@ class _Fields:
 
     kind: Format
     seen: Seen
-    fields: Mapping[str, list[Steps]]
-    doubtful: Mapping[str, list[Steps]]
+    fields: dict[str, list[Steps]]
+    doubtful: dict[str, list[Steps]]
 
     def lines(self) -> Iterator[str]:
         if OUTPUT not in self.fields:
@@ -139,7 +171,8 @@ class _Fields:
         if not candidates:
             yield '# output_tokens = "PATH"  # required, and no count may be it'
             return
-        yield "# output_tokens is required, and no name says which count it is. Uncomment one:"
+        cap = ", and max_tokens may be another" if candidates[1:] and CAP not in self.fields | self.doubtful else ""
+        yield f"# output_tokens is required, and no name says which count it is. Uncomment one{cap}:"
         for steps in candidates:
             yield self._doubt(OUTPUT, steps)
 

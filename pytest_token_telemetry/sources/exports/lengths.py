@@ -45,7 +45,7 @@ class LengthsSource(FileSource):
                 first.append(row)  # noqa: PERF402 - those before a fault count
         except OSError as error:
             fault = error
-        columns, unused = _columns_by([cells for _, cells in first])
+        columns, unused = columns_by([cells for _, cells in first])
         into.places.update(Place("column", "", field, name) for name, field in unused.items())
         for line, cells in chain(first, rows):
             _tell_row(into, columns, cells, line)
@@ -72,7 +72,7 @@ def _tell_row(into: Rows, columns: dict[str, str], cells: dict[str, str], line: 
     tell(into, call_said(said), line, keys=(of_call(number),))
 
 
-def _columns_by(rows: Sequence[dict[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
+def columns_by(rows: Sequence[dict[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
     """The columns that are read, each with our field, and the others, each with the field that it may be or nothing."""
     found = _columns([*rows[0]]) if rows else {}
     unused = {name: "" for name in (rows[0] if rows else ()) if name not in found}

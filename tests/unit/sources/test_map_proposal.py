@@ -201,6 +201,39 @@ def test_where_nothing_is_called_output_the_counts_are_named(tmp_path: Path) -> 
     assert '# output_tokens = "PATH"  # required, and no count may be it' in proposed(tmp_path, lines({"who": "a"}))
 
 
+def test_what_tells_calls_from_other_records_is_told_where_no_name_tells_the_output(tmp_path: Path) -> None:
+    call = {"ev": "llm", "lim": 1024, "res": {"tok": 468}}
+    text = proposed(tmp_path, lines(call, {"ev": "ping"}))
+    assert text.splitlines()[3:] == [
+        'where = { "ev" = ["llm"] }  # only these records have an output',
+        "",
+        "[tool.token-telemetry.sources.our-jsonl.fields]",
+        "# output_tokens is required, and no name says which count it is. Uncomment one, and max_tokens may be"
+        " another:",
+        '# output_tokens = "lim"  # in 1 of 2, such as 1024',
+        '# output_tokens = "res.tok"  # in 1 of 2, such as 468',
+    ]
+    differ = proposed(tmp_path, lines({"ev": "llm", "tok": 468}, {"ev": "ping", "lim": 9}))
+    assert "where" not in differ
+
+
+def test_a_table_that_is_read_without_a_map_gets_one_for_its_other_columns(tmp_path: Path) -> None:
+    text = proposed(tmp_path, b"id,output_tokens,limit,why\na,12,50,cut\n", "calls.csv")
+    assert table(text)["fields"]["output_tokens"] == "output_tokens"  # type: ignore[index]
+    assert '\nmax_tokens = "limit"' in text
+    assert "# 1 file of format csv: read without a map, but not all columns: the map may read more" in text
+
+
+def test_files_that_a_map_reads_get_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines({"who": "a", "tok": 3}))
+    (tmp_path / "maps.toml").write_text(
+        "[tool.token-telemetry.sources.ours]\nfiles = ['*.jsonl']\nfields = {output_tokens = 'tok'}"
+    )
+    [found] = maps_in(tmp_path / "maps.toml", "maps.toml")
+    text = proposal([str(tmp_path / "a.jsonl")], [MappedSource(found.name, found)])
+    assert text == '# 1 file read by map "ours"'
+
+
 def test_files_that_need_no_map_or_cannot_have_one_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text("one line\n")
     (tmp_path / "b.csv").write_text("time,output_tokens\n1,2\n")
