@@ -12,7 +12,7 @@ from pytest_token_telemetry.gate.checks import (
     WASTE,
 )
 from pytest_token_telemetry.gate.results import RateResult, RatioResult
-from pytest_token_telemetry.report.collecting import reasons_to_name, what_to_collect
+from pytest_token_telemetry.report.collecting import maps_to_correct, reasons_to_name, what_to_collect
 from pytest_token_telemetry.report.words import (
     deselected,
     subject_of,
@@ -36,14 +36,15 @@ _WHAT_CHANGED = "Find out what changed since the baseline, in the work or in the
 
 def next_steps(report: Report) -> list[Sentence]:
     """What to do next, one sentence each."""
+    if report.verdict == "not-ready":
+        return list(what_to_collect(report))
+    lost = [*maps_to_correct(report, {"output_tokens"})]
     match report.verdict:
-        case "not-ready":
-            return list(what_to_collect(report))
         case "tune":
-            return list(_what_to_tune(report))
+            return [*lost, *_what_to_tune(report)]
         case "inconclusive":
-            return list(_what_to_prove(report))
-    steps: list[Sentence] = [*reasons_to_name(report)]
+            return [*lost, *_what_to_prove(report)]
+    steps: list[Sentence] = [*lost, *reasons_to_name(report)]
     if warns(report, WASTE.id):
         steps.append("Risk is within its targets. To save cost, lower predictions where waste is high.")
     if warns(report, "drift::"):

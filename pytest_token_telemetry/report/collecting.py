@@ -67,7 +67,7 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
         return
     wrong = _wrong_paths(report)
     blames_map = "output_tokens" in wrong
-    none_found = [*_maps_to_correct(report, wrong), *(() if blames_map else _no_call_found(report))]
+    none_found = [*maps_to_correct(report, wrong), *(() if blames_map else _no_call_found(report))]
     yield from none_found
     samples, limit = report.result(SAMPLES.id), report.settings.get("max_unusable")
     too_many = isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20])
@@ -132,7 +132,7 @@ def _what_to_record(report: Report, wrong: Collection[str]) -> Iterator[Sentence
         )
 
 
-def _maps_to_correct(report: Report, fields: Collection[str]) -> Iterator[Sentence]:
+def maps_to_correct(report: Report, fields: Collection[str]) -> Iterator[Sentence]:
     """Give the maps that say of these ``fields`` that they stand where no record has anything."""
     unfound = [each for each in report.counts.unfound if each.field in fields]
     for name in dict.fromkeys(each.map for each in unfound):

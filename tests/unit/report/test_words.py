@@ -518,6 +518,14 @@ def test_where_a_map_hides_what_is_missing_the_map_is_to_correct(unfound, sample
     assert not any(each.startswith(("Repair", "Record", "Check")) for each in others)
 
 
+@pytest.mark.parametrize("rows", [ready(60), ready(60, output=2000), ready(60, truncated=None)])
+def test_a_map_that_finds_no_output_is_corrected_first_whatever_other_files_hold(rows):
+    found = {"unfound": (Unfound("ours", "output_tokens", "out", 60),)}
+    said = verdict(rows, found, require_categories="none")
+    assert said.verdict in ("pass", "tune", "not-ready")
+    assert advice(said)[0] == "Correct map ours: no record has out (output_tokens)."
+
+
 def test_what_could_not_be_used_is_noted_first():
     """A screen has room for few notes, and ids of a side file that no call has are a user's mistake."""
     found = {"unusable": {"a is missing": UnusableLines(2)}, "remarks": {"without_call": 12}, "duplicates": 3}
