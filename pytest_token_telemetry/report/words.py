@@ -423,7 +423,8 @@ _COLUMNS = 4
 def _wrong_paths(report: Report) -> list[Sentence]:
     return [
         (
-            *("map ", Untrusted(each.map), ": ", Untrusted(each.field), ": no record has ", Untrusted(each.path)),
+            *("map ", Untrusted(each.map), ": ", Untrusted(each.field), ": no record has "),
+            *("a time at " if each.field == "time" else "", Untrusted(each.path)),
             f" ({plural(each.records, 'record')}).",
         )
         for each in report.counts.unfound

@@ -45,7 +45,7 @@ class MappedSource(FileSource):
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read each record that is a call."""
         layout, lookups, names = self.map.layout(), self.map.lookups, self.map.names
-        output = names.index("output_tokens")
+        output, time = names.index("output_tokens"), names.index("time") if "time" in names else None
         paths = map(self.map.shown, lookups)
         places = [Place("without", self.name, *each) for each in zip(names, paths, strict=True)]
         for line, place, record in self._records(file, into):
@@ -66,6 +66,8 @@ class MappedSource(FileSource):
                     else:
                         into.refuse(error, line)
                 else:
+                    if time is not None and found.sample.time is None and values[time] is not None:
+                        into.places[places[time]] += 1  # what stands there is no time
                     has_id = found.sample.id is not None
                     into.add(found.sample, found.identity, line, place=place, own=has_id, keys=self._keys(record))
 

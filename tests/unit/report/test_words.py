@@ -478,11 +478,17 @@ WRONG = Unfound("ours", "predicted_output_tokens", "limits.gues", 60)
 
 def test_a_path_that_leads_nowhere_is_noted_with_its_map_and_field():
     found = {
-        "unfound": (WRONG, Unfound("ours", "output_tokens", "out", 60), Unfound("b", "features.a b", "x.y z", 1)),
+        "unfound": (
+            WRONG,
+            Unfound("ours", "time", "why", 60),
+            Unfound("ours", "output_tokens", "out", 60),
+            Unfound("b", "features.a b", "x.y z", 1),
+        ),
         "duplicates": 3,
     }
-    assert notes(verdict(ready(27), found))[:2] == [
+    assert notes(verdict(ready(27), found))[:3] == [
         "map ours: predicted_output_tokens: no record has limits.gues (60 records).",
+        "map ours: time: no record has a time at why (60 records).",
         "map b: features.a b: no record has x.y z (1 record).",
     ]
 

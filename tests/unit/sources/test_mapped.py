@@ -272,6 +272,14 @@ def test_a_path_that_leads_to_a_value_in_one_file_of_many_is_right(tmp_path: Pat
     assert (len(outputs(found)), found.unfound) == (3, ())
 
 
+def test_a_path_to_what_is_never_a_time_is_told(tmp_path: Path) -> None:
+    written = 'files = "*.jsonl"\nfields = { output_tokens = "out", time = "why" }'
+    found = reading(tmp_path, written, lines({"out": 1, "why": "done"}, {"out": 2}))
+    assert (outputs(found), found.unfound) == ([1, 2], (Unfound("ours", "time", "why", 2),))
+    found = reading(tmp_path, written, lines({"out": 1, "why": "done"}, {"out": 2, "why": "2026-01-05T10:00:03Z"}))
+    assert found.unfound == ()
+
+
 def test_the_reason_of_a_missing_output_names_the_map_and_its_paths(tmp_path: Path) -> None:
     written = 'files = "*.jsonl"\nfields = { output_tokens = ["a.out", "used"], finish_reason = "why" }'
     found = reading(tmp_path, written, lines({"a": 1, "why": "length"}, {"why": "stop"}))
