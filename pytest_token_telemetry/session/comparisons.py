@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.past import PastError
 from pytest_token_telemetry.replay.watch import Overdue, end_process, in_this_process
+from pytest_token_telemetry.settings import OUTPUTS
 from pytest_token_telemetry.text import inert
 
 if TYPE_CHECKING:
@@ -91,7 +93,23 @@ class HeldAgainst:
 
     def _load(self, where: Location) -> Callable[..., object]:
         with _named_in_errors("estimator"), self._in_time("estimator"):
-            return where.load()
+            try:
+                return where.load()
+            except LookupError as error:
+                if (removed := self._removed(error.__cause__)) is None:
+                    raise
+                way_out = (
+                    f"let {flag(removed)} name another file: an earlier one there was removed when this session began"
+                )
+                raise LookupError(f"{error} ({way_out})") from None
+
+    def _removed(self, error: BaseException | None) -> str | None:
+        """Which setting has the path of the file that ``error`` misses, so that the session has removed it."""
+        if not isinstance(error, FileNotFoundError) or error.filename is None:
+            return None
+        missing = os.path.realpath(error.filename)
+        paths = ((name, getattr(self._settings, name)) for name in OUTPUTS)
+        return next((name for name, path in paths if path is not None and os.path.realpath(path) == missing), None)
 
     def _refuse_missing_base(self) -> None:
         """Refuse a wrong path before the tests, as the base is imported only after them."""

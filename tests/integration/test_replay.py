@@ -431,6 +431,19 @@ def test_an_estimator_that_cannot_be_had_is_refused_before_the_tests(
     assert not Path("ran").exists()
 
 
+def test_an_estimator_that_reads_the_advice_that_the_session_writes_is_told_why_it_is_gone(
+    run: Run, passing: object, pytester: pytest.Pytester
+) -> None:
+    pytester.syspathinsert()
+    module("open('tuning-1.json').close()", name="calibrated")
+    Path("tuning-1.json").write_text('{"schema": "token-telemetry-tuning/1"}')
+    said = usage_error(run("--token-telemetry-estimator=calibrated:predict", "--token-telemetry-tuning=tuning-1.json"))
+    assert "'calibrated' cannot be imported: FileNotFoundError: " in said
+    assert said.endswith(
+        "(let --token-telemetry-tuning name another file: an earlier one there was removed when this session began)"
+    )
+
+
 def test_an_estimator_of_an_ini_file_is_refused_by_its_key(
     run: Run, passing: object, pytester: pytest.Pytester
 ) -> None:
