@@ -383,7 +383,7 @@ _SERVER = r"(?:[^/:@\[\]]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:/[^@]*)?"
 
 
 def database(text: str) -> DatabaseUrl:
-    """``sqlite:///autopack.db``, as SQLAlchemy writes URLs, or ``env:NAME`` for the variable that holds it.
+    """``sqlite:///calls.db``, as SQLAlchemy writes URLs, or ``env:NAME`` for the variable that holds it.
 
     What is shown has neither password nor parameters. No error repeats the text: a password may stand anywhere in it.
 
@@ -411,7 +411,7 @@ def database(text: str) -> DatabaseUrl:
 
 
 _NO_URL = (
-    "this is not the URL of a database (write sqlite:///autopack.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME,"
+    "this is not the URL of a database (write sqlite:///calls.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME,"
     " with %40 for an @ in the password)"
 )
 

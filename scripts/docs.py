@@ -85,7 +85,7 @@ WORKFLOWS = {"gate": "token-gate", "comment": "token-gate-comment", "nightly": "
 PLACEHOLDERS = """\
 # Two placeholders: OWNER, the account of the action's repository, and COMMIT, the full hash of its release's commit, or
 # before the first release of any commit. One command fills them in:
-# sed -i.bak 's|OWNER/|octo/|; s|@COMMIT|@0123456789abcdef0123456789abcdef01234567|' .github/workflows/token-gate*.yml
+# sed -i.bak 's|[O]WNER/|octo/|; s|@[C]OMMIT|@0123456789abcdef0123456789abcdef01234567|' .github/workflows/token-gate*
 """
 """What stands at the top of each workflow that others copy."""
 

@@ -100,7 +100,9 @@ def _caps_to_set(report: Report) -> Iterator[Sentence]:
     is_judged = carried.question != "lengths"
     limit = truncation.limit if is_judged and isinstance(truncation, RateResult) else Fraction(1)
     rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each, limit)) for each in every[:_SHOWN]], "; ")
-    yield ("Caps (max_tokens) by risk of truncation: ", *rows, "; and others." if len(every) > _SHOWN else ".")
+    none_yet = not any(cap.max_tokens is not None for each in every for cap in _within(each, limit))
+    begins = "No cap (max_tokens) to suggest yet" if none_yet else "Caps (max_tokens) by risk of truncation"
+    yield (f"{begins}: ", *rows, "; and others." if len(every) > _SHOWN else ".")
 
 
 def _cap_name(caps: Caps, every: Sequence[Caps], kind: Grouping) -> tuple[Piece, ...]:
@@ -109,11 +111,8 @@ def _cap_name(caps: Caps, every: Sequence[Caps], kind: Grouping) -> tuple[Piece,
 
 
 def _caps_by_risk(caps: Caps, limit: Fraction) -> str:
-    """``13,166 at 2%``, or what it takes to suggest one.
-
-    ``limit``: the truncation rate that the gate passes. A cap of more risk would fail it.
-    """
-    within = [cap for cap in caps.caps if Fraction(str(cap.risk)) <= limit] or caps.caps
+    """``13,166 at 2%``, or what it takes to suggest one."""
+    within = _within(caps, limit)
     found = [
         f"{cap.max_tokens:,} at {exact(Fraction(str(cap.risk)) * 100)}%" for cap in within if cap.max_tokens is not None
     ]
@@ -125,6 +124,11 @@ def _caps_by_risk(caps: Caps, limit: Fraction) -> str:
     ):  # enough calls for that risk, and too many of them truncated: more calls change nothing
         return "too many truncated to tell"
     return f"needs {min(needed):,} calls, has {caps.n:,}"
+
+
+def _within(caps: Caps, limit: Fraction) -> Sequence[Cap]:
+    """Those that the gate would pass: at most ``limit`` of the calls are truncated; all if there are none."""
+    return [cap for cap in caps.caps if Fraction(str(cap.risk)) <= limit] or caps.caps
 
 
 def cap_in_words(suggested: Cap) -> str:

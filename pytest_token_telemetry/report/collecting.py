@@ -49,7 +49,7 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     if counts.unreadable_files > counts.lost_tests:
         yield _to_repair(report)
     elif context.reads_files and not counts.files:
-        yield "Check the directory and the pattern: no file matches."
+        yield ("Check the directory", *_shown_directories(report), ": no file there matches the pattern.")
     if counts.lost_tests:
         yield "Run the tests again: a worker died, and what it recorded last is lost."
     elif context.reads_tests and not counts.tests and counts.deselected_tests:
@@ -84,7 +84,7 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     ]
     fitting = [setting for check, result in mix if (setting := check.setting(result, context))]
     for setting in fitting:
-        yield ("Set ", *setting, " if your calls are labelled as they should be.")
+        yield ("Set ", *setting, " if that is how your calls are labelled.")
     is_explained = none_found or counts.unreadable_files or (context.reads_files and not counts.files)
     lacking = samples.missing if isinstance(samples, CountResult) else 0
     is_there = (fitting and not lacking) or 0 < lacking <= counts.silent_on_success  # it only says too little
@@ -138,6 +138,13 @@ def maps_to_correct(report: Report, fields: Collection[str]) -> Iterator[Sentenc
     for name in dict.fromkeys(each.map for each in unfound):
         paths = [(Untrusted(each.path), " (", Untrusted(each.field), ")") for each in unfound if each.map == name]
         yield ("Correct map ", Untrusted(name), ": no record has ", *joined(paths, last="and"), ".")
+
+
+def _shown_directories(report: Report) -> Iterator[Piece]:
+    """The first directory in the settings, behind a blank."""
+    directories = report.settings.get("dir") or ()
+    first = directories if isinstance(directories, str) else next(iter(directories), None)
+    yield from (" ", Untrusted(first)) if first is not None else ()
 
 
 def _to_repair(report: Report) -> Sentence:

@@ -194,8 +194,8 @@ def of_history(past: tuple[PastVerdict, ...]) -> Section:
     """The rates of the last sessions."""
     if not past:
         return Section("History", ("This is the first session of the history.",))
-    under = sparkline([each.underestimation for each in past])
-    cut = sparkline([each.truncation for each in past])
+    under = _line([each.underestimation for each in past])
+    cut = _line([each.truncation for each in past])
     sessions = "session" if len(past) == 1 else plural(len(past), "session")
     columns: Columns[PastVerdict] = {
         "verdict": lambda each: each.verdict,
@@ -207,3 +207,9 @@ def of_history(past: tuple[PastVerdict, ...]) -> Section:
     }
     sentence = f"The last {sessions}: underestimation {under}, truncation {cut}."
     return Section("History", (sentence,), (table_of(columns, past),))
+
+
+def _line(rates: list[float | None]) -> str:
+    """A bar a session, and the rate of the last one that has one."""
+    last = next((rate for rate in reversed(rates) if rate is not None), None)
+    return sparkline(rates) if last is None else f"{sparkline(rates)} {percent(last)}"

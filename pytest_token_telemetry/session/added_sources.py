@@ -52,7 +52,7 @@ def mapped_sources(config: pytest.Config, settings: Settings) -> tuple[MappedSou
                 found.append(MappedSource(each.name, each))
     except MapError as error:
         raise pytest.UsageError(str(error)) from None
-    refuse_read_outputs(settings, [pattern for source in found for pattern in source.map.files])
+    refuse_read_outputs(config, settings, [pattern for source in found for pattern in source.map.files])
     return tuple(found)
 
 

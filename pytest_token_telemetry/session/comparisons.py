@@ -12,7 +12,7 @@ import pytest
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.past import PastError
 from pytest_token_telemetry.replay.watch import Overdue, end_process, in_this_process
-from pytest_token_telemetry.settings import OUTPUTS
+from pytest_token_telemetry.settings import OUTPUTS, label_of
 from pytest_token_telemetry.text import inert
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class HeldAgainst:
         return errors
 
     def _load(self, where: Location) -> Callable[..., object]:
-        with _named_in_errors("estimator"), self._in_time("estimator"):
+        with self._named_in_errors("estimator"), self._in_time("estimator"):
             try:
                 return where.load()
             except LookupError as error:
@@ -116,7 +116,7 @@ class HeldAgainst:
         where = self._settings.base_estimator
         if where is not None and not self.replays:
             raise pytest.UsageError(f"{flag('base_estimator')} needs one to compare with (add {flag('estimator')})")
-        with _named_in_errors("base_estimator"):
+        with self._named_in_errors("base_estimator"):
             if where is not None:
                 where.refuse_missing_directory()
 
@@ -144,7 +144,7 @@ class HeldAgainst:
             return Replay(name, head, source=source)
         other = Head(estimator, settings.estimator, (here, self._config.rootpath), self._search)
         try:
-            with _named_in_errors("base_estimator"):
+            with self._named_in_errors("base_estimator"):
                 base = replay_base(samples, rows, where, other, settings.estimator_timeout)
         except Overdue as error:
             raise pytest.UsageError(self._overdue("base_estimator", error.call, place)) from None
@@ -200,15 +200,14 @@ class HeldAgainst:
         except PastError as error:
             raise pytest.UsageError(f"{self._named('history')} {error}") from None
 
+    @contextmanager
+    def _named_in_errors(self, name: str) -> Iterator[None]:
+        """Begin what is wrong with an estimator with the setting that names it."""
+        try:
+            yield
+        except LookupError as error:
+            raise pytest.UsageError(f"{label_of(self._config, name)}: {error}") from None
+
     def _named(self, name: str) -> str:
         """The setting, and its value as the user wrote it."""
         return f"{flag(name)}: {self._settings.texts[name]!r}"
-
-
-@contextmanager
-def _named_in_errors(name: str) -> Iterator[None]:
-    """Begin what is wrong with an estimator with the setting that names it."""
-    try:
-        yield
-    except LookupError as error:
-        raise pytest.UsageError(f"{flag(name)}: {error}") from None

@@ -41,7 +41,7 @@ def refuse(config: pytest.Config, settings: Settings) -> None:
         _refuse_missing_pages()
 
 
-def refuse_read_outputs(settings: Settings, patterns: Iterable[str]) -> None:
+def refuse_read_outputs(config: pytest.Config, settings: Settings, patterns: Iterable[str]) -> None:
     """Refuse to write a report where a source would read it, by one of the ``patterns`` of files that are read.
 
     Raises:
@@ -51,7 +51,8 @@ def refuse_read_outputs(settings: Settings, patterns: Iterable[str]) -> None:
         path = getattr(settings, name)
         if path is not None and _would_be_read(name, Path(os.path.realpath(path)), settings, patterns):
             raise pytest.UsageError(
-                f"{flag(name)}: {settings.texts[name]!r} would be read as a log (name a file that no pattern matches)"
+                f"{label_of(config, name)}: {settings.texts[name]!r} would be read as a log"
+                " (name a file that no pattern matches)"
             )
 
 
@@ -127,14 +128,14 @@ def _refuse_shared_outputs(config: pytest.Config, settings: Settings) -> None:
             continue
         real = os.path.realpath(path)
         if real in taken:
-            raise pytest.UsageError(f"{flag(name)}: {taken[real]} writes to the same file (name another)")
+            raise pytest.UsageError(f"{label_of(config, name)}: {taken[real]} writes to the same file (name another)")
         if real == baseline and name != "save_baseline":
-            raise pytest.UsageError(f"{flag(name)}: {flag('baseline')} reads the same file (name another)")
+            raise pytest.UsageError(f"{label_of(config, name)}: {flag('baseline')} reads the same file (name another)")
         for inputs in ("requests", "predictions", "map"):
             if real in map(os.path.realpath, getattr(settings, inputs)):
-                raise pytest.UsageError(f"{flag(name)}: {flag(inputs)} reads the same file (name another)")
+                raise pytest.UsageError(f"{label_of(config, name)}: {flag(inputs)} reads the same file (name another)")
         taken[real] = flag(name)
-    refuse_read_outputs(settings, settings.pattern)
+    refuse_read_outputs(config, settings, settings.pattern)
 
 
 def _refuse_missing_drivers(settings: Settings) -> None:

@@ -245,7 +245,7 @@ def _engine_of(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite" and driver == "pysqlite":
         path = Path((url.database or "").removeprefix("file:"))
         if url.database in (None, "", ":memory:") or url.host:
-            raise DatabaseError("it names no file (write sqlite:///autopack.db)")
+            raise DatabaseError("it names no file (write sqlite:///calls.db)")
         return sqlalchemy.create_engine("sqlite://", creator=lambda: _sqlite(path), poolclass=NullPool)
     timeout = _TIMEOUTS.get(driver)
     arguments = {timeout: CONNECTING} if timeout is not None and timeout not in url.query else {}

@@ -40,7 +40,7 @@ class RatioCheck(Check[RatioResult]):
         """The share of these calls at or above ``target``."""
 
     @abstractmethod
-    def calls(self, context: Context) -> str:
+    def calls(self, result: RatioResult, context: Context) -> str:
         """What calls have the ratio, in words."""
 
     def decide(self, case: Case) -> RatioResult:
@@ -82,7 +82,7 @@ class RatioCheck(Check[RatioResult]):
         size = f"{times(result.value, result.limit)}{' (upper limit)' if result.upper_limit else ''}"
         judgement = {"pass": " PASS", "fail": " FAIL", "warn": " above target", "skip": ""}[result.outcome]
         return (
-            f"P90 = {size} of {self.calls(context)} {limit}"
+            f"P90 = {size} of {self.calls(result, context)} {limit}"
             f"{'' if result.unjudged else judgement}, {_evidence(result)}{NOT_JUDGED if result.unjudged else ''}"
         )
 
@@ -105,7 +105,7 @@ class WasteCheck(RatioCheck):
 
         return wasteful(findings.samples, findings.judged, target)
 
-    def calls(self, context: Context) -> str:
+    def calls(self, result: RatioResult, context: Context) -> str:  # noqa: ARG002 - not of its figure
         """See `RatioCheck.calls`."""
         return POPULATIONS[context.population]["underestimation"]
 
@@ -126,9 +126,14 @@ class CapUseCheck(RatioCheck):
 
         return oversized(findings.recorded, target)
 
-    def calls(self, context: Context) -> str:  # noqa: ARG002 - the same in all populations
+    def calls(self, result: RatioResult, context: Context) -> str:
         """See `RatioCheck.calls`."""
-        return "calls with a cap"
+        from pytest_token_telemetry.analysis.caps import LEAST_OUTPUT
+
+        carried = context.counts.carried
+        others = 0 if carried is None else carried.caps - result.n
+        left_out = f", {others:,} truncated or below {LEAST_OUTPUT} tokens left out" if others > 0 else ""
+        return f"calls with a cap{left_out}"
 
 
 def _evidence(result: RatioResult) -> str:

@@ -297,7 +297,7 @@ def test_a_base_without_a_baseline_is_said():
 
 def test_the_sessions_before_are_a_line():
     """0, 2 and 6%: the last is the highest, the second a third of it, 2 of 7 steps and a bit."""
-    assert "The last 3 sessions: underestimation ▁▃█, truncation ···." in sentences(compared())
+    assert "The last 3 sessions: underestimation ▁▃█ 6.0%, truncation ···." in sentences(compared())
     [rows] = folded(compared(), "History")
     assert [row[:3] for row in rows[1:]] == [
         ["pass", "100", "0.0%"],

@@ -71,7 +71,7 @@ def test_the_first_lines_and_titles_say_it() -> None:
         " is required (20 samples to judge by and 149 to prove the target of truncation); advice is grouped by model."
     )
     assert advice(found)[-1] == (
-        "Caps (max_tokens) by risk of truncation: m: needs 49 calls, has 30; n: needs 49 calls, has 20."
+        "No cap (max_tokens) to suggest yet: m: needs 49 calls, has 30; n: needs 49 calls, has 20."
     )
     loose = verdict([*calls(30, model="m"), *calls(20, model="n")], max_truncation="5%")  # what the gate passes
     assert advice(loose)[-1] == "Caps (max_tokens) by risk of truncation: m: 829 at 5%; n: 819 at 5%."

@@ -427,8 +427,7 @@ def test_data_of_other_categories_says_which_setting_fits(counts, what_fits):
 def test_the_advice_begins_with_the_settings_that_fit():
     rows = [call(None, category=name, complexity=None) for name in ["summarise"] * 12 + ["translate"] * 10]
     assert advice(verdict(rows)) == [
-        "Set --token-telemetry-require-categories=summarise,translate, or =any if your calls are labelled as they"
-        " should be.",
+        "Set --token-telemetry-require-categories=summarise,translate, or =any if that is how your calls are labelled.",
     ]
 
 

@@ -275,19 +275,19 @@ def test_the_first_session_of_a_history_is_told_so():
 
 def test_one_earlier_session_is_one():
     found = sentences(judged(ready(27), (past(1),)), "History")
-    assert found == ("The last session: underestimation ▁, truncation ▁.",)
+    assert found == ("The last session: underestimation ▁ 0.0%, truncation ▁ 0.0%.",)
 
 
 def test_sessions_are_bars_from_none_to_the_highest():
     # of 14%: 0, 2, 4... in steps of 2
     rates = [step * 0.02 for step in range(8)]
     found = sentences(judged(ready(27), tuple(past(n, under=rate) for n, rate in enumerate(rates, 1))), "History")
-    assert found == ("The last 8 sessions: underestimation ▁▂▃▄▅▆▇█, truncation ▁▁▁▁▁▁▁▁.",)
+    assert found == ("The last 8 sessions: underestimation ▁▂▃▄▅▆▇█ 14.0%, truncation ▁▁▁▁▁▁▁▁ 0.0%.",)
 
 
 def test_a_session_without_a_rate_is_a_dot():
     found = sentences(judged(ready(27), (past(1, under=None, cut=None), past(2, under=0.5))), "History")
-    assert found == ("The last 2 sessions: underestimation ·█, truncation ·▁.",)
+    assert found == ("The last 2 sessions: underestimation ·█ 50.0%, truncation ·▁ 0.0%.",)
 
 
 def test_sessions_are_listed_the_oldest_first():

@@ -423,7 +423,7 @@ def test_ratios_are_bars_a_category(encoding, bars, one):
 def test_a_history_is_drawn_with_what_the_terminal_can_write(encoding, underestimation, none):
     # 0 to 9%, of which each bar is 9 / 7 points higher than the one before; no truncation is known
     told = "".join(line.strip() for line in shown(full(), verbosity=1, encoding=encoding))
-    assert f"The last 10 sessions: underestimation {underestimation}, truncation{none}." in told
+    assert f"The last 10 sessions: underestimation {underestimation} 9.0%, truncation{none}." in told
 
 
 def test_where_caps_are_judged_their_ratios_are_bars():

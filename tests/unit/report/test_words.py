@@ -253,7 +253,7 @@ def advice_on(found, samples=(), **written):
 
 
 def test_no_matching_file_is_looked_for_first():
-    assert advice_on({"files": ()}) == ["Check the directory and the pattern: no file matches."]
+    assert advice_on({"files": ()}) == ["Check the directory logs: no file there matches the pattern."]
 
 
 def test_tests_that_were_deselected_are_to_be_selected():
