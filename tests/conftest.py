@@ -28,8 +28,9 @@ pytest_plugins = ["pytester"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the marker of `pytest_itemcollected`, not in the settings: sessions within tests have no such tests."""
+    """Name the markers of our tests, not in the settings: sessions within tests have no such tests."""
     config.addinivalue_line("markers", "property: draws its input from Hypothesis; added to each such test")
+    config.addinivalue_line("markers", "large: much data, and nothing that differs between versions of Python")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -636,6 +636,7 @@ def test_whatever_stands_anywhere_a_report_that_is_read_is_shown_inertly(data, u
     assert not unverified or "✅" not in made
 
 
+@pytest.mark.large
 @pytest.mark.parametrize("reports", [1, 3, 50])
 @pytest.mark.parametrize("text", ['"' * 5000, "\u202e" * 5000, "x" * 5000])
 @pytest.mark.parametrize("name", ["tune", "compared"])

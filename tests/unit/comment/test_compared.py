@@ -343,6 +343,7 @@ def failing(found):
     found["settings"]["max_underestimation"] = "1%"
 
 
+@pytest.mark.large
 def test_what_is_least_needed_goes_first_and_what_failed_last():
     """Of more and more reports in one comment, each loses the same parts, in this order."""
     seen = [shows(comment(*[leg("compared", failing)] * n)) for n in range(1, 51)]

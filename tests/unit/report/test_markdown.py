@@ -257,6 +257,7 @@ def test_an_empty_name_is_an_empty_code():
 LONG = {"plain": "x" * 200, "quotes": '"' * 200, "controls": "\x01" * 200, "wide": "値" * 200}
 
 
+@pytest.mark.large
 @pytest.mark.parametrize("letters", LONG)
 def test_hundreds_of_names_stay_within_a_comment(letters):
     names = [f"{n}{LONG[letters]}" for n in range(500)]  # ten times what a table shows

@@ -402,6 +402,7 @@ def nodes_of_document(value, path=()):
         yield each, found
 
 
+@pytest.mark.large
 @pytest.mark.parametrize(("name", "path"), lists("compared", "tune"))
 def test_a_list_of_4_mb_is_read_or_refused(name, path):
     """In quadratic time, one of them would take minutes."""

@@ -164,6 +164,7 @@ def test_zstd_that_nothing_unpacks_is_unreadable_and_the_way_out_is_named(
 # Bombs ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.large
 @every
 def test_a_bomb_ends_as_an_unreadable_file_in_little_memory(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     """100 MB of one line, of which each format makes 250 KB at most."""

@@ -97,6 +97,7 @@ def test_nul_bytes_are_left_out() -> None:
     assert fragments(b"\0[Tok\0\0enEstimation]\0 a\0=b\n\0") == [Fragment(1, V1, b"", b" a=b", True)]
 
 
+@pytest.mark.large
 @pytest.mark.parametrize("filler", [b"x", b"\0", b"["], ids=["text", "hole", "brackets"])
 def test_a_line_of_100_megabytes_is_read_in_little_memory(tmp_path: Path, filler: bytes) -> None:
     """One record stands at its start, one in its middle, one at its end."""
