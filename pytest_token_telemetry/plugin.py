@@ -91,6 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not is_worker:  # again, if a conftest.py brought the plugin
         _remove_old_reports(config, whole=True)
         command_line.refuse_unknown_keys(config)
+        command_line.refuse_misspelled_ids(config)
     wanted = settings.is_wanted(config)
     if wanted:
         command_line.take_ids(config)

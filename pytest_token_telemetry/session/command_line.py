@@ -63,6 +63,20 @@ def asked_with(config: pytest.Config) -> str | None:
     return next(options, None) or next((each for each in ids if _own_id(config, each) in picked), None)
 
 
+def refuse_misspelled_ids(config: pytest.Config) -> None:
+    """Refuse what is nearly ``token-telemetry``, as ``token_telemetry``, and no file, before pytest misses the file.
+
+    Raises:
+        pytest.UsageError: naming the argument.
+    """
+    for argument in config.args:
+        root, colons, rest = argument.partition("::")
+        if not root.lower().startswith("tok") or root == ROOT or (config.invocation_params.dir / root).exists():
+            continue
+        if _meant(root.lower(), [ROOT], likeness=0.9):
+            raise pytest.UsageError(f"{argument}: there is no such file (did you mean {ROOT}{colons}{rest}?)")
+
+
 def take_ids(config: pytest.Config) -> None:
     """Take ``token-telemetry`` and ids below it off the arguments, before pytest looks for files of that name.
 

@@ -365,6 +365,24 @@ def test_a_file_is_no_directory(run: Run, pytester: pytest.Pytester) -> None:
     ) in result.text
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("token_telemetry", "token-telemetry"),
+        ("Token-Telemetry", "token-telemetry"),
+        ("token_telemetry::tier1::truncation", "token-telemetry::tier1::truncation"),
+    ],
+)
+def test_a_slip_in_the_name_of_the_gate_is_told(pytester: pytest.Pytester, typed: str, meant: str) -> None:
+    pytester.mkdir("runs")
+    for more in ((), ("--token-telemetry-dir=runs",)):
+        result = pytester.runpytest_inprocess(typed, *more)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"ERROR: {typed}: there is no such file (did you mean {meant}?)"])
+    pytester.makepyfile(token_telemetry="def test_it(): pass")
+    assert pytester.runpytest_inprocess("token_telemetry.py").ret == 0
+
+
 def test_a_directory_that_the_settings_name_may_be_missing_and_is_not_ready(
     run: Run, pytester: pytest.Pytester, suite: None
 ) -> None:
