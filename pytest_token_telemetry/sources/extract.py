@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Remark
     from pytest_token_telemetry.sources.source import Reader, Source
 
-_OTLP = ("resource", "resourceSpans", "resourceLogs", "resourceMetrics", "resourceProfiles", "scopeSpans", "scopeLogs")
+_OTLP = (
+    *("resource", "resourceSpans", "resourceLogs", "resourceMetrics", "resourceProfiles"),
+    *("scopeSpans", "scopeLogs", "instrumentationLibrarySpans"),
+)
 _GEMINI = ("candidates", "usageMetadata")
 
 SOURCES: list[Source] = [

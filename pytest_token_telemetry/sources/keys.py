@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from array import array
+from base64 import b64decode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,13 +48,27 @@ def of_call(id: str) -> str:
 
 
 def of_span(id: str) -> str:
-    """The key of a span's id."""
-    return f"span {id}"
+    """The key of a span's id, however it is written."""
+    return f"span {in_hex(id)}"
 
 
 def of_trace(id: str) -> str:
-    """The key of a trace's id."""
-    return f"trace {id}"
+    """The key of a trace's id, however it is written."""
+    return f"trace {in_hex(id)}"
+
+
+def in_hex(id: str) -> str:
+    """The ``id`` of a span or of a trace in lower-case digits: some write it in upper case, protobuf's JSON in base64.
+
+    What is no such id is given back.
+    """
+    length = len(id)
+    if length in (16, 32):
+        return id.lower()
+    if (length == 12 and id[-1] == "=") or (length == 24 and id[-2:] == "=="):
+        with suppress(ValueError):
+            return b64decode(id, validate=True).hex()
+    return id
 
 
 def of_map(name: str, value: str) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_token_telemetry.sources.documents import BOM, OTHER_SHAPE, whole_documents
+from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.keys import in_hex
 from pytest_token_telemetry.sources.labels import PREFIX
 from pytest_token_telemetry.sources.otlp.attributes import EVENT, SAYS_SO, is_remapper, layout_of
 from pytest_token_telemetry.sources.otlp.calls import Calls
@@ -31,9 +33,22 @@ if TYPE_CHECKING:
 NO_OTLP = "a JSON document among spans is not OTLP"
 
 _BEGINS = re.compile(
-    rb'\s*(?:\[\s*)?\{\s*"(?:resource(?:Spans|Logs|Metrics|Profiles)"\s*:|scope(?:Spans|Logs)"\s*:'
+    rb'\s*(?:\[\s*)?\{\s*(?:"schemaUrl"\s*:\s*"[^"\\]*"\s*,\s*)?'
+    rb'"(?:resource(?:Spans|Logs|Metrics|Profiles)"\s*:|(?:scope(?:Spans|Logs)|instrumentationLibrarySpans)"\s*:'
     rb'|resource"\s*:\s*\{\s*(?:"attributes"\s*:\s*\[|\}\s*,\s*"scope(?:Spans|Logs)"))'
 )
+"""How nearly all files begin."""
+
+_SCOPES = ("scopeSpans", "scopeLogs", "instrumentationLibrarySpans")
+_OF_RESOURCE = (*_SCOPES, "resource.attributes.value")
+"""Keys that show a resource. The attributes of a long one may hide what stands behind them."""
+
+_SHOWN = {
+    **dict.fromkeys(("resource", "schemaUrl"), _OF_RESOURCE),
+    "batches": tuple(f"batches.{key}" for key in _OF_RESOURCE),
+    **dict.fromkeys(("trace", "metrics", "status", "message"), ("trace.resourceSpans", "trace.batches")),
+}
+"""By the key that a record begins with: keys of which a record of OTLP shows one."""
 
 
 class OtlpSource(FileSource):
@@ -43,7 +58,10 @@ class OtlpSource(FileSource):
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
         """Whether the text begins as OTLP does, or as one part of it that stands alone."""
-        return _BEGINS.match(head.removeprefix(BOM)) is not None
+        if _BEGINS.match(head.removeprefix(BOM)) is not None:
+            return True
+        shown = shown_keys(head)
+        return any(key in shown for key in _SHOWN.get(next(iter(shown), ""), ()))
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read documents one after the other. What is known of their calls counts, even if the rest cannot be read."""
@@ -86,11 +104,13 @@ class _Reading:
             self._add_resource(resource)
 
     def _add_resource(self, resource: Resource[Any]) -> None:
-        if resource.scopeSpans is None and resource.scopeLogs is None:
+        scopes = [*resource.scopes()]
+        if not scopes:
             return
         of_resource = self._labels(bytes(resource.resource))
-        for scope in (*(resource.scopeSpans or ()), *(resource.scopeLogs or ())):
-            remapped = isinstance(scope.scope, dict) and is_remapper(scope.scope.get("name"))
+        for scope in scopes:
+            library = scope.scope or scope.instrumentationLibrary
+            remapped = isinstance(library, dict) and is_remapper(library.get("name"))
             self._add_spans(scope.spans or (), of_resource, remapped=remapped)
             self._add_log_records(scope.logRecords or (), of_resource, remapped=remapped)
 
@@ -106,15 +126,18 @@ class _Reading:
         held: list[Held] = []
         layout = layout_of(())
         latest: tuple[type, ...] | None = None
-        together = around = ""
+        written = together = written_around = around = ""
         for span in spans:
             place += 1
             trace, own, parent = span.traceId, span.spanId, span.parentSpanId
             if not (type(trace) is type(own) is type(parent) is str):
                 trace, own, parent = _text(trace), _text(own), _text(parent)
             # one object for all that are alike: it is held
-            together = trace = together if trace == together else trace
-            around = parent = around if parent == around else parent
+            if trace != written:
+                written, together = trace, in_hex(trace)
+            if parent != written_around:
+                written_around, around = parent, in_hex(parent)
+            trace, own, parent = together, in_hex(own), around
             attributes: Sequence[Any] = span.attributes or ()
             types = tuple(map(type, attributes))
             if types != latest:
@@ -214,7 +237,7 @@ def _text(value: object) -> str:
 def _id(value: object) -> str:
     """An id; empty if it is none, as where no span was open: all zeros, in hexadecimal digits or in base64."""
     text = _text(value)
-    return text if text.strip("0A=") else ""
+    return in_hex(text) if text.strip("0A=") else ""
 
 
 def _time_of_record(record: LogRecord[Any]) -> int:

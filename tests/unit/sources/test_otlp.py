@@ -84,6 +84,7 @@ LABELS = {
     "features": {"files": "3"},
 }
 WHOLE = spans(span(chat(**{"gen_ai.response.id": "chatcmpl-1", "gen_ai.response.model": "gpt-5.2-2026", **OURS})))
+SCOPES = WHOLE["resourceSpans"][0]["scopeSpans"]
 
 
 def expected(**more: object) -> Sample:
@@ -126,6 +127,22 @@ def in_numbers(document: Any) -> Any:
             json.dumps({"resource": {}, "scopeSpans": WHOLE["resourceSpans"][0]["scopeSpans"]}), id="bare-empty"
         ),
         pytest.param(json.dumps({"scopeSpans": WHOLE["resourceSpans"][0]["scopeSpans"]}), id="bare-scope-spans"),
+        pytest.param(
+            json.dumps({"schemaUrl": "https://x/1.42.0", **WHOLE["resourceSpans"][0]}), id="bare-schema-first"
+        ),
+        pytest.param(json.dumps({"schemaUrl": "", "scopeSpans": SCOPES}), id="bare-schema-and-scopes"),
+        pytest.param(
+            json.dumps({"resource": {"droppedAttributesCount": 1, "attributes": []}, "scopeSpans": SCOPES}),
+            id="bare-resource-with-a-count-first",
+        ),
+        pytest.param(json.dumps({"instrumentationLibrarySpans": SCOPES}), id="bare-old-name"),
+        pytest.param(json.dumps({"resource": {}, "instrumentationLibrarySpans": SCOPES}), id="bare-old-name-last"),
+        pytest.param(json.dumps({"resourceSpans": [{"instrumentationLibrarySpans": SCOPES}]}), id="old-name"),
+        pytest.param(json.dumps({"batches": WHOLE["resourceSpans"]}), id="tempo"),
+        pytest.param(json.dumps({"batches": [{"instrumentationLibrarySpans": SCOPES}]}), id="tempo-old-name"),
+        pytest.param(json.dumps({"trace": WHOLE}, indent=2), id="tempo-v2"),
+        pytest.param(json.dumps({"metrics": {"inspectedBytes": "9"}, "trace": WHOLE}), id="tempo-v2-metrics-first"),
+        pytest.param(json.dumps({"trace": {"batches": WHOLE["resourceSpans"]}}), id="tempo-v2-old-name"),
         pytest.param(json.dumps({"resourceMetrics": [{"x": [1]}]}) + "\n" + json.dumps(WHOLE), id="metrics-before"),
         pytest.param(json.dumps(WHOLE)[:-1] + ',"unknown":{"\\ud83d":1e99}}', id="unknown-fields"),
     ],
@@ -603,6 +620,24 @@ def test_spans_that_were_exported_twice_count_once(tmp_path: Path) -> None:
     assert (reading.samples.output_tokens.tolist(), reading.duplicates) == ([16, 5, 6, 5], 3)
 
 
+HEX = {"trace": "5b8efff798038103d269b633813fc60c", "id": "eee19b7ec3c1b174", "parent": "00f067aa0ba902b7"}
+BASE64 = {"trace": "W47/95gDgQPSabYzgT/GDA==", "id": "7uGbfsPBsXQ=", "parent": "APBnqgupArc="}
+"""The same ids, as protobuf's own JSON writes them."""
+
+
+@pytest.mark.parametrize("ids", [{key: id.upper() for key, id in HEX.items()}, BASE64], ids=["upper-case", "base64"])
+def test_ids_are_the_same_however_they_are_written(tmp_path: Path, ids: dict[str, str]) -> None:
+    """The span around the call, and a copy of the call in another file, have their ids in other letters."""
+    said = {"gen_ai.operation.name": "invoke_agent", "token_telemetry.category": "docs"}
+    around = span(said, trace=HEX["trace"], id=HEX["parent"])
+    write_spans(tmp_path / "a.jsonl", spans(around, span(chat(16), **ids)))
+    write_spans(tmp_path / "b.jsonl", spans(span(chat(16), **HEX)))
+    write_spans(tmp_path / "c.jsonl", log(chat(16), eventName=EVENT, traceId=ids["trace"], spanId=ids["id"]))
+    reading = read(tmp_path)
+    assert [(each.output_tokens, each.category) for each in samples_of(reading)] == [(16, "docs")]
+    assert reading.duplicates == 2
+
+
 def test_a_call_without_output_tokens_is_counted_with_its_reason(tmp_path: Path) -> None:
     broke_off, failed = span(chat(None), id="a"), span(chat(None), id="b", status={"code": 2})
     refused = span(chat(None, **{"error.type": "429"}), id="c")
@@ -728,7 +763,13 @@ def test_calls_before_the_end_of_a_damaged_file_count(tmp_path: Path) -> None:
         (b'{"scopeSpans":[', True),
         (b'{"resource":{"attributes":[{', True),
         (b'{"resource":{},"scopeLogs":[', True),
+        (b'{"schemaUrl":"https://x","resource":{"attributes":[', True),
+        (b'{"schemaUrl":"https://x","resource":{"droppedAttributesCount":0,"attributes":[{"key":"a","value":{', True),
+        (b'{"batches":[{"resource":{"attributes":[{"key":"a","value":{', True),
         (b'{"resource":{"name":"x"}}', False),
+        (b'{"schemaUrl":"https://x","resource":{"name":"x"}}', False),
+        (b'{"batches":[{"id":1,"resource":{"name":"x"}}]}', False),
+        (b'{"trace":{"id":"1","spans":[]}}', False),
         (b'{"schema":"token-telemetry/1","resourceSpans":[', False),
         (b'{"text":"{\\"resourceSpans\\":[', False),
         (b'2026-01-02 {"resourceSpans":[', False),
