@@ -34,6 +34,11 @@ from tests.lines import v2
 from tests.spans import NOW, attributes, chat, span, spans, value, write_spans
 from tests.unit.sources.builders import own_line
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 
 def read(directory: Path) -> Reading:
     return read_directories([Directory(directory, "d")], ["*"])
@@ -851,6 +856,14 @@ def test_any_attributes_give_samples_or_reasons(given: list[dict[str, Any]]) -> 
     samples, *_ = rows.build(complete=(), keep_ids=False)
     assert len(samples) + sum(each.count for each in rows.complaints()) <= len(given)
     assert np.all(samples.output_tokens >= 0)
+
+
+def test_messages_that_a_collector_packed_one_by_one_are_read(tmp_path: Path) -> None:
+    packed = [zstd.compress(json.dumps(spans(span(chat(n), trace=f"{n:x}"))).encode()) for n in range(1, 20)]
+    (tmp_path / "traces.json").write_bytes(b"".join(len(each).to_bytes(4, "big") + each for each in packed))
+    reading = read(tmp_path)
+    assert reading.samples.output_tokens.tolist() == [*range(1, 20)]
+    assert reading.samples.line.tolist() == [*range(1, 20)]
 
 
 def test_a_file_of_one_document_that_is_cut_off_is_unreadable(tmp_path: Path) -> None:
