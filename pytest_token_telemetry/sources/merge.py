@@ -20,6 +20,7 @@ from pytest_token_telemetry.sources.tagged import own_parsing
 from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 from pytest_token_telemetry.sources.uncounted import NONE_UNCOUNTED, Uncounted, no_ends, uncounted
+from pytest_token_telemetry.sources.unread import UNREAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -173,6 +174,9 @@ def merge(
     left_out = copies_left_out(table, suspects, tests.calls)
     cut_off = copies_of_whole(table, len(tests.calls.calls), left_out.again, files.cut_off)
     unusable = files.unusable(tests.unusable, cut_off)
+    unread = files.unread if files.nothing_known < files.kinds.count("file") else []
+    if unread:
+        unusable.setdefault(UNREAD, UnusableLines()).add(len(unread), (f"{path}:1" for path, _ in unread))
     stays = _all_but(left_out.rows, len(table))
     remarks: Counter[Remark] = Counter(files.remarks)
     if side is not None:
@@ -201,7 +205,7 @@ def merge(
         skipped=dict(sorted(files.skipped.items())),
         unfound=unfound(files.places),
         unused_columns=unused_columns(files.places),
-        nothing_known=files.nothing_known,
+        nothing_known=files.nothing_known - sum(is_unknown for _, is_unknown in unread),
         empty_tables=files.empty_tables,
     )
 
@@ -296,6 +300,8 @@ class _Files:
         """Each with its file as shown, and its records that are cut off."""
         self.unreadable = unreadable
         self.mentions = self.nothing_known = self.empty_tables = 0
+        self.unread: list[tuple[str, bool]] = []
+        """Files without a record that may have calls all the same, each with whether nothing is known of it."""
         self.remarks: Counter[Remark] = Counter()
         self.skipped: Counter[str] = Counter()
         self.places: Counter[Place] = Counter()
@@ -318,8 +324,10 @@ class _Files:
         files = extract.samples.file
         known = np.bincount(files, minlength=len(extract.files)) > 0
         known[[complaint.file for complaint in extract.complaints]] = True
+        unread = np.array([file.tells_of_calls for file in extract.files], np.bool_) & ~known & opened
         known[[*extract.mentions]] = True
         unknown = Counter(origins[at].kind for at in np.flatnonzero(~known & opened).tolist())
+        self.unread += [(shown[at], not known[at]) for at in np.flatnonzero(unread).tolist()]
         self.nothing_known += unknown["file"]
         self.empty_tables += unknown["table"]
         self.mentions += sum(extract.mentions.values())
