@@ -97,6 +97,14 @@ class Keys:
         stays = at >= 0
         return Keys(at[stays], stored(self.hash[stays]), stored(self.rank[stays]))
 
+    def moved(self, rows: Integers, to: Integers) -> Keys:
+        """The same, but those of ``rows`` are keys of the rows ``to``, as many."""
+        if not len(rows) or not len(self.row):
+            return self
+        new = np.arange(int(max(np.max(self.row), np.max(rows))) + 1)
+        new[rows] = to
+        return Keys(new[self.row], self.hash, self.rank)
+
     @staticmethod
     def joined(parts: Sequence[Keys], begins: Sequence[int]) -> Keys:
         """Those of all ``parts``, each with the row at which it begins."""

@@ -12,6 +12,7 @@ import numpy as np
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn, Samples, SamplesBuilder, blocks, narrowest
 from pytest_token_telemetry.sources.copies import RecordedCalls, copies_left_out, find_suspects
 from pytest_token_telemetry.sources.cut_off import CutOff, copies_of_whole
+from pytest_token_telemetry.sources.emitted import Emitted, told_in_other_traces
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
 from pytest_token_telemetry.sources.places import unfound, unused_columns
 from pytest_token_telemetry.sources.recorded import Span
@@ -167,9 +168,11 @@ def merge(
         files.add(extract, origins[begin : begin + len(extract.files)])
         begin += len(extract.files)
     suspects = find_suspects(files.parts, tests.calls, AbsorbedRecords.joined(files.absorbed))
+    begins = files.begins(len(tests.columns))
+    emitted = Emitted.joined([Emitted(), *files.emitted()], [0, *begins])
     keys = Keys()
     if side is not None:
-        keys = Keys.joined([tests.keys(), *files.keys()], [0, *files.begins(len(tests.columns))])
+        keys = Keys.joined([tests.keys(), *files.keys()], [0, *begins])
     table = SamplesBuilder(chain([tests.columns.build()], files.samples()))
     left_out = copies_left_out(table, suspects, tests.calls)
     cut_off = copies_of_whole(table, len(tests.calls.calls), left_out.again, files.cut_off)
@@ -177,12 +180,13 @@ def merge(
     unread = files.unread if files.nothing_known < files.kinds.count("file") else []
     if unread:
         unusable.setdefault(UNREAD, UnusableLines()).add(len(unread), (f"{path}:1" for path, _ in unread))
-    stays = _all_but(left_out.rows, len(table))
+    told = told_in_other_traces(table, emitted, _all_but(left_out.rows, len(table)))
+    stays = _all_but(np.concatenate([left_out.rows, told.rows]), len(table))
     remarks: Counter[Remark] = Counter(files.remarks)
     if side is not None:
         from pytest_token_telemetry.sources.side_files import join  # few have any
 
-        joined = join(table, keys, stays, side)
+        joined = join(table, keys.moved(told.rows, told.by), stays, side)
         remarks.update(joined.remarks)
         for each in joined.complaints:
             places = (f"{side.shown[each.file]}:{line}" for line in each.lines)
@@ -195,7 +199,7 @@ def merge(
         samples=samples,
         files=tuple(map(File, names, counts, kinds, formats)),  # type: ignore[arg-type] # closed set
         recorded=recorded,
-        duplicates=tests.repeated + len(left_out.rows) + sum(cut_off),
+        duplicates=tests.repeated + len(left_out.rows) + len(told.rows) + sum(cut_off),
         doubled=tuple(names[file] for file in left_out.doubled.tolist()),
         unusable=dict(sorted(unusable.items())),
         uncounted=uncounted([*files.ends(), tests.ends]),
@@ -364,9 +368,13 @@ class _Files:
         """Give by what side files name the samples of each part."""
         return (identities.keys for _, identities in self.parts)
 
-    def begins(self, first: int) -> Iterator[int]:
+    def emitted(self) -> Iterator[Emitted]:
+        """Give by what other traces tell of the samples of each part."""
+        return (identities.emitted for _, identities in self.parts)
+
+    def begins(self, first: int) -> Sequence[int]:
         """Give the row of the first sample of each part, from row ``first`` on."""
-        return accumulate((len(samples) for samples, _ in self.parts), initial=first)
+        return [*accumulate((len(samples) for samples, _ in self.parts), initial=first)]
 
     def samples(self) -> Iterator[Samples]:
         """Give the samples of each part, and forget the part."""

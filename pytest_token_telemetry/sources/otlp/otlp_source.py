@@ -107,21 +107,23 @@ class _Reading:
         scopes = [*resource.scopes()]
         if not scopes:
             return
-        of_resource = self._labels(bytes(resource.resource))
+        service, of_resource = self._of_resource(bytes(resource.resource))
         for scope in scopes:
             library = scope.scope or scope.instrumentationLibrary
             remapped = isinstance(library, dict) and is_remapper(library.get("name"))
-            self._add_spans(scope.spans or (), of_resource, remapped=remapped)
-            self._add_log_records(scope.logRecords or (), of_resource, remapped=remapped)
+            emitter = f"{service} {library.get('name')}" if isinstance(library, dict) else service
+            self._add_spans(scope.spans or (), of_resource, remapped=remapped, emitter=emitter)
+            self._add_log_records(scope.logRecords or (), of_resource, remapped=remapped, emitter=emitter)
 
-    def _labels(self, resource: bytes) -> Labels:
+    def _of_resource(self, resource: bytes) -> tuple[str, Labels]:
         try:
-            return _labels(resource) if len(resource) <= _LONGEST_RESOURCE else _labels.__wrapped__(resource)
+            is_usual = len(resource) <= _LONGEST_RESOURCE
+            return _said_of_resource(resource) if is_usual else _said_of_resource.__wrapped__(resource)
         except msgspec.DecodeError:
             self._into.complain(OTHER_SHAPE, self.line)
-            return {}
+            return "", {}
 
-    def _add_spans(self, spans: Sequence[Span[Any]], of_resource: Labels, *, remapped: bool) -> None:
+    def _add_spans(self, spans: Sequence[Span[Any]], of_resource: Labels, *, remapped: bool, emitter: str) -> None:
         line, place, calls = self.line, self.place - 1, self.calls
         held: list[Held] = []
         layout = layout_of(())
@@ -161,7 +163,7 @@ class _Reading:
                 if is_plain and not (span.status and _is_failed(span.status)):
                     times = span.startTimeUnixNano, span.endTimeUnixNano
                     values = plain_values(picked)
-                    held.append(PlainCall(trace, own, parent, line, place, *times, layout, values))
+                    held.append(PlainCall(trace, own, parent, line, place, *times, layout, values, emitter))
                     continue
             try:
                 said = layout.read(plain_values(picked))
@@ -172,7 +174,7 @@ class _Reading:
             is_failed = layout.has_error or _is_failed(span.status)
             message = span.status.get("message") if isinstance(span.status, dict) and is_failed else None
             seen = seen_of(said, trace, own, parent, start, end, is_failed, of_resource, message)
-            seen.line, seen.place, seen.remapped = line, place, remapped
+            seen.line, seen.place, seen.remapped, seen.emitter = line, place, remapped, emitter
             if trace:
                 calls.skipped += not seen.is_call
                 held.append(seen)
@@ -181,7 +183,9 @@ class _Reading:
         calls.add_all(held)
         self.place = place + 1
 
-    def _add_log_records(self, records: Iterable[LogRecord[Any]], of_resource: Labels, *, remapped: bool) -> None:
+    def _add_log_records(
+        self, records: Iterable[LogRecord[Any]], of_resource: Labels, *, remapped: bool, emitter: str
+    ) -> None:
         for record in records:
             attributes: Sequence[Any] = record.attributes or ()
             layout = layout_of_attributes(attributes, tuple(map(type, attributes)))
@@ -194,27 +198,29 @@ class _Reading:
             if said.is_call and (layout.has_output or said.is_event or record.eventName == EVENT):
                 trace, own, end = _id(record.traceId), _id(record.spanId), _time_of_record(record)
                 seen = seen_of(said, trace, own, "", 0, end, layout.has_error, of_resource)
-                seen.line, seen.place, seen.remapped = self.line, self.place, remapped
+                seen.line, seen.place, seen.remapped, seen.emitter = self.line, self.place, remapped, emitter
                 self.calls.add(seen)
                 self.place += 1
 
 
 @lru_cache(maxsize=64)
-def _labels(resource: bytes) -> Labels:
-    """What our attributes of a ``resource`` say, which most have none of.
+def _said_of_resource(resource: bytes) -> tuple[str, Labels]:
+    """The name of its service, and what our attributes of a ``resource`` say, which most have none of.
 
     Raises:
         msgspec.DecodeError: it is none.
     """
-    if _PREFIX not in resource and b"\\" not in resource:
-        return {}
+    if _PREFIX not in resource and _SERVICE not in resource and b"\\" not in resource:
+        return "", {}
     attributed = _RESOURCE.decode(resource)
     attributes = (attributed.attributes or ()) if attributed is not None else ()
+    services = plain_values([each for each in attributes if each.key == _SERVICE.decode()])
+    service = str(services[0]) if services else ""
     layout = layout_of_attributes(attributes, tuple(map(type, attributes)))
     try:
-        return layout.read(plain_values(layout.pick(attributes))).labels
+        return service, layout.read(plain_values(layout.pick(attributes))).labels
     except RecordError:
-        return {}  # it tells of no call
+        return service, {}  # it tells of no call
 
 
 class _Attributed(msgspec.Struct, gc=False):
@@ -222,6 +228,7 @@ class _Attributed(msgspec.Struct, gc=False):
 
 
 _PREFIX = PREFIX.encode()
+_SERVICE = b"service.name"
 _RESOURCE = msgspec.json.Decoder(_Attributed | None)
 _LONGEST_RESOURCE = 1 << 13
 
