@@ -625,6 +625,21 @@ def test_spans_that_were_exported_twice_count_once(tmp_path: Path) -> None:
     assert (reading.samples.output_tokens.tolist(), reading.duplicates) == ([16, 5, 6, 5], 3)
 
 
+@pytest.mark.parametrize("backwards", [False, True], ids=["outer-first", "inner-first"])
+def test_spans_of_one_response_in_two_files_know_together_what_each_knows(tmp_path: Path, backwards: bool) -> None:
+    """As where the exporter began another file between them."""
+    reasons, id = "gen_ai.response.finish_reasons", {"gen_ai.response.id": "x"}
+    said = {"gen_ai.request.max_tokens": 16, "token_telemetry.predicted.output_tokens": 12}
+    outer = span(chat(16, **id, **said, **{reasons: None}), id="o")
+    inner = span(chat(16, **id, **{reasons: ["length"], "gen_ai.request.max_tokens": None}), id="i", parent="o")
+    for name, each in zip(("a.jsonl", "b.jsonl"), (inner, outer) if backwards else (outer, inner), strict=True):
+        write_spans(tmp_path / name, spans(each))
+    reading = read(tmp_path)
+    (sample,) = samples_of(reading)
+    assert (sample.predicted_output_tokens, sample.max_tokens, sample.truncated) == (12, 16, True)
+    assert reading.duplicates == 1
+
+
 HEX = {"trace": "5b8efff798038103d269b633813fc60c", "id": "eee19b7ec3c1b174", "parent": "00f067aa0ba902b7"}
 BASE64 = {"trace": "W47/95gDgQPSabYzgT/GDA==", "id": "7uGbfsPBsXQ=", "parent": "APBnqgupArc="}
 """The same ids, as protobuf's own JSON writes them."""
