@@ -88,6 +88,20 @@ class Emitted:
         return Emitted(at[stays], self.response[stays], self.emitter[stays], self.began[stays])
 
     @staticmethod
+    def repeated(parts: Sequence[Emitted], begins: Sequence[int]) -> Emitted:
+        """Those of all ``parts`` of which another one has the same response: few, as a rule."""
+        every = np.concatenate([np.empty(0, np.uint64), *(part.response for part in parts)])
+        every.sort()
+        found = np.unique(every[1:][every[1:] == every[:-1]])
+        if not len(found):
+            return Emitted()
+        return Emitted.joined([part._of_responses(found) for part in parts], begins)
+
+    def _of_responses(self, responses: npt.NDArray[np.uint64]) -> Emitted:
+        at = np.flatnonzero(np.isin(self.response, responses))
+        return Emitted(self.row[at], self.response[at], self.emitter[at], self.began[at])
+
+    @staticmethod
     def joined(parts: Sequence[Emitted], begins: Sequence[int]) -> Emitted:
         """Those of all ``parts``, each with the row at which it begins."""
         none = Emitted()

@@ -169,7 +169,7 @@ def merge(
         begin += len(extract.files)
     suspects = find_suspects(files.parts, tests.calls, AbsorbedRecords.joined(files.absorbed))
     begins = files.begins(len(tests.columns))
-    emitted = Emitted.joined([Emitted(), *files.emitted()], [0, *begins])
+    emitted = Emitted.repeated([*files.emitted()], begins)
     keys = Keys()
     if side is not None:
         keys = Keys.joined([tests.keys(), *files.keys()], [0, *begins])

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.keys import SideFile
+from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 from tests.lines import write
 from tests.spans import chat, span, spans, write_spans
@@ -108,9 +110,11 @@ def test_a_side_file_may_name_either_trace(tmp_path: Path, trace: str) -> None:
     assert reading.remarks == {}
 
 
-def test_many_calls_are_folded_one_by_one(tmp_path: Path) -> None:
-    """As many as are put into columns at once."""
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_many_calls_are_folded_one_by_one(tmp_path: Path, jobs: int) -> None:
+    """As many as are put into columns at once, also by several processes."""
     write_spans(tmp_path / "c.jsonl", by(CLIENT, *[call(f"a{n}", response=f"r{n}", at=n) for n in range(50)]))
     write_spans(tmp_path / "g.jsonl", by(GATEWAY, *[call(f"b{n}", response=f"r{n}", at=n) for n in range(0, 50, 2)]))
-    reading = read(tmp_path)
+    scan = Scan(jobs=jobs, bounds=TaskSizes(3000, 10, 1000))
+    reading = read_directories([Directory(tmp_path, "d")], ["*"], scan=scan)
     assert (len(reading.samples), reading.duplicates) == (50, 25)
