@@ -100,6 +100,11 @@ class Resource(msgspec.Struct, Generic[_A], gc=False):
     instrumentationLibrarySpans: list[Scope[_A]] | None = None  # noqa: N815
     """What ``scopeSpans`` was called before OTLP 0.15."""
 
+    @property
+    def has_scopes(self) -> bool:
+        """Whether it says what it has, even if that is nothing."""
+        return (self.scopeSpans, self.instrumentationLibrarySpans, self.scopeLogs) != (None, None, None)
+
     def scopes(self) -> Iterator[Scope[_A]]:
         """All of them."""
         return chain(self.scopeSpans or (), self.instrumentationLibrarySpans or (), self.scopeLogs or ())
@@ -131,12 +136,17 @@ class Document(Resource[_A], Generic[_A], gc=False):
         return found if self.trace is None else chain(found, self.trace.resourceSpans or (), self.trace.batches or ())
 
     def is_other(self) -> bool:
-        """Whether it has none of the shapes: a resource alone is none."""
-        is_alone = not (self.resourceSpans or self.resourceLogs)
-        return is_alone and all(getattr(self, name) == getattr(_NOTHING, name) for name in _SHAPES)
+        """Whether it has none of the shapes: a resource alone is none, nor are other things that Tempo's names name."""
+        if self.resourceSpans or self.resourceLogs:
+            return False
+        given = {name for name in _SHAPES if getattr(self, name) != getattr(_NOTHING, name)}
+        return (
+            given <= _OF_TEMPO and self.batches != [] and not any(True for each in self.resources() if each.has_scopes)
+        )
 
 
 _NOTHING: Document[Any] = Document()
+_OF_TEMPO = {"batches", "trace"}
 _SHAPES = tuple(name for name in Document.__struct_fields__ if name != "resource")
 
 Given: TypeAlias = "Attribute | RawAttribute"
