@@ -140,9 +140,8 @@ class Document(Resource[_A], Generic[_A], gc=False):
         if self.resourceSpans or self.resourceLogs:
             return False
         given = {name for name in _SHAPES if getattr(self, name) != getattr(_NOTHING, name)}
-        return (
-            given <= _OF_TEMPO and self.batches != [] and not any(True for each in self.resources() if each.has_scopes)
-        )
+        has_scopes = any(each.has_scopes for each in self.resources())
+        return given <= _OF_TEMPO and self.batches != [] and not has_scopes
 
 
 _NOTHING: Document[Any] = Document()
