@@ -25,6 +25,7 @@ from pytest_token_telemetry.gate.checks import (
 from pytest_token_telemetry.gate.checks.sources import what_was_read
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult
 from pytest_token_telemetry.option_types import NONE
+from pytest_token_telemetry.sources.places import FILES, WHERE
 from pytest_token_telemetry.text import Reason, Untrusted, joined, listing, named, percent, plain, plural
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.gate.check import Check
     from pytest_token_telemetry.gate.checks.rates import RateCheck
-    from pytest_token_telemetry.gate.findings import Counts
+    from pytest_token_telemetry.gate.findings import Counts, UnfoundField
     from pytest_token_telemetry.gate.replay_report import ReplayReport, WrongReason
     from pytest_token_telemetry.gate.results import Result
     from pytest_token_telemetry.report.model import NotRead, Report
@@ -346,8 +347,9 @@ def notes(report: Report) -> list[Sentence]:
     """What a reader must know to read the figures rightly, one sentence each: first the `losses`."""
     counts, unread = report.counts, report.not_read
     found = losses(report)
+    names_maps = any(each.field == FILES for each in counts.unfound)
     for remark, count in counts.remarks.items():
-        if remark in _REMARKS:
+        if remark in _REMARKS and not (remark == "maps_without_file" and names_maps):
             noun, rest = _REMARKS[remark]
             found.append(f"{plural(count, noun)} {rest}")
     if counts.duplicates:
@@ -421,15 +423,19 @@ _COLUMNS = 4
 
 
 def _wrong_paths(report: Report) -> list[Sentence]:
-    return [
-        (
-            *("map ", Untrusted(each.map), ": ", Untrusted(each.field), ": no record has "),
-            *("a time at " if each.field == "time" else "", Untrusted(each.path)),
-            f" ({plural(each.records, 'record')}).",
-        )
-        for each in report.counts.unfound
-        if each.field != "output_tokens"
-    ]
+    counts = report.counts
+    told = {"output_tokens", WHERE} if counts.nothing_known == counts.files else {"output_tokens"}
+    return [_in_vain(each) for each in counts.unfound if each.field not in told]
+
+
+def _in_vain(unfound: UnfoundField) -> Sentence:
+    name, path, records = Untrusted(unfound.map), Untrusted(unfound.path), plural(unfound.records, "record")
+    if unfound.field == FILES:
+        return "map ", name, ": no file matches ", path, " (docs/field-map.md)."
+    if unfound.field == WHERE:
+        return "map ", name, ": its where (", path, f") matched none of {records}."
+    what = "a time at " if unfound.field == "time" else ""
+    return "map ", name, ": ", Untrusted(unfound.field), f": no record has {what}", path, f" ({records})."
 
 
 def _carried(report: Report) -> Iterator[str]:

@@ -107,9 +107,10 @@ class Unpacking:
 
     def _begin_another(self) -> bool:
         """Go on with the compressed text that follows, behind any padding; false if there is none."""
-        rest = self._one.unused_data.lstrip(b"\0")
+        padding = self._kind.padding
+        rest = self._one.unused_data.lstrip(padding)
         while len(rest) < MAGIC and (block := self._read()):
-            rest = (rest + block).lstrip(b"\0")
+            rest = (rest + block).lstrip(padding)
         if not rest:
             return False
         if self._kind.begin.match(rest) is None:
@@ -245,10 +246,50 @@ def zstd() -> Decompressor:
     return cast("Decompressor", ZstdDecompressor())
 
 
+class _Message:
+    """One message of a collector's file exporter (``compression: zstd``): its length, and a zstd text of JSON.
+
+    It becomes a line.
+    """
+
+    def __init__(self) -> None:
+        self._one = zstd()
+        self._length = 4
+        """Bytes of the length that are not passed over yet. The zstd text tells its end itself."""
+        self._is_json = False
+        self._has_ended = False
+
+    @property
+    def eof(self) -> bool:
+        return self._has_ended
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._one.eof and self._one.needs_input
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._one.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if self._one.eof:
+            self._has_ended = True
+            return b"\n"
+        text = self._one.decompress(data[self._length :], max_length)
+        self._length -= min(self._length, len(data))
+        if text and not self._is_json:
+            if not text.startswith(b"{"):
+                raise ValueError("its messages are not JSON (the collector writes JSON with format: json)")
+            self._is_json = True
+        return text
+
+
 class _Kind(NamedTuple):
     name: str
     begin: re.Pattern[bytes]
     decompressor: Callable[[], Decompressor]
+    padding: bytes = b"\0"
+    """What may stand between two texts."""
 
 
 _KINDS = (
@@ -256,10 +297,11 @@ _KINDS = (
     _Kind("bzip2", re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"), _bzip2),
     _Kind("xz", re.compile(rb"\xfd7zXZ\0"), _xz),
     _Kind("zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd),  # the second: a frame to skip
+    _Kind("zstd", re.compile(rb".{4}\x28\xb5\x2f\xfd", re.DOTALL), _Message, b""),
 )
 
 
-_ANY = re.compile(b"|".join(kind.begin.pattern for kind in _KINDS))
+_ANY = re.compile(b"|".join(kind.begin.pattern for kind in _KINDS), re.DOTALL)
 """One look at a file is enough for nearly all."""
 
 

@@ -163,15 +163,18 @@ def copies_left_out(table: SamplesBuilder, suspects: Suspects, recorded: Recorde
     told = _told_by_samples(table, rows, digests, ~again & identities.known, suspects.absorbed)
     doubtful = suspects.near | ~identities.known
     whole, leaders, others = _whole_copies(table, rows, digests, again | told, doubtful, identities.id != 0)
-    with_id = identities.id[whole] != 0
-    _add_labels(table, rows[leaders[with_id]], rows[whole[with_id]])
+    is_named = identities.id != 0
+    is_named[identities.emitted.row] = True
+    _add_labels(table, rows[leaders[is_named[whole]]], rows[whole[is_named[whole]]])
     files, tasks = table.column("file")[rows[others]], table.column("task_id")[rows[others]]
     others = others[np.lexsort((others, tasks == UNKNOWN, files))]
     looking = _Looking(table, recorded)
     for at in others.tolist():
         digest = (int(digests[at, 0]), int(digests[at, 1])) if identities.known[at] else None
         has_id = bool(identities.id[at])
-        looking.look_at(int(rows[at]), digest, has_id, bool(identities.own[at]), identities.ids.get(at))
+        known = looking.look_at(int(rows[at]), digest, has_id, bool(identities.own[at]), identities.ids.get(at))
+        if known is not None and is_named[at]:
+            _add_labels(table, np.array([known]), rows[at : at + 1])
     left_out = np.concatenate([rows[again | told], rows[whole], np.array(looking.left_out, dtype=np.int64)])
     return LeftOut(left_out, rows[again], doubled)
 
@@ -325,7 +328,10 @@ def _add_labels(table: SamplesBuilder, known: Integers, copies: Integers) -> Non
         table.copy(name, known[new][::-1], copies[new][::-1])  # the first is written last
 
 
-_LABELS = ("budget_tokens", "success", "deliverable_count", "category", "complexity", "model", "operation")
+_LABELS = (
+    *("predicted_output_tokens", "budget_tokens", "max_tokens", "truncated"),
+    *("success", "deliverable_count", "category", "complexity", "model", "operation"),
+)
 
 
 def _nth_of_file(files: Integers, is_first: Mask) -> Integers:
@@ -388,8 +394,10 @@ class _Looking:
         self._recorded = recorded
         self._calls: dict[_Digest, _Calls] = {}
 
-    def look_at(self, row: int, digest: _Digest | None, has_id: bool, own: bool, id: str | None) -> None:
+    def look_at(self, row: int, digest: _Digest | None, has_id: bool, own: bool, id: str | None) -> int | None:
         """Keep ``row``, unless the same line was read before, for the same task as far as the files tell.
+
+        Return the row of the call, if that may get what only this one says.
 
         Calls that are cut off at the same cap in the same second leave the same line, but belong to different tasks. A
         copy without the lines around it does not know its task. A line that has an id, or that a test recorded, is one
@@ -405,14 +413,13 @@ class _Looking:
         known = calls.told_by(file, task, again=again)
         if known is not None:
             self._leave_out(row, known, sample)
-            if has_id and known not in self._recorded.calls:  # two calls of a test may have one id
-                _add_labels(self._table, np.array([known]), np.array([row]))
-            return
+            return None if known in self._recorded.calls else known  # two calls of a test may have one id
         recorded = None if again and calls.rows else self._recorded_row(replace(sample, id=id), own)
         calls.add(row if recorded is None else recorded, task, again=again)
         if recorded is not None:
             self._table.fill(recorded, sample)
             self.left_out.append(row)
+        return None
 
     def _leave_out(self, row: int, known: int, sample: Sample) -> None:
         """Leave out ``row``, a copy of the one that is ``known``, and add to that what only the copy says."""

@@ -23,6 +23,7 @@ from pytest_token_telemetry.sources.rows import AbsorbedRecords, Complaint, Iden
 from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedReader, TaggedSource
+from pytest_token_telemetry.sources.unread import LOOKED_AT, may_tell_of_calls, tells_of_calls
 from pytest_token_telemetry.writing import OWN_OUTPUT
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Remark
     from pytest_token_telemetry.sources.source import Reader, Source
 
-_OTLP = ("resource", "resourceSpans", "resourceLogs", "resourceMetrics", "resourceProfiles", "scopeSpans", "scopeLogs")
+_OTLP = (
+    *("resource", "resourceSpans", "resourceLogs", "resourceMetrics", "resourceProfiles"),
+    *("scopeSpans", "scopeLogs", "instrumentationLibrarySpans"),
+)
 _GEMINI = ("candidates", "usageMetadata")
 
 SOURCES: list[Source] = [
@@ -128,6 +132,8 @@ class FileRead(NamedTuple):
     """How many it has, or the part of it that was read."""
     format: str = ""
     """The name of the source that read it."""
+    tells_of_calls: bool = False
+    """Whether it may have calls where no line of it is a record: see `unread`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,14 +275,14 @@ def source_below(head: bytes) -> Source | None:
     return None
 
 
-def head_of(descriptor: int) -> bytes:
-    """The first `HEAD` bytes of an open file.
+def head_of(descriptor: int, size: int = HEAD) -> bytes:
+    """The first ``size`` bytes of an open file.
 
     Raises:
         OSError: they cannot be read.
     """
     os.lseek(descriptor, 0, os.SEEK_SET)
-    return os.read(descriptor, HEAD)
+    return os.read(descriptor, size)
 
 
 def ending(descriptor: int, begin: int, end: int) -> bytes:
@@ -335,7 +341,8 @@ def _read(file: Listed, task: Task, small: int, rows: Rows, readers: _Readers) -
             if file.size <= small and (text := _plain_text(descriptor, file)) is not None:
                 source = source_of(file.path, text[:HEAD], task)
                 readers.read_text(source, text, file, descriptor)
-                found = FileRead(opened=True, format=source.name)
+                is_unread = isinstance(source, TaggedSource) and tells_of_calls(text)
+                found = FileRead(opened=True, format=source.name, tells_of_calls=is_unread)
             else:
                 found = _read_opened(descriptor, file, task, readers)
         finally:
@@ -377,7 +384,10 @@ def _read_opened(descriptor: int, file: Listed, task: Task, readers: _Readers) -
         error = "it became shorter while it was read"
     elif error is None and part is not None and ending(descriptor, begin, end) != part.ending:
         error = "it was replaced while it was read"
-    return FileRead(True, error, found.line_ends, source.name)
+    is_unread = isinstance(source, TaggedSource) and begin == 0 and may_tell_of_calls(head)
+    if is_unread:
+        is_unread = tells_of_calls(head if unpacked else head_of(descriptor, LOOKED_AT))
+    return FileRead(True, error, found.line_ends, source.name, is_unread)
 
 
 def _expanded(

@@ -102,8 +102,17 @@ class FieldMap:
 
     def shown(self, lookup: Lookup) -> str:
         """The paths of ``lookup`` as the map writes them; nothing if it has none."""
-        paths = [dotted(steps) if self.format == "json" else steps[0] for steps in lookup.paths]
+        paths = [*map(self.written, lookup.paths)]
         return listing(paths, last="or") if paths else ""
+
+    @property
+    def shown_where(self) -> str:
+        """The paths of `where` as the map writes them; nothing if it has none."""
+        return listing([self.written(steps) for steps, _ in self.where]) if self.where else ""
+
+    def written(self, steps: Steps) -> str:
+        """A path as the map writes it."""
+        return dotted(steps) if self.format == "json" else steps[0]
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from array import array
+from base64 import b64decode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,13 +48,27 @@ def of_call(id: str) -> str:
 
 
 def of_span(id: str) -> str:
-    """The key of a span's id."""
-    return f"span {id}"
+    """The key of a span's id, however it is written."""
+    return f"span {in_hex(id)}"
 
 
 def of_trace(id: str) -> str:
-    """The key of a trace's id."""
-    return f"trace {id}"
+    """The key of a trace's id, however it is written."""
+    return f"trace {in_hex(id)}"
+
+
+def in_hex(id: str) -> str:
+    """The ``id`` of a span or of a trace in lower-case digits: some write it in upper case, protobuf's JSON in base64.
+
+    What is no such id is given back.
+    """
+    length = len(id)
+    if length in (16, 32):
+        return id.lower()
+    if (length == 12 and id[-1] == "=") or (length == 24 and id[-2:] == "=="):
+        with suppress(ValueError):
+            return b64decode(id, validate=True).hex()
+    return id
 
 
 def of_map(name: str, value: str) -> str:
@@ -80,6 +96,14 @@ class Keys:
         at = new[self.row]
         stays = at >= 0
         return Keys(at[stays], stored(self.hash[stays]), stored(self.rank[stays]))
+
+    def moved(self, rows: Integers, to: Integers) -> Keys:
+        """The same, but those of ``rows`` are keys of the rows ``to``, as many."""
+        if not len(rows) or not len(self.row):
+            return self
+        new = np.arange(int(max(np.max(self.row), np.max(rows))) + 1)
+        new[rows] = to
+        return Keys(new[self.row], self.hash, self.rank)
 
     @staticmethod
     def joined(parts: Sequence[Keys], begins: Sequence[int]) -> Keys:

@@ -15,7 +15,7 @@ from pytest_token_telemetry.sources.field_map import REST, as_text
 from pytest_token_telemetry.sources.keys import of_map
 from pytest_token_telemetry.sources.line_matching import matched_lines
 from pytest_token_telemetry.sources.look_like import OUTSIDE
-from pytest_token_telemetry.sources.places import Place
+from pytest_token_telemetry.sources.places import WHERE, Place
 from pytest_token_telemetry.sources.source import HEAD, FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
@@ -48,11 +48,13 @@ class MappedSource(FileSource):
         output, time = names.index("output_tokens"), names.index("time") if "time" in names else None
         paths = map(self.map.shown, lookups)
         places = [Place("without", self.name, *each) for each in zip(names, paths, strict=True)]
+        outside = Place("outside", self.name, WHERE, self.map.shown_where)
         for line, place, record in self._records(file, into):
             if not isinstance(record, dict):
                 into.complain(NO_RECORD, line)
             elif not all(as_text(_at(record, steps)) in wanted for steps, wanted in self.map.where):
                 into.skip(f"{OUTSIDE}{self.name}")
+                into.places[outside] += 1
             else:
                 values = [_found(record, lookup) for lookup in lookups]
                 into.places[Place("record", self.name)] += 1

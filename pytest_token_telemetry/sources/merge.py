@@ -13,6 +13,7 @@ import numpy as np
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn, Samples, SamplesBuilder, blocks, narrowest
 from pytest_token_telemetry.sources.copies import RecordedCalls, copies_left_out, find_suspects
 from pytest_token_telemetry.sources.cut_off import CutOff, copies_of_whole
+from pytest_token_telemetry.sources.emitted import Emitted, told_in_other_traces
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
 from pytest_token_telemetry.sources.places import unfound, unused_columns
 from pytest_token_telemetry.sources.recorded import Span
@@ -22,6 +23,7 @@ from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedSource
 from pytest_token_telemetry.sources.uncounted import NONE_UNCOUNTED, Uncounted, no_ends, uncounted
+from pytest_token_telemetry.sources.unread import UNREAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -170,19 +172,25 @@ def merge(
         files.add(extract, origins[begin : begin + len(extract.files)])
         begin += len(extract.files)
     suspects = find_suspects(files.parts, tests.calls, AbsorbedRecords.joined(files.absorbed))
+    begins = files.begins(len(tests.columns))
+    emitted = Emitted.repeated([*files.emitted()], begins)
     keys = Keys()
     if side is not None:
-        keys = Keys.joined([tests.keys(), *files.keys()], [0, *files.begins(len(tests.columns))])
+        keys = Keys.joined([tests.keys(), *files.keys()], [0, *begins])
     table = SamplesBuilder(chain([tests.columns.build()], files.samples()))
     left_out = copies_left_out(table, suspects, tests.calls)
     cut_off = copies_of_whole(table, len(tests.calls.calls), left_out.again, files.cut_off)
     unusable = files.unusable(tests.unusable, cut_off)
-    stays = _all_but(left_out.rows, len(table))
+    unread = files.unread if files.nothing_known < files.kinds.count("file") else []
+    if unread:
+        unusable.setdefault(UNREAD, UnusableLines()).add(len(unread), (f"{path}:1" for path, _ in unread))
+    told = told_in_other_traces(table, emitted, _all_but(left_out.rows, len(table)))
+    stays = _all_but(np.concatenate([left_out.rows, told.rows]), len(table))
     remarks: Counter[Remark] = Counter(files.remarks)
     if side is not None:
         from pytest_token_telemetry.sources.side_files import join  # few have any
 
-        joined = join(table, keys, stays, side)
+        joined = join(table, keys.moved(told.rows, told.by), stays, side)
         remarks.update(joined.remarks)
         for each in joined.complaints:
             places = (f"{side.shown[each.file]}:{line}" for line in each.lines)
@@ -195,7 +203,7 @@ def merge(
         samples=samples,
         files=tuple(map(File, names, counts, kinds, formats)),  # type: ignore[arg-type] # closed set
         recorded=recorded,
-        duplicates=tests.repeated + len(left_out.rows) + sum(cut_off),
+        duplicates=tests.repeated + len(left_out.rows) + len(told.rows) + sum(cut_off),
         doubled=tuple(names[file] for file in left_out.doubled.tolist()),
         unusable=dict(sorted(unusable.items())),
         uncounted=uncounted([*files.ends(), tests.ends]),
@@ -206,7 +214,7 @@ def merge(
         skipped=dict(sorted(files.skipped.items())),
         unfound=unfound(files.places),
         unused_columns=unused_columns(files.places),
-        nothing_known=files.nothing_known,
+        nothing_known=files.nothing_known - sum(is_unknown for _, is_unknown in unread),
         empty_tables=files.empty_tables,
     )
 
@@ -306,6 +314,8 @@ class _Files:
         self.unreadable = unreadable
         self.unknown: list[str] = []
         self.mentions = self.nothing_known = self.empty_tables = 0
+        self.unread: list[tuple[str, bool]] = []
+        """Files without a record that may have calls all the same, each with whether nothing is known of it."""
         self.remarks: Counter[Remark] = Counter()
         self.skipped: Counter[str] = Counter()
         self.places: Counter[Place] = Counter()
@@ -328,11 +338,13 @@ class _Files:
         files = extract.samples.file
         known = np.bincount(files, minlength=len(extract.files)) > 0
         known[[complaint.file for complaint in extract.complaints]] = True
+        unread = np.array([file.tells_of_calls for file in extract.files], np.bool_) & ~known & opened
         known[[*extract.mentions]] = True
         nothing_known = np.flatnonzero(~known & opened).tolist()
         unknown = Counter(origins[at].kind for at in nothing_known)
-        unclaimed = (shown[at] for at in nothing_known if extract.files[at].format == TaggedSource.name)
-        self.unknown += filter(_RECORDS.search, unclaimed)
+        unclaimed = [at for at in nothing_known if extract.files[at].format == TaggedSource.name and not unread[at]]
+        self.unknown += filter(_RECORDS.search, (shown[at] for at in unclaimed))
+        self.unread += [(shown[at], not known[at]) for at in np.flatnonzero(unread).tolist()]
         self.nothing_known += unknown["file"]
         self.empty_tables += unknown["table"]
         self.mentions += sum(extract.mentions.values())
@@ -369,9 +381,13 @@ class _Files:
         """Give by what side files name the samples of each part."""
         return (identities.keys for _, identities in self.parts)
 
-    def begins(self, first: int) -> Iterator[int]:
+    def emitted(self) -> Iterator[Emitted]:
+        """Give by what other traces tell of the samples of each part."""
+        return (identities.emitted for _, identities in self.parts)
+
+    def begins(self, first: int) -> Sequence[int]:
         """Give the row of the first sample of each part, from row ``first`` on."""
-        return accumulate((len(samples) for samples, _ in self.parts), initial=first)
+        return [*accumulate((len(samples) for samples, _ in self.parts), initial=first)]
 
     def samples(self) -> Iterator[Samples]:
         """Give the samples of each part, and forget the part."""

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 class Place(NamedTuple):
     """What is counted of a map, or of a CSV file without one. Counts of all files and of all their parts add up."""
 
-    kind: Literal["record", "without", "column"]
-    """A record that is a call, one of these without a value where a field should stand, or a file with a column."""
+    kind: Literal["record", "without", "outside", "column"]
+    """A record that is a call, one of these without a value where a field should stand, one that the ``where`` of the
+    map leaves out, or a file with a column."""
     map: str
     field: str = ""
     """Of a column: what it may be."""
@@ -21,12 +22,17 @@ class Place(NamedTuple):
 
 
 class Unfound(NamedTuple):
-    """A field of a map of which no record has a value."""
+    """What a map looked for in vain."""
 
     map: str
     field: str
+    """One of which no record has a value; or `WHERE`, which no record fits, or `FILES`, which match none."""
     path: str
+    """Where it should stand, in which paths the ``where`` looks, or the patterns of the files."""
     records: int
+
+
+WHERE, FILES = "where", "files"
 
 
 class UnusedColumn(NamedTuple):
@@ -45,11 +51,12 @@ def unused_columns(places: Mapping[Place, int]) -> tuple[UnusedColumn, ...]:
 
 
 def unfound(places: Mapping[Place, int]) -> tuple[Unfound, ...]:
-    """The fields of maps whose paths lead to a value in no record, in the order of the maps and of their fields."""
+    """The fields of maps whose paths lead to a value in no record, and each ``where`` that no record fits, by maps."""
     records = {each.map: count for each, count in places.items() if each.kind == "record"}
     found = (
         Unfound(each.map, each.field, each.path, count)
         for each, count in places.items()
-        if each.kind == "without" and count == records[each.map]
+        if (each.kind == "without" and count == records[each.map])
+        or (each.kind == "outside" and each.map not in records)
     )
     return tuple(sorted(found, key=lambda each: each.map))

@@ -7,14 +7,16 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pytest_token_telemetry.sources.extract import AUTO, Listed
 from pytest_token_telemetry.sources.look_like import looks_of, pattern_of
 from pytest_token_telemetry.sources.merge import File, Origin, Reading, Scanned, UnusableLines, merge
 from pytest_token_telemetry.sources.parallel import Scan
+from pytest_token_telemetry.sources.places import FILES, Unfound
 from pytest_token_telemetry.sources.remote.found import RemoteReading
 from pytest_token_telemetry.sources.walk import walk
+from pytest_token_telemetry.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.database import Database
     from pytest_token_telemetry.sources.extract import Extract
     from pytest_token_telemetry.sources.keys import SideFile
+    from pytest_token_telemetry.sources.mapped import MappedSource
     from pytest_token_telemetry.sources.recorded import Recorded
     from pytest_token_telemetry.sources.side_files import SideRows
 
@@ -111,7 +114,7 @@ def read_directories(
         extracts += far.extracts
         origins += far.origins
         seconds, progress = time.perf_counter() - began, scan.progress
-        idle = _maps_without_file(scan, origins)
+        idle = _maps_without_file(scan, origins) if scan.mapped else []
     scanned = Scanned(progress.files, progress.size, seconds, progress.processes)
     for database in databases:
         from pytest_token_telemetry.sources.database import read_database  # it needs an extra
@@ -128,15 +131,18 @@ def read_directories(
         look_like=looks_of(paths, far.look_like) if found.nothing_known == found.count("file") > 0 else {},
         near_misses={} if candidates or far.matched else _near_misses(directories, far.others),
         scanned=scanned,
-        remarks={**found.remarks, "maps_without_file": idle} if idle else found.remarks,
+        remarks={**found.remarks, "maps_without_file": len(idle)} if idle else found.remarks,
+        unfound=(*found.unfound, *idle),
     )
 
 
-def _maps_without_file(scan: Scan, origins: Sequence[Origin]) -> int:
-    """How many maps match none of the files: their calls may be missing."""
+def _maps_without_file(scan: Scan, origins: Sequence[Origin]) -> list[Unfound]:
+    """The maps that match none of the files: their calls may be missing."""
     if scan.format != AUTO:
-        return 0
-    return sum(not any(each.claims(file.real, b"") for file in origins) for each in scan.mapped)
+        return []
+    mapped = cast("tuple[MappedSource, ...]", scan.mapped)
+    idle = [each for each in mapped if not any(each.claims(file.real, b"") for file in origins)]
+    return [Unfound(each.name, FILES, listing(each.map.files, last="or"), 0) for each in idle]
 
 
 _ENDINGS = 3

@@ -15,6 +15,7 @@ import numpy as np
 
 from pytest_token_telemetry.sample import FIELDS, MOST_TOKENS
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn, narrowest, unknown
+from pytest_token_telemetry.sources.emitted import Emitted
 from pytest_token_telemetry.sources.rows import encoded
 from pytest_token_telemetry.sources.tagged.digests import digests_of
 from pytest_token_telemetry.sources.tagged.own_lane import completed
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.sample import Field
     from pytest_token_telemetry.samples import Integers, Samples
+    from pytest_token_telemetry.sources.emitted import Emission
     from pytest_token_telemetry.sources.rows import Rows
 
 AT_ONCE = 1 << 12
@@ -48,6 +50,8 @@ class Record(NamedTuple):
     keys: Sequence[str] = ()
     remapped: bool = False
     """As for `is_truncated`."""
+    emission: Emission | None = None
+    """See `Rows.add`."""
 
 
 class RecordColumns:
@@ -87,6 +91,7 @@ class RecordColumns:
                     [each.place for each in alike],
                     np.array([each.ended for each in alike], object),
                     remapped=remapped,
+                    emitted=Emitted.of([each.emission for each in alike]),
                 )
             except UnusualError:
                 for each in alike:
@@ -103,10 +108,11 @@ class RecordColumns:
         ended: npt.NDArray[Any],
         *,
         remapped: bool = False,
+        emitted: Emitted,
     ) -> None:
         """Add many records at once: all of a `Record` of each, and ``None`` for what one does not say.
 
-        ``remapped``: that of all of them.
+        ``remapped``: that of all of them. ``emitted``: see `Rows.add_block`.
 
         Raises:
             UnusualError: they must be added one by one. None was.
@@ -117,7 +123,7 @@ class RecordColumns:
         if None in identities:
             known = np.array([each is not None for each in identities], np.bool_)
         digests = digests_of([encoded(each or "") for each in identities])
-        self._into.add_block(samples, digests, known=known, places=np.array(places, np.int64))
+        self._into.add_block(samples, digests, known=known, places=np.array(places, np.int64), emitted=emitted)
 
     def _add_one(self, record: Record) -> None:
         said = record.said
@@ -128,7 +134,8 @@ class RecordColumns:
         except RecordError as error:
             self._into.refuse(error, record.line)
         else:
-            self._into.add(sample, record.identity, record.line, place=record.place, keys=record.keys)
+            _, identity, line, place, _, keys, _, emission = record
+            self._into.add(sample, identity, line, place=place, keys=keys, emission=emission)
 
 
 def samples_of_columns(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from pytest_token_telemetry.samples import SamplesBuilder, narrowest, stored
+from pytest_token_telemetry.sources.emitted import Emitted
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
 from pytest_token_telemetry.sources.tagged.byte_words import Text
 from pytest_token_telemetry.sources.tagged.digests import DigestColumn, digests, digests_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Integers, Mask, Narrow, Samples
+    from pytest_token_telemetry.sources.emitted import Emission
     from pytest_token_telemetry.sources.places import Place
     from pytest_token_telemetry.sources.tagged.digests import Digests
     from pytest_token_telemetry.sources.tagged.records import Ended, RecordError
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 PLACES_KEPT = 3
 """How many lines of each kind of unusable line are kept, by file."""
+
+_NOT_EMITTED = Emitted()
 
 MOST_BEGUN = 1000
 """Cut-off lines of each kind, by file, whose beginnings are kept."""
@@ -69,6 +73,8 @@ class Identities:
     """By row: the id itself, if it is to be kept."""
     keys: Keys = field(default_factory=Keys)
     """By what side files name the calls, if they are to be joined."""
+    emitted: Emitted = field(default_factory=Emitted)
+    """By what other traces tell of the calls."""
 
     def take(self, rows: Integers) -> Identities:
         """Those of ``rows``, in that order."""
@@ -80,6 +86,7 @@ class Identities:
             id=stored(self.id[rows]),
             ids={new[row]: id for row, id in self.ids.items() if row in new},
             keys=self.keys.take(rows, len(self.known)),
+            emitted=self.emitted.take(rows, len(self.known)),
         )
 
     @staticmethod
@@ -95,6 +102,7 @@ class Identities:
                 begin + row: each for begin, part in zip(begins, parts, strict=False) for row, each in part.ids.items()
             },
             keys=Keys.joined([part.keys for part in parts], begins),
+            emitted=Emitted.joined([part.emitted for part in parts], begins),
         )
 
 
@@ -164,6 +172,7 @@ class Rows:
         self._waits: list[bool] = []
         self._ids: dict[int, str] = {}
         self._keys = KeyColumn()
+        self._emissions: list[Emission | None] = []
         self._complaints: dict[tuple[int, str], _Lines] = defaultdict(_Lines)
         self.mentions: Counter[int] = Counter()
         """How many tags without a record each file has; 0 for one with records that say something about samples."""
@@ -192,6 +201,7 @@ class Rows:
         own: bool = False,
         waits: bool = False,
         keys: Sequence[str] = (),
+        emission: Emission | None = None,
     ) -> None:
         """Add a sample.
 
@@ -204,6 +214,7 @@ class Rows:
             own: whether it is a line of our own format.
             waits: whether it is none if another one absorbs it: see `build`.
             keys: by what side files may name the call beside its own id, the nearest first: see `keys`.
+            emission: by what another trace may tell of the call.
         """
         row = self._single.add(sample, self.file if file is None else file, line)
         self._digests.add(encoded(identity or ""))
@@ -211,6 +222,7 @@ class Rows:
         self._places.append(place)
         self._own.append(own)
         self._waits.append(waits)
+        self._emissions.append(emission)
         if own and identity is not None and sample.id is not None:
             self._ids[row] = sample.id
         if self.keeps_keys:
@@ -224,6 +236,7 @@ class Rows:
         known: Mask | None = None,
         places: Integers | None = None,
         waits: bool = False,
+        emitted: Emitted = _NOT_EMITTED,
     ) -> None:
         """Add the samples of many records, which know their files and lines, each with the digest of its identity.
 
@@ -233,10 +246,11 @@ class Rows:
             known: which have an identity, of shape ``(samples,)``; ``None``: all.
             places: which record of its line each is, from 0, of that shape; ``None``: the only one.
             waits: as for `add`, of all of them.
+            emitted: by what other traces may tell of them.
         """
         if known is None:
             known = np.broadcast_to(True, len(samples))
-        self._blocks.append(_Block(samples, digests, known, False, _ids({}), waits, places))
+        self._blocks.append(_Block(samples, digests, known, False, _ids({}), waits, places, emitted))
 
     def add_own_block(
         self, samples: Samples, digests: Digests, known: Mask, ids: Ids, *, places: Integers | None = None
@@ -306,6 +320,7 @@ class Rows:
         single = self._single.build()
         n = len(single)
         last = _Block(single, self._digests.build(), np.array(self._known, np.bool_), False, _ids(self._ids))
+        last = last._replace(emitted=Emitted.of(self._emissions))
         parts = [*self._blocks, last]
         begins = np.cumsum([0, *(len(part.samples) for part in parts)]).tolist()
         samples = SamplesBuilder([part.samples for part in parts])
@@ -347,6 +362,7 @@ class Rows:
             id=stored(id[order]),
             ids=ids,
             keys=self._built_keys(begins).take(order, len(samples)),
+            emitted=Emitted.joined([part.emitted for part in parts], begins).take(order, len(samples)),
         )
         if not self._before:
             return samples.build(order), identities, absorbed
@@ -431,6 +447,8 @@ class _Block(NamedTuple):
     """Whether each is none if another one absorbs it."""
     places: Integers | None = None
     """Which record of its line each is; ``None``: the only one."""
+    emitted: Emitted = _NOT_EMITTED
+    """By what other traces may tell of them."""
 
 
 def _ids(ids: dict[int, str]) -> Ids:

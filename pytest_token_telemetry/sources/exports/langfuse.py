@@ -19,7 +19,7 @@ from pytest_token_telemetry.sources.exports.export_records import (
     text,
 )
 from pytest_token_telemetry.sources.json_head import shown_keys
-from pytest_token_telemetry.sources.labels import labels_that_fit
+from pytest_token_telemetry.sources.labels import PREFIX, labels_of, labels_that_fit
 from pytest_token_telemetry.sources.otlp.attributes import REASONS, reasons_of
 from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.responses import end_of
@@ -137,9 +137,21 @@ def _call(row: Mapping[str, object]) -> Read | Unusable | None:
         "id": text(inner(row.get("id"))),
         "operation": first(text(inner(row.get(name))) for name in ("promptname", "name")),
         "time": first(text(inner(row.get(name))) for name in ("endtime", "starttime")),
+        **_labels_of_span(metadata),
         **labels_that_fit(metadata),
     }
     return call_said(said, failed=inner(row.get("level")) == "ERROR")
+
+
+def _labels_of_span(metadata: object) -> dict[str, object]:
+    """What our attributes of the span that an observation was say, and those of its resource."""
+    labels: dict[str, object] = {}
+    for name in ("resourceAttributes", "attributes"):
+        attributes = inner(metadata.get(name)) if isinstance(metadata, dict) else None
+        if isinstance(attributes, dict):
+            ours = {key[key.index(PREFIX) :]: inner(value) for key, value in attributes.items() if PREFIX in key}
+            labels |= labels_of(ours)
+    return labels
 
 
 def _output(details: object, usage: object, row: Mapping[str, object]) -> object:

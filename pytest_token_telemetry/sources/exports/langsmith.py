@@ -179,9 +179,12 @@ class _Runs:
             around = self._held.get(known.parent)
             if around is not None and around.kind == known.kind == "llm":
                 within.setdefault(known.parent, []).append(known)
-        for key, (one, *others) in within.items():
-            if not others:
-                one.said = {**self._held[key].said, **one.said}
+        for key, calls in within.items():
+            said = self._held[key].said
+            if len(calls) > 1:  # what it says of an answer is of one of them
+                said = {name: value for name, value in said.items() if name not in _OF_ANSWER}
+            for call in calls:
+                call.said = {**said, **call.said}
         for key in [*self._held][: len(self._held) - rest]:
             known = self._held.pop(key)
             if key in within:
@@ -199,6 +202,9 @@ class _Runs:
             tell(self._into, Unusable(OTHER_RECORD), known.line)
         else:
             self._into.skip(NO_CALL)
+
+
+_OF_ANSWER = ("output_tokens", "finish_reason", "model", "id", "time")
 
 
 def _carriers(outputs: object) -> Iterator[dict[str, Any]]:

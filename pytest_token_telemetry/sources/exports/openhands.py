@@ -21,13 +21,16 @@ from pytest_token_telemetry.sources.exports.export_records import (
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.provider_calls import call_of, called, tell
 from pytest_token_telemetry.sources.source import FileSource
+from pytest_token_telemetry.sources.tagged.records import Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
     from pytest_token_telemetry.sources.rows import Rows
-    from pytest_token_telemetry.sources.tagged.records import Read, Unusable
+    from pytest_token_telemetry.sources.tagged.records import Read
+
+NO_RESPONSE = "a count of tokens names no response: an event may tell of its call"
 
 _BY = ("agent", "user", "environment")
 """What events come from. Logs of other systems name other sources."""
@@ -147,7 +150,9 @@ def _counted(run: _Run, said: dict[str, object], seen: set[object]) -> Iterator[
     usages = None if metrics is None else inner(metrics.token_usages)
     for usage in usages if isinstance(usages, list) else ():
         id = text(usage.get("response_id")) if isinstance(usage, dict) else None
-        if id is not None and id not in seen:
+        if id is None:
+            yield Unusable(NO_RESPONSE)
+        elif id not in seen:
             seen.add(id)
             output = usage.get("completion_tokens")
             yield called({**said, "output_tokens": output, "model": text(usage.get("model")), "id": id})

@@ -5,7 +5,10 @@ from __future__ import annotations
 from types import NoneType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pytest_token_telemetry.sample import finish_reason, telling_reason
+from pytest_token_telemetry.sources.emitted import Emission, Emitted
 from pytest_token_telemetry.sources.otlp.attributes import first_of
 from pytest_token_telemetry.sources.otlp.seen import PlainCall, Seen, all_nanoseconds
 from pytest_token_telemetry.sources.otlp.traces import Trace, calls_apart
@@ -139,6 +142,7 @@ class Calls:
                     [each.line for each in calls],
                     [each.place for each in calls],
                     all_nanoseconds([each.end for each in calls]),
+                    emitted=_emitted(calls, ids),
                 )
             except (TypeError, UnusualError):
                 for seen in (each.seen() for each in calls):
@@ -171,7 +175,8 @@ class Calls:
             record.setdefault("finish_reason", "error")
         ended = max([each.end for each in group])
         remapped = bool(reasons) and all(each.remapped for each in group if each.reasons)
-        self._records.add(Record(record, _identity(group, first), first.line, first.place, ended, keys, remapped))
+        identity, emission = _identity(group, first), _emission(group)
+        self._records.add(Record(record, identity, first.line, first.place, ended, keys, remapped, emission))
 
 
 _AT_A_TIME = 16
@@ -182,6 +187,22 @@ def _around(calls: Sequence[PlainCall]) -> dict[str, Sequence[object]]:
     """What is said around ``calls``, a column a field."""
     fields = set().union(*[each.around for each in calls if each.around])
     return {field: [each.around.get(field) for each in calls] for field in fields}
+
+
+def _emitted(calls: Sequence[PlainCall], ids: Sequence[str | None]) -> Emitted:
+    """By what other traces tell of ``calls``, which have these ``ids``."""
+    rows = [row for row, (call, id) in enumerate(zip(calls, ids, strict=True)) if id and call.emitter]
+    began = all_nanoseconds([calls[row].start for row in rows]) // 1000 if rows else np.empty(0)
+    responses = [id for row in rows if (id := ids[row])]
+    return Emitted.of_columns(rows, responses, [calls[row].emitter for row in rows], began.astype(np.int64))
+
+
+def _emission(group: Sequence[Seen]) -> Emission | None:
+    """By what another trace tells of the call of a ``group``; ``None`` if there is no id, or no emitter."""
+    id = next((each.id for each in group if each.id is not None), None)
+    emitters = tuple({each.emitter: None for each in group if each.emitter})
+    began = min((each.start for each in group if each.start), default=0)
+    return Emission(id, emitters, began) if id is not None and emitters and group[0].trace else None
 
 
 def _place(seen: Seen) -> tuple[int, int]:

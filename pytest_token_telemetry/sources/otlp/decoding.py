@@ -82,6 +82,8 @@ class Scope(msgspec.Struct, Generic[_A], gc=False):
 
     scope: Any = None
     """Which one it is."""
+    instrumentationLibrary: Any = None  # noqa: N815
+    """The same by its name before OTLP 0.15."""
     spans: list[Span[_A]] | None = None
     logRecords: list[LogRecord[_A]] | None = None  # noqa: N815
 
@@ -95,6 +97,24 @@ class Resource(msgspec.Struct, Generic[_A], gc=False):
     resource: msgspec.Raw = _NO_RESOURCE
     scopeSpans: list[Scope[_A]] | None = None  # noqa: N815
     scopeLogs: list[Scope[_A]] | None = None  # noqa: N815
+    instrumentationLibrarySpans: list[Scope[_A]] | None = None  # noqa: N815
+    """What ``scopeSpans`` was called before OTLP 0.15."""
+
+    @property
+    def has_scopes(self) -> bool:
+        """Whether it says what it has, even if that is nothing."""
+        return (self.scopeSpans, self.instrumentationLibrarySpans, self.scopeLogs) != (None, None, None)
+
+    def scopes(self) -> Iterator[Scope[_A]]:
+        """All of them."""
+        return chain(self.scopeSpans or (), self.instrumentationLibrarySpans or (), self.scopeLogs or ())
+
+
+class TempoTrace(msgspec.Struct, Generic[_A], gc=False):
+    """A trace as the second version of Grafana Tempo's API gives it."""
+
+    resourceSpans: list[Resource[_A]] | None = None  # noqa: N815
+    batches: list[Resource[_A]] | None = None
 
 
 class Document(Resource[_A], Generic[_A], gc=False):
@@ -102,6 +122,9 @@ class Document(Resource[_A], Generic[_A], gc=False):
 
     resourceSpans: list[Resource[_A]] | None = None  # noqa: N815
     resourceLogs: list[Resource[_A]] | None = None  # noqa: N815
+    batches: list[Resource[_A]] | None = None
+    """What the first version of Grafana Tempo's API calls ``resourceSpans``."""
+    trace: TempoTrace[_A] | None = None
     resourceMetrics: msgspec.Raw = msgspec.Raw()  # noqa: N815
     resourceProfiles: msgspec.Raw = msgspec.Raw()  # noqa: N815
     scopeMetrics: msgspec.Raw = msgspec.Raw()  # noqa: N815
@@ -109,15 +132,20 @@ class Document(Resource[_A], Generic[_A], gc=False):
 
     def resources(self) -> Iterator[Resource[_A]]:
         """Itself, which may be one, and those in it."""
-        return chain((self,), self.resourceSpans or (), self.resourceLogs or ())
+        found = chain((self,), self.resourceSpans or (), self.resourceLogs or (), self.batches or ())
+        return found if self.trace is None else chain(found, self.trace.resourceSpans or (), self.trace.batches or ())
 
     def is_other(self) -> bool:
-        """Whether it has none of the shapes: a resource alone is none."""
-        is_alone = not (self.resourceSpans or self.resourceLogs)
-        return is_alone and all(getattr(self, name) == getattr(_NOTHING, name) for name in _SHAPES)
+        """Whether it has none of the shapes: a resource alone is none, nor are other things that Tempo's names name."""
+        if self.resourceSpans or self.resourceLogs:
+            return False
+        given = {name for name in _SHAPES if getattr(self, name) != getattr(_NOTHING, name)}
+        has_scopes = any(each.has_scopes for each in self.resources())
+        return given <= _OF_TEMPO and self.batches != [] and not has_scopes
 
 
 _NOTHING: Document[Any] = Document()
+_OF_TEMPO = {"batches", "trace"}
 _SHAPES = tuple(name for name in Document.__struct_fields__ if name != "resource")
 
 Given: TypeAlias = "Attribute | RawAttribute"
@@ -161,12 +189,7 @@ class Decoder:
         return raw
 
     def _learn(self, documents: Iterable[Document[RawAttribute]]) -> None:
-        scopes = [
-            scope
-            for document in documents
-            for resource in document.resources()
-            for scope in (*(resource.scopeSpans or ()), *(resource.scopeLogs or ()))
-        ]
+        scopes = [scope for document in documents for resource in document.resources() for scope in resource.scopes()]
         holders = chain.from_iterable((*(scope.spans or ()), *(scope.logRecords or ())) for scope in scopes)
         names = {each.key for holder in holders for each in holder.attributes or ()}
         new = {name: _type_of(name) for name in names - self._types.keys() if len(name) <= _LONGEST_NAME}

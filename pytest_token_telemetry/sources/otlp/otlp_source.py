@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_token_telemetry.sources.documents import BOM, OTHER_SHAPE, whole_documents
+from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.keys import in_hex
 from pytest_token_telemetry.sources.labels import PREFIX
 from pytest_token_telemetry.sources.otlp.attributes import EVENT, SAYS_SO, is_remapper, layout_of
 from pytest_token_telemetry.sources.otlp.calls import Calls
@@ -31,9 +33,22 @@ if TYPE_CHECKING:
 NO_OTLP = "a JSON document among spans is not OTLP"
 
 _BEGINS = re.compile(
-    rb'\s*(?:\[\s*)?\{\s*"(?:resource(?:Spans|Logs|Metrics|Profiles)"\s*:|scope(?:Spans|Logs)"\s*:'
+    rb'\s*(?:\[\s*)?\{\s*(?:"schemaUrl"\s*:\s*"[^"\\]*"\s*,\s*)?'
+    rb'"(?:resource(?:Spans|Logs|Metrics|Profiles)"\s*:|(?:scope(?:Spans|Logs)|instrumentationLibrarySpans)"\s*:'
     rb'|resource"\s*:\s*\{\s*(?:"attributes"\s*:\s*\[|\}\s*,\s*"scope(?:Spans|Logs)"))'
 )
+"""How nearly all files begin."""
+
+_SCOPES = ("scopeSpans", "scopeLogs", "instrumentationLibrarySpans")
+_OF_RESOURCE = (*_SCOPES, "resource.attributes.value")
+"""Keys that show a resource. The attributes of a long one may hide what stands behind them."""
+
+_SHOWN = {
+    **dict.fromkeys(("resource", "schemaUrl"), _OF_RESOURCE),
+    "batches": tuple(f"batches.{key}" for key in _OF_RESOURCE),
+    **dict.fromkeys(("trace", "metrics", "status", "message"), ("trace.resourceSpans", "trace.batches")),
+}
+"""By the key that a record begins with: keys of which a record of OTLP shows one."""
 
 
 class OtlpSource(FileSource):
@@ -43,7 +58,10 @@ class OtlpSource(FileSource):
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
         """Whether the text begins as OTLP does, or as one part of it that stands alone."""
-        return _BEGINS.match(head.removeprefix(BOM)) is not None
+        if _BEGINS.match(head.removeprefix(BOM)) is not None:
+            return True
+        shown = shown_keys(head)
+        return any(key in shown for key in _SHOWN.get(next(iter(shown), ""), ()))
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read documents one after the other. What is known of their calls counts, even if the rest cannot be read."""
@@ -86,35 +104,42 @@ class _Reading:
             self._add_resource(resource)
 
     def _add_resource(self, resource: Resource[Any]) -> None:
-        if resource.scopeSpans is None and resource.scopeLogs is None:
+        scopes = [*resource.scopes()]
+        if not scopes:
             return
-        of_resource = self._labels(bytes(resource.resource))
-        for scope in (*(resource.scopeSpans or ()), *(resource.scopeLogs or ())):
-            remapped = isinstance(scope.scope, dict) and is_remapper(scope.scope.get("name"))
-            self._add_spans(scope.spans or (), of_resource, remapped=remapped)
-            self._add_log_records(scope.logRecords or (), of_resource, remapped=remapped)
+        service, of_resource = self._of_resource(bytes(resource.resource))
+        for scope in scopes:
+            library = scope.scope or scope.instrumentationLibrary
+            remapped = isinstance(library, dict) and is_remapper(library.get("name"))
+            emitter = f"{service} {library.get('name')}" if isinstance(library, dict) else service
+            self._add_spans(scope.spans or (), of_resource, remapped=remapped, emitter=emitter)
+            self._add_log_records(scope.logRecords or (), of_resource, remapped=remapped, emitter=emitter)
 
-    def _labels(self, resource: bytes) -> Labels:
+    def _of_resource(self, resource: bytes) -> tuple[str, Labels]:
         try:
-            return _labels(resource) if len(resource) <= _LONGEST_RESOURCE else _labels.__wrapped__(resource)
+            is_usual = len(resource) <= _LONGEST_RESOURCE
+            return _said_of_resource(resource) if is_usual else _said_of_resource.__wrapped__(resource)
         except msgspec.DecodeError:
             self._into.complain(OTHER_SHAPE, self.line)
-            return {}
+            return "", {}
 
-    def _add_spans(self, spans: Sequence[Span[Any]], of_resource: Labels, *, remapped: bool) -> None:
+    def _add_spans(self, spans: Sequence[Span[Any]], of_resource: Labels, *, remapped: bool, emitter: str) -> None:
         line, place, calls = self.line, self.place - 1, self.calls
         held: list[Held] = []
         layout = layout_of(())
         latest: tuple[type, ...] | None = None
-        together = around = ""
+        written = together = written_around = around = ""
         for span in spans:
             place += 1
             trace, own, parent = span.traceId, span.spanId, span.parentSpanId
             if not (type(trace) is type(own) is type(parent) is str):
                 trace, own, parent = _text(trace), _text(own), _text(parent)
             # one object for all that are alike: it is held
-            together = trace = together if trace == together else trace
-            around = parent = around if parent == around else parent
+            if trace != written:
+                written, together = trace, in_hex(trace)
+            if parent != written_around:
+                written_around, around = parent, in_hex(parent)
+            trace, own, parent = together, in_hex(own), around
             attributes: Sequence[Any] = span.attributes or ()
             types = tuple(map(type, attributes))
             if types != latest:
@@ -138,7 +163,7 @@ class _Reading:
                 if is_plain and not (span.status and _is_failed(span.status)):
                     times = span.startTimeUnixNano, span.endTimeUnixNano
                     values = plain_values(picked)
-                    held.append(PlainCall(trace, own, parent, line, place, *times, layout, values))
+                    held.append(PlainCall(trace, own, parent, line, place, *times, layout, values, emitter))
                     continue
             try:
                 said = layout.read(plain_values(picked))
@@ -149,7 +174,7 @@ class _Reading:
             is_failed = layout.has_error or _is_failed(span.status)
             message = span.status.get("message") if isinstance(span.status, dict) and is_failed else None
             seen = seen_of(said, trace, own, parent, start, end, is_failed, of_resource, message)
-            seen.line, seen.place, seen.remapped = line, place, remapped
+            seen.line, seen.place, seen.remapped, seen.emitter = line, place, remapped, emitter
             if trace:
                 calls.skipped += not seen.is_call
                 held.append(seen)
@@ -158,7 +183,9 @@ class _Reading:
         calls.add_all(held)
         self.place = place + 1
 
-    def _add_log_records(self, records: Iterable[LogRecord[Any]], of_resource: Labels, *, remapped: bool) -> None:
+    def _add_log_records(
+        self, records: Iterable[LogRecord[Any]], of_resource: Labels, *, remapped: bool, emitter: str
+    ) -> None:
         for record in records:
             attributes: Sequence[Any] = record.attributes or ()
             layout = layout_of_attributes(attributes, tuple(map(type, attributes)))
@@ -171,27 +198,29 @@ class _Reading:
             if said.is_call and (layout.has_output or said.is_event or record.eventName == EVENT):
                 trace, own, end = _id(record.traceId), _id(record.spanId), _time_of_record(record)
                 seen = seen_of(said, trace, own, "", 0, end, layout.has_error, of_resource)
-                seen.line, seen.place, seen.remapped = self.line, self.place, remapped
+                seen.line, seen.place, seen.remapped, seen.emitter = self.line, self.place, remapped, emitter
                 self.calls.add(seen)
                 self.place += 1
 
 
 @lru_cache(maxsize=64)
-def _labels(resource: bytes) -> Labels:
-    """What our attributes of a ``resource`` say, which most have none of.
+def _said_of_resource(resource: bytes) -> tuple[str, Labels]:
+    """The name of its service, and what our attributes of a ``resource`` say, which most have none of.
 
     Raises:
         msgspec.DecodeError: it is none.
     """
-    if _PREFIX not in resource and b"\\" not in resource:
-        return {}
+    if _PREFIX not in resource and _SERVICE not in resource and b"\\" not in resource:
+        return "", {}
     attributed = _RESOURCE.decode(resource)
     attributes = (attributed.attributes or ()) if attributed is not None else ()
+    services = plain_values([each for each in attributes if each.key == _SERVICE.decode()])
+    service = str(services[0]) if services else ""
     layout = layout_of_attributes(attributes, tuple(map(type, attributes)))
     try:
-        return layout.read(plain_values(layout.pick(attributes))).labels
+        return service, layout.read(plain_values(layout.pick(attributes))).labels
     except RecordError:
-        return {}  # it tells of no call
+        return service, {}  # it tells of no call
 
 
 class _Attributed(msgspec.Struct, gc=False):
@@ -199,6 +228,7 @@ class _Attributed(msgspec.Struct, gc=False):
 
 
 _PREFIX = PREFIX.encode()
+_SERVICE = b"service.name"
 _RESOURCE = msgspec.json.Decoder(_Attributed | None)
 _LONGEST_RESOURCE = 1 << 13
 
@@ -214,7 +244,7 @@ def _text(value: object) -> str:
 def _id(value: object) -> str:
     """An id; empty if it is none, as where no span was open: all zeros, in hexadecimal digits or in base64."""
     text = _text(value)
-    return text if text.strip("0A=") else ""
+    return in_hex(text) if text.strip("0A=") else ""
 
 
 def _time_of_record(record: LogRecord[Any]) -> int:

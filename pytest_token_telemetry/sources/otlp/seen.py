@@ -47,6 +47,8 @@ class Seen(msgspec.Struct, eq=False, gc=False):
     failed: bool = False
     remapped: bool = False
     """Whether a gateway made it that calls ``stop`` what it does not know."""
+    emitter: str = ""
+    """Which program and instrumentation tells of it; empty: it is not known."""
 
     @property
     def id(self) -> str | None:
@@ -122,6 +124,7 @@ class PlainCall(msgspec.Struct, eq=False, gc=False):
     end: object
     layout: Layout
     values: tuple[Any, ...]
+    emitter: str
     around: Labels = NOTHING
     """What the spans around it say of it, where that is known already."""
 
@@ -135,7 +138,7 @@ class PlainCall(msgspec.Struct, eq=False, gc=False):
         start, end = nanoseconds(self.start), nanoseconds(self.end)
         said = self.layout.read(self.values)
         seen = seen_of(said, self.trace, self.span, self.parent, start, end, False, self.around)
-        seen.line, seen.place = self.line, self.place
+        seen.line, seen.place, seen.emitter = self.line, self.place, self.emitter
         return seen
 
 

@@ -476,6 +476,20 @@ def test_a_column_that_may_be_a_field_is_noted_and_any_other_shown_with_the_sour
 WRONG = Unfound("ours", "predicted_output_tokens", "limits.gues", 60)
 
 
+def test_a_where_or_a_pattern_that_nothing_fits_is_noted_with_its_map():
+    found = {
+        "unfound": (Unfound("ours", "where", "event", 60), Unfound("b", "files", "cals*.jsonl or x", 0)),
+        "remarks": {"maps_without_file": 1},
+        "duplicates": 3,
+    }
+    told = notes(verdict(ready(27), found))
+    assert told[:2] == [
+        "map ours: its where (event) matched none of 60 records.",
+        "map b: no file matches cals*.jsonl or x (docs/field-map.md).",
+    ]
+    assert not any("field map without" in each for each in told)
+
+
 def test_a_path_that_leads_nowhere_is_noted_with_its_map_and_field():
     found = {
         "unfound": (

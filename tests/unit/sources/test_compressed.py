@@ -203,6 +203,37 @@ def test_both_bounds_hold(tmp_path: Path, bounds: Bounds, reason: str | None) ->
             text_of(path, bounds=bounds)
 
 
+def messages(*texts: bytes) -> bytes:
+    """What a collector's file exporter writes with ``compression: zstd``: each message behind its length."""
+    packed = [zstd.compress(text) for text in texts]
+    return b"".join(len(each).to_bytes(4, "big") + each for each in packed)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_messages_behind_their_lengths_are_lines(tmp_path: Path, at_once: int) -> None:
+    texts = [b'{"n":1}', b'{"n":"' + os.urandom(40_000).hex().encode() + b'"}', b'{"n":3}']
+    (tmp_path / "traces.json").write_bytes(messages(*texts))
+    assert text_of(tmp_path / "traces.json", at_once=at_once).splitlines() == texts
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(messages(b'{"n":1}', b'{"n":2}')[:-3], "its zstd data is cut off", id="cut-off"),
+        pytest.param(messages(b'{"n":1}') + b"\0\0", "something else follows its zstd data", id="length-cut-off"),
+        pytest.param(messages(b'{"n":1}') + b'{"n":2}\n', "something else follows its zstd data", id="text-behind"),
+        pytest.param(
+            messages(b"\x0a\x05proto"),
+            "its zstd data cannot be unpacked: its messages are not JSON (the collector writes JSON with format: json)",
+            id="protobuf",
+        ),
+    ],
+)
+def test_messages_that_cannot_be_read_are_never_silent(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "traces.log").write_bytes(content)
+    assert read(tmp_path).unreadable == {"logs/traces.log": reason}
+
+
 # Among other files ------------------------------------------------------------------------------------------------
 
 

@@ -23,6 +23,7 @@ from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.places import Unfound
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from pytest_token_telemetry.sources.rows import Rows
+from tests.lines import v2
 from tests.unit.sources.exports.readings import lines, only, outputs, reasons, samples_of
 
 
@@ -58,11 +59,27 @@ features = { files = "request.files" }
     ("files", "named", "remarks"),
     [("*.jsonl", "auto", {}), ("cals*.jsonl", "auto", {"maps_without_file": 1}), ("cals*.jsonl", "ours", {})],
 )
-def test_a_map_that_no_file_matches_is_told(tmp_path: Path, files: str, named: str, remarks: dict[str, int]) -> None:
+def test_a_map_that_no_file_matches_is_told_with_its_pattern(
+    tmp_path: Path, files: str, named: str, remarks: dict[str, int]
+) -> None:
     (tmp_path / "calls.jsonl").write_bytes(lines({"out": 44}))
     own = source(f'files = "{files}"\nfields = {{ output_tokens = "out" }}')
     scan = Scan(mapped=(own,), format=named)
-    assert read_directories([Directory(tmp_path, "d")], ["*"], scan=scan).remarks == remarks
+    found = read_directories([Directory(tmp_path, "d")], ["*"], scan=scan)
+    assert found.remarks == remarks
+    assert found.unfound == ((Unfound("ours", "files", "cals*.jsonl", 0),) if remarks else ())
+
+
+@pytest.mark.parametrize("event", ["cal", "call"])
+def test_a_where_that_no_record_fits_is_told_beside_other_files(tmp_path: Path, event: str) -> None:
+    where = f'{{ event = "{event}", "reply.status" = 200 }}'
+    for number in range(2):
+        (tmp_path / f"{number}.jsonl").write_bytes(lines({"event": "call", "reply": {"status": 200}, "out": 44}))
+    (tmp_path / "a.log").write_text(f"{v2()}\n", encoding="utf-8")
+    own = source(f'files = "*.jsonl"\nwhere = {where}\nfields = {{ output_tokens = "out" }}')
+    found = read_directories([Directory(tmp_path, "d")], ["*"], scan=Scan(mapped=(own,)))
+    expected = () if event == "call" else (Unfound("ours", "where", "event and reply.status", 2),)
+    assert found.unfound == expected
 
 
 def test_a_map_says_where_each_field_of_a_call_stands(tmp_path: Path) -> None:

@@ -34,6 +34,11 @@ from tests.lines import v2
 from tests.spans import NOW, attributes, chat, span, spans, value, write_spans
 from tests.unit.sources.builders import own_line
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 
 def read(directory: Path) -> Reading:
     return read_directories([Directory(directory, "d")], ["*"])
@@ -84,6 +89,7 @@ LABELS = {
     "features": {"files": "3"},
 }
 WHOLE = spans(span(chat(**{"gen_ai.response.id": "chatcmpl-1", "gen_ai.response.model": "gpt-5.2-2026", **OURS})))
+SCOPES = WHOLE["resourceSpans"][0]["scopeSpans"]
 
 
 def expected(**more: object) -> Sample:
@@ -126,6 +132,22 @@ def in_numbers(document: Any) -> Any:
             json.dumps({"resource": {}, "scopeSpans": WHOLE["resourceSpans"][0]["scopeSpans"]}), id="bare-empty"
         ),
         pytest.param(json.dumps({"scopeSpans": WHOLE["resourceSpans"][0]["scopeSpans"]}), id="bare-scope-spans"),
+        pytest.param(
+            json.dumps({"schemaUrl": "https://x/1.42.0", **WHOLE["resourceSpans"][0]}), id="bare-schema-first"
+        ),
+        pytest.param(json.dumps({"schemaUrl": "", "scopeSpans": SCOPES}), id="bare-schema-and-scopes"),
+        pytest.param(
+            json.dumps({"resource": {"droppedAttributesCount": 1, "attributes": []}, "scopeSpans": SCOPES}),
+            id="bare-resource-with-a-count-first",
+        ),
+        pytest.param(json.dumps({"instrumentationLibrarySpans": SCOPES}), id="bare-old-name"),
+        pytest.param(json.dumps({"resource": {}, "instrumentationLibrarySpans": SCOPES}), id="bare-old-name-last"),
+        pytest.param(json.dumps({"resourceSpans": [{"instrumentationLibrarySpans": SCOPES}]}), id="old-name"),
+        pytest.param(json.dumps({"batches": WHOLE["resourceSpans"]}), id="tempo"),
+        pytest.param(json.dumps({"batches": [{"instrumentationLibrarySpans": SCOPES}]}), id="tempo-old-name"),
+        pytest.param(json.dumps({"trace": WHOLE}, indent=2), id="tempo-v2"),
+        pytest.param(json.dumps({"metrics": {"inspectedBytes": "9"}, "trace": WHOLE}), id="tempo-v2-metrics-first"),
+        pytest.param(json.dumps({"trace": {"batches": WHOLE["resourceSpans"]}}), id="tempo-v2-old-name"),
         pytest.param(json.dumps({"resourceMetrics": [{"x": [1]}]}) + "\n" + json.dumps(WHOLE), id="metrics-before"),
         pytest.param(json.dumps(WHOLE)[:-1] + ',"unknown":{"\\ud83d":1e99}}', id="unknown-fields"),
     ],
@@ -603,6 +625,39 @@ def test_spans_that_were_exported_twice_count_once(tmp_path: Path) -> None:
     assert (reading.samples.output_tokens.tolist(), reading.duplicates) == ([16, 5, 6, 5], 3)
 
 
+@pytest.mark.parametrize("backwards", [False, True], ids=["outer-first", "inner-first"])
+def test_spans_of_one_response_in_two_files_know_together_what_each_knows(tmp_path: Path, backwards: bool) -> None:
+    """As where the exporter began another file between them."""
+    reasons, id = "gen_ai.response.finish_reasons", {"gen_ai.response.id": "x"}
+    said = {"gen_ai.request.max_tokens": 16, "token_telemetry.predicted.output_tokens": 12}
+    outer = span(chat(16, **id, **said, **{reasons: None}), id="o")
+    inner = span(chat(16, **id, **{reasons: ["length"], "gen_ai.request.max_tokens": None}), id="i", parent="o")
+    for name, each in zip(("a.jsonl", "b.jsonl"), (inner, outer) if backwards else (outer, inner), strict=True):
+        write_spans(tmp_path / name, spans(each))
+    reading = read(tmp_path)
+    (sample,) = samples_of(reading)
+    assert (sample.predicted_output_tokens, sample.max_tokens, sample.truncated) == (12, 16, True)
+    assert reading.duplicates == 1
+
+
+HEX = {"trace": "5b8efff798038103d269b633813fc60c", "id": "eee19b7ec3c1b174", "parent": "00f067aa0ba902b7"}
+BASE64 = {"trace": "W47/95gDgQPSabYzgT/GDA==", "id": "7uGbfsPBsXQ=", "parent": "APBnqgupArc="}
+"""The same ids, as protobuf's own JSON writes them."""
+
+
+@pytest.mark.parametrize("ids", [{key: id.upper() for key, id in HEX.items()}, BASE64], ids=["upper-case", "base64"])
+def test_ids_are_the_same_however_they_are_written(tmp_path: Path, ids: dict[str, str]) -> None:
+    """The span around the call, and a copy of the call in another file, have their ids in other letters."""
+    said = {"gen_ai.operation.name": "invoke_agent", "token_telemetry.category": "docs"}
+    around = span(said, trace=HEX["trace"], id=HEX["parent"])
+    write_spans(tmp_path / "a.jsonl", spans(around, span(chat(16), **ids)))
+    write_spans(tmp_path / "b.jsonl", spans(span(chat(16), **HEX)))
+    write_spans(tmp_path / "c.jsonl", log(chat(16), eventName=EVENT, traceId=ids["trace"], spanId=ids["id"]))
+    reading = read(tmp_path)
+    assert [(each.output_tokens, each.category) for each in samples_of(reading)] == [(16, "docs")]
+    assert reading.duplicates == 2
+
+
 def test_a_call_without_output_tokens_is_counted_with_its_reason(tmp_path: Path) -> None:
     broke_off, failed = span(chat(None), id="a"), span(chat(None), id="b", status={"code": 2})
     refused = span(chat(None, **{"error.type": "429"}), id="c")
@@ -696,6 +751,8 @@ DEEP = json.dumps(spans(span({"metadata": "deep"}))).replace('"deep"', "[" * 100
         pytest.param('{"resourceSpans": []} nonsense', NO_JSON, id="prose"),
         pytest.param('{"resourceSpans": []}\n' + own_line(output_tokens=5), NO_OTLP, id="own-line"),
         pytest.param('{"resourceSpans": []}\n' + v2(), NO_JSON, id="origin-line"),
+        pytest.param('{"resourceSpans": []}\n{"trace": {"id": "1", "spans": [{}]}}', NO_OTLP, id="other-trace"),
+        pytest.param('{"batches": [{"scopeSpans": []}]}\n{"batches": [{"id": "1"}]}', NO_OTLP, id="other-batches"),
         pytest.param(
             json.dumps({"resource": {"attributes": []}, "body": {"stringValue": v2()}}), NO_OTLP, id="flat-log-record"
         ),
@@ -728,7 +785,13 @@ def test_calls_before_the_end_of_a_damaged_file_count(tmp_path: Path) -> None:
         (b'{"scopeSpans":[', True),
         (b'{"resource":{"attributes":[{', True),
         (b'{"resource":{},"scopeLogs":[', True),
+        (b'{"schemaUrl":"https://x","resource":{"attributes":[', True),
+        (b'{"schemaUrl":"https://x","resource":{"droppedAttributesCount":0,"attributes":[{"key":"a","value":{', True),
+        (b'{"batches":[{"resource":{"attributes":[{"key":"a","value":{', True),
         (b'{"resource":{"name":"x"}}', False),
+        (b'{"schemaUrl":"https://x","resource":{"name":"x"}}', False),
+        (b'{"batches":[{"id":1,"resource":{"name":"x"}}]}', False),
+        (b'{"trace":{"id":"1","spans":[]}}', False),
         (b'{"schema":"token-telemetry/1","resourceSpans":[', False),
         (b'{"text":"{\\"resourceSpans\\":[', False),
         (b'2026-01-02 {"resourceSpans":[', False),
@@ -810,6 +873,14 @@ def test_any_attributes_give_samples_or_reasons(given: list[dict[str, Any]]) -> 
     samples, *_ = rows.build(complete=(), keep_ids=False)
     assert len(samples) + sum(each.count for each in rows.complaints()) <= len(given)
     assert np.all(samples.output_tokens >= 0)
+
+
+def test_messages_that_a_collector_packed_one_by_one_are_read(tmp_path: Path) -> None:
+    packed = [zstd.compress(json.dumps(spans(span(chat(n), trace=f"{n:x}"))).encode()) for n in range(1, 20)]
+    (tmp_path / "traces.json").write_bytes(b"".join(len(each).to_bytes(4, "big") + each for each in packed))
+    reading = read(tmp_path)
+    assert reading.samples.output_tokens.tolist() == [*range(1, 20)]
+    assert reading.samples.line.tolist() == [*range(1, 20)]
 
 
 def test_a_file_of_one_document_that_is_cut_off_is_unreadable(tmp_path: Path) -> None:

@@ -43,6 +43,19 @@ def said(reading: Reading) -> list[tuple[int | None, str | None]]:
     return [(each.predicted_output_tokens, each.category) for each in samples_of(reading)]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [{"trace_id": "5b8efff798038103d269b633813fc60c"}, {"span_id": "EEE19B7EC3C1B174"}, {"span_id": "7uGbfsPBsXQ="}],
+    ids=["trace", "upper-case", "base64"],
+)
+def test_ids_of_spans_and_traces_are_the_same_however_they_are_written(tmp_path: Path, row: dict[str, object]) -> None:
+    call = span(chat(900), trace="5B8EFFF798038103D269B633813FC60C", id="eee19b7ec3c1b174")
+    write_spans(tmp_path / "logs" / "a.jsonl", spans(call))
+    assert said(read(tmp_path / "logs", side(tmp_path / "p.jsonl", [{**row, "predicted_output_tokens": 800}]))) == [
+        (800, None)
+    ]
+
+
 def litellm(n: int, **fields: object) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{n}",

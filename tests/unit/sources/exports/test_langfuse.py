@@ -40,6 +40,28 @@ def generation(tokens: int | None = 600, /, **more: object) -> dict[str, Any]:
     }
 
 
+OURS = {
+    "token_telemetry.predicted.output_tokens": "800",
+    "baggage.token_telemetry.complexity": "low",
+    "token_telemetry.success": "true",
+    "token_telemetry.feature.files": 3,
+    "token_telemetry.category": "tests",
+    "gen_ai.request.model": "gpt-5-mini",
+}
+
+
+@pytest.mark.parametrize("attributes", [OURS, json.dumps(OURS)], ids=["object", "text"])
+def test_attributes_of_the_span_that_it_was_say_the_prediction_and_the_labels(
+    tmp_path: Path, attributes: object
+) -> None:
+    """Langfuse keeps a span's attributes in the metadata. What stands there beside them counts first."""
+    resource = {"token_telemetry.task_id": "phase-7", "token_telemetry.complexity": "high"}
+    metadata = {"attributes": attributes, "resourceAttributes": resource, "category": "docs"}
+    sample = only(reading(tmp_path, [generation(metadata=metadata)]))
+    assert (sample.predicted_output_tokens, sample.category, sample.complexity) == (800, "docs", "low")
+    assert (sample.success, sample.task_id, sample.features) == (True, "phase-7", {"files": "3"})
+
+
 def in_csv(*rows: dict[str, Any]) -> bytes:
     file = io.StringIO()
     writer = csv.DictWriter(file, [*rows[0]])

@@ -158,6 +158,21 @@ def test_of_runs_within_each_other_the_innermost_is_the_call(tmp_path: Path) -> 
     assert (outputs(found_of_two), found_of_two.skipped) == ([900, 900], {TOLD_AGAIN: 1})
 
 
+def test_a_run_around_two_calls_says_of_each_what_it_asked_for(tmp_path: Path) -> None:
+    """A chat model with a fallback: the prediction, the labels and the cap are those of both, the answer is of one."""
+    metadata = {"token_telemetry.predicted.output_tokens": 800, "category": "docs"}
+    outer = run("r1", extra={"metadata": metadata}, inputs={"max_tokens": 1024}, outputs=completion(905, "length"))
+    first, second = (run(f"r{n}", parent_run_id="r1", inputs={}, extra={}, outputs=completion(n)) for n in (2, 3))
+    second["extra"] = {"metadata": {"category": "tests"}}
+    for content in ([outer, first, second], [first, second, outer]):
+        found = reading(tmp_path, content)
+        assert [
+            (each.output_tokens, each.predicted_output_tokens, each.category, each.max_tokens, each.truncated)
+            for each in samples_of(found)
+        ] == [(2, 800, "docs", 1024, False), (3, 800, "tests", 1024, False)]
+        assert found.skipped == {TOLD_AGAIN: 1}
+
+
 def test_runs_that_are_no_calls_are_counted(tmp_path: Path) -> None:
     unfinished = {"post": posted("r2")["post"]}
     headless = {"patch": posted("r3")["patch"]}

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.documents import CUT_OFF
+from pytest_token_telemetry.sources.exports.openhands import NO_RESPONSE
 from tests.unit.sources.exports.readings import lines, only, outputs, reading, reading_of, real, reasons, samples_of
 
 FIRST = {"id": 0, "timestamp": "2026-01-27T22:44:56", "source": "user", "message": "A prompt", "action": "message"}
@@ -106,6 +107,14 @@ def test_a_result_tells_the_cap_the_task_and_the_calls_without_a_tool(tmp_path: 
         (177, 8192, True, "django-1"),
         (50, 8192, False, "django-1"),
     ]
+
+
+@pytest.mark.parametrize("usage", [{"response_id": ""}, {"response_id": None}, {}], ids=["empty", "null", "none"])
+def test_a_count_without_its_response_is_counted_with_its_reason(tmp_path: Path, usage: dict[str, Any]) -> None:
+    """It may be that of a call which an event tells of."""
+    usages = [{"model": "m", "completion_tokens": 50, **usage}, {"completion_tokens": 60, "response_id": "x"}, None]
+    found = reading(tmp_path, lines({**RESULT, "metrics": {"token_usages": usages}}))
+    assert (outputs(found), reasons(found)) == ([1135, 177, 60], {NO_RESPONSE: 2})
 
 
 def test_a_stop_at_the_cap_settles_nothing_as_litellm_says_it(tmp_path: Path) -> None:

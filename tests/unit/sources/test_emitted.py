@@ -1,0 +1,120 @@
+"""A call that two programs tell of, each in its own trace, is one sample; a stand-in's calls are all counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_token_telemetry.sources.dividing import TaskSizes
+from pytest_token_telemetry.sources.keys import SideFile
+from pytest_token_telemetry.sources.parallel import Scan
+from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
+from tests.lines import write
+from tests.spans import chat, span, spans, write_spans
+from tests.unit.sources.builders import samples_of
+
+CLIENT, GATEWAY = "agent", "gateway"
+
+
+def read(directory: Path, *side: SideFile) -> Reading:
+    return read_directories([Directory(directory, "d")], ["*.jsonl"], side_files=side)
+
+
+def by(service: str, *given: dict[str, Any], scope: str = "openai") -> dict[str, Any]:
+    """A document of a service's spans."""
+    document = spans(*given, resource={"service.name": service, "host.name": f"{len(given)}"})
+    document["resourceSpans"][0]["scopeSpans"][0]["scope"] = {"name": scope}
+    return document
+
+
+def call(
+    trace: str, *, response: str = "chatcmpl-9", at: float = 0, lasts: float = 1, output: int = 16, **said: object
+) -> dict[str, Any]:
+    named = {key.replace("__", "."): value for key, value in said.items()}
+    return span(chat(output, **{"gen_ai.response.id": response, **named}), trace=trace, id=trace, at=at, lasts=lasts)
+
+
+PAIRS = {
+    "gateway": (by(CLIENT, call("a")), by(GATEWAY, call("b", at=0.1, lasts=0.8))),
+    "another-instrumentation": (by(CLIENT, call("a")), by(CLIENT, call("b", at=0.1), scope="anthropic")),
+    "clocks": (by(CLIENT, call("a", lasts=0.2)), by(GATEWAY, call("b", at=1, lasts=0.1))),
+    "three": (
+        by(CLIENT, call("a")),
+        by(GATEWAY, call("b", at=0.1), scope="x"),
+        by("proxy", call("c", at=0.2, lasts=0.3)),
+    ),
+    "exported-twice": (by(CLIENT, call("a"), call("a")), by(GATEWAY, call("b", at=0.1)), by(CLIENT, call("a"))),
+}
+
+
+@pytest.mark.parametrize("documents", PAIRS.values(), ids=PAIRS)
+@pytest.mark.parametrize("in_one_file", [True, False], ids=["one-file", "files"])
+def test_a_call_in_traces_of_several_emitters_is_one_sample(
+    tmp_path: Path, documents: tuple[dict[str, Any], ...], in_one_file: bool
+) -> None:
+    for n, each in enumerate([documents] if in_one_file else [(each,) for each in documents]):
+        write_spans(tmp_path / f"{n}.jsonl", *each)
+    reading = read(tmp_path)
+    assert len(reading.samples) == 1
+    assert reading.duplicates == len(documents) - 1 or len(documents) > 2
+
+
+APART = {
+    "one-emitter": (by(CLIENT, call("a")), by(CLIENT, call("b", at=0.1))),
+    "one-emitter-of-two": (by(CLIENT, call("a"), call("b")), by(GATEWAY, call("c"), call("d"))),
+    "other-outputs": (by(CLIENT, call("a")), by(GATEWAY, call("b", output=17))),
+    "other-models": (by(CLIENT, call("a")), by(GATEWAY, call("b", gen_ai__request__model="other"))),
+    "other-times": (by(CLIENT, call("a")), by(GATEWAY, call("b", at=60))),
+    "no-id": (by(CLIENT, call("a", response="")), by(GATEWAY, call("b", response=""))),
+    "other-ids": (by(CLIENT, call("a")), by(GATEWAY, call("b", response="chatcmpl-8"))),
+    "one-more-at-another-time": (
+        by(CLIENT, call("a"), call("c", at=60)),
+        by(GATEWAY, call("b", at=0.1)),
+    ),
+}
+"""Calls of a server that gives all answers one id, and other calls."""
+
+
+@pytest.mark.parametrize("documents", APART.values(), ids=APART)
+@pytest.mark.parametrize("in_one_file", [True, False], ids=["one-file", "files"])
+def test_calls_of_a_stand_in_for_a_provider_are_as_many_as_they_are(
+    tmp_path: Path, documents: tuple[dict[str, Any], ...], in_one_file: bool
+) -> None:
+    for n, each in enumerate([documents] if in_one_file else [(each,) for each in documents]):
+        write_spans(tmp_path / f"{n}.jsonl", *each)
+    reading = read(tmp_path)
+    n = sum(len(each["resourceSpans"][0]["scopeSpans"][0]["spans"]) for each in documents)
+    assert (len(reading.samples), reading.duplicates) == (n, 0)
+
+
+def test_what_each_span_knows_is_known_of_the_call(tmp_path: Path) -> None:
+    """The client knows the prediction, the gateway the cap and that the answer was cut off."""
+    ours = {"token_telemetry__predicted__output_tokens": 12, "gen_ai__request__max_tokens": None}
+    ours["gen_ai__response__finish_reasons"] = None
+    theirs = {"gen_ai__request__max_tokens": 16, "gen_ai__response__finish_reasons": ["length"]}
+    write_spans(tmp_path / "client.jsonl", by(CLIENT, call("a", **ours)))
+    write_spans(tmp_path / "gateway.jsonl", by(GATEWAY, call("b", at=0.1, lasts=0.5, **theirs)))
+    (sample,) = samples_of(read(tmp_path))
+    assert (sample.predicted_output_tokens, sample.max_tokens, sample.truncated) == (12, 16, True)
+
+
+@pytest.mark.parametrize("trace", ["a", "b"])
+def test_a_side_file_may_name_either_trace(tmp_path: Path, trace: str) -> None:
+    write_spans(tmp_path / "client.jsonl", by(CLIENT, call("a")))
+    write_spans(tmp_path / "gateway.jsonl", by(GATEWAY, call("b", at=0.1)))
+    write(tmp_path, [f'{{"trace_id": "{trace}", "predicted_output_tokens": 12}}'], "side.json")
+    reading = read(tmp_path, SideFile(str(tmp_path / "side.json"), "side.json", "--predictions: side.json"))
+    assert [each.predicted_output_tokens for each in samples_of(reading)] == [12]
+    assert reading.remarks == {}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_many_calls_are_folded_one_by_one(tmp_path: Path, jobs: int) -> None:
+    """As many as are put into columns at once, also by several processes."""
+    write_spans(tmp_path / "c.jsonl", by(CLIENT, *[call(f"a{n}", response=f"r{n}", at=n) for n in range(50)]))
+    write_spans(tmp_path / "g.jsonl", by(GATEWAY, *[call(f"b{n}", response=f"r{n}", at=n) for n in range(0, 50, 2)]))
+    scan = Scan(jobs=jobs, bounds=TaskSizes(3000, 10, 1000))
+    reading = read_directories([Directory(tmp_path, "d")], ["*"], scan=scan)
+    assert (len(reading.samples), reading.duplicates) == (50, 25)

@@ -1,0 +1,92 @@
+"""Files of spans in a layout that is not read are unusable beside others: their calls may be the truncated ones."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from pytest_token_telemetry.sources.dividing import TaskSizes
+from pytest_token_telemetry.sources.otlp.attributes import OUTPUT
+from pytest_token_telemetry.sources.parallel import Scan
+from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
+from pytest_token_telemetry.sources.unread import UNREAD
+from tests.lines import v2
+from tests.spans import chat, span, spans, write_spans
+
+TAGS = [{"key": "gen_ai.usage.output_tokens", "type": "int64", "value": 16}]
+PROMPT = {"key": "prompt", "value": "x" * 10_000}
+JAEGER = {"data": [{"traceID": "a1", "spans": [{"traceID": "a1", "tags": TAGS}]}]}
+CONSOLE = {"name": "chat m", "attributes": {"gen_ai.usage.output_tokens": 16, "gen_ai.request.max_tokens": 16}}
+PROTOBUF = b"\0\0\0\x40\x0a\x3e\x0a\x1a gen_ai.usage.output_tokens\x12\x02\x18\x10\n"
+
+
+def read(directory: Path, scan: Scan | None = None) -> Reading:
+    return read_directories([Directory(directory, "d")], ["*"], scan=scan)
+
+
+def places(reading: Reading) -> dict[str, list[str]]:
+    return {reason: lines.places for reason, lines in reading.unusable.items()}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(json.dumps(JAEGER).encode(), id="jaeger"),
+        pytest.param(json.dumps([{"tags": {"llm.token_count.completion": "16"}}]).encode() + b"\n", id="zipkin"),
+        pytest.param(json.dumps(CONSOLE, indent=4).encode(), id="console"),
+        pytest.param(json.dumps({"resource_spans": [spans(span(chat(16)))]}).encode(), id="other-case"),
+        pytest.param(json.dumps({"result": spans(span(chat(16)))}).encode(), id="wrapped"),
+        pytest.param(json.dumps({"data": [{"tags": [PROMPT, *TAGS]}]}).encode() + b" " * 70_000, id="long"),
+        pytest.param(gzip.compress(json.dumps(JAEGER).encode()), id="compressed"),
+        pytest.param(PROTOBUF, id="protobuf"),
+    ],
+)
+def test_unread_spans_beside_read_ones_are_an_unusable_line(tmp_path: Path, content: bytes) -> None:
+    write_spans(tmp_path / "a.jsonl", spans(span(chat(7))))
+    (tmp_path / "b.json").write_bytes(content)
+    reading = read(tmp_path)
+    assert (len(reading.samples), places(reading), reading.nothing_known) == (1, {UNREAD: ["d/b.json:1"]}, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(json.dumps({"prompt": json.dumps(CONSOLE)}), id="within-a-prompt"),
+        pytest.param("gen_ai.usage.output_tokens is the name of an attribute", id="prose"),
+        pytest.param(json.dumps({"spans": [{"tags": {"http.status": 200}}]}), id="no-call"),
+    ],
+)
+def test_what_only_mentions_a_name_is_nothing_known(tmp_path: Path, text: str) -> None:
+    write_spans(tmp_path / "a.jsonl", spans(span(chat(7))))
+    (tmp_path / "b.json").write_text(text, encoding="utf-8")
+    reading = read(tmp_path)
+    assert (reading.unusable, reading.nothing_known) == ({}, 1)
+
+
+def test_a_log_with_records_is_read_whatever_else_its_lines_say(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(json.dumps({**CONSOLE, "message": v2()}) + "\n", encoding="utf-8")
+    reading = read(tmp_path)
+    assert (len(reading.samples), reading.unusable) == (1, {})
+
+
+def test_files_of_one_unread_layout_alone_are_named_for_what_they_look_like(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text(json.dumps(JAEGER), encoding="utf-8")
+    reading = read(tmp_path)
+    assert (reading.unusable, reading.nothing_known, reading.look_like) == ({}, 1, {"JSON": 1})
+
+
+def test_a_file_that_is_read_in_parts_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(f"{json.dumps(CONSOLE)}\n" * 300, encoding="utf-8")
+    (tmp_path / "b.log").write_text(f"{v2()}\n", encoding="utf-8")
+    reading = read(tmp_path, Scan(jobs=2, bounds=TaskSizes(3000, 10, 1000)))
+    assert {reason: lines.count for reason, lines in reading.unusable.items()} == {UNREAD: 1}
+
+
+@pytest.mark.parametrize("name", OUTPUT)
+def test_each_name_of_the_output_tokens_is_known(tmp_path: Path, name: str) -> None:
+    write_spans(tmp_path / "a.jsonl", spans(span(chat(7))))
+    (tmp_path / "b.json").write_text(json.dumps({"tags": {name: 16}}), encoding="utf-8")
+    assert places(read(tmp_path)) == {UNREAD: ["d/b.json:1"]}
