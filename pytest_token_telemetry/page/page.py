@@ -168,7 +168,11 @@ def _first(report: Report, rates: Picture | None) -> Iterator[Html]:
         class_="column",
     )
     tiers = [each for each in report.checks if each.id.startswith("tier") and not each.unasked]
-    checks = (_check(report, each) for each in (*report.unmet, *tiers))
+    readiness = [each for each in report.checks if each.id.startswith("readiness::")]
+    others = [each for each in report.checks if each not in tiers and each not in readiness]
+    decide = [each for each in others if each.outcome == "fail"]
+    rest = [each for each in others if each not in decide]
+    checks = (_check(report, each) for each in (*report.unmet, *decide, *tiers, *rest))
     yield tag("section", tag("h2", "Checks"), tag("ul", *checks, class_="checks"), class_="card")
 
 

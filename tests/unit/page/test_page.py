@@ -21,9 +21,11 @@ from pytest_token_telemetry.page.page import every_picture, render
 from pytest_token_telemetry.report.json_file import render as as_json
 from pytest_token_telemetry.report.model import MOST_CALLS
 from pytest_token_telemetry.report.untrusted_file import from_json
-from pytest_token_telemetry.text import Untrusted
+from pytest_token_telemetry.report.words import message
+from pytest_token_telemetry.text import Untrusted, plain
 from tests.unit.gate.cases import call, judge, reading, settings
 from tests.unit.page.reports import VERDICTS, report, spread
+from tests.unit.report import documents as reports
 from tests.unit.report.verdicts import HOSTILE
 
 
@@ -70,6 +72,16 @@ def test_the_verdict_comes_first_then_pictures_then_tables(name):
     assert found.xpath("//*[@data-picture]/@data-picture")[0] == "rates"
     titles = found.xpath("//details/summary/text()")
     assert {"Checks", "Sources", "Settings"} <= set(titles)
+
+
+@pytest.mark.parametrize("name", [*VERDICTS, "drifted"])
+def test_the_first_screen_has_every_check_that_failed(name):
+    found = from_json(json.dumps(reports.document(name)).encode())
+    first = document(render(found)).xpath("//ul[@class='checks']")[0].text_content()
+    failed = [each for each in found.checks if each.outcome == "fail"]
+    assert all(plain(message(found, each)) in first for each in failed)
+    drift = [each for each in found.checks if each.id.startswith("drift::")]
+    assert all(plain(message(found, each)) in first for each in drift)
 
 
 def test_nothing_may_run_or_load_but_the_two_scripts_of_the_page():
