@@ -19,6 +19,7 @@ from pytest_token_telemetry.sources.extract import SOURCES, Task, source_of
 from pytest_token_telemetry.sources.field_map import SECTION, dotted
 from pytest_token_telemetry.sources.field_names import CAP, PREDICTED, REASON
 from pytest_token_telemetry.sources.mapped import ANY_JSON, MappedSource
+from pytest_token_telemetry.sources.own_format import SCHEMA
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.sampled_records import OUTPUT, Seen
 from pytest_token_telemetry.sources.source import HEAD, opened
@@ -37,6 +38,9 @@ RECORDS = 200
 FILES = 20
 """Files of a kind that are looked at."""
 
+_OURS = (b"[TokenEstimation", SCHEMA.encode())
+"""What lines have that are read from any file."""
+
 
 def proposal(files: Iterable[str], mapped: Sequence[MappedSource] = ()) -> str:
     """Maps for ``files``, as TOML to paste, and in comments what they rest on and what is left to do.
@@ -48,6 +52,8 @@ def proposal(files: Iterable[str], mapped: Sequence[MappedSource] = ()) -> str:
     known: Counter[str] = Counter()
     texts = unreadable = 0
     kinds: dict[tuple[Format, str], list[str]] = defaultdict(list)
+    taken: set[str] = set()
+    """The patterns of files that are read without a map, which one with such a pattern would take over."""
     for path in files:
         try:
             with opened(path) as file, file.stream() as stream:
@@ -57,7 +63,9 @@ def proposal(files: Iterable[str], mapped: Sequence[MappedSource] = ()) -> str:
             continue
         source = source_of(path, head, Task((), mapped=tuple(mapped)))
         format = _format(head)  # noqa: A001 - as in a map
-        if source is not SOURCES[-1]:
+        is_ours = source is SOURCES[-1] and any(each in head for each in _OURS)
+        if source is not SOURCES[-1] or is_ours:
+            taken.add(_pattern(path))
             has_more = source.name == LengthsSource.name and _has_more(path)
             known[f"{_how_read(source)}{', but not all columns: the map may read more' if has_more else ''}"] += 1
             if has_more:
@@ -71,7 +79,7 @@ def proposal(files: Iterable[str], mapped: Sequence[MappedSource] = ()) -> str:
         notes.append(f"# {plural(texts, 'file')} of text: an expression for its lines is yours to write")
     if unreadable:
         notes.append(f"# {plural(unreadable, 'file')} cannot be read")
-    maps = [_map(kind, pattern, paths) for (kind, pattern), paths in sorted(kinds.items())]
+    maps = [_map(kind, pattern, paths, whole=pattern not in taken) for (kind, pattern), paths in sorted(kinds.items())]
     return "\n\n".join([*maps, "\n".join(notes)] if notes else maps) or "# there are no files"
 
 
@@ -103,10 +111,19 @@ def _pattern(path: str) -> str:
     return f"*{escape(ending)}" if ending else escape(name.name)
 
 
+def _names(paths: Iterable[str]) -> list[str]:
+    """The names of some files as patterns, each once."""
+    return [*dict.fromkeys(escape(PurePath(path).name) for path in paths)][:_NAMED]
+
+
+_NAMED = 20
+"""Files that a map names."""
+
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 
-def _map(kind: Format, pattern: str, paths: list[str]) -> str:
+def _map(kind: Format, pattern: str, paths: list[str], *, whole: bool) -> str:
+    """One map. Not ``whole``: it names its files, as the pattern matches others too."""
     seen = Seen()
     for path in paths[:FILES]:
         try:
@@ -119,7 +136,7 @@ def _map(kind: Format, pattern: str, paths: list[str]) -> str:
     lines = [
         f"# {plural(len(paths), 'file')}, {plural(seen.records, 'record')} looked at",
         f"[{SECTION}.{name}]",
-        f"files = [{_text(pattern)}]",
+        f"files = [{', '.join(map(_text, [pattern] if whole else _names(paths)))}]",
         *(['format = "csv"'] if kind == "csv" else []),
     ]
     fields, doubtful = seen.fields()

@@ -224,6 +224,18 @@ def test_a_table_that_is_read_without_a_map_gets_one_for_its_other_columns(tmp_p
     assert "# 1 file of format csv: read without a map, but not all columns: the map may read more" in text
 
 
+def test_a_map_takes_no_file_that_is_read_without_it(tmp_path: Path) -> None:
+    own = {"schema": "token-telemetry/1", "output_tokens": 5, "max_tokens": 9}
+    for name, content in (("a.jsonl", own), ("old.jsonl", {"resp_len": 5}), ("[1].jsonl", {"resp_len": 5})):
+        (tmp_path / name).write_bytes(lines(content))
+    text = proposal([str(tmp_path / name) for name in ("a.jsonl", "old.jsonl", "[1].jsonl")])
+    assert text.startswith("# 2 files, 2 records looked at\n")
+    assert table(text)["files"] == ["old.jsonl", "[[]1].jsonl"]
+    assert text.endswith("\n\n# 1 file of format logs: read without a map")
+    alone = proposal([str(tmp_path / "old.jsonl")])
+    assert table(alone)["files"] == ["*.jsonl"]
+
+
 def test_files_that_a_map_reads_get_no_other(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines({"who": "a", "tok": 3}))
     (tmp_path / "maps.toml").write_text(
