@@ -11,6 +11,7 @@ from pytest_token_telemetry.analysis.groups import computed, grouped, quantile, 
 from pytest_token_telemetry.analysis.metrics import QUANTILE_METHOD, WASTE_SHARES, Share
 from pytest_token_telemetry.analysis.number_ranges import Count, Quantity
 from pytest_token_telemetry.analysis.strata import Split
+from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +100,8 @@ class CapUseOf:
     p90: Quantity
     folded: Count = 0
     """How many categories it sums up, too small to be listed. 0: it is one."""
+    mean_cap: Quantity | None = None
+    """The average cap of these calls, in tokens. ``None`` in an older report."""
 
     def __post_init__(self) -> None:
         if self.folded and self.name is not None:
@@ -111,12 +114,18 @@ def cap_use_of_each(samples: Samples, label: Label) -> tuple[CapUseOf, ...]:
     split = Split.by_name(label, mask)
     ratios = grouped(split.codes, mask, split.size, cap_ratios(samples), lambda n: quantile_places(n, [share]))
     p90 = ratios.quantile(share)
+    caps = np.zeros(split.size + 1)  # the last one's are those of `UNKNOWN`
+    for rows in rows_of(mask):
+        codes = split.codes[rows].astype(np.int64)
+        codes[codes == UNKNOWN] = split.size
+        caps += np.bincount(codes, samples.max_tokens[rows], minlength=split.size + 1)
     return tuple(
         CapUseOf(
             name=split.names[code][0],
             n=int(ratios.counts[code]),
             p90=float(p90[code]),
             folded=split.folded if code == split.size - 1 else 0,
+            mean_cap=float(caps[code] / ratios.counts[code]),
         )
         for code in split.largest_first(ratios.counts).tolist()
     )

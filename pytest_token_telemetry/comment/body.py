@@ -144,9 +144,9 @@ def _leg(leg: Leg, frame: Frame, size: Size) -> Iterator[str]:
     report, verified = leg.report, not frame.unverified
     commit, url = frame.stamp.commit, frame.repository_url
     write = Linking(report.tracked, f"{url}/blob/{commit}" if url and commit else "")
-    first, *steps = [written(write, step) for step in advice.next_steps(report)] or [""]
+    first, steps = ([written(write, step) for step in found] for found in advice.first_steps(report))
     asked = "".join(f" {each}" for each in words.question(report))
-    yield f"<p><b>{write.own(brief.decisive(report))}</b>{write.own(asked)} {first}</p>"
+    yield f"<p><b>{write.own(brief.decisive(report))}</b>{write.own(asked)} {' '.join(first)}</p>"
     if size.checks == "none":
         return
     figures = brief.figures(report, lambda result: markdown.outcome(result, verified=verified).split()[0])

@@ -50,7 +50,21 @@ def next_steps(report: Report) -> list[Sentence]:
     if warns(report, "drift::"):
         steps.append(_WHAT_CHANGED)
     steps += _caps_to_lower(report)
+    if not steps and warns(report, CAP_USE.id):
+        steps.append(
+            "Risk is within its targets. To save quota, size caps (max_tokens) closer to each call: most use little of"
+            " theirs, and some were truncated."
+        )
     return [*(steps or ["Nothing to tune: go on collecting, and watch for drift."]), *_caps_to_set(report)]
+
+
+def first_steps(report: Report) -> tuple[list[Sentence], list[Sentence]]:
+    """The steps that the shortest reports have too, and the others: the first, and the one for truncated calls."""
+    steps = next_steps(report)
+    exceeded = {result.id for result in report.checks if result.exceeded}
+    raised = [_where_to_raise(report)] if report.verdict == "tune" and TRUNCATION.id in exceeded else []
+    first = [step for i, step in enumerate(steps) if i == 0 or step in raised]
+    return first, [step for step in steps if step not in first]
 
 
 def _strata(report: Report) -> tuple[tuple[Stratum, ...], Grouping]:
@@ -70,8 +84,12 @@ def _caps_to_lower(report: Report) -> Iterator[Sentence]:
     every = () if tuning is None else tuning.cap_use
     raised = {(each.name, each.folded > 0) for each in _strata(report)[0] if each.truncated}
     little = [each for each in every if each.p90 >= result.target and (each.name, each.folded > 0) not in raised]
-    if every and not little:
+    better = [each for each in little if not _reserves_more(each, report)]
+    if little and not better:
+        yield from _caps_to_size(little, report)
+    if every and not better:
         return
+    little = better
     little.sort(key=lambda each: (each.n < _LEAST_FOR_P90, -each.p90))
     where: Sentence = ""
     if tuning is not None and little and (len(every) > 1 or every[0].name is not None):
@@ -81,6 +99,42 @@ def _caps_to_lower(report: Report) -> Iterator[Sentence]:
     begins = "Lower the caps (max_tokens)" if result.exceeded else "To save quota, lower the caps (max_tokens)"
     ends = ", as far as Tier 1 stays within its targets." if result.exceeded else "."
     yield joined((begins, where or " where calls use little of them", ends), "")
+
+
+def _suggested(use: CapUseOf, report: Report) -> Cap | None:
+    """The cap for all calls that `_caps_to_set` suggests for those of ``use``, if it does."""
+    every = () if report.tuning is None else report.tuning.max_tokens
+    of = next((each for each in every if (each.name, each.folded > 0) == (use.name, use.folded > 0)), None)
+    known = [] if of is None else [cap for cap in _within(of, _limit(report)) if cap.max_tokens is not None]
+    return known[0] if known else None
+
+
+def _reserves_more(use: CapUseOf, report: Report) -> bool:
+    """True if one cap for all calls would be more than what they have on average: then theirs follow the calls."""
+    cap = _suggested(use, report)
+    return cap is not None and use.mean_cap is not None and (cap.max_tokens or 0) >= use.mean_cap
+
+
+def _caps_to_size(every: Sequence[CapUseOf], report: Report) -> Iterator[Sentence]:
+    """Where calls use little of caps that one cap for all would not improve."""
+    kind = "category" if report.tuning is None else report.tuning.grouped_by
+    is_alone = len(every) == 1 and every[0].name is None and not every[0].folded
+    rows = [
+        (
+            *(() if is_alone else (_called(each, kind), " ")),
+            f"{cap.max_tokens:,} at {exact(Fraction(str(cap.risk)) * 100)}%; {each.mean_cap:,.0f} on average now",
+        )
+        for each in every
+        if (cap := _suggested(each, report)) is not None
+    ]
+    yield joined(
+        (
+            "To save quota, size caps (max_tokens) closer to each call: one for all calls would reserve more (",
+            _some(rows, "; "),
+            ").",
+        ),
+        "",
+    )
 
 
 _LEAST_FOR_P90 = 9
@@ -95,14 +149,18 @@ def _caps_to_set(report: Report) -> Iterator[Sentence]:
     if not carried.caps and carried.question == "predictions":
         return
     every = tuning.max_tokens
-    kind = tuning.grouped_by
-    truncation = report.result(TRUNCATION.id)
-    is_judged = carried.question != "lengths"
-    limit = truncation.limit if is_judged and isinstance(truncation, RateResult) else Fraction(1)
+    kind, limit = tuning.grouped_by, _limit(report)
     rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each, limit)) for each in every[:_SHOWN]], "; ")
     none_yet = not any(cap.max_tokens is not None for each in every for cap in _within(each, limit))
     begins = "No cap (max_tokens) to suggest yet" if none_yet else "Caps (max_tokens) by risk of truncation"
     yield (f"{begins}: ", *rows, "; and others." if len(every) > _SHOWN else ".")
+
+
+def _limit(report: Report) -> Fraction:
+    """The truncation rate that the gate passes; 1 if it judges none."""
+    truncation = report.result(TRUNCATION.id)
+    is_judged = report.counts.question != "lengths"
+    return truncation.limit if is_judged and isinstance(truncation, RateResult) else Fraction(1)
 
 
 def _cap_name(caps: Caps, every: Sequence[Caps], kind: Grouping) -> tuple[Piece, ...]:
@@ -127,8 +185,12 @@ def _caps_by_risk(caps: Caps, limit: Fraction) -> str:
 
 
 def _within(caps: Caps, limit: Fraction) -> Sequence[Cap]:
-    """Those that the gate would pass: at most ``limit`` of the calls are truncated; all if there are none."""
-    return [cap for cap in caps.caps if Fraction(str(cap.risk)) <= limit] or caps.caps
+    """Those with half the risk that the gate passes, ``limit``, so that new calls pass too; else with all of it.
+
+    Half of all new samples have a higher rate than the risk of their cap.
+    """
+    safe = [cap for cap in caps.caps if 2 * Fraction(str(cap.risk)) <= limit and cap.max_tokens is not None]
+    return safe or [cap for cap in caps.caps if Fraction(str(cap.risk)) <= limit] or caps.caps
 
 
 def cap_in_words(suggested: Cap) -> str:
@@ -181,7 +243,7 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
         yield from steps or ([] if caps_tell else fallback)
         multiplied = True
     if TRUNCATION.id in failed:
-        yield _where_to_raise(report, _most(strata, kind, lambda each: (each.truncated, each.attempts)))
+        yield _where_to_raise(report)
     elif WASTE.id in failed and not multiplied:
         yield "Lower the predictions where waste is high, as far as Tier 1 stays within its targets."
     yield from _caps_to_lower(report)
@@ -195,8 +257,9 @@ def _wait_for_caps(report: Report) -> bool:
     return found == {"raise-cap"}
 
 
-def _where_to_raise(report: Report, where: Sentence) -> Sentence:
-    """Which calls need a larger cap. ``where``: the kinds of those whose output is known."""
+def _where_to_raise(report: Report) -> Sentence:
+    """Which calls need a larger cap, by the kinds of those whose output is known."""
+    where = _most(*_strata(report), lambda each: (each.truncated, each.attempts))
     lost = report.counts.uncounted.events
     also = f"{plural(lost, 'call')} without an output count" if lost else ""
     parts = [part for part in (where, also) if plain(part)]
@@ -240,12 +303,16 @@ def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]
         return
     hit = [each for each in tuning.categories if each.underestimated]
 
+    is_alone = len(tuning.categories) == 1 and tuning.categories[0].name is None
+
     def where(advice: list[Advice], say: Callable[[Advice], str], between: str = ", ") -> Sentence:
         return _some([(_called(each, tuning.grouped_by), say(each)) for each in advice], between)
 
     if multiply := [each for each in hit if each.tier == "risk" and each.multiplier != 1]:
         by = where(multiply, lambda each: f" by {upwards(each.multiplier or 0)} ({_basis(each)})")
-        yield joined(("Multiply the predictions in ", by, "."), "")
+        if is_alone:
+            by = f"by {upwards(multiply[0].multiplier or 0)} ({_basis(multiply[0])})"
+        yield joined((f"Multiply the predictions {'' if is_alone else 'in '}", by, "."), "")
         if priced := [each for each in multiply if each.waste_p90[1] is not None]:
             yield joined(("Cost: ", where(priced, lambda each: _price(each, target), "; "), "."), "")
     capped = [each for each in hit if each.basis == "raise-cap"]

@@ -54,7 +54,7 @@ def _change(report: Report) -> str:
         return ""
     rates = (("underestimation", drift.underestimation), ("truncation", drift.truncation))
     changes = (f"{points(each.difference)} of {name}" for name, each in rates if each.difference is not None)
-    return next((f"{change} against the baseline" for change in changes), "")
+    return next((f"{change} against the baseline, within categories" for change in changes), "")
 
 
 def in_table(report: Report) -> list[Result]:

@@ -13,7 +13,7 @@ from pytest_token_telemetry.gate.checks import (
     REPLAY,
     SAMPLES,
 )
-from pytest_token_telemetry.gate.checks.samples import lacks_attempts
+from pytest_token_telemetry.gate.checks.samples import lacks_attempts, without_success
 from pytest_token_telemetry.gate.checks.sources import outside_maps
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult
 from pytest_token_telemetry.option_types import ANY
@@ -77,6 +77,9 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
         unknown = [*reasons_to_name(report)]
         yield from unknown or ["Log 'truncated' with every sample: too few say whether they were truncated."]
     yield from _what_to_record(report, wrong)
+    failed = without_success(context)
+    if isinstance(samples, CountResult) and samples.missing and failed >= samples.target:
+        yield f"Find out why tasks fail: {failed:,} of {plural(counts.samples, 'sample')} did not succeed."
     mix = [
         (check, result)
         for check in (CATEGORIES, COMPLEXITIES, DELIVERABLES)

@@ -240,15 +240,15 @@ def _tuning(tuning: Tuning, waste_target: Fraction | None) -> Section:
     return Section("Tuning advice", tables=tuple(tables), remarks=tuple(remarks))
 
 
-_PROMISED = "promised for new calls"
+_EXPECTED = "expected of new calls"
 
 
 def _signs(every: Sequence[Advice], kinds: str) -> Iterator[str]:
     """What the promise is, and what the signs mean that stand at multipliers."""
     if any(map(_promise, every)):
         yield (
-            f"{_PROMISED}: at most this share of them is underestimated (in nine of ten cases, within the range); more"
-            " samples promise less"
+            f"{_EXPECTED}: on average, at most this share of them is underestimated; in nine of ten cases, a share"
+            " within the range. More samples narrow it"
         )
     shown = [_multiplier(each) for each in every]
     if any(text.startswith("(") for text in shown):
@@ -289,7 +289,7 @@ def _advice(waste_target: Fraction | None) -> Columns[Advice]:
         "truncated": lambda each: f"{each.truncated:,}",
         "underestimated": lambda each: f"{each.underestimated:,}",
         "multiply by": _multiplier,
-        _PROMISED: _promise,
+        _EXPECTED: _promise,
         "waste P50": lambda each: advice.change(each.waste_p50, None),
         "waste P90": lambda each: advice.change(each.waste_p90, waste_target),
         "waste P90 at best": lambda each: (

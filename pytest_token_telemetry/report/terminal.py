@@ -107,7 +107,8 @@ def brief(report: Report | str, width: int) -> list[Line]:
         return wrapped(f"token telemetry: not judged: {report}", width, {"yellow": True})
     said = (f"token telemetry: {report.title}: {words.headline(report)}", words.session_result(report))
     lines = wrapped(" ".join(filter(None, said)), width, {_colour(report): True})
-    return lines + [line for step in advice.next_steps(report)[:1] for line in wrapped(f"-> {plain(step)}", width, {})]
+    steps, _ = advice.first_steps(report)
+    return lines + [line for step in steps for line in wrapped(f"-> {plain(step)}", width, {})]
 
 
 def _colour(report: Report) -> str:
@@ -176,15 +177,19 @@ def _judgement(report: Report, width: int, brevity: _Brevity, *, folded: bool = 
 
 
 def _steps(report: Report, width: int, most: int | None) -> list[Line]:
-    """What to do next: the first step, and of the others those that fit into so many lines, or all."""
-    steps = [wrapped(f"-> {plain(step)}", width, {"bold": True}) for step in advice.next_steps(report)]
-    lines = [*steps[0]] if steps else []
-    for number, step in enumerate(steps[1:], 1):
-        left = wrapped(f"-> {plural(len(steps) - number, 'more step')} with -v", width, {"bold": True})
+    """What to do next: all steps, or those that all must see, and of the others those that fit into so many lines."""
+    first, others = ([], advice.next_steps(report)) if most is None else advice.first_steps(report)
+    lines = [line for step in first for line in _step(step, width)]
+    for number, step in enumerate([_step(each, width) for each in others]):
+        left = wrapped(f"-> {plural(len(others) - number, 'more step')} with -v", width, {"bold": True})
         if most is not None and len(lines) + len(step) + len(left) > most:
             return lines + left
         lines += step
     return lines
+
+
+def _step(step: Sentence, width: int) -> list[Line]:
+    return wrapped(f"-> {plain(step)}", width, {"bold": True})
 
 
 def _checks(report: Report, width: int, brevity: _Brevity, *, folded: bool) -> list[Line]:

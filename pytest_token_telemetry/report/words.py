@@ -22,6 +22,7 @@ from pytest_token_telemetry.gate.checks import (
     UNDERESTIMATION,
     WASTE,
 )
+from pytest_token_telemetry.gate.checks.coverage import CoverageCheck
 from pytest_token_telemetry.gate.checks.sources import what_was_read
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult
 from pytest_token_telemetry.option_types import NONE
@@ -178,10 +179,10 @@ def session_result(report: Report) -> str:
 
 def _in_headline(result: Result) -> str:
     check = CHECK_BY_ID.get(result.id)
-    return f"{_NEWER} above its target" if check is None else check.in_headline(result)
+    return f"{_NEWER} failed" if check is None else check.in_headline(result)
 
 
-_NEWER = "a check of a plugin or a newer version"
+_NEWER = "a check from a plugin or a newer version"
 
 
 def _why_not_ready(report: Report) -> str:
@@ -199,7 +200,19 @@ def _why_not_ready(report: Report) -> str:
         return "Not all logs can be used: fix that first, do not tune"
     if ALL_READ.id in unmet and not counts.samples and (report.context.reads_files or report.context.reads_tables):
         return "No call could be read: fix that first, do not tune"
+    if all(_is_labelled_otherwise(result, report) for result in report.unmet):
+        return "The calls have other labels than required: check the labels or the settings, do not tune"
     return "Not enough representative data: collect more, do not tune"
+
+
+def _is_labelled_otherwise(result: Result, report: Report) -> bool:
+    """True if a setting would fit what the calls are named by."""
+    check = CHECK_BY_ID.get(result.id)
+    return (
+        isinstance(check, CoverageCheck)
+        and isinstance(result, CoverageResult)
+        and bool(check.setting(result, report.context))
+    )
 
 
 def blamed(report: Report) -> ReplayReport | None:
@@ -299,6 +312,8 @@ def losses(report: Report) -> list[Sentence]:
             (f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *_unusable(counts), ".")
         )
     found += misread(report)
+    if counts.copies_of_tests > 1:
+        found.append(f"Each test ran on {counts.copies_of_tests} workers (--dist=each): its samples count once a run.")
     if report.not_read.unknown and counts.samples:  # where there are none, the next step tells
         found.append(_unknown_files(report.not_read))
     if counts.unknown_reasons:
@@ -486,8 +501,6 @@ def _recording(report: Report) -> Iterator[str]:
         yield f"{plural(counts.by_cap, 'truncation')} known by the cap alone: the reason did not say so."
     if counts.deselected_tests:
         yield f"{plural(counts.deselected_tests, 'test')} deselected: what they would record is not judged."
-    if counts.copies_of_tests > 1:
-        yield f"Each test ran on {counts.copies_of_tests} workers (--dist=each): its samples count once a run."
 
 
 def _dependence(report: Report) -> Iterator[str]:

@@ -159,7 +159,8 @@ def refuse_unknown_keys(config: pytest.Config) -> None:
     ours = [ini_key(name) for name, _ in options()]
     for key in written:
         if key not in ours and _is_key_of_ours(key, ours):
-            where = f"{key} in {config.inipath.name}" if config.inipath else key
+            typed = any(each.partition("=")[0] == key for each in config.getoption("override_ini", None) or ())
+            where = f"-o {key}" if typed else f"{key} in {config.inipath.name}" if config.inipath else key
             raise pytest.UsageError(
                 f"{where}: there is no such setting ({_meant(_folded(key), ours) or 'see docs/options.md'})"
             )

@@ -104,4 +104,4 @@ def _ratio(found: RatioDrift) -> str:
 
 DRIFT_OF_UNDERESTIMATION = DriftCheck("underestimation", "more underestimated than in the baseline")
 DRIFT_OF_TRUNCATION = DriftCheck("truncation", "more truncated than in the baseline")
-DRIFT_OF_RATIO = DriftCheck("ratio", "output moved against the predictions since the baseline")
+DRIFT_OF_RATIO = DriftCheck("ratio", "outputs changed against their predictions since the baseline")

@@ -45,6 +45,8 @@ class SamplesCheck(Check[CountResult]):
             for what, n in lacking.items()
             if n > 0
         ]
+        if failed := without_success(context):
+            said.append(f"{plural(failed, 'sample')} did not succeed")
         return f"{result.value:,} of {result.target:,} {one}s{f' ({listing(said)})' if said else ''}"
 
 
@@ -52,6 +54,14 @@ def _without_prediction(context: Context) -> int:
     """Samples that have no prediction where others do."""
     carried = context.counts.carried
     return carried.samples - carried.predictions if carried is not None and carried.predictions else 0
+
+
+def without_success(context: Context) -> int:
+    """Samples with a prediction that did not succeed, where each of all samples has one and says whether it did."""
+    counts = context.counts
+    if counts.question != "predictions" or counts.silent_on_success or _without_prediction(context):
+        return 0
+    return max(counts.samples - counts.legacy - counts.successes, 0)
 
 
 def lacks_attempts(result: CountResult, context: Context) -> bool:

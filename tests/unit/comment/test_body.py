@@ -244,8 +244,12 @@ def test_a_check_of_a_newer_version_is_named_in_our_own_words():
         found["verdict"] = "tune"
 
     text = comment(leg("pass", fail))
-    assert lead(text).startswith("A check of a plugin or a newer version above its target. ")
-    assert table(page(text), "Outcome")[1] == ["❌ fail", "tier3 cost", "a check of a plugin or a newer version: fail"]
+    assert lead(text).startswith("A check from a plugin or a newer version failed. ")
+    assert table(page(text), "Outcome")[1] == [
+        "❌ fail",
+        "tier3 cost",
+        "a check from a plugin or a newer version: fail",
+    ]
     assert LIE not in text
 
 

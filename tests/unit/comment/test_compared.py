@@ -216,7 +216,7 @@ def test_drift_that_fails_is_in_the_open_beside_the_rates_of_the_baseline():
     text = comment(leg("drifted"))
     said = page(text).find("p").text_content()
     assert said.startswith(
-        "Output moved against the predictions since the baseline; 0.0 points of underestimation against"
+        "Outputs changed against their predictions since the baseline; 0.0 points of underestimation against"
     )
     assert table(page(text), "")[0:2] == [
         ["", "baseline", "this pull request", "target"],

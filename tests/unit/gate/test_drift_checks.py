@@ -118,7 +118,7 @@ def test_drift_warns_or_fails(policy, outcome, conclusion):
 
 def test_drift_that_fails_is_tuned_after_it_is_understood():
     found = compared(later(ready(60, 2000, 1900)), baseline_of(ready(60, 2000, 1250)), drift="fail")
-    assert headline(found) == "Tuning needed: output moved against the predictions since the baseline."
+    assert headline(found) == "Tuning needed: outputs changed against their predictions since the baseline."
     assert advice(found) == [
         "Find out what changed since the baseline, in the work or in the model, before tuning to it."
     ]

@@ -103,6 +103,29 @@ def test_caps_far_above_the_output_cost_quota(policy, outcome, conclusion):
     assert any(each.startswith("Caps (max_tokens) by risk of truncation: 100 at 1%") for each in steps(found))
 
 
+@pytest.mark.parametrize(
+    ("written", "caps"), [({}, "100 at 1%."), ({"max_truncation": "1%"}, "100 at 1%."), ({"max_truncation": "10%"}, "")]
+)
+def test_caps_are_advised_with_half_the_risk_that_passes(written, caps):
+    """Half of all new samples are truncated more often than the risk of their cap says."""
+    found = verdict([bare(n, max_tokens=4000, truncated=False) for n in range(1, 101)], **written)
+    assert steps(found)[-1].removeprefix("Caps (max_tokens) by risk of truncation: ") == (
+        caps or "100 at 1%, 99 at 2%, 96 at 5%."
+    )
+
+
+def test_one_cap_that_would_reserve_more_than_those_that_were_sent_is_not_advised():
+    """Caps follow the calls: 90 of 100 tokens have 500, ten of 5,000 have 6,000, which is 1,050 on average."""
+    small = capped(90, output=100, cap=500)
+    found = verdict([*small, *capped(10, output=5000, cap=6000)])
+    assert found.tuning.cap_use[0].mean_cap == 1050
+    assert steps(found) == [
+        "To save quota, size caps (max_tokens) closer to each call: one for all calls would reserve more (5,000 at 1%;"
+        " 1,050 on average now).",
+        "Caps (max_tokens) by risk of truncation: 5,000 at 1%.",
+    ]
+
+
 def test_a_short_answer_says_nothing_about_its_cap():
     found = verdict([*capped(20), *capped(20, output=49), *capped(20, output=50)])
     assert result(found, CAP_USE).n == 40

@@ -287,7 +287,7 @@ def test_enough_successes_say_how_many_were_needed():
 
 def test_failed_calls_do_not_count_as_samples():
     found = verdict([*ready(19), *[call(success=False)] * 50])
-    assert message(found, "readiness::samples") == "19 of 20 successful samples"
+    assert message(found, "readiness::samples") == "19 of 20 successful samples (50 samples did not succeed)"
 
 
 def test_a_success_without_output_does_not_count_as_a_sample():
@@ -429,6 +429,20 @@ def test_the_advice_begins_with_the_settings_that_fit():
     assert advice(verdict(rows)) == [
         "Set --token-telemetry-require-categories=summarise,translate, or =any if that is how your calls are labelled.",
     ]
+
+
+def test_data_of_other_work_than_required_is_not_to_be_more():
+    found = verdict(ready(27, category="summarise"))
+    said = "The calls have other labels than required: check the labels or the settings, do not tune."
+    assert (found.verdict, headline(found)) == ("not-ready", said)
+    assert "collect more" in headline(verdict(ready(27, category="docs")))  # that is of what is required
+
+
+def test_samples_that_did_not_succeed_are_told_where_successful_ones_lack():
+    found = verdict([call(success=False)] * 60)
+    assert message(found, "readiness::samples") == "0 of 20 successful samples (60 samples did not succeed)"
+    assert advice(found)[0] == "Find out why tasks fail: 60 of 60 samples did not succeed."
+    assert not any("Find out" in each for each in advice(verdict([*ready(15), call(success=False)])))
 
 
 def test_the_setting_that_is_advised_makes_the_data_ready():

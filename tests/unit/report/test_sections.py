@@ -419,8 +419,8 @@ def test_multipliers_have_a_table():
 
 
 PROMISE = (
-    "promised for new calls: at most this share of them is underestimated (in nine of ten cases, within the range);"
-    " more samples promise less"
+    "expected of new calls: on average, at most this share of them is underestimated; in nine of ten cases, a share"
+    " within the range. More samples narrow it"
 )
 
 
@@ -428,7 +428,7 @@ def test_a_promise_for_new_calls_cannot_be_read_as_a_change():
     """None of 19 is underestimated, and nothing is multiplied: 19 samples promise 1 in 20 all the same."""
     found = verdict(calls([1.0] * 19), tuning="tuning.json")
     table, *_ = detail(found, "Tuning advice").tables
-    at = table.columns.index("promised for new calls")
+    at = table.columns.index("expected of new calls")
     assert table.rows[0][2 : at + 1] == ("0", "1.00", "5.0% (0.3 to 14.6)")
     assert table.rows[0][at + 1 : at + 3] == ("1.00x", "1.00x")  # waste as before: not 1.00x -> 1.00x
     assert PROMISE in detail(found, "Tuning advice").remarks

@@ -92,7 +92,7 @@ def test_a_check_of_a_newer_version_has_its_outcome_and_no_message(kind):
     newer = {"id": "drift::length", "outcome": "warn", "message": "it drifts", "shape": [1, 2], "kind": kind}
     found = from_json(report("pass", lambda document: document["checks"].append(newer)))
     assert found.checks[-1] == Result(id="drift::length", outcome="warn")
-    assert words.message(found, found.checks[-1]) == "a check of a plugin or a newer version: warn"
+    assert words.message(found, found.checks[-1]) == "a check from a plugin or a newer version: warn"
 
 
 @pytest.mark.parametrize("kind", ["weather", "", None, 7, ["rate"]])

@@ -9,8 +9,8 @@ from itertools import cycle
 import pytest
 
 from pytest_token_telemetry.gate.checks import TRUNCATION, UNDERESTIMATION
-from pytest_token_telemetry.report import sections, words
-from pytest_token_telemetry.report.advice import next_steps
+from pytest_token_telemetry.report import sections, terminal, words
+from pytest_token_telemetry.report.advice import first_steps, next_steps
 from pytest_token_telemetry.report.collecting import to_collect
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.look_like import OUTSIDE
@@ -157,6 +157,26 @@ def test_predictions_of_nothing_cannot_be_multiplied():
     assert advice(verdict(ready(60, predicted=0))) == [
         "Raise the predictions where calls were underestimated: implementation 24 of 24, docs 18 of 18, tests 18 of 18."
     ]
+
+
+def test_the_shortest_reports_name_a_step_for_each_risk_that_is_exceeded():
+    docs = [call(1000, 1500, category="docs")] * 6
+    tests = [call(1000, 900, max_tokens=900, truncated=True, success=False, category="tests")] * 6
+    for rows, raised in (([*ready(60), *docs, *tests], True), ([*ready(60), *docs], False)):
+        first, others = first_steps(found := verdict(rows))
+        assert [plain(each).partition(" in docs")[0].partition(" where")[0] for each in first] == [
+            "Multiply the predictions",
+            *(["Raise the cap (max_tokens)"] if raised else []),
+        ]
+        assert sorted([*map(plain, first), *map(plain, others)]) == sorted(advice(found))
+        told = "\n".join(line for line, _ in terminal.brief(found, 80))
+        assert (told.count("-> "), "Raise the cap" in told) == (1 + raised, raised)
+
+
+def test_calls_without_a_kind_are_multiplied_without_naming_one():
+    none = {"category": None, "complexity": None, "deliverable_count": None}
+    found = verdict([*ready(40, **none), *[call(1000, 1500, **none)] * 6])
+    assert advice(found)[0] == "Multiply the predictions by 1.50 (46 samples)."
 
 
 def test_predictions_wait_for_caps_where_truncated_calls_hide_how_much_was_needed():
