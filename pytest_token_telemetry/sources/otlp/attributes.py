@@ -128,6 +128,11 @@ class Said(NamedTuple):
     is_event: bool
     """Whether it is named as the log record of a call."""
 
+    @property
+    def of_those_within(self) -> Labels:
+        """What a span that says this says of the calls within it."""
+        return of_those_within(self.facts, self.labels)
+
 
 class Layout:
     """Where attributes with these names, in this order, say what: spans of one kind have one layout."""
@@ -440,6 +445,12 @@ def _in_text(text: object, decoder: msgspec.json.Decoder[Any]) -> Any:  # noqa: 
         return decoder.decode(text) if isinstance(text, str) else None
     except (msgspec.DecodeError, RecursionError, ValueError):
         return None
+
+
+def of_those_within(facts: Labels, labels: Labels) -> Labels:
+    """What a span with these ``facts`` and ``labels`` says of the calls within it."""
+    operation = facts.get("operation")
+    return labels if operation is None else {"operation": operation, **labels}
 
 
 def first_of(labels: Iterable[Mapping[str, object]]) -> Labels:

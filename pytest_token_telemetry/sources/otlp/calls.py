@@ -49,7 +49,7 @@ class Calls:
         if not seen.is_call:
             self.skipped += 1
         if seen.trace:
-            self.add_all([seen])
+            self.add_all([seen if seen.is_call else seen.step()])
         elif seen.is_call:
             self.add_all([seen], (seen.id, seen.output, seen.end) if seen.id is not None else (seen.line, seen.place))
 

@@ -10,11 +10,11 @@ import msgspec
 
 from pytest_token_telemetry.sources.documents import BOM, OTHER_SHAPE, whole_documents
 from pytest_token_telemetry.sources.labels import PREFIX
-from pytest_token_telemetry.sources.otlp.attributes import EVENT, SAYS_SO, is_remapper, layout_of
+from pytest_token_telemetry.sources.otlp.attributes import EVENT, SAYS_SO, Layout, is_remapper, layout_of
 from pytest_token_telemetry.sources.otlp.calls import Calls
 from pytest_token_telemetry.sources.otlp.decoding import Decoder, RawAttribute, layout_of_attributes, plain_values
 from pytest_token_telemetry.sources.otlp.log_bodies import LogBodies
-from pytest_token_telemetry.sources.otlp.seen import PlainCall, Silent, nanoseconds, seen_of
+from pytest_token_telemetry.sources.otlp.seen import NOTHING, PlainCall, Silent, nanoseconds, seen_of, step_of
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
 from pytest_token_telemetry.sources.uncollected import uncollected
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import BinaryIO
 
-    from pytest_token_telemetry.sources.otlp.attributes import Labels
+    from pytest_token_telemetry.sources.otlp.attributes import Labels, Said
     from pytest_token_telemetry.sources.otlp.decoding import Document, LogRecord, Resource, Span
     from pytest_token_telemetry.sources.otlp.seen import Held
     from pytest_token_telemetry.sources.rows import Rows
@@ -138,12 +138,17 @@ class _Reading:
                 if is_plain and not (span.status and _is_failed(span.status)):
                     times = span.startTimeUnixNano, span.endTimeUnixNano
                     values = plain_values(picked)
-                    held.append(PlainCall(trace, own, parent, line, place, *times, layout, values))
+                    held.append(PlainCall(trace, own, parent, line, place, *times, layout, values, NOTHING))
                     continue
             try:
-                said = layout.read(plain_values(picked))
+                said = _said(layout, plain_values(picked))
             except RecordError as error:
                 self._into.complain(str(error), line)
+                continue
+            if not said.is_call:
+                calls.skipped += 1
+                if trace:
+                    held.append(step_of(trace, own, parent, said.of_those_within))
                 continue
             start, end = nanoseconds(span.startTimeUnixNano), nanoseconds(span.endTimeUnixNano)
             is_failed = layout.has_error or _is_failed(span.status)
@@ -151,7 +156,6 @@ class _Reading:
             seen = seen_of(said, trace, own, parent, start, end, is_failed, of_resource, message)
             seen.line, seen.place, seen.remapped = line, place, remapped
             if trace:
-                calls.skipped += not seen.is_call
                 held.append(seen)
             else:
                 calls.add(seen)
@@ -174,6 +178,20 @@ class _Reading:
                 seen.line, seen.place, seen.remapped = self.line, self.place, remapped
                 self.calls.add(seen)
                 self.place += 1
+
+
+def _said(layout: Layout, values: tuple[Any, ...]) -> Said:
+    """What ``values`` of attributes say. Steps of one kind say the same again and again.
+
+    Raises:
+        RecordError: one is given twice, with different values.
+    """
+    is_short = {*map(type, values)} == {str} and sum(map(len, values)) <= _LONGEST_TEXTS
+    return _known_said(layout, values) if is_short and not layout.has_output else layout.read(values)
+
+
+_known_said = lru_cache(maxsize=1 << 8)(Layout.read)
+_LONGEST_TEXTS = 1 << 10
 
 
 @lru_cache(maxsize=64)

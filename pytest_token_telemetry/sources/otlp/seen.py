@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from pytest_token_telemetry.sample import reason_of_error
-from pytest_token_telemetry.sources.otlp.attributes import Labels, Layout
+from pytest_token_telemetry.sources.otlp.attributes import Labels, Layout, of_those_within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,15 @@ class Seen(msgspec.Struct, eq=False, gc=False):
         """Its output tokens, however they are written."""
         value = self.facts.get("output_tokens")
         return None if value is None else str(value)
+
+    @property
+    def of_those_within(self) -> Labels:
+        """What it says of the calls within it."""
+        return of_those_within(self.facts, self.labels)
+
+    def step(self) -> Step | Silent:
+        """The same of a span that is not a call."""
+        return step_of(self.trace, self.span, self.parent, self.of_those_within)
 
     def overlaps(self, other: Seen) -> bool:
         """Whether both were going on at one time, as far as that is known."""
@@ -122,7 +131,7 @@ class PlainCall(msgspec.Struct, eq=False, gc=False):
     end: object
     layout: Layout
     values: tuple[Any, ...]
-    around: Labels = NOTHING
+    around: Labels
     """What the spans around it say of it, where that is known already."""
 
     @property
@@ -140,6 +149,21 @@ class PlainCall(msgspec.Struct, eq=False, gc=False):
 
 
 @final
+class Step(msgspec.Struct, eq=False, gc=False):
+    """A span that is not a call, and says something of those within."""
+
+    trace: str
+    """Never empty."""
+    span: str
+    parent: str
+    says: Labels
+
+    def seen(self) -> Seen:
+        """The same as any other span."""
+        return Seen(self.trace, self.span, self.parent, facts=NOTHING, labels=self.says, of_resource=NOTHING)
+
+
+@final
 class Silent(msgspec.Struct, eq=False, gc=False):
     """A span that is not a call, and says nothing of those within."""
 
@@ -153,7 +177,12 @@ class Silent(msgspec.Struct, eq=False, gc=False):
         return Seen(self.trace, self.span, self.parent, facts=NOTHING, labels=NOTHING, of_resource=NOTHING)
 
 
-Held: TypeAlias = "Seen | PlainCall | Silent"
+def step_of(trace: str, span: str, parent: str, says: Labels) -> Step | Silent:
+    """A span that is not a call, and ``says`` this of those within."""
+    return Step(trace, span, parent, says) if says else Silent(trace, span, parent)
+
+
+Held: TypeAlias = "Seen | PlainCall | Step | Silent"
 
 
 def nanoseconds(value: object) -> int:
