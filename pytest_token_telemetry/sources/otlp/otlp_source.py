@@ -12,7 +12,13 @@ from pytest_token_telemetry.sources.documents import BOM, OTHER_SHAPE, whole_doc
 from pytest_token_telemetry.sources.labels import PREFIX
 from pytest_token_telemetry.sources.otlp.attributes import EVENT, SAYS_SO, Layout, is_remapper, layout_of
 from pytest_token_telemetry.sources.otlp.calls import Calls
-from pytest_token_telemetry.sources.otlp.decoding import Decoder, RawAttribute, layout_of_attributes, plain_values
+from pytest_token_telemetry.sources.otlp.decoding import (
+    Decoder,
+    RawAttribute,
+    layout_of_attributes,
+    plain_values,
+    usual_values,
+)
 from pytest_token_telemetry.sources.otlp.log_bodies import LogBodies
 from pytest_token_telemetry.sources.otlp.seen import NOTHING, PlainCall, Silent, nanoseconds, seen_of, step_of
 from pytest_token_telemetry.sources.source import FileSource
@@ -105,7 +111,7 @@ class _Reading:
         line, place, calls = self.line, self.place - 1, self.calls
         held: list[Held] = []
         layout = layout_of(())
-        latest: tuple[type, ...] | None = None
+        latest: list[type] | None = None
         together = around = ""
         for span in spans:
             place += 1
@@ -116,9 +122,9 @@ class _Reading:
             together = trace = together if trace == together else trace
             around = parent = around if parent == around else parent
             attributes: Sequence[Any] = span.attributes or ()
-            types = tuple(map(type, attributes))
+            types = [type(each) for each in attributes]  # faster than with `map`
             if types != latest:
-                layout = layout_of_attributes(attributes, types)
+                layout = layout_of_attributes(attributes, tuple(types))
                 latest = None if RawAttribute in types else types
             if layout.is_silent:
                 calls.skipped += 1
@@ -136,9 +142,8 @@ class _Reading:
                     continue
                 is_plain = says_so and layout.is_plain and trace and not of_resource and not remapped
                 if is_plain and not (span.status and _is_failed(span.status)):
-                    times = span.startTimeUnixNano, span.endTimeUnixNano
-                    values = plain_values(picked)
-                    held.append(PlainCall(trace, own, parent, line, place, *times, layout, values, NOTHING))
+                    start, end, values = span.startTimeUnixNano, span.endTimeUnixNano, usual_values(picked)
+                    held.append(PlainCall(trace, own, parent, line, place, start, end, layout, values, NOTHING))
                     continue
             try:
                 said = _said(layout, plain_values(picked))
