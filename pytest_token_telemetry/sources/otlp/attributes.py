@@ -159,6 +159,7 @@ class Layout:
         "is_plain_step",
         "is_silent",
         "operation",
+        "operation_at",
         "pick",
     )
 
@@ -206,6 +207,8 @@ class Layout:
         """Whether `columns` can read it."""
         self.operation = self._operations[0] if self._operations else 0
         """Which of the values says what it does, if it is plain or a plain step."""
+        self.operation_at = wanted[self.operation][0] if wanted else 0
+        """Which of all attributes this is."""
         ids = found(_FACTS["id"])
         self.id = ids[0] if len(ids) == 1 else None
         """Which of the values alone is the response's own id."""
@@ -325,10 +328,10 @@ def is_wanted(key: str) -> bool:
     return key in _WANTED or PREFIX in key
 
 
-def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
     if len(places) > 1:
         return itemgetter(*places)
-    return lambda attributes: tuple([attributes[place] for place in places])
+    return itemgetter(slice(places[0], places[0] + 1) if places else slice(0))
 
 
 def layout_of(keys: tuple[str, ...]) -> Layout:

@@ -131,9 +131,8 @@ class _Reading:
                 if trace:
                     held.append(Silent(trace, own, parent))
                 continue
-            picked = layout.pick(attributes)
             if latest is not None and (layout.is_plain or layout.is_plain_step):
-                operation = picked[layout.operation].value.stringValue
+                operation = attributes[layout.operation_at].value.stringValue
                 says_so = SAYS_SO.get(operation) if type(operation) is str else None
                 if says_so is False and layout.is_plain_step:
                     calls.skipped += 1
@@ -142,11 +141,12 @@ class _Reading:
                     continue
                 is_plain = says_so and layout.is_plain and trace and not of_resource and not remapped
                 if is_plain and not (span.status and _is_failed(span.status)):
-                    start, end, values = span.startTimeUnixNano, span.endTimeUnixNano, usual_values(picked)
+                    start, end = span.startTimeUnixNano, span.endTimeUnixNano
+                    values = usual_values(layout.pick(attributes))
                     held.append(PlainCall(trace, own, parent, line, place, start, end, layout, values, NOTHING))
                     continue
             try:
-                said = _said(layout, plain_values(picked))
+                said = _said(layout, plain_values(layout.pick(attributes)))
             except RecordError as error:
                 self._into.complain(str(error), line)
                 continue
