@@ -199,9 +199,16 @@ _LATEST = 1 << 63
 def all_nanoseconds(values: Sequence[Any]) -> npt.NDArray[Any]:
     """The same of many, of shape ``(values,)``."""
     try:
-        text = "".join(values)
-        if text.isascii() and text.isdecimal() and max(map(len, values)) < _DIGITS:
-            return np.fromiter(map(int, values), np.int64, len(values))
-    except (TypeError, ValueError, OverflowError):
-        pass
+        text, sizes = "".join(values), set(map(len, values))
+    except TypeError:
+        text, sizes = "", set()
+    if len(sizes) == 1 and max(sizes) < _DIGITS and text.isascii() and text.isdecimal():
+        digits = np.frombuffer(text.encode(), np.uint8).reshape(len(values), -1).astype(np.int64) - ord("0")
+        if (digits[:, 0] < _NINE).all():  # else it may be more than 64 bits hold
+            return digits @ _POWERS[-digits.shape[1] :]
     return np.array([*map(nanoseconds, values)], object)
+
+
+_NINE = 9
+_POWERS = 10 ** np.arange(_DIGITS - 2, -1, -1)
+"""What each of 19 digits counts."""
