@@ -49,6 +49,7 @@ class MappedSource(FileSource):
         paths = map(self.map.shown, lookups)
         places = [Place("without", self.name, *each) for each in zip(names, paths, strict=True)]
         outside = Place("outside", self.name, WHERE, self.map.shown_where)
+        call = Place("record", self.name)
         for line, place, record in self._records(file, into):
             if not isinstance(record, dict):
                 into.complain(NO_RECORD, line)
@@ -57,8 +58,9 @@ class MappedSource(FileSource):
                 into.places[outside] += 1
             else:
                 values = [_found(record, lookup) for lookup in lookups]
-                into.places[Place("record", self.name)] += 1
-                into.places.update(each for each, value in zip(places, values, strict=True) if value is None)
+                into.places[call] += 1
+                if None in values:
+                    into.places.update(each for each, value in zip(places, values, strict=True) if value is None)
                 try:
                     found = layout.read(values)
                 except RecordError as error:

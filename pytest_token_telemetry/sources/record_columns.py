@@ -17,6 +17,7 @@ from pytest_token_telemetry.sample import FIELDS, MOST_TOKENS
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn, narrowest, unknown
 from pytest_token_telemetry.sources.emitted import Emitted
 from pytest_token_telemetry.sources.rows import encoded
+from pytest_token_telemetry.sources.tagged.byte_words import Text
 from pytest_token_telemetry.sources.tagged.digests import digests_of
 from pytest_token_telemetry.sources.tagged.own_lane import completed
 from pytest_token_telemetry.sources.tagged.own_parsing import read_features, sample_of_other, writable
@@ -215,19 +216,18 @@ def _column(field: Field, values: Sequence[Any]) -> Any:  # noqa: ANN401 - whate
 
 
 def _counts(field: Field, values: Sequence[Any], kinds: set[type]) -> Any:  # noqa: ANN401
-    texts = values if kinds == {str} else [value for value in values if type(value) is str]
-    if texts:
-        digits = "".join(texts)
-        if not (digits.isdecimal() and digits.isascii() and all(texts) and max(map(len, texts)) < _DIGITS):
-            raise UnusualError
     unknown = [row for row, value in enumerate(values) if value is None] if NoneType in kinds else []
     if unknown and field.needed:
         raise UnusualError
-    try:
-        given = [value or 0 for value in values] if unknown else values
-        numbers: Integers = np.fromiter(map(int, given), np.int64, len(given))
-    except OverflowError:
-        raise UnusualError from None
+    if str in kinds:
+        texts = values if kinds == {str} else ["0" if value is None else str(value) for value in values]
+        numbers = _whole_numbers(texts)
+    else:
+        try:
+            given = [value or 0 for value in values] if unknown else values
+            numbers = np.fromiter(given, np.int64, len(given))
+        except OverflowError:
+            raise UnusualError from None
     least = 0 if field.zero_is_count else -MOST_TOKENS
     if np.any((numbers > MOST_TOKENS) | (numbers < least)):
         raise UnusualError
@@ -235,6 +235,22 @@ def _counts(field: Field, values: Sequence[Any], kinds: set[type]) -> Any:  # no
         numbers[numbers <= 0] = UNKNOWN
     numbers[unknown] = UNKNOWN
     return numbers.astype(np.int32) if field.unit == "tokens" else narrowest(numbers)
+
+
+def _whole_numbers(texts: Sequence[str]) -> Integers:
+    """The numbers in ``texts``, of shape ``(texts,)``.
+
+    Raises:
+        UnusualError: a text is none of one to eight digits.
+    """
+    joined = "".join(texts)
+    sizes: Integers = np.fromiter(map(len, texts), np.int64, len(texts))
+    ends = np.cumsum(sizes)
+    if joined.isascii():
+        numbers, are_numbers = Text(joined.encode()).numbers(ends - sizes, ends)
+        if are_numbers.all():
+            return numbers
+    raise UnusualError
 
 
 def _names(field: Field, values: Sequence[Any]) -> NameColumn:
@@ -250,7 +266,3 @@ def _names(field: Field, values: Sequence[Any]) -> NameColumn:
         raise UnusualError
     column = np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
     return NameColumn(narrowest(column), tuple(map(writable, names)))
-
-
-_DIGITS = 12
-"""More than any count has."""

@@ -128,6 +128,11 @@ class Said(NamedTuple):
     is_event: bool
     """Whether it is named as the log record of a call."""
 
+    @property
+    def of_those_within(self) -> Labels:
+        """What a span that says this says of the calls within it."""
+        return of_those_within(self.facts, self.labels)
+
 
 class Layout:
     """Where attributes with these names, in this order, say what: spans of one kind have one layout."""
@@ -154,6 +159,7 @@ class Layout:
         "is_plain_step",
         "is_silent",
         "operation",
+        "operation_at",
         "pick",
     )
 
@@ -201,6 +207,8 @@ class Layout:
         """Whether `columns` can read it."""
         self.operation = self._operations[0] if self._operations else 0
         """Which of the values says what it does, if it is plain or a plain step."""
+        self.operation_at = wanted[self.operation][0] if wanted else 0
+        """Which of all attributes this is."""
         ids = found(_FACTS["id"])
         self.id = ids[0] if len(ids) == 1 else None
         """Which of the values alone is the response's own id."""
@@ -320,10 +328,10 @@ def is_wanted(key: str) -> bool:
     return key in _WANTED or PREFIX in key
 
 
-def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
     if len(places) > 1:
         return itemgetter(*places)
-    return lambda attributes: tuple([attributes[place] for place in places])
+    return itemgetter(slice(places[0], places[0] + 1) if places else slice(0))
 
 
 def layout_of(keys: tuple[str, ...]) -> Layout:
@@ -440,6 +448,12 @@ def _in_text(text: object, decoder: msgspec.json.Decoder[Any]) -> Any:  # noqa: 
         return decoder.decode(text) if isinstance(text, str) else None
     except (msgspec.DecodeError, RecursionError, ValueError):
         return None
+
+
+def of_those_within(facts: Labels, labels: Labels) -> Labels:
+    """What a span with these ``facts`` and ``labels`` says of the calls within it."""
+    operation = facts.get("operation")
+    return labels if operation is None else {"operation": operation, **labels}
 
 
 def first_of(labels: Iterable[Mapping[str, object]]) -> Labels:

@@ -52,7 +52,7 @@ class Calls:
         if not seen.is_call:
             self.skipped += 1
         if seen.trace:
-            self.add_all([seen])
+            self.add_all([seen if seen.is_call else seen.step()])
         elif seen.is_call:
             self.add_all([seen], (seen.id, seen.output, seen.end) if seen.id is not None else (seen.line, seen.place))
 
@@ -95,15 +95,15 @@ class Calls:
 
     def _tell_oldest(self, least: int) -> int:
         """Tell of at least so many spans, of the traces that were added to the longest ago, and say of how many."""
-        oldest: list[tuple[object, Held | list[Held]]] = []
+        oldest: list[object] = []
         count = 0
-        for item in self._traces.items():
+        for key, held in self._traces.items():
             if count >= least:
                 break
-            count += len(item[1]) if isinstance(item[1], list) else 1
-            oldest.append(item)
-        for key, held in oldest:
-            del self._traces[key]
+            count += len(held) if type(held) is list else 1
+            oldest.append(key)
+        for key in oldest:
+            held = self._traces.pop(key)
             if type(held) is PlainCall and not self._into.keeps_keys:
                 self._apart.append(held)
             else:

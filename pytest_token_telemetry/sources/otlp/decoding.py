@@ -236,14 +236,18 @@ def plain_values(attributes: Sequence[Given]) -> tuple[Any, ...]:
     """
     if attributes and isinstance(attributes[0], RawAttribute):
         return tuple([_decoded(each.value) for each in attributes if isinstance(each, RawAttribute)])
-    usual: Sequence[Attribute] = attributes  # type: ignore[assignment] # all of them are of one kind
+    return usual_values(attributes)  # type: ignore[arg-type] # all of them are of one kind
+
+
+def usual_values(attributes: Iterable[Attribute]) -> tuple[Any, ...]:
+    """The same of attributes of known names."""
     found = [
         text
         if (text := (value := each.value).stringValue) is not None
         else number
         if (number := value.intValue) is not None
         else _other(value)
-        for each in usual
+        for each in attributes
     ]
     return tuple(found)
 

@@ -12,11 +12,17 @@ from pytest_token_telemetry.sources.documents import BOM, OTHER_SHAPE, whole_doc
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.keys import in_hex
 from pytest_token_telemetry.sources.labels import PREFIX
-from pytest_token_telemetry.sources.otlp.attributes import EVENT, SAYS_SO, is_remapper, layout_of
+from pytest_token_telemetry.sources.otlp.attributes import EVENT, SAYS_SO, Layout, is_remapper, layout_of
 from pytest_token_telemetry.sources.otlp.calls import Calls
-from pytest_token_telemetry.sources.otlp.decoding import Decoder, RawAttribute, layout_of_attributes, plain_values
+from pytest_token_telemetry.sources.otlp.decoding import (
+    Decoder,
+    RawAttribute,
+    layout_of_attributes,
+    plain_values,
+    usual_values,
+)
 from pytest_token_telemetry.sources.otlp.log_bodies import LogBodies
-from pytest_token_telemetry.sources.otlp.seen import PlainCall, Silent, nanoseconds, seen_of
+from pytest_token_telemetry.sources.otlp.seen import NOTHING, PlainCall, Silent, nanoseconds, seen_of, step_of
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
 from pytest_token_telemetry.sources.uncollected import uncollected
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import BinaryIO
 
-    from pytest_token_telemetry.sources.otlp.attributes import Labels
+    from pytest_token_telemetry.sources.otlp.attributes import Labels, Said
     from pytest_token_telemetry.sources.otlp.decoding import Document, LogRecord, Resource, Span
     from pytest_token_telemetry.sources.otlp.seen import Held
     from pytest_token_telemetry.sources.rows import Rows
@@ -127,7 +133,7 @@ class _Reading:
         line, place, calls = self.line, self.place - 1, self.calls
         held: list[Held] = []
         layout = layout_of(())
-        latest: tuple[type, ...] | None = None
+        latest: list[type] | None = None
         written = together = written_around = around = ""
         for span in spans:
             place += 1
@@ -141,18 +147,17 @@ class _Reading:
                 written_around, around = parent, in_hex(parent)
             trace, own, parent = together, in_hex(own), around
             attributes: Sequence[Any] = span.attributes or ()
-            types = tuple(map(type, attributes))
+            types = [type(each) for each in attributes]  # faster than with `map`
             if types != latest:
-                layout = layout_of_attributes(attributes, types)
+                layout = layout_of_attributes(attributes, tuple(types))
                 latest = None if RawAttribute in types else types
             if layout.is_silent:
                 calls.skipped += 1
                 if trace:
                     held.append(Silent(trace, own, parent))
                 continue
-            picked = layout.pick(attributes)
             if latest is not None and (layout.is_plain or layout.is_plain_step):
-                operation = picked[layout.operation].value.stringValue
+                operation = attributes[layout.operation_at].value.stringValue
                 says_so = SAYS_SO.get(operation) if type(operation) is str else None
                 if says_so is False and layout.is_plain_step:
                     calls.skipped += 1
@@ -162,13 +167,18 @@ class _Reading:
                 is_plain = says_so and layout.is_plain and trace and not of_resource and not remapped
                 if is_plain and not (span.status and _is_failed(span.status)):
                     times = span.startTimeUnixNano, span.endTimeUnixNano
-                    values = plain_values(picked)
-                    held.append(PlainCall(trace, own, parent, line, place, *times, layout, values, emitter))
+                    values = usual_values(layout.pick(attributes))
+                    held.append(PlainCall(trace, own, parent, line, place, *times, layout, values, emitter, NOTHING))
                     continue
             try:
-                said = layout.read(plain_values(picked))
+                said = _said(layout, plain_values(layout.pick(attributes)))
             except RecordError as error:
                 self._into.complain(str(error), line)
+                continue
+            if not said.is_call:
+                calls.skipped += 1
+                if trace:
+                    held.append(step_of(trace, own, parent, said.of_those_within))
                 continue
             start, end = nanoseconds(span.startTimeUnixNano), nanoseconds(span.endTimeUnixNano)
             is_failed = layout.has_error or _is_failed(span.status)
@@ -176,7 +186,6 @@ class _Reading:
             seen = seen_of(said, trace, own, parent, start, end, is_failed, of_resource, message)
             seen.line, seen.place, seen.remapped, seen.emitter = line, place, remapped, emitter
             if trace:
-                calls.skipped += not seen.is_call
                 held.append(seen)
             else:
                 calls.add(seen)
@@ -201,6 +210,20 @@ class _Reading:
                 seen.line, seen.place, seen.remapped, seen.emitter = self.line, self.place, remapped, emitter
                 self.calls.add(seen)
                 self.place += 1
+
+
+def _said(layout: Layout, values: tuple[Any, ...]) -> Said:
+    """What ``values`` of attributes say. Steps of one kind say the same again and again.
+
+    Raises:
+        RecordError: one is given twice, with different values.
+    """
+    is_short = {*map(type, values)} == {str} and sum(map(len, values)) <= _LONGEST_TEXTS
+    return _known_said(layout, values) if is_short and not layout.has_output else layout.read(values)
+
+
+_known_said = lru_cache(maxsize=1 << 8)(Layout.read)
+_LONGEST_TEXTS = 1 << 10
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from pytest_token_telemetry.sample import reason_of_error
-from pytest_token_telemetry.sources.otlp.attributes import Labels, Layout
+from pytest_token_telemetry.sources.otlp.attributes import Labels, Layout, of_those_within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,15 @@ class Seen(msgspec.Struct, eq=False, gc=False):
         """Its output tokens, however they are written."""
         value = self.facts.get("output_tokens")
         return None if value is None else str(value)
+
+    @property
+    def of_those_within(self) -> Labels:
+        """What it says of the calls within it."""
+        return of_those_within(self.facts, self.labels)
+
+    def step(self) -> Step | Silent:
+        """The same of a span that is not a call."""
+        return step_of(self.trace, self.span, self.parent, self.of_those_within)
 
     def overlaps(self, other: Seen) -> bool:
         """Whether both were going on at one time, as far as that is known."""
@@ -125,7 +134,7 @@ class PlainCall(msgspec.Struct, eq=False, gc=False):
     layout: Layout
     values: tuple[Any, ...]
     emitter: str
-    around: Labels = NOTHING
+    around: Labels
     """What the spans around it say of it, where that is known already."""
 
     @property
@@ -143,6 +152,21 @@ class PlainCall(msgspec.Struct, eq=False, gc=False):
 
 
 @final
+class Step(msgspec.Struct, eq=False, gc=False):
+    """A span that is not a call, and says something of those within."""
+
+    trace: str
+    """Never empty."""
+    span: str
+    parent: str
+    says: Labels
+
+    def seen(self) -> Seen:
+        """The same as any other span."""
+        return Seen(self.trace, self.span, self.parent, facts=NOTHING, labels=self.says, of_resource=NOTHING)
+
+
+@final
 class Silent(msgspec.Struct, eq=False, gc=False):
     """A span that is not a call, and says nothing of those within."""
 
@@ -156,7 +180,12 @@ class Silent(msgspec.Struct, eq=False, gc=False):
         return Seen(self.trace, self.span, self.parent, facts=NOTHING, labels=NOTHING, of_resource=NOTHING)
 
 
-Held: TypeAlias = "Seen | PlainCall | Silent"
+def step_of(trace: str, span: str, parent: str, says: Labels) -> Step | Silent:
+    """A span that is not a call, and ``says`` this of those within."""
+    return Step(trace, span, parent, says) if says else Silent(trace, span, parent)
+
+
+Held: TypeAlias = "Seen | PlainCall | Step | Silent"
 
 
 def nanoseconds(value: object) -> int:
@@ -173,9 +202,16 @@ _LATEST = 1 << 63
 def all_nanoseconds(values: Sequence[Any]) -> npt.NDArray[Any]:
     """The same of many, of shape ``(values,)``."""
     try:
-        text = "".join(values)
-        if text.isascii() and text.isdecimal() and max(map(len, values)) < _DIGITS:
-            return np.fromiter(map(int, values), np.int64, len(values))
-    except (TypeError, ValueError, OverflowError):
-        pass
+        text, sizes = "".join(values), set(map(len, values))
+    except TypeError:
+        text, sizes = "", set()
+    if len(sizes) == 1 and max(sizes) < _DIGITS and text.isascii() and text.isdecimal():
+        digits = np.frombuffer(text.encode(), np.uint8).reshape(len(values), -1).astype(np.int64) - ord("0")
+        if (digits[:, 0] < _NINE).all():  # else it may be more than 64 bits hold
+            return digits @ _POWERS[-digits.shape[1] :]
     return np.array([*map(nanoseconds, values)], object)
+
+
+_NINE = 9
+_POWERS = 10 ** np.arange(_DIGITS - 2, -1, -1)
+"""What each of 19 digits counts."""

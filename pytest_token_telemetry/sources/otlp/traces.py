@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sources.keys import of_span, of_trace
 from pytest_token_telemetry.sources.otlp.attributes import first_of
-from pytest_token_telemetry.sources.otlp.seen import PlainCall, Seen
+from pytest_token_telemetry.sources.otlp.seen import NOTHING, PlainCall, Seen, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,28 +33,28 @@ def calls_apart(held: Sequence[Held]) -> Sequence[PlainCall | Seen] | None:
     is plain and has an id that no other has, so that no two are one, and if each span is there once and no call is
     around another. If they are not, it is ``None``.
     """
+    kinds = [*map(type, held)]
     calls = [each for each in held if type(each) is PlainCall]
-    seen = [each for each in held if type(each) is Seen]
-    if seen:
-        further = [each for each in seen if each.is_call]
-        if len(calls) + len(further) == 1 and not any(map(_says_of_others, seen)):
-            return calls or further
-        if further:
-            return None
-    if not calls or (len(calls) == 1 and not seen):
+    further = [each for each in held if type(each) is Seen] if Seen in kinds else []
+    if len(calls) + len(further) == 1 and Step not in kinds:
+        return calls or further
+    if further:
+        return None
+    if not calls:
         return calls
     spans = {each.span: each for each in held}
     if len(spans) < len(held) or "" in spans:
         return None
     if len(calls) > 1:
-        ids = {each.values[each.layout.id] for each in calls if each.layout.id is not None}
+        ids = {each.values[at] for each in calls if (at := each.layout.id) is not None}
         if len(ids) < len(calls) or {*map(type, ids)} != {str} or "" in ids:
             return None
     around: dict[str, Labels | None] = {}
     for call in calls:
-        if call.parent not in around:
-            around[call.parent] = _around(spans, call.parent)
-        known = around[call.parent]
+        parent = call.parent
+        if parent not in around:
+            around[parent] = _around(spans, parent)
+        known = around[parent]
         if known is None:
             return None
         call.around = known
@@ -63,29 +63,17 @@ def calls_apart(held: Sequence[Held]) -> Sequence[PlainCall | Seen] | None:
 
 def _around(spans: Mapping[str, Held], parent: str) -> Labels | None:
     """What the spans around one with this ``parent`` say of it, the nearest first; ``None`` if one is a call."""
-    said: Labels = {}
+    said = NOTHING
     for _ in range(MOST_ABOVE):
         above = spans.get(parent)
         if above is None:
             break
         if type(above) is PlainCall:
             return None
-        if type(above) is Seen:
-            said = first_of((said, *_says_around(above)))
+        if type(above) is Step:
+            said = first_of((said, above.says)) if said else above.says
         parent = above.parent
     return said
-
-
-def _says_around(seen: Seen) -> Iterator[Labels]:
-    """What a span says of those within it."""
-    yield seen.labels
-    if "operation" in seen.facts:
-        yield {"operation": seen.facts["operation"]}
-
-
-def _says_of_others(seen: Seen) -> bool:
-    """Whether a span is not a call, and says anything of those within."""
-    return not seen.is_call and (bool(seen.labels) or "operation" in seen.facts)
 
 
 class Trace:
@@ -120,7 +108,7 @@ class Trace:
         for each in group:
             for level in self._above(each):
                 for above in level:
-                    yield from _says_around(above)
+                    yield above.of_those_within
         yield from (each.of_resource for each in group)
         for each in group:
             if each.operation:

@@ -25,7 +25,7 @@ from pytest_token_telemetry.sources.merge import Reading
 from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_CALL, NO_OUTPUT, TOLD_AGAIN, Calls
 from pytest_token_telemetry.sources.otlp.decoding import Decoder, RawAttribute
 from pytest_token_telemetry.sources.otlp.otlp_source import NO_OTLP, OtlpSource
-from pytest_token_telemetry.sources.otlp.seen import Seen
+from pytest_token_telemetry.sources.otlp.seen import Seen, all_nanoseconds, nanoseconds
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.source import Sizes, opened
@@ -1035,6 +1035,19 @@ def test_many_traces_are_what_each_is_span_by_span(steps: list[tuple[dict[str, o
     assert samples == [each for found, *_ in alone for each in found]
     assert reasons == sum((each for _, each, _ in alone), Counter())
     assert skipped == sum((each for *_, each in alone), Counter())
+
+
+TIMES = st.sampled_from(
+    ["1795410168862523286", "9" * 19, "9" * 20, str(2**63 - 1), "٣" * 19, "", "7", None, 7, -1, 2.5]
+)
+
+
+@example(["1795410168862523286"] * 3)
+@example(["0017954101688625232"] * 3)
+@example([str(2**63 - 1), str(2**63)])
+@given(st.lists(TIMES, max_size=4))
+def test_many_times_are_what_each_is(values: list[object]) -> None:
+    assert all_nanoseconds(values).tolist() == [nanoseconds(value) for value in values]
 
 
 @pytest.mark.parametrize("is_running", [True, False])
