@@ -14,6 +14,7 @@ import numpy as np
 
 from pytest_token_telemetry.analysis.groups import counted, rows_of
 from pytest_token_telemetry.analysis.metrics import Share
+from pytest_token_telemetry.analysis.number_ranges import Count
 from pytest_token_telemetry.samples import UNKNOWN
 
 if TYPE_CHECKING:
@@ -35,20 +36,24 @@ class Attempts:
     """Not truncated again, of the calls that follow one that was truncated, with a larger cap than that."""
     near_cap: Share
     """Used `NEAR_PERCENT` of their cap or more, of the calls whose cap is known. Those truncated count as well."""
+    longest_retry: Count | None = None
+    """The most output tokens of those that a larger cap helped. ``None``: there is none, or the report is older."""
 
 
 def attempts(samples: Samples) -> Attempts:
     """How the attempts end that ``samples`` are."""
     says = ~samples.legacy & (samples.truncated >= 0)
     capped = ~samples.legacy & (samples.max_tokens > 0)
+    larger_cap, longest = _after_larger_cap(samples)
     return Attempts(
         first=_cut_off(samples, _first_calls(samples)),
         every=Share(int(np.count_nonzero(says & (samples.truncated == 1))), int(np.count_nonzero(says))),
-        larger_cap=_after_larger_cap(samples),
+        larger_cap=larger_cap,
         near_cap=Share(
             sum(int(np.count_nonzero(_are_near(samples, rows))) for rows in rows_of(capped)),
             int(np.count_nonzero(capped)),
         ),
+        longest_retry=longest,
     )
 
 
@@ -79,8 +84,10 @@ def _first_calls(samples: Samples) -> Integers:
     return found
 
 
-def _after_larger_cap(samples: Samples) -> Share:
+def _after_larger_cap(samples: Samples) -> tuple[Share, int | None]:
     """Of the calls that follow one of their task that was truncated, with a larger cap: those not truncated themselves.
+
+    With them comes the most output tokens that one of these has.
 
     Only tasks with a truncated call are sorted, and not all of these at once: that would take 30 bytes a sample.
     """
@@ -90,11 +97,13 @@ def _after_larger_cap(samples: Samples) -> Share:
     among &= cut_off[codes]
     groups = np.cumsum(counted(codes, among, tasks)[:-1]) // _AT_ONCE
     begins = np.flatnonzero(np.diff(groups, prepend=-1))
-    events = n = 0
+    events = n = longest = 0
     for begin, end in pairwise([*begins.tolist(), tasks]):
-        again = _cut_off(samples, _retries(samples, np.flatnonzero(among & (codes >= begin) & (codes < end))))
+        retries = _retries(samples, np.flatnonzero(among & (codes >= begin) & (codes < end)))
+        again = _cut_off(samples, retries)
         events, n = events + again.n - again.events, n + again.n
-    return Share(events, n)
+        longest = int(samples.output_tokens[retries[samples.truncated[retries] == 0]].max(initial=longest))
+    return Share(events, n), longest or None
 
 
 _AT_ONCE = 1 << 20

@@ -267,10 +267,16 @@ def _where_to_raise(report: Report) -> Sentence:
         (
             "Raise the cap (max_tokens) where calls were truncated: ",
             joined(parts),
-            ". Then collect and tune again.",
+            f".{_of_retries(report)} Then collect and tune again.",
         ),
         "",
     )
+
+
+def _of_retries(report: Report) -> str:
+    """How long the outputs became that a larger cap helped."""
+    longest = None if report.attempts is None else report.attempts.longest_retry
+    return "" if longest is None else f" Retries with a larger cap took up to {longest:,} tokens."
 
 
 def who_decided(budgets: Budgets) -> str:

@@ -45,7 +45,7 @@ CALLS = [
 def test_attempts_are_those_counted_by_hand() -> None:
     # first calls that say: of a and b (cut off), of c and d; cut off in all: a 1, b 3, the one without a task;
     # 95% of the cap or more: a 1, b 3, d 1, and the one without a task, of 11 with a cap
-    assert attempts(columns(CALLS)) == Attempts(Share(2, 4), Share(5, 11), Share(2, 3), Share(6, 11))
+    assert attempts(columns(CALLS)) == Attempts(Share(2, 4), Share(5, 11), Share(2, 3), Share(6, 11), 3000)
 
 
 def test_without_calls_there_are_no_attempts() -> None:
@@ -95,6 +95,7 @@ def test_attempts_are_those_that_plain_sorting_finds(calls: list[Sample], size: 
         cut_off(counted),
         Share(sum(call.truncated is False for call in retries), sum(call.truncated is not None for call in retries)),
         Share(sum(call.output_tokens >= (call.max_tokens or 0) * 0.95 for call in capped), len(capped)),
+        max((call.output_tokens for call in retries if call.truncated is False), default=0) or None,
     )
 
 

@@ -173,6 +173,13 @@ def test_the_shortest_reports_name_a_step_for_each_risk_that_is_exceeded():
         assert (told.count("-> "), "Raise the cap" in told) == (1 + raised, raised)
 
 
+def test_retries_that_a_larger_cap_helped_say_how_long_they_became():
+    cut = [call(task_id=f"t{n}", max_tokens=1000, output=1000, truncated=True, success=False) for n in range(6)]
+    again = [call(task_id=f"t{n}", max_tokens=4000, output=1500 + n) for n in range(6)]
+    told = advice(verdict([*ready(60), *cut, *again]))
+    assert any(" 6 of 36. Retries with a larger cap took up to 1,505 tokens. Then collect" in each for each in told)
+
+
 def test_calls_without_a_kind_are_multiplied_without_naming_one():
     none = {"category": None, "complexity": None, "deliverable_count": None}
     found = verdict([*ready(40, **none), *[call(1000, 1500, **none)] * 6])
