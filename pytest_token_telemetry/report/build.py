@@ -184,6 +184,8 @@ def _worst(findings: Findings, among: Mask) -> tuple[WorstSample, ...]:
             category=None if codes[row] == UNKNOWN else names[codes[row]],
             predicted_output_tokens=None if predicted[row] == UNKNOWN else int(predicted[row]),
             output_tokens=int(samples.output_tokens[row]),
+            max_tokens=int(samples.max_tokens[row]) if samples.max_tokens[row] > 0 else None,
+            operation=samples.operation.name(row),
             truncated=None if samples.truncated[row] == UNKNOWN else bool(samples.truncated[row]),
             ratio=ratio,
             underestimated=bool(findings.judged.underestimated[row]),

@@ -86,6 +86,9 @@ class WorstSample(Struct, frozen=True, kw_only=True):
     truncated: bool | None
     ratio: Quantity | None
     """Output over prediction; ``None`` without one above 0."""
+    max_tokens: Count | None = None
+    """The cap that was sent. ``None``: not known, or the report is older; the next one likewise."""
+    operation: str | None = None
     underestimated: bool = False
     """True if the underestimation rate counts it."""
 

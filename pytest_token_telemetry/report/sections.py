@@ -99,8 +99,10 @@ def single_calls(report: Report) -> Iterator[Section]:
     """The calls that decide most: those with the highest ratios, and of the truncated ones those with the highest."""
     if report.worst:
         yield Section(title_of_calls(report.worst), tables=(_calls(report.worst),))
-    if not {each.source for each in report.cut_off} <= {each.source for each in report.worst}:
-        yield Section("Calls that were truncated", tables=(_calls(report.cut_off),))
+    shown = {each.source for each in report.worst}
+    if others := tuple(each for each in report.cut_off if each.source not in shown):
+        title = "Other calls that were truncated" if len(others) < len(report.cut_off) else "Calls that were truncated"
+        yield Section(title, tables=(_calls(others),))
 
 
 def title_of_calls(samples: tuple[WorstSample, ...]) -> str:
@@ -137,17 +139,24 @@ def _of(share: Share) -> str:
 
 
 def _calls(samples: tuple[WorstSample, ...]) -> Table:
-    """The figures and names of single calls."""
+    """The figures and names of single calls, without the columns of what none of them has."""
     columns: Columns[WorstSample] = {
         "actual / predicted": lambda each: ratio(each.ratio),
         "predicted": lambda each: count(each.predicted_output_tokens),
         "output": lambda each: f"{each.output_tokens:,}",
+        "cap": lambda each: count(each.max_tokens),
         "truncated": lambda each: {True: "yes", False: "no", None: "not given"}[each.truncated],
         "category": lambda each: Untrusted(each.category),
+        "operation": lambda each: Untrusted(each.operation),
         "task": lambda each: Untrusted(each.task_id),
         "where": lambda each: Located(each.source),
     }
-    return table_of(columns, samples)
+    told = {name: cell for name, cell in columns.items() if any(cell(each) not in _NOTHING for each in samples)}
+    return table_of(told, samples)
+
+
+_NOTHING: tuple[Sentence, ...] = ("none", Untrusted(None))
+"""Cells of calls that do not have what the column tells."""
 
 
 def _strata(report: Report) -> Section:
