@@ -314,7 +314,7 @@ def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]
     def where(advice: list[Advice], say: Callable[[Advice], str], between: str = ", ") -> Sentence:
         return _some([(_called(each, tuning.grouped_by), say(each)) for each in advice], between)
 
-    if multiply := [each for each in hit if each.tier == "risk" and each.multiplier != 1]:
+    if multiply := _above_target([each for each in hit if each.tier == "risk" and each.multiplier != 1], report):
         by = where(multiply, lambda each: f" by {upwards(each.multiplier or 0)} ({_basis(each)})")
         if is_alone:
             by = f"by {upwards(multiply[0].multiplier or 0)} ({_basis(multiply[0])})"
@@ -340,6 +340,13 @@ def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]
         )
 
 
+def _above_target(every: list[Advice], report: Report) -> list[Advice]:
+    """Those with a rate above the target, which exceed it together; all of them if none does alone."""
+    result = report.result(UNDERESTIMATION.id)
+    limit = result.limit if isinstance(result, RateResult) else Fraction(0)
+    return [each for each in every if Fraction(each.underestimated, each.n or 1) > limit] or every
+
+
 def _some(every: Sequence[Sentence], between: str = ", ") -> Sentence:
     """The first few, and that there are others."""
     return (*joined(every[:_SHOWN], between), " and others" if len(every) > _SHOWN else "")
@@ -355,7 +362,9 @@ def _price(advice: Advice, target: Fraction | None) -> str:
     """`` x1.91: waste P90 1.83x -> 3.49x, above the target``: what the advice costs."""
     after = advice.waste_p90[1]
     exceeds = target is not None and after is not None and not after < float(target)
-    changed = f"waste P90 {change(advice.waste_p90, target)}{', above the target' if exceeds else ''}"
+    is_at = exceeds and after == float(target or 0)
+    side = f", {'not below' if is_at else 'above'} the target" if exceeds else ""
+    changed = f"waste P90 {change(advice.waste_p90, target)}{side}"
     return f" x{upwards(advice.multiplier or 0)}: {changed}"
 
 

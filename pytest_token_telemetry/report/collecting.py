@@ -85,9 +85,10 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
         for check in (CATEGORIES, COMPLEXITIES, DELIVERABLES)
         if isinstance(result := report.result(check.id), CoverageResult)
     ]
-    fitting = [setting for check, result in mix if (setting := check.setting(result, context))]
-    for setting in fitting:
-        yield ("Set ", *setting, " if that is how your calls are labelled.")
+    fitting = [(check, result, setting) for check, result in mix if (setting := check.setting(result, context))]
+    for check, result, setting in fitting:
+        meant = "that is how your calls are labelled" if result.named else f"your calls have no {check.one}"
+        yield ("Set ", *setting, f" if {meant}.")
     is_explained = none_found or counts.unreadable_files or (context.reads_files and not counts.files)
     lacking = samples.missing if isinstance(samples, CountResult) else 0
     is_there = (fitting and not lacking) or 0 < lacking <= counts.silent_on_success  # it only says too little

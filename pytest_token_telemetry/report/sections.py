@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.analysis.attempts import NEAR_PERCENT
 from pytest_token_telemetry.analysis.budgets import LEAST_CALLS
+from pytest_token_telemetry.gate.checks import TRUNCATION
+from pytest_token_telemetry.gate.results import RateResult
 from pytest_token_telemetry.option import GATE
 from pytest_token_telemetry.report import advice, collecting
 from pytest_token_telemetry.report.comparisons import CHANGED, of_changes, of_drift, of_estimator, of_history
@@ -101,8 +103,14 @@ def single_calls(report: Report) -> Iterator[Section]:
         yield Section(title_of_calls(report.worst), tables=(_calls(report.worst),))
     shown = {each.source for each in report.worst}
     if others := tuple(each for each in report.cut_off if each.source not in shown):
-        title = "Other calls that were truncated" if len(others) < len(report.cut_off) else "Calls that were truncated"
-        yield Section(title, tables=(_calls(others),))
+        yield Section(_title_of_truncated(len(others), report), tables=(_calls(others),))
+
+
+def _title_of_truncated(shown: int, report: Report) -> str:
+    """``Calls that were truncated``, and how many of them, unless these are all."""
+    result = report.result(TRUNCATION.id)
+    every = result.events - report.counts.uncounted.events if isinstance(result, RateResult) else shown
+    return "Calls that were truncated" if shown >= every else f"Calls that were truncated ({shown} of {every:,})"
 
 
 def title_of_calls(samples: tuple[WorstSample, ...]) -> str:

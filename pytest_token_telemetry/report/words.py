@@ -460,8 +460,9 @@ def _carried(report: Report) -> Iterator[str]:
     if carried is not None and 0 < carried.predictions < carried.samples:
         without = carried.samples - carried.predictions
         samples = plural(carried.samples, "sample")
-        they = "truncation is judged on those that say how they ended" if silent else "truncation is judged on them too"
-        yield f"{without:,} of {samples} without a prediction{f': {they}' if report.counts.attempts else ''}."
+        those = "those that say how they ended count" if silent else f"{'it counts' if without == 1 else 'they count'}"
+        told = f": {those} for truncation alone" if report.counts.attempts else ""
+        yield f"{without:,} of {samples} {'has' if without == 1 else 'have'} no prediction{told}."
     if carried is not None and silent:
         samples = f"{silent} of {plural(carried.samples, 'sample')} {'does' if silent == 1 else 'do'}"
         yield f"{samples} not say how they ended: the truncation rate leaves them out."

@@ -136,7 +136,8 @@ def _map(kind: Format, pattern: str, paths: list[str], *, whole: bool) -> str:
     lines = [
         f"# {plural(len(paths), 'file')}, {plural(seen.records, 'record')} looked at",
         f"[{SECTION}.{name}]",
-        f"files = [{', '.join(map(_text, [pattern] if whole else _names(paths)))}]",
+        f"files = [{', '.join(map(_text, [pattern] if whole else _names(paths)))}]"
+        f"{'' if whole else f'  # by name: {pattern} would take over files that are read without a map'}",
         *(['format = "csv"'] if kind == "csv" else []),
     ]
     fields, doubtful = seen.fields()

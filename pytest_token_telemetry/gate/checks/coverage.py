@@ -31,7 +31,8 @@ class CoverageCheck(Check[CoverageResult]):
         super().__init__(f"readiness::{stratum}", stratum)
         self._stratum = stratum
         self._where = where
-        self._one = one
+        self.one = one
+        """What a sample has of it, in words."""
 
     def decide(self, case: Case) -> CoverageResult:
         """Which required values occur, and which do not. Of no sample that counts, there is nothing to say."""
@@ -55,7 +56,7 @@ class CoverageCheck(Check[CoverageResult]):
             return f"no data: no {successful}sample"
         if result.missing:
             missing = (
-                (f"no {successful}sample has a {self._one}",)
+                (f"no {successful}sample has a {self.one}",)
                 if result.target == (ANY,)
                 else (f"no {successful}sample ", self._where, " ", *_few(map(named, result.missing), last="or"))
             )
@@ -66,7 +67,7 @@ class CoverageCheck(Check[CoverageResult]):
             return (*_few(map(named, result.value), last="and"), " covered")
         if result.target == (ANY,):
             n = result.counts[0]
-            return f"{plural(n, f'{successful}sample')} {'has' if n == 1 else 'have'} a {self._one}"
+            return f"{plural(n, f'{successful}sample')} {'has' if n == 1 else 'have'} a {self.one}"
         counted = ((named(value), f": {n}") for value, n in zip(result.value, result.counts, strict=True))
         return (*_few(counted), " successful" if successful else " samples")
 
@@ -98,7 +99,7 @@ class CoverageCheck(Check[CoverageResult]):
         if not (setting := self.setting(result, context)):
             return
         if not result.named:
-            none = "" if result.target == (ANY,) else f", and none has a {self._one}"
+            none = "" if result.target == (ANY,) else f", and none has a {self.one}"
             yield from (f"{none}: set ", *setting, " if that is meant")
             return
         shown, fits = _shown(result), _fitting(result)

@@ -49,7 +49,7 @@ def test_samples_that_do_not_say_how_they_ended_are_told(silent: int, verb: str)
 def test_a_mixture_with_silent_samples_does_not_claim_to_judge_them() -> None:
     found = verdict([*ready(60), *capped(3), *[Sample(output_tokens=400)] * 2])
     assert notes(found)[:2] == [
-        "5 of 65 samples without a prediction: truncation is judged on those that say how they ended.",
+        "5 of 65 samples have no prediction: those that say how they ended count for truncation alone.",
         "2 of 65 samples do not say how they ended: the truncation rate leaves them out.",
     ]
 

@@ -253,7 +253,7 @@ def test_a_mixture_is_judged_check_by_check():
     assert (result(found, UNDERESTIMATION).events, result(found, UNDERESTIMATION).n) == (0, 60)
     assert (result(found, TRUNCATION).events, result(found, TRUNCATION).n) == (4, 100)
     assert result(found, CAP_USE).n == 36
-    assert "40 of 100 samples without a prediction: truncation is judged on them too." in notes(found)
+    assert "40 of 100 samples have no prediction: they count for truncation alone." in notes(found)
 
 
 def test_a_mixture_with_lengths_alone_counts_them_nowhere():

@@ -125,6 +125,13 @@ def test_of_a_pass_what_decided_the_budget_is_a_detail():
     assert section.tables[0].rows[0] == ("60", "0", "constant: 8,192")
 
 
+def test_only_what_exceeds_the_target_is_multiplied_where_something_does():
+    """3 of the docs are underestimated, within 5%, and 9 of the tests, which are not."""
+    docs = [*[call(category="docs")] * 80, *[call(1000, 1500, category="docs")] * 3]
+    tests = [*[call(category="tests")] * 60, *[call(1000, 1500, category="tests")] * 9]
+    assert advice(verdict([*ready(27), *docs, *tests]))[0] == "Multiply the predictions in tests by 1.50 (78 samples)."
+
+
 def test_a_multiplier_is_rounded_up_and_a_plain_one_stays():
     # 1.12 * 100 is 112.00000000000001
     for output, shown in ((1120, "1.12"), (1121, "1.13"), (2000, "2.00")):
