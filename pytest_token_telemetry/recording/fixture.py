@@ -220,7 +220,7 @@ class TokenTelemetry:
         self._capture.know(line, self._tape.add(line))
 
 
-_SET_IN_BLOCK = ("response", "output_tokens", "success")
+_SET_IN_BLOCK = ("response", "output_tokens", "finish_reason", "success")
 """The attributes of a `Call`."""
 
 
@@ -237,6 +237,8 @@ class Call(Block):
         """What the provider answered: see `TokenTelemetry.observe`."""
         self.output_tokens: object = None
         """What the provider billed as output, where `response` does not say it."""
+        self.finish_reason: object = None
+        """Why the output ended, where `response` does not say it."""
         self.success: bool | None = None
         """Whether the task succeeded; else whether the block ends without an exception."""
 
@@ -265,10 +267,11 @@ class Call(Block):
         __tracebackhide__ = True
         self._is_over = True
         said = self._fields.get("success") if self.success is None else self.success
+        set_here = {"output_tokens": self.output_tokens, "finish_reason": self.finish_reason}
         fields: dict[str, Any] = {
             **self._fields,
+            **{name: value for name, value in set_here.items() if value is not None},
             "success": said if error is None else False,
-            "output_tokens": self._fields.get("output_tokens") if self.output_tokens is None else self.output_tokens,
         }
         try:
             response = self.response
@@ -276,7 +279,7 @@ class Call(Block):
                 response = None if responses.held_by(error) is None else error
             if response is not None:
                 self._telemetry._observe(response, fields, went_well=True)
-            elif fields["output_tokens"] is not None:
+            elif fields.get("output_tokens") is not None:
                 self._telemetry._add(fields, went_well=True)
             else:
                 raise ValueError("call: neither response nor output_tokens was set in the block")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import floor, isfinite
+from sysconfig import get_paths
 from traceback import walk_tb
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -94,12 +95,16 @@ def ask(estimator: Callable[[Request], object], request: Request) -> Answer:
 
 
 def _place(error: BaseException) -> str:
-    """``estimator.py:12: ``, where it was raised; empty if that is no line of Python."""
-    places = [*walk_tb(error.__traceback__)][1:]  # the first is the call of the estimator
-    if not places:
-        return ""
-    frame, line = places[-1]
-    return f"{os.path.basename(frame.f_code.co_filename)}:{line}: "  # noqa: PTH119 - one string
+    """``estimator.py:12: ``, the last line on its way that is in no library; empty if that is no line of Python."""
+    places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    own = [place for place in places[1:] if not place[0].startswith(_libraries())]  # the first calls the estimator
+    return f"{os.path.basename(own[-1][0])}:{own[-1][1]}: " if own else ""  # noqa: PTH119 - one string
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    paths = get_paths()
+    return tuple(os.path.join(paths[each], "") for each in ("stdlib", "platstdlib", "purelib", "platlib"))  # noqa: PTH118
 
 
 _LACK = "the recorded call has no prediction to start from"

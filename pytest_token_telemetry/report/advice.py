@@ -46,7 +46,7 @@ def next_steps(report: Report) -> list[Sentence]:
             return [*lost, *_what_to_prove(report)]
     steps: list[Sentence] = [*lost, *reasons_to_name(report)]
     if warns(report, WASTE.id):
-        steps.append("Risk is within its targets. To save cost, lower predictions where waste is high.")
+        steps.append(_waste_to_lower(report))
     if warns(report, "drift::"):
         steps.append(_WHAT_CHANGED)
     steps += _caps_to_lower(report)
@@ -58,12 +58,27 @@ def next_steps(report: Report) -> list[Sentence]:
     return [*(steps or ["Nothing to tune: go on collecting, and watch for drift."]), *_caps_to_set(report)]
 
 
+def _waste_to_lower(report: Report) -> Sentence:
+    """Where predictions are far above the outputs, without what no multiplier can lower without new risk."""
+    strata, kind = _strata(report)
+    target = waste_target(report) or Fraction(0)
+    spread = {each.name for each in report.tuning.categories if not each.meets_both} if report.tuning else set()
+    wasteful = [
+        (_called(each, kind), f" (P90 {times(each.waste_p90, target)})")
+        for each in strata
+        if each.waste_p90 is not None and each.waste_p90 >= target and each.name not in spread and not each.folded
+    ]
+    where: tuple[Sentence, ...] = ("of ", _some(wasteful)) if wasteful else ("where waste is high",)
+    return joined(("Risk is within its targets. To save cost, lower predictions ", *where, "."), "")
+
+
 def first_steps(report: Report) -> tuple[list[Sentence], list[Sentence]]:
     """The steps that the shortest reports have too, and the others: the first, and the one for truncated calls."""
     steps = next_steps(report)
     exceeded = {result.id for result in report.checks if result.exceeded}
     raised = [_where_to_raise(report)] if report.verdict == "tune" and TRUNCATION.id in exceeded else []
-    first = [step for i, step in enumerate(steps) if i == 0 or step in raised]
+    collects = report.verdict == "not-ready" and len(steps) > 1 and plain(steps[0]).startswith("Collect ")
+    first = [step for i, step in enumerate(steps) if i < 1 + collects or step in raised]  # how many, and which
     return first, [step for step in steps if step not in first]
 
 

@@ -95,7 +95,8 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     if report.plan.runs and not is_there and (counts.samples or not is_explained):
         kind = "more successful sample" if counts.question == "predictions" else "more sample"
         yield f"{'Else collect' if fitting else 'Collect'} {plural(sum(run.count for run in report.plan.runs), kind)}."
-        yield _these_would_do(report.plan.runs)
+        if [_run(run) for run in report.plan.runs] != [f"{report.plan.runs[0].count} of any kind"]:
+            yield _these_would_do(report.plan.runs)
         if isinstance(samples, CountResult) and not samples.missing:  # what is missing will not come by waiting
             for check, result in mix:
                 if setting := check.without_missing(result, context):

@@ -99,9 +99,10 @@ def further(report: Report) -> Iterator[Chapter]:
 
 def single_calls(report: Report) -> Iterator[Section]:
     """The calls that decide most: those with the highest ratios, and of the truncated ones those with the highest."""
-    if report.worst:
-        yield Section(title_of_calls(report.worst), tables=(_calls(report.worst),))
-    shown = {each.source for each in report.worst}
+    worst = worst_calls(report)
+    if worst:
+        yield Section(title_of_calls(worst), tables=(_calls(worst),))
+    shown = {each.source for each in worst}
     if others := tuple(each for each in report.cut_off if each.source not in shown):
         yield Section(_title_of_truncated(len(others), report), tables=(_calls(others),))
 
@@ -116,6 +117,11 @@ def _title_of_truncated(shown: int, report: Report) -> str:
 def title_of_calls(samples: tuple[WorstSample, ...]) -> str:
     """What the ``samples`` with the highest ratios are: no overruns, if every output is within its prediction."""
     return "Largest overruns" if any(map(_ran_over, samples)) else "Closest to their predictions"
+
+
+def worst_calls(report: Report) -> tuple[WorstSample, ...]:
+    """The calls with the highest ratios: only those that ran over, if any did."""
+    return tuple(filter(_ran_over, report.worst)) or report.worst
 
 
 def _ran_over(sample: WorstSample) -> bool:

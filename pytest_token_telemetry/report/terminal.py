@@ -102,13 +102,16 @@ def _writable(lines: list[Line], width: int, file: TextIO) -> Iterator[Line]:
 
 
 def brief(report: Report | str, width: int) -> list[Line]:
-    """The verdict and the next step: for ``-q``."""
+    """The verdict, the next step and what of the telemetry could not be used: for ``-q``."""
     if isinstance(report, str):
         return wrapped(f"token telemetry: not judged: {report}", width, {"yellow": True})
     said = (f"token telemetry: {report.title}: {words.headline(report)}", words.session_result(report))
     lines = wrapped(" ".join(filter(None, said)), width, {_colour(report): True})
     steps, _ = advice.first_steps(report)
-    return lines + [line for step in steps for line in wrapped(f"-> {plain(step)}", width, {})]
+    lines += [line for step in steps for line in wrapped(f"-> {plain(step)}", width, {})]
+    return lines + [
+        line for note in words.unusable_lines(report) for line in wrapped(f"note: {plain(note)}", width, {})
+    ]
 
 
 def _colour(report: Report) -> str:
@@ -200,7 +203,7 @@ def _checks(report: Report, width: int, brevity: _Brevity, *, folded: bool) -> l
     for result in report.checks:
         if readiness is not None and result.id.startswith("readiness::"):
             continue
-        if folded and isinstance(result, DriftResult) and result.finding == "no-baseline":
+        if folded and isinstance(result, DriftResult) and result.finding == "no-baseline" and result.outcome != "fail":
             continue  # the remark on drift says so
         passed = result.outcome in ("pass", "skip")
         if passed and brevity >= _Brevity.PASSED:
@@ -240,9 +243,10 @@ def _remarks(report: Report, width: int, bars: str) -> Iterator[list[Line]]:
 
 
 def _worst_samples(report: Report, width: int) -> list[Line]:
-    title = f"{sections.title_of_calls(report.worst).lower()} (actual / predicted):"
-    lines: list[Line] = [(title, {}), *((_worst(sample, width), {}) for sample in report.worst)]
-    return _within(lines, width) if report.worst else []
+    worst = sections.worst_calls(report)
+    title = f"{sections.title_of_calls(worst).lower()} (actual / predicted):"
+    lines: list[Line] = [(title, {}), *((_worst(sample, width), {}) for sample in worst)]
+    return _within(lines, width) if worst else []
 
 
 def _spreads(report: Report, width: int, bars: str, most: int | None) -> list[Line]:

@@ -201,7 +201,7 @@ def _why_not_ready(report: Report) -> str:
     if ALL_READ.id in unmet and not counts.samples and (report.context.reads_files or report.context.reads_tables):
         return "No call could be read: fix that first, do not tune"
     if all(_is_labelled_otherwise(result, report) for result in report.unmet):
-        return "The calls have other labels than required: check the labels or the settings, do not tune"
+        return "The calls carry other labels than those required: check the labels or the settings, do not tune"
     return "Not enough representative data: collect more, do not tune"
 
 
@@ -299,6 +299,14 @@ def warns(report: Report, id: str) -> bool:
     return any(result.outcome == "warn" for result in report.checks if result.id.startswith(id))
 
 
+def unusable_lines(report: Report) -> list[Sentence]:
+    """How many lines could not be used and why, in one sentence; none if there are no such lines."""
+    counts = report.counts
+    if not counts.unusable.total:
+        return []
+    return [(f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *_unusable(counts), ".")]
+
+
 def losses(report: Report) -> list[Sentence]:
     """What the verdict does not rest on although it was asked for, one sentence each."""
     counts = report.counts
@@ -307,11 +315,7 @@ def losses(report: Report) -> list[Sentence]:
         found.append((f"{deselected(report)} deselected: ", *joined(map(known_id, report.deselected)), "."))
     if report.settings.get("save_baseline") is not None and report.unmet:
         found.append("No baseline was saved: the data is not ready, and nothing should be compared with it.")
-    if counts.unusable.total:
-        found.append(
-            (f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *_unusable(counts), ".")
-        )
-    found += misread(report)
+    found += [*unusable_lines(report), *misread(report)]
     if counts.copies_of_tests > 1:
         found.append(f"Each test ran on {counts.copies_of_tests} workers (--dist=each): its samples count once a run.")
     if report.not_read.unknown and counts.samples:  # where there are none, the next step tells
@@ -465,7 +469,8 @@ def _carried(report: Report) -> Iterator[str]:
         yield f"{without:,} of {samples} {'has' if without == 1 else 'have'} no prediction{told}."
     if carried is not None and silent:
         samples = f"{silent} of {plural(carried.samples, 'sample')} {'does' if silent == 1 else 'do'}"
-        yield f"{samples} not say how they ended: the truncation rate leaves them out."
+        they, them = ("it", "it") if silent == 1 else ("they", "them")
+        yield f"{samples} not say how {they} ended: the truncation rate leaves {them} out."
     if (repeated := report.metrics.repeated_output) is not None:
         yield f"{repeated.calls} outputs are exactly {repeated.output_tokens}: is that the cap?"
     if use is not None and use.reserved:

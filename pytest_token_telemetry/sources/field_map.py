@@ -29,7 +29,8 @@ Steps: TypeAlias = tuple[str, ...]
 
 Scalar: TypeAlias = str | int | float | bool
 
-SECTION = "tool.token-telemetry.sources"
+_TABLES = "sources"
+SECTION = f"tool.token-telemetry.{_TABLES}"
 """The table of TOML that holds the maps by their names."""
 
 REST = "*"
@@ -134,10 +135,23 @@ def maps_in(file: Path, shown: str) -> list[FieldMap]:
     except ValueError as error:  # no UTF-8, or no TOML
         raise MapError(f"{shown} is not a TOML file: {error}") from None
     for key in SECTION.split("."):
+        if key == _TABLES and isinstance(table, dict):
+            _refuse_other_tables(table, shown)
         table = table.get(key, {}) if isinstance(table, dict) else {}
     if not isinstance(table, dict):
         raise MapError(f"{shown}: {SECTION} is not a table (write [{SECTION}.NAME])")
     return [field_map(name, value, f"{shown}: {SECTION}.{name}", file.parent) for name, value in table.items()]
+
+
+def _refuse_other_tables(tables: Mapping[str, object], shown: str) -> None:
+    from pytest_token_telemetry.option import ini_key
+
+    for name in tables:
+        if name != _TABLES:
+            near = meant(name, [_TABLES])
+            setting = ini_key(name.removeprefix("token-telemetry-").removeprefix("token_telemetry_").replace("-", "_"))
+            way_out = near or f"settings stand in [tool.pytest.ini_options], such as {setting}"
+            raise MapError(f"{shown}: {SECTION.removesuffix(_TABLES)}{name}: there is no such table ({way_out})")
 
 
 def field_map(name: str, table: object, label: str, directory: Path | None = None) -> FieldMap:

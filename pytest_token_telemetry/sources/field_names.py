@@ -28,12 +28,15 @@ NAMES: Mapping[str, str] = {
 """Our fields by the letters of what others call them: ``GeneratedTokens`` in Azure's traces."""
 
 PREDICTED, CAP, REASON = "predicted_output_tokens", "max_tokens", "finish_reason"
+OPERATION, MODEL = "operation", "model"
 
 ALIASES: Mapping[str, str] = {
     **dict.fromkeys(("estimate", "estimatedtokens", "estimatedoutput", "estimatedoutputtokens"), PREDICTED),
     **dict.fromkeys(("expectedtokens", "expectedoutput", "predicted", "prediction", "forecast"), PREDICTED),
     **dict.fromkeys(("maxnewtokens", "numpredict", "maxoutput", "cap", "tokencap", "tokenlimit"), CAP),
     **dict.fromkeys(("donereason", "stoppedreason", "endreason"), REASON),
+    **dict.fromkeys(("endpoint", "route"), OPERATION),
+    **dict.fromkeys(("engine", "deployment"), MODEL),
 }
 """Names that mean a field where it has no other name, and the values fit."""
 

@@ -416,7 +416,7 @@ def test_twelve_sessions_show_the_last_ten(run: Run, passing: Path) -> None:
         "commit": None,
     }
     # 1/61, 2/62... to 10/70, in sevenths of that: 0.8, 1.6, 2.3, 3.1, 3.8, 4.5, 5.1, 5.8, 6.4, 7
-    sentence = "The last 10 sessions: underestimation ▂▃▃▄▅▅▆▇▇█, truncation ▂▃▃▄▅▅▆▇▇█."
+    sentence = "The last 10 sessions: underestimation ▂▃▃▄▅▅▆▇▇█ 14.3%, truncation ▂▃▃▄▅▅▆▇▇█ 14.3%."
     assert sentence in Path("summary.md").read_text()
     assert sentence in " ".join(result.text.split())
 

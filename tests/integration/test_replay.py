@@ -252,7 +252,9 @@ def test_an_estimator_that_leaves_does_not_end_the_session_as_a_success(
         pytester.makeconftest(f"def pytest_token_telemetry_estimate(request): {leave}")
     result = run(*([ESTIMATOR] if how == "option" else []))
     assert (result.exit, result.report["verdict"]) == (1, "not-ready")
-    assert result.report["estimator"]["errors"][0] == {"source": "runs/run-1/agent.log:1", "reason": reason}
+    [told, *_] = result.report["estimator"]["errors"]
+    line = {"hook": "conftest.py:1", "option": "far_estimator.py:2"}[how]
+    assert told == {"source": "runs/run-1/agent.log:1", "reason": f"{line}: {reason}"}
 
 
 def test_ctrl_c_in_an_estimator_ends_the_session(run: Run, passing: object) -> None:

@@ -13,7 +13,7 @@ from pytest_token_telemetry.sources.call_records import whole
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import call_said
 from pytest_token_telemetry.sources.field_map import may_be
-from pytest_token_telemetry.sources.field_names import ALIASES, CAP, NAMES, PREDICTED, REASON, likely
+from pytest_token_telemetry.sources.field_names import ALIASES, CAP, MODEL, NAMES, OPERATION, PREDICTED, REASON, likely
 from pytest_token_telemetry.sources.keys import of_call
 from pytest_token_telemetry.sources.places import Place
 from pytest_token_telemetry.sources.provider_calls import tell
@@ -76,7 +76,7 @@ def columns_by(rows: Sequence[dict[str, str]]) -> tuple[dict[str, str], dict[str
     """The columns that are read, each with our field, and the others, each with the field that it may be or nothing."""
     found = _columns([*rows[0]]) if rows else {}
     unused = {name: "" for name in (rows[0] if rows else ()) if name not in found}
-    for field in (PREDICTED, CAP, REASON):
+    for field in (PREDICTED, CAP, REASON, OPERATION, MODEL):
         if field in found.values():
             continue
         aliases = [name for name in unused if ALIASES.get(letters(name)) == field and _fits(field, name, rows)]

@@ -13,6 +13,7 @@ from pytest_token_telemetry.gate.checks import DRIFT_OF_RATIO
 from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.past.baseline import DriftReport
 from pytest_token_telemetry.report.sections import held_against
+from pytest_token_telemetry.report.terminal import screen
 from pytest_token_telemetry.report.words import headline
 from tests.lines import MIX
 from tests.unit.gate.cases import (
@@ -287,6 +288,13 @@ def test_drift_that_fails_and_is_left_out_does_not_fail():
     old = baseline_of(ready(60, 2000, 1250))
     found = selected(later(ready(60, 2000, 1900)), old, CHECK_IDS, drift="fail")
     assert (found.verdict, found.fails) == ("pass", False)
+
+
+def test_drift_alone_on_unready_data_without_a_baseline_is_seen_to_fail():
+    found = selected(ready(9), None, DRIFT)
+    assert outcomes(found) == dict.fromkeys(DRIFT, "fail")
+    shown = "\n".join(line for line, _ in screen(found, 80))
+    assert all(f"fail {id}: " in shown for id in DRIFT)
 
 
 def test_drift_alone_that_passes_is_no_verdict():

@@ -40,8 +40,9 @@ def test_a_selection_of_what_the_data_has_nothing_for_judges_nothing(selected: t
 @pytest.mark.parametrize(("silent", "verb"), [(0, ""), (1, "1 of 41 samples does"), (980, "980 of 1,020 samples do")])
 def test_samples_that_do_not_say_how_they_ended_are_told(silent: int, verb: str) -> None:
     found = verdict([*capped(40), *[Sample(output_tokens=400)] * silent])
-    told = [each for each in notes(found) if "not say how they ended" in each]
-    assert told == [f"{verb} not say how they ended: the truncation rate leaves them out."] * (silent > 0)
+    told = [each for each in notes(found) if "the truncation rate leaves" in each]
+    they, them = ("it", "it") if silent == 1 else ("they", "them")
+    assert told == [f"{verb} not say how {they} ended: the truncation rate leaves {them} out."] * (silent > 0)
     assert message(found, TRUNCATION).startswith("0/40 = 0.0% of attempts")
     assert [each for each in notes(verdict(ready(40))) if "not say how" in each] == []
 

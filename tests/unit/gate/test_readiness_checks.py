@@ -433,7 +433,7 @@ def test_the_advice_begins_with_the_settings_that_fit():
 
 def test_data_of_other_work_than_required_is_not_to_be_more():
     found = verdict(ready(27, category="summarise"))
-    said = "The calls have other labels than required: check the labels or the settings, do not tune."
+    said = "The calls carry other labels than those required: check the labels or the settings, do not tune."
     assert (found.verdict, headline(found)) == ("not-ready", said)
     assert "collect more" in headline(verdict(ready(27, category="docs")))  # that is of what is required
 

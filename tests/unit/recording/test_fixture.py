@@ -399,6 +399,13 @@ def test_a_response_goes_before_a_count_and_the_count_is_kept(telemetry: Telemet
     assert telemetry.last["features"] == {"retries": 2}
 
 
+def test_a_reason_may_be_set_in_the_block(telemetry: Telemetry) -> None:
+    with telemetry.call(max_tokens=96, finish_reason="stop") as call:
+        call.output_tokens = 90
+        call.finish_reason = "max_tokens"
+    assert (telemetry.last["output_tokens"], telemetry.last["truncated"]) == (90, True)
+
+
 def test_a_count_may_be_known_before_the_block(telemetry: Telemetry) -> None:
     """As where a test replays what was recorded before."""
     with telemetry.call(predicted_output_tokens=100, output_tokens=5):
@@ -692,7 +699,8 @@ def test_what_other_systems_call_a_field_is_refused_with_our_name(
 def test_a_slip_in_an_attribute_of_a_call_is_refused(telemetry: Telemetry) -> None:
     with telemetry.call(predicted_output_tokens=1) as call:
         with pytest.raises(
-            AttributeError, match=r"^reponse: a call has no such attribute \(set response, output_tokens or"
+            AttributeError,
+            match=r"^reponse: a call has no such attribute \(set response, output_tokens, finish_reason or",
         ):
             call.reponse = chat()  # type: ignore[attr-defined]
         call.response = chat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import namedtuple
 from dataclasses import FrozenInstanceError, fields
 from decimal import Decimal
@@ -306,6 +307,14 @@ def test_an_estimator_may_say_that_it_cannot_replay_a_call(error):
 def test_an_exception_is_an_error_in_one_line(error, reason):
     line = raising.__code__.co_firstlineno + 2
     assert ask(raising(error), REQUEST) == Answer(error=f"test_estimator.py:{line}: {reason}")
+
+
+def test_the_place_is_the_last_line_outside_of_libraries():
+    def estimator(request):
+        return json.loads("{")
+
+    line = estimator.__code__.co_firstlineno + 1
+    assert ask(estimator, REQUEST).error.startswith(f"test_estimator.py:{line}: JSONDecodeError: ")
 
 
 def test_a_call_that_python_refuses_has_no_place():

@@ -106,6 +106,13 @@ def test_brief_is_the_verdict_and_the_next_step(found):
     assert not any("\n" in line for line, _ in brief(found, 200))
 
 
+def test_brief_tells_what_could_not_be_used():
+    lost = {"unusable": {"the end is missing": UnusableLines(4)}}
+    told = [line for line, _ in brief(verdict(ready(60), lost), 200)]
+    assert told[0].startswith("token telemetry: PASS: ")
+    assert told[-1] == "note: 4 telemetry lines could not be used: the end is missing."
+
+
 def test_brief_has_the_verdict_and_its_headline():
     assert brief(verdict([]), 200)[0][0] == (
         "token telemetry: NOT READY: Not enough representative data: collect more, do not tune."

@@ -439,6 +439,15 @@ def test_a_mistake_in_a_map_is_one_sentence(text: str, why: str) -> None:
     [
         ("[tool", "maps.toml is not a TOML file: "),
         ("tool.token-telemetry.sources = 3", "maps.toml: tool.token-telemetry.sources is not a table (write "),
+        (
+            "tool.token-telemetry.source.a.files = 'x'",
+            "maps.toml: tool.token-telemetry.source: there is no such table (did you mean sources?)",
+        ),
+        (
+            "tool.token-telemetry.max_truncation = '5%'",
+            "maps.toml: tool.token-telemetry.max_truncation: there is no such table (settings stand in"
+            " [tool.pytest.ini_options], such as token_telemetry_max_truncation)",
+        ),
         ("tool.token-telemetry.sources.a = 3", "maps.toml: tool.token-telemetry.sources.a is not a table (write "),
         (
             "[tool.token-telemetry.sources.Gate]",

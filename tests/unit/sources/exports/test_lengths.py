@@ -169,6 +169,12 @@ def test_a_quote_that_is_never_closed_is_one_error(tmp_path: Path, monkeypatch: 
     )
 
 
+def test_columns_that_group_calls_are_read_by_other_names(tmp_path: Path) -> None:
+    text = b"output_tokens,endpoint,Engine\n44,/v1/sum,small\n45,/v1/chat,small\n"
+    found = samples_of(reading(tmp_path, text, "a.csv"))
+    assert [(each.operation, each.model) for each in found] == [("/v1/sum", "small"), ("/v1/chat", "small")]
+
+
 def test_cells_of_a_column_that_is_there_twice_are_not_chosen_from(tmp_path: Path) -> None:
     found = reading(tmp_path, b"output_tokens,id,id,output_tokens\n44,a,b,44\n45,a,a,46\n", "a.csv")
     assert (outputs(found), reasons(found)) == ([44], {NO_OUTPUT: 1})
