@@ -77,8 +77,7 @@ def first_steps(report: Report) -> tuple[list[Sentence], list[Sentence]]:
     steps = next_steps(report)
     exceeded = {result.id for result in report.checks if result.exceeded}
     raised = [_where_to_raise(report)] if report.verdict == "tune" and TRUNCATION.id in exceeded else []
-    collects = report.verdict == "not-ready" and len(steps) > 1 and plain(steps[0]).startswith("Collect ")
-    first = [step for i, step in enumerate(steps) if i < 1 + collects or step in raised]  # how many, and which
+    first = [step for i, step in enumerate(steps) if i == 0 or step in raised]
     return first, [step for step in steps if step not in first]
 
 

@@ -90,8 +90,8 @@ def test_the_logs_are_not_ready(judged, population):
 
 def test_what_to_collect_is_said(judged):
     assert judged()["advice"] == [
-        "Collect 3 more successful samples.",
-        "These would do: 2 in tests of high complexity with 1 deliverable and 1 in docs of high complexity with 6+"
+        "Collect 3 more successful samples. These would do:"
+        " 2 in tests of high complexity with 1 deliverable and 1 in docs of high complexity with 6+"
         " deliverables.",
     ]
 

@@ -241,8 +241,8 @@ def test_not_ready_says_what_to_collect():
     found = verdict(ready(9, category="implementation", complexity="low", deliverable_count=3))
     assert headline(found) == "Not enough representative data: collect more, do not tune."
     assert advice(found) == [
-        "Collect 11 more successful samples.",
-        "These would do: 6 in tests of medium complexity with 1 deliverable and 5 in docs of high complexity with 6+"
+        "Collect 11 more successful samples. These would do:"
+        " 6 in tests of medium complexity with 1 deliverable and 5 in docs of high complexity with 6+"
         " deliverables.",
     ]
 
@@ -250,16 +250,14 @@ def test_not_ready_says_what_to_collect():
 def test_one_missing_sample_is_one():
     # of 19, docs, medium and high complexity and 2-5 and 6+ deliverables have one less than the others
     assert advice(verdict(ready(19))) == [
-        "Collect 1 more successful sample.",
-        "These would do: 1 in docs of medium complexity with 2-5 deliverables.",
+        "Collect 1 more successful sample. These would do: 1 in docs of medium complexity with 2-5 deliverables.",
     ]
 
 
 def test_missing_kinds_are_collected_even_if_there_are_samples_enough():
     rows = [each for each in ready(81) if each.category != "docs" and each.deliverable_count != 1]
     assert advice(verdict(rows)) == [
-        "Collect 1 more successful sample.",
-        "These would do: 1 in docs of low complexity with 1 deliverable.",
+        "Collect 1 more successful sample. These would do: 1 in docs of low complexity with 1 deliverable.",
         "Or set --token-telemetry-require-categories=implementation,tests, if your work has no others.",
         "Or set --token-telemetry-require-deliverables=2-5,6+, if your work has no others.",
     ]
@@ -267,12 +265,15 @@ def test_missing_kinds_are_collected_even_if_there_are_samples_enough():
 
 def test_where_nothing_is_required_any_kind_will_do():
     found = verdict(ready(5), require_categories="none", require_complexities="none", require_deliverables="none")
-    assert advice(found) == ["Collect 15 more successful samples.", "These would do: 15 of any kind."]
+    assert advice(found) == ["Collect 15 more successful samples."]
 
 
 def test_four_kinds_are_named_and_the_rest_is_others():
     found = verdict(ready(1), require_categories="a,b,c,d,e,f", min_samples="7")
-    assert advice(found)[-1].startswith("These would do: 1 in a of medium complexity with 2-5 deliverables, 1 in b ")
+    assert advice(found)[-1].startswith(
+        "Else collect 6 more successful samples. These would do: 1 in a of medium complexity with 2-5 deliverables, 1"
+        " in b "
+    )
     assert advice(found)[-1].endswith(" and 2 of other kinds.")
 
 
