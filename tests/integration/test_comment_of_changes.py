@@ -128,7 +128,7 @@ def test_a_change_of_the_estimator_is_in_the_comment(run: Run, comment: Comment)
         f" new, {times(ratio['shift'])} as much within categories: "
     )
     assert "100 new calls against 66 in the baseline" in text
-    assert "The last session: underestimation █ 2.2%, truncation ▁ 0.0%." in text
+    assert "The last session: underestimation █ 1.7%, truncation ▁ 0.0%." in text
     assert "nothing to compare with" not in text
     assert "for 166 of 166 recorded calls" in text
     assert checks["tier1 underestimation"].startswith(rate(report["estimator"]["figures"]["underestimation"]))

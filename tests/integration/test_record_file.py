@@ -200,6 +200,8 @@ def test_it(token_telemetry, n):
             "category": "docs",
             "predicted_output_tokens": 1000,
             "output_tokens": 5000,
+            "max_tokens": None,
+            "operation": None,
             "truncated": True,
             "ratio": 5.0,
             "underestimated": True,
