@@ -192,6 +192,8 @@ class Findings:
     """Those that take part: all, or one a task."""
     recorded: Samples
     """The same if an estimator is replayed too: with what was sent at the time, and calls that it cannot replay."""
+    lengths: Samples
+    """Those that take part, truncated where they were: an output that another budget would truncate is known whole."""
     settings: Settings
     judged: Judged
     labels: Labels
@@ -243,13 +245,15 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
     replayed = None
     recorded, carry, use = samples, carried(samples), cap_use(samples)
     if replay is None:
-        population = judged(samples, settings.population, settings.under_multiplier)
+        population, lengths = judged(samples, settings.population, settings.under_multiplier), samples
     else:
         rows = np.arange(len(samples)) if rows is None else rows
         asked = askable(samples, judges_legacy=settings.population == "all")
         replayed = _replayed(samples, rows, replay, asked)
         kept = np.isin(rows, replayed.rows) | (~asked & ~samples.legacy)  # calls without a prediction stay attempts
-        samples, population = with_answers(samples.take(np.flatnonzero(kept)), replay.head, rows[kept], settings)
+        at_the_time = samples.take(np.flatnonzero(kept))
+        samples, population = with_answers(at_the_time, replay.head, rows[kept], settings)
+        lengths = replace(samples, truncated=at_the_time.truncated[:])
         carry = replace(carry, predictions=max(carry.predictions, len(replayed.rows)))
     risk = population if settings.population == "risk" else judged(samples, "risk", settings.under_multiplier)
     uncounted = NO_CALLS
@@ -268,6 +272,7 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         reading=reading,
         samples=samples,
         recorded=recorded,
+        lengths=lengths,
         settings=settings,
         judged=population,
         labels=labelled,

@@ -203,7 +203,7 @@ def _advises(conclusion: Conclusion, case: Case) -> bool:
 def _tuning(findings: Findings) -> Tuning:
     by = grouping(findings.samples, findings.carried)
     found = tune(
-        findings.samples,
+        findings.lengths,
         findings.judged,
         findings.labels,
         under_multiplier=findings.settings.under_multiplier,

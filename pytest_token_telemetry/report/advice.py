@@ -46,15 +46,13 @@ def next_steps(report: Report) -> list[Sentence]:
             return [*lost, *_what_to_prove(report)]
     steps: list[Sentence] = [*lost, *reasons_to_name(report)]
     if warns(report, WASTE.id):
-        steps.append(_waste_to_lower(report))
+        where = _waste_to_lower(report)
+        steps.append(joined(("Risk is within its targets. To save cost, lower predictions ", where, "."), ""))
     if warns(report, "drift::"):
         steps.append(_WHAT_CHANGED)
     steps += _caps_to_lower(report)
-    if not steps and warns(report, CAP_USE.id):
-        steps.append(
-            "Risk is within its targets. To save quota, size caps (max_tokens) closer to each call: most use little of"
-            " theirs, and some were truncated."
-        )
+    if not steps and warns(report, CAP_USE.id) and not (report.estimator and report.estimator.with_budget):
+        steps.append("Risk is within its targets. To save quota, size caps (max_tokens) closer to each call.")
     return [*(steps or ["Nothing to tune: go on collecting, and watch for drift."]), *_caps_to_set(report)]
 
 
@@ -68,8 +66,7 @@ def _waste_to_lower(report: Report) -> Sentence:
         for each in strata
         if each.waste_p90 is not None and each.waste_p90 >= target and each.name not in spread and not each.folded
     ]
-    where: tuple[Sentence, ...] = ("of ", _some(wasteful)) if wasteful else ("where waste is high",)
-    return joined(("Risk is within its targets. To save cost, lower predictions ", *where, "."), "")
+    return joined(("of ", _some(wasteful)), "") if wasteful else "where waste is high"
 
 
 def first_steps(report: Report) -> tuple[list[Sentence], list[Sentence]]:
@@ -98,8 +95,8 @@ def _caps_to_lower(report: Report) -> Iterator[Sentence]:
     every = () if tuning is None else tuning.cap_use
     raised = {(each.name, each.folded > 0) for each in _strata(report)[0] if each.truncated}
     little = [each for each in every if each.p90 >= result.target and (each.name, each.folded > 0) not in raised]
-    better = [each for each in little if not _reserves_more(each, report)]
-    if little and not better:
+    better = [each for each in little if not _saves_little(each, report)]
+    if little and not better and all(_reserves_more(each, report) for each in little):
         yield from _caps_to_size(little, report)
     if every and not better:
         return
@@ -127,6 +124,16 @@ def _reserves_more(use: CapUseOf, report: Report) -> bool:
     """True if one cap for all calls would be more than what they have on average: then theirs follow the calls."""
     cap = _suggested(use, report)
     return cap is not None and use.mean_cap is not None and (cap.max_tokens or 0) >= use.mean_cap
+
+
+def _saves_little(use: CapUseOf, report: Report) -> bool:
+    """True if one cap for all calls would hardly be less than what they have on average."""
+    cap = _suggested(use, report)
+    return cap is not None and use.mean_cap is not None and (cap.max_tokens or 0) >= _LITTLE * use.mean_cap
+
+
+_LITTLE = 0.75
+"""Of the average cap: what is more would save hardly any quota."""
 
 
 def _caps_to_size(every: Sequence[CapUseOf], report: Report) -> Iterator[Sentence]:
@@ -164,10 +171,11 @@ def _caps_to_set(report: Report) -> Iterator[Sentence]:
         return
     every = tuning.max_tokens
     kind, limit = tuning.grouped_by, _limit(report)
-    rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each, limit)) for each in every[:_SHOWN]], "; ")
+    shown = every if len(every) == _SHOWN + 1 else every[:_SHOWN]
+    rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each, limit, report)) for each in shown], "; ")
     none_yet = not any(cap.max_tokens is not None for each in every for cap in _within(each, limit))
     begins = "No cap (max_tokens) to suggest yet" if none_yet else "Caps (max_tokens) by risk of truncation"
-    yield (f"{begins}: ", *rows, "; and others." if len(every) > _SHOWN else ".")
+    yield (f"{begins}: ", *rows, "; and others." if len(every) > len(shown) else ".")
 
 
 def _limit(report: Report) -> Fraction:
@@ -182,7 +190,7 @@ def _cap_name(caps: Caps, every: Sequence[Caps], kind: Grouping) -> tuple[Piece,
     return () if len(every) == 1 and caps.name is None else (_called(caps, kind), ": ")
 
 
-def _caps_by_risk(caps: Caps, limit: Fraction) -> str:
+def _caps_by_risk(caps: Caps, limit: Fraction, report: Report) -> str:
     """``13,166 at 2%``, or what it takes to suggest one."""
     within = _within(caps, limit)
     found = [
@@ -191,9 +199,10 @@ def _caps_by_risk(caps: Caps, limit: Fraction) -> str:
     if found:
         return ", ".join(found)
     needed = [cap.samples_needed for cap in within if cap.samples_needed is not None]
-    if any(
-        cap.max_tokens is None and cap.samples_needed is None for cap in caps.caps
-    ):  # enough calls for that risk, and too many of them truncated: more calls change nothing
+    of = next((each for each in _strata(report)[0] if (each.name, each.folded) == (caps.name, caps.folded)), None)
+    exceeds = of is not None and of.attempts > 0 and Fraction(of.truncated, of.attempts) > limit
+    are_enough = any(cap.max_tokens is None and cap.samples_needed is None for cap in caps.caps)
+    if not needed or (are_enough and exceeds):  # more calls change nothing
         return "too many truncated to tell"
     return f"needs {min(needed):,} calls, has {caps.n:,}"
 
@@ -259,7 +268,8 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
     if TRUNCATION.id in failed:
         yield _where_to_raise(report)
     elif WASTE.id in failed and not multiplied:
-        yield "Lower the predictions where waste is high, as far as Tier 1 stays within its targets."
+        where = _waste_to_lower(report)
+        yield joined(("Lower the predictions ", where, ", as far as Tier 1 stays within its targets."), "")
     yield from _caps_to_lower(report)
     yield from _caps_to_set(report)
 
@@ -277,6 +287,9 @@ def _where_to_raise(report: Report) -> Sentence:
     lost = report.counts.uncounted.events
     also = f"{plural(lost, 'call')} without an output count" if lost else ""
     parts = [part for part in (where, also) if plain(part)]
+    if report.estimator is not None and report.estimator.with_budget:
+        begins = "Raise the budgets of the estimator where calls would be truncated: "
+        return joined((begins, joined(parts), ". Then replay again."), "")
     return joined(
         (
             "Raise the cap (max_tokens) where calls were truncated: ",
@@ -337,7 +350,10 @@ def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]
             yield joined(("Cost: ", where(priced, lambda each: _price(each, target), "; "), "."), "")
     capped = [each for each in hit if each.basis == "raise-cap"]
     if capped and say_capped:
-        cut = where(capped, lambda each: f" ({each.truncated:,} of {each.n:,} truncated)")
+        cut = where(
+            capped,
+            lambda each: f" ({each.underestimated:,} of {each.n:,} underestimated, {each.truncated:,} truncated)",
+        )
         yield joined(("Raise max_tokens and collect, then tune: ", cut, "."), "")
     if few := [each for each in hit if each.basis == "collect"]:
         needed = where(few, lambda each: f" ({each.n:,} of {each.samples_needed:,})")
@@ -363,7 +379,8 @@ def _above_target(every: list[Advice], report: Report) -> list[Advice]:
 
 def _some(every: Sequence[Sentence], between: str = ", ") -> Sentence:
     """The first few, and that there are others."""
-    return (*joined(every[:_SHOWN], between), " and others" if len(every) > _SHOWN else "")
+    shown = every if len(every) == _SHOWN + 1 else every[:_SHOWN]
+    return (*joined(shown, between), " and others" if len(every) > len(shown) else "")
 
 
 def waste_target(report: Report) -> Fraction | None:

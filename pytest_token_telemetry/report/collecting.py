@@ -94,9 +94,9 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     is_there = (fitting and not lacking) or 0 < lacking <= counts.silent_on_success  # it only says too little
     if report.plan.runs and not is_there and (counts.samples or not is_explained):
         kind = "more successful sample" if counts.question == "predictions" else "more sample"
-        n = sum(run.count for run in report.plan.runs)
-        collect = f"{'Else collect' if fitting else 'Collect'} {plural(n, kind)}."
-        is_any = not any(run.category or run.complexity or run.deliverables for run in report.plan.runs)
+        n = lacking if fitting else sum(run.count for run in report.plan.runs)
+        collect = f"Collect {plural(n, kind)}."
+        is_any = fitting or not any(run.category or run.complexity or run.deliverables for run in report.plan.runs)
         yield collect if is_any else joined((collect, _these_would_do(report.plan.runs)), " ")
         if isinstance(samples, CountResult) and not samples.missing:  # what is missing will not come by waiting
             for check, result in mix:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from pytest_token_telemetry.text import Untrusted, percent, times
@@ -56,7 +57,7 @@ def table_of(columns: Columns[T], items: Iterable[T], marked: frozenset[tuple[in
 
 def share(share: Share) -> str:
     """``1/59 = 1.7%``."""
-    return f"{share.events:,}/{share.n:,} = {percent(share.events / share.n)}" if share.n else "none"
+    return f"{share.events:,}/{share.n:,} = {percent(Fraction(share.events, share.n))}" if share.n else "none"
 
 
 def count(value: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from pytest_token_telemetry.analysis.drift import LEAST_SAMPLES, RateDrift
@@ -87,7 +88,7 @@ def _least(found: RateDrift | RatioDrift) -> str:
 
 def _rate(found: RateDrift) -> str:
     base, head = (
-        f"{share.events:,}/{share.n:,} = {percent(share.events / share.n)}" if share.n else "none"
+        f"{share.events:,}/{share.n:,} = {percent(Fraction(share.events, share.n))}" if share.n else "none"
         for share in (found.base, found.head)
     )
     words = f"{base} in the baseline, {head} new"

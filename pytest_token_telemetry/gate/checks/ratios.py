@@ -39,6 +39,10 @@ class RatioCheck(Check[RatioResult]):
     def above(self, findings: Findings, target: float) -> Share:
         """The share of these calls at or above ``target``."""
 
+    def may_fail(self, case: Case) -> bool:  # noqa: ARG002 - for those that look at something else than what is judged
+        """True if what is judged is what the figure is of."""
+        return True
+
     @abstractmethod
     def calls(self, result: RatioResult, context: Context) -> str:
         """What calls have the ratio, in words."""
@@ -58,7 +62,7 @@ class RatioCheck(Check[RatioResult]):
         above = self.above(case.findings, target)
         prove = certainty.proves_within if within else certainty.proves_above
         proven = prove(above.events, above.n, float(_TENTH))
-        exceeded: Outcome = "fail" if getattr(settings, self.policy) == "fail" else "warn"
+        exceeded: Outcome = "fail" if getattr(settings, self.policy) == "fail" and self.may_fail(case) else "warn"
         return RatioResult(
             id=self.id,
             outcome=("pass" if within else exceeded) if ready else "skip",
@@ -133,7 +137,12 @@ class CapUseCheck(RatioCheck):
         carried = context.counts.carried
         others = 0 if carried is None else carried.caps - result.n
         left_out = f", {others:,} truncated or below {LEAST_OUTPUT} tokens left out" if others > 0 else ""
-        return f"calls with a cap{left_out}"
+        sent = " as it was sent" if context.replay is not None and context.replay.with_budget else ""
+        return f"calls with a cap{sent}{left_out}"
+
+    def may_fail(self, case: Case) -> bool:
+        """See `RatioCheck.may_fail`. Caps that were sent are not the budgets of an estimator under review."""
+        return case.replay is None or not case.replay.with_budget
 
 
 def _evidence(result: RatioResult) -> str:

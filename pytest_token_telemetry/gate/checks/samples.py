@@ -57,9 +57,13 @@ def _without_prediction(context: Context) -> int:
 
 
 def without_success(context: Context) -> int:
-    """Samples with a prediction that did not succeed, where each of all samples has one and says whether it did."""
-    counts = context.counts
-    if counts.question != "predictions" or counts.silent_on_success or _without_prediction(context):
+    """Samples with a prediction that did not succeed, where each of all samples has one and says whether it did.
+
+    If an estimator cannot replay some, it is not known: these are not among the successful ones.
+    """
+    counts, replay = context.counts, context.replay
+    in_part = replay is not None and replay.replayed < replay.calls
+    if counts.question != "predictions" or counts.silent_on_success or in_part or _without_prediction(context):
         return 0
     return max(counts.samples - counts.legacy - counts.successes, 0)
 

@@ -311,4 +311,5 @@ def test_a_long_plan_is_cut_short_in_words_only():
 
 @pytest.mark.parametrize("least", ["999999999", "1000000"])
 def test_any_number_of_samples_can_be_planned(least):
-    assert advice(verdict(ready(27), min_samples=least))[0] == f"Collect {int(least) - 27:,} more successful samples."
+    said = advice(verdict(ready(27), min_samples=least))[0]
+    assert said.startswith(f"Collect {int(least) - 27:,} more successful samples. These would do: ")

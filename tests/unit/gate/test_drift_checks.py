@@ -169,7 +169,8 @@ def test_waste_that_fails_is_advised_beside_drift():
     found = compared(later(ready(60, 5000, 900)), baseline_of(ready(60, 5000, 600)), drift="fail", tier2="fail")
     assert advice(found) == [
         "Find out what changed since the baseline, in the work or in the model, before tuning to it.",
-        "Lower the predictions where waste is high, as far as Tier 1 stays within its targets.",
+        "Lower the predictions of implementation (P90 5.56x), docs (P90 5.56x), tests (P90 5.56x), as far as Tier 1"
+        " stays within its targets.",
     ]
 
 

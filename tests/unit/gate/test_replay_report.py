@@ -652,3 +652,41 @@ def test_cap_use_is_of_all_recorded_calls_whatever_is_replayed():
 
     recorded, found = (result(each, "tier2::cap-use") for each in (verdict(rows), replayed(rows, half)))
     assert (found.events, found.n, found.bounds) == (12, 54, recorded.bounds)
+
+
+# Budgets of the estimator
+
+
+def many(**fields):
+    return [call(1000, 500 + n, max_tokens=4000, **fields) for n in range(120)]
+
+
+def test_an_output_that_a_replayed_budget_would_truncate_is_known_whole():
+    """Nothing was truncated, so advice on caps is that of the recorded lengths, and no new calls are needed."""
+    none = dict.fromkeys(("require_categories", "require_complexities", "require_deliverables"), "none")
+    found = replayed(many(), lambda request: (550, 550), **none)
+    alone = replayed(many(), lambda request: 550, **none)
+    assert (found.verdict, found.metrics.truncation.events) == ("tune", 69)
+    assert found.tuning.max_tokens == alone.tuning.max_tokens
+    assert [each.multiplier for each in found.tuning.categories] == [
+        each.multiplier for each in alone.tuning.categories
+    ]
+    raised = "Raise the budgets of the estimator where calls would be truncated: implementation 69 of 120."
+    assert f"{raised} Then replay again." in advice(found)
+    assert not any("collect" in each for each in advice(found))
+
+
+def test_caps_that_were_sent_fail_no_estimator_that_picks_its_own():
+    none = dict.fromkeys(("require_categories", "require_complexities", "require_deliverables"), "none")
+    found = replayed(many(), lambda request: (1000, 1000), cap_use="fail", **none)
+    assert (found.verdict, result(found, "tier2::cap-use").outcome) == ("pass", "warn")
+    assert message(found, "tier2::cap-use").startswith("P90 = 7.83x of calls with a cap as it was sent (target < 3x) ")
+    assert advice(found)[0] == "Nothing to tune: go on collecting, and watch for drift."
+    assert replayed(many(), lambda request: 1000, cap_use="fail", **none).verdict == "tune"
+
+
+def test_calls_that_an_estimator_cannot_replay_are_no_failed_tasks():
+    def estimator(request):
+        raise CannotReplay
+
+    assert message(replayed(ready(60), estimator), "readiness::samples") == "0 of 20 successful samples"

@@ -55,7 +55,10 @@ def test_only_what_is_exceeded_is_named():
 def test_waste_alone_is_lowered():
     found = verdict(ready(60, 5000, 1000), tier2="fail")
     assert headline(found) == "Tuning needed: waste above its target."
-    assert advice(found) == ["Lower the predictions where waste is high, as far as Tier 1 stays within its targets."]
+    assert advice(found) == [
+        "Lower the predictions of implementation (P90 5.00x), docs (P90 5.00x), tests (P90 5.00x), as far as Tier 1"
+        " stays within its targets."
+    ]
 
 
 def test_three_categories_are_named_and_the_rest_is_others():
@@ -70,7 +73,7 @@ def test_three_categories_are_named_and_the_rest_is_others():
 
 
 def test_three_categories_are_multiplied_and_the_rest_is_others():
-    rows = [*ready(60), *(call(1, 9, budget_tokens=None, category=name) for name in "abcd" * 5)]
+    rows = [*ready(60), *(call(1, 9, budget_tokens=None, category=name) for name in "abcde" * 5)]
     assert advice(verdict(rows)) == [
         "Multiply the predictions in a by 9.00 (5 samples, with the spread of the others), b by 9.00 (5"
         " samples, with the spread of the others), c by 9.00 (5 samples, with the spread of the others) and others.",
@@ -269,12 +272,17 @@ def test_where_nothing_is_required_any_kind_will_do():
 
 
 def test_four_kinds_are_named_and_the_rest_is_others():
-    found = verdict(ready(1), require_categories="a,b,c,d,e,f", min_samples="7")
-    assert advice(found)[-1].startswith(
-        "Else collect 6 more successful samples. These would do: 1 in a of medium complexity with 2-5 deliverables, 1"
-        " in b "
+    found = verdict(ready(1, category="a"), require_categories="a,b,c,d,e,f,g", min_samples="7")
+    assert advice(found)[0].startswith(
+        "Collect 6 more successful samples. These would do: 1 in b of medium complexity with 2-5 deliverables, 1 in c "
     )
-    assert advice(found)[-1].endswith(" and 2 of other kinds.")
+    assert advice(found)[0].endswith(" and 2 of other kinds.")
+
+
+def test_where_other_work_is_required_than_the_data_has_only_the_number_is_to_be_collected():
+    found = advice(verdict(ready(9, category="mail")))
+    assert found[0] == "Set --token-telemetry-require-categories=mail, or =any if that is how your calls are labelled."
+    assert found[1:] == ["Collect 11 more successful samples."]
 
 
 def test_samples_that_do_not_say_whether_they_were_cut_off_are_to_be_logged():
