@@ -386,7 +386,8 @@ def _read_opened(descriptor: int, file: Listed, task: Task, readers: _Readers) -
         error = "it was replaced while it was read"
     is_unread = isinstance(source, TaggedSource) and begin == 0 and may_tell_of_calls(head)
     if is_unread:
-        is_unread = tells_of_calls(head if unpacked else head_of(descriptor, LOOKED_AT))
+        is_whole = unpacked is not None or len(head) < HEAD
+        is_unread = tells_of_calls(head if is_whole else head_of(descriptor, LOOKED_AT))
     return FileRead(True, error, found.line_ends, source.name, is_unread)
 
 
