@@ -14,7 +14,9 @@ from pytest_token_telemetry.gate.checks import TRUNCATION
 from pytest_token_telemetry.gate.results import RateResult
 from pytest_token_telemetry.option import GATE
 from pytest_token_telemetry.report import advice, collecting
+from pytest_token_telemetry.report.cap_advice import cap_in_words
 from pytest_token_telemetry.report.comparisons import CHANGED, of_changes, of_drift, of_estimator, of_history
+from pytest_token_telemetry.report.kinds import KINDS
 from pytest_token_telemetry.report.tables import Chapter, Columns, Section, Table, count, named, ratio, table_of
 from pytest_token_telemetry.text import Located, Untrusted, joined, percent, plural, times, upwards
 
@@ -255,11 +257,10 @@ def _tuning(tuning: Tuning, waste_target: Fraction | None) -> Section:
     if tuning.max_tokens:
         risks = tuple(f"cap at {percent(cap.risk)} risk" for cap in tuning.max_tokens[0].caps)
         rows: tuple[tuple[Sentence, ...], ...] = tuple(
-            (f"{each.n:,}", *map(advice.cap_in_words, each.caps), named(each.folded, each.name))
-            for each in tuning.max_tokens
+            (f"{each.n:,}", *map(cap_in_words, each.caps), named(each.folded, each.name)) for each in tuning.max_tokens
         )
         tables.append(Table(("judged", *risks, kind), rows, folded=_folded(tuning.max_tokens)))
-    remarks = [*_signs(every, advice.KINDS[kind]), *(() if tuning.forward is None else (_forward(tuning.forward),))]
+    remarks = [*_signs(every, KINDS[kind]), *(() if tuning.forward is None else (_forward(tuning.forward),))]
     return Section("Tuning advice", tables=tuple(tables), remarks=tuple(remarks))
 
 

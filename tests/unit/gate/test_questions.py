@@ -126,6 +126,16 @@ def test_one_cap_that_would_reserve_more_than_those_that_were_sent_is_not_advise
     ]
 
 
+@pytest.mark.parametrize(("cap", "lowers"), [(430, True), (390, False)])
+def test_caps_are_lowered_only_where_that_saves_more_than_a_quarter(cap, lowers):
+    """300 tokens at 1% of 80 calls that take 100 and 40 that take 300: P90 is 3.9x or more, and 300 is 77% of 390."""
+    found = verdict([*capped(80, output=100, cap=cap), *capped(40, output=300, cap=cap)])
+    assert result(found, CAP_USE).outcome == "warn"
+    to_lower = "To save quota, lower the caps (max_tokens) where calls use little of them."
+    size = "Risk is within its targets. To save quota, size caps (max_tokens) closer to each call."
+    assert steps(found)[0] == (to_lower if lowers else size)
+
+
 def test_a_short_answer_says_nothing_about_its_cap():
     found = verdict([*capped(20), *capped(20, output=49), *capped(20, output=50)])
     assert result(found, CAP_USE).n == 40

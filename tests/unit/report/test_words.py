@@ -82,6 +82,11 @@ def test_three_categories_are_multiplied_and_the_rest_is_others():
     ]
 
 
+def test_the_only_other_category_is_named():
+    rows = [*ready(60), *(call(1, 9, budget_tokens=None, category=name) for name in "abcd" * 5)]
+    assert advice(verdict(rows))[0].endswith("d by 9.00 (5 samples, with the spread of the others).")
+
+
 def predicted_and_selected(*pairs, over=0):
     """Sixty calls that have the ``pairs`` of prediction and budget in turn, of which ``over`` are underestimated."""
     rows = [*ready(60 - over), *ready(over, output=5000)]
