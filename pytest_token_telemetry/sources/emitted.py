@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pytest_token_telemetry.samples import UNKNOWN
+from pytest_token_telemetry.sources.by_row import ByRow
 from pytest_token_telemetry.sources.tagged.digests import digests_of
 
 if TYPE_CHECKING:
@@ -41,11 +42,9 @@ class Emission(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Emitted:
-    """The emissions of calls, one entry an emitter, in no order."""
+class Emitted(ByRow):
+    """The emissions of calls, one entry an emitter."""
 
-    row: Integers = field(default_factory=lambda: np.empty(0, np.int64))
-    """The row of the call."""
     response: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     """The hash of the response's id."""
     emitter: npt.NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
@@ -77,16 +76,6 @@ class Emitted:
             began,
         )
 
-    def take(self, rows: Integers, of: int) -> Emitted:
-        """Those of ``rows``, in that order, of so many rows ``of`` that there are."""
-        if not len(self.row):
-            return self
-        new = np.full(of, -1)
-        new[rows] = np.arange(len(rows))
-        at = new[self.row]
-        stays = at >= 0
-        return Emitted(at[stays], self.response[stays], self.emitter[stays], self.began[stays])
-
     @staticmethod
     def repeated(parts: Sequence[Emitted], begins: Sequence[int]) -> Emitted:
         """Those of all ``parts`` of which another one has the same response: few, as a rule."""
@@ -95,23 +84,7 @@ class Emitted:
         found = np.unique(every[1:][every[1:] == every[:-1]])
         if not len(found):
             return Emitted()
-        return Emitted.joined([part._of_responses(found) for part in parts], begins)
-
-    def _of_responses(self, responses: npt.NDArray[np.uint64]) -> Emitted:
-        at = np.flatnonzero(np.isin(self.response, responses))
-        return Emitted(self.row[at], self.response[at], self.emitter[at], self.began[at])
-
-    @staticmethod
-    def joined(parts: Sequence[Emitted], begins: Sequence[int]) -> Emitted:
-        """Those of all ``parts``, each with the row at which it begins."""
-        none = Emitted()
-        rows = (begin + part.row for begin, part in zip(begins, parts, strict=False))
-        return Emitted(
-            np.concatenate([none.row, *rows]),
-            np.concatenate([none.response, *(part.response for part in parts)]),
-            np.concatenate([none.emitter, *(part.emitter for part in parts)]),
-            np.concatenate([none.began, *(part.began for part in parts)]),
-        )
+        return Emitted.joined([part.entries(np.isin(part.response, found)) for part in parts], begins)
 
 
 class ToldAgain(NamedTuple):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pytest_token_telemetry.samples import stored
+from pytest_token_telemetry.sources.by_row import ByRow
 from pytest_token_telemetry.sources.tagged.digests import DigestColumn
 
 if TYPE_CHECKING:
@@ -77,25 +77,13 @@ def of_map(name: str, value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """The keys of calls, one entry a key, in no order."""
+class Keys(ByRow):
+    """The keys of calls, one entry a key."""
 
-    row: Integers = field(default_factory=lambda: np.empty(0, np.int64))
-    """The row of the call."""
     hash: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     """Of the key, never 0."""
     rank: Narrow = field(default_factory=lambda: np.empty(0, np.int8))
     """How far the key is from the call: 0 is the call's own id, then come spans, the nearest first, then the trace."""
-
-    def take(self, rows: Integers, of: int) -> Keys:
-        """Those of ``rows``, in that order, of so many rows ``of`` that there are."""
-        if not len(self.row):
-            return self
-        new = np.full(of, -1)
-        new[rows] = np.arange(len(rows))
-        at = new[self.row]
-        stays = at >= 0
-        return Keys(at[stays], stored(self.hash[stays]), stored(self.rank[stays]))
 
     def moved(self, rows: Integers, to: Integers) -> Keys:
         """The same, but those of ``rows`` are keys of the rows ``to``, as many."""
@@ -104,17 +92,6 @@ class Keys:
         new = np.arange(int(max(np.max(self.row), np.max(rows))) + 1)
         new[rows] = to
         return Keys(new[self.row], self.hash, self.rank)
-
-    @staticmethod
-    def joined(parts: Sequence[Keys], begins: Sequence[int]) -> Keys:
-        """Those of all ``parts``, each with the row at which it begins."""
-        none = Keys()
-        rows = (begin + part.row for begin, part in zip(begins, parts, strict=False))
-        return Keys(
-            np.concatenate([none.row, *rows]),
-            np.concatenate([none.hash, *(part.hash for part in parts)]),
-            np.concatenate([none.rank, *(part.rank for part in parts)]),
-        )
 
 
 class KeyColumn:
