@@ -12,6 +12,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from pytest_token_telemetry.option import ini_key
 from pytest_token_telemetry.option_types import format_name, glob
 from pytest_token_telemetry.sample import FIELDS, FinishReason, finish_reason
 from pytest_token_telemetry.sources.call_records import Layout
@@ -144,12 +145,10 @@ def maps_in(file: Path, shown: str) -> list[FieldMap]:
 
 
 def _refuse_other_tables(tables: Mapping[str, object], shown: str) -> None:
-    from pytest_token_telemetry.option import ini_key
-
     for name in tables:
         if name != _TABLES:
             near = meant(name, [_TABLES])
-            setting = ini_key(name.removeprefix("token-telemetry-").removeprefix("token_telemetry_").replace("-", "_"))
+            setting = ini_key(name.replace("-", "_").removeprefix("token_telemetry_"))
             way_out = near or f"settings stand in [tool.pytest.ini_options], such as {setting}"
             raise MapError(f"{shown}: {SECTION.removesuffix(_TABLES)}{name}: there is no such table ({way_out})")
 

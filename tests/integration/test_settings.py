@@ -365,6 +365,15 @@ def test_a_file_is_no_directory(run: Run, pytester: pytest.Pytester) -> None:
     ) in result.text
 
 
+def test_a_misprint_behind_o_is_not_blamed_on_the_ini_file(
+    run: Run, passing: object, pytester: pytest.Pytester
+) -> None:
+    pytester.makeini("[pytest]\n")
+    assert usage_error(run("-o", "token_telemetry_max_truncaton=2%")) == (
+        "-o token_telemetry_max_truncaton: there is no such setting (did you mean token_telemetry_max_truncation?)"
+    )
+
+
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [

@@ -155,6 +155,7 @@ def test_a_multiplier_is_rounded_up_and_a_plain_one_stays():
         # of the 24 docs, 18 have half of what was predicted: their ratio is the P90
         (2000, ALL_CHECK_IDS, "x2.00: waste P90 2.00x -> 4.00x, above the target"),
         (1499, ALL_CHECK_IDS, "x1.50: waste P90 2.00x -> 2.998x"),
+        (1500, ALL_CHECK_IDS, "x1.50: waste P90 2.00x -> 3.00x, not below the target"),
         (1499, {UNDERESTIMATION.id, TRUNCATION.id}, "x1.50: waste P90 2.00x -> 3.00x"),  # without a target
     ],
 )
@@ -164,7 +165,8 @@ def test_advice_shows_its_price_and_the_table_the_same(output, selected, price):
     assert f"Cost: docs {price}." in advice(found)
     (section,) = (each for each in sections.details(found) if each.title == "Tuning advice")
     docs = next(row for row in section.tables[0].rows if row[-2] == Untrusted("docs"))
-    multiplier, _, waste = price.removesuffix(", above the target").partition(": waste P90 ")
+    price = price.removesuffix(", above the target").removesuffix(", not below the target")
+    multiplier, _, waste = price.partition(": waste P90 ")
     assert (f"x{docs[3]}", docs[6]) == (multiplier, waste)
 
 
@@ -186,6 +188,18 @@ def test_the_shortest_reports_name_a_step_for_each_risk_that_is_exceeded():
         assert sorted([*map(plain, first), *map(plain, others)]) == sorted(advice(found))
         told = "\n".join(line for line, _ in terminal.brief(found, 80))
         assert (told.count("-> "), "Raise the cap" in told) == (1 + raised, raised)
+
+
+def test_more_truncated_calls_than_are_listed_are_counted():
+    cut = [call(output=2000, max_tokens=2000, truncated=True, success=False, operation="sum") for _ in range(9)]
+    titles = {each.title: each for each in sections.single_calls(verdict([*ready(60), *cut]))}
+    assert [*titles] == ["Largest overruns"]  # all that are listed are there
+    over = [call(output=9000) for _ in range(5)]
+    titles = {each.title: each for each in sections.single_calls(verdict([*ready(60), *cut, *over]))}
+    [table] = titles["Calls that were truncated (5 of 9)"].tables
+    assert table.columns == (
+        *("actual / predicted", "predicted", "output", "cap", "truncated", "category", "operation", "where"),
+    )
 
 
 def test_retries_that_a_larger_cap_helped_say_how_long_they_became():
