@@ -12,7 +12,6 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from pytest_token_telemetry.option import ini_key
 from pytest_token_telemetry.option_types import format_name, glob
 from pytest_token_telemetry.sample import FIELDS, FinishReason, finish_reason
 from pytest_token_telemetry.sources.call_records import Layout
@@ -145,6 +144,8 @@ def maps_in(file: Path, shown: str) -> list[FieldMap]:
 
 
 def _refuse_other_tables(tables: Mapping[str, object], shown: str) -> None:
+    from pytest_token_telemetry.option import ini_key  # needs pytest, which processes that only read do without
+
     for name in tables:
         if name != _TABLES:
             near = meant(name, [_TABLES])
