@@ -60,9 +60,9 @@ def _rank(n: _Count, alpha: Fraction) -> _Count:
 
 
 @cache
-def least_samples(alpha: Fraction) -> int:
-    """The least number of samples for which there is a `conformal_rank`."""
-    return ceil(1 / alpha) - 1
+def least_samples(alpha: Fraction, endless: int = 0) -> int:
+    """The least number of samples, of which so many are ``endless``, whose value at the `conformal_rank` is not."""
+    return ceil((1 + endless) / alpha) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from pytest_token_telemetry.analysis.conformal import (
     multipliers,
     spread,
 )
-from pytest_token_telemetry.analysis.evidence import Bounds, bounds
+from pytest_token_telemetry.analysis.evidence import CONFIDENCE, Bounds, bounds, p_value_above
 from pytest_token_telemetry.analysis.groups import counted, grouped, quantile_places, rows_of
 from pytest_token_telemetry.analysis.metrics import WASTE_SHARES, Share, waste_ratios
 from pytest_token_telemetry.analysis.number_ranges import ROWS, Count, Quantity, Rate
@@ -102,13 +102,13 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """A ``max_tokens`` that a share of ``1 - risk`` of the calls stays within."""
+    """A ``max_tokens`` that a share of ``1 - risk`` of the calls stays below: one that reaches it may be truncated."""
 
     risk: Rate
     max_tokens: Count | None
     """``None`` if the samples do not tell."""
     samples_needed: Count | None
-    """More samples than there are, if that is why."""
+    """How many would tell if no further one is truncated. ``None`` also if more are truncated than the risk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,9 +326,14 @@ class _Tuner:
         """For each part of ``split``, the largest first, then the others. ``uncounted``: see `tune`."""
         places = partial(_places, beyond=uncounted)
         outputs = grouped(split.codes, self.of_caps, split.size, self._output, places)
+        truncated = counted(split.codes, self.of_caps & (self._samples.truncated == 1), split.size)
         order = split.largest_first(outputs.counts)
         counts = outputs.counts[order].tolist()
-        by_risk = [_caps(conformal_values(outputs, risk, uncounted)[order], counts, risk) for risk in RISKS]
+        cut = truncated[order].tolist()
+        by_risk = [
+            _caps(conformal_values(outputs, risk, uncounted)[order].tolist(), counts, cut, risk, uncounted)
+            for risk in RISKS
+        ]
         names = (split.names[code][0] for code in order.tolist())
         found = list(map(Caps, names, counts, zip(*by_risk, strict=True)))
         return [*found[:-1], replace(found[-1], folded=split.folded)] if split.folded else found
@@ -379,19 +384,29 @@ def _places(n: int, beyond: int = 0) -> list[int]:
     return sorted({n - 1, *(rank - 1 for rank in ranks if rank is not None), *quantile_places(n, _SHARES)})
 
 
-def _caps(values: Floats, counts: list[int], risk: Fraction) -> list[Cap]:
+def _caps(values: list[float], counts: list[int], truncated: list[int], risk: Fraction, uncounted: int) -> list[Cap]:
     """The cap of each category for one risk.
 
     Args:
         values: the `conformal_values` of output tokens, one for each category, endless where there is none.
         counts: the number of samples of each category.
-        risk: the share of calls that may exceed the cap.
+        truncated: how many of them were truncated.
+        risk: the share of calls that may reach the cap.
+        uncounted: see `tune`.
     """
-    share, least = float(risk), least_samples(risk)
     return [
-        Cap(share, int(value) if isfinite(value) else None, least if n < least else None)
-        for value, n in zip(values.tolist(), counts, strict=True)
+        Cap(float(risk), int(value) + 1, None)
+        if isfinite(value)
+        else Cap(float(risk), None, _samples_needed(n, cut, risk, uncounted))
+        for value, n, cut in zip(values, counts, truncated, strict=True)
     ]
+
+
+def _samples_needed(n: int, truncated: int, risk: Fraction, uncounted: int) -> int | None:
+    """How many calls give a cap at this ``risk`` if no further one is truncated; ``None`` if too many are."""
+    endless = truncated + uncounted
+    are_too_many = p_value_above(endless, n + uncounted, float(risk)) <= 1 - CONFIDENCE
+    return None if are_too_many else least_samples(risk, endless) - uncounted
 
 
 def _before_and_after(waste: float, multiplier: float | None) -> BeforeAfter:

@@ -120,6 +120,8 @@ def read(answer: object) -> Answer:
                     f"{plural(len(answer), 'value')} instead of a prediction, or a prediction and a budget"
                 )
             budget = None if answer[1] is None else _tokens("budget", answer[1])
+            if budget == 0:
+                raise ValueError(f"the budget is {answer[1]}, and no call fits into it")
             return Answer(_tokens("prediction", answer[0]), budget)
         return Answer(_tokens("prediction", answer))
     except ValueError as error:

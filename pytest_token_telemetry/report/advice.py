@@ -17,6 +17,7 @@ from pytest_token_telemetry.report.collecting import maps_to_correct, reasons_to
 from pytest_token_telemetry.report.kinds import SHOWN, called, some, strata_of
 from pytest_token_telemetry.report.words import (
     deselected,
+    is_above,
     subject_of,
     warns,
 )
@@ -46,13 +47,13 @@ def next_steps(report: Report) -> list[Sentence]:
         case "inconclusive":
             return [*lost, *_what_to_prove(report)]
     steps: list[Sentence] = [*lost, *reasons_to_name(report)]
-    if warns(report, WASTE.id):
+    if is_above(report, WASTE.id):
         where = _waste_to_lower(report)
         steps.append(joined(("Risk is within its targets. To save cost, lower predictions ", where, "."), ""))
     if warns(report, "drift::"):
         steps.append(_WHAT_CHANGED)
     steps += caps_to_lower(report)
-    if not steps and warns(report, CAP_USE.id) and not (report.estimator and report.estimator.with_budget):
+    if not steps and is_above(report, CAP_USE.id) and not (report.estimator and report.estimator.with_budget):
         steps.append("Risk is within its targets. To save quota, size caps (max_tokens) closer to each call.")
     return [*(steps or ["Nothing to tune: go on collecting, and watch for drift."]), *caps_to_set(report)]
 

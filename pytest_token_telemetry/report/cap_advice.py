@@ -107,7 +107,7 @@ def caps_to_set(report: Report) -> Iterator[Sentence]:
     every = tuning.max_tokens
     kind, limit = tuning.grouped_by, _limit(report)
     shown = first_few(every)
-    rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each, limit, report)) for each in shown], "; ")
+    rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each, limit)) for each in shown], "; ")
     none_yet = not any(cap.max_tokens is not None for each in every for cap in _within(each, limit))
     begins = "No cap (max_tokens) to suggest yet" if none_yet else "Caps (max_tokens) by risk of truncation"
     yield (f"{begins}: ", *rows, "; and others." if len(every) > len(shown) else ".")
@@ -125,7 +125,7 @@ def _cap_name(caps: Caps, every: Sequence[Caps], kind: Grouping) -> tuple[Piece,
     return () if len(every) == 1 and caps.name is None else (called(caps, kind), ": ")
 
 
-def _caps_by_risk(caps: Caps, limit: Fraction, report: Report) -> str:
+def _caps_by_risk(caps: Caps, limit: Fraction) -> str:
     """``13,166 at 2%``, or what it takes to suggest one."""
     within = _within(caps, limit)
     found = [
@@ -134,10 +134,7 @@ def _caps_by_risk(caps: Caps, limit: Fraction, report: Report) -> str:
     if found:
         return ", ".join(found)
     needed = [cap.samples_needed for cap in within if cap.samples_needed is not None]
-    of = next((each for each in strata_of(report)[0] if (each.name, each.folded) == (caps.name, caps.folded)), None)
-    exceeds = of is not None and of.attempts > 0 and Fraction(of.truncated, of.attempts) > limit
-    are_enough = any(cap.max_tokens is None and cap.samples_needed is None for cap in caps.caps)
-    if not needed or (are_enough and exceeds):  # more calls change nothing
+    if not needed:
         return "too many truncated to tell"
     return f"needs {min(needed):,} calls, has {caps.n:,}"
 
@@ -152,7 +149,7 @@ def _within(caps: Caps, limit: Fraction) -> Sequence[Cap]:
 
 
 def cap_in_words(suggested: Cap) -> str:
-    """``8,192``, or what it takes to suggest one."""
+    """``8,192``, or what it takes to suggest one, in few words."""
     if suggested.max_tokens is not None:
         return f"{suggested.max_tokens:,}"
-    return "too many truncated" if suggested.samples_needed is None else f"needs {suggested.samples_needed:,}"
+    return "raise-cap" if suggested.samples_needed is None else f"needs {suggested.samples_needed:,}"

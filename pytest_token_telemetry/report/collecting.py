@@ -16,6 +16,7 @@ from pytest_token_telemetry.gate.checks import (
 from pytest_token_telemetry.gate.checks.samples import lacks_attempts, without_success
 from pytest_token_telemetry.gate.checks.sources import outside_maps
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult
+from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.option_types import ANY
 from pytest_token_telemetry.report.words import (
     blamed,
@@ -89,9 +90,16 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     for check, result, setting in fitting:
         meant = "that is how your calls are labelled" if result.named else f"your calls have no {check.one}"
         yield ("Set ", *setting, f" if {meant}.")
+    for check, result in mix:
+        for required, found in check.slips(result, context):
+            option = flag(f"require_{check.stratum}")
+            yield ("Did you mean ", named(found), " by ", named(required), f"? Then correct {option}, or the labels.")
     is_explained = none_found or counts.unreadable_files or (context.reads_files and not counts.files)
     lacking = samples.missing if isinstance(samples, CountResult) else 0
-    is_there = (fitting and not lacking) or 0 < lacking <= counts.silent_on_success  # it only says too little
+    is_labelled = fitting or all(
+        check.is_labelled_otherwise(result, context) for check, result in mix if result.missing
+    )
+    is_there = (is_labelled and not lacking) or 0 < lacking <= counts.silent_on_success  # it only says too little
     if report.plan.runs and not is_there and (counts.samples or not is_explained):
         kind = "more successful sample" if counts.question == "predictions" else "more sample"
         n = lacking if fitting else sum(run.count for run in report.plan.runs)

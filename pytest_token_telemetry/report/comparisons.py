@@ -146,8 +146,8 @@ def of_changes(base: BaseComparison) -> Section:
 CHANGED = "Predictions that changed most"
 
 
-def of_drift(report: DriftReport, path: str | None) -> Section:
-    """New calls beside those of the baseline at ``path``."""
+def of_drift(report: DriftReport, path: str | None, judged: str) -> Section:
+    """New calls beside those of the baseline at ``path``. ``judged``: what underestimation is a share of, in words."""
     found = report.drift
     if found is None:
         way_out = f" ({flag('save_baseline')} writes one)."
@@ -159,16 +159,17 @@ def of_drift(report: DriftReport, path: str | None) -> Section:
         f"{plural(report.new_samples, 'new call')} against {report.baseline_samples:,} in the baseline, compared"
         " within categories: a change of the mix alone is no drift."
     )
-    return Section("Drift", (sentence, *_mix(found.underestimation)), (_drift_by_category(found),))
+    return Section("Drift", (sentence, *_mix(found.underestimation, judged)), (_drift_by_category(found),))
 
 
 def _drift_by_category(found: Drift) -> Table:
     under = {(each.folded, each.name): each for each in found.underestimation.strata}
     cut = {(each.folded, each.name): each for each in found.truncation.strata}  # some have figures of one rate only
+    mixes, of = (under, "calls") if found.truncation.mix_shift is None else (cut, "attempts")
     names = sorted({*under, *cut}, key=lambda key: (key[0], key[1] is not None, key[1] or ""))
     return Table(
-        ("underestimated, baseline", "new", "truncated, baseline", "new", "share of calls", "category"),
-        tuple((*_sides(under.get(key)), *_sides(cut.get(key)), _mixes(under.get(key)), named(*key)) for key in names),
+        ("underestimated, baseline", "new", "truncated, baseline", "new", f"share of {of}", "category"),
+        tuple((*_sides(under.get(key)), *_sides(cut.get(key)), _mixes(mixes.get(key)), named(*key)) for key in names),
         folded=max((folded for folded, _ in names), default=0),
     )
 
@@ -181,11 +182,11 @@ def _mixes(stratum: StratumRates | None) -> str:
     return "none" if stratum is None else f"{percent(stratum.base_mix)} -> {percent(stratum.head_mix)}"
 
 
-def _mix(found: RateDrift) -> tuple[str, ...]:
+def _mix(found: RateDrift, judged: str) -> tuple[str, ...]:
     if found.mix_shift is None or found.standardised is None or not found.head.n:
         return ()
     return (
-        f"{percent(found.mix_shift)} of the calls moved to other categories; with the baseline's mix, the new"
+        f"{percent(found.mix_shift)} of {judged} moved to other categories; with the baseline's mix, the new"
         f" underestimation rate of {percent(found.head.events / found.head.n)} would be {percent(found.standardised)}.",
     )
 

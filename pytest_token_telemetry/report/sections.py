@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry.analysis.attempts import NEAR_PERCENT
 from pytest_token_telemetry.analysis.budgets import LEAST_CALLS
 from pytest_token_telemetry.gate.checks import TRUNCATION
+from pytest_token_telemetry.gate.checks.rates import POPULATIONS
 from pytest_token_telemetry.gate.results import RateResult
 from pytest_token_telemetry.option import GATE
 from pytest_token_telemetry.report import advice, collecting
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.analysis.metrics import Share
     from pytest_token_telemetry.analysis.strata import Stratum
     from pytest_token_telemetry.analysis.tuning import Advice, Caps, ForwardCheck, Tuning
+    from pytest_token_telemetry.past.baseline import DriftReport
     from pytest_token_telemetry.report.model import Report, SourceFile, WorstSample
     from pytest_token_telemetry.text import Sentence
 
@@ -40,7 +42,7 @@ def compared(report: Report) -> Iterator[Section]:
     if report.estimator is not None:
         yield from of_estimator(report.estimator)
     if report.drift is not None:
-        yield of_drift(report.drift, _baseline(report))
+        yield _drift(report, report.drift)
     if report.history is not None:
         yield of_history(report.history)
 
@@ -77,12 +79,13 @@ def held_against(report: Report) -> Iterator[Section]:
     if report.estimator is not None:
         yield from (each for each in of_estimator(report.estimator) if each.title != CHANGED)
     if report.drift is not None:
-        yield of_drift(report.drift, _baseline(report))
+        yield _drift(report, report.drift)
 
 
-def _baseline(report: Report) -> str | None:
+def _drift(report: Report, drift: DriftReport) -> Section:
     path = report.settings.get("baseline")
-    return path if isinstance(path, str) else None
+    judged = POPULATIONS[report.context.population]["underestimation"]
+    return of_drift(drift, path if isinstance(path, str) else None, judged)
 
 
 def further(report: Report) -> Iterator[Chapter]:

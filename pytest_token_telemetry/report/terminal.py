@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 from enum import IntEnum
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from pytest_token_telemetry.analysis.distributions import BINS_PER_OCTAVE
-from pytest_token_telemetry.gate.results import DriftResult
+from pytest_token_telemetry.gate.results import DriftResult, RateResult, RatioResult
+from pytest_token_telemetry.option import ROOT
 from pytest_token_telemetry.report import advice, sections, words
 from pytest_token_telemetry.text import (
     ASCII_BARS,
@@ -136,7 +138,8 @@ def screen(report: Report | str, width: int, *, verbosity: int = 0, bars: str = 
     judgements = [_judgement(report, width, brevity) for brevity in _Brevity]
     fitting = [lines for lines in judgements[: _Brevity.STEPS] if len(lines) <= most] or judgements[-1:]
     lines = next((each for each in fitting if len(each) + sum(map(len, asked_for)) <= most), fitting[-1])
-    for sentence in (*asked_for, *_remarks(report, width, bars)):
+    figures = [] if lines in judgements[: _Brevity.PASSED] else _figures_not_judged(report, width)
+    for sentence in (*asked_for, *figures, *_remarks(report, width, bars)):
         lines += sentence if len(lines) + len(sentence) <= most else []
     worst = [] if report.verdict == "pass" else _worst_samples(report, width)
     left = most - len(lines) - min(len(worst), _LEAST_WORST)
@@ -213,6 +216,14 @@ def _checks(report: Report, width: int, brevity: _Brevity, *, folded: bool) -> l
             said = first_clause(said)
         lines += _marked(wrapped(f"{result.outcome} {result.id}: {plain(said)}", width, {}), result.outcome)
     return lines
+
+
+def _figures_not_judged(report: Report, width: int) -> Iterator[list[Line]]:
+    """The figures of the checks that were not judged, a line each, for a screen without room for what passed."""
+    for result in report.checks:
+        if result.outcome == "skip" and isinstance(result, RateResult | RatioResult):
+            said = f"skip {result.id}: {plain(first_clause(words.message(report, result)))}"
+            yield _marked(wrapped(said, width, {}), "skip")
 
 
 def _marked(lines: list[Line], outcome: str) -> list[Line]:
@@ -323,10 +334,26 @@ def _cut(text: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int, marks: dict[str, bool]) -> list[Line]:
-    """``text`` on lines of less than ``width`` columns, those after the first indented."""
+    """``text`` on lines of less than ``width`` columns, those after the first indented.
+
+    An option with its value is never broken, however long it is: it can be pasted from where the terminal breaks it.
+    """
     whole = "".join(f"{char}\1" if _columns(char) == 2 else char for char in text)
-    lines = textwrap.wrap(whole, width - 1, subsequent_indent="     ", break_on_hyphens=False)
+    rest = max(width - len(_INDENT) - len(_OPTION), 0)
+    lines: list[str] = []
+    for i, part in enumerate(re.split(rf"(?<!\S)({_OPTION}\S{{{rest},}})", whole)):
+        indent = _INDENT if lines else ""
+        if i % 2:
+            lines.append(f"{indent}{part}")
+        else:
+            lines += textwrap.wrap(
+                part, width - 1, initial_indent=indent, subsequent_indent=_INDENT, break_on_hyphens=False
+            )
     return [(line.replace("\1", ""), marks) for line in lines]
+
+
+_OPTION = f"--{ROOT}"
+_INDENT = 5 * " "
 
 
 def _within(lines: list[Line], width: int) -> list[Line]:

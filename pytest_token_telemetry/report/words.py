@@ -24,7 +24,7 @@ from pytest_token_telemetry.gate.checks import (
 )
 from pytest_token_telemetry.gate.checks.coverage import CoverageCheck
 from pytest_token_telemetry.gate.checks.sources import what_was_read
-from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult
+from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
 from pytest_token_telemetry.option_types import NONE
 from pytest_token_telemetry.sources.places import FILES, WHERE
 from pytest_token_telemetry.text import Reason, Untrusted, joined, listing, named, percent, plain, plural
@@ -147,9 +147,9 @@ def decisive(report: Report) -> str:
         case "inconclusive":
             return _why_inconclusive(report)
         case "pass":
-            waste = ", waste above its target" if warns(report, WASTE.id) else ""
+            waste = ", waste above its target" if is_above(report, WASTE.id) else ""
             judges_caps = report.counts.question == "caps"
-            caps = ", cap use above its target" if judges_caps and warns(report, CAP_USE.id) else ""
+            caps = ", cap use above its target" if judges_caps and is_above(report, CAP_USE.id) else ""
             drift = ", drift since the baseline" if warns(report, "drift::") else ""
             return f"{_rates(report)}{waste}{caps}{drift}"
     worse = [_in_headline(each) for each in report.checks if each.exceeded]
@@ -211,7 +211,7 @@ def _is_labelled_otherwise(result: Result, report: Report) -> bool:
     return (
         isinstance(check, CoverageCheck)
         and isinstance(result, CoverageResult)
-        and bool(check.setting(result, report.context))
+        and check.is_labelled_otherwise(result, report.context)
     )
 
 
@@ -297,6 +297,12 @@ def _rate(check: RateCheck, result: Result | None, share: Share) -> str:
 def warns(report: Report, id: str) -> bool:
     """True if a check warns whose id begins with ``id``."""
     return any(result.outcome == "warn" for result in report.checks if result.id.startswith(id))
+
+
+def is_above(report: Report, id: str) -> bool:
+    """True if a ratio is above a target that only advises."""
+    result = report.result(id)
+    return isinstance(result, RatioResult) and result.outcome == "warn" and result.value is not None
 
 
 def unusable_lines(report: Report) -> list[Sentence]:

@@ -59,9 +59,10 @@ def mapped_sources(config: pytest.Config, settings: Settings) -> tuple[MappedSou
 def _may_have_maps(file: Path) -> bool:
     """Whether it is worth parsing: most projects map nothing, and have a ``pyproject.toml`` all the same."""
     try:
-        return b"token-telemetry" in file.read_bytes()
+        text = file.read_bytes()
     except OSError:
         return False
+    return b"token-telemetry" in text or b"tool.token_telemetry" in text
 
 
 def added_sources(config: pytest.Config, settings: Settings, mapped: Sequence[Source] = ()) -> tuple[Source, ...]:

@@ -134,6 +134,7 @@ def maps_in(file: Path, shown: str) -> list[FieldMap]:
         raise MapError(f"{shown} cannot be read: {error.strerror or error}") from None
     except ValueError as error:  # no UTF-8, or no TOML
         raise MapError(f"{shown} is not a TOML file: {error}") from None
+    _refuse_other_spelling(table, shown)
     for key in SECTION.split("."):
         if key == _TABLES and isinstance(table, dict):
             _refuse_other_tables(table, shown)
@@ -141,6 +142,15 @@ def maps_in(file: Path, shown: str) -> list[FieldMap]:
     if not isinstance(table, dict):
         raise MapError(f"{shown}: {SECTION} is not a table (write [{SECTION}.NAME])")
     return [field_map(name, value, f"{shown}: {SECTION}.{name}", file.parent) for name, value in table.items()]
+
+
+def _refuse_other_spelling(table: object, shown: str) -> None:
+    """Refuse our table by a name with other signs between its words: nobody else has it."""
+    _, ours, _ = SECTION.split(".")
+    tools = table.get("tool") if isinstance(table, dict) else None
+    for name in tools if isinstance(tools, dict) else ():
+        if name != ours and name.replace("_", "-").lower() == ours:
+            raise MapError(f"{shown}: tool.{name}: there is no such table (write tool.{ours})")
 
 
 def _refuse_other_tables(tables: Mapping[str, object], shown: str) -> None:

@@ -29,14 +29,14 @@ class CoverageCheck(Check[CoverageResult]):
 
     def __init__(self, stratum: Literal["categories", "complexities", "deliverables"], where: str, one: str) -> None:
         super().__init__(f"readiness::{stratum}", stratum)
-        self._stratum = stratum
+        self.stratum = stratum
         self._where = where
         self.one = one
         """What a sample has of it, in words."""
 
     def decide(self, case: Case) -> CoverageResult:
         """Which required values occur, and which do not. Of no sample that counts, there is nothing to say."""
-        found: Coverage = getattr(case.findings.readiness, self._stratum)
+        found: Coverage = getattr(case.findings.readiness, self.stratum)
         present = tuple(value for value in found.required if value not in found.missing)
         return CoverageResult(
             id=self.id,
@@ -60,7 +60,8 @@ class CoverageCheck(Check[CoverageResult]):
                 if result.target == (ANY,)
                 else (f"no {successful}sample ", self._where, " ", *_few(map(named, result.missing), last="or"))
             )
-            return (*missing, *self._what_fits(result, context))
+            slips = joined([named(found) for _, found in self.slips(result, context)], last="or")
+            return (*missing, *((" (did you mean ", *slips, "?)") if slips else self._what_fits(result, context)))
         if not result.value:
             return "nothing is required"
         if not result.counts:
@@ -74,25 +75,45 @@ class CoverageCheck(Check[CoverageResult]):
     def setting(self, result: CoverageResult, context: Context) -> tuple[Piece, ...]:
         """The setting that fits the data, where most samples name nothing that is required; empty elsewhere.
 
-        It is empty too where many that do not count have a name: they may once they do.
+        It is empty too where many that have a name do not count yet: they may once they say how they ended.
         """
         counts = context.counts
         if result.named is None or not counts.counted or _is_about_what_is_required(result):
             return ()
-        if counts.carried is not None and 2 * (getattr(counts.carried, self._stratum) - result.named) > counts.counted:
+        others = 0 if counts.carried is None else getattr(counts.carried, self.stratum) - result.named
+        if counts.question == "predictions":
+            others = min(others, counts.silent_on_success)
+        if 2 * others > counts.counted:
             return ()
-        option = flag(f"require_{self._stratum}")
+        option = flag(f"require_{self.stratum}")
         if not result.named:
             return (f"{option}={NONE}",)
         if not (fits := _fitting(result)):
             return (f"{option}={ANY}",)
-        return (*_typed(option, fits), f", or ={ANY}")
+        return (*_typed(option, fits), f" (or ={ANY})")
+
+    def slips(self, result: CoverageResult, context: Context) -> tuple[tuple[str, str], ...]:
+        """What is missing and seems to be misspelt, each with the name of the data that it may be.
+
+        Empty where a setting fits all names of the data.
+        """
+        from difflib import get_close_matches  # slow to import
+
+        if not result.missing or not context.counts.counted or self.setting(result, context):
+            return ()
+        others = [name for name in result.found if name not in result.target]
+        near = ((name, get_close_matches(name, others, 1, _LIKENESS)) for name in result.missing)
+        return tuple((name, found[0]) for name, found in near if found)
+
+    def is_labelled_otherwise(self, result: CoverageResult, context: Context) -> bool:
+        """True if nothing is missing but names that fit each other."""
+        return bool(self.setting(result, context)) or len(self.slips(result, context)) == len(result.missing) > 0
 
     def without_missing(self, result: CoverageResult, context: Context) -> tuple[Piece, ...]:
         """The setting for work that has nothing of what is missing, where most samples name what is required."""
         if not result.missing or not context.counts.counted or not _is_about_what_is_required(result):
             return ()
-        return _typed(flag(f"require_{self._stratum}"), result.value)
+        return _typed(flag(f"require_{self.stratum}"), result.value)
 
     def _what_fits(self, result: CoverageResult, context: Context) -> Iterator[Piece]:
         """The names of the data and the setting that fits them."""
@@ -109,7 +130,11 @@ class CoverageCheck(Check[CoverageResult]):
         yield f" and {others} of others" if others else ""
         yield from (": set ", *setting)
         if len(fits) < len(shown):
-            yield " (it takes no other of these names)" if fits else " (no setting takes such names)"
+            yield "; it takes no other of these names" if fits else " (no setting takes such names)"
+
+
+_LIKENESS = 0.7
+"""How like a name of the data has to be to be asked about, from 0 to 1 for the same one."""
 
 
 def _is_about_what_is_required(result: CoverageResult) -> bool:

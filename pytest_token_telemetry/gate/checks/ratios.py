@@ -30,6 +30,8 @@ class RatioCheck(Check[RatioResult]):
     """The setting that says what becomes of a ratio above its target."""
     target: Literal["max_waste_p90", "max_cap_use_p90"]
     """The setting that has the target."""
+    is_owed: bool
+    """Whether calls that carry what it is about should have the ratio."""
 
     @abstractmethod
     def figure(self, findings: Findings) -> tuple[int, float | None, bool]:
@@ -47,6 +49,10 @@ class RatioCheck(Check[RatioResult]):
     def calls(self, result: RatioResult, context: Context) -> str:
         """What calls have the ratio, in words."""
 
+    def without_ratio(self) -> str:
+        """Why no call has the ratio, where none has, in words."""
+        return "no ratio"
+
     def decide(self, case: Case) -> RatioResult:
         """Compare the P90 with its target, and say what the calls at or above the target prove."""
         from pytest_token_telemetry.analysis.evidence import bounds
@@ -56,7 +62,7 @@ class RatioCheck(Check[RatioResult]):
         target = float(getattr(settings, self.target))
         if value is None:
             asked = self.is_asked(case.findings.carried)
-            outcome: Outcome = "warn" if ready and asked else "skip"
+            outcome: Outcome = "warn" if ready and asked and self.is_owed else "skip"
             return RatioResult(id=self.id, outcome=outcome, unasked=not asked, n=0, value=None, target=target)
         within = value < target  # 29/10 is not below 2.9, though as a floating point number it is
         above = self.above(case.findings, target)
@@ -82,7 +88,7 @@ class RatioCheck(Check[RatioResult]):
             return self.unasked
         limit = f"(target < {exact(result.limit)}x)"
         if result.value is None:
-            return f"no data: no ratio {limit}"
+            return f"no data: {self.without_ratio()} {limit}"
         size = f"{times(result.value, result.limit)}{' (upper limit)' if result.upper_limit else ''}"
         judgement = {"pass": " PASS", "fail": " FAIL", "warn": " above target", "skip": ""}[result.outcome]
         return (
@@ -97,6 +103,7 @@ class WasteCheck(RatioCheck):
     judges_estimator = True
     policy = "tier2"
     target = "max_waste_p90"
+    is_owed = True
 
     def figure(self, findings: Findings) -> tuple[int, float | None, bool]:
         """See `RatioCheck.figure`."""
@@ -119,6 +126,7 @@ class CapUseCheck(RatioCheck):
 
     policy = "cap_use"
     target = "max_cap_use_p90"
+    is_owed = False
 
     def figure(self, findings: Findings) -> tuple[int, float | None, bool]:
         """See `RatioCheck.figure`."""
@@ -129,6 +137,12 @@ class CapUseCheck(RatioCheck):
         from pytest_token_telemetry.analysis.caps import oversized
 
         return oversized(findings.recorded, target)
+
+    def without_ratio(self) -> str:
+        """See `RatioCheck.without_ratio`."""
+        from pytest_token_telemetry.analysis.caps import LEAST_OUTPUT
+
+        return f"every call with a cap is truncated or below {LEAST_OUTPUT} tokens"
 
     def calls(self, result: RatioResult, context: Context) -> str:
         """See `RatioCheck.calls`."""

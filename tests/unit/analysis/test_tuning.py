@@ -300,7 +300,7 @@ def test_among_thousands_each_figure_is_that_of_its_rank():
     random.Random(5).shuffle(rows)
     found = tuned(rows)
     assert found.categories[0].multiplier == pytest.approx(1.19501, abs=1e-9)
-    assert [each.max_tokens for each in found.max_tokens[0].caps] == [119_801, 119_601, 119_001]
+    assert [each.max_tokens for each in found.max_tokens[0].caps] == [119_802, 119_602, 119_002]  # one above
 
 
 def test_a_complexity_needs_enough_samples_that_can_be_used():
@@ -337,14 +337,14 @@ def test_each_complexity_is_told_with_its_own_category():
 @pytest.mark.parametrize(
     ("n", "caps"),
     [
-        # the ranks: at 1% from 99 samples on, at 2% from 49, at 5% from 19
+        # one above the output of the rank: at 1% from 99 samples on, at 2% from 49, at 5% from 19
         (18, [(None, 99), (None, 49), (None, 19)]),
-        (19, [(None, 99), (None, 49), (19, None)]),
-        (48, [(None, 99), (None, 49), (47, None)]),
-        (49, [(None, 99), (49, None), (48, None)]),
-        (98, [(None, 99), (98, None), (95, None)]),
-        (99, [(99, None), (98, None), (95, None)]),
-        (199, [(198, None), (196, None), (190, None)]),
+        (19, [(None, 99), (None, 49), (20, None)]),
+        (48, [(None, 99), (None, 49), (48, None)]),
+        (49, [(None, 99), (50, None), (49, None)]),
+        (98, [(None, 99), (99, None), (96, None)]),
+        (99, [(100, None), (99, None), (96, None)]),
+        (199, [(199, None), (197, None), (191, None)]),
     ],
 )
 def test_caps_are_the_outputs_of_the_published_ranks(n, caps):
@@ -358,7 +358,35 @@ def test_a_cap_that_is_hidden_by_the_present_one_is_none():
     # one of 99 is endless: the 99th cannot be told, the 98th can
     rows = [*(call(1000, output) for output in range(1, 99)), cut_off(1000, 5)]
     (found,) = tuned(rows).max_tokens
-    assert [(each.max_tokens, each.samples_needed) for each in found.caps] == [(None, None), (98, None), (95, None)]
+    assert [(each.max_tokens, each.samples_needed) for each in found.caps] == [(None, 199), (99, None), (96, None)]
+
+
+@pytest.mark.parametrize(
+    ("truncated", "n", "needed"),
+    [
+        # 1 of 86 may be by chance at 1%, with P = 0.58, and 3 of 86 with P = 0.056; 4 of 86 have P = 0.011
+        (1, 86, [199, None, None]),
+        (3, 86, [399, 199, None]),
+        (4, 86, [None, 249, None]),
+        (40, 86, [None, None, None]),
+        # 1 of 10: P = 0.096 at 1%
+        (1, 10, [199, 99, 39]),
+    ],
+)
+def test_each_truncated_call_takes_more_of_them_for_a_cap_until_they_are_too_many(truncated, n, needed):
+    rows = [*(call(1000, 100) for _ in range(n - truncated)), *(cut_off(1000, 100) for _ in range(truncated))]
+    (found,) = tuned(rows).max_tokens
+    assert [each.samples_needed for each in found.caps] == needed
+
+
+@pytest.mark.parametrize(("truncated", "risk"), [(0, 0), (1, 0), (2, 1), (1, 2)])
+def test_with_as_many_calls_as_are_needed_there_is_a_cap(truncated, risk):
+    cuts = [cut_off(1000, 100)] * truncated
+    (few,) = tuned([*[call(1000, 100)] * 15, *cuts]).max_tokens
+    needed = few.caps[risk].samples_needed
+    for n, cap in ((needed - 1, None), (needed, 101)):
+        (found,) = tuned([*[call(1000, 100)] * (n - truncated), *cuts]).max_tokens
+        assert found.caps[risk].max_tokens == cap
 
 
 NOON = datetime(2026, 1, 2, 12)
@@ -492,9 +520,12 @@ def test_a_cap_holds_as_many_outputs_as_promised(outputs):
     for risk, cap in zip(RISKS, found.caps, strict=True):
         rank = conformal_rank(len(rows), risk)
         if rank is None:
-            assert (cap.max_tokens, cap.samples_needed) == (None, least_samples(risk))
+            assert cap.max_tokens is None
+            truncated = sum(cut for _, cut in outputs)
+            assert cap.samples_needed in (None, least_samples(risk, truncated))
+            assert truncated or cap.samples_needed
         elif cap.max_tokens is not None:
-            assert sum(output <= cap.max_tokens for output, cut in outputs if not cut) >= rank
+            assert sum(output < cap.max_tokens for output, cut in outputs if not cut) >= rank
         else:
             assert sum(not cut for _, cut in outputs) < rank
 

@@ -230,8 +230,8 @@ def test_a_change_of_the_mix_is_told():
         found["drift"]["drift"]["underestimation"].update(mix_shift=0.4, standardised=0.049)
 
     assert (
-        "40.0% of the calls moved to other categories; with the baseline's mix, the new underestimation rate of 0.0%"
-        " would be 4.9%."
+        "40.0% of the risk population moved to other categories; with the baseline's mix, the new underestimation"
+        " rate of 0.0% would be 4.9%."
     ) in sentences(compared(mix))
 
 

@@ -74,7 +74,7 @@ def test_the_first_lines_and_titles_say_it() -> None:
         "No cap (max_tokens) to suggest yet: m: needs 49 calls, has 30; n: needs 49 calls, has 20."
     )
     loose = verdict([*calls(30, model="m"), *calls(20, model="n")], max_truncation="5%")  # what the gate passes
-    assert advice(loose)[-1] == "Caps (max_tokens) by risk of truncation: m: 829 at 5%; n: 819 at 5%."
+    assert advice(loose)[-1] == "Caps (max_tokens) by risk of truncation: m: 830 at 5%; n: 820 at 5%."
     (section,) = (each for each in sections.details(found) if each.title == "Tuning advice")
     assert section.tables[-1].columns[-1] == "model"
 

@@ -100,17 +100,17 @@ def test_what_caps_reserve_is_told():
 def test_caps_far_above_the_output_cost_quota(policy, outcome, conclusion):
     found = verdict(capped(100, output=100), cap_use=policy)
     assert (outcomes(found)[CAP_USE], found.verdict) == (outcome, conclusion)
-    assert any(each.startswith("Caps (max_tokens) by risk of truncation: 100 at 1%") for each in steps(found))
+    assert any(each.startswith("Caps (max_tokens) by risk of truncation: 101 at 1%") for each in steps(found))
 
 
 @pytest.mark.parametrize(
-    ("written", "caps"), [({}, "100 at 1%."), ({"max_truncation": "1%"}, "100 at 1%."), ({"max_truncation": "10%"}, "")]
+    ("written", "caps"), [({}, "101 at 1%."), ({"max_truncation": "1%"}, "101 at 1%."), ({"max_truncation": "10%"}, "")]
 )
 def test_caps_are_advised_with_half_the_risk_that_passes(written, caps):
     """Half of all new samples are truncated more often than the risk of their cap says."""
     found = verdict([bare(n, max_tokens=4000, truncated=False) for n in range(1, 101)], **written)
     assert steps(found)[-1].removeprefix("Caps (max_tokens) by risk of truncation: ") == (
-        caps or "100 at 1%, 99 at 2%, 96 at 5%."
+        caps or "101 at 1%, 100 at 2%, 97 at 5%."
     )
 
 
@@ -120,9 +120,9 @@ def test_one_cap_that_would_reserve_more_than_those_that_were_sent_is_not_advise
     found = verdict([*small, *capped(10, output=5000, cap=6000)])
     assert found.tuning.cap_use[0].mean_cap == 1050
     assert steps(found) == [
-        "To save quota, size caps (max_tokens) closer to each call: one for all calls would reserve more (5,000 at 1%;"
+        "To save quota, size caps (max_tokens) closer to each call: one for all calls would reserve more (5,001 at 1%;"
         " 1,050 on average now).",
-        "Caps (max_tokens) by risk of truncation: 5,000 at 1%.",
+        "Caps (max_tokens) by risk of truncation: 5,001 at 1%.",
     ]
 
 
@@ -224,7 +224,7 @@ def test_lengths_alone_give_caps_and_no_verdict():
     assert headline(found) == f"Nothing to judge: the samples have neither predictions nor caps nor reasons. {NO_MIX}."
     assert steps(found) == [
         "Record the cap that is sent, or why outputs end, so that truncation can be judged.",
-        "Caps (max_tokens) by risk of truncation: 100 at 1%, 99 at 2%, 96 at 5%.",
+        "Caps (max_tokens) by risk of truncation: 101 at 1%, 100 at 2%, 97 at 5%.",
     ]
     assert verdict([bare(n) for n in range(1, 101)], inconclusive="fail").fails
 
@@ -238,8 +238,8 @@ def test_lengths_of_named_work_give_the_caps_of_each_kind():
         "Nothing to judge: the samples have neither predictions nor caps nor reasons.",
     )
     assert steps(found)[-1] == (
-        "Caps (max_tokens) by risk of truncation: docs: 100 at 1%, 99 at 2%, 96 at 5%;"
-        " ours: 1,000 at 1%, 990 at 2%, 960 at 5%."
+        "Caps (max_tokens) by risk of truncation: docs: 101 at 1%, 100 at 2%, 97 at 5%;"
+        " ours: 1,001 at 1%, 991 at 2%, 961 at 5%."
     )
     assert verdict(rows, chosen=["require_categories"]).verdict == "not-ready"
 
@@ -335,7 +335,7 @@ def test_caps_are_advised_in_a_mixture_that_is_to_be_tuned():
     found = verdict([*ready(60, category="docs"), *capped(36), *capped(4, output=1000)], require_categories="any")
     assert (found.verdict, steps(found)[-1]) == (
         "tune",
-        "Caps (max_tokens) by risk of truncation: docs: 900 at 2%; calls without a category: too many"
+        "Caps (max_tokens) by risk of truncation: docs: 901 at 2%; calls without a category: too many"
         " truncated to tell.",
     )
 

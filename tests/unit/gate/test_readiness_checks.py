@@ -329,6 +329,20 @@ def test_several_missing_values_are_listed():
     assert message(found, "readiness::deliverables") == "no successful sample with deliverables 1 or 6+"
 
 
+def test_a_misspelt_name_is_asked_about():
+    rows = [*ready(30, complexity="low"), *ready(15, complexity="high")]
+    found = verdict(rows, require_complexities="low,hihg")
+    said = "no successful sample of complexity hihg (did you mean high?)"
+    assert message(found, "readiness::complexities") == said
+    assert advice(found) == [
+        "Did you mean high by hihg? Then correct --token-telemetry-require-complexities, or the labels."
+    ]
+    assert headline(found).startswith("The calls carry other labels than those required: ")
+    unlike = verdict(rows, require_complexities="low,hard")
+    assert message(unlike, "readiness::complexities") == "no successful sample of complexity hard"
+    assert advice(unlike)[0].startswith("Collect 1 more successful sample. ")
+
+
 def test_what_is_there_is_counted():
     found = verdict(ready(27))
     assert message(found, "readiness::categories") == "implementation: 9, tests: 9, docs: 9 successful"
@@ -395,23 +409,23 @@ SET = "set --token-telemetry-require-categories="
     [
         (
             {"translate": 22, "summarise": 40},
-            f"; found summarise: 40, translate: 22: {SET}summarise,translate, or =any",
+            f"; found summarise: 40, translate: 22: {SET}summarise,translate (or =any)",
         ),
         # 9 of those that are required, and 10 others
-        ({"tests": 9, "chat": 10}, f"; found chat: 10, tests: 9: {SET}chat,tests, or =any"),
+        ({"tests": 9, "chat": 10}, f"; found chat: 10, tests: 9: {SET}chat,tests (or =any)"),
         # as many as others: that data is about what is required, and there is too little of it
         ({"tests": 10, "chat": 10}, ""),
         (
             {"a": 7, "b": 6, "c": 5, "d": 4, "e": 3, "f": 2, "g": 1},
-            f"; found a: 7, b: 6, c: 5, d: 4, e: 3 and 3 of others: {SET}a,b,c,d,e, or =any",
+            f"; found a: 7, b: 6, c: 5, d: 4, e: 3 and 3 of others: {SET}a,b,c,d,e (or =any)",
         ),
         (
             {"bug_fix": 7, "chat": 6},
-            '; found bug fix: 7, chat: 6: set "--token-telemetry-require-categories=bug fix,chat", or =any',
+            '; found bug fix: 7, chat: 6: set "--token-telemetry-require-categories=bug fix,chat" (or =any)',
         ),
         (
             {"a,b": 9, "chat": 6, "any": 2},
-            f"; found a,b: 9, chat: 6, any: 2: {SET}chat, or =any (it takes no other of these names)",
+            f"; found a,b: 9, chat: 6, any: 2: {SET}chat (or =any); it takes no other of these names",
         ),
         ({"<b>": 3}, f"; found <b>: 3: {SET}any (no setting takes such names)"),
         ({"x" * 61: 3}, f"; found {'x' * 59}…: 3: {SET}any (no setting takes such names)"),
@@ -427,7 +441,7 @@ def test_data_of_other_categories_says_which_setting_fits(counts, what_fits):
 def test_the_advice_begins_with_the_settings_that_fit():
     rows = [call(None, category=name, complexity=None) for name in ["summarise"] * 12 + ["translate"] * 10]
     assert advice(verdict(rows)) == [
-        "Set --token-telemetry-require-categories=summarise,translate, or =any if that is how your calls are labelled.",
+        f"S{SET[1:]}summarise,translate (or =any) if that is how your calls are labelled.",
     ]
 
 
@@ -458,12 +472,12 @@ def test_other_complexities_and_deliverables_say_which_setting_fits():
     found = verdict(rows, require_deliverables="20+")
     assert message(found, "readiness::complexities") == (
         "no successful sample of complexity low, medium or high; found trivial: 3, hard: 2:"
-        " set --token-telemetry-require-complexities=trivial,hard, or =any"
+        " set --token-telemetry-require-complexities=trivial,hard (or =any)"
     )
     found = verdict(rows, require_deliverables="1")
     assert message(found, "readiness::deliverables") == (
         "no successful sample with deliverables 1; found 2-5: 3, 6+: 2:"
-        " set --token-telemetry-require-deliverables=2-5,6+, or =any"
+        " set --token-telemetry-require-deliverables=2-5,6+ (or =any)"
     )
 
 

@@ -171,7 +171,7 @@ def test_strata_and_advice_hold_the_largest_counts():
     found = tune(samples, which, named, under_multiplier=Fraction(1), max_waste_p90=Fraction(3))
     assert [(each.n, each.truncated) for each in found.categories] == [(62, 2), (40, 0)]
     assert found.categories[1].multiplier == 2.0
-    assert [cap.max_tokens for cap in found.max_tokens[0].caps] == [None, None, MOST]
+    assert [cap.max_tokens for cap in found.max_tokens[0].caps] == [None, None, MOST + 1]
 
 
 def test_the_forward_check_multiplies_the_largest_predictions_without_overflow():

@@ -206,12 +206,12 @@ def predict(request):
     name = NAMES[row % 5]
     assert request.category == name and request.task_id == f"{{name}}{{row}}"
     assert request.features == {{name: NAMES[-1]}}
-    return row * 2, row
+    return row * 2, row + 1
 """
     found = ask_base(checkout(tmp_path, text), samples=samples)
     assert found.errors == ()
     assert found.predicted_output_tokens.tolist() == [row * 2 for row in range(5000)]
-    assert found.budget_tokens.tolist() == list(range(5000))
+    assert found.budget_tokens.tolist() == list(range(1, 5001))
 
 
 def test_the_other_process_is_told_no_more_than_this_one(tmp_path):

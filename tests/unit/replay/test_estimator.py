@@ -245,6 +245,8 @@ def test_a_named_pair_is_a_pair():
         ((900, "4096"), "the budget is str, not a number"),
         ((900, True), "the budget is bool, not a number"),
         ((900, -1), "the budget is negative: -1"),
+        ((900, 0), "the budget is 0, and no call fits into it"),
+        ((900, 0.055), "the budget is 0.055, and no call fits into it"),
         ((900, float("inf")), "the budget is inf"),
         ((), "0 values instead of a prediction, or a prediction and a budget"),
         ((900,), "1 value instead of a prediction, or a prediction and a budget"),

@@ -222,8 +222,8 @@ def test_drift_is_told_by_category():
     )
     # 24/60 = 40% became 9/27 = 33.3%
     assert sentences(found, "Drift")[1] == (
-        "6.7% of the calls moved to other categories; with the baseline's mix, the new underestimation rate of 0.0%"
-        " would be 0.0%."
+        "6.7% of the risk population moved to other categories; with the baseline's mix, the new underestimation"
+        " rate of 0.0% would be 0.0%."
     )
     assert shown(found, "Drift").rows == (
         *(
@@ -243,8 +243,8 @@ def test_a_category_with_figures_of_one_rate_only_is_told_too():
     silent = [call(category="silent", truncated=None)] * 3
     found = shown(compared(later([*ready(27), *failed, *silent]), baseline_of(ready(60))), "Drift")
     rows = {row[-1].text: row[:-1] for row in found.rows}
-    assert rows["other"] == ("none", "none", "none", "0/2 = 0.0%", "none")
-    assert rows["silent"] == ("none", "0/3 = 0.0%", "none", "none", "0.0% -> 10.0%")  # of 30 at risk
+    assert rows["other"] == ("none", "none", "none", "0/2 = 0.0%", "0.0% -> 6.9%")  # of 29 attempts
+    assert rows["silent"] == ("none", "0/3 = 0.0%", "none", "none", "none")
     assert rows["docs"][:4] == ("0/18 = 0.0%", "0/9 = 0.0%", "0/18 = 0.0%", "0/9 = 0.0%")
 
 
@@ -443,10 +443,10 @@ def test_caps_have_a_table():
     assert detail(TUNE, "Tuning advice").tables[1].columns == (
         *("judged", "cap at 1.0% risk", "cap at 2.0% risk", "cap at 5.0% risk", "category"),
     )
-    assert capped(TUNE)["refactoring"] == ("20", "needs 99", "needs 49", "11,200")
-    assert capped(TUNE)["capped"] == ("5", "needs 99", "needs 49", "needs 19")
+    assert capped(TUNE)["refactoring"] == ("20", "needs 99", "needs 49", "11,201")
+    assert capped(TUNE)["capped"] == ("5", "raise-cap", "raise-cap", "raise-cap")
     hidden = capped(verdict([*ready(60), *[cut_off(category="capped")] * 19]))
-    assert hidden["capped"] == ("19", "needs 99", "needs 49", "too many truncated")
+    assert hidden["capped"] == ("19", "raise-cap", "raise-cap", "raise-cap")
 
 
 def test_without_advice_there_is_no_section_of_it():

@@ -300,7 +300,7 @@ def test_four_kinds_are_named_and_the_rest_is_others():
 
 def test_where_other_work_is_required_than_the_data_has_only_the_number_is_to_be_collected():
     found = advice(verdict(ready(9, category="mail")))
-    assert found[0] == "Set --token-telemetry-require-categories=mail, or =any if that is how your calls are labelled."
+    assert found[0] == "Set --token-telemetry-require-categories=mail (or =any) if that is how your calls are labelled."
     assert found[1:] == ["Collect 11 more successful samples."]
 
 

@@ -444,6 +444,10 @@ def test_a_mistake_in_a_map_is_one_sentence(text: str, why: str) -> None:
             "maps.toml: tool.token-telemetry.source: there is no such table (did you mean sources?)",
         ),
         (
+            "tool.token_telemetry.sources.a.files = 'x'",
+            "maps.toml: tool.token_telemetry: there is no such table (write tool.token-telemetry)",
+        ),
+        (
             "tool.token-telemetry.max_truncation = '5%'",
             "maps.toml: tool.token-telemetry.max_truncation: there is no such table (settings stand in"
             " [tool.pytest.ini_options], such as token_telemetry_max_truncation)",
