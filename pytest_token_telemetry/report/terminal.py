@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
-import unicodedata
 from enum import IntEnum
-from itertools import chain, takewhile, zip_longest
+from itertools import chain
 from typing import TYPE_CHECKING
-
-from tabulate import tabulate
 
 from pytest_token_telemetry.analysis.distributions import BINS_PER_OCTAVE
 from pytest_token_telemetry.gate.results import DriftResult, RateResult, RatioResult
-from pytest_token_telemetry.option import ROOT
 from pytest_token_telemetry.report import advice, sections, words
-from pytest_token_telemetry.text import (
-    ASCII_BARS,
-    BARS,
-    NOT_GIVEN,
-    first_clause,
-    inert,
-    pieces,
-    plain,
-    plural,
-    sparkline,
-    times,
-)
-from pytest_token_telemetry.text import size as in_bytes
+from pytest_token_telemetry.report.terminal_lines import columns_of, cut, inert_name, table_lines, within, wrapped
+from pytest_token_telemetry.text import ASCII_BARS, BARS, first_clause, inert, plain, plural, sparkline, times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Self, TextIO
+    from collections.abc import Iterator
+    from typing import TextIO
 
     import pytest
 
     from pytest_token_telemetry.analysis.distributions import Axis, Ratios
     from pytest_token_telemetry.report.model import Report, WorstSample
-    from pytest_token_telemetry.report.tables import Table
+    from pytest_token_telemetry.report.terminal_lines import Line
     from pytest_token_telemetry.text import Sentence
 
 _COLOURS = {"pass": "green", "fail": "red", "skip": "yellow", "warn": "yellow"}
@@ -60,9 +43,6 @@ _SPREADS: dict[Axis, tuple[str, int, int]] = {
 
 _LEAST_WORST = 2
 """Lines of the worst samples, if there are any: the title, and one of them."""
-
-Line = tuple[str, dict[str, bool]]
-"""A line and how to mark it."""
 
 
 def show(terminal: pytest.TerminalReporter, report: Report | str, errors: list[str]) -> None:
@@ -100,7 +80,7 @@ def _writable(lines: list[Line], width: int, file: TextIO) -> Iterator[Line]:
             continue
         encoding = _encoding(file)
         own = text.replace("…", "~") if not _encodes(file, "…") else text
-        yield from _within([(own.encode(encoding, "backslashreplace").decode(encoding), marks)], width)
+        yield from within([(own.encode(encoding, "backslashreplace").decode(encoding), marks)], width)
 
 
 def brief(report: Report | str, width: int) -> list[Line]:
@@ -234,7 +214,7 @@ def _marked(lines: list[Line], outcome: str) -> list[Line]:
 def _asked_for(report: Report, width: int) -> Iterator[list[Line]]:
     """What was asked for besides a verdict, and what was asked for and is not in it: a sentence each."""
     for each in report.not_read.unreadable[:3]:
-        yield _within([(_unreadable(each.path, each.reason, width), {"red": True})], width)
+        yield within([(_unreadable(each.path, each.reason, width), {"red": True})], width)
     for section in sections.held_against(report):
         for sentence in section.sentences:
             yield wrapped(f"{section.title}: {plain(sentence)}", width, {})
@@ -257,7 +237,7 @@ def _worst_samples(report: Report, width: int) -> list[Line]:
     worst = sections.worst_calls(report)
     title = f"{sections.title_of_calls(worst).lower()} (actual / predicted):"
     lines: list[Line] = [(title, {}), *((_worst(sample, width), {}) for sample in worst)]
-    return _within(lines, width) if worst else []
+    return within(lines, width) if worst else []
 
 
 def _spreads(report: Report, width: int, bars: str, most: int | None) -> list[Line]:
@@ -279,9 +259,9 @@ def _spreads(report: Report, width: int, bars: str, most: int | None) -> list[Li
         at = 1 - first // bins
         line = f"  {drawn[:at]}|{drawn[at:]}  {calls.ljust(max(map(len, figures)))}  "
         folded = sum(ratios.folded or 1 for ratios in row)
-        name = f"{folded:,} others" if folded > 1 or row[0].folded else _inert(row[0].name)
-        lines.append((f"{line}{_cut(name, max(width - len(line) - 1, 8))}", {}))
-    return _within(lines, width)
+        name = f"{folded:,} others" if folded > 1 or row[0].folded else inert_name(row[0].name)
+        lines.append((f"{line}{cut(name, max(width - len(line) - 1, 8))}", {}))
+    return within(lines, width)
 
 
 def _spread(ratios: Ratios, first: int, bins: int) -> list[int]:
@@ -303,7 +283,7 @@ def _spread_calls(row: list[Ratios]) -> str:
 def _unreadable(path: str, reason: str, width: int) -> str:
     """In one line, with the end of the path, which says most."""
     room = max(width - len("could not be read: : ") - len(reason) - 1, 20)
-    return f"could not be read: {_cut(inert(path, len(path) * 10)[::-1], room)[::-1]}: {reason}"
+    return f"could not be read: {cut(inert(path, len(path) * 10)[::-1], room)[::-1]}: {reason}"
 
 
 def _worst(sample: WorstSample, width: int) -> str:
@@ -313,56 +293,9 @@ def _worst(sample: WorstSample, width: int) -> str:
     predicted = "" if sample.predicted_output_tokens is None else f"{sample.predicted_output_tokens} -> "
     figures = f"{ratio:>8}  {predicted}{sample.output_tokens}{cut_off}"
     room = max(width - len(figures) - 5, 20)
-    place = _cut(inert(sample.source, len(sample.source) * 10)[::-1], room * 2 // 3)[::-1]
-    task = _cut(inert(sample.task_id), room - _columns(place)) if sample.task_id else ""
+    place = cut(inert(sample.source, len(sample.source) * 10)[::-1], room * 2 // 3)[::-1]
+    task = cut(inert(sample.task_id), room - columns_of(place)) if sample.task_id else ""
     return f"{figures}  {place}  {task}".rstrip()
-
-
-def _columns(text: str) -> int:
-    """How wide ``text`` is: Chinese, Japanese and Korean letters and emoji take two columns."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
-
-
-def _cut(text: str, width: int) -> str:
-    """The beginning of ``text`` that fits into ``width`` columns."""
-    if _columns(text) <= width:
-        return text
-    end, room = 0, width - 1
-    while (room := room - _columns(text[end])) >= 0:
-        end += 1
-    return f"{text[:end]}…"
-
-
-def wrapped(text: str, width: int, marks: dict[str, bool]) -> list[Line]:
-    """``text`` on lines of less than ``width`` columns, those after the first indented.
-
-    An option with its value is never broken, however long it is: it can be pasted from where the terminal breaks it.
-    """
-    whole = "".join(f"{char}\1" if _columns(char) == 2 else char for char in text)
-    rest = max(width - len(_INDENT) - len(_OPTION), 0)
-    lines: list[str] = []
-    for i, part in enumerate(re.split(rf"(?<!\S)({_OPTION}\S{{{rest},}})", whole)):
-        indent = _INDENT if lines else ""
-        if i % 2:
-            lines.append(f"{indent}{part}")
-        else:
-            lines += textwrap.wrap(
-                part, width - 1, initial_indent=indent, subsequent_indent=_INDENT, break_on_hyphens=False
-            )
-    return [(line.replace("\1", ""), marks) for line in lines]
-
-
-_OPTION = f"--{ROOT}"
-_INDENT = 5 * " "
-
-
-def _within(lines: list[Line], width: int) -> list[Line]:
-    """``lines`` of figures: those that a narrow terminal has no room for go on in the next."""
-    return [
-        part
-        for text, marks in lines
-        for part in (wrapped(text, width, marks) if _columns(text) > width else [(text, marks)])
-    ]
 
 
 def _details(report: Report, width: int, *, whole_names: bool) -> Iterator[Line]:
@@ -371,158 +304,17 @@ def _details(report: Report, width: int, *, whole_names: bool) -> Iterator[Line]
         if not (section.tables or section.title == _COLLECT) or section.title == told:
             continue
         yield "", {}
-        yield from _within([(section.title, {"bold": True})], width)
+        yield from within([(section.title, {"bold": True})], width)
         if section.title == _COLLECT:
             for sentence in section.sentences:
                 yield from wrapped(plain(sentence), width, {})
         for i, table in enumerate(section.tables):
             yield from [("", {})] if i else []
-            rows: list[Line] = [(line, {}) for line in _table(table, width, whole_names=whole_names)]
-            yield from rows if whole_names else _within(rows, width)
+            rows: list[Line] = [(line, {}) for line in table_lines(table, width, whole_names=whole_names)]
+            yield from rows if whole_names else within(rows, width)
         for remark in section.remarks:
             yield from wrapped(remark, width, {})
 
 
 _COLLECT = "What to collect"
 """The section that is not told above already, and has no table. The calls with the highest ratios are."""
-
-_WIDEST_TITLE = 15
-"""Columns of a title before it goes on in the next line."""
-
-_NARROW_TITLE = 8
-"""The same where all figures are short."""
-
-_LEAST_NAME = 14
-"""Columns that are left to each name, however little room there is."""
-
-
-def _table(table: Table, width: int, *, whole_names: bool) -> Iterator[str]:
-    """Our own figures below each other, to the right; then the names.
-
-    Where the figures take too many columns, some of them follow below, with the names again. Names that do not fit go
-    on in the next line or lose their middle, unless they are to be ``whole``.
-    """
-    own = [sum(1 for _ in takewhile(lambda cell: isinstance(cell, str), row)) for row in table.rows]
-    figures = min(own, default=len(table.columns))
-    every = [(title, *map(_name, cells)) for title, *cells in zip(table.columns, *table.rows, strict=True)]
-    columns = [_titled(title, cells) for title, *cells in every[:figures] if any(cells)]
-    named = [column for column in every[figures:] if any(column[1:])]
-    sizes = [max(map(_columns, column)) for column in named]
-    names = [*zip(*named, strict=True)] or [()] * (len(table.rows) + 1)
-    least = sum(min(size, _LEAST_NAME) + len(_GAP) for size in sizes)
-    for at, block in enumerate(_blocks(columns, width - least)):
-        yield from [""] if at else []
-        taken = sum(_wide(column) + len(_GAP) for column in block)
-        room = sizes if whole_names else _room(sizes, width - taken)
-        lines = _beside(block, [[_lines(*cell) for cell in zip(row, room, strict=True)] for row in names])
-        for left, cells in lines:
-            padded = (f"{cell}{' ' * (size - _columns(cell))}" for cell, size in zip(cells, room, strict=True))
-            yield _GAP.join((*left, *padded)).rstrip()
-
-
-_GAP = "  "
-
-
-def _titled(title: str, figures: list[str]) -> list[str]:
-    """A column of ``figures`` below its title, which may take several lines."""
-    widest = max(map(len, figures), default=0)
-    if widest <= _NARROW_TITLE:
-        title = title.replace("underestimated", "under-estimated")
-    most = max(widest, _WIDEST_TITLE if widest > _NARROW_TITLE else _NARROW_TITLE)
-    return [*(textwrap.wrap(title, most, break_long_words=False) or [""]), *figures]
-
-
-def _wide(column: list[str]) -> int:
-    return max(map(len, column))
-
-
-def _blocks(columns: list[list[str]], width: int) -> Iterator[list[list[str]]]:
-    """As many ``columns`` side by side as fit into ``width``, one at least."""
-    block: list[list[str]] = []
-    taken = 0
-    for column in columns:
-        if block and taken + _wide(column) > width:
-            yield block
-            block, taken = [], 0
-        block.append(column)
-        taken += _wide(column) + len(_GAP)
-    yield block
-
-
-def _beside(block: list[list[str]], names: list[list[list[str]]]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """The lines of a ``block`` of figures, each with what stands there of the ``names``, which begin with their titles.
-
-    The titles of names stand in the last line of the others.
-    """
-    tall = max((len(column) for column in block), default=len(names))
-    rows = zip(*([""] * (tall - len(column)) + column for column in block), strict=True)
-    lines = tabulate([*rows], tablefmt="plain", stralign="right", disable_numparse=True).split("\n") if block else []
-    wide = max(map(len, lines), default=0)
-    beside = [[[""] for _ in names[0]]] * (tall - len(names)) + names
-    for at, row in enumerate(beside):
-        for i, cells in enumerate(zip_longest(*row, fillvalue="") if row else [()]):
-            yield ((lines[at] if not i else "").ljust(wide),) if block else (), cells
-
-
-def _room(sizes: list[int], width: int) -> list[int]:
-    """How many columns each name gets, where all together have ``width``: the longest give way."""
-    room = [*sizes]
-    while sum(room) + len(_GAP) * (len(room) - 1) > width and max(room) > _LEAST_NAME:
-        room[room.index(max(room))] -= 1
-    return room
-
-
-def _lines(name: str, width: int) -> list[str]:
-    """``name`` on lines of ``width`` columns: a longer word loses its middle, and a path its beginning."""
-    if _columns(name) <= width:
-        return [name]
-    found = []
-    for line in textwrap.wrap(name, width, break_long_words=False, break_on_hyphens=False):
-        kept = width if "/" in line else width * 2 // 3
-        end = _cut(line[::-1], kept)[::-1]
-        found.append(line if _columns(line) <= width else f"{_cut(line, width - _columns(end) + 1)[:-1]}{end}")
-    return found
-
-
-def _name(cell: Sentence) -> str:
-    """A cell of names, each on this line and not too long."""
-    return "".join(part if isinstance(part, str) else _inert(part.text) for part in pieces(cell))
-
-
-def _inert(untrusted: str | None) -> str:
-    return f"({NOT_GIVEN})" if untrusted is None else inert(untrusted, 200)
-
-
-class ScanProgress:
-    """One line that counts files and bytes while a long scan runs: on a terminal only, and gone when it ends."""
-
-    _BEGIN = 1.0
-    """Seconds before the first line."""
-    _BETWEEN = 0.2
-    """Seconds between two."""
-
-    def __init__(self, terminal: pytest.TerminalReporter | None, clock: Callable[[], float]) -> None:
-        self._terminal = terminal if terminal is not None and terminal.isatty else None
-        self._clock = clock
-        self._began = clock()
-        self._next = self._began + self._BEGIN
-        self._shown = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._terminal is not None and self._shown:
-            self._terminal.rewrite("", erase=True)
-
-    def __call__(self, files: int, size: int) -> None:
-        """Say how far the scan is."""
-        if self._terminal is None:
-            return
-        now = self._clock()
-        if now >= self._next:
-            self._next = now + self._BETWEEN
-            self._shown = True
-            rate = in_bytes(size / (now - self._began))
-            said = f"{plural(files, 'file')}, {in_bytes(size)}, {rate}/s"
-            self._terminal.rewrite(f"reading token telemetry: {said}", erase=True)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.gate.check import Check
     from pytest_token_telemetry.recording.tape import Arrivals
     from pytest_token_telemetry.report.model import Report
-    from pytest_token_telemetry.report.terminal import ScanProgress
+    from pytest_token_telemetry.session.scan_progress import ScanProgress
     from pytest_token_telemetry.settings import Settings
     from pytest_token_telemetry.sources.database import Database
     from pytest_token_telemetry.sources.keys import SideFile
@@ -312,7 +312,7 @@ class GateSession:
     def _judge(self) -> Report:
         from pytest_token_telemetry.gate.verdict import CheckError, judge
         from pytest_token_telemetry.report.build import report_of
-        from pytest_token_telemetry.report.terminal import ScanProgress
+        from pytest_token_telemetry.session.scan_progress import ScanProgress
         from pytest_token_telemetry.sources.keys import SideFileError
         from pytest_token_telemetry.sources.parallel import ScanError
         from pytest_token_telemetry.sources.reading import Directory, read_directories

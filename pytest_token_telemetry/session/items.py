@@ -43,7 +43,7 @@ class _Message(str):
 
     def toterminal(self, terminal: TerminalWriter) -> None:
         """Write it as pytest has a failure written."""
-        from pytest_token_telemetry.report.terminal import wrapped
+        from pytest_token_telemetry.report.terminal_lines import wrapped
 
         for line, marks in wrapped(self, terminal.fullwidth, {}):
             terminal.line(line, **marks)

@@ -12,7 +12,7 @@ from _pytest._io.wcwidth import wcswidth
 from hypothesis import given
 from hypothesis import settings as limits
 
-from pytest_token_telemetry.report.terminal import ScanProgress, brief, screen, show
+from pytest_token_telemetry.report.terminal import brief, screen, show
 from pytest_token_telemetry.sources.places import Unfound
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from tests.unit.gate.cases import (
@@ -539,8 +539,6 @@ def test_a_place_of_wide_letters_stays_within_the_line(letter):
 class Terminal:
     """What pytest's terminal reporter offers, as far as it is used."""
 
-    isatty = True
-
     def __init__(self, verbosity=0, encoding="utf-8"):
         self.config = SimpleNamespace(get_verbosity=lambda: verbosity)
         self._tw = SimpleNamespace(fullwidth=80, _file=SimpleNamespace(encoding=encoding))
@@ -550,10 +548,6 @@ class Terminal:
         self.written.append(f"{sep * 2} {title}")
 
     def write_line(self, text, **marks):
-        self.written.append(text)
-
-    def rewrite(self, text, erase=False):
-        assert erase
         self.written.append(text)
 
 
@@ -582,34 +576,3 @@ def test_reports_that_could_not_be_written_come_last():
         "not judged: why not",
         "ERROR: --token-telemetry-json: no",
     ]
-
-
-def test_a_short_scan_says_nothing():
-    terminal = Terminal()
-    clock = iter([0.0, 0.5, 0.99])
-    with ScanProgress(terminal, lambda: next(clock)) as progress:
-        progress(1, 1_000_000)
-        progress(2, 2_000_000)
-    assert terminal.written == []
-
-
-def test_a_long_scan_counts_files_and_bytes_and_cleans_up():
-    # shown from one second on, then every fifth of one
-    terminal = Terminal()
-    clock = iter([0.0, 0.5, 1.6, 1.7, 2.0])
-    with ScanProgress(terminal, lambda: next(clock)) as progress:
-        for files in (1, 2, 3, 4):
-            progress(files, files * 1_000_000)
-    assert terminal.written == [
-        "reading token telemetry: 2 files, 2.0 MB, 1.2 MB/s",
-        "reading token telemetry: 4 files, 4.0 MB, 2.0 MB/s",
-        "",
-    ]
-
-
-@pytest.mark.parametrize("terminal", [None, SimpleNamespace(isatty=False)])
-def test_a_scan_is_silent_where_no_line_can_be_rewritten(terminal):
-    clock = iter([0.0])
-    with ScanProgress(terminal, lambda: next(clock)) as progress:
-        progress(1, 1)
-    assert next(clock, None) is None
