@@ -553,7 +553,7 @@ def test_the_setting_that_a_failing_check_names_makes_the_data_ready(run: Run, p
     failed = run()
     (categories,) = [each for each in failed.report["checks"] if each["id"] == "readiness::categories"]
     assert (failed.exit, categories["found"], categories["named"]) == (1, {"bug_fix": 27}, 27)
-    advised = re.search(r"--token-telemetry-require-categories=\S+(?=, or)", categories["message"])
+    advised = re.search(r"--token-telemetry-require-categories=\S+(?= \(or)", categories["message"])
     assert advised is not None
     assert run(advised.group()).exit == 0
 
