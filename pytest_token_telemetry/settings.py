@@ -289,7 +289,7 @@ class Settings:
         "Append each call that a test records to PATH, as a JSON line; name it *.jsonl to read it back."
     )
     capture_logs: bool | None = _switch(
-        "Record telemetry lines that tests log or print. Default: if the gate judges the tests' calls.",
+        "Record telemetry lines that tests log or print. Default: if the gate judges the calls, or a file keeps them.",
         default=None,
     )
     capture_level: int = _setting(
@@ -302,7 +302,7 @@ class Settings:
         option_types.one_of("auto", "on", "off"),
         "auto",
         "auto|on|off",
-        "Record calls from the tests' OpenTelemetry spans. auto: if the gate judges the tests' calls.",
+        "Record calls from the tests' OpenTelemetry spans. auto: if the gate judges them, or a file keeps them.",
     )
     texts: Mapping[str, str | list[str]]
     """Each setting in force as its user wrote it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 from pytest_token_telemetry import sample
 from pytest_token_telemetry.recording.marker import Marker
-from pytest_token_telemetry.recording.predicted import Block, Predicted, refuse_outcomes
+from pytest_token_telemetry.recording.predicted import Block, Predicted, is_known_before, refuse_outcomes
 from pytest_token_telemetry.recording.so_far import SoFar
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources import own_format, responses
@@ -162,7 +162,7 @@ class TokenTelemetry:
         """
         __tracebackhide__ = True
         given = {"predicted_output_tokens": predicted_output_tokens, **fields}
-        _refuse_names(given)
+        _refuse_names(given, before_the_call=True)
         _here(refuse_outcomes, given)
         features = {name: value for name, value in fields.items() if name not in _GIVEN}
         for name, value in given.items():
@@ -323,8 +323,10 @@ def _reason(call: Mapping[str, object]) -> sample.FinishReason | None:
     return None if raw is None else sample.finish_reason(str(raw.value if isinstance(raw, Enum) else raw))
 
 
-def _refuse_names(given: Iterable[str]) -> None:
+def _refuse_names(given: Iterable[str], *, before_the_call: bool = False) -> None:
     """Refuse keywords that were meant for a field: the verdict would miss them among the features.
+
+    ``before_the_call``: they are given when the output is not known yet.
 
     Raises:
         TypeError: with the name of the field.
@@ -336,4 +338,10 @@ def _refuse_names(given: Iterable[str]) -> None:
         if name == "features":
             raise TypeError("features: there is no such field (write each feature as a keyword of its own)")
         if name not in _GIVEN and (meant := own_format.field_meant(name)) is not None:
-            raise TypeError(f"{name}: there is no such field (write {meant}, or give the feature another name)")
+            is_early = before_the_call and not is_known_before(meant)
+            way_out = (
+                f"{meant} is not known before the call"
+                if is_early
+                else f"write {meant}, or give the feature another name"
+            )
+            raise TypeError(f"{name}: there is no such field ({way_out})")

@@ -61,6 +61,11 @@ class _PredictedBlock(Block, AbstractContextManager[None]):
         self._predicted.set(self._before)  # not by a token: an asynchronous fixture may end in another context
 
 
+def is_known_before(name: str) -> bool:
+    """Whether a field may be known before the call."""
+    return name in _PREDICTED or name == "predicted_output_tokens"
+
+
 def refuse_outcomes(fields: Mapping[str, object]) -> None:
     """Refuse what nobody knows before a call.
 
@@ -68,5 +73,6 @@ def refuse_outcomes(fields: Mapping[str, object]) -> None:
         TypeError: with the name of the field.
     """
     for name in fields:
-        if name in FIELDS and name not in _PREDICTED and name != "predicted_output_tokens":
-            raise TypeError(f"{name}: it is not known before the call (give it where the call is recorded)")
+        if name in FIELDS and not is_known_before(name):
+            marker = ", or in the test's marker" if FIELDS[name].of_test else ""
+            raise TypeError(f"{name}: it is not known before the call (give it where the call is recorded{marker})")

@@ -18,7 +18,7 @@ from pytest_token_telemetry.recording.fixture import TokenTelemetry
 from pytest_token_telemetry.recording.marker import LIMITS, Marker
 from pytest_token_telemetry.recording.predicted import Predicted
 from pytest_token_telemetry.recording.span_watch import SpanWatch
-from pytest_token_telemetry.recording.tape import ATTRIBUTE, RUNNING, Rest, Tape, told_by
+from pytest_token_telemetry.recording.tape import ATTRIBUTE, RUNNING, UNUSABLE, Rest, Tape, told_by
 from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
 from pytest_token_telemetry.text import percent, plural
 from pytest_token_telemetry.writing import reason
@@ -62,10 +62,12 @@ class RecordingSession:
         self._shown_of = ""
         self._shown: list[str] = []
         self._is_in_test = False
-        self.tape = Tape(_writer(config))
-        self._capture = Capture(self.tape)
         predicted = Predicted()
         self._spans = SpanWatch(settings.read_one(config, "spans"), lambda: predicted.fields)
+        writer = _writer(config)
+        self._keeps = writer is not None
+        self.tape = Tape(writer, lambda: self._spans.is_watching)
+        self._capture = Capture(self.tape)
         self.fixture = TokenTelemetry(
             self.tape, self._capture, lambda: config.stash.get(RUNNING, None), self._metrics, predicted
         )
@@ -74,7 +76,7 @@ class RecordingSession:
     def pytest_collectstart(self, collector: object) -> None:
         """Wait for providers' clients before a test module can import one, and keep a method of it for later."""
         if isinstance(collector, pytest.File) and not self._config.option.collectonly:
-            self._spans.begin(is_judged=self._is_judged)
+            self._spans.begin(is_asked_for=self._is_asked_for)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Count the tests that do not run."""
@@ -95,7 +97,7 @@ class RecordingSession:
         else:
             self._capture.stop_listening()
         if not _is_check(item):
-            self._spans.begin_test(is_judged=self._is_judged)
+            self._spans.begin_test(is_asked_for=self._is_asked_for)
         self._listen()
         result = yield
         if refused:  # only now, so that every other plugin has begun what it will end in the teardown
@@ -166,6 +168,8 @@ class RecordingSession:
         if output is not None:
             output[ATTRIBUTE] = self.rest()
             return
+        rest = self.rest()["cut"]  # nothing, if the gate has taken it
+        self.tape.write_unusable([*self._config.stash.get(UNUSABLE, []), *([] if rest is None else [rest])])
         self._unwritten.update(self.tape.unwritten)
         if self._unwritten and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -201,13 +205,13 @@ class RecordingSession:
         return f"ERROR: {flag('record')}: '{path}': {calls} could not be written: {reasons}"
 
     @property
-    def _is_judged(self) -> bool:
-        """Whether something judges what the running test records."""
-        return settings.is_on(self._config, GATE) or bool(self._marker.limits)
+    def _is_asked_for(self) -> bool:
+        """Whether something judges what the running test records, or keeps it to be judged."""
+        return settings.is_on(self._config, GATE) or self._keeps or bool(self._marker.limits)
 
     @property
     def _is_capturing(self) -> bool:
-        return self._is_judged if self._captures is None else self._captures
+        return self._is_asked_for if self._captures is None else self._captures
 
     def _take_spans(self) -> None:
         told = self._spans.take(self._marker.defaults)

@@ -25,9 +25,9 @@ class SpanWatch:
         self._is_on = False
         self._listens = False
 
-    def begin(self, *, is_judged: bool) -> None:
+    def begin(self, *, is_asked_for: bool) -> None:
         """Wait for the clients that extras brought instrumentations for, if the tests to come are watched."""
-        self._is_on = is_judged if self._setting == "auto" else self._setting == "on"
+        self._is_on = is_asked_for if self._setting == "auto" else self._setting == "on"
         if self._is_on and not self._is_begun:
             self._is_begun = True
             from pytest_token_telemetry.recording import instrumentations
@@ -35,9 +35,9 @@ class SpanWatch:
             self._instrumentations = instrumentations.Instrumentations(self._kept)
             self._instrumentations.wait()
 
-    def begin_test(self, *, is_judged: bool) -> None:
-        """Watch during the next test, if the setting says so, or leaves it to whether the test ``is_judged``."""
-        self.begin(is_judged=is_judged)
+    def begin_test(self, *, is_asked_for: bool) -> None:
+        """Watch during the next test, if the setting says so, or leaves it to whether its calls are asked for."""
+        self.begin(is_asked_for=is_asked_for)
         self._listen(self._is_on)
         self.look()
 
@@ -57,6 +57,11 @@ class SpanWatch:
         self._listen(False)
         if self._instrumentations is not None:
             self._instrumentations.switch_off()
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether spans may tell of the calls of the running test."""
+        return self._listens and self._keeper is not None
 
     @property
     def refused(self) -> Mapping[str, str]:

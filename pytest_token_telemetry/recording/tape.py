@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from itertools import zip_longest
 from time import time
 from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
 
@@ -16,7 +17,7 @@ from pytest_token_telemetry.option import GATE, ROOT, flag
 from pytest_token_telemetry.settings import is_off, is_on, read_one
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pytest_token_telemetry.recording.writer import TokenTelemetryWriter
     from pytest_token_telemetry.sources.recorded import Phase, Recorded
@@ -30,6 +31,9 @@ MARKER = "token_telemetry"
 
 RUNNING = pytest.StashKey[pytest.Item]()
 """The test that is running, or ran last."""
+
+UNUSABLE = pytest.StashKey["list[Cut]"]()
+"""In the main or controller process: the pieces with records that could not be used."""
 
 
 class Cut(TypedDict):
@@ -62,9 +66,15 @@ class Rest(TypedDict):
 class Tape:
     """Takes lines in, and is cut at the end of each phase of a test, so that a report can carry the piece away."""
 
-    def __init__(self, writer: TokenTelemetryWriter | None) -> None:
-        """A tape whose lines are also appended to the file of ``writer``, each as it comes."""
+    def __init__(self, writer: TokenTelemetryWriter | None, may_complete: Callable[[], bool] = lambda: False) -> None:
+        """A tape whose lines are also appended to the file of ``writer``.
+
+        Each is as it comes, or when the tape is cut where something ``may_complete`` it.
+        """
         self._writer = writer
+        self._may_complete = may_complete
+        self._written = 0
+        """Of the lines since the last cut: how many are in the file."""
         self._cut = _nothing(time())
         self._attached: list[Cut] = []
         self._numbers = 0
@@ -84,6 +94,7 @@ class Tape:
         self._cut["began"] = time()
         for cut in reversed(self._attached):
             self._cut["lines"][:0] = cut["lines"]
+            self._written += len(cut["lines"])
             self._cut["unusable"] = dict(Counter(self._cut["unusable"]) + Counter(cut["unusable"]))
             self._cut["ends"] += cut["ends"]
             self._cut["repeated"] += cut["repeated"]
@@ -102,13 +113,8 @@ class Tape:
             )
         self.test.append(line)
         self._cut["lines"].append(line)
-        if self._writer is not None:
-            try:
-                self._writer.append(line)
-            except OSError as error:  # the test did nothing wrong: the session fails when it ends
-                from pytest_token_telemetry.writing import reason
-
-                self.unwritten[reason(error)] = self.unwritten.get(reason(error), 0) + 1
+        if not self._may_complete():
+            self._write()
         self._numbers += 1
         return self._numbers - 1
 
@@ -119,6 +125,34 @@ class Tape:
             return False
         self._cut["lines"][at] = self.test[at] = line
         return True
+
+    def _write(self) -> None:
+        """Append what is not in the file yet."""
+        new, self._written = self._cut["lines"][self._written :], len(self._cut["lines"])
+        for line in new:
+            self._append(line)
+
+    def _append(self, line: str) -> None:
+        if self._writer is None:
+            return
+        try:
+            self._writer.append(line)
+        except OSError as error:  # the test did nothing wrong: the session fails when it ends
+            from pytest_token_telemetry.writing import reason
+
+            self.unwritten[reason(error)] = self.unwritten.get(reason(error), 0) + 1
+
+    def write_unusable(self, cuts: Iterable[Cut]) -> None:
+        """Append a line for each record of ``cuts`` that could not be used: who reads the file later must know of it.
+
+        That is for the end of the session, in which its checks know of them already.
+        """
+        from pytest_token_telemetry.sources import own_format
+
+        for cut in cuts if self._writer is not None else ():
+            reasons = [reason for reason, count in cut["unusable"].items() for _ in range(count)]
+            for reason, truncated in zip_longest(reasons, cut["ends"]):
+                self._append(own_format.unusable_line(reason, truncated=truncated))
 
     def add_unusable(self, reason: str, ended: Ended | None = None) -> None:
         """Count a record of a call that cannot be used. ``ended``: as that of `Unusable`."""
@@ -144,7 +178,8 @@ class Tape:
 
     def cut(self) -> Cut | None:
         """All since the last cut; ``None`` if there is nothing."""
-        cut, self._cut = self._cut, _nothing(self._cut["began"])
+        self._write()
+        cut, self._cut, self._written = self._cut, _nothing(self._cut["began"]), 0
         return cut if cut["lines"] or cut["unusable"] or cut["repeated"] else None
 
     def rest(self) -> Cut | None:
@@ -178,6 +213,7 @@ class Arrivals:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._unusable = config.stash.setdefault(UNUSABLE, [])
         self._phases: list[Phase] = []
         self._lost: dict[str, str] = {}
         self._deselected = 0
@@ -246,6 +282,8 @@ class Arrivals:
     def _add(self, where: str, cut: Cut, began: float, ended: float) -> None:
         from pytest_token_telemetry.sources.recorded import Phase, Span
 
+        if cut["unusable"]:
+            self._unusable.append(cut)
         span = Span(began, ended)
         self._phases.append(
             Phase(where, span, tuple(cut["lines"]), cut["unusable"], cut["repeated"], tuple(cut["ends"]))

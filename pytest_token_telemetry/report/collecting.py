@@ -104,12 +104,21 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
         kind = "more successful sample" if counts.question == "predictions" else "more sample"
         n = lacking if fitting else sum(run.count for run in report.plan.runs)
         collect = f"Collect {plural(n, kind)}."
-        is_any = fitting or not any(run.category or run.complexity or run.deliverables for run in report.plan.runs)
+        is_any = not any(run.category or run.complexity or run.deliverables for run in report.plan.runs)
+        is_any = is_any or bool(fitting) or (not counts.counted and _names_other_work(report))
         yield collect if is_any else joined((collect, _these_would_do(report.plan.runs)), " ")
         if isinstance(samples, CountResult) and not samples.missing:  # what is missing will not come by waiting
             for check, result in mix:
                 if setting := check.without_missing(result, context):
                     yield ("Or set ", *setting, ", if your work has no others.")
+
+
+def _names_other_work(report: Report) -> bool:
+    """True if the samples name categories, and none that is required."""
+    result = report.result(CATEGORIES.id)
+    required = result.target if isinstance(result, CoverageResult) else ()
+    names = {each.name for each in report.strata.category if each.name is not None}
+    return bool(names) and names.isdisjoint(required)
 
 
 _FIELDS: Mapping[str, str] = {

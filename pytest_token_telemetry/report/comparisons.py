@@ -76,7 +76,12 @@ def _base(base: BaseComparison) -> Section:
     counts, title = base.underestimated, "Base against head"
     sentences: list[Sentence] = []
     if base.base_commit is not None and base.head_commit is not None:
-        sentences.append(f"Base is commit {base.base_commit[:12]}, head is commit {base.head_commit[:12]}.")
+        of_base, of_head = base.base_commit[:12], base.head_commit[:12]
+        sentences.append(
+            f"Base is commit {of_base}, head is commit {of_head}."
+            if base.base_commit != base.head_commit
+            else f"Base and head are both of commit {of_base}: what differs between them is not committed."
+        )
     if base.wrong or base.cannot:
         missing = f" has no prediction for {plural(base.cannot + base.wrong, 'call')}"
         wrong: Sentence = (

@@ -288,8 +288,9 @@ def _multiplier(advice: Advice) -> str:
     """``1.81``, rounded up so that it does what is promised; in brackets if it lowers; else why there is none."""
     if advice.multiplier is None:
         return advice.basis
-    shown = f"{'~' if advice.basis == 'borrowed' else ''}{upwards(advice.multiplier)}"
-    return f"({shown})" if advice.tier == "cost" else shown
+    rounded = upwards(advice.multiplier)
+    shown = f"{'~' if advice.basis == 'borrowed' else ''}{rounded}"
+    return f"({shown})" if float(rounded) < 1 else shown
 
 
 def _promise(advice: Advice) -> str:

@@ -156,11 +156,11 @@ def refuse_unknown_keys(config: pytest.Config) -> None:
     written: Iterable[str] | None = getattr(config, "_inicfg", None)
     if written is None:  # pytest 8
         written = config.inicfg
+    typed = [each.partition("=")[0] for each in config.getoption("override_ini", None) or ()]
     ours = [ini_key(name) for name, _ in options()]
-    for key in written:
+    for key in (*typed, *written):  # pytest 8 does not write what is typed into the others
         if key not in ours and _is_key_of_ours(key, ours):
-            typed = any(each.partition("=")[0] == key for each in config.getoption("override_ini", None) or ())
-            where = f"-o {key}" if typed else f"{key} in {config.inipath.name}" if config.inipath else key
+            where = f"-o {key}" if key in typed else f"{key} in {config.inipath.name}" if config.inipath else key
             raise pytest.UsageError(
                 f"{where}: there is no such setting ({_meant(_folded(key), ours) or 'see docs/options.md'})"
             )

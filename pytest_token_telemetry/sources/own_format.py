@@ -96,6 +96,17 @@ def line(*, output_tokens: object, predicted_output_tokens: object = None, **fie
     return encoded.decode()
 
 
+def unusable_line(reason: str, *, truncated: bool | None) -> str:
+    """A line of a call that is no sample, as its output tokens are not known; a reader counts it as unusable.
+
+    Args:
+        reason: why it is none.
+        truncated: how it ended; ``None``: not known.
+    """
+    record = {"schema": SCHEMA, "time": checked("time", datetime.now(UTC)), "unusable": reason}
+    return json.dumps(record if truncated is None else {**record, "truncated": truncated}, separators=(",", ":"))
+
+
 def completed(line: str, fields: Mapping[str, object]) -> str:
     """``line``, one of ours, with those of the ``fields`` that it does not have."""
     known: dict[str, object] = json.loads(line)

@@ -87,11 +87,8 @@ class Recorded:
 def repeats(later: Sample, earlier: Sample) -> bool:
     """True if ``later`` can be another record of the call ``earlier``: counts are equal and nothing contradicts.
 
-    A record that says that its call was truncated is never left out for one that does not say so. What else ``later``
-    knows and ``earlier`` does not is to be added to it: left out, it would hide the call.
+    What ``later`` knows and ``earlier`` does not is to be added to it, that it was truncated above all.
     """
-    if later.truncated and not earlier.truncated:
-        return False
     return all(
         one is None or other is None or one == other
         for one, other in zip((*_facts(later), later.id), (*_facts(earlier), earlier.id), strict=True)

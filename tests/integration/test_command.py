@@ -124,7 +124,7 @@ def test_nothing_is_read_if_nothing_is_wanted_of_it(run: Run, pytester: pytest.P
     (pytester.path / "runs").mkdir()
     result = run("-k", "test_one", "--token-telemetry-dir=runs", directory=None)
     assert result.exit == 2
-    assert "not judged: 9 of 9 checks deselected" in result.text
+    assert "not judged: all checks were deselected" in result.text
     assert NOTHING_IS_JUDGED in result.text
 
 

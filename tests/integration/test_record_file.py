@@ -291,14 +291,16 @@ class TestFullDisk:
     SUITE = """
 import resource
 
-@pytest.mark.parametrize("n", range(4))
-def test_it(token_telemetry, n):
+@pytest.fixture
+def full_disk():
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))  # two lines and a part of the third
-    try:
-        call(token_telemetry, f"task-{n}")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+@pytest.mark.parametrize("n", range(4))
+def test_it(token_telemetry, full_disk, n):
+    call(token_telemetry, f"task-{n}")
 """
 
     @pytest.mark.parametrize("quiet", [[], ["-p", "no:terminal"]], ids=["told", "without a terminal"])

@@ -177,7 +177,8 @@ def test_calls_are_seen_without_code(
     project(CALLS)
     pytester.makeconftest(SPY)
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
-    result, calls = judge()
+    result, lines = judge()
+    calls = [line for line in lines if "unusable" not in line]
     assert result.outcomes["passed"] == 12  # with readiness::sources
     tests = {name.removeprefix("test_agent.py::test_"): count for name, count in by_source(result).items() if count}
     assert tests == {
@@ -196,7 +197,7 @@ def test_calls_are_seen_without_code(
     assert {call["model"] for call in calls if call["model"].endswith("x")} == {"gpt-x", "claude-x", "gemini-x"}
     predicted = [call for call in calls if "predicted_output_tokens" in call]
     assert said(predicted, "predicted_output_tokens", "model", "category", "complexity") == [
-        (1000, "gpt-x", None, "low"),
+        (1000, "gpt-x", "docs", "low"),  # the log line names the category
         *((12, model, "docs", None) for model in ("claude-12", "gemini-x", "gpt-12", "gpt-12")),
         *((18, model, "docs", None) for model in ("claude-18", "gemini-x", "gpt-18", "gpt-18")),
         (30, "gpt-30", None, None),
@@ -215,6 +216,25 @@ def test_calls_are_seen_without_code(
     assert left == ["function"] * 3
     assert kept == {CAPTURE: "SPAN_ONLY", "OTEL_SDK_DISABLED": "true"}
     assert provider == "ProxyTracerProvider"
+
+
+def test_the_file_tells_all_that_the_session_saw(project: Any, judge: Any, run: Run, pytester: pytest.Pytester) -> None:
+    """With the switch or without it: a job of its own may judge what others keep."""
+    project(CALLS)
+    live, with_switch = judge()
+    (pytester.path / "kept").mkdir()
+    run("--token-telemetry-record=kept/calls.jsonl", directory=None, process=True)
+    kept = [json.loads(line) for line in (pytester.path / "kept/calls.jsonl").read_text().splitlines()]
+    assert said(kept, "output_tokens", "max_tokens", "truncated") == said(
+        with_switch, "output_tokens", "max_tokens", "truncated"
+    )
+    judged = run("-k", "not test_agent", directory="kept").report
+    for report in (live.report, judged):
+        assert report is not None
+        counts, checks = report["counts"], {check["id"]: check for check in report["checks"]}
+        assert (counts["samples"], counts["unusable"]["total"], counts["carried"]["caps"]) == (22, 4, 22)
+        assert checks["tier1::truncation"]["events"] == 18 + counts["uncounted"]["events"]
+        assert counts["uncounted"] == live.report["counts"]["uncounted"]
 
 
 BROKEN = """

@@ -454,10 +454,10 @@ def test_a_log_line_of_other_counts_or_another_end_is_not_left_out(recording: Re
     assert recording.counts() == (3, 0, 0)
 
 
-def test_a_cut_off_line_is_not_left_out_for_a_call_that_does_not_say_so(recording: Recording) -> None:
+def test_a_cut_off_line_tells_a_call_that_does_not_say_so(recording: Recording) -> None:
     recording.record().log(cut_off(output=900)).print(cut_off(output=900))
-    assert recording.counts() == (2, 1, 0)
-    assert [call.get("truncated") for call in recording.calls] == [None, True]
+    assert recording.counts() == (1, 2, 0)
+    assert [call.get("truncated") for call in recording.calls] == [True]
 
 
 def test_what_was_recorded_in_the_test_before_leaves_nothing_out(recording: Recording) -> None:

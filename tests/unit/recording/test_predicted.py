@@ -114,7 +114,17 @@ def test_a_thread_begins_without_the_prediction_unless_it_is_given_the_context(t
         ({"category": 5}, TypeError, "category: 5 is not a text"),
         ({"catgory": "docs"}, TypeError, "catgory: there is no such field"),
         ({"files": [1]}, TypeError, "list is not a number, text, truth value or None"),
-        ({"success": True}, TypeError, "success: it is not known before the call"),
+        (
+            {"success": True},
+            TypeError,
+            "success: it is not known before the call (give it where the call is recorded, or",
+        ),
+        ({"sucess": True}, TypeError, "sucess: there is no such field (success is not known before the call)"),
+        (
+            {"categry": "docs"},
+            TypeError,
+            "categry: there is no such field (write category, or give the feature another",
+        ),
         ({"output_tokens": 5}, TypeError, "output_tokens: it is not known before the call"),
         ({"truncation_source": "cap"}, TypeError, "truncation_source: it follows from the rest"),
     ],

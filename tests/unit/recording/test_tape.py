@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,6 +62,32 @@ def test_repeated_records_are_counted() -> None:
     tape.add_repeated()
     tape.add_repeated()
     assert tape.cut() == piece(repeated=2)
+
+
+def test_lines_that_may_be_completed_are_written_when_the_tape_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    tape = Tape(TokenTelemetryWriter(path), lambda: True)
+    number = tape.add("a")
+    assert path.read_text() == ""
+    assert tape.replace(number, "a and more")
+    tape.attach(report())
+    assert path.read_text() == "a and more\n"
+    tape.begin_test()  # the report was not told: the line is on the tape again, and in the file already
+    tape.add("b")
+    tape.attach(report())
+    assert path.read_text() == "a and more\nb\n"
+
+
+def test_records_that_could_not_be_used_are_lines_too(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    tape = Tape(TokenTelemetryWriter(path))
+    tape.add_unusable("late", Ended(truncated=True, identity="a"))
+    tape.add_unusable("late")
+    cut = tape.cut()
+    assert cut is not None
+    tape.write_unusable([cut])
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["unusable"], line.get("truncated")) for line in lines] == [("late", True), ("late", None)]
 
 
 def test_a_piece_is_made_of_what_can_be_sent_to_another_process() -> None:
@@ -287,7 +314,7 @@ def test_every_line_arrives_once_and_in_order_whichever_reports_are_told(steps: 
 
 
 def arrivals(dist: str) -> Arrivals:
-    return Arrivals(cast("pytest.Config", SimpleNamespace(getoption=lambda name, default: dist)))
+    return Arrivals(cast("pytest.Config", SimpleNamespace(getoption=lambda name, default: dist, stash=pytest.Stash())))
 
 
 def worker(name: str) -> SimpleNamespace:

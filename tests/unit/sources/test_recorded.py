@@ -175,7 +175,7 @@ def test_a_record_that_says_more_or_less_may_be_of_the_same_call(name: str, valu
     [
         (True, True, True),
         (True, False, False),
-        (True, None, False),
+        (True, None, True),
         (False, True, False),
         (False, False, True),
         (False, None, True),
