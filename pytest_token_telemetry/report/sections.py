@@ -332,6 +332,8 @@ def _sources(report: Report) -> Section:
     file = "file or test" if report.counts.tests else "file"
     columns: Columns[SourceFile] = {
         "samples": lambda each: f"{each.samples:,}",
+        **({"duplicates": lambda each: f"{each.duplicates:,}"} if any(each.duplicates for each in by_samples) else {}),
+        **({"unusable": lambda each: f"{each.unusable:,}"} if any(each.unusable for each in by_samples) else {}),
         **({"read as": lambda each: Untrusted(each.format)} if any(each.format for each in by_samples) else {}),
         file: lambda each: named(each.folded, each.path),
     }

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_token_telemetry.option import flag, ini_key
 from pytest_token_telemetry.settings import options
-from tests.integration.conftest import Run
+from tests.integration.conftest import NOTHING_LOST, Run
 
 SECRET = "postgresql://me:s3cr@host/x"
 
@@ -40,7 +40,7 @@ def test_the_calls_of_a_database_are_judged(
     assert (report["verdict"], report["counts"]["samples"], report["counts"]["tables"]) == ("pass", 27, 1)
     assert report["settings"]["db"] == ["sqlite:///calls.db"]
     assert report["sources"] == [
-        {"path": "sqlite:///calls.db: calls", "samples": 27, "kind": "table", "folded": 0, "format": ""}
+        {"path": "sqlite:///calls.db: calls", "samples": 27, "kind": "table", "folded": 0, "format": "", **NOTHING_LOST}
     ]
 
 
