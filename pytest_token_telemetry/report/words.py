@@ -6,6 +6,7 @@ All of them are made here from the report's figures, whether the gate built it o
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from pytest_token_telemetry.gate.checks import (
@@ -23,7 +24,7 @@ from pytest_token_telemetry.gate.checks import (
     WASTE,
 )
 from pytest_token_telemetry.gate.checks.coverage import CoverageCheck
-from pytest_token_telemetry.gate.checks.sources import what_was_read
+from pytest_token_telemetry.gate.checks.sources import looks, what_was_read
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
 from pytest_token_telemetry.option_types import NONE
 from pytest_token_telemetry.sources.places import FILES, WHERE
@@ -326,6 +327,8 @@ def losses(report: Report) -> list[Sentence]:
         found.append(f"Each test ran on {counts.copies_of_tests} workers (--dist=each): its samples count once a run.")
     if report.not_read.unknown and counts.samples:  # where there are none, the next step tells
         found.append(_unknown_files(report.not_read))
+    if counts.samples and counts.look_like:
+        found.append(("not judged: ", *joined(starmap(looks, counts.look_like.items())), "."))
     if counts.unknown_reasons:
         samples = plural(sum(counts.unknown_reasons.values()), "sample")
         found.append((f"{samples} ended for reasons that are not known: ", *unknown_reasons(counts), "."))

@@ -124,7 +124,7 @@ class Reading:
     special: tuple[str, ...] = ()
     """Pipes, sockets and devices, not opened."""
     unknown: tuple[str, ...] = ()
-    """Files of records, by their names, in which nothing is known."""
+    """Files of records, by their names, in which nothing is known, but not those in ``look_like``."""
     mentions: int = 0
     """Tags in files that no record follows."""
     remarks: Mapping[Remark, int] = field(default_factory=dict)
@@ -144,7 +144,7 @@ class Reading:
     empty_tables: int = 0
     """Tables that were read and have no row."""
     look_like: dict[str, int] = field(default_factory=dict)
-    """What these look like, where there are no others: see `look_like`."""
+    """What these look like, where there are no others; else what those do that are read if they are asked for."""
     near_misses: dict[str, int] = field(default_factory=dict)
     """Where no file matches: what files are there, by the ending of their names, with how many these are."""
     scanned: Scanned | None = field(default=None, compare=False)

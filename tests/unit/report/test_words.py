@@ -424,6 +424,12 @@ def test_files_of_records_that_no_reader_knows_are_told_beside_others():
     assert notes(verdict([], {"unknown": ("a.csv",), "nothing_known": 1, "look_like": {"CSV": 1}})) == []
 
 
+def test_files_that_are_read_if_asked_for_are_told_beside_others():
+    how = "(--token-telemetry-format=claude-code reads them)"
+    found = verdict(ready(60), {"look_like": {"Claude Code transcripts": 2}})
+    assert notes(found)[0] == f"not judged: 2 files look like Claude Code transcripts {how}."
+
+
 def test_predictions_that_are_the_cap_are_told():
     told = (
         "59 of 60 predictions are the cap (max_tokens), which no output can exceed: underestimation cannot show there."
