@@ -477,11 +477,11 @@ def _carried(report: Report) -> Iterator[str]:
         told = f": {those} for truncation alone" if report.counts.attempts else ""
         yield f"{without:,} of {samples} {'has' if without == 1 else 'have'} no prediction{told}."
     if carried is not None and silent:
-        samples = f"{silent} of {plural(carried.samples, 'sample')} {'does' if silent == 1 else 'do'}"
+        samples = f"{silent:,} of {plural(carried.samples, 'sample')} {'does' if silent == 1 else 'do'}"
         they, them = ("it", "it") if silent == 1 else ("they", "them")
         yield f"{samples} not say how {they} ended: the truncation rate leaves {them} out."
     if (repeated := report.metrics.repeated_output) is not None:
-        yield f"{repeated.calls} outputs are exactly {repeated.output_tokens}: is that the cap?"
+        yield f"{repeated.calls:,} outputs are exactly {repeated.output_tokens:,}: is that the cap?"
     if use is not None and use.reserved:
         share = percent(Fraction(use.unused, use.reserved))
         calls = plural(use.calls, "call")
@@ -524,10 +524,10 @@ def _dependence(report: Report) -> Iterator[str]:
         if not tasks:
             yield "One sample a task was asked for, but no sample names its task: all are judged."
         elif samples:
-            yield f"One sample a task is judged: {samples - tasks} of {samples} left out."
+            yield f"One sample a task is judged: {samples - tasks:,} of {samples:,} left out."
     elif samples > 2 * tasks:
         yield (
-            f"{samples} samples come from only {plural(tasks, 'task')}, and attempts at one task are alike: proofs"
+            f"{samples:,} samples come from only {plural(tasks, 'task')}, and attempts at one task are alike: proofs"
             " are weaker than they say (--token-telemetry-one-per-task judges one a task)."
         )
 

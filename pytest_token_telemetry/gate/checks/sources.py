@@ -55,7 +55,7 @@ class SourcesCheck(Check[CountResult]):
             what = plural(result.target, "path")
             if context.reads_tests:
                 what = "1 file or test" if result.target == 1 else f"{result.target:,} files and tests"
-            return f"{counts.unreadable_files} of {what} could not be read"
+            return f"{counts.unreadable_files:,} of {what} could not be read"
         nothing: list[Sentence] = []
         if context.reads_files and counts.nothing_known == counts.files:
             nothing.append(_no_telemetry(counts) if counts.files else _no_file(context))
