@@ -733,6 +733,22 @@ def test_a_call_without_an_output_count_is_an_attempt(name: str, tmp_path: Path)
     assert (len(found.samples), found.uncounted) == (3, Uncounted(attempts=1, truncated=1))
 
 
+@pytest.mark.parametrize(("yes", "no"), [("yes", "no"), ("t", "F"), ("1", "0"), (1, 0), ("True", "FALSE")])
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        name
+        for name, form in FORMATS.items()
+        if "success" not in form.lost and name not in (*WRITTEN_BY_US, "log lines of the origin")
+    ),
+)
+def test_success_has_the_same_words_in_every_format(name: str, yes: object, no: object, tmp_path: Path) -> None:
+    first, second = many(2)
+    calls = [first._replace(success=yes), second._replace(success=no)]  # type: ignore[arg-type] # what a reader must bear
+    found = FORMATS[name].read(tmp_path, calls)
+    assert [each.success for each in samples_of(found)] == [True, False]
+
+
 Failed = Callable[[Calls], Records]
 """Writes calls that failed, and lost their output count."""
 
