@@ -56,6 +56,11 @@ class Option:
         return self.read in (option_types.path, option_types.directory)
 
     @property
+    def takes_urls(self) -> bool:
+        """True if the value may hold a URL with a password."""
+        return self.read in (option_types.database, option_types.directory, option_types.query)
+
+    @property
     def is_switch(self) -> bool:
         """True if the option never has a value on the command line."""
         return self.read is option_types.switch
@@ -100,6 +105,10 @@ class Written:
         """
         if self.texts is None:
             return None
+        for text in () if option.takes_urls else self.texts:
+            if (shown := option_types.without_password(text)) != text:
+                only = f"only {flag('dir')} and {flag('db')} take one"
+                raise pytest.UsageError(f"{self.label}: {shown!r} is a URL that may hold a password ({only})")
         try:
             read = [option.read(text) for text in self.texts]
         except ValueError as error:
@@ -144,7 +153,8 @@ def kept_in_ini(config: pytest.Config, name: str, option: Option) -> Any:  # noq
     if not (option.repeatable or option.is_switch):
         if isinstance(kept, list):
             if not option.is_list:
-                raise pytest.UsageError(f"{key}: {kept} is a list (write one text)")
+                texts = [option_types.without_password(str(each)) for each in kept]
+                raise pytest.UsageError(f"{key}: {texts} is a list (write one text)")
             return ",".join(map(str, kept))
         if isinstance(kept, int | float) and not isinstance(kept, bool):
             return str(kept)
@@ -153,7 +163,8 @@ def kept_in_ini(config: pytest.Config, name: str, option: Option) -> Any:  # noq
     except (ValueError, pytest.UsageError):  # the first is pytest 8's
         if not option.is_switch:
             raise
-        raise pytest.UsageError(f"{key}: {kept!r} is neither true nor false") from None  # pytest's names no key
+        shown = option_types.without_password(str(kept))
+        raise pytest.UsageError(f"{key}: {shown!r} is neither true nor false") from None  # pytest's names no key
 
 
 def default_of(name: str, option: Option, base: Path = Path()) -> Written:

@@ -308,6 +308,23 @@ def executor(text: str) -> str | Location:
         raise ValueError(f"{text!r} is not an executor (write dask://host:8786, or package.module:callable)") from None
 
 
+def without_password(text: str) -> str:
+    """``text`` as it may be shown: of a URL in it, neither what stands before an ``@`` nor the parameters.
+
+    A URL that was taken for a path may have lost a slash: ``s3:/user:password@bucket``.
+    """
+    match = _URL.search(text)
+    if match is None:
+        return text
+    place, mark, parameters = match[2].partition("?")
+    _, at, server = place.rpartition("@")
+    shown = f"{at and '***@'}{server}{mark}{'***' if '=' in parameters else parameters}"
+    return f"{text[: match.start()]}{match[1]}{'***' if '@' in parameters else shown}"
+
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]+:/+)(.*)", re.DOTALL | re.IGNORECASE)
+
+
 class Url:
     """Where something is. Nothing but ``shown`` may be written anywhere: the URL may hold a password."""
 
@@ -393,6 +410,8 @@ def database(text: str) -> DatabaseUrl:
     url = text.strip()
     if url.startswith("env:"):
         name = url.removeprefix("env:")
+        if not re.fullmatch(r"\w+", name):
+            raise ValueError("env: names a variable (write env:NAME, or a URL without env:)")
         url = os.environ.get(name, "").strip()
         if not url:
             raise ValueError(f"the environment has no {name}, or it is empty")
@@ -424,7 +443,7 @@ def query(text: str) -> str:
     """
     statement = text.strip().rstrip(";").rstrip()
     if not re.match(r"(?:select|with)\b", statement, re.IGNORECASE):
-        raise ValueError(f"{text!r} is not a query (it begins with SELECT or WITH)")
+        raise ValueError(f"{without_password(text)!r} is not a query (it begins with SELECT or WITH)")
     return statement
 
 

@@ -359,8 +359,11 @@ class Settings:
         }
         texts["db"] = [each.shown for each in read["db"]]
         texts["dir"] = [
-            each if isinstance(each, str) else each.shown for each in map(option_types.directory, texts["dir"])
+            option_types.without_password(each) if isinstance(each, str) else each.shown
+            for each in map(option_types.directory, texts["dir"])
         ]
+        if isinstance(query := texts.get("db_query"), str):
+            texts["db_query"] = option_types.without_password(query)
         read["alias"] = _fold(read["alias"], written["alias"].label)
         if read["require_categories"] != (option_types.ANY,):
             read["require_categories"] = tuple(

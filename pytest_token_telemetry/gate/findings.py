@@ -400,7 +400,7 @@ def _reasons(reading: Reading) -> dict[str, ReasonCount]:
     others = [lines for reason, lines in every.items() if reason not in kept]
     found = {reason: lines for reason, lines in every.items() if reason in kept}
     if others:
-        found[f"{len(others)} other reasons"] = ReasonCount(sum(lines.count for lines in others), ())
+        found[f"{len(others):,} other reasons"] = ReasonCount(sum(lines.count for lines in others), ())
     return found
 
 

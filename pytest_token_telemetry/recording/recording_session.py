@@ -254,7 +254,7 @@ class RecordingSession:
             if not share.n:
                 sentences.append(f"token_telemetry: {name}: the test recorded {_lacking(name, self.fixture.samples)}")
             elif (rate := Fraction(share.events, share.n)) > limit:
-                found = f"{share.events}/{share.n} = {percent(rate, limit)} {LIMITS[name]}"
+                found = f"{share.events:,}/{share.n:,} = {percent(rate, limit)} {LIMITS[name]}"
                 sentences.append(f"token_telemetry: {found} ({name} {percent(limit, limit)})")
         return "\n".join(sentences)
 

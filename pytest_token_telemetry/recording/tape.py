@@ -250,7 +250,7 @@ class Arrivals:
         if count and not is_on(self._config, GATE) and not is_off(self._config):
             noun = "sample" if count == 1 else "samples"
             way = self._way_to_the_file() if is_on(self._config, "record") else f"with {flag(GATE)}"
-            terminalreporter.write_line(f"token telemetry: {count} {noun} recorded; gate {way}")
+            terminalreporter.write_line(f"token telemetry: {count:,} {noun} recorded; gate {way}")
 
     def _way_to_the_file(self) -> str:
         """The command that judges what is in the file, to be pasted."""

@@ -120,7 +120,7 @@ def replay_base(samples: Samples, rows: Integers, where: Location, head: Head, s
     try:
         begins = _loaded(lines[0])["begins"] if lines else None
         if len(answers) != len(rows) or len(lines) != len(rows) + 2 or code != 0:
-            raise LookupError(f"its process ended with {code} after {len(answers)} of {len(rows)} answers")
+            raise LookupError(f"its process ended with {code} after {len(answers):,} of {len(rows):,} answers")
         _loaded(lines[-1])
         _refuse_same(begins, where, head)
         return estimates((Answer(**json.loads(line)) for line in answers), rows, len(samples))

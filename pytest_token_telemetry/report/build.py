@@ -101,12 +101,26 @@ def _sources(files: Sequence[File]) -> tuple[SourceFile, ...]:
     largest = sorted(range(len(files)), key=lambda place: -files[place].samples)
     shown = sorted(largest[: listed(files[place].path for place in largest)])
     found = [
-        SourceFile(files[place].path, files[place].samples, files[place].kind, format=files[place].format)
+        SourceFile(
+            files[place].path,
+            files[place].samples,
+            files[place].kind,
+            format=files[place].format,
+            duplicates=files[place].duplicates,
+            unusable=files[place].unusable,
+        )
         for place in shown
     ]
-    if others := len(files) - len(found):
-        samples = sum(file.samples for file in files) - sum(each.samples for each in found)
-        found.append(SourceFile("", samples, folded=others))
+    if others := [files[place] for place in largest[len(found) :]]:
+        found.append(
+            SourceFile(
+                "",
+                sum(file.samples for file in others),
+                folded=len(others),
+                duplicates=sum(file.duplicates for file in others),
+                unusable=sum(file.unusable for file in others),
+            )
+        )
     return tuple(found)
 
 

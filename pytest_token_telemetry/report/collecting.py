@@ -254,7 +254,7 @@ _RUNS_LISTED = 20
 def _these_would_do(runs: Sequence[PlannedRun]) -> Sentence:
     kinds: list[Sentence] = [_run(run) for run in runs[:_RUNS_SHOWN]]
     if others := sum(run.count for run in runs[_RUNS_SHOWN:]):
-        kinds.append(f"{others} of other kinds")
+        kinds.append(f"{others:,} of other kinds")
     return ("These would do: ", *joined(kinds, last="and"), ".")
 
 
@@ -266,7 +266,7 @@ def _run(run: PlannedRun) -> Sentence:
         kind.append(("of ", named(run.complexity), " complexity"))
     if run.deliverables:
         kind.append(("with ", *_deliverables(run.deliverables)))
-    return joined((str(run.count), *(kind or ["of any kind"])), " ")
+    return joined((f"{run.count:,}", *(kind or ["of any kind"])), " ")
 
 
 def _deliverables(bucket: str) -> tuple[Piece, ...]:
@@ -286,7 +286,7 @@ def to_collect(report: Report) -> list[Sentence]:
 
     sentences: list[Sentence] = [joined((schedule, _run(run), "."), "") for run in runs[:_RUNS_LISTED]]
     if others := sum(run.count for run in runs[_RUNS_LISTED:]):
-        sentences.append(f"{schedule}{others} of other kinds.")
+        sentences.append(f"{schedule}{others:,} of other kinds.")
     cells: list[Sentence] = []
     if thinnest.category:
         cells.append((named(thinnest.category[0]), of(thinnest.category[1])))

@@ -63,9 +63,9 @@ def _replay(report: ReplayReport) -> Section:
     ]
     if report.with_budget:
         were = "was" if report.unknown == 1 else "were"
-        open_ = f"; of {report.unknown} that {were} truncated and would have had more room, the outcome is unknown"
+        open_ = f"; of {report.unknown:,} that {were} truncated and would have had more room, the outcome is unknown"
         sentences.append(
-            f"With its budgets, {report.would_truncate} of {plural(report.with_budget, 'call')} would have been"
+            f"With its budgets, {report.would_truncate:,} of {plural(report.with_budget, 'call')} would have been"
             f" truncated{open_ if report.unknown else ''}."
         )
     figures = _side_by_side(("recorded", report.recorded), ("replayed", report.figures))
@@ -91,8 +91,8 @@ def _base(base: BaseComparison) -> Section:
     if not base.calls:
         return Section(title, (*sentences, "Not compared: there is no call that both can replay."))
     sentences.append(
-        f"On the {plural(base.calls, 'call')} that both can replay, {counts.newly_underestimated} newly underestimated"
-        f" and {counts.newly_safe} newly safe ({chance(base.p)}, McNemar's mid-p test)."
+        f"On the {plural(base.calls, 'call')} that both can replay, {counts.newly_underestimated:,} newly"
+        f" underestimated and {counts.newly_safe:,} newly safe ({chance(base.p)}, McNemar's mid-p test)."
     )
     if base.difference is not None and base.bounds is not None:
         sure = exact(Fraction(str(base.bounds.confidence)) * 100)
@@ -103,7 +103,7 @@ def _base(base: BaseComparison) -> Section:
     ratio = base.predictions
     if ratio.p50 is not None:
         sentences.append(
-            f"{plural(ratio.raised, 'prediction')} raised and {ratio.lowered} lowered; median change"
+            f"{plural(ratio.raised, 'prediction')} raised and {ratio.lowered:,} lowered; median change"
             f" {times(ratio.p50)}."
         )
     return Section(title, tuple(sentences), (_side_by_side(("base", base.base), ("head", base.head)),))

@@ -88,6 +88,10 @@ def check_counts(report: Report) -> None:
         raise RefusedError("counts.unreadable_files is less than what could not be read")
     if sum(source.samples for source in report.sources) > counts.samples:
         raise RefusedError("sources have more than samples")
+    if sum(source.duplicates for source in report.sources) > counts.duplicates:
+        raise RefusedError("sources have more than duplicates")
+    if sum(source.unusable for source in report.sources) > counts.unusable.total:
+        raise RefusedError("sources have more than unusable")
     if (attempts := report.attempts) is not None:
         most = max(attempts.every.n, attempts.near_cap.n)
         if most > counts.samples or attempts.first.n > counts.tasks:

@@ -118,6 +118,10 @@ class SourceFile(Struct, frozen=True):
     """How many files and tests it sums up, beyond those that are listed. 0: it is one."""
     format: str = ""
     """As what a file was read: the name of a format, or of a field map."""
+    duplicates: Count = 0
+    """Copies of a sample that were left out there."""
+    unusable: Count = 0
+    """Lines there that should be samples and cannot be."""
 
     def __post_init__(self) -> None:
         if self.folded and self.path:

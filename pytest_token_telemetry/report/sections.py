@@ -147,14 +147,14 @@ def _attempts(attempts: Attempts) -> Section:
     told = [f"First attempts: {_of(first)} truncated; a{every_said}." if first.n else f"A{every_said} truncated."]
     if retries.n:
         were = "retry with a larger cap was" if retries.n == 1 else "retries with a larger cap were"
-        told.append(f"{retries.events} of {retries.n} {were} not truncated again.")
+        told.append(f"{retries.events:,} of {retries.n:,} {were} not truncated again.")
     if near.n:
-        told.append(f"{near.events} of {plural(near.n, 'call')} used {NEAR_PERCENT}% or more of their cap.")
+        told.append(f"{near.events:,} of {plural(near.n, 'call')} used {NEAR_PERCENT}% or more of their cap.")
     return Section("Attempts", (" ".join(told),))
 
 
 def _of(share: Share) -> str:
-    return f"{share.events} of {share.n}" + (f" ({percent(share.events / share.n)})" if share.n else "")
+    return f"{share.events:,} of {share.n:,}" + (f" ({percent(share.events / share.n)})" if share.n else "")
 
 
 def _calls(samples: tuple[WorstSample, ...]) -> Table:
@@ -303,12 +303,12 @@ def _promise(advice: Advice) -> str:
 
 def _forward(check: ForwardCheck) -> str:
     """What the advice of the earlier calls would have done to the later ones."""
-    left_out = f", {check.uncovered} without advice left out" if check.uncovered else ""
+    left_out = f", {check.uncovered:,} without advice left out" if check.uncovered else ""
     if check.scored.value is None or check.bounds is None:
-        return f"forward check: tuned on the first {check.tuned_on}, no later call to score{left_out}"
-    rate = f"{check.scored.events}/{check.scored.n} = {percent(check.scored.value)}"
+        return f"forward check: tuned on the first {check.tuned_on:,}, no later call to score{left_out}"
+    rate = f"{check.scored.events:,}/{check.scored.n:,} = {percent(check.scored.value)}"
     sure = f"true rate {percent(check.bounds.lower)} to {percent(check.bounds.upper)} (95% confidence each)"
-    return f"forward check: tuned on the first {check.tuned_on}, {rate} of the rest underestimated, {sure}{left_out}"
+    return f"forward check: tuned on the first {check.tuned_on:,}, {rate} of the rest underestimated, {sure}{left_out}"
 
 
 def _advice(waste_target: Fraction | None) -> Columns[Advice]:
@@ -333,6 +333,8 @@ def _sources(report: Report) -> Section:
     file = "file or test" if report.counts.tests else "file"
     columns: Columns[SourceFile] = {
         "samples": lambda each: f"{each.samples:,}",
+        **({"duplicates": lambda each: f"{each.duplicates:,}"} if any(each.duplicates for each in by_samples) else {}),
+        **({"unusable": lambda each: f"{each.unusable:,}"} if any(each.unusable for each in by_samples) else {}),
         **({"read as": lambda each: Untrusted(each.format)} if any(each.format for each in by_samples) else {}),
         file: lambda each: named(each.folded, each.path),
     }
@@ -363,7 +365,7 @@ def _sources(report: Report) -> Section:
         tables.append(Table(("samples", "dropped by a plugin as"), dropped))
     remarks = []
     if counts.nothing_known:
-        remarks.append(f"{counts.nothing_known} of {plural(counts.files, 'file')} without any telemetry")
+        remarks.append(f"{counts.nothing_known:,} of {plural(counts.files, 'file')} without any telemetry")
     if counts.mentions:
         remarks.append(f"{plural(counts.mentions, 'mention')} of a tag without a record")
     return Section("Sources", tables=tuple(tables), remarks=tuple(remarks))

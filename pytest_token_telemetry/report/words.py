@@ -6,6 +6,7 @@ All of them are made here from the report's figures, whether the gate built it o
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from pytest_token_telemetry.gate.checks import (
@@ -23,7 +24,7 @@ from pytest_token_telemetry.gate.checks import (
     WASTE,
 )
 from pytest_token_telemetry.gate.checks.coverage import CoverageCheck
-from pytest_token_telemetry.gate.checks.sources import what_was_read
+from pytest_token_telemetry.gate.checks.sources import looks, what_was_read
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult, RateResult, RatioResult
 from pytest_token_telemetry.option_types import NONE
 from pytest_token_telemetry.sources.places import FILES, WHERE
@@ -326,6 +327,8 @@ def losses(report: Report) -> list[Sentence]:
         found.append(f"Each test ran on {counts.copies_of_tests} workers (--dist=each): its samples count once a run.")
     if report.not_read.unknown and counts.samples:  # where there are none, the next step tells
         found.append(_unknown_files(report.not_read))
+    if counts.samples and counts.look_like:
+        found.append(("not judged: ", *joined(starmap(looks, counts.look_like.items())), "."))
     if counts.unknown_reasons:
         samples = plural(sum(counts.unknown_reasons.values()), "sample")
         found.append((f"{samples} ended for reasons that are not known: ", *unknown_reasons(counts), "."))
@@ -474,11 +477,11 @@ def _carried(report: Report) -> Iterator[str]:
         told = f": {those} for truncation alone" if report.counts.attempts else ""
         yield f"{without:,} of {samples} {'has' if without == 1 else 'have'} no prediction{told}."
     if carried is not None and silent:
-        samples = f"{silent} of {plural(carried.samples, 'sample')} {'does' if silent == 1 else 'do'}"
+        samples = f"{silent:,} of {plural(carried.samples, 'sample')} {'does' if silent == 1 else 'do'}"
         they, them = ("it", "it") if silent == 1 else ("they", "them")
         yield f"{samples} not say how {they} ended: the truncation rate leaves {them} out."
     if (repeated := report.metrics.repeated_output) is not None:
-        yield f"{repeated.calls} outputs are exactly {repeated.output_tokens}: is that the cap?"
+        yield f"{repeated.calls:,} outputs are exactly {repeated.output_tokens:,}: is that the cap?"
     if use is not None and use.reserved:
         share = percent(Fraction(use.unused, use.reserved))
         calls = plural(use.calls, "call")
@@ -521,10 +524,10 @@ def _dependence(report: Report) -> Iterator[str]:
         if not tasks:
             yield "One sample a task was asked for, but no sample names its task: all are judged."
         elif samples:
-            yield f"One sample a task is judged: {samples - tasks} of {samples} left out."
+            yield f"One sample a task is judged: {samples - tasks:,} of {samples:,} left out."
     elif samples > 2 * tasks:
         yield (
-            f"{samples} samples come from only {plural(tasks, 'task')}, and attempts at one task are alike: proofs"
+            f"{samples:,} samples come from only {plural(tasks, 'task')}, and attempts at one task are alike: proofs"
             " are weaker than they say (--token-telemetry-one-per-task judges one a task)."
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_token_telemetry.option import GATE, ROOT, flag, ini_key
+from pytest_token_telemetry.option_types import without_password
 from pytest_token_telemetry.settings import OFF, OUTPUTS, RECORDING, is_off, options
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def warn_if_rootdir_moved(config: pytest.Config) -> None:
     expected = _config_file(here)
     if expected == config.inipath and (expected or config.rootpath == _root_without_config(here)):
         return
-    directory = typed[typed.index(flag("dir")) + 1]
+    directory = without_password(typed[typed.index(flag("dir")) + 1])
     settings = "" if expected == config.inipath else f", and settings come from {config.inipath}, not from {expected}"
     _warn(
         config,

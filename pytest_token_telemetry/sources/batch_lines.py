@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_token_telemetry.sources.caps import cap_of_body
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.labels import labels_of
-from pytest_token_telemetry.sources.provider_calls import FAILED
+from pytest_token_telemetry.sources.provider_calls import FAILED, failed_call
 from pytest_token_telemetry.sources.response_shapes import get, word
+from pytest_token_telemetry.sources.responses import end_of
 from pytest_token_telemetry.sources.tagged.records import Unusable
 
 if TYPE_CHECKING:
@@ -107,14 +108,18 @@ def _outcome(record: dict[str, object]) -> object:
         return get(result, "message") or Unusable(FAILED)
     response, error = record.get("response"), record.get("error")
     if "request" in record and word(record.get("status")):  # Vertex AI's, which is empty where all went well
-        return Unusable(FAILED)
+        return _failed(response)
     if isinstance(response, dict):
         body = response.get("body", response)
         status = response.get("status_code")
-        return Unusable(FAILED) if (type(status) is int and status >= 400) or not isinstance(body, dict) else body
+        return _failed(body) if (type(status) is int and status >= 400) or not isinstance(body, dict) else body
     if error or ("custom_id" in record and "response" in record):
         return Unusable(_ENDS.get(word(get(error, "code")) or "", FAILED))
     return None
+
+
+def _failed(response: object) -> Unusable:
+    return failed_call(end_of(response)[0], get(response, "id", "responseId"))
 
 
 _ENDS = {

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT
+from pytest_token_telemetry.sources.labels import flag_of
 from pytest_token_telemetry.sources.tagged.own_parsing import identity_by_id, read_features, sample_of_other
 from pytest_token_telemetry.sources.tagged.records import Read
 
@@ -172,15 +173,6 @@ def whole(value: object) -> object:
 _WHOLE = re.compile(r"([0-9]+)\.0*")
 
 
-def _flag(value: object) -> object:
-    if isinstance(value, str):
-        return _TRUTH.get(value.strip().lower(), value)
-    return bool(value) if isinstance(value, (int, float)) and value in (0, 1) else value
-
-
-_TRUTH = {"0": False, "f": False, "false": False, "no": False, "1": True, "t": True, "true": True, "yes": True}
-
-
 def _name(value: object) -> object:
     is_plain = isinstance(value, (int, float, UUID, date)) and not isinstance(value, bool)
     return str(value) if is_plain else value
@@ -204,7 +196,7 @@ _EPOCHS = ((1, 10**11), (10**3, 10**14), (10**6, 10**17), (10**9, 10**20))
 
 _PLAIN: Mapping[Kind, Callable[[object], object]] = {
     "count": whole,
-    "flag": _flag,
+    "flag": flag_of,
     "number": _number,
     "time": _time,
     **dict.fromkeys(("name", "text", "reason", "raw reason"), _name),
@@ -213,7 +205,7 @@ _PLAIN: Mapping[Kind, Callable[[object], object]] = {
 
 
 def _feature(name: str, value: object) -> str | None:
-    plain = _flag(value) if name in _FLAGS else value
+    plain = flag_of(value) if name in _FLAGS else value
     return str(plain) if isinstance(plain, (str, int, float, Decimal)) and plain != "" else None
 
 

@@ -45,7 +45,7 @@ _GEMINI = ("candidates", "usageMetadata")
 SOURCES: list[Source] = [
     Deferred("otlp", "otlp.otlp_source:OtlpSource", *_OTLP),
     Deferred("batches", "batches:BatchSource", "custom_id", "key", "contents", "generationConfig", *_GEMINI),
-    Deferred("litellm", "litellm:LiteLLMSource", "call_type"),
+    Deferred("litellm", "litellm:LiteLLMSource", "call_type", "standard_logging_object"),
     Deferred("inspect", "exports.inspect_log:InspectSource", ZIP, "task"),
     Deferred("openhands", "exports.openhands:OpenHandsSource", "source", "instance_id"),
     Deferred("langsmith", "exports.langsmith:LangSmithSource", "run_type", "dotted_order"),

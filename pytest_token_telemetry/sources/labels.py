@@ -69,6 +69,16 @@ def labels_that_fit(metadata: object) -> dict[str, object]:
     return {name: value for name, value in labels_of(others).items() if _may_be(name, value)} | labels_of(ours)
 
 
+def flag_of(value: object) -> object:
+    """``value`` as a flag, if it is a word or a number that stands for one: many carriers have no flags."""
+    if isinstance(value, str):
+        return _TRUTH.get(value.strip().lower(), value)
+    return bool(value) if isinstance(value, (int, float)) and value in (0, 1) else value
+
+
+_TRUTH = {"0": False, "f": False, "false": False, "no": False, "1": True, "t": True, "true": True, "yes": True}
+
+
 def label_columns(keys: Sequence[str], columns: Iterable[Sequence[object]]) -> dict[str, Sequence[object]] | None:
     """What many objects of metadata say that have the same ``keys``, a column of values each: as `labels_of` does.
 
@@ -114,7 +124,7 @@ def _as_field(name: str, value: object) -> object:
     """``value`` as the field is read: many carriers hold texts only, and a task may have a number for its name."""
     match FIELDS[name].kind:
         case "flag":
-            return {"true": True, "false": False}.get(str(value).lower(), value)
+            return flag_of(value)
         case "name":
             return str(value)
         case _:

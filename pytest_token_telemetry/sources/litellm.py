@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import msgspec
 
@@ -25,9 +25,9 @@ class LiteLLMSource(FileSource):
     name = "litellm"
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
-        """A file whose first record has the names that LiteLLM gives to calls."""
+        """A file whose first record has the names that LiteLLM gives to calls, or wraps a payload."""
         keys = shown_keys(head).keys()
-        return any(each <= keys for each in _NAMES)
+        return any(each <= keys for each in _NAMES) or not keys.isdisjoint(_WRAPPED)
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """See `FileSource.read`."""
@@ -42,7 +42,8 @@ class LiteLLMSource(FileSource):
                     lane.add(value, line, place)
                     place += 1
                     continue
-                for _, record in records_of(value):
+                for _, line_record in records_of(value):
+                    record = _unwrapped(line_record)
                     call = call_of_record(record)
                     if isinstance(call, str):
                         into.skip(call)
@@ -61,7 +62,31 @@ _NAMES = (
     {"call_type", "request_id", "spend"},
 )
 
-_Records: TypeAlias = Record | list[Record]
+_PAYLOAD = "standard_logging_object"
+_WRAPPED = tuple(f"{above}{_PAYLOAD}" for above in ("", "kwargs.", "message.", "message.kwargs."))
+"""Where loggers and log shippers put a payload."""
+
+
+class _Line(Record):
+    """A record, or what a logger wraps it in."""
+
+    standard_logging_object: Any = None
+    kwargs: Any = None
+    message: Any = None
+
+
+def _unwrapped(line: _Line) -> Record:
+    """The payload that a ``line`` wraps, or else the line itself."""
+    if line.call_type is None:
+        message = line.message if isinstance(line.message, dict) else {}
+        for above in (line.standard_logging_object, line.kwargs, message.get(_PAYLOAD), message.get("kwargs")):
+            inner = above.get(_PAYLOAD, above) if isinstance(above, dict) else None
+            if isinstance(inner, dict) and "call_type" in inner:
+                return msgspec.convert(inner, Record)
+    return line
+
+
+_Records: TypeAlias = _Line | list[_Line]
 _DECODER: msgspec.json.Decoder[_Records] = msgspec.json.Decoder(_Records)
 
 

@@ -10,14 +10,13 @@ from pytest_token_telemetry.sources import responses
 from pytest_token_telemetry.sources.caps import cap_of
 from pytest_token_telemetry.sources.keys import of_call, of_trace
 from pytest_token_telemetry.sources.labels import labels_of
-from pytest_token_telemetry.sources.provider_calls import FAILED, called, decoded, moment
+from pytest_token_telemetry.sources.provider_calls import called, decoded, failed_call, moment
 from pytest_token_telemetry.sources.response_shapes import keeps_native_reason
-from pytest_token_telemetry.sources.tagged.records import Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_token_telemetry.sources.tagged.records import Read
+    from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 
 NO_GENERATION = "calls that generate no text"
 FROM_CACHE = "answers from a cache"
@@ -70,7 +69,7 @@ def call_of_record(record: Record) -> Read | Unusable | str:
     if kind in _MAY_GENERATE and not record.completion_tokens and reason is None:
         return NO_GENERATION
     if record.status == "failure":
-        return Unusable(FAILED)
+        return failed_call(reason, record.id or record.request_id)
     if record.cache_hit is True or record.cache_hit == "True":
         return FROM_CACHE
     parameters, metadata = _inner(record.model_parameters), _inner(record.metadata)

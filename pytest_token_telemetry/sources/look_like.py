@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sources.deferred import ONE_A_LINE
@@ -74,6 +76,22 @@ def looks_of(paths: Iterable[str], others: Mapping[str, int] = {}) -> dict[str, 
         except OSError:
             continue
     return {look: count for look, count in sorted(found.items(), key=lambda item: -item[1]) if count}
+
+
+def read_if_asked(paths: Mapping[str, str]) -> dict[str, str]:
+    """Which of the first files are read where they are asked for alone, as shown, each with what it looks like.
+
+    ``paths``: those to open, by their names as shown.
+    """
+    found: dict[str, str] = {}
+    for shown, path in islice(paths.items(), _MOST_LOOKED_AT):
+        with suppress(OSError):
+            if (look := _look(_head(path))) in READ_WITH:
+                found[shown] = look
+    return found
+
+
+_MOST_LOOKED_AT = 100
 
 
 def pattern_of(name: str) -> str:

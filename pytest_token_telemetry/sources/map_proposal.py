@@ -208,10 +208,10 @@ class _Fields:
         if not meanings:
             yield plain if live else f"# {plain}"
             return
-        often = ", ".join(f"{count} {_text(value)}" for value, count in self.seen.reasons(path).items())
+        often = ", ".join(f"{count:,} {_text(value)}" for value, count in self.seen.reasons(path).items())
         values = ", ".join(f"{_key(value)} = {_text(meaning)}" for value, meaning in meanings.items())
         line = f"{REASON} = {{ path = {self._paths(found)}, values = {{ {values} }} }}"
-        in_all = f"in {self.seen.paths[path]} of {self.seen.records}: {often}"
+        in_all = f"in {self.seen.paths[path]:,} of {self.seen.records:,}: {often}"
         if live and proven:
             yield f"{line}  # {in_all}: by whether outputs are at the cap"
         else:
@@ -240,7 +240,7 @@ class _Fields:
 
     def _found_in(self, name: str, steps: Steps) -> str:
         """How often a path is there, and, of a count or reason, what stands there: never a text that may be long."""
-        often = f"in {self.seen.paths[steps]} of {self.seen.records}"
+        often = f"in {self.seen.paths[steps]:,} of {self.seen.records:,}"
         if FIELDS[name].kind not in ("count", "flag", "reason", "raw reason"):
             return often
         shown = str if FIELDS[name].kind == "count" else _text

@@ -52,6 +52,10 @@ class File(NamedTuple):
     kind: Kind = "file"
     format: str = ""
     """The name of the source that read a file."""
+    duplicates: int = 0
+    """Copies of a sample that were left out there."""
+    unusable: int = 0
+    """Lines there that should be samples and cannot be."""
 
 
 @dataclass(slots=True)
@@ -120,7 +124,7 @@ class Reading:
     special: tuple[str, ...] = ()
     """Pipes, sockets and devices, not opened."""
     unknown: tuple[str, ...] = ()
-    """Files of records, by their names, in which nothing is known."""
+    """Files of records, by their names, in which nothing is known, but not those in ``look_like``."""
     mentions: int = 0
     """Tags in files that no record follows."""
     remarks: Mapping[Remark, int] = field(default_factory=dict)
@@ -140,7 +144,7 @@ class Reading:
     empty_tables: int = 0
     """Tables that were read and have no row."""
     look_like: dict[str, int] = field(default_factory=dict)
-    """What these look like, where there are no others: see `look_like`."""
+    """What these look like, where there are no others; else what those do that are read if they are asked for."""
     near_misses: dict[str, int] = field(default_factory=dict)
     """Where no file matches: what files are there, by the ending of their names, with how many these are."""
     scanned: Scanned | None = field(default=None, compare=False)
@@ -183,7 +187,8 @@ def merge(
     unusable = files.unusable(tests.unusable, cut_off)
     unread = files.unread if files.nothing_known < files.kinds.count("file") else []
     if unread:
-        unusable.setdefault(UNREAD, UnusableLines()).add(len(unread), (f"{path}:1" for path, _ in unread))
+        paths = (files.names[file - len(tests.names)] for file, _ in unread)
+        unusable.setdefault(UNREAD, UnusableLines()).add(len(unread), (f"{path}:1" for path in paths))
     told = told_in_other_traces(table, emitted, _all_but(left_out.rows, len(table)))
     stays = _all_but(np.concatenate([left_out.rows, told.rows]), len(table))
     remarks: Counter[Remark] = Counter(files.remarks)
@@ -195,15 +200,22 @@ def merge(
         for each in joined.complaints:
             places = (f"{side.shown[each.file]}:{line}" for line in each.lines)
             unusable.setdefault(each.reason, UnusableLines()).add(each.count, places)
+    of_rows: list[int] = table.column("file")[np.concatenate([left_out.rows, told.rows])].tolist()
+    whole_elsewhere = Counter(each.file for each in compress(files.cut_off, cut_off))
+    duplicates = tests.repeated + Counter(of_rows) + whole_elsewhere
+    lines = tests.lines + files.lines + Counter(file for file, _ in unread) - whole_elsewhere
     samples = table.build(stays)
     names, kinds = [*tests.names, *files.names], [*["test"] * len(tests.names), *files.kinds]
     formats = [*[""] * len(tests.names), *files.formats]
     counts = _counts(samples, len(names))
     return Reading(
         samples=samples,
-        files=tuple(map(File, names, counts, kinds, formats)),  # type: ignore[arg-type] # closed set
+        files=tuple(
+            File(*said, duplicates=duplicates[number], unusable=lines[number])  # type: ignore[arg-type] # closed set
+            for number, said in enumerate(zip(names, counts, kinds, formats, strict=True))
+        ),
         recorded=recorded,
-        duplicates=tests.repeated + len(left_out.rows) + len(told.rows) + sum(cut_off),
+        duplicates=duplicates.total(),
         doubled=tuple(names[file] for file in left_out.doubled.tolist()),
         unusable=dict(sorted(unusable.items())),
         uncounted=uncounted([*files.ends(), tests.ends]),
@@ -253,7 +265,10 @@ class _Tests:
         self._scanner = telemetry_scanner()
         self.columns = SamplesBuilder()
         self.names: list[str] = []
-        self.repeated = 0
+        self.repeated: Counter[int] = Counter()
+        """By the number of the test, as the next."""
+        self.lines: Counter[int] = Counter()
+        """How many cannot be used."""
         self.unusable: dict[str, UnusableLines] = {}
         self.ends = no_ends()
         """How calls ended of which only the output tokens are not known."""
@@ -265,9 +280,9 @@ class _Tests:
             if phase.test not in numbers:
                 numbers[phase.test] = len(self.names)
                 self.names.append(phase.test)
-            self.repeated += phase.repeated
+            self.repeated[numbers[phase.test]] += phase.repeated
             for reason, count in phase.unusable.items():
-                self._complain(reason, phase.test, count)
+                self._complain(reason, numbers[phase.test], count)
             self.ends.extend(map(int, phase.ends))
             for line in phase.lines:
                 self._take(line, phase, numbers[phase.test], lines)
@@ -289,10 +304,11 @@ class _Tests:
                     row = self.columns.add(sample, number, lines[phase.test])
                     self.calls.add(row, sample, identity, phase)
                 case Unusable(reason):
-                    self._complain(reason, phase.test, 1)
+                    self._complain(reason, number, 1)
 
-    def _complain(self, reason: str, test: str, count: int) -> None:
-        self.unusable.setdefault(reason, UnusableLines()).add(count, [test])
+    def _complain(self, reason: str, number: int, count: int) -> None:
+        self.unusable.setdefault(reason, UnusableLines()).add(count, [self.names[number]])
+        self.lines[number] += count
 
 
 _RECORDS = re.compile(r"\.(?:jsonl|ndjson|csv)(?:\.(?:gz|zst|bz2|xz))?\Z", re.IGNORECASE)
@@ -311,10 +327,12 @@ class _Files:
         self.absorbed: list[AbsorbedRecords] = []
         self.complaints: list[tuple[str, Complaint, list[CutOff]]] = []
         """Each with its file as shown, and its records that are cut off."""
+        self.lines: Counter[int] = Counter()
+        """By the number of the file: how many cannot be used."""
         self.unreadable = unreadable
         self.unknown: list[str] = []
         self.mentions = self.nothing_known = self.empty_tables = 0
-        self.unread: list[tuple[str, bool]] = []
+        self.unread: list[tuple[int, bool]] = []
         """Files without a record that may have calls all the same, each with whether nothing is known of it."""
         self.remarks: Counter[Remark] = Counter()
         self.skipped: Counter[str] = Counter()
@@ -335,6 +353,7 @@ class _Files:
         for complaint in extract.complaints:
             cut_off = [CutOff(int(numbers[complaint.file]), begun) for _, begun in complaint.begun]
             self.complaints.append((shown[complaint.file], complaint, cut_off))
+            self.lines[int(numbers[complaint.file])] += complaint.count
         files = extract.samples.file
         known = np.bincount(files, minlength=len(extract.files)) > 0
         known[[complaint.file for complaint in extract.complaints]] = True
@@ -344,7 +363,7 @@ class _Files:
         unknown = Counter(origins[at].kind for at in nothing_known)
         unclaimed = [at for at in nothing_known if extract.files[at].format == TaggedSource.name and not unread[at]]
         self.unknown += filter(_RECORDS.search, (shown[at] for at in unclaimed))
-        self.unread += [(shown[at], not known[at]) for at in np.flatnonzero(unread).tolist()]
+        self.unread += [(int(numbers[at]), not known[at]) for at in np.flatnonzero(unread).tolist()]
         self.nothing_known += unknown["file"]
         self.empty_tables += unknown["table"]
         self.mentions += sum(extract.mentions.values())

@@ -59,8 +59,8 @@ def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool 
     """
     try:
         known = responses.read(response)
-    except responses.FailedCallError:
-        return Unusable(FAILED)
+    except responses.FailedCallError as error:
+        return failed_call(error.reason, error.id)
     except responses.IncompleteCallError as error:
         return Unusable(
             f"a response is not a sample: {error.lacks}",
@@ -83,10 +83,18 @@ def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool 
     return called(said, known.choices, remapped=remapped)
 
 
-def called(said: Mapping[str, object], choices: int = 1, *, remapped: bool = False) -> Read | Unusable:
+def failed_call(reason: str | None, id: object) -> Unusable:
+    """A call that failed, with what it gives for the ``reason``, and with its ``id``."""
+    known = None if reason is None else finish_reason(reason)
+    return Unusable(FAILED, ended=ended_as(None, known, id if isinstance(id, str) and id else None, failed=True))
+
+
+def called(
+    said: Mapping[str, object], choices: int = 1, *, remapped: bool = False, failed: bool = False
+) -> Read | Unusable:
     """The call of which all this is ``said``: see `sample_of_other`."""
     try:
-        sample = sample_of_other(said, choices=choices, remapped=remapped)
+        sample = sample_of_other(said, choices=choices, remapped=remapped, failed=failed)
     except RecordError as error:
         return Unusable(str(error), ended=error.ended)
     return Read(sample, None if sample.id is None else identity_by_id(sample.id, sample))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from pytest_token_telemetry.sources.extract import AUTO, Listed
-from pytest_token_telemetry.sources.look_like import looks_of, pattern_of
+from pytest_token_telemetry.sources.look_like import looks_of, pattern_of, read_if_asked
 from pytest_token_telemetry.sources.merge import File, Origin, Reading, Scanned, UnusableLines, merge
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.places import FILES, Unfound
@@ -123,12 +123,19 @@ def read_directories(
         extracts.append(extract)
         origins += tables
     found = merge(_given_up(extracts), origins, recorded, side)
+    if found.nothing_known == found.count("file") > 0:
+        asked, looks = {}, looks_of(paths, far.look_like)
+    else:
+        unknown = {*found.unknown}
+        asked = read_if_asked({each.shown: each.real for each in origins if each.shown in unknown}) if unknown else {}
+        looks = dict(Counter(asked.values()).most_common())
     return replace(
         found,
         unreadable=dict(sorted((unreadable | far.unreadable | found.unreadable).items())),
         outside=tuple(sorted(outside)),
         special=tuple(sorted(special | far.special)),
-        look_like=looks_of(paths, far.look_like) if found.nothing_known == found.count("file") > 0 else {},
+        unknown=tuple(each for each in found.unknown if each not in asked),
+        look_like=looks,
         near_misses={} if candidates or far.matched else _near_misses(directories, far.others),
         scanned=scanned,
         remarks={**found.remarks, "maps_without_file": len(idle)} if idle else found.remarks,

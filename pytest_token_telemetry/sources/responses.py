@@ -46,6 +46,12 @@ class Response:
 class FailedCallError(ValueError):
     """The provider answered with an error, and no count says what was generated before."""
 
+    def __init__(self, what: str, reason: str | None = None, id: str | None = None) -> None:
+        super().__init__(f"{what}: {_FAILED}" if what else _FAILED)
+        self.reason = reason
+        """What was given for the end of its output, in the provider's own word."""
+        self.id = id
+
 
 class JointCountError(ValueError):
     """There is one count for several calls."""
@@ -77,7 +83,7 @@ def read(response: object) -> Response:
     if isinstance(response, BaseException):
         held = held_by(response)
         if held is None and is_failure(response):
-            raise FailedCallError(f"{type(response).__name__}: {_FAILED}")
+            raise FailedCallError(type(response).__name__)
         return read(held) if held is not None else _refuse(response)
     events = response if isinstance(response, (list, tuple)) else (response,)
     if not events:
@@ -86,7 +92,7 @@ def read(response: object) -> Response:
     failed = any(map(_is_error, events))
     if not parts:
         if failed:
-            raise FailedCallError(_FAILED)
+            raise FailedCallError("")
         _refuse(events[-1])
     if not _is_one_call(parts):
         raise ValueError("the events are those of several calls (pass those of one, or its final event alone)")
@@ -107,7 +113,7 @@ def read(response: object) -> Response:
     is_open = reason is None and all(shape.says_its_end(source) for shape, source in parts)
     if output_tokens is None or is_open:
         if failed or (reason and sample.finish_reason(reason) == "error"):
-            raise FailedCallError(f"{shape.name}: {_FAILED}")
+            raise FailedCallError(shape.name, reason, id)
         lacks = "it is not finished" if is_open else "it has no count of its output tokens"
         raise IncompleteCallError(shape, lacks, None if is_open else reason, id)
     return Response(

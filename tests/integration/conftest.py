@@ -65,6 +65,10 @@ def _quick_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
+NOTHING_LOST = {"duplicates": 0, "unusable": 0}
+"""What a report says of a source all of whose records are samples."""
+
+
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Run:
     """Run pytest in the test's directory on the logs below ``runs``, and read the JSON report."""

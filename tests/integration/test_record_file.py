@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_token_telemetry import TokenTelemetryWriter
-from tests.integration.conftest import Outcome, Run
+from tests.integration.conftest import NOTHING_LOST, Outcome, Run
 from tests.lines import v2
 
 KEPT = "--token-telemetry-record=kept/calls.jsonl"
@@ -176,7 +176,7 @@ def test_it(token_telemetry, n):
         report = read_back()
         assert counts(report) == (20, 0, 0)
         assert report["sources"] == [
-            {"path": "kept/calls.jsonl", "samples": 20, "kind": "file", "folded": 0, "format": "logs"}
+            {"path": "kept/calls.jsonl", "samples": 20, "kind": "file", "folded": 0, "format": "logs", **NOTHING_LOST}
         ]
 
     def test_adds_the_calls_of_the_sessions_before(self, project: Any, run: Run) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.integration.conftest import Outcome, Run
+from tests.integration.conftest import NOTHING_LOST, Outcome, Run
 from tests.lines import ready_lines, write
 
 JUDGED = ("--token-telemetry", "--token-telemetry-json=report.json")
@@ -681,9 +681,30 @@ def test_silent(token_telemetry): pass
         report = run("--token-telemetry").report
         assert (report["counts"]["samples"], report["counts"]["tests"], report["counts"]["files"]) == (65, 2, 1)
         assert report["sources"] == [
-            {"path": "test_agent.py::test_one", "samples": 2, "kind": "test", "folded": 0, "format": ""},
-            {"path": "test_agent.py::test_two", "samples": 3, "kind": "test", "folded": 0, "format": ""},
-            {"path": "runs/run-1/agent.log", "samples": 60, "kind": "file", "folded": 0, "format": "logs"},
+            {
+                "path": "test_agent.py::test_one",
+                "samples": 2,
+                "kind": "test",
+                "folded": 0,
+                "format": "",
+                **NOTHING_LOST,
+            },
+            {
+                "path": "test_agent.py::test_two",
+                "samples": 3,
+                "kind": "test",
+                "folded": 0,
+                "format": "",
+                **NOTHING_LOST,
+            },
+            {
+                "path": "runs/run-1/agent.log",
+                "samples": 60,
+                "kind": "file",
+                "folded": 0,
+                "format": "logs",
+                **NOTHING_LOST,
+            },
         ]
 
     def test_the_worst_sample_is_named_by_its_test_and_its_place_there(self, project: Any, recorded: Any) -> None:

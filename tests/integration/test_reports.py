@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.integration.conftest import Run
+from tests.integration.conftest import NOTHING_LOST, Run
 from tests.lines import ready_lines, write
 
 ALL = [
@@ -150,7 +150,7 @@ def test_the_report_has_the_keys_of_its_schema(run: Run, unready: object) -> Non
     assert check["samples_to_prove"] == 149
     assert report["settings"]["max_truncation"] == "2%"
     assert report["sources"] == [
-        {"path": "runs/run-1/agent.log", "samples": 5, "kind": "file", "folded": 0, "format": "logs"}
+        {"path": "runs/run-1/agent.log", "samples": 5, "kind": "file", "folded": 0, "format": "logs", **NOTHING_LOST}
     ]
 
 

@@ -281,7 +281,7 @@ def test_jobs_are_a_number_or_auto(run: Run, passing: object, value: str) -> Non
     )
 
 
-@pytest.mark.parametrize("address", ["", "host", "host:", "host:port", "host:1/path", "user@host:1", "[::1]"])
+@pytest.mark.parametrize("address", ["", "host", "host:", "host:port", "host:1/path", "[::1]"])
 def test_a_scheduler_has_a_host_and_a_port(run: Run, passing: object, address: str) -> None:
     result = run(f"--token-telemetry-executor=dask://{address}")
     assert result.exit == 4

@@ -511,6 +511,32 @@ def test_what_is_shown_of_a_database_has_no_password(text, url, shown):
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("s3://k:pw@b/p.csv", "s3://***@b/p.csv"),
+        ("S3://k:p@w@b", "S3://***@b"),
+        ("s3:/k:p/w@b", "s3:/***@b"),
+        ("https://token@h", "https://***@h"),
+        ("SELECT * FROM dblink('postgresql://u:p w@h/db')", "SELECT * FROM dblink('postgresql://***@h/db')"),
+        ("https://h/a?key=pw", "https://h/a?***"),
+        ("https://u:pw@h/a?key=p@w", "https://***"),
+        ("s3://b/x?.log", "s3://b/x?.log"),
+        ("C:/Users/me@work", "C:/Users/me@work"),
+        ("runs/a@b", "runs/a@b"),
+        ("module:name", "module:name"),
+    ],
+)
+def test_what_is_shown_of_a_text_has_no_password(text, shown):
+    assert option_types.without_password(text) == shown
+
+
+@pytest.mark.parametrize("text", ["env:postgresql://u:pw@h/x", "env:u:pw@h", "env:", "env: pw"])
+def test_a_variable_with_an_impossible_name_is_not_repeated(text):
+    with pytest.raises(ValueError, match=r"^env: names a variable \(write env:NAME, or a URL without env:\)$"):
+        option_types.database(text)
+
+
+@pytest.mark.parametrize(
     "text", ["", "calls.db", "sqlite:", "postgresql://u:pw", "postgresql://h:x/db", "mysql://u@h:pw/db"]
 )
 def test_what_is_no_database_is_refused_and_not_repeated(text):

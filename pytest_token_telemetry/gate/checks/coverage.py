@@ -126,8 +126,8 @@ class CoverageCheck(Check[CoverageResult]):
         shown, fits = _shown(result), _fitting(result)
         others = (result.named or 0) - sum(result.found[name] for name in shown)
         yield "; found "
-        yield from joined((named(name), f": {result.found[name]}") for name in shown)
-        yield f" and {others} of others" if others else ""
+        yield from joined((named(name), f": {result.found[name]:,}") for name in shown)
+        yield f" and {others:,} of others" if others else ""
         yield from (": set ", *setting)
         if len(fits) < len(shown):
             yield "; it takes no other of these names" if fits else " (no setting takes such names)"
@@ -154,7 +154,7 @@ def _few(names: Iterable[Sentence], last: str | None = None) -> tuple[Piece, ...
     every = list(names)
     if len(every) <= _SHOWN:
         return joined(every, last=last)
-    return joined([*every[: _SHOWN - 1], f"{len(every) - _SHOWN + 1} others"], last=last)
+    return joined([*every[: _SHOWN - 1], f"{len(every) - _SHOWN + 1:,} others"], last=last)
 
 
 def _shown(result: CoverageResult) -> list[str]:

@@ -40,11 +40,11 @@ class ReplayCheck(Check[CountResult]):
             return f"{plural(result.value, 'call')} replayed"
         if not replay.calls:
             return "there is no recorded call to replay"
-        said = f"{replay.replayed} of {plural(replay.calls, 'call')} replayed"
+        said = f"{replay.replayed:,} of {plural(replay.calls, 'call')} replayed"
         if replay.wrong and context.refuses_wrong_answers:
             return f"{said}: {plural(replay.wrong, 'invalid prediction')}"
         details = [
-            *([f"{replay.cannot} could not be replayed"] if replay.cannot else []),
+            *([f"{replay.cannot:,} could not be replayed"] if replay.cannot else []),
             *([f"{plural(replay.wrong, 'invalid prediction')} left out"] if replay.wrong else []),
         ]
         said += f" ({listing(details)})" if details else ""

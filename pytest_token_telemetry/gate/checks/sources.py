@@ -55,7 +55,7 @@ class SourcesCheck(Check[CountResult]):
             what = plural(result.target, "path")
             if context.reads_tests:
                 what = "1 file or test" if result.target == 1 else f"{result.target:,} files and tests"
-            return f"{counts.unreadable_files} of {what} could not be read"
+            return f"{counts.unreadable_files:,} of {what} could not be read"
         nothing: list[Sentence] = []
         if context.reads_files and counts.nothing_known == counts.files:
             nothing.append(_no_telemetry(counts) if counts.files else _no_file(context))
@@ -81,7 +81,7 @@ def what_was_read(counts: Counts) -> str:
 
 def _no_telemetry(counts: Counts) -> Sentence:
     """What the files look like that hold none, and which maps let no record through."""
-    found = [*starmap(_looks, counts.look_like.items()), *starmap(_lets_nothing_through, outside_maps(counts))]
+    found = [*starmap(looks, counts.look_like.items()), *starmap(_lets_nothing_through, outside_maps(counts))]
     return ("no telemetry found: ", *joined(found)) if found else f"no telemetry in {plural(counts.files, 'file')}"
 
 
@@ -96,7 +96,8 @@ def _lets_nothing_through(name: str, records: int) -> Sentence:
     return "the where of map ", Untrusted(name), f" matched none of {plural(records, 'record')}"
 
 
-def _looks(look: str, count: int) -> Sentence:
+def looks(look: str, count: int) -> Sentence:
+    """What so many files look like, and how they are read if that is to be asked for."""
     files = plural(count, "file")
     if look == EMPTY:
         return f"{files} {'is' if count == 1 else 'are'} empty"

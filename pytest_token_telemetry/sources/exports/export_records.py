@@ -78,7 +78,7 @@ def call_said(said: Mapping[str, object], *, choices: int = 1, failed: bool = Fa
     """The call of which all this is ``said`` by the names of our fields, with the number of its answers."""
     if failed and not said.get("finish_reason"):
         said = {**said, "finish_reason": "error"}
-    call = called(said, choices)
+    call = called(said, choices, failed=failed)
     if isinstance(call, Unusable) and said.get("output_tokens") is None:
         return replace(call, reason=FAILED_CALL if failed else NO_OUTPUT)
     return call

@@ -15,6 +15,7 @@ from pytest_token_telemetry.sources.exports.export_records import call_said
 from pytest_token_telemetry.sources.field_map import may_be
 from pytest_token_telemetry.sources.field_names import ALIASES, CAP, MODEL, NAMES, OPERATION, PREDICTED, REASON, likely
 from pytest_token_telemetry.sources.keys import of_call
+from pytest_token_telemetry.sources.labels import flag_of
 from pytest_token_telemetry.sources.places import Place
 from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.source import FileSource
@@ -120,5 +121,5 @@ def _value(field: str, cell: str) -> object:
     if FIELDS[field].kind == "count":
         return whole(cell)
     if FIELDS[field].kind == "flag":
-        return {"true": True, "false": False, "1": True, "0": False}.get(cell.lower(), cell)
+        return flag_of(cell)
     return cell

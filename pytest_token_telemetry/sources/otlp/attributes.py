@@ -15,7 +15,7 @@ import msgspec
 
 from pytest_token_telemetry.sample import LONGEST_TEXT, MOST_FEATURES, reason_of_error, telling_reason
 from pytest_token_telemetry.sources.caps import cap_in
-from pytest_token_telemetry.sources.labels import LABELS, PREFIX
+from pytest_token_telemetry.sources.labels import LABELS, PREFIX, flag_of
 from pytest_token_telemetry.sources.tagged.own_parsing import READ
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
@@ -292,7 +292,7 @@ class Layout:
         for place, field in self._labels:
             labels: Sequence[Any] = places[place]
             if READ[field].kind == "flag":
-                labels = [_flag(value) for value in labels]
+                labels = [flag_of(value) for value in labels]
             _overlay(columns, field, [None if value == "" else value for value in labels] if "" in labels else labels)
         if self._reasons:
             ends = [*zip(*(places[place] for place in self._reasons), strict=True)]
@@ -414,7 +414,7 @@ def _label(labels: Labels, key: str, value: object) -> None:
             features[name.removeprefix(_FEATURE)] = value
     elif (field := LABELS.get(name)) is not None and value not in (None, ""):
         if READ[field].kind == "flag":
-            value = _flag(value)
+            value = flag_of(value)
         if labels.setdefault(field, value) != value:
             raise RecordError(f"{field} is given twice, with different values")
 
@@ -422,11 +422,6 @@ def _label(labels: Labels, key: str, value: object) -> None:
 def _name(key: str) -> str:
     """The name of a label behind `PREFIX`."""
     return key[key.index(PREFIX) + len(PREFIX) :]
-
-
-def _flag(value: object) -> object:
-    """``value``, or what it is the text of: baggage holds texts only."""
-    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 class _Parameters(msgspec.Struct):

@@ -166,7 +166,8 @@ class Calls:
         reasons = [reason for each in group for reason in each.reasons]
         word = telling_reason(reasons) if len(reasons) > 1 else reasons[0] if reasons else None
         if "output_tokens" not in record:
-            end = None if word is None else ended_as(None, finish_reason(word), _identity(group, first))
+            reason = None if word is None else finish_reason(word)
+            end = ended_as(None, reason, _identity(group, first), failed=is_failed)
             self._into.complain(FAILED_CALL if is_failed else NO_OUTPUT, first.line, ended=end)
             return
         if word is not None:

@@ -173,18 +173,21 @@ def sample_of(record: Mapping[str, Any]) -> Sample:
     return Sample(**{**said, "truncated": is_truncated(said.get("truncated"), said["finish_reason"], output, cap)})
 
 
-def sample_of_other(record: Mapping[str, Any], *, choices: int = 1, remapped: bool = False) -> Sample:
+def sample_of_other(
+    record: Mapping[str, Any], *, choices: int = 1, remapped: bool = False, failed: bool = False
+) -> Sample:
     """The call that a ``record`` of another system tells of by the names of our fields, with what says it was cut off.
 
     Args:
         record: as for `sample_of`.
         choices: answers that share the output tokens: the cap is that of each.
         remapped: as for `is_truncated`.
+        failed: as for `ended_as`.
 
     Raises:
         RecordError: as `sample_of`.
     """
-    said = _said(record)
+    said = _said(record, failed=failed)
     stated, reason, cap = said.get("truncated"), said["finish_reason"], said.get("max_tokens")
     if cap is not None and choices > 1:
         said["max_tokens"] = cap = cap * choices
@@ -195,7 +198,7 @@ def sample_of_other(record: Mapping[str, Any], *, choices: int = 1, remapped: bo
     return Sample(**{**said, "truncated": truncated, "truncation_source": source})
 
 
-def _said(record: Mapping[str, Any]) -> dict[str, Any]:
+def _said(record: Mapping[str, Any], *, failed: bool = False) -> dict[str, Any]:
     """What a ``record`` says, by the names of our fields."""
     said: dict[str, Any] = {
         name: _READERS[field.kind](field, record[name])
@@ -209,7 +212,7 @@ def _said(record: Mapping[str, Any]) -> dict[str, Any]:
     try:
         said[output.name] = _read_count(output, record.get(output.name))
     except RecordError as error:
-        error.ended = ended_as(said.get("truncated"), said["finish_reason"], said.get("id"))
+        error.ended = ended_as(said.get("truncated"), said["finish_reason"], said.get("id"), failed=failed)
         raise
     return said
 

@@ -28,10 +28,17 @@ class Ended(NamedTuple):
     """The call's own id, or else as that of `Read`."""
 
 
-def ended_as(stated: bool | None, reason: FinishReason | None, identity: str | None) -> Ended | None:
-    """How a call ended whose output tokens are not known; ``None`` if nothing says it. See `is_truncated`."""
+def ended_as(
+    stated: bool | None, reason: FinishReason | None, identity: str | None, *, failed: bool = False
+) -> Ended | None:
+    """How a call ended whose output tokens are not known; ``None`` if nothing says it. See `is_truncated`.
+
+    Of a call that ``failed``, only *truncated* is evidence: a ``stop`` may be what stands where no output ended.
+    """
     truncated = is_truncated(stated, reason, 0, None)
-    return None if truncated is None else Ended(truncated, identity)
+    if truncated is None or (not truncated and (failed or reason == "error")):
+        return None
+    return Ended(truncated, identity)
 
 
 @dataclass(frozen=True, slots=True)

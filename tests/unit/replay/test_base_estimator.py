@@ -154,7 +154,7 @@ def test_an_estimator_that_ends_its_process_early_is_refused(tmp_path, death, co
 def test_a_process_that_dies_among_many_answers_is_refused(tmp_path):
     samples = columns([call(row) for row in range(5000)])
     text = "def predict(request):\n    if request.predicted_output_tokens == 4999: os._exit(0)\n    return 7"
-    assert refusal(checkout(tmp_path, text), samples=samples).endswith(" of 5000 answers")
+    assert refusal(checkout(tmp_path, text), samples=samples).endswith(" of 5,000 answers")
 
 
 def test_a_module_that_ends_its_process_on_import_is_refused(tmp_path):

@@ -439,6 +439,8 @@ COUNTED = [
     ("counts", {"risk": 59}, "tier1::underestimation is of more samples than there are"),
     ("counts", {"attempts": 59}, "tier1::truncation is of more samples than there are"),
     ("sources.0", {"samples": 61}, "sources have more than samples"),
+    ("sources.0", {"duplicates": 1}, "sources have more than duplicates"),
+    ("sources.0", {"unusable": 1}, "sources have more than unusable"),
     ("counts", {"successes": 0}, "counts.towards is more than can count"),
     ("counts", {"towards": 0}, "readiness::samples says pass, and the counts say otherwise"),
     ("counts.carried", {"predictions": 61}, "counts.carried is more than samples"),

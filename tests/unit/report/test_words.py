@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import datetime
 from itertools import cycle
 
 import pytest
@@ -424,6 +425,12 @@ def test_files_of_records_that_no_reader_knows_are_told_beside_others():
     assert notes(verdict([], {"unknown": ("a.csv",), "nothing_known": 1, "look_like": {"CSV": 1}})) == []
 
 
+def test_files_that_are_read_if_asked_for_are_told_beside_others():
+    how = "(--token-telemetry-format=claude-code reads them)"
+    found = verdict(ready(60), {"look_like": {"Claude Code transcripts": 2}})
+    assert notes(found)[0] == f"not judged: 2 files look like Claude Code transcripts {how}."
+
+
 def test_predictions_that_are_the_cap_are_told():
     told = (
         "59 of 60 predictions are the cap (max_tokens), which no output can exceed: underestimation cannot show there."
@@ -711,4 +718,32 @@ def test_no_baseline_is_told_of_where_none_was_asked_for():
 
 def test_an_output_that_may_be_a_cap_is_asked_about():
     rows = [*ready(27), *(call(output=output) for output in [*range(100, 900, 40), *[1000] * 11])]
-    assert "11 outputs are exactly 1000: is that the cap?" in notes(verdict(rows))
+    assert "11 outputs are exactly 1,000: is that the cap?" in notes(verdict(rows))
+
+
+def bare_figures(texts: list[str]) -> list[str]:
+    """Figures of 1,000 or more without separators. Years, and numbers of lines, are none."""
+    return [found for text in texts for found in re.findall(r"(?<![\w:,.#/-])[1-9]\d{3,}(?![\w,-])", text)]
+
+
+@pytest.mark.parametrize("one_per_task", ["true", "false"])
+def test_figures_of_1000_and_more_have_separators(one_per_task):
+    """In every check, note, step and remark of reports that have many of everything."""
+    silent = [call(1000, 900, truncated=None, finish_reason=None, task_id=f"t{n % 1200}") for n in range(3500)]
+    cut = cut_off(time=datetime(2026, 1, 2), max_tokens=8192)
+    retried = [cut, call(1000, 1000, time=datetime(2026, 1, 3), max_tokens=9000)]
+    rows = [*silent, *(replace(each, task_id=f"r{n}") for n in range(1100) for each in retried)]
+    unreadable = {f"{n}.log": "Permission denied" for n in range(1100)}
+    files = (File("a.log", len(rows)), *(File(f"{n}.log", 0) for n in range(1100)))
+    lost = {"output_tokens is missing": UnusableLines(2200, ["a.log:1"])}
+    more = {"files": files, "nothing_known": 1100, "duplicates": 1300, "unusable": lost}
+    for found in (
+        verdict(rows, more, one_per_task=one_per_task),
+        verdict(rows, {**more, "unreadable": unreadable}, one_per_task=one_per_task),
+        verdict(rows, more, require_categories=",".join(f"c{n}" for n in range(1200)), min_samples="9000"),
+    ):
+        said = [plain(words.message(found, result)) for result in found.checks]
+        for section in (*sections.compared(found), *sections.details(found)):
+            said += [plain(each) for each in (*section.sentences, *section.remarks)]
+        said += [headline(found), *notes(found), *advice(found), *map(plain, to_collect(found))]
+        assert bare_figures(said) == []

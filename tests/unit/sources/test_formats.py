@@ -733,6 +733,92 @@ def test_a_call_without_an_output_count_is_an_attempt(name: str, tmp_path: Path)
     assert (len(found.samples), found.uncounted) == (3, Uncounted(attempts=1, truncated=1))
 
 
+@pytest.mark.parametrize(("yes", "no"), [("yes", "no"), ("t", "F"), ("1", "0"), (1, 0), ("True", "FALSE")])
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        name
+        for name, form in FORMATS.items()
+        if "success" not in form.lost and name not in (*WRITTEN_BY_US, "log lines of the origin")
+    ),
+)
+def test_success_has_the_same_words_in_every_format(name: str, yes: object, no: object, tmp_path: Path) -> None:
+    first, second = many(2)
+    calls = [first._replace(success=yes), second._replace(success=no)]  # type: ignore[arg-type] # what a reader must bear
+    found = FORMATS[name].read(tmp_path, calls)
+    assert [each.success for each in samples_of(found)] == [True, False]
+
+
+Failed = Callable[[Calls], Records]
+"""Writes calls that failed, and lost their output count."""
+
+
+def failed(write_down: Callable[[Calls], Records], **said: Any) -> Failed:
+    """Records that say all this of a call that failed."""
+
+    def written(calls: Calls) -> Records:
+        return {name: [{**each, **said} for each in records] for name, records in write_down(calls).items()}
+
+    return written
+
+
+def failed_batch(calls: Calls) -> Records:
+    bodies = (completion(call, n) for n, call in enumerate(calls))
+    return {
+        "out.jsonl": [
+            {"custom_id": f"{n}", "response": {"status_code": 500, "body": body}} for n, body in enumerate(bodies)
+        ]
+    }
+
+
+def failed_evaluation(calls: Calls) -> Records:
+    samples = [evaluated(n, call) for n, call in enumerate(calls)]
+    for each in samples:
+        each["events"][0]["error"] = "boom"
+    return {"log.json": [{**INSPECT, "samples": samples}]}
+
+
+def failed_results(calls: Calls) -> Records:
+    results = [*promptfoo(calls)["results.jsonl"]]
+    return {"results.jsonl": [{**each, "response": {**each["response"], "error": "boom"}} for each in results]}
+
+
+def failed_spans(calls: Calls) -> Records:
+    told = (span(genai(call, n), trace=f"t{n}", id=f"s{n}", status={"code": 2}) for n, call in enumerate(calls))
+    return {"spans.jsonl": map(spans, told)}
+
+
+FAILED: dict[str, Failed] = {
+    "LiteLLM's payloads": failed(litellm, status="failure"),
+    "LiteLLM's payloads with a count of 0": failed(litellm, status="failure", completion_tokens=0),
+    "LiteLLM's spend logs": failed(litellm_spend_logs, status="failure"),
+    "OTLP": failed_spans,
+    "Langfuse": failed(langfuse, level="ERROR"),
+    "LangSmith": failed(langsmith, error="boom"),
+    "promptfoo": failed_results,
+    "Inspect": failed_evaluation,
+    "batches of OpenAI": failed_batch,
+    "batches of Vertex AI": failed(vertex_batch, status="boom"),
+    "responses of OpenAI (chat)": failed(chats, error={"message": "boom"}),
+}
+
+
+@pytest.mark.parametrize("name", FAILED)
+def test_a_failed_call_without_a_count_is_an_attempt_only_if_its_reason_says_truncated(
+    name: str, tmp_path: Path
+) -> None:
+    lost = [each._replace(output=None) for each in many(10)]  # type: ignore[arg-type] # what a reader must bear
+    ends: tuple[FinishReason, ...] = ("stop", "length", "tool_call")
+    for reason in ends:
+        for file, records in FAILED[name]([each._replace(reason=reason) for each in lost]).items():
+            write(tmp_path / reason / file, records)
+    assert {reason: directory_of(tmp_path / reason).uncounted for reason in ends} == {
+        "stop": Uncounted(),
+        "length": Uncounted(10, 10),
+        "tool_call": Uncounted(),
+    }
+
+
 def figures(reading: Reading) -> dict[str, Any]:
     """All that a report says, but for where the calls stood."""
     where = {"db": ["sqlite:///calls.db"]} if reading.count("table") else {}

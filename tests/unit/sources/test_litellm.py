@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,32 @@ def test_a_call_that_the_proxy_passed_through_counts_if_it_generated_text(tmp_pa
 def test_a_file_of_calls_that_generate_nothing_is_known(tmp_path: Path) -> None:
     reading = read(write(tmp_path / "calls.jsonl", [payload(call_type="aembedding")]).parent)
     assert (len(reading.samples), reading.nothing_known, [*reading.skipped.values()]) == (0, 0, [1])
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda call: {"standard_logging_object": call},
+        lambda call: {"message": "LiteLLM", "level": "INFO", "standard_logging_object": call},
+        lambda call: {"kwargs": {"model": "gpt-x", "standard_logging_object": call}},
+        lambda call: {"time": 1, "message": {"standard_logging_object": call}},
+        lambda call: {"time": 1, "message": {"kwargs": {"standard_logging_object": call}}},
+    ],
+    ids=["payload", "beside a message", "kwargs", "message", "kwargs in a message"],
+)
+def test_payloads_are_read_within_what_loggers_wrap_them_in(
+    tmp_path: Path, wrap: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    calls = [payload("length", id="1"), payload(id="2"), payload(status="failure", tokens=0, id="3")]
+    write(tmp_path / "calls.jsonl", [*map(wrap, calls), {"message": "server started"}])
+    found = read(tmp_path)
+    assert [each.truncated for each in samples_of(found)] == [True, False]
+    assert reasons(found) == {
+        "a call failed": (1, ["d/calls.jsonl:3"]),
+        "output_tokens is missing": (1, ["d/calls.jsonl:4"]),
+    }
+    write(tmp_path / "calls.jsonl", [[*map(wrap, calls)]])
+    assert len(read(tmp_path).samples) == 2
 
 
 @pytest.mark.parametrize(

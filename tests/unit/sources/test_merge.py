@@ -55,6 +55,27 @@ def places(reading: Reading) -> list[tuple[str, int]]:
     return [(reading.files[file].path, ordinal) for file, ordinal in zip(files, lines, strict=True)]
 
 
+def test_each_file_and_test_says_what_became_of_its_records(tmp_path: Path) -> None:
+    """`a.jsonl` has two calls, `b.jsonl` a copy, a call and two lines that say no count; `c.log` is cut off."""
+    (tmp_path / "a.jsonl").write_text("".join(f"{call(id=each)}\n" for each in "xy"))
+    lost = json.dumps({"schema": "token-telemetry/1", "id": "z"})
+    (tmp_path / "b.jsonl").write_text("".join(f"{each}\n" for each in (call(id="y"), call(id="w"), lost, lost)))
+    whole = v2(700, 600, time="2026-01-03 03:04:05,000")
+    (tmp_path / "c.log").write_text(f"{whole}\n")
+    (tmp_path / "d.log").write_text(whole[: whole.index(" stop_reason")])
+    recorded = Recorded(phases=(phase(call(id="v"), unusable={"a call failed": 4}),))
+    found = read_directories([Directory(tmp_path, "logs")], ["*"], recorded=recorded)
+    assert [(each.path, each.samples, each.duplicates, each.unusable) for each in found.files] == [
+        (TEST, 1, 0, 4),
+        ("logs/a.jsonl", 2, 0, 0),
+        ("logs/b.jsonl", 1, 1, 2),
+        ("logs/c.log", 1, 0, 0),
+        ("logs/d.log", 0, 1, 0),
+    ]
+    assert found.duplicates == 2
+    assert sum(each.unusable for each in found.files) == sum(each.count for each in found.unusable.values()) == 6
+
+
 @pytest.fixture
 def local_clock() -> Iterator[Callable[[str], None]]:
     """Sets the local clock to a time zone, as POSIX writes it, for the time of a test."""

@@ -46,6 +46,14 @@ def test_lines_of_the_origin_say_how_they_ended(tmp_path: Path) -> None:
     assert sum(lines.count for lines in found.unusable.values()) == 7
 
 
+def test_a_line_of_an_error_is_an_attempt_only_if_it_says_truncated(tmp_path: Path) -> None:
+    failed = [v2(output=None, reason="error", truncated=end, time=stamp(n)) for n, end in enumerate((True, False))]
+    (tmp_path / "a.log").write_text("\n".join([*failed, ""]))
+    own = {"schema": "token-telemetry/1", "finish_reason": "error"}
+    (tmp_path / "b.jsonl").write_text("".join(f"{json.dumps({**own, 'truncated': end})}\n" for end in (True, False)))
+    assert read(tmp_path).uncounted == Uncounted(attempts=2, truncated=2)
+
+
 @pytest.mark.parametrize("part", [1000, 1 << 20])
 def test_the_parts_of_a_file_have_as_many(tmp_path: Path, part: int) -> None:
     lines = [json.dumps({"schema": "token-telemetry/1", "finish_reason": "length"})] * 50

@@ -17,6 +17,7 @@ from pytest_token_telemetry.sources.exports.claude_code import NO_END, ClaudeCod
 from pytest_token_telemetry.sources.otlp.calls import NO_OUTPUT
 from pytest_token_telemetry.sources.provider_calls import FAILED
 from pytest_token_telemetry.sources.rows import Rows
+from tests.lines import v2
 from tests.unit.sources.exports.readings import lines, reading, real
 
 if TYPE_CHECKING:
@@ -63,6 +64,14 @@ def read(content: bytes) -> tuple[list[Sample], dict[str, int]]:
 def test_no_file_is_claimed(tmp_path: Path) -> None:
     found = reading(tmp_path, lines(PROMPT, block()))
     assert (len(found.samples), found.look_like) == (0, {"Claude Code transcripts": 1})
+
+
+def test_transcripts_beside_other_files_are_told_with_what_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(f"{v2()}\n")
+    (tmp_path / "b.jsonl").write_text('{"name": "a record of nobody"}\n')
+    found = reading(tmp_path, lines(PROMPT, block()), "t.jsonl")
+    assert (len(found.samples), found.look_like) == (1, {"Claude Code transcripts": 1})
+    assert [Path(each).name for each in found.unknown] == ["b.jsonl"]
 
 
 def test_an_answer_is_a_call_in_however_many_blocks() -> None:

@@ -112,7 +112,7 @@ def test_a_model_event_is_a_call_however_the_log_is_written(tmp_path: Path, name
     ("metadata", "said"),
     [
         ({"token_telemetry.predicted.output_tokens": 800, "success": True, "deliverables": "2"}, (800, True, 2)),
-        ({"predicted_tokens": "many", "success": "yes", "deliverables": [1]}, (None, None, None)),
+        ({"predicted_tokens": "many", "success": "perhaps", "deliverables": [1]}, (None, None, None)),
         ([{"success": True}], (None, None, None)),
     ],
 )
