@@ -23,7 +23,6 @@ from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedSource
 from pytest_token_telemetry.sources.uncounted import NONE_UNCOUNTED, Uncounted, no_ends, uncounted
-from pytest_token_telemetry.sources.unread import UNREAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -182,8 +181,8 @@ def merge(
     cut_off = copies_of_whole(table, len(tests.calls.calls), left_out.again, files.cut_off)
     unusable = files.unusable(tests.unusable, cut_off)
     unread = files.unread if files.nothing_known < files.kinds.count("file") else []
-    if unread:
-        unusable.setdefault(UNREAD, UnusableLines()).add(len(unread), (f"{path}:1" for path, _ in unread))
+    for path, why, _ in unread:
+        unusable.setdefault(why, UnusableLines()).add(1, (f"{path}:1",))
     told = told_in_other_traces(table, emitted, _all_but(left_out.rows, len(table)))
     stays = _all_but(np.concatenate([left_out.rows, told.rows]), len(table))
     remarks: Counter[Remark] = Counter(files.remarks)
@@ -214,7 +213,7 @@ def merge(
         skipped=dict(sorted(files.skipped.items())),
         unfound=unfound(files.places),
         unused_columns=unused_columns(files.places),
-        nothing_known=files.nothing_known - sum(is_unknown for _, is_unknown in unread),
+        nothing_known=files.nothing_known - sum(is_unknown for *_, is_unknown in unread),
         empty_tables=files.empty_tables,
     )
 
@@ -314,8 +313,8 @@ class _Files:
         self.unreadable = unreadable
         self.unknown: list[str] = []
         self.mentions = self.nothing_known = self.empty_tables = 0
-        self.unread: list[tuple[str, bool]] = []
-        """Files without a record that may have calls all the same, each with whether nothing is known of it."""
+        self.unread: list[tuple[str, str, bool]] = []
+        """Files without a record that may have calls, each with why, and whether nothing is known of it."""
         self.remarks: Counter[Remark] = Counter()
         self.skipped: Counter[str] = Counter()
         self.places: Counter[Place] = Counter()
@@ -338,13 +337,13 @@ class _Files:
         files = extract.samples.file
         known = np.bincount(files, minlength=len(extract.files)) > 0
         known[[complaint.file for complaint in extract.complaints]] = True
-        unread = np.array([file.tells_of_calls for file in extract.files], np.bool_) & ~known & opened
+        unread = np.array([bool(file.unread) for file in extract.files], np.bool_) & ~known & opened
         known[[*extract.mentions]] = True
         nothing_known = np.flatnonzero(~known & opened).tolist()
         unknown = Counter(origins[at].kind for at in nothing_known)
         unclaimed = [at for at in nothing_known if extract.files[at].format == TaggedSource.name and not unread[at]]
         self.unknown += filter(_RECORDS.search, (shown[at] for at in unclaimed))
-        self.unread += [(shown[at], not known[at]) for at in np.flatnonzero(unread).tolist()]
+        self.unread += [(shown[at], extract.files[at].unread, not known[at]) for at in np.flatnonzero(unread).tolist()]
         self.nothing_known += unknown["file"]
         self.empty_tables += unknown["table"]
         self.mentions += sum(extract.mentions.values())
