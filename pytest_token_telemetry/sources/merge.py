@@ -13,7 +13,7 @@ import numpy as np
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn, Samples, SamplesBuilder, blocks, narrowest
 from pytest_token_telemetry.sources.copies import RecordedCalls, copies_left_out, find_suspects
 from pytest_token_telemetry.sources.cut_off import CutOff, copies_of_whole
-from pytest_token_telemetry.sources.emitted import Emitted, told_in_other_traces
+from pytest_token_telemetry.sources.emitted import Emitted, OfRecords, told_in_other_traces
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
 from pytest_token_telemetry.sources.places import unfound, unused_columns
 from pytest_token_telemetry.sources.recorded import Span
@@ -172,7 +172,7 @@ def merge(
         begin += len(extract.files)
     suspects = find_suspects(files.parts, tests.calls, AbsorbedRecords.joined(files.absorbed))
     begins = files.begins(len(tests.columns))
-    emitted = Emitted.repeated([*files.emitted()], begins)
+    emitted = Emitted.repeated([*files.emitted()], begins, files.with_ids())
     keys = Keys()
     if side is not None:
         keys = Keys.joined([tests.keys(), *files.keys()], [0, *begins])
@@ -383,6 +383,12 @@ class _Files:
     def emitted(self) -> Iterator[Emitted]:
         """Give by what other traces tell of the samples of each part."""
         return (identities.emitted for _, identities in self.parts)
+
+    def with_ids(self) -> Iterator[OfRecords]:
+        """Give by what records of each part may tell of calls of which spans tell too."""
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(self.formats))}
+        formats = np.array([0] * self._first + [numbers[name] for name in self.formats], np.int64)
+        return (OfRecords(identities.id, formats[samples.file]) for samples, identities in self.parts)
 
     def begins(self, first: int) -> Sequence[int]:
         """Give the row of the first sample of each part, from row ``first`` on."""
