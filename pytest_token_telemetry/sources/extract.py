@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_LE
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from hashlib import blake2b
@@ -28,6 +29,7 @@ from pytest_token_telemetry.sources.unread import (
     BEHIND,
     LOOKED_AT,
     UNREAD,
+    WIDE,
     lines_with_counts,
     object_below,
     tells_of_calls,
@@ -424,6 +426,10 @@ def _why_unread(beginning: bytes) -> str:
     """Why a text with this ``beginning`` may have calls though no line of it is a record; empty: nothing says so."""
     if beginning.startswith(_OWN_LINE):
         return ""
+    if beginning.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) and not beginning.startswith(BOM_UTF32_LE):
+        text = beginning.decode("utf-16", "ignore").encode()
+        is_other = not isinstance(source_of("", text[:HEAD], Task(())), TaggedSource)
+        return WIDE if is_other or _why_unread(text) else ""
     if tells_of_calls(beginning):
         return UNREAD
     return BEHIND if source_behind(beginning) is not None else ""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNREAD = "spans of model calls in a layout that is not read"
+WIDE = "records of model calls in UTF-16, of which only log lines are read: save the file as UTF-8"
 BEHIND = "records of model calls that stand behind too many lines of other text"
 
 LOOKED_AT = 1 << 16
