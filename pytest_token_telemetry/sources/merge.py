@@ -171,6 +171,7 @@ def merge(
         files.add(extract, origins[begin : begin + len(extract.files)])
         begin += len(extract.files)
     suspects = find_suspects(files.parts, tests.calls, AbsorbedRecords.joined(files.absorbed))
+    without_id = files.rows_without_id()
     begins = files.begins(len(tests.columns))
     emitted = Emitted.repeated([*files.emitted()], begins, files.with_ids())
     keys = Keys()
@@ -186,6 +187,8 @@ def merge(
     told = told_in_other_traces(table, emitted, _all_but(left_out.rows, len(table)))
     stays = _all_but(np.concatenate([left_out.rows, told.rows]), len(table))
     remarks: Counter[Remark] = Counter(files.remarks)
+    if without_id:
+        remarks["rows_without_id"] = without_id
     if side is not None:
         from pytest_token_telemetry.sources.side_files import join  # few have any
 
@@ -298,6 +301,10 @@ _RECORDS = re.compile(r"\.(?:jsonl|ndjson|csv)(?:\.(?:gz|zst|bz2|xz))?\Z", re.IG
 """How files of one record a line are named. Of JSON documents and logs, most are of other things than calls."""
 
 
+_OF_TABLE = "autopack-export"
+"""The format of files with the rows of a table, which are known again without an id."""
+
+
 class _Files:
     """What files hold."""
 
@@ -389,6 +396,20 @@ class _Files:
         numbers = {name: number for number, name in enumerate(dict.fromkeys(self.formats))}
         formats = np.array([0] * self._first + [numbers[name] for name in self.formats], np.int64)
         return (OfRecords(identities.id, formats[samples.file]) for samples, identities in self.parts)
+
+    def rows_without_id(self) -> int:
+        """Give how many rows of tables have no id, if files have such calls too; 0 if no call can be in both."""
+        if "table" not in self.kinds:
+            return 0
+        counts = np.zeros(self._first + len(self.names), np.int64)
+        for samples, identities in self.parts:
+            has_id = identities.id != 0
+            has_id[identities.emitted.row] = True
+            counts += np.bincount(samples.file[~has_id], minlength=len(counts))
+        of_kinds = {"file": 0, "table": 0}
+        for kind, name, count in zip(self.kinds, self.formats, counts[self._first :].tolist(), strict=True):
+            of_kinds[kind] += 0 if name == _OF_TABLE else count
+        return of_kinds["table"] if of_kinds["file"] else 0
 
     def begins(self, first: int) -> Sequence[int]:
         """Give the row of the first sample of each part, from row ``first`` on."""

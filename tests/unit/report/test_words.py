@@ -15,7 +15,7 @@ from pytest_token_telemetry.report.collecting import to_collect
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.look_like import OUTSIDE
 from pytest_token_telemetry.sources.places import Unfound, UnusedColumn
-from pytest_token_telemetry.sources.reading import File, UnusableLines
+from pytest_token_telemetry.sources.reading import UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.text import Untrusted, pieces, plain
 from tests.unit.gate.cases import ALL_CHECK_IDS, advice, call, cut_off, judge, notes, reading, ready, settings, verdict
@@ -479,8 +479,9 @@ def test_too_many_unusable_lines_are_repaired():
         ),
         (
             ready(27),
-            {"files": (File("logs/a.log", 20), File("sqlite:///a.db: calls", 7, "table"))},
-            "A call in both a log and a database counts twice if it has no id: read only one of them.",
+            {"remarks": {"rows_without_id": 7}},
+            "7 rows of databases without an id: a call in both a log and a database counts twice then. Read only one of"
+            " them.",
         ),
         ([*ready(27), call(0, 5), call(5, 0)], {}, "2 samples with a prediction or an output of 0, excluded."),
         (
