@@ -98,7 +98,7 @@ def test_looks_are_counted_the_most_frequent_first_and_what_cannot_be_read_is_no
         ("claude-code", {"Claude Code transcripts"}),
         ("otlp", {"OTLP JSON"}),
         ("serving-traces", {"CSV"}),
-        ("autopack_db", {"JSON", "SQLite"}),
+        ("autopack_db", {"JSON lines with records of format autopack-export", "SQLite"}),
         ("autopack_logs", {"plain text"}),
     ],
 )
