@@ -243,7 +243,12 @@ def finish_reason(raw: str) -> FinishReason:
 
 
 def _reason(raw: str) -> FinishReason:
-    return FINISH_REASONS.get(letters(raw.rpartition(".")[2] or raw), "unknown")
+    word = letters(raw.rpartition(".")[2] or raw)
+    return FINISH_REASONS.get(word) or FINISH_REASONS.get(_ENUMERATION.sub("", word), "unknown")
+
+
+_ENUMERATION = re.compile(r"\A(?:beta)?(?:stop|finish)reason")
+"""How the names of an enumeration's values begin: ``StopReasonMaxTokens``, ``FINISH_REASON_MAX_TOKENS``."""
 
 
 _known_reason = lru_cache(maxsize=256)(_reason)

@@ -387,8 +387,6 @@ def notes(report: Report) -> list[Sentence]:
         found.append(
             f"{files} with every record several times in a row, as if a handler were attached twice: each counts once."
         )
-    if counts.files > counts.nothing_known and counts.tables > counts.empty_tables:
-        found.append("A call in both a log and a database counts twice if it has no id: read only one of them.")
     if counts.relabelled:
         found.append(f"{plural(counts.relabelled, 'sample')} judged by labels that a plugin gave.")
     found += _carried(report)
@@ -504,6 +502,10 @@ _REMARKS: Mapping[str, tuple[str, str]] = {
     "several_calls": (
         "prediction",
         "of side files with the id of several calls: left out (docs/side-files.md).",
+    ),
+    "rows_without_id": (
+        "row",
+        "of databases without an id: a call in both a log and a database counts twice then. Read only one of them.",
     ),
     "maps_without_file": ("field map", "without a file: no name matches its patterns (docs/field-map.md)."),
 }

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.source import Reader, Sizes, Source
 
 
-ONE_A_LINE = ("batches", "litellm", "langsmith", "responses")
-"""The formats that have one record a line, so that a record of another kind may stand before them."""
+ONE_A_LINE = ("otlp", "batches", "litellm", "langsmith", "responses", "autopack-export")
+"""The formats that have one record a line, so that text or a record of another kind may stand before them."""
 
 
 class Deferred:

@@ -120,9 +120,7 @@ def _whole(parts: Sequence[Extract]) -> Extract:
     rows = _not_claimed_below(samples, identities, parts, before)
     error = next((file.error for file in files if file.error is not None), None)
     return Extract(
-        files=(
-            FileRead(any(file.opened for file in files), error, line_ends, files[0].format, files[0].tells_of_calls),
-        ),
+        files=(FileRead(any(file.opened for file in files), error, line_ends, files[0].format, files[0].unread),),
         samples=samples.build(rows),
         identities=identities if rows is None else identities.take(rows),
         absorbed=AbsorbedRecords.joined([part.absorbed for part in parts]),

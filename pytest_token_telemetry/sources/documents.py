@@ -156,6 +156,8 @@ class _Held(Generic[T]):
     def add(self, text: bytes, line: int) -> Iterator[Read[T]]:
         """Go on with the next line, and give what ends in it."""
         if not self.lines or self.is_counted:
+            if self.lines and text[0] == _BRACE and self.lines[-1].rstrip().endswith(b"}"):  # no comma between
+                yield from self.give_up()
             yield from self._count(text, line)
         elif text[0] in b" \t\r\n" and self.size + len(text) <= self.most:
             self.lines.append(text)
@@ -251,14 +253,12 @@ class _Held(Generic[T]):
         return lines, self.first
 
     def _whole_lines(self, lines: Iterable[bytes], first: int) -> Iterator[Read[T]]:
-        """What else the text of a broken document holds: documents, and lines that are no part of any."""
+        """What else the text of a broken document holds: documents, whole or not, and lines that are no part of any."""
         for line, text in enumerate(lines, first):
-            if text.startswith(b"{"):
-                read = _decoded(self.decode, text, line)
-                if isinstance(read, Document):
-                    yield read
+            if text.startswith(b"{") and text.strip() != b"{":
+                yield _decoded(self.decode, text, line)
             elif text[0] not in _OF_DOCUMENTS:
                 yield Broken(NO_JSON, line)
 
 
-_QUOTE = ord('"')
+_QUOTE, _BRACE = b'"{'

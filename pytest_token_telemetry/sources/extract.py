@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_LE
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from hashlib import blake2b
@@ -18,12 +19,21 @@ import numpy as np
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
 from pytest_token_telemetry.sources.deferred import ONE_A_LINE, TABLE, ZIP, Deferred, signs_of
+from pytest_token_telemetry.sources.own_format import HEAD as OWN
 from pytest_token_telemetry.sources.own_format import SCHEMA
 from pytest_token_telemetry.sources.rows import AbsorbedRecords, Complaint, Identities, Rows
 from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedReader, TaggedSource
-from pytest_token_telemetry.sources.unread import LOOKED_AT, may_tell_of_calls, tells_of_calls
+from pytest_token_telemetry.sources.unread import (
+    BEHIND,
+    LOOKED_AT,
+    UNREAD,
+    WIDE,
+    lines_with_counts,
+    object_below,
+    tells_of_calls,
+)
 from pytest_token_telemetry.writing import OWN_OUTPUT
 
 if TYPE_CHECKING:
@@ -64,8 +74,12 @@ _LINES = 20
 
 _ONE_A_LINE = [each for each in SOURCES if isinstance(each, Deferred) and each.name in ONE_A_LINE]
 
+_SIGNS_OF_LINES = frozenset().union(*(each.signs for each in _ONE_A_LINE))
+
 _OURS = (b"[T", SCHEMA.encode())
 """What telemetry of our own begins with, a tag or the schema of a line."""
+
+_OWN_LINE = OWN.encode()
 
 _OUR_OUTPUT = Deferred("our-output", "our_output:OurOutput")
 
@@ -132,8 +146,8 @@ class FileRead(NamedTuple):
     """How many it has, or the part of it that was read."""
     format: str = ""
     """The name of the source that read it."""
-    tells_of_calls: bool = False
-    """Whether it may have calls where no line of it is a record: see `unread`."""
+    unread: str = ""
+    """Why it may have calls where no line of it is a record; empty: nothing says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,23 +270,40 @@ def source_of(path: str, head: bytes, task: Task) -> Source:
     for each in sources:
         may_be = not isinstance(each, Deferred) or (shown and not each.signs.isdisjoint(shown))
         if may_be and each.claims(path, head):
-            return source_below(head) or each if shown and isinstance(each, TaggedSource) else each
+            return source_below(head, shown) or each if isinstance(each, TaggedSource) else each
     raise AssertionError("the last source claims every file")
 
 
-def source_below(head: bytes) -> Source | None:
-    """The source of the lines below the first one, where that is of no kind that is known.
+def source_below(head: bytes, shown: frozenset[bytes]) -> Source | None:
+    """The source of the lines below the first one, where that is text or of no kind that is known.
 
-    Only formats with one record a line are looked for, and lines with telemetry of our own are left to who reads these.
+    Only formats with one record a line are looked for, and text with telemetry of our own is left to who reads that. A
+    prompt in a record of others may quote anything.
+
+    ``shown``: the signs of the ``head``.
     """
-    if any(ours in head for ours in _OURS):
+    if not shown and (below := object_below(head)):
+        shown = signs_of(head[below:])
+    if _SIGNS_OF_LINES.isdisjoint(shown):
         return None
-    for line in head.split(b"\n", _LINES)[1:_LINES]:
-        shown = signs_of(line[:HEAD])
-        for each in _ONE_A_LINE:
-            if not each.signs.isdisjoint(shown) and each.claims("", line[:HEAD]):
-                return each
-    return None
+    found = None
+    for number, line in enumerate(head.split(b"\n")):
+        has_ours = any(ours in line for ours in _OURS)
+        source = _source_of_line(line[:HEAD]) if number and (number < _LINES or has_ours) else None
+        if has_ours and source is None:
+            return None
+        found = found or source
+    return found
+
+
+def source_behind(text: bytes) -> Source | None:
+    """The source of one of the lines of ``text``, however many others stand before it."""
+    return next(filter(None, (_source_of_line(line[:HEAD]) for line in lines_with_counts(text))), None)
+
+
+def _source_of_line(line: bytes) -> Source | None:
+    shown = signs_of(line)
+    return next((each for each in _ONE_A_LINE if not each.signs.isdisjoint(shown) and each.claims("", line)), None)
 
 
 def head_of(descriptor: int, size: int = HEAD) -> bytes:
@@ -341,8 +372,8 @@ def _read(file: Listed, task: Task, small: int, rows: Rows, readers: _Readers) -
             if file.size <= small and (text := _plain_text(descriptor, file)) is not None:
                 source = source_of(file.path, text[:HEAD], task)
                 readers.read_text(source, text, file, descriptor)
-                is_unread = isinstance(source, TaggedSource) and tells_of_calls(text)
-                found = FileRead(opened=True, format=source.name, tells_of_calls=is_unread)
+                unread = _why_unread(text) if isinstance(source, TaggedSource) else ""
+                found = FileRead(opened=True, format=source.name, unread=unread)
             else:
                 found = _read_opened(descriptor, file, task, readers)
         finally:
@@ -384,11 +415,24 @@ def _read_opened(descriptor: int, file: Listed, task: Task, readers: _Readers) -
         error = "it became shorter while it was read"
     elif error is None and part is not None and ending(descriptor, begin, end) != part.ending:
         error = "it was replaced while it was read"
-    is_unread = isinstance(source, TaggedSource) and begin == 0 and may_tell_of_calls(head)
-    if is_unread:
+    unread = ""
+    if isinstance(source, TaggedSource) and begin == 0:
         is_whole = unpacked is not None or len(head) < HEAD
-        is_unread = tells_of_calls(head if is_whole else head_of(descriptor, LOOKED_AT))
-    return FileRead(True, error, found.line_ends, source.name, is_unread)
+        unread = _why_unread(head if is_whole else head_of(descriptor, LOOKED_AT))
+    return FileRead(True, error, found.line_ends, source.name, unread)
+
+
+def _why_unread(beginning: bytes) -> str:
+    """Why a text with this ``beginning`` may have calls though no line of it is a record; empty: nothing says so."""
+    if beginning.startswith(_OWN_LINE):
+        return ""
+    if beginning.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) and not beginning.startswith(BOM_UTF32_LE):
+        text = beginning.decode("utf-16", "ignore").encode()
+        is_other = not isinstance(source_of("", text[:HEAD], Task(())), TaggedSource)
+        return WIDE if is_other or _why_unread(text) else ""
+    if tells_of_calls(beginning):
+        return UNREAD
+    return BEHIND if source_behind(beginning) is not None else ""
 
 
 def _expanded(

@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.sources.deferred import ONE_A_LINE
+from pytest_token_telemetry.sources.deferred import ONE_A_LINE, signs_of
 from pytest_token_telemetry.sources.source import opened
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _RULES = (
 """The first that matches, each with what must stand at the beginning. The special ones come first."""
 
 _BEHIND = {name: f"JSON lines with records of format {name}" for name in ONE_A_LINE}
-"""Files whose first record is another one, and too long to look behind it when they are read."""
+"""Files that begin with other records or text, too long to look behind them when they are read."""
 
 READ_WITH = {
     "Claude Code transcripts": "--token-telemetry-format=claude-code",
@@ -109,12 +109,12 @@ def _head(path: str) -> bytes:
 def _look(head: bytes) -> str:
     head = head.removeprefix(b"\xef\xbb\xbf")
     look = next(name for name, begin in _COMPILED if begin.match(head))
-    return _look_behind(head) or look if look == "JSON" else look
+    return _look_behind(head) or look if look in ("JSON", "plain text") else look
 
 
 def _look_behind(head: bytes) -> str | None:
     """What the lines below the first one look like, if a format has such records."""
-    from pytest_token_telemetry.sources.extract import source_below  # the gate knows looks alone
+    from pytest_token_telemetry.sources.extract import source_behind, source_below  # the gate knows looks alone
 
-    source = source_below(head)
+    source = source_below(head, signs_of(head)) or source_behind(head)
     return None if source is None else _BEHIND[source.name]

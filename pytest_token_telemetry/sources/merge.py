@@ -13,7 +13,7 @@ import numpy as np
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn, Samples, SamplesBuilder, blocks, narrowest
 from pytest_token_telemetry.sources.copies import RecordedCalls, copies_left_out, find_suspects
 from pytest_token_telemetry.sources.cut_off import CutOff, copies_of_whole
-from pytest_token_telemetry.sources.emitted import Emitted, told_in_other_traces
+from pytest_token_telemetry.sources.emitted import Emitted, OfRecords, told_in_other_traces
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
 from pytest_token_telemetry.sources.places import unfound, unused_columns
 from pytest_token_telemetry.sources.recorded import Span
@@ -23,7 +23,6 @@ from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedSource
 from pytest_token_telemetry.sources.uncounted import NONE_UNCOUNTED, Uncounted, no_ends, uncounted
-from pytest_token_telemetry.sources.unread import UNREAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -176,8 +175,9 @@ def merge(
         files.add(extract, origins[begin : begin + len(extract.files)])
         begin += len(extract.files)
     suspects = find_suspects(files.parts, tests.calls, AbsorbedRecords.joined(files.absorbed))
+    without_id = files.rows_without_id()
     begins = files.begins(len(tests.columns))
-    emitted = Emitted.repeated([*files.emitted()], begins)
+    emitted = Emitted.repeated([*files.emitted()], begins, files.with_ids())
     keys = Keys()
     if side is not None:
         keys = Keys.joined([tests.keys(), *files.keys()], [0, *begins])
@@ -186,12 +186,13 @@ def merge(
     cut_off = copies_of_whole(table, len(tests.calls.calls), left_out.again, files.cut_off)
     unusable = files.unusable(tests.unusable, cut_off)
     unread = files.unread if files.nothing_known < files.kinds.count("file") else []
-    if unread:
-        paths = (files.names[file - len(tests.names)] for file, _ in unread)
-        unusable.setdefault(UNREAD, UnusableLines()).add(len(unread), (f"{path}:1" for path in paths))
+    for file, why, _ in unread:
+        unusable.setdefault(why, UnusableLines()).add(1, (f"{files.names[file - len(tests.names)]}:1",))
     told = told_in_other_traces(table, emitted, _all_but(left_out.rows, len(table)))
     stays = _all_but(np.concatenate([left_out.rows, told.rows]), len(table))
     remarks: Counter[Remark] = Counter(files.remarks)
+    if without_id:
+        remarks["rows_without_id"] = without_id
     if side is not None:
         from pytest_token_telemetry.sources.side_files import join  # few have any
 
@@ -203,7 +204,7 @@ def merge(
     of_rows: list[int] = table.column("file")[np.concatenate([left_out.rows, told.rows])].tolist()
     whole_elsewhere = Counter(each.file for each in compress(files.cut_off, cut_off))
     duplicates = tests.repeated + Counter(of_rows) + whole_elsewhere
-    lines = tests.lines + files.lines + Counter(file for file, _ in unread) - whole_elsewhere
+    lines = tests.lines + files.lines + Counter(file for file, *_ in unread) - whole_elsewhere
     samples = table.build(stays)
     names, kinds = [*tests.names, *files.names], [*["test"] * len(tests.names), *files.kinds]
     formats = [*[""] * len(tests.names), *files.formats]
@@ -226,7 +227,7 @@ def merge(
         skipped=dict(sorted(files.skipped.items())),
         unfound=unfound(files.places),
         unused_columns=unused_columns(files.places),
-        nothing_known=files.nothing_known - sum(is_unknown for _, is_unknown in unread),
+        nothing_known=files.nothing_known - sum(is_unknown for *_, is_unknown in unread),
         empty_tables=files.empty_tables,
     )
 
@@ -315,6 +316,10 @@ _RECORDS = re.compile(r"\.(?:jsonl|ndjson|csv)(?:\.(?:gz|zst|bz2|xz))?\Z", re.IG
 """How files of one record a line are named. Of JSON documents and logs, most are of other things than calls."""
 
 
+_OF_TABLE = "autopack-export"
+"""The format of files with the rows of a table, which are known again without an id."""
+
+
 class _Files:
     """What files hold."""
 
@@ -332,8 +337,8 @@ class _Files:
         self.unreadable = unreadable
         self.unknown: list[str] = []
         self.mentions = self.nothing_known = self.empty_tables = 0
-        self.unread: list[tuple[int, bool]] = []
-        """Files without a record that may have calls all the same, each with whether nothing is known of it."""
+        self.unread: list[tuple[int, str, bool]] = []
+        """Files without a record that may have calls, each with why, and whether nothing is known of it."""
         self.remarks: Counter[Remark] = Counter()
         self.skipped: Counter[str] = Counter()
         self.places: Counter[Place] = Counter()
@@ -357,13 +362,15 @@ class _Files:
         files = extract.samples.file
         known = np.bincount(files, minlength=len(extract.files)) > 0
         known[[complaint.file for complaint in extract.complaints]] = True
-        unread = np.array([file.tells_of_calls for file in extract.files], np.bool_) & ~known & opened
+        unread = np.array([bool(file.unread) for file in extract.files], np.bool_) & ~known & opened
         known[[*extract.mentions]] = True
         nothing_known = np.flatnonzero(~known & opened).tolist()
         unknown = Counter(origins[at].kind for at in nothing_known)
         unclaimed = [at for at in nothing_known if extract.files[at].format == TaggedSource.name and not unread[at]]
         self.unknown += filter(_RECORDS.search, (shown[at] for at in unclaimed))
-        self.unread += [(int(numbers[at]), not known[at]) for at in np.flatnonzero(unread).tolist()]
+        self.unread += [
+            (int(numbers[at]), extract.files[at].unread, not known[at]) for at in np.flatnonzero(unread).tolist()
+        ]
         self.nothing_known += unknown["file"]
         self.empty_tables += unknown["table"]
         self.mentions += sum(extract.mentions.values())
@@ -403,6 +410,26 @@ class _Files:
     def emitted(self) -> Iterator[Emitted]:
         """Give by what other traces tell of the samples of each part."""
         return (identities.emitted for _, identities in self.parts)
+
+    def with_ids(self) -> Iterator[OfRecords]:
+        """Give by what records of each part may tell of calls of which spans tell too."""
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(self.formats))}
+        formats = np.array([0] * self._first + [numbers[name] for name in self.formats], np.int64)
+        return (OfRecords(identities.id, formats[samples.file]) for samples, identities in self.parts)
+
+    def rows_without_id(self) -> int:
+        """Give how many rows of tables have no id, if files have such calls too; 0 if no call can be in both."""
+        if "table" not in self.kinds:
+            return 0
+        counts = np.zeros(self._first + len(self.names), np.int64)
+        for samples, identities in self.parts:
+            has_id = identities.id != 0
+            has_id[identities.emitted.row] = True
+            counts += np.bincount(samples.file[~has_id], minlength=len(counts))
+        of_kinds = {"file": 0, "table": 0}
+        for kind, name, count in zip(self.kinds, self.formats, counts[self._first :].tolist(), strict=True):
+            of_kinds[kind] += 0 if name == _OF_TABLE else count
+        return of_kinds["table"] if of_kinds["file"] else 0
 
     def begins(self, first: int) -> Sequence[int]:
         """Give the row of the first sample of each part, from row ``first`` on."""

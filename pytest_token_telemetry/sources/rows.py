@@ -37,9 +37,12 @@ MOST_BEGUN = 1000
 """Cut-off lines of each kind, by file, whose beginnings are kept."""
 
 
-Remark: TypeAlias = Literal["without_request", "requests_differ", "without_call", "several_calls", "maps_without_file"]
+Remark: TypeAlias = Literal[
+    "without_request", "requests_differ", "without_call", "several_calls", "maps_without_file", "rows_without_id"
+]
 """What could not be joined: a result of a batch without a request, or with several that differ, so that its cap is
-unknown; a row of a side file without a call, or a prediction of one that names several calls."""
+unknown; a row of a side file without a call, or a prediction of one that names several calls; a row of a database
+without an id, which a log may tell of too."""
 
 
 @dataclass(frozen=True, slots=True)

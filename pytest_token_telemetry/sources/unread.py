@@ -1,4 +1,4 @@
-"""Files of spans whose layout is not read: Jaeger's, Zipkin's, a console's, protobuf.
+"""Files that may have calls and are not read: spans of Jaeger, Zipkin, a console or protobuf; records behind much text.
 
 Beside others, they must not be lost in silence. Nobody knows how many calls one holds: each is one unusable line.
 """
@@ -6,8 +6,16 @@ Beside others, they must not be lost in silence. Nobody knows how many calls one
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 UNREAD = "spans of model calls in a layout that is not read"
+WIDE = "records of model calls in UTF-16, of which only log lines are read: save the file as UTF-8"
+BEHIND = "records of model calls that stand behind too many lines of other text"
 
 LOOKED_AT = 1 << 16
 """Bytes of a file that are looked at: a prompt may stand before the count."""
@@ -20,13 +28,53 @@ _IN_JSON = re.compile(rb'"(?:' + _NAMES + rb')"')
 _IN_BYTES = re.compile(_NAMES)
 
 
-def may_tell_of_calls(head: bytes) -> bool:
-    """Whether more of a file that begins with ``head`` is worth a look: JSON and binary data are."""
-    return _JSON.match(head) is not None or b"\0" in head
+_ENDS = (b'_tokens"', b'.completion"')
+"""How these names end: to look for this is faster."""
+
+_COUNTS = (b'_tokens"', b'TokenCount"')
+"""How the names of counts end in records of calls."""
+
+_MOST_LINES = 20
+"""Lines with a count that are looked at: those of one log are alike."""
 
 
 def tells_of_calls(beginning: bytes) -> bool:
     """Whether the ``beginning`` of a file names output tokens as spans do, in JSON or in binary data."""
     if _JSON.match(beginning) is not None:
-        return _IN_JSON.search(beginning) is not None
+        return any(each in beginning for each in _ENDS) and _IN_JSON.search(beginning) is not None
     return b"\0" in beginning and _IN_BYTES.search(beginning) is not None
+
+
+def lines_with_counts(text: bytes) -> Iterator[bytes]:
+    """Give lines of JSON below the first one that name a count of tokens: few, as a rule none."""
+    first = object_below(text)
+    for count in _COUNTS if first else ():
+        at = text.find(count, first)
+        for _ in range(_MOST_LINES):
+            if at < 0:
+                break
+            begin, end = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+            end = len(text) if end < 0 else end
+            if text[begin] == _BRACE:
+                yield text[begin:end]
+            at = text.find(count, end)
+
+
+def object_below(text: bytes) -> int:
+    """Where the first line begins, but the very first, that begins with a brace; 0 if there is none.
+
+    Most logs have few braces, and a search for one letter is fast. In others numpy finds it sooner than ``bytes.find``.
+    """
+    at = 0
+    for _ in range(_FEW_BRACES):
+        at = text.find(b"{", at + 1)
+        if at < 0 or text[at - 1] == _LINE_END:
+            return max(at, 0)
+    letters = np.frombuffer(text, np.uint8)[at:]
+    begins = (letters[1:] == _BRACE) & (letters[:-1] == _LINE_END)
+    first = int(begins.argmax()) if len(begins) else 0
+    return at + first + 1 if len(begins) and begins[first] else 0
+
+
+_FEW_BRACES = 8
+_BRACE, _LINE_END = b"{\n"

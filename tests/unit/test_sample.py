@@ -16,7 +16,7 @@ import pytest
 
 import pytest_token_telemetry
 from pytest_token_telemetry.recording.fixture import TokenTelemetry
-from pytest_token_telemetry.sample import FIELDS, FinishReason, Kind, Sample
+from pytest_token_telemetry.sample import FIELDS, FINISH_REASONS, FinishReason, Kind, Sample, finish_reason
 from pytest_token_telemetry.samples import Samples
 from pytest_token_telemetry.sources import own_format
 
@@ -71,6 +71,30 @@ def test_a_field_without_a_value_is_unknown() -> None:
     assert needed == {"output_tokens"}
     assert all(getattr(bare, name) == FIELDS[name].unknown for name in FIELDS.keys() - needed - {"features"})
     assert FIELDS["finish_reason"].words == get_args(FinishReason)
+
+
+@pytest.mark.parametrize(
+    ("raw", "ours"),
+    [
+        ("StopReasonMaxTokens", "length"),
+        ("BetaStopReasonMaxTokens", "length"),
+        ("FinishReasonMaxTokens", "length"),
+        ("FINISH_REASON_MAX_TOKENS", "length"),
+        ("StopReasonEndTurn", "stop"),
+        ("StopReasonToolUse", "tool_call"),
+        ("StopReasonRefusal", "content_filter"),
+        ("StopReason", "unknown"),
+        ("StopReasonPauseTurn", "unknown"),
+        ("MaxTokensStopReason", "unknown"),
+    ],
+)
+def test_the_name_of_an_enumeration_is_no_part_of_its_value(raw: str, ours: FinishReason) -> None:
+    assert finish_reason(raw) == ours
+
+
+@pytest.mark.parametrize("word", FINISH_REASONS)
+def test_every_word_of_a_provider_may_be_a_value_of_an_enumeration(word: str) -> None:
+    assert finish_reason(f"FINISH_REASON_{word}") == finish_reason(word)
 
 
 def test_the_fixture_offers_what_a_caller_can_say_and_explains_it() -> None:

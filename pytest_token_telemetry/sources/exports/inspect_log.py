@@ -115,6 +115,7 @@ class _Event(msgspec.Struct):
     output: msgspec.Raw = NOTHING
     call: msgspec.Raw = NOTHING
     error: Any = None
+    pending: Any = None
     cache: Any = None
     timestamp: Any = None
     completed: Any = None
@@ -233,6 +234,8 @@ def _call(event: _Event, output: _Output, said: dict[str, object]) -> Read | Unu
     native, _ = end_of(response)
     choices = output.choices or []
     words = [word for each in choices if (word := text(each.stop_reason)) not in (None, "unknown")]
+    if output.usage is None and (event.error is not None or event.pending):  # Inspect's stand-in for an output
+        words = [word for word in words if word != "stop"]
     ids = (response.get("id") if isinstance(response, dict) else None, event.uuid)
     of_message = (each.message.id for each in choices if each.message is not None)
     said |= {

@@ -486,8 +486,9 @@ def test_too_many_unusable_lines_are_repaired():
         ),
         (
             ready(27),
-            {"files": (File("logs/a.log", 20), File("sqlite:///a.db: calls", 7, "table"))},
-            "A call in both a log and a database counts twice if it has no id: read only one of them.",
+            {"remarks": {"rows_without_id": 7}},
+            "7 rows of databases without an id: a call in both a log and a database counts twice then. Read only one of"
+            " them.",
         ),
         ([*ready(27), call(0, 5), call(5, 0)], {}, "2 samples with a prediction or an output of 0, excluded."),
         (

@@ -23,6 +23,7 @@ from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 from pytest_token_telemetry.sources.tagged.records import RecordError
 from tests.conftest import SHARED
+from tests.lines import v2
 
 FIRST = """
     event_id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, phase_id TEXT NOT NULL,
@@ -189,12 +190,27 @@ def test_a_row_and_its_line_in_the_export_are_one_call(tmp_path):
     (tmp_path / "runs" / "export.ndjson").write_text(line % 16384 + line % 16000 + '{"run_id": "r"}\n[]\n')
     reading = read_directories([Directory(tmp_path / "runs", "runs")], ["*.ndjson"], databases=[Database(url_of(url))])
     assert (reading.duplicates, sorted(each.output_tokens for each in calls(reading))) == (1, [16000, 16384])
+    assert reading.remarks == {}
     (first, _) = calls(reading)
     assert {name: getattr(first, name) for name in CALL} == CALL
     assert {reason: each.places for reason, each in reading.unusable.items()} == {
         "output_tokens is missing": ["runs/export.ndjson:3"],
         "a JSON document has a field of another type than its format says": ["runs/export.ndjson:4"],
     }
+
+
+def test_rows_without_an_id_are_told_where_a_log_may_have_their_calls(tmp_path):
+    """A log line of the origin has no id; a line of our own may have one, and so may a row."""
+    one = make(tmp_path / "one.db", "calls", "call TEXT, output_tokens INTEGER", {"call": "x", "output_tokens": 5})
+    told = []
+    for line in (v2(), own_line(output_tokens=5), own_line(output_tokens=5, id="x")):
+        (tmp_path / "a.log").write_text(f"{line}\n")
+        for fields in ((), (("id", "call"),)):
+            database = Database(url_of(one), ("calls",), fields=fields)
+            reading = read_directories([Directory(tmp_path, "d")], ["*.log"], databases=[database])
+            told.append(dict(reading.remarks))
+    without = {"rows_without_id": 1}
+    assert told == [without, {}, without, {}, {}, {}]
 
 
 def test_the_real_export_has_seven_calls():

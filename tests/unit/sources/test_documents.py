@@ -54,6 +54,15 @@ def broken(reason: str) -> Broken:
             [(broken(CUT_OFF), 1), ({"b": 2}, 2), ({"c": 3}, 4)],
             id="cut-off-and-closed-wrongly",
         ),
+        pytest.param(
+            b'{"a":[1,\n{"b":2}\n{"c":3,\n{"d":4}\n{"e":[5,\n{"f":[6,\n{"g":7,\n',
+            [(broken(CUT_OFF), 1), ({"b": 2}, 2), (broken(CUT_OFF), 3), ({"d": 4}, 4)]
+            + [(broken(CUT_OFF), line) for line in (5, 6, 7)],
+            id="cut-off-lines",
+        ),
+        pytest.param(
+            b'{"a":[\n{"b":2},\n{"c":3}\n,{"d":4}\n]}\n', [({"a": [{"b": 2}, {"c": 3}, {"d": 4}]}, 1)], id="rows"
+        ),
         pytest.param(b'hello\n{"a":1}] x\n', [(broken(NO_JSON), 1), ({"a": 1}, 2), (broken(NO_JSON), 2)], id="prose"),
         pytest.param(
             b'{\n "a": [\n  1,\n{\n "b": 2\n}\n', [(broken(CUT_OFF), 1), ({"b": 2}, 4)], id="indented-cut-off"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,14 @@ import pytest
 
 from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.keys import SideFile
+from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
+from tests import answers
 from tests.lines import write
-from tests.spans import chat, span, spans, write_spans
+from tests.spans import NOW, chat, span, spans, write_spans
 from tests.unit.sources.builders import samples_of
+from tests.unit.sources.test_litellm import payload
 
 CLIENT, GATEWAY = "agent", "gateway"
 
@@ -87,6 +92,88 @@ def test_calls_of_a_stand_in_for_a_provider_are_as_many_as_they_are(
     reading = read(tmp_path)
     n = sum(len(each["resourceSpans"][0]["scopeSpans"][0]["spans"]) for each in documents)
     assert (len(reading.samples), reading.duplicates) == (n, 0)
+
+
+# Spans and records of other formats -----------------------------------------------------------------------------------
+
+
+def logged(response: str = "chatcmpl-9", *, at: float = 0, output: int = 16, **more: Any) -> dict[str, Any]:
+    """LiteLLM's record of the call."""
+    began = NOW / 1e9 + at
+    said = {"startTime": began, "endTime": began + 1, "model": "gpt-5.2", **more}
+    return payload(tokens=output, id=response, **said)
+
+
+def received() -> dict[str, Any]:
+    """The provider's response, which tells the second in which it began."""
+    return answers.chat("stop", tokens=16, id="chatcmpl-9", created=NOW // 10**9 - 1, model="gpt-5.2-2026-01-01")
+
+
+ENDED = datetime.fromtimestamp(NOW / 1e9 + 1, UTC)
+
+WITH_RECORDS = {
+    "gateway": [logged()],
+    "clocks": [logged(at=0.9)],
+    "version": [logged(model="openai/gpt-5.2-2026-01-01")],
+    "response": [received()],
+    "our-own": [json.loads(own_line(id="chatcmpl-9", output_tokens=16, predicted_output_tokens=12, time=ENDED))],
+}
+
+
+@pytest.mark.parametrize("records", WITH_RECORDS.values(), ids=WITH_RECORDS)
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_a_span_and_a_record_of_another_format_are_one_sample(
+    tmp_path: Path, records: list[dict[str, Any]], name: str
+) -> None:
+    write_spans(tmp_path / "c.jsonl", by(CLIENT, call("a")))
+    write_spans(tmp_path / f"{name}.jsonl", *records)
+    reading = read(tmp_path)
+    assert (len(reading.samples), reading.duplicates) == (1, 1)
+
+
+def test_a_call_of_two_spans_and_records_of_two_formats_is_one_sample(tmp_path: Path) -> None:
+    write_spans(tmp_path / "c.jsonl", by(CLIENT, call("a")), by(GATEWAY, call("b", at=0.1, lasts=0.5)))
+    write_spans(tmp_path / "d.jsonl", logged())
+    write_spans(tmp_path / "e.jsonl", received())
+    assert len(read(tmp_path).samples) == 1
+
+
+RECORDS_APART = {
+    "two-of-one-format": [logged(), logged(at=0.5)],
+    "other-output": [logged(output=17)],
+    "other-model": [logged(model="gpt-4")],
+    "earlier": [logged(at=-9)],
+    "later": [logged(at=9)],
+    "other-id": [logged("chatcmpl-8")],
+    "no-id": [logged("", litellm_call_id="chatcmpl-9")],
+}
+
+
+@pytest.mark.parametrize("records", RECORDS_APART.values(), ids=RECORDS_APART)
+def test_spans_and_records_of_several_calls_stay_as_many_as_they_are(
+    tmp_path: Path, records: list[dict[str, Any]]
+) -> None:
+    write_spans(tmp_path / "c.jsonl", by(CLIENT, call("a")))
+    write_spans(tmp_path / "d.jsonl", *records)
+    assert (len(read(tmp_path).samples), read(tmp_path).duplicates) == (1 + len(records), 0)
+
+
+def test_calls_of_a_stand_in_that_a_gateway_logs_are_as_many_as_they_are(tmp_path: Path) -> None:
+    write_spans(tmp_path / "c.jsonl", by(CLIENT, *[call(f"a{n}", at=n) for n in range(3)]))
+    write_spans(tmp_path / "d.jsonl", logged(), logged(at=1), logged(at=2))
+    assert len(read(tmp_path).samples) == 6
+
+
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_what_the_span_and_the_record_know_is_known_of_the_call(tmp_path: Path, name: str) -> None:
+    """The span knows the prediction and that the answer was cut off, LiteLLM the cap and the category."""
+    ours = {"token_telemetry__predicted__output_tokens": 12, "gen_ai__request__max_tokens": None}
+    write_spans(tmp_path / "c.jsonl", by(CLIENT, call("a", **ours, gen_ai__response__finish_reasons=["length"])))
+    theirs = {"model_parameters": {"max_tokens": 64}, "metadata": {"spend_logs_metadata": {"category": "docs"}}}
+    write_spans(tmp_path / f"{name}.jsonl", logged(**theirs))
+    (sample,) = samples_of(read(tmp_path))
+    assert (sample.predicted_output_tokens, sample.max_tokens, sample.category) == (12, 64, "docs")
+    assert (sample.truncated, sample.finish_reason, sample.truncation_source) == (True, "length", "reason")
 
 
 def test_what_each_span_knows_is_known_of_the_call(tmp_path: Path) -> None:

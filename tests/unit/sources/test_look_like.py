@@ -35,10 +35,12 @@ SHAPES: list[tuple[str, object]] = [
             b'{"event": "start"}\n\n' * 9 + json.dumps(record).encode() + b"\n",
         )
         for name, record in (
+            ("otlp", {"schemaUrl": "", "resource": {}, "instrumentationLibrarySpans": []}),
             ("batches", {"custom_id": "a", "response": {"status_code": 200, "body": {}}}),
             ("litellm", {"call_type": "acompletion", "litellm_call_id": "1"}),
             ("langsmith", {"run_type": "llm", "trace_id": "1"}),
             ("responses", {"object": "chat.completion", "choices": []}),
+            ("autopack-export", {"predicted_output_tokens": 5, "actual_output_tokens": 3}),
         )
     ),
     ("JSON", b'{"event": "start"}\n' * 20 + b'{"custom_id": "a", "response": {}}\n'),
@@ -96,7 +98,7 @@ def test_looks_are_counted_the_most_frequent_first_and_what_cannot_be_read_is_no
         ("claude-code", {"Claude Code transcripts"}),
         ("otlp", {"OTLP JSON"}),
         ("serving-traces", {"CSV"}),
-        ("autopack_db", {"JSON", "SQLite"}),
+        ("autopack_db", {"JSON lines with records of format autopack-export", "SQLite"}),
         ("autopack_logs", {"plain text"}),
     ],
 )

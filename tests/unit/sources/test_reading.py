@@ -25,11 +25,13 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.sources.deferred import ONE_A_LINE
 from pytest_token_telemetry.sources.dividing import TaskSizes
+from pytest_token_telemetry.sources.documents import NO_JSON
 from pytest_token_telemetry.sources.parallel import Progress, Scan
 from pytest_token_telemetry.sources.reading import Directory, File, Reading, UnusableLines, read_directories
 from pytest_token_telemetry.sources.source import Sizes
 from pytest_token_telemetry.sources.tagged import simple_search
 from tests.lines import stamp, v2, write
+from tests.spans import chat, span, spans
 from tests.unit.sources.builders import OTHER_LINES, V2_LINES, budget, joined, rows
 
 if TYPE_CHECKING:
@@ -129,6 +131,7 @@ def test_where_no_file_holds_anything_known_they_are_named_for_what_they_look_li
 
 
 CALLS_BELOW = {
+    "otlp": spans(span(chat(44))),
     "batches": {
         "custom_id": "a",
         "response": {"status_code": 200, "body": {"choices": [], "usage": {"completion_tokens": 44}}},
@@ -136,22 +139,38 @@ CALLS_BELOW = {
     "litellm": {"call_type": "acompletion", "litellm_call_id": "1", "completion_tokens": 44, "status": "success"},
     "langsmith": {"run_type": "llm", "id": "1", "trace_id": "1", "outputs": {"usage_metadata": {"output_tokens": 44}}},
     "responses": {"object": "chat.completion", "choices": [], "usage": {"completion_tokens": 44}},
+    "autopack-export": {"predicted_output_tokens": 50, "actual_output_tokens": 44},
 }
+
+BANNER = "INFO:     Started server process [17]"
 
 
 @pytest.mark.parametrize("name", ONE_A_LINE)
-def test_calls_below_a_first_record_of_another_kind_are_read_beside_other_files(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("first", ['{"message": "Proxy initialized", "level": "INFO"}', BANNER, "{}"])
+def test_calls_below_a_first_line_of_another_kind_are_read_beside_other_files(
+    tmp_path: Path, name: str, first: str
+) -> None:
     write(tmp_path, [v2()])
-    lines = [{"message": "Proxy initialized", "level": "INFO"}, CALLS_BELOW[name]]
-    (tmp_path / "calls.log").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    write(tmp_path, [first, json.dumps(CALLS_BELOW[name])], "calls.log")
     reading = read(tmp_path)
     assert sorted(reading.samples.output_tokens.tolist()) == [44, 900]
 
 
+@pytest.mark.parametrize("size", [1, 1000], ids=["small", "large"])
+def test_text_before_the_first_record_counts_as_behind_it(tmp_path: Path, size: int) -> None:
+    calls = [json.dumps({**CALLS_BELOW["litellm"], "id": f"call-{n}"}) for n in range(size)]
+    write(tmp_path, [BANNER, "", "INFO:     Uvicorn running on http://0.0.0.0:4000", *calls, BANNER])
+    reading = read(tmp_path)
+    assert len(reading.samples) == size
+    assert {reason: each.places for reason, each in reading.unusable.items()} == {
+        NO_JSON: [f"{tmp_path.name}/run-1/agent.log:{line}" for line in (1, 3, size + 4)]
+    }
+
+
 def test_telemetry_of_our_own_goes_before_calls_of_others_in_its_file(tmp_path: Path) -> None:
-    lines = [json.dumps({"message": text}) for text in ("Begun", v2())]
-    (tmp_path / "calls.log").write_text("\n".join([*lines, json.dumps(CALLS_BELOW["responses"])]) + "\n")
-    assert read(tmp_path).samples.output_tokens.tolist() == [900]
+    for lines in ([json.dumps({"message": text}) for text in ("Begun", v2())], [BANNER, v2()]):
+        write(tmp_path, [*lines, json.dumps(CALLS_BELOW["responses"])])
+        assert read(tmp_path).samples.output_tokens.tolist() == [900]
 
 
 def test_where_no_file_matches_the_files_that_are_there_are_told_by_their_endings(tmp_path: Path) -> None:

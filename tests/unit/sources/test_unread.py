@@ -12,7 +12,8 @@ from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.otlp.attributes import OUTPUT
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
-from pytest_token_telemetry.sources.unread import UNREAD
+from pytest_token_telemetry.sources.unread import BEHIND, UNREAD, WIDE
+from tests import answers
 from tests.lines import v2
 from tests.spans import chat, span, spans, write_spans
 
@@ -83,6 +84,66 @@ def test_a_file_that_is_read_in_parts_counts_once(tmp_path: Path) -> None:
     (tmp_path / "b.log").write_text(f"{v2()}\n", encoding="utf-8")
     reading = read(tmp_path, Scan(jobs=2, bounds=TaskSizes(3000, 10, 1000)))
     assert {reason: lines.count for reason, lines in reading.unusable.items()} == {UNREAD: 1}
+
+
+RESPONSE = json.dumps(answers.chat("length", tokens=16))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(RESPONSE, id="responses"),
+        pytest.param(json.dumps(answers.gemini("STOP", tokens=16)), id="gemini"),
+        pytest.param(json.dumps(spans(span(chat(16)))).replace("[T", "T"), id="otlp"),
+    ],
+)
+@pytest.mark.parametrize("lines", [30, 500, 5000])
+def test_records_behind_much_text_are_an_unusable_line(tmp_path: Path, record: str, lines: int) -> None:
+    write_spans(tmp_path / "a.jsonl", spans(span(chat(7))))
+    text = "INFO: a banner\n" * min(lines, 500) + f"{record}\n" * lines
+    (tmp_path / "b.log").write_text(text, encoding="utf-8")
+    assert places(read(tmp_path)) == {BEHIND: ["d/b.log:1"]}
+
+
+@pytest.mark.parametrize(
+    "line", [f"INFO: {RESPONSE}", '{"event": "ended", "output_tokens": 5}', v2() + "\n" + RESPONSE]
+)
+def test_text_that_mentions_counts_and_logs_with_tags_are_no_records_behind_text(tmp_path: Path, line: str) -> None:
+    write_spans(tmp_path / "a.jsonl", spans(span(chat(7))))
+    (tmp_path / "b.log").write_text("INFO: a banner\n" * 30 + f"{line}\n", encoding="utf-8")
+    assert read(tmp_path).unusable == {}
+
+
+def test_records_behind_much_text_alone_are_named_for_what_they_look_like(tmp_path: Path) -> None:
+    (tmp_path / "b.log").write_text("INFO: a banner\n" * 30 + f"{RESPONSE}\n", encoding="utf-8")
+    reading = read(tmp_path)
+    assert (reading.unusable, reading.look_like) == ({}, {"JSON lines with records of format responses": 1})
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(json.dumps(spans(span(chat(16)))).replace("[T", "T"), id="otlp"),
+        pytest.param(f"{RESPONSE}\n" * 1000, id="responses"),
+        pytest.param(f"INFO: a banner\n{RESPONSE}\n", id="behind-text"),
+        pytest.param("INFO: a banner\n" * 500 + f"{RESPONSE}\n", id="far-behind-text"),
+        pytest.param(json.dumps(JAEGER), id="jaeger"),
+        pytest.param("output_tokens,max_tokens\n44,100\n", id="table"),
+    ],
+)
+def test_records_in_utf_16_are_an_unusable_line(tmp_path: Path, content: str, encoding: str) -> None:
+    write_spans(tmp_path / "a.jsonl", spans(span(chat(7))))
+    mark = "\ufeff" if encoding.endswith("be") else ""
+    (tmp_path / "b.json").write_bytes(f"{mark}{content}".encode(encoding))
+    assert places(read(tmp_path)) == {WIDE: ["d/b.json:1"]}
+
+
+def test_log_lines_in_utf_16_are_read_and_other_text_is_no_complaint(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(f"{v2()}\n", encoding="utf-16")
+    (tmp_path / "b.log").write_text('{"event": "started"}\nINFO: begun\n', encoding="utf-16")
+    reading = read(tmp_path)
+    assert (len(reading.samples), reading.unusable, reading.nothing_known) == (1, {}, 1)
 
 
 @pytest.mark.parametrize("name", OUTPUT)

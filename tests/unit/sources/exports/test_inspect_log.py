@@ -144,6 +144,22 @@ def test_a_call_without_usage_is_counted_and_a_cached_answer_is_no_call(tmp_path
 
 
 @pytest.mark.parametrize(
+    ("event", "uncounted"),
+    [
+        pytest.param(model(None, error="RuntimeError('503 overloaded')"), (0, 0), id="failed"),
+        pytest.param(model(None, pending=True), (0, 0), id="killed"),
+        pytest.param(model(None, "max_tokens", error="broke off"), (1, 1), id="cut-off"),
+        pytest.param(model(None), (1, 0), id="without-usage"),
+    ],
+)
+def test_the_output_of_a_failed_call_does_not_say_how_it_ended(
+    tmp_path: Path, event: dict[str, Any], uncounted: tuple[int, int]
+) -> None:
+    """Inspect puts an empty output there that ends with ``stop``."""
+    assert reading(tmp_path, log(sample(model(), event))).uncounted == uncounted
+
+
+@pytest.mark.parametrize(
     ("event", "reason", "truncated"),
     [
         (model(1024, "max_tokens"), "length", True),
