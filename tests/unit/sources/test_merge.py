@@ -256,10 +256,10 @@ def test_a_line_that_contradicts_is_another_call(tmp_path: Path) -> None:
     assert counts(read(write(tmp_path, [v2(time=None, success=False)]), phase(call(success=True)))) == (2, 0)
 
 
-def test_a_cut_off_line_is_not_left_out_for_a_call_that_does_not_say_so(tmp_path: Path) -> None:
+def test_a_cut_off_line_tells_a_recorded_call_that_it_was_cut_off(tmp_path: Path) -> None:
     found = read(write(tmp_path, [cut_off(output=900, time=None)]), phase(call()))
-    assert counts(found) == (2, 0)
-    assert found.samples.truncated.tolist() == [-1, 1]
+    assert counts(found) == (1, 1)
+    assert found.samples.truncated.tolist() == [1]
 
 
 @pytest.mark.parametrize("task", [None, "p"])

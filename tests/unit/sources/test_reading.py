@@ -585,7 +585,7 @@ def test_any_name_can_be_read_and_shown(tmp_path: Path, name: bytes, shown: str)
     os.write(descriptor, f"{v2()}\n{v2(None)}\n".encode())
     os.close(descriptor)
     found = read_directories([Directory(tmp_path, "logs")], ["*.log"])
-    assert found.files == (File(shown, 1, format="logs"),)
+    assert found.files == (File(shown, 1, format="logs", unusable=1),)
     [lines] = found.unusable.values()
     assert lines.places == [f"{shown}:2"]
 

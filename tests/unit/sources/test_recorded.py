@@ -184,7 +184,7 @@ def test_a_record_that_says_more_or_less_may_be_of_the_same_call(name: str, valu
         (None, None, True),
     ],
 )
-def test_a_cut_off_call_is_never_left_out_for_one_that_does_not_say_so(
+def test_a_cut_off_call_is_never_left_out_for_one_that_says_that_it_was_not(
     later: bool | None, earlier: bool | None, repeated: bool
 ) -> None:
     assert repeats(sample(truncated=later), sample(truncated=earlier)) is repeated

@@ -77,7 +77,10 @@ def test_they_take_part_in_the_truncation_rate_alone() -> None:
 
 
 def test_truncated_calls_without_a_count_are_beyond_every_cap() -> None:
-    """Of 99 outputs, 1% may exceed the largest; with one call beyond it, no cap is known to leave that risk."""
+    """Of 99 outputs, 1% may exceed the largest; with one call beyond it, no cap is known to leave that risk.
+
+    A cap is one above the output.
+    """
     rows = [call(None, output, max_tokens=2000) for output in range(1, 100)]
     caps = []
     for k in (0, 1):
@@ -86,7 +89,7 @@ def test_truncated_calls_without_a_count_are_beyond_every_cap() -> None:
         assert tuning is not None
         caps.append([cap.max_tokens for cap in tuning.max_tokens[0].caps])
     # ranks ceil(100 * share) of 99, then ceil(101 * share) of 99 and one beyond: share 0.99, 0.98, 0.95
-    assert caps == [[99, 98, 95], [None, 99, 96]]
+    assert caps == [[100, 99, 96], [None, 100, 97]]
 
 
 @pytest.mark.parametrize("population", ["success", "all"])
