@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.sources.by_row import ByRow
 from pytest_token_telemetry.sources.tagged.digests import digests_of
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Integers, Mask, SamplesBuilder
 
 MOST_EMITTERS = 8
@@ -135,54 +137,86 @@ def told_in_other_traces(table: SamplesBuilder, emitted: Emitted, stays: Mask | 
     responses = emitted.response[order]
     is_first = np.ones(len(order), np.bool_)
     is_first[1:] = responses[1:] != responses[:-1]
-    begins = np.flatnonzero(is_first)
-    counts = np.diff(begins, append=len(order))
+    counts = np.diff(np.flatnonzero(is_first), append=len(order))
+    several = (counts > 1) & (counts <= MOST_EMITTERS)
+    is_told = np.repeat(several, counts)
+    told = _Told.all_of(table, emitted.entries(order[is_told]))
     again: list[int] = []
     by: list[int] = []
-    several = (counts > 1) & (counts <= MOST_EMITTERS)
-    for begin, count in zip(begins[several].tolist(), counts[several].tolist(), strict=True):
-        group = order[begin : begin + count]
-        rows = np.unique(emitted.row[group])
-        if len(rows) > 1 and len(np.unique(emitted.emitter[group])) == count and _is_one(table, emitted, group, rows):
-            first, *others = rows.tolist()
-            for other in sorted(others, key=lambda row: -int(emitted.began[group][emitted.row[group] == row][0])):
-                sample = table.sample(other)
-                table.fill(first, sample)
-                if sample.truncated and table.column("truncated")[first] != 1:
-                    said = {name: getattr(sample, name) for name in _OF_END}
-                    for name, value in said.items():
-                        if value is not None:
-                            table.write(name, [first], [value])
+    end = 0
+    for count in counts[several].tolist():
+        begin, end = end, end + count
+        group = told[begin:end]
+        if _is_one(table, group):
+            first, *others = dict.fromkeys(each.row for each in group)
+            began = {each.row: each.began for each in reversed(group)}
+            for other in sorted(others, key=lambda row: -began[row]):
+                _add(table, first, table.sample(other))
             again += others
             by += [first] * len(others)
     return ToldAgain(np.array(again, np.int64), np.array(by, np.int64))
+
+
+def _add(table: SamplesBuilder, row: int, sample: Sample) -> None:
+    """Add to ``row`` what ``sample``, another record of its call, knows."""
+    table.fill(row, sample)
+    if sample.truncated and table.column("truncated")[row] != 1:
+        for name in _OF_END:
+            if (value := getattr(sample, name)) is not None:
+                table.write(name, [row], [value])
 
 
 _OF_END = ("truncated", "truncation_source", "finish_reason", "finish_reason_raw")
 """What says how a call ended: it is of the record that says that it was cut off."""
 
 
-def _is_one(table: SamplesBuilder, emitted: Emitted, group: Integers, rows: Integers) -> bool:
-    """Whether the calls of a ``group`` have the same output and model, and were going on at one time."""
-    by_span = emitted.began[group] != _RECORD
-    began, spans = emitted.began[group][by_span], np.unique(emitted.row[group][by_span])
-    if not len(spans) or np.min(began) <= 0 or len(np.unique(table.column("output_tokens")[rows])) > 1:
+class _Told(NamedTuple):
+    """What one emitter, or a record, says of a call: plain numbers, which take less time one by one than arrays."""
+
+    row: int
+    emitter: int
+    began: int
+    ended: int
+    """The time of the call, in us since 1970; `_NO_TIME` if it is not known."""
+    output: int
+    model: int
+
+    @staticmethod
+    def all_of(table: SamplesBuilder, emitted: Emitted) -> list[_Told]:
+        """All of these, in their order."""
+        rows = emitted.row
+        ended = table.column("time")[rows].view(np.int64)
+        said = (ended, table.column("output_tokens")[rows], table.column("model")[rows])
+        columns = (rows, emitted.emitter, emitted.began, *said)
+        return [*map(_Told, *(column.tolist() for column in columns))]
+
+
+_NO_TIME = np.iinfo(np.int64).min
+
+
+def _is_one(table: SamplesBuilder, group: Sequence[_Told]) -> bool:
+    """Whether all in a ``group`` tell of one call: of the same output and model, which was going on at one time."""
+    spans = [each for each in group if each.began != _RECORD]
+    ended = [each.ended for each in group if each.began == _RECORD and each.ended != _NO_TIME]
+    if (
+        not spans
+        or len({each.row for each in group}) == 1
+        or len({each.emitter for each in group}) < len(group)
+        or len({each.output for each in group}) > 1
+    ):
         return False
-    times = table.column("time").view(np.int64)  # the least where it is not known
-    told = times[np.setdiff1d(rows, spans)]
-    told = told[told != np.iinfo(np.int64).min]
-    return bool(
-        np.max(began) <= np.min(times[spans]) + _CLOCKS
-        and (told >= np.min(began) - _CLOCKS - _ROUNDED).all()
-        and (told <= np.max(times[spans]) + _CLOCKS).all()
-        and _are_one_model([table.sample(row).model for row in rows.tolist()], exactly=len(spans) == len(rows))
-    )
+    first, last = min(each.began for each in spans), max(each.began for each in spans)
+    is_at_one_time = first > 0 and last <= min(each.ended for each in spans) + _CLOCKS
+    latest = max(each.ended for each in spans) + _CLOCKS
+    if not is_at_one_time or not all(first - _CLOCKS - _ROUNDED <= each <= latest for each in ended):
+        return False
+    models = {each.model: each.row for each in group if each.model != UNKNOWN}
+    if len(models) < 2:
+        return True
+    return len(spans) < len(group) and _are_one_model(table.values("model", [*models.values()]))
 
 
-def _are_one_model(names: Sequence[str | None], *, exactly: bool) -> bool:
-    """Whether ``names`` may be of one model: records of a gateway may lack the provider, or the version."""
-    known = {name for name in names if name is not None}
-    if exactly or len(known) < 2:
-        return len(known) < 2
-    shortest, *others = sorted((name.rpartition("/")[2] for name in known), key=len)
+def _are_one_model(names: Sequence[str]) -> bool:
+    """Whether ``names`` may be of one model: a gateway's may have the provider's before it, a response's a version."""
+    shortest, *others = sorted((name.rpartition("/")[2] for name in names), key=len)
     return all(name.startswith(shortest) for name in others)
