@@ -15,6 +15,7 @@ from pytest_token_telemetry.comment.links import Linking
 from pytest_token_telemetry.report import advice, brief, markdown, sections, words
 from pytest_token_telemetry.report.markdown import SIZES, TITLES, Doubt, symbol, title
 from pytest_token_telemetry.report.markdown_flavours import GITHUB, written
+from pytest_token_telemetry.report.notes import notes
 from pytest_token_telemetry.text import LONGEST_EXPLANATION, joined, listing
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _how_sure(report: Report, write: Flavour, size: Size, *, verified: bool) -> 
     """What each figure proves, what it is held against, and what to know of it."""
     ready = words.readiness(report)
     folded: list[Sentence] = [] if ready is None else [joined(("Readiness: ", ready, "."), "")]
-    known = [*folded, *words.waivers(report), *words.notes(report)]
+    known = [*folded, *words.waivers(report), *notes(report)]
     return write.stacked(
         (
             markdown.checks_table(report, brief.proof(report), write, verified=verified),

@@ -18,11 +18,11 @@ from pytest_token_telemetry.gate.checks.sources import outside_maps
 from pytest_token_telemetry.gate.results import CountResult, CoverageResult
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.option_types import ANY
+from pytest_token_telemetry.report.notes import unknown_reasons
 from pytest_token_telemetry.report.words import (
     blamed,
     invalid,
     most_frequent,
-    unknown_reasons,
 )
 from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
 from pytest_token_telemetry.text import Untrusted, joined, listing, named, plural

@@ -14,6 +14,7 @@ from pytest_token_telemetry import __version__, calibration
 from pytest_token_telemetry.gate.checks.drift import NO_BASELINE
 from pytest_token_telemetry.report import advice, collecting, words
 from pytest_token_telemetry.report.model import NoVerdict, Report, now
+from pytest_token_telemetry.report.notes import notes
 from pytest_token_telemetry.report.untrusted_file import LARGEST_REPORT
 from pytest_token_telemetry.text import LONGEST_EXPLANATION, inert, plain
 
@@ -35,7 +36,7 @@ def render(report: Report) -> str:
     said = {
         "headline": words.headline(report),
         "advice": words.texts(advice.next_steps(report)),
-        "notes": words.texts(words.notes(report)),
+        "notes": words.texts(notes(report)),
     }
     document = {**_after(document, "verdict", said), "checks": checks}
     document["plan"]["sentences"] = words.texts(collecting.to_collect(report))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.report import advice, sections, words
 from pytest_token_telemetry.report.markdown_flavours import GITHUB, written
+from pytest_token_telemetry.report.notes import notes
 from pytest_token_telemetry.text import listing, plural, size
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def body(report: Report, write: Flavour, size: Size, *, verified: bool = True) -
         yield write.bullets(written(write, step) for step in advice.next_steps(report))
         yield _checks(report, write, size, verified=verified)
     if size.checks == "all":
-        yield write.bullets(written(write, note) for note in words.notes(report))
+        yield write.bullets(written(write, note) for note in notes(report))
         for section in sections.compared(report):
             sentences = write.bullets(written(write, sentence) for sentence in section.sentences)
             yield write.section(section.title, sentences, tables(section, write, size))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry.analysis.distributions import BINS_PER_OCTAVE
 from pytest_token_telemetry.gate.results import DriftResult, RateResult, RatioResult
 from pytest_token_telemetry.report import advice, sections, words
+from pytest_token_telemetry.report.notes import losses, notes, unusable_lines
 from pytest_token_telemetry.report.terminal_lines import columns_of, cut, inert_name, table_lines, within, wrapped
 from pytest_token_telemetry.text import ASCII_BARS, BARS, first_clause, inert, plain, plural, sparkline, times
 
@@ -91,9 +92,7 @@ def brief(report: Report | str, width: int) -> list[Line]:
     lines = wrapped(" ".join(filter(None, said)), width, {_colour(report): True})
     steps, _ = advice.first_steps(report)
     lines += [line for step in steps for line in wrapped(f"-> {plain(step)}", width, {})]
-    return lines + [
-        line for note in words.unusable_lines(report) for line in wrapped(f"note: {plain(note)}", width, {})
-    ]
+    return lines + [line for note in unusable_lines(report) for line in wrapped(f"note: {plain(note)}", width, {})]
 
 
 def _colour(report: Report) -> str:
@@ -218,7 +217,7 @@ def _asked_for(report: Report, width: int) -> Iterator[list[Line]]:
     for section in sections.held_against(report):
         for sentence in section.sentences:
             yield wrapped(f"{section.title}: {plain(sentence)}", width, {})
-    for loss in words.losses(report):
+    for loss in losses(report):
         yield wrapped(f"note: {plain(loss)}", width, {})
 
 
@@ -229,7 +228,7 @@ def _remarks(report: Report, width: int, bars: str) -> Iterator[list[Line]]:
     for section in sections.compared(report):
         for sentence in section.sentences if section.title not in asked_for else ():
             yield wrapped(f"{section.title}: {plain(sentence)}".translate(drawn), width, {})
-    for note in words.notes(report)[len(words.losses(report)) :]:
+    for note in notes(report)[len(losses(report)) :]:
         yield wrapped(f"note: {plain(note)}", width, {})
 
 

@@ -21,6 +21,7 @@ from pytest_token_telemetry.replay.estimator import Request
 from pytest_token_telemetry.replay.run import Replay, replay
 from pytest_token_telemetry.report import advice as steps
 from pytest_token_telemetry.report import collecting, words
+from pytest_token_telemetry.report import notes as report_notes
 from pytest_token_telemetry.report.build import report_of
 from pytest_token_telemetry.report.model import Report
 from pytest_token_telemetry.sample import Sample
@@ -178,7 +179,7 @@ def advice(report: Report) -> list[str]:
 
 def notes(report: Report) -> list[str]:
     """What a reader must know."""
-    return words.texts(words.notes(report))
+    return words.texts(report_notes.notes(report))
 
 
 def plan(report: Report) -> list[str]:

@@ -15,6 +15,7 @@ from pytest_token_telemetry import CannotReplay, __version__
 from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.past.history import PastVerdict
 from pytest_token_telemetry.report import advice, collecting, markdown, terminal, words
+from pytest_token_telemetry.report import notes as report_notes
 from pytest_token_telemetry.report.json_file import render, render_tuning, schema
 from pytest_token_telemetry.report.markdown_flavours import FLAVOURS
 from pytest_token_telemetry.report.model import Report
@@ -427,7 +428,7 @@ def said(found):
     return {
         "headline": words.headline(found),
         "advice": advice.next_steps(found),
-        "notes": words.notes(found),
+        "notes": report_notes.notes(found),
         "plan": collecting.to_collect(found),
         "checks": [words.message(found, each) for each in found.checks],
         "markdown": [markdown.render(found, write) for write in FLAVOURS.values()],

@@ -10,6 +10,7 @@ from itertools import cycle
 import pytest
 
 from pytest_token_telemetry.gate.checks import TRUNCATION, UNDERESTIMATION
+from pytest_token_telemetry.report import notes as report_notes
 from pytest_token_telemetry.report import sections, terminal, words
 from pytest_token_telemetry.report.advice import first_steps, next_steps
 from pytest_token_telemetry.report.collecting import to_collect
@@ -668,7 +669,7 @@ def test_names_from_the_logs_stand_in_no_sentence_unless_they_are_plain_words(na
         "special": (name,),
     }
     for found in (verdict(rows), verdict(rows, odd), judge(reading(rows), settings(), ("tier1::truncation",))):
-        said = [words.headline(found), *next_steps(found), *words.notes(found), *to_collect(found)]
+        said = [words.headline(found), *next_steps(found), *report_notes.notes(found), *to_collect(found)]
         said += [words.message(found, each) for each in found.checks]
         assert len(said) > 2
         for own in (part for sentence in said for part in pieces(sentence) if isinstance(part, str)):

@@ -10,7 +10,8 @@ import pytest
 
 from pytest_token_telemetry import Drop, Sample
 from pytest_token_telemetry.gate.findings import MOST_DROPS
-from pytest_token_telemetry.report import json_file, untrusted_file, words
+from pytest_token_telemetry.report import json_file, untrusted_file
+from pytest_token_telemetry.report import notes as report_notes
 from pytest_token_telemetry.session.changed_samples import changed_samples
 from pytest_token_telemetry.sources.changed import changed, relabelled
 from pytest_token_telemetry.text import plain
@@ -70,7 +71,7 @@ def test_the_poster_takes_a_report_of_dropped_samples_of_many_reasons():
     assert len(found.counts.dropped) == MOST_DROPS
     assert found.counts.dropped["21 other reasons"] == 21  # 49 are listed, and 70 - 49 are not
     again = untrusted_file.from_json(json_file.render(found).encode())
-    assert [plain(each) for each in words.notes(again)] == notes(found)
+    assert [plain(each) for each in report_notes.notes(again)] == notes(found)
 
 
 BEFORE = Sample(predicted_output_tokens=900, output_tokens=850, category="docs")

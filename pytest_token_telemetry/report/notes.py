@@ -1,0 +1,247 @@
+"""What to know besides the verdict, in sentences: what it does not rest on, and what may surprise."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import starmap
+from typing import TYPE_CHECKING
+
+from pytest_token_telemetry.gate.checks.sources import looks
+from pytest_token_telemetry.report.words import deselected, known_id
+from pytest_token_telemetry.sources.places import FILES, WHERE
+from pytest_token_telemetry.text import Untrusted, joined, named, percent, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pytest_token_telemetry.gate.findings import Counts, UnfoundField
+    from pytest_token_telemetry.report.model import NotRead, Report
+    from pytest_token_telemetry.text import Piece, Sentence
+
+
+def unusable_lines(report: Report) -> list[Sentence]:
+    """How many lines could not be used and why, in one sentence; none if there are no such lines."""
+    counts = report.counts
+    if not counts.unusable.total:
+        return []
+    return [(f"{plural(counts.unusable.total, 'telemetry line')} could not be used: ", *_unusable(counts), ".")]
+
+
+def losses(report: Report) -> list[Sentence]:
+    """What the verdict does not rest on although it was asked for, one sentence each."""
+    counts = report.counts
+    found: list[Sentence] = []
+    if report.deselected:
+        found.append((f"{deselected(report)} deselected: ", *joined(map(known_id, report.deselected)), "."))
+    if report.settings.get("save_baseline") is not None and report.unmet:
+        found.append("No baseline was saved: the data is not ready, and nothing should be compared with it.")
+    found += [*unusable_lines(report), *misread(report)]
+    if counts.copies_of_tests > 1:
+        found.append(f"Each test ran on {counts.copies_of_tests} workers (--dist=each): its samples count once a run.")
+    if report.not_read.unknown and counts.samples:  # where there are none, the next step tells
+        found.append(_unknown_files(report.not_read))
+    if counts.samples and counts.look_like:
+        found.append(("not judged: ", *joined(starmap(looks, counts.look_like.items())), "."))
+    if counts.unknown_reasons:
+        samples = plural(sum(counts.unknown_reasons.values()), "sample")
+        found.append((f"{samples} ended for reasons that are not known: ", *unknown_reasons(counts), "."))
+    if counts.dropped:
+        why = joined(((f"{count:,} as ", named(reason)) for reason, count in counts.dropped.items()), "; ")
+        dropped = plural(sum(counts.dropped.values()), "sample")
+        found.append((f"{dropped} dropped by a plugin and not judged: ", *why, "."))
+    if counts.over_cap:
+        over = plural(counts.over_cap, "sample")
+        found.append(f"{over} above max_tokens without being truncated: that is not the cap that was sent.")
+    predictions = 0 if counts.carried is None or report.estimator is not None else counts.carried.predictions
+    if counts.predicted_caps >= _LEAST_PREDICTED_CAPS and 10 * counts.predicted_caps >= 9 * predictions > 0:
+        found.append(
+            f"{counts.predicted_caps:,} of {plural(predictions, 'prediction')} are the cap (max_tokens), which no"
+            " output can exceed: underestimation cannot show there. Record what the estimator predicted."
+        )
+    return found
+
+
+_LEAST_PREDICTED_CAPS = 10
+"""Predictions that are caps, without which it may be chance."""
+
+
+def _unknown_files(unread: NotRead) -> Sentence:
+    """Which JSON lines and CSV files hold nothing that is read."""
+    others = len(unread.unknown) + unread.unknown_folded - 1
+    more = f" and of {plural(others, 'other JSON lines or CSV file')}" if others else ""
+    maps = "them if they hold" if others else "it if it holds"
+    return "no record of ", Untrusted(unread.unknown[0]), f"{more} is read: map {maps} calls (docs/field-map.md)."
+
+
+def _unusable(counts: Counts) -> tuple[Piece, ...]:
+    """Why lines are unusable, each with how many; without the number where that is all."""
+    reasons = [*counts.unusable.reasons.items()]
+    if len(reasons) == 1:
+        return (named(reasons[0][0]),)
+    found: list[Sentence] = [(f"{lines.count:,} because ", named(reason)) for reason, lines in reasons[:_WORDS_SHOWN]]
+    if others := sum(lines.count for _, lines in reasons[_WORDS_SHOWN:]):
+        found.append(f"{others:,} for other reasons")
+    return joined(found, "; ")
+
+
+def notes(report: Report) -> list[Sentence]:
+    """What a reader must know to read the figures rightly, one sentence each: first the `losses`."""
+    counts, unread = report.counts, report.not_read
+    found = losses(report)
+    names_maps = any(each.field == FILES for each in counts.unfound)
+    for remark, count in counts.remarks.items():
+        if remark in _REMARKS and not (remark == "maps_without_file" and names_maps):
+            noun, rest = _REMARKS[remark]
+            found.append(f"{plural(count, noun)} {rest}")
+    if counts.duplicates:
+        found.append(f"{plural(counts.duplicates, 'duplicate')} left out: the same call in another place.")
+    if counts.doubled_files:
+        files = plural(counts.doubled_files, "file")
+        found.append(
+            f"{files} with every record several times in a row, as if a handler were attached twice: each counts once."
+        )
+    if counts.relabelled:
+        found.append(f"{plural(counts.relabelled, 'sample')} judged by labels that a plugin gave.")
+    found += _carried(report)
+    if counts.no_ratio:
+        found.append(f"{plural(counts.no_ratio, 'sample')} with a prediction or an output of 0, excluded.")
+    if counts.legacy:
+        fate = "judged" if report.population == "all" else "listed, not judged"
+        found.append(f"{plural(counts.legacy, 'legacy sample')} (V1 lines) {fate}.")
+    found += _recording(report)
+    found += _dependence(report)
+    if counts.over_budget:
+        over = plural(counts.over_budget, "sample")
+        found.append(f"{over} above the budget without being truncated: the budget is not the cap that was sent.")
+    if unread.outside:
+        found.append(
+            f"{plural(len(unread.outside) + unread.outside_folded, 'link')} out of the directory not followed."
+        )
+    if unread.special:
+        found.append(
+            f"{plural(len(unread.special) + unread.special_folded, 'path')} not opened: pipes, sockets or devices."
+        )
+    return found
+
+
+def unknown_reasons(counts: Counts) -> tuple[Piece, ...]:
+    """``MAX (12 samples), DONE (3 samples)``: why outputs ended, in words that are not known."""
+    shown = [*counts.unknown_reasons.items()][:_WORDS_SHOWN]
+    return joined((named(word), f" ({plural(n, 'sample')})") for word, n in shown)
+
+
+_WORDS_SHOWN = 5
+"""Reasons that a sentence names."""
+
+
+def misread(report: Report) -> list[Sentence]:
+    """Notes on what a user's map or columns may hide: the fields of maps that no record has, and likely columns.
+
+    The reason of unusable lines names the path of their output.
+    """
+    columns: dict[str, list[Untrusted]] = {}
+    for each in report.counts.unused_columns:
+        if each.field:
+            columns.setdefault(each.field, []).append(Untrusted(each.column))
+    return [*_wrong_paths(report), *(_unread(field, names) for field, names in columns.items())]
+
+
+def _unread(field: str, columns: list[Untrusted]) -> Sentence:
+    which = "it" if len(columns) == 1 else "one"
+    return (
+        "not read: ",
+        *joined(columns[:_COLUMNS], last="or"),
+        " may be ",
+        Untrusted(field),
+        f": rename {which}, or map the CSV files (docs/field-map.md).",
+    )
+
+
+_COLUMNS = 4
+"""Columns that a note names."""
+
+
+def _wrong_paths(report: Report) -> list[Sentence]:
+    counts = report.counts
+    told = {"output_tokens", WHERE} if counts.nothing_known == counts.files else {"output_tokens"}
+    return [_in_vain(each) for each in counts.unfound if each.field not in told]
+
+
+def _in_vain(unfound: UnfoundField) -> Sentence:
+    name, path, records = Untrusted(unfound.map), Untrusted(unfound.path), plural(unfound.records, "record")
+    if unfound.field == FILES:
+        return "map ", name, ": no file matches ", path, " (docs/field-map.md)."
+    if unfound.field == WHERE:
+        return "map ", name, ": its where (", path, f") matched none of {records}."
+    what = "a time at " if unfound.field == "time" else ""
+    return "map ", name, ": ", Untrusted(unfound.field), f": no record has {what}", path, f" ({records})."
+
+
+def _carried(report: Report) -> Iterator[str]:
+    """What some samples lack, and what caps reserve or may be."""
+    carried, use = report.counts.carried, report.metrics.cap_use
+    silent = _silent(report)
+    if carried is not None and 0 < carried.predictions < carried.samples:
+        without = carried.samples - carried.predictions
+        samples = plural(carried.samples, "sample")
+        those = "those that say how they ended count" if silent else f"{'it counts' if without == 1 else 'they count'}"
+        told = f": {those} for truncation alone" if report.counts.attempts else ""
+        yield f"{without:,} of {samples} {'has' if without == 1 else 'have'} no prediction{told}."
+    if carried is not None and silent:
+        samples = f"{silent:,} of {plural(carried.samples, 'sample')} {'does' if silent == 1 else 'do'}"
+        they, them = ("it", "it") if silent == 1 else ("they", "them")
+        yield f"{samples} not say how {they} ended: the truncation rate leaves {them} out."
+    if (repeated := report.metrics.repeated_output) is not None:
+        yield f"{repeated.calls:,} outputs are exactly {repeated.output_tokens:,}: is that the cap?"
+    if use is not None and use.reserved:
+        share = percent(Fraction(use.unused, use.reserved))
+        calls = plural(use.calls, "call")
+        yield f"{calls} with a cap reserved {use.reserved:,} tokens of quota, and {share} went unused."
+
+
+def _silent(report: Report) -> int:
+    """Samples that do not say how they ended, where others do and the truncation rate is of those."""
+    counts, replay = report.counts, report.estimator
+    if counts.carried is None or not counts.attempts or report.population != "risk":
+        return 0
+    unanswered = 0 if replay is None else replay.calls - replay.replayed
+    return max(counts.carried.samples - counts.carried.legacy - counts.attempts - unanswered, 0)
+
+
+_REMARKS: Mapping[str, tuple[str, str]] = {
+    "without_request": ("batch result", "without a request: the cap is unknown (docs/batches.md)."),
+    "requests_differ": ("batch result", "with several requests that differ: the cap is unknown (docs/batches.md)."),
+    "without_call": ("row", "of side files without a call: no call has the id that they name (docs/side-files.md)."),
+    "several_calls": (
+        "prediction",
+        "of side files with the id of several calls: left out (docs/side-files.md).",
+    ),
+    "rows_without_id": (
+        "row",
+        "of databases without an id: a call in both a log and a database counts twice then. Read only one of them.",
+    ),
+    "maps_without_file": ("field map", "without a file: no name matches its patterns (docs/field-map.md)."),
+}
+
+
+def _recording(report: Report) -> Iterator[str]:
+    """What tests did not record, and what they recorded more than once."""
+    counts = report.counts
+    if counts.by_cap:
+        yield f"{plural(counts.by_cap, 'truncation')} known by the cap alone: the reason did not say so."
+    if counts.deselected_tests:
+        yield f"{plural(counts.deselected_tests, 'test')} deselected: what they would record is not judged."
+
+
+def _dependence(report: Report) -> Iterator[str]:
+    samples, tasks = report.counts.with_task, report.counts.tasks
+    if report.is_on("one_per_task"):
+        if not tasks:
+            yield "One sample a task was asked for, but no sample names its task: all are judged."
+        elif samples:
+            yield f"One sample a task is judged: {samples - tasks:,} of {samples:,} left out."
+    elif samples > 2 * tasks:
+        yield (
+            f"{samples:,} samples come from only {plural(tasks, 'task')}, and attempts at one task are alike: proofs"
+            " are weaker than they say (--token-telemetry-one-per-task judges one a task)."
+        )
