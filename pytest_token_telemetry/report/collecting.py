@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.analysis.readiness import PlannedRun
+    from pytest_token_telemetry.gate.checks.coverage import CoverageCheck
     from pytest_token_telemetry.gate.replay_report import ReplayReport
     from pytest_token_telemetry.gate.verdict import ProofPlan
     from pytest_token_telemetry.report.model import Report
@@ -81,11 +82,7 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     failed = without_success(context)
     if isinstance(samples, CountResult) and samples.missing and failed >= samples.target:
         yield f"Find out why tasks fail: {failed:,} of {plural(counts.samples, 'sample')} did not succeed."
-    mix = [
-        (check, result)
-        for check in (CATEGORIES, COMPLEXITIES, DELIVERABLES)
-        if isinstance(result := report.result(check.id), CoverageResult)
-    ]
+    mix = _mix(report)
     fitting = [(check, result, setting) for check, result in mix if (setting := check.setting(result, context))]
     for check, result, setting in fitting:
         meant = "that is how your calls are labelled" if result.named else f"your calls have no {check.one}"
@@ -93,7 +90,7 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     for check, result in mix:
         for required, found in check.slips(result, context):
             option = flag(f"require_{check.stratum}")
-            yield ("Did you mean ", named(found), " by ", named(required), f"? Then correct {option}, or the labels.")
+            yield (named(required), ": did you mean ", named(found), f"? Then correct {option}, or the labels.")
     is_explained = none_found or counts.unreadable_files or (context.reads_files and not counts.files)
     lacking = samples.missing if isinstance(samples, CountResult) else 0
     is_labelled = fitting or all(
@@ -111,6 +108,12 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
             for check, result in mix:
                 if setting := check.without_missing(result, context):
                     yield ("Or set ", *setting, ", if your work has no others.")
+
+
+def _mix(report: Report) -> list[tuple[CoverageCheck, CoverageResult]]:
+    """The checks of the mix of work, with what they found."""
+    every = ((check, report.result(check.id)) for check in (CATEGORIES, COMPLEXITIES, DELIVERABLES))
+    return [(check, result) for check, result in every if isinstance(result, CoverageResult)]
 
 
 def _names_other_work(report: Report) -> bool:
@@ -277,7 +280,8 @@ def _deliverables(bucket: str) -> tuple[Piece, ...]:
 
 def to_collect(report: Report) -> list[Sentence]:
     """What to collect, for someone who schedules runs."""
-    runs, thinnest = report.plan.runs, report.plan.thinnest
+    is_labelled_otherwise = any(check.setting(result, report.context) for check, result in _mix(report))
+    runs, thinnest = () if is_labelled_otherwise else report.plan.runs, report.plan.thinnest
     successful = "successful " if report.counts.question == "predictions" else ""
     schedule = f"Schedule {successful}runs: "
 

@@ -188,7 +188,8 @@ def _mixes(stratum: StratumRates | None) -> str:
 
 
 def _mix(found: RateDrift, judged: str) -> tuple[str, ...]:
-    if found.mix_shift is None or found.standardised is None or not found.head.n:
+    """What a change of the mix does to a rate that is judged; nothing if it hardly changes."""
+    if not found.mix_shift or found.standardised is None or found.outcome == "too-few":
         return ()
     return (
         f"{percent(found.mix_shift)} of {judged} moved to other categories; with the baseline's mix, the new"

@@ -335,7 +335,7 @@ def test_a_misspelt_name_is_asked_about():
     said = "no successful sample of complexity hihg (did you mean high?)"
     assert message(found, "readiness::complexities") == said
     assert advice(found) == [
-        "Did you mean high by hihg? Then correct --token-telemetry-require-complexities, or the labels."
+        "hihg: did you mean high? Then correct --token-telemetry-require-complexities, or the labels."
     ]
     assert headline(found).startswith("The calls carry other labels than those required: ")
     unlike = verdict(rows, require_complexities="low,hard")
@@ -487,6 +487,12 @@ def test_a_kind_of_work_that_no_sample_names_need_not_be_required():
         "no successful sample with deliverables 1, 2-5 or 6+, and none has a number of deliverables:"
         " set --token-telemetry-require-deliverables=none if that is meant"
     )
+
+
+def test_no_run_is_scheduled_of_work_that_the_data_has_by_other_names():
+    found = verdict(ready(27, category="mail"))
+    assert not any(said.startswith("Schedule ") for said in plan(found))
+    assert any(said.startswith("Schedule ") for said in plan(verdict(ready(9))))
 
 
 def test_no_setting_is_proposed_by_the_names_of_few_samples_where_others_do_not_count():

@@ -237,6 +237,11 @@ def test_drift_is_told_by_category():
     )
 
 
+def test_what_the_mix_does_is_told_of_a_rate_that_is_judged():
+    few = compared(later(ready(9)), baseline_of(ready(60)))
+    assert not any("moved to other categories" in said for said in sentences(few, "Drift"))
+
+
 def test_a_category_with_figures_of_one_rate_only_is_told_too():
     """Calls that failed without being truncated are attempts, and say nothing about the prediction."""
     failed = [call(category="other", success=False)] * 2
