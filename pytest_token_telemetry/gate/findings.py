@@ -204,6 +204,8 @@ class Findings:
     budgets: Budgets
     """Recorded ones, by the predictions of their time, also if an estimator is replayed."""
     readiness: Readiness
+    readiness_recorded: Readiness
+    """The same if an estimator is replayed too: with calls that it cannot replay."""
     strata: Strata
     counts: Counts
     attempts: Attempts
@@ -260,14 +262,20 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
     if settings.population == "risk" and replay is None and population.attempts.any():
         uncounted = Share(reading.uncounted.truncated, reading.uncounted.attempts)
     labelled = labels(samples, settings.alias, settings.require_deliverables)
-    there = readiness(
-        samples,
-        labelled,
-        carry,
-        categories=_required("categories", settings, carry),
-        complexities=_required("complexities", settings, carry),
-        deliverables=_required("deliverables", settings, carry),
-    )
+
+    def readiness_of(samples: Samples, labelled: Labels) -> Readiness:
+        return readiness(
+            samples,
+            labelled,
+            carry,
+            categories=_required("categories", settings, carry),
+            complexities=_required("complexities", settings, carry),
+            deliverables=_required("deliverables", settings, carry),
+        )
+
+    there = there_recorded = readiness_of(samples, labelled)
+    if replay is not None:
+        there_recorded = readiness_of(recorded, labels(recorded, settings.alias, settings.require_deliverables))
     return Findings(
         reading=reading,
         samples=samples,
@@ -282,6 +290,7 @@ def find(reading: Reading, settings: Settings, replay: Replay | None = None) -> 
         repeated_output=repeated_output(samples),
         budgets=budgets(samples if replayed is None else replayed.recorded),
         readiness=there,
+        readiness_recorded=there_recorded,
         strata=strata(
             samples,
             population,

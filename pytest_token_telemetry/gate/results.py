@@ -132,6 +132,8 @@ class CoverageResult(Result, frozen=True, kw_only=True, tag="coverage"):
     """If one is missing: the names that the samples have, required or not, the most frequent ones. Untrusted."""
     named: Count | None = None
     """If one is missing: samples that count and have a name. ``None`` in an older report."""
+    unreplayed: Names = ()
+    """Those missing that were recorded, and that the replayed estimator has no prediction for."""
 
     def __post_init__(self) -> None:
         if not set(self.missing) <= set(self.target):
@@ -146,6 +148,8 @@ class CoverageResult(Result, frozen=True, kw_only=True, tag="coverage"):
             raise ValueError("found is more than named")
         if any(self.found.get(name, n) != n for name, n in zip(self.value, self.counts, strict=False)):
             raise ValueError("found is not counts")
+        if not set(self.unreplayed) <= set(self.missing):
+            raise ValueError("unreplayed is not part of missing")
 
 
 class DriftResult(Result, frozen=True, kw_only=True, tag="drift"):

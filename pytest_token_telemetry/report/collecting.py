@@ -25,7 +25,7 @@ from pytest_token_telemetry.report.words import (
     most_frequent,
 )
 from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
-from pytest_token_telemetry.text import Untrusted, joined, listing, named, plural
+from pytest_token_telemetry.text import Reason, Untrusted, joined, listing, named, plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -87,6 +87,10 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     for check, result, setting in fitting:
         meant = "that is how your calls are labelled" if result.named else f"your calls have no {check.one}"
         yield ("Set ", *setting, f" if {meant}.")
+    unreplayed = dict.fromkeys(name for _, result in mix for name in result.unreplayed)
+    if unreplayed:
+        those = joined(map(named, unreplayed), last="and")
+        yield ("Let the estimator answer for ", *those, ": such calls were recorded, and it could replay none of them.")
     for check, result in mix:
         for required, found in check.slips(result, context):
             option = flag(f"require_{check.stratum}")
@@ -94,7 +98,9 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     is_explained = none_found or counts.unreadable_files or (context.reads_files and not counts.files)
     lacking = samples.missing if isinstance(samples, CountResult) else 0
     is_labelled = fitting or all(
-        check.is_labelled_otherwise(result, context) for check, result in mix if result.missing
+        check.is_labelled_otherwise(result, context) or set(result.missing) == set(result.unreplayed)
+        for check, result in mix
+        if result.missing
     )
     is_there = (is_labelled and not lacking) or 0 < lacking <= counts.silent_on_success  # it only says too little
     if report.plan.runs and not is_there and (counts.samples or not is_explained):
@@ -184,7 +190,7 @@ def _to_repair(report: Report) -> Sentence:
         "Repair what cannot be read, as it is not judged: ",
         Untrusted(first.path),
         " (",
-        Untrusted(first.reason),
+        Reason(first.reason),
         f"){more}.",
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry.gate.checks.sources import looks
 from pytest_token_telemetry.report.words import deselected, known_id
 from pytest_token_telemetry.sources.places import FILES, WHERE
-from pytest_token_telemetry.text import Untrusted, joined, named, percent, plural
+from pytest_token_telemetry.text import Reason, Untrusted, joined, named, percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,8 +77,8 @@ def _unusable(counts: Counts) -> tuple[Piece, ...]:
     """Why lines are unusable, each with how many; without the number where that is all."""
     reasons = [*counts.unusable.reasons.items()]
     if len(reasons) == 1:
-        return (named(reasons[0][0]),)
-    found: list[Sentence] = [(f"{lines.count:,} because ", named(reason)) for reason, lines in reasons[:_WORDS_SHOWN]]
+        return (Reason(reasons[0][0]),)
+    found: list[Sentence] = [(f"{lines.count:,} because ", Reason(reason)) for reason, lines in reasons[:_WORDS_SHOWN]]
     if others := sum(lines.count for _, lines in reasons[_WORDS_SHOWN:]):
         found.append(f"{others:,} for other reasons")
     return joined(found, "; ")

@@ -182,7 +182,10 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and isfinite(value) else None
 
 
-def _time(value: object) -> object:
+def plain_time(value: object) -> object:
+    """``value``, or the time of so many seconds since 1970, or their thousandths and less; ``None`` if it is none."""
+    if isinstance(value, str) and _EPOCH.fullmatch(value) is not None:  # as tables write numbers
+        value = float(value)
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return value
     for unit, most in _EPOCHS:
@@ -191,6 +194,9 @@ def _time(value: object) -> object:
     return None
 
 
+_EPOCH = re.compile(r"[0-9]{10}(?:\.[0-9]*|[0-9]{3}|[0-9]{6}|[0-9]{9})?")
+"""Seconds since 1970 in our time, or their thousandths and less, in digits: no other time has as many."""
+
 _EPOCHS = ((1, 10**11), (10**3, 10**14), (10**6, 10**17), (10**9, 10**20))
 """Seconds since 1970, and their thousandths and less, each with what is more than that: the year 5138."""
 
@@ -198,7 +204,7 @@ _PLAIN: Mapping[Kind, Callable[[object], object]] = {
     "count": whole,
     "flag": flag_of,
     "number": _number,
-    "time": _time,
+    "time": plain_time,
     **dict.fromkeys(("name", "text", "reason", "raw reason"), _name),
 }
 """What a value is to the readers of our own lines, by the kind of its field."""

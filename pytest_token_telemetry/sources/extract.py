@@ -373,7 +373,7 @@ def _read(file: Listed, task: Task, small: int, rows: Rows, readers: _Readers) -
                 source = source_of(file.path, text[:HEAD], task)
                 readers.read_text(source, text, file, descriptor)
                 unread = _why_unread(text) if isinstance(source, TaggedSource) else ""
-                found = FileRead(opened=True, format=source.name, unread=unread)
+                found = FileRead(opened=True, format=source.name if text else "", unread=unread)
             else:
                 found = _read_opened(descriptor, file, task, readers)
         finally:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 UNREAD = "spans of model calls in a layout that is not read"
 WIDE = "records of model calls in UTF-16, of which only log lines are read: save the file as UTF-8"
-BEHIND = "records of model calls that stand behind too many lines of other text"
+BEHIND = "records of model calls behind many lines of other text (give them a file of their own)"
 
 LOOKED_AT = 1 << 16
 """Bytes of a file that are looked at: a prompt may stand before the count."""

@@ -38,6 +38,7 @@ class CoverageCheck(Check[CoverageResult]):
         """Which required values occur, and which do not. Of no sample that counts, there is nothing to say."""
         found: Coverage = getattr(case.findings.readiness, self.stratum)
         present = tuple(value for value in found.required if value not in found.missing)
+        recorded: Coverage = getattr(case.findings.readiness_recorded, self.stratum)
         return CoverageResult(
             id=self.id,
             outcome="pass" if not found.missing else "fail" if case.findings.readiness.counted else "skip",
@@ -47,6 +48,7 @@ class CoverageCheck(Check[CoverageResult]):
             counts=tuple(found.present[value] for value in present),
             found=found.found if found.missing else {},
             named=found.named if found.missing else None,
+            unreplayed=tuple(value for value in found.missing if value not in recorded.missing),
         )
 
     def words(self, result: CoverageResult, context: Context) -> Sentence:
@@ -60,6 +62,10 @@ class CoverageCheck(Check[CoverageResult]):
                 if result.target == (ANY,)
                 else (f"no {successful}sample ", self._where, " ", *_few(map(named, result.missing), last="or"))
             )
+            if result.unreplayed:
+                are_all = result.unreplayed == result.missing
+                some = "" if are_all else joined((" ", self._where, " ", *_few(map(named, result.unreplayed))), "")
+                return joined((*missing, ": the estimator could replay none of those recorded", some), "")
             slips = joined([named(found) for _, found in self.slips(result, context)], last="or")
             return (*missing, *((" (did you mean ", *slips, "?)") if slips else self._what_fits(result, context)))
         if not result.value:
@@ -99,7 +105,7 @@ class CoverageCheck(Check[CoverageResult]):
         """
         from difflib import get_close_matches  # slow to import
 
-        if not result.missing or not context.counts.counted or self.setting(result, context):
+        if not result.missing or not context.counts.counted or self.setting(result, context) or result.unreplayed:
             return ()
         others = [name for name in result.found if name not in result.target]
         near = ((name, get_close_matches(name, others, 1, _LIKENESS)) for name in result.missing)
@@ -112,6 +118,8 @@ class CoverageCheck(Check[CoverageResult]):
     def without_missing(self, result: CoverageResult, context: Context) -> tuple[Piece, ...]:
         """The setting for work that has nothing of what is missing, where most samples name what is required."""
         if not result.missing or not context.counts.counted or not _is_about_what_is_required(result):
+            return ()
+        if result.unreplayed:
             return ()
         return _typed(flag(f"require_{self.stratum}"), result.value)
 

@@ -61,7 +61,7 @@ def csv_rows(file: BinaryIO, into: Rows) -> Iterator[tuple[int, dict[str, str]]]
     begin = file.readline(MOST + 1)
     header = header_of(begin)
     if not header:
-        raise OSError(None, "its first line is not a header of a CSV file" if begin else "it is empty")
+        raise OSError(None, "its first line is not a header of a CSV file in UTF-8" if begin else "it is empty")
     match = _HEADER.match(begin.removeprefix(BOM))
     delimiter = "," if match is None else match[1].decode()
     limit = csv.field_size_limit(MOST)

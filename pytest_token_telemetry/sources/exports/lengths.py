@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sample import FIELDS, letters
-from pytest_token_telemetry.sources.call_records import whole
+from pytest_token_telemetry.sources.call_records import plain_time, whole
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import call_said
 from pytest_token_telemetry.sources.field_map import may_be
@@ -122,4 +122,4 @@ def _value(field: str, cell: str) -> object:
         return whole(cell)
     if FIELDS[field].kind == "flag":
         return flag_of(cell)
-    return cell
+    return plain_time(cell) if FIELDS[field].kind == "time" else cell

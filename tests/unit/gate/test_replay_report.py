@@ -267,6 +267,28 @@ def test_a_wrong_answer_fails(wrong, said):
     assert (result(found, REPLAY).outcome, message(found, REPLAY)) == ("fail", said)
 
 
+def leaving_out(category):
+    def estimator(request):
+        if request.category == category:
+            raise CannotReplay
+        return 1000
+
+    return estimator
+
+
+def test_work_that_the_estimator_leaves_out_is_no_work_to_collect():
+    rows = [each for each in ready(120) if each.category != "docs"] + [call(category="docs")] * 3
+    found = replayed(rows, leaving_out("docs"))
+    said = "no successful sample in docs: the estimator could replay none of those recorded"
+    assert message(found, "readiness::categories") == said
+    assert advice(found) == [
+        "Let the estimator answer for docs: such calls were recorded, and it could replay none of them."
+    ]
+    assert headline(found) == "The estimator leaves out work that is required: let it answer for that, do not tune."
+    never = replayed([each for each in rows if each.category != "docs"], leaving_out("docs"))
+    assert message(never, "readiness::categories") == "no successful sample in docs"
+
+
 def test_a_wrong_answer_can_be_left_out():
     found = replay_of_twenty([None, "900", CannotReplay], min_replayed="85%", estimator_errors="skip")
     assert result(found, REPLAY).outcome == "pass"

@@ -163,7 +163,7 @@ def test_json_may_be_lines_documents_or_a_list(tmp_path: Path, content: bytes) -
         (b"\xef\xbb\xbfout,why\r\n12,a\r\n", "", 'it is a CSV file (add format = "csv" to map ours)'),
         (b"calls, all of them\n" + b"no JSON\n", "", "a line is not JSON"),
         (b'{"out": 1}\n', 'format = "csv"\n', 'it is JSON (remove format = "csv" from map ours)'),
-        (b"12\n", 'format = "csv"\n', "its first line is not a header of a CSV file"),
+        (b"12\n", 'format = "csv"\n', "its first line is not a header of a CSV file in UTF-8"),
     ],
 )
 def test_a_file_of_another_format_than_its_map_says_is_told_with_the_remedy(
@@ -295,6 +295,8 @@ def test_a_path_to_what_is_never_a_time_is_told(tmp_path: Path) -> None:
     assert (outputs(found), found.unfound) == ([1, 2], (Unfound("ours", "time", "why", 2),))
     found = reading(tmp_path, written, lines({"out": 1, "why": "done"}, {"out": 2, "why": "2026-01-05T10:00:03Z"}))
     assert found.unfound == ()
+    found = reading(tmp_path, written, lines({"out": 1, "why": "1764000000"}))
+    assert found.samples.time.tolist() == [datetime(2025, 11, 24, 16)]
 
 
 def test_the_reason_of_a_missing_output_names_the_map_and_its_paths(tmp_path: Path) -> None:

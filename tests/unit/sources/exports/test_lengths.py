@@ -82,6 +82,12 @@ def test_copies_of_rows_are_known_by_ids_or_by_numbers_and_times(
     assert (len(found.samples), found.duplicates) == (2 - copies, copies)
 
 
+@pytest.mark.parametrize("time", ["1764000000", "1764000000.0", "1764000000000", "1764000000000000", "2025-11-24T16:00:00Z"])
+def test_a_time_may_be_the_seconds_since_1970(tmp_path: Path, time: str) -> None:
+    found = reading(tmp_path, f"timestamp,output_tokens\n{time},44\n".encode())
+    assert found.samples.time.tolist() == [datetime(2025, 11, 24, 16)]
+
+
 def test_calls_without_a_count_are_as_many_as_tables_number(tmp_path: Path) -> None:
     for run in ("one", "two"):
         reading(tmp_path, b"id,output_tokens,finish_reason\n0,,length\n", f"{run}.csv")
