@@ -370,10 +370,9 @@ def _read(file: Listed, task: Task, small: int, rows: Rows, readers: _Readers) -
         descriptor = os.open(file.copy or file.path, READ_ONLY)
         try:
             if file.size <= small and (text := _plain_text(descriptor, file)) is not None:
-                source = source_of(file.path, text[:HEAD], task)
+                source, doubt = _source_and_doubt(file.path, text, task)
                 readers.read_text(source, text, file, descriptor)
-                unread = _why_unread(text) if isinstance(source, TaggedSource) else ""
-                found = FileRead(opened=True, format=source.name if text else "", unread=unread)
+                found = FileRead(opened=True, format=source.name if text else "", unread=doubt)
             else:
                 found = _read_opened(descriptor, file, task, readers)
         finally:
@@ -408,31 +407,35 @@ def _read_opened(descriptor: int, file: Listed, task: Task, readers: _Readers) -
     if part is None and is_compressed(head[:MAGIC]):
         head, unpacked = _expanded(descriptor, head[:MAGIC], readers.on_read)
     opened = Opened(file.path, descriptor, begin, end, now.size, None, unpacked, task.requests, file.beside)
-    source = source_of(file.path, head, task)
+    is_whole = begin or unpacked is not None or len(head) < HEAD
+    source, doubt = _source_and_doubt(file.path, head if is_whole else head_of(descriptor, LOOKED_AT), task)
     found = readers.read(source, opened)
     error = file.fault(status) or now.fault(os.fstat(descriptor))
     if found.missing:
         error = "it became shorter while it was read"
     elif error is None and part is not None and ending(descriptor, begin, end) != part.ending:
         error = "it was replaced while it was read"
-    unread = ""
-    if isinstance(source, TaggedSource) and begin == 0:
-        is_whole = unpacked is not None or len(head) < HEAD
-        unread = _why_unread(head if is_whole else head_of(descriptor, LOOKED_AT))
-    return FileRead(True, error, found.line_ends, source.name, unread)
+    return FileRead(True, error, found.line_ends, source.name, "" if begin else doubt)
 
 
-def _why_unread(beginning: bytes) -> str:
-    """Why a text with this ``beginning`` may have calls though no line of it is a record; empty: nothing says so."""
-    if beginning.startswith(_OWN_LINE):
-        return ""
+def _source_and_doubt(path: str, beginning: bytes, task: Task) -> tuple[Source, str]:
+    """The source of a file with this ``beginning``, and why it may have calls though no line of it is a record.
+
+    Empty: nothing says so. Records of a known kind are read wherever they begin, if none of our own is there too.
+    """
+    source = source_of(path, beginning[:HEAD], task)
+    if not isinstance(source, TaggedSource) or beginning.startswith(_OWN_LINE):
+        return source, ""
     if beginning.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) and not beginning.startswith(BOM_UTF32_LE):
         text = beginning.decode("utf-16", "ignore").encode()
-        is_other = not isinstance(source_of("", text[:HEAD], Task(())), TaggedSource)
-        return WIDE if is_other or _why_unread(text) else ""
+        other, doubt = _source_and_doubt("", text, Task(()))
+        return source, WIDE if doubt or not isinstance(other, TaggedSource) else ""
     if tells_of_calls(beginning):
-        return UNREAD
-    return BEHIND if source_behind(beginning) is not None else ""
+        return source, UNREAD
+    behind = source_behind(beginning)
+    if behind is None or (task.part is None and task.format == AUTO and not any(ours in beginning for ours in _OURS)):
+        return behind or source, ""
+    return source, BEHIND
 
 
 def _expanded(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_token_telemetry.sources.dividing import TaskSizes
+from pytest_token_telemetry.sources.documents import NO_JSON
 from pytest_token_telemetry.sources.otlp.attributes import OUTPUT
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
@@ -98,9 +99,20 @@ RESPONSE = json.dumps(answers.chat("length", tokens=16))
     ],
 )
 @pytest.mark.parametrize("lines", [30, 500, 5000])
-def test_records_behind_much_text_are_an_unusable_line(tmp_path: Path, record: str, lines: int) -> None:
+def test_records_behind_much_text_are_read(tmp_path: Path, record: str, lines: int) -> None:
     write_spans(tmp_path / "a.jsonl", spans(span(chat(7))))
-    text = "INFO: a banner\n" * min(lines, 500) + f"{record}\n" * lines
+    before = min(lines, 500)
+    text = "INFO: a banner\n" * before + f"{record}\n" * lines
+    (tmp_path / "b.log").write_text(text, encoding="utf-8")
+    found = read(tmp_path)
+    assert found.unusable[NO_JSON].count == before
+    others = sum(told.count for told in found.unusable.values()) - before
+    assert len(found.samples) + found.duplicates + others + sum(found.skipped.values()) == 1 + lines
+
+
+def test_records_behind_much_text_with_a_tag_in_it_are_an_unusable_line(tmp_path: Path) -> None:
+    write_spans(tmp_path / "a.jsonl", spans(span(chat(7))))
+    text = "INFO: a banner\n" * 30 + "[Tagged] a line\n" + f"{RESPONSE}\n" * 30
     (tmp_path / "b.log").write_text(text, encoding="utf-8")
     assert places(read(tmp_path)) == {BEHIND: ["d/b.log:1"]}
 
@@ -114,10 +126,10 @@ def test_text_that_mentions_counts_and_logs_with_tags_are_no_records_behind_text
     assert read(tmp_path).unusable == {}
 
 
-def test_records_behind_much_text_alone_are_named_for_what_they_look_like(tmp_path: Path) -> None:
+def test_records_behind_much_text_alone_are_read(tmp_path: Path) -> None:
     (tmp_path / "b.log").write_text("INFO: a banner\n" * 30 + f"{RESPONSE}\n", encoding="utf-8")
     reading = read(tmp_path)
-    assert (reading.unusable, reading.look_like) == ({}, {"JSON lines with records of format responses": 1})
+    assert (len(reading.samples), places(reading)) == (1, {NO_JSON: [f"d/b.log:{line}" for line in (1, 2, 3)]})
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])

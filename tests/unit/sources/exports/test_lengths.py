@@ -82,7 +82,9 @@ def test_copies_of_rows_are_known_by_ids_or_by_numbers_and_times(
     assert (len(found.samples), found.duplicates) == (2 - copies, copies)
 
 
-@pytest.mark.parametrize("time", ["1764000000", "1764000000.0", "1764000000000", "1764000000000000", "2025-11-24T16:00:00Z"])
+@pytest.mark.parametrize(
+    "time", ["1764000000", "1764000000.0", "1764000000000", "1764000000000000", "2025-11-24T16:00:00Z"]
+)
 def test_a_time_may_be_the_seconds_since_1970(tmp_path: Path, time: str) -> None:
     found = reading(tmp_path, f"timestamp,output_tokens\n{time},44\n".encode())
     assert found.samples.time.tolist() == [datetime(2025, 11, 24, 16)]
