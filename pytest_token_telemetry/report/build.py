@@ -108,6 +108,7 @@ def _sources(files: Sequence[File]) -> tuple[SourceFile, ...]:
             format=files[place].format,
             duplicates=files[place].duplicates,
             unusable=files[place].unusable,
+            skipped=files[place].skipped,
         )
         for place in shown
     ]
@@ -119,6 +120,7 @@ def _sources(files: Sequence[File]) -> tuple[SourceFile, ...]:
                 folded=len(others),
                 duplicates=sum(file.duplicates for file in others),
                 unusable=sum(file.unusable for file in others),
+                skipped=sum(file.skipped for file in others),
             )
         )
     return tuple(found)

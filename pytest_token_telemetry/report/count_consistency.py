@@ -92,6 +92,8 @@ def check_counts(report: Report) -> None:
         raise RefusedError("sources have more than duplicates")
     if sum(source.unusable for source in report.sources) > counts.unusable.total:
         raise RefusedError("sources have more than unusable")
+    if sum(source.skipped for source in report.sources) > sum(counts.skipped.values()):
+        raise RefusedError("sources have more than skipped")
     if (attempts := report.attempts) is not None:
         most = max(attempts.every.n, attempts.near_cap.n)
         if most > counts.samples or attempts.first.n > counts.tasks:

@@ -122,6 +122,8 @@ class SourceFile(Struct, frozen=True):
     """Copies of a sample that were left out there."""
     unusable: Count = 0
     """Lines there that should be samples and cannot be."""
+    skipped: Count = 0
+    """Records there that are no sample, and should be none."""
 
     def __post_init__(self) -> None:
         if self.folded and self.path:

@@ -328,13 +328,20 @@ def _advice(waste_target: Fraction | None) -> Columns[Advice]:
     }
 
 
+_LEFT_OUT: Columns[SourceFile] = {
+    "duplicates": lambda each: f"{each.duplicates:,}",
+    "unusable": lambda each: f"{each.unusable:,}",
+    "skipped": lambda each: f"{each.skipped:,}",
+}
+"""What became of records that are no samples: a column for each that some source has."""
+
+
 def _sources(report: Report) -> Section:
     by_samples = sorted(report.sources, key=lambda source: (source.folded, -source.samples))
     file = "file or test" if report.counts.tests else "file"
     columns: Columns[SourceFile] = {
         "samples": lambda each: f"{each.samples:,}",
-        **({"duplicates": lambda each: f"{each.duplicates:,}"} if any(each.duplicates for each in by_samples) else {}),
-        **({"unusable": lambda each: f"{each.unusable:,}"} if any(each.unusable for each in by_samples) else {}),
+        **{name: figure for name, figure in _LEFT_OUT.items() if any(getattr(each, name) for each in by_samples)},
         **({"read as": lambda each: Untrusted(each.format)} if any(each.format for each in by_samples) else {}),
         file: lambda each: named(each.folded, each.path),
     }

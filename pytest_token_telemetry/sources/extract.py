@@ -164,7 +164,7 @@ class Extract:
     """In the order of their files."""
     mentions: dict[int, int] = field(default_factory=dict)
     """See `Rows.mentions`."""
-    skipped: dict[str, int] = field(default_factory=dict)
+    skipped: dict[tuple[int, str], int] = field(default_factory=dict)
     """See `Rows.skipped`."""
     remarks: dict[Remark, int] = field(default_factory=dict)
     """See `Rows.remarks`."""
@@ -462,7 +462,7 @@ def _received(
     absorbed: _Columns,
     complaints: tuple[Complaint, ...],
     mentions: dict[int, int],
-    skipped: dict[str, int],
+    skipped: dict[tuple[int, str], int],
     remarks: dict[Remark, int],
     places: dict[Place, int],
 ) -> Extract:

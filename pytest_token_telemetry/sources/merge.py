@@ -55,6 +55,8 @@ class File(NamedTuple):
     """Copies of a sample that were left out there."""
     unusable: int = 0
     """Lines there that should be samples and cannot be."""
+    skipped: int = 0
+    """Records there that are no sample, and should be none."""
 
 
 @dataclass(slots=True)
@@ -212,7 +214,12 @@ def merge(
     return Reading(
         samples=samples,
         files=tuple(
-            File(*said, duplicates=duplicates[number], unusable=lines[number])  # type: ignore[arg-type] # closed set
+            File(
+                *said,  # type: ignore[arg-type] # a closed set
+                duplicates=duplicates[number],
+                unusable=lines[number],
+                skipped=files.skipped_in[number],
+            )
             for number, said in enumerate(zip(names, counts, kinds, formats, strict=True))
         ),
         recorded=recorded,
@@ -341,6 +348,9 @@ class _Files:
         """Files without a record that may have calls, each with why, and whether nothing is known of it."""
         self.remarks: Counter[Remark] = Counter()
         self.skipped: Counter[str] = Counter()
+        """By reason."""
+        self.skipped_in: Counter[int] = Counter()
+        """By the number of the file."""
         self.places: Counter[Place] = Counter()
         self._first = first
 
@@ -375,7 +385,9 @@ class _Files:
         self.empty_tables += unknown["table"]
         self.mentions += sum(extract.mentions.values())
         self.remarks.update(extract.remarks)
-        self.skipped.update(extract.skipped)
+        for (at, reason), count in extract.skipped.items():
+            self.skipped[reason] += count
+            self.skipped_in[int(numbers[at])] += count
         self.places.update(extract.places)
         samples = replace(extract.samples, file=narrowest(numbers[files]), run=_runs(extract.samples, origins))
         self.parts.append((samples, extract.identities))

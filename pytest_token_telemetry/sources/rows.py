@@ -179,8 +179,8 @@ class Rows:
         self._complaints: dict[tuple[int, str], _Lines] = defaultdict(_Lines)
         self.mentions: Counter[int] = Counter()
         """How many tags without a record each file has; 0 for one with records that say something about samples."""
-        self.skipped: Counter[str] = Counter()
-        """By reason: how many records are no sample, and should be none."""
+        self.skipped: Counter[tuple[int, str]] = Counter()
+        """By file and reason: how many records are no sample, and should be none."""
 
         self.remarks: Counter[Remark] = Counter()
         """How many could not be joined, by why."""
@@ -301,7 +301,7 @@ class Rows:
 
     def skip(self, reason: str, count: int = 1) -> None:
         """Count records that should be no sample. A file of nothing else is one that holds nothing known."""
-        self.skipped[reason] += count
+        self.skipped[self.file, reason] += count
 
     def complaints(self) -> tuple[Complaint, ...]:
         """The complaints, in the order of their files."""

@@ -254,7 +254,7 @@ def test_a_side_file_is_json_or_csv_compressed_or_not(tmp_path: Path, name: str,
     ("content", "why"),
     [
         (b"", "cannot be read: it is empty"),
-        (b"\0\1\2", "cannot be read: its first line is not a header of a CSV file"),
+        (b"\0\1\2", "cannot be read: its first line is not a header of a CSV file in UTF-8"),
         (b"guess,calls\n1,2\n", f"names no prediction: {NO_ID} (write one JSON object a line, or a CSV"),
         (b"{", "cannot be read: a JSON document is malformed or cut off"),
         (b"\x1f\x8b\x08", "cannot be read: "),
