@@ -107,7 +107,7 @@ def test_calls_are_joined_with_predictions_of_a_file_of_their_own(run: Run, pyte
     assert (refused.exit, usage_error(refused)) == (
         4,
         f"{option.replace('=', ': ', 1).replace('runs', chr(39) + 'runs')}' cannot be read: its first line is not a"
-        " header of a CSV file",
+        " header of a CSV file in UTF-8",
     )
 
 
