@@ -120,6 +120,10 @@ def test_both_commits_are_named():
     commits = {"base_commit": "0123456789abcdef" + "0" * 24, "head_commit": "f" * 40}
     text = compared(lambda found: found["estimator"]["base"].update(commits))
     assert "Base is commit 0123456789ab, head is commit ffffffffffff." in sentences(text)
+    one = {"base_commit": "f" * 40, "head_commit": "f" * 40}
+    text = compared(lambda found: found["estimator"]["base"].update(one))
+    said = "Base and head are both of commit ffffffffffff: what differs between them is not committed."
+    assert said in sentences(text)
 
 
 @pytest.mark.parametrize("commit", ["main", "f" * 39, "F" * 40, "f" * 65, "`" * 40, None])

@@ -489,6 +489,12 @@ def test_a_kind_of_work_that_no_sample_names_need_not_be_required():
     )
 
 
+def test_no_kind_of_work_is_to_be_collected_that_no_call_is_of_while_none_counts():
+    silent = [call(success=None, category="mail")] * 9
+    assert advice(verdict(silent))[-1] == "Collect 20 more successful samples."
+    assert "These would do: " in advice(verdict([call(success=None, category="docs")] * 9))[-1]
+
+
 def test_no_run_is_scheduled_of_work_that_the_data_has_by_other_names():
     found = verdict(ready(27, category="mail"))
     assert not any(said.startswith("Schedule ") for said in plan(found))

@@ -350,6 +350,15 @@ def test_the_requests_of_claude_code_are_calls(tmp_path: Path) -> None:
     assert (found.unusable, found.skipped) == ({}, {NO_CALL: 2})
 
 
+def test_skipped_spans_are_counted_by_file(tmp_path: Path) -> None:
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
+    for name, tools in (("a", 1), ("b", 3)):
+        several = [span(tool, id=f"{name}{n}") for n in range(tools)]
+        write_spans(tmp_path / f"{name}.jsonl", spans(*several))
+    found = read(tmp_path)
+    assert ([each.skipped for each in found.files], found.skipped) == ([1, 3], {NO_CALL: 4})
+
+
 def test_a_span_that_names_nothing_is_no_call_by_a_count_that_anything_may_have(tmp_path: Path) -> None:
     write_spans(tmp_path / "spans.jsonl", spans(span({"gen_ai.request.model": "m", "output_tokens": 99})))
     assert (len(read(tmp_path).samples), read(tmp_path).skipped) == (0, {NO_CALL: 1})

@@ -590,6 +590,14 @@ def test_any_name_can_be_read_and_shown(tmp_path: Path, name: bytes, shown: str)
     assert lines.places == [f"{shown}:2"]
 
 
+def test_an_empty_file_is_none_that_a_map_could_read(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(f"{v2()}\n")
+    for name, text in (("empty.jsonl", ""), ("other.jsonl", '{"event": "started"}\n')):
+        (tmp_path / name).write_text(text)
+    found = read_directories([Directory(tmp_path, "logs")], ["*.log", "*.jsonl"])
+    assert [*found.unknown] == ["logs/other.jsonl"]
+
+
 READ_AND_TELL = """
 import json, sys
 from pathlib import Path
