@@ -92,6 +92,19 @@ def test_truncated_calls_without_a_count_are_beyond_every_cap() -> None:
     assert caps == [[100, 99, 96], [None, 100, 97]]
 
 
+@pytest.mark.parametrize(("calls", "cap", "needed"), [(60, None, 198), (197, None, 198), (198, 101, None)])
+def test_a_truncated_call_without_a_count_is_one_of_those_that_a_cap_needs(
+    calls: int, cap: int | None, needed: int | None
+) -> None:
+    """With one endless output of 199, the second largest may be exceeded by 2 of 200."""
+    rows = [call(None, 100, max_tokens=2000)] * calls
+    reading = cases.reading(rows, uncounted=Uncounted(1, 1), unusable=lines(1))
+    tuning = cases.judge(reading, cases.settings()).tuning
+    assert tuning is not None
+    found = tuning.max_tokens[0].caps[0]
+    assert (found.max_tokens, found.samples_needed) == (cap, needed)
+
+
 @pytest.mark.parametrize("population", ["success", "all"])
 def test_the_rates_of_the_origin_leave_them_out(population: str) -> None:
     reading = cases.reading(ready(60), uncounted=Uncounted(40, 40), unusable=lines(40))
