@@ -73,7 +73,11 @@ def documents(file: BinaryIO, decode: Callable[[bytes], T], most: int = MOST) ->
             if isinstance(value, Document):
                 yield value
             else:
-                yield from held.add(text, line)
+                cut_off, last = _last_of_line(decode, text, line)
+                yield from held.add(cut_off, line)
+                if last is not None:
+                    yield from held.finish()
+                    yield last
     yield from held.finish()
 
 
@@ -119,6 +123,19 @@ def _decoded(decode: Callable[[bytes], T], text: bytes, line: int) -> Read[T]:
         return Broken(CUT_OFF, line) if whole == text else _decoded(decode, whole, line)
 
 
+def _last_of_line(decode: Callable[[bytes], T], text: bytes, line: int) -> tuple[bytes, Document[T] | None]:
+    """Part a line in which documents were cut off and the next ones written behind them: what is before the last one.
+
+    The last one is known by its first key, which it has in common with the first one. It must be whole, or the line is
+    not parted.
+    """
+    begin = text[: text.find(b":") + 1]
+    if not _FIRST_KEY.fullmatch(begin) or (at := text.rfind(begin)) <= 0:
+        return text, None
+    last = _decoded(decode, text[at:], line)
+    return (text[:at], last) if isinstance(last, Document) else (text, None)
+
+
 def mended(text: bytes) -> bytes:
     """The JSON ``text`` with a mark instead of each half of a character."""
     return _HALF.sub(rb"\\ufffd", text.decode("utf-8", "replace").encode())
@@ -132,8 +149,13 @@ _HALF = re.compile(
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)|[][{}]', re.DOTALL)
 """A string, whose group is empty if the line ends within it, or a bracket."""
 
+_FIRST_KEY = re.compile(rb'\{\s*"[^"\\]*"\s*:')
+"""How an object begins."""
+
 _OF_DOCUMENTS = b' \t\r\n{}[]",'
 """How the lines of a document begin that is written over several."""
+
+_INDENT = re.compile(rb"[ \t]*")
 
 _BETWEEN = b" \t\r\n,\x1e"
 """What may stand between documents."""
@@ -186,7 +208,14 @@ class _Held(Generic[T]):
         yield from self.give_up()
 
     def _count_all(self) -> Iterator[Read[T]]:
+        """Find by their brackets what the indented lines hold; of those that begin on one line, the last one."""
         lines, first = self._taken()
+        *cut_off, begin = _begins(lines)
+        for at in cut_off:
+            yield Broken(CUT_OFF, first + at)
+        if begin:
+            first += begin
+            lines = [lines[begin].rstrip()[-1:] + b"\n", *lines[begin + 1 :]]
         self.is_counted = True
         for line, text in enumerate(lines, first):
             yield from self._count(text, line)
@@ -254,11 +283,37 @@ class _Held(Generic[T]):
 
     def _whole_lines(self, lines: Iterable[bytes], first: int) -> Iterator[Read[T]]:
         """What else the text of a broken document holds: documents, whole or not, and lines that are no part of any."""
+        indented: list[bytes] = []
+        begin = 0
         for line, text in enumerate(lines, first):
-            if text.startswith(b"{") and text.strip() != b"{":
+            if text[0] == _BRACE and text.strip() == b"{":
+                indented, begin = [text], line
+            elif text[0] == _BRACE:
                 yield _decoded(self.decode, text, line)
             elif text[0] not in _OF_DOCUMENTS:
                 yield Broken(NO_JSON, line)
+            elif indented:
+                indented.append(text)
+                if text.strip() == b"}" == text[:1]:
+                    whole = _decoded(self.decode, b"".join(indented), begin)
+                    if isinstance(whole, Document):
+                        yield whole
+                    indented = []
+
+
+def _begins(lines: list[bytes]) -> list[int]:
+    """Where documents begin in the ``lines`` of an indented one. Each but the last is cut off by the one that follows.
+
+    Such a line ends with a bracket, and the next one is indented as the first line within a document is.
+    """
+    margin = _INDENT.match(lines[1])[0] if len(lines) > 1 else b""  # type: ignore[index] # it matches any line
+    return [0] + [
+        at
+        for at in range(1, len(lines) - 1)
+        if lines[at].rstrip().endswith((b"{", b"["))
+        and lines[at + 1].startswith(margin)
+        and lines[at + 1][len(margin) : len(margin) + 1].strip()
+    ]
 
 
 _QUOTE, _BRACE = b'"{'

@@ -71,6 +71,40 @@ def broken(reason: str) -> Broken:
         pytest.param(
             b'{\n "a": "x\n}\n{\n "b": 2\n}\n', [(broken(CUT_OFF), 1), ({"b": 2}, 4)], id="indented-malformed"
         ),
+        pytest.param(
+            b'{\n "a": [\n  1{\n "b": [\n  2\n ]\n}\n{\n "c": "x{\n "d": 3,{\n "e": 4\n}\n[5]',
+            [
+                (broken(CUT_OFF), 1),
+                ({"b": [2]}, 3),
+                (broken(CUT_OFF), 8),
+                (broken(CUT_OFF), 9),
+                ({"e": 4}, 10),
+                ([5], 13),
+            ],
+            id="indented-cut-off-and-glued",
+        ),
+        pytest.param(
+            b'{"a":1}\n{"a":[1,{"a":2}\n{"a":"x{"a":[2,{"a":3}\n{"a":{"a":4}}\n',
+            [
+                ({"a": 1}, 1),
+                (broken(CUT_OFF), 2),
+                ({"a": 2}, 2),
+                (broken(CUT_OFF), 3),
+                ({"a": 3}, 3),
+                ({"a": {"a": 4}}, 4),
+            ],
+            id="cut-off-and-glued",
+        ),
+        pytest.param(
+            b'{"a":4}{"a":5{"a":6}\n{"a":"{\\"a\\":8',
+            [({"a": 4}, 1), (broken(CUT_OFF), 1), ({"a": 6}, 1), (broken(CUT_OFF), 2)],
+            id="glued-thrice",
+        ),
+        pytest.param(
+            b'{"a":[1,\n{\n "b": 2\n}\n{\n "c": 3\n}\n',
+            [(broken(CUT_OFF), 1), ({"b": 2}, 2), ({"c": 3}, 5)],
+            id="cut-off-line-before-indented",
+        ),
         pytest.param(b'{\n "a": 1,\n"b": 2\n}\n[3]', [({"a": 1, "b": 2}, 1), ([3], 5)], id="indented-in-part"),
         pytest.param(
             b'{"a":1}\n{\n2026 INFO: x\n "y"\n[1]\nz {\n',
