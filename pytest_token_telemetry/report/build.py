@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.text import LONGEST_SHOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from pytest_token_telemetry.gate.findings import Findings
     from pytest_token_telemetry.gate.verdict import Judgement
@@ -77,7 +78,7 @@ def report_of(judgement: Judgement) -> Report:
             findings.counts.uncounted.events,
         ),
         calls=None if findings.settings.html is None else _calls(findings),
-        sources=_sources(reading.files),
+        sources=_sources(reading.files, findings.counts.skipped),
         not_read=_not_read(reading),
         scan=None
         if scanned is None
@@ -96,8 +97,19 @@ def report_of(judgement: Judgement) -> Report:
     )
 
 
-def _sources(files: Sequence[File]) -> tuple[SourceFile, ...]:
-    """The ``files`` in their order. Of too many, those with the most samples, and one row for all others."""
+def _skipped(files: Iterable[File], reasons: Collection[str]) -> dict[str, int]:
+    """How many records of ``files`` are skipped for each of the ``reasons`` that are told."""
+    found = sum((Counter(file.skipped) for file in files), Counter[str]())
+    return {reason: found[reason] for reason in reasons if found[reason]}
+
+
+def _sources(files: Sequence[File], skipped: Collection[str]) -> tuple[SourceFile, ...]:
+    """The ``files`` in their order. Of too many, those with the most samples, and one row for all others.
+
+    Args:
+        files: what was read.
+        skipped: for which reasons records were skipped.
+    """
     largest = sorted(range(len(files)), key=lambda place: -files[place].samples)
     shown = sorted(largest[: listed(files[place].path for place in largest)])
     found = [
@@ -108,7 +120,7 @@ def _sources(files: Sequence[File]) -> tuple[SourceFile, ...]:
             format=files[place].format,
             duplicates=files[place].duplicates,
             unusable=files[place].unusable,
-            skipped=files[place].skipped,
+            skipped=_skipped([files[place]], skipped),
         )
         for place in shown
     ]
@@ -120,7 +132,7 @@ def _sources(files: Sequence[File]) -> tuple[SourceFile, ...]:
                 folded=len(others),
                 duplicates=sum(file.duplicates for file in others),
                 unusable=sum(file.unusable for file in others),
-                skipped=sum(file.skipped for file in others),
+                skipped=_skipped(others, skipped),
             )
         )
     return tuple(found)

@@ -122,8 +122,8 @@ class SourceFile(Struct, frozen=True):
     """Copies of a sample that were left out there."""
     unusable: Count = 0
     """Lines there that should be samples and cannot be."""
-    skipped: Count = 0
-    """Records there that are no sample, and should be none."""
+    skipped: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
+    """Records there that are no sample, and should be none, by reason."""
 
     def __post_init__(self) -> None:
         if self.folded and self.path:

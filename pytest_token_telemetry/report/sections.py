@@ -331,7 +331,7 @@ def _advice(waste_target: Fraction | None) -> Columns[Advice]:
 _LEFT_OUT: Columns[SourceFile] = {
     "duplicates": lambda each: f"{each.duplicates:,}",
     "unusable": lambda each: f"{each.unusable:,}",
-    "skipped": lambda each: f"{each.skipped:,}",
+    "skipped": lambda each: f"{sum(each.skipped.values()):,}",
 }
 """What became of records that are no samples: a column for each that some source has."""
 

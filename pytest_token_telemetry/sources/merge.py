@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, chain, compress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -55,8 +56,8 @@ class File(NamedTuple):
     """Copies of a sample that were left out there."""
     unusable: int = 0
     """Lines there that should be samples and cannot be."""
-    skipped: int = 0
-    """Records there that are no sample, and should be none."""
+    skipped: Mapping[str, int] = MappingProxyType({})
+    """Records there that are no sample, and should be none, by reason."""
 
 
 @dataclass(slots=True)
@@ -218,7 +219,7 @@ def merge(
                 *said,  # type: ignore[arg-type] # a closed set
                 duplicates=duplicates[number],
                 unusable=lines[number],
-                skipped=files.skipped_in[number],
+                skipped=files.skipped_in.get(number, {}),
             )
             for number, said in enumerate(zip(names, counts, kinds, formats, strict=True))
         ),
@@ -349,8 +350,8 @@ class _Files:
         self.remarks: Counter[Remark] = Counter()
         self.skipped: Counter[str] = Counter()
         """By reason."""
-        self.skipped_in: Counter[int] = Counter()
-        """By the number of the file."""
+        self.skipped_in: dict[int, Counter[str]] = {}
+        """By the number of the file, then by reason."""
         self.places: Counter[Place] = Counter()
         self._first = first
 
@@ -387,7 +388,7 @@ class _Files:
         self.remarks.update(extract.remarks)
         for (at, reason), count in extract.skipped.items():
             self.skipped[reason] += count
-            self.skipped_in[int(numbers[at])] += count
+            self.skipped_in.setdefault(int(numbers[at]), Counter())[reason] += count
         self.places.update(extract.places)
         samples = replace(extract.samples, file=narrowest(numbers[files]), run=_runs(extract.samples, origins))
         self.parts.append((samples, extract.identities))

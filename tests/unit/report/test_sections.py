@@ -369,22 +369,28 @@ def test_files_without_telemetry_and_mentions_of_tags_are_counted():
 
 
 def test_a_source_shows_what_became_of_its_other_records_where_some_source_has_any():
-    files = (File("a", 26, format="otlp", duplicates=1200), File("b", 1, format="otlp", unusable=3, skipped=4))
+    files = (
+        File("a", 26, format="otlp", duplicates=1200),
+        File("b", 1, format="otlp", unusable=3, skipped={"no calls": 4}),
+    )
     whole = {"duplicates": 1200, "unusable": {"lost": UnusableLines(3, ["b:1"])}, "skipped": {"no calls": 4}}
     found = verdict(ready(27), {"files": files, **whole})
     table = detail(found, "Sources").tables[0]
     assert table.columns == ("samples", "duplicates", "unusable", "skipped", "read as", "file")
     assert [row[:4] for row in table.rows] == [("26", "1,200", "0", "0"), ("1", "0", "3", "4")]
-    assert [(each.duplicates, each.unusable, each.skipped) for each in found.sources] == [(1200, 0, 0), (0, 3, 4)]
+    assert [(each.duplicates, each.unusable, each.skipped) for each in found.sources] == [
+        (1200, 0, {}),
+        (0, 3, {"no calls": 4}),
+    ]
     assert detail(verdict(ready(27)), "Sources").tables[0].columns == ("samples", "file")
 
 
 def test_files_that_are_not_listed_share_a_row_with_what_became_of_their_records():
-    files = tuple(File(f"{n}.log", 1, duplicates=2, unusable=3, skipped=4) for n in range(1003))
+    files = tuple(File(f"{n}.log", 1, duplicates=2, unusable=3, skipped={"no calls": 4}) for n in range(1003))
     lost = {"lost": UnusableLines(3009, ["0.log:1"])}
     whole = {"duplicates": 2006, "unusable": lost, "skipped": {"no calls": 4012}}
     last = verdict(ready(1003), {"files": files, **whole}).sources[-1]
-    assert (last.folded, last.samples, last.duplicates, last.unusable, last.skipped) == (3, 3, 6, 9, 12)
+    assert (last.folded, last.samples, last.duplicates, last.unusable, last.skipped) == (3, 3, 6, 9, {"no calls": 12})
 
 
 def test_skipped_records_are_counted_by_reason():

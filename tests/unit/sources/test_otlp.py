@@ -356,7 +356,7 @@ def test_skipped_spans_are_counted_by_file(tmp_path: Path) -> None:
         several = [span(tool, id=f"{name}{n}") for n in range(tools)]
         write_spans(tmp_path / f"{name}.jsonl", spans(*several))
     found = read(tmp_path)
-    assert ([each.skipped for each in found.files], found.skipped) == ([1, 3], {NO_CALL: 4})
+    assert ([each.skipped for each in found.files], found.skipped) == ([{NO_CALL: 1}, {NO_CALL: 3}], {NO_CALL: 4})
 
 
 def test_a_span_that_names_nothing_is_no_call_by_a_count_that_anything_may_have(tmp_path: Path) -> None:
