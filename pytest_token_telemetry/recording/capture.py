@@ -269,7 +269,7 @@ class Capture:
     def _take_fields(self, line: str, message: str) -> None:
         """Record what was logged with ``extra={"token_telemetry": {...}}``. Its ``message`` may tell it too."""
         if not line:
-            self._tape.add_unusable("a logged call has a field that cannot be")
+            self._tape.add_unusable(own_format.BAD_FIELD)
             return
         number = self._claimed(self.samples([line])[0], self._lines)
         if number is None:

@@ -292,10 +292,10 @@ class Call(Block):
 def _loss(error: BaseException, refusal: Exception) -> str:
     """Why the call of a block is not a sample: the block raised ``error``, and recording it raised ``refusal``."""
     if isinstance(refusal, responses.JointCountError):
-        return "a call ended with the count of several attempts"
+        return own_format.SEVERAL_ATTEMPTS
     if isinstance(refusal, responses.FailedCallError) or responses.is_failure(error):
-        return "a call failed"
-    return "a call ended without a response"
+        return own_format.FAILED
+    return own_format.NO_RESPONSE
 
 
 def _here(check: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

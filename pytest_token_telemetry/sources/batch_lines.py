@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_token_telemetry.sources.caps import cap_of_body
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.labels import labels_of
-from pytest_token_telemetry.sources.provider_calls import FAILED, failed_call
+from pytest_token_telemetry.sources.own_format import FAILED
+from pytest_token_telemetry.sources.provider_calls import failed_call
 from pytest_token_telemetry.sources.response_shapes import get, word
 from pytest_token_telemetry.sources.responses import end_of
 from pytest_token_telemetry.sources.tagged.records import Unusable

@@ -35,6 +35,16 @@ HEAD = f'{{"schema":"{SCHEMA}"'
 LONGEST_LINE = 1 << 14
 """Bytes of a line: no reader has to look further."""
 
+FAILED = "a call failed"
+SEVERAL_ATTEMPTS = "a call ended with the count of several attempts"
+NO_RESPONSE = "a call ended without a response"
+BAD_FIELD = "a logged call has a field that cannot be"
+NO_OUTPUT = "a call has no output tokens: it broke off, or lost its usage"
+NO_OUTPUT_FAILED = "a call has no output tokens: it failed"
+
+KEPT_REASONS = frozenset((FAILED, SEVERAL_ATTEMPTS, NO_RESPONSE, BAD_FIELD, NO_OUTPUT, NO_OUTPUT_FAILED))
+"""Why recorded calls were no samples, as a line of `unusable_line` may say it. A reader knows no other words."""
+
 Plain: TypeAlias = str | int | float | bool | None
 
 WRITTEN: Mapping[str, Field] = {

@@ -11,6 +11,7 @@ import msgspec
 from pytest_token_telemetry.sample import finish_reason
 from pytest_token_telemetry.sources import responses
 from pytest_token_telemetry.sources.labels import labels_of
+from pytest_token_telemetry.sources.own_format import FAILED
 from pytest_token_telemetry.sources.response_shapes import get, keeps_native_reason
 from pytest_token_telemetry.sources.tagged.own_parsing import identity_by_id, sample_of_other
 from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unusable, ended_as
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FAILED = "a call failed"
 
 NO_RESPONSE = "a record is not the response of a model"
 

@@ -80,6 +80,19 @@ class TestLines:
             " --token-telemetry-pattern=calls.jsonl"
         ) in result.text
 
+    def test_tell_what_could_not_be_used_as_its_session_did(self, project: Any, keep: Any, read_back: Any) -> None:
+        project(
+            """
+def test_it(token_telemetry):
+    call(token_telemetry, "whole")
+    with token_telemetry.call(predicted_output_tokens=900):
+        raise ConnectionError
+"""
+        )
+        keep()
+        told = read_back()["counts"]["unusable"]["reasons"]
+        assert {reason: lines["count"] for reason, lines in told.items()} == {"a call ended without a response": 1}
+
     def test_are_valid_by_the_schema_that_is_shipped(self, project: Any, keep: Any) -> None:
         jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
         project(

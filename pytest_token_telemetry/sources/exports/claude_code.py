@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_token_telemetry.sources.exports.export_records import NOTHING, call_said, documents_of, shaped, text
-from pytest_token_telemetry.sources.provider_calls import FAILED, tell
+from pytest_token_telemetry.sources.own_format import FAILED
+from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import Unusable
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 
 from pytest_token_telemetry.sources.documents import whole_documents
-from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
+from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
 from pytest_token_telemetry.sources.provider_calls import called, moment
 from pytest_token_telemetry.sources.tagged.records import Unusable
 
@@ -80,7 +80,7 @@ def call_said(said: Mapping[str, object], *, choices: int = 1, failed: bool = Fa
         said = {**said, "finish_reason": "error"}
     call = called(said, choices, failed=failed)
     if isinstance(call, Unusable) and said.get("output_tokens") is None:
-        return replace(call, reason=FAILED_CALL if failed else NO_OUTPUT)
+        return replace(call, reason=NO_OUTPUT_FAILED if failed else NO_OUTPUT)
     return call
 
 

@@ -12,6 +12,7 @@ from pytest_token_telemetry.sources.emitted import Emission, Emitted
 from pytest_token_telemetry.sources.otlp.attributes import first_of
 from pytest_token_telemetry.sources.otlp.seen import PlainCall, Seen, all_nanoseconds
 from pytest_token_telemetry.sources.otlp.traces import Trace, calls_apart
+from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
 from pytest_token_telemetry.sources.record_columns import AT_ONCE, Record, RecordColumns, UnusualError
 from pytest_token_telemetry.sources.tagged.records import ended_as
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 MOST_HELD = 20_000
 """Spans that are held until the rest of their trace is known. Exporters write a trace's spans close together."""
 
-NO_OUTPUT = "a call has no output tokens: it broke off, or lost its usage"
-FAILED_CALL = "a call has no output tokens: it failed"
 NO_CALL = "spans that are not model calls"
 TOLD_AGAIN = "spans of a call that another span tells of too"
 
@@ -168,7 +167,7 @@ class Calls:
         if "output_tokens" not in record:
             reason = None if word is None else finish_reason(word)
             end = ended_as(None, reason, _identity(group, first), failed=is_failed)
-            self._into.complain(FAILED_CALL if is_failed else NO_OUTPUT, first.line, ended=end)
+            self._into.complain(NO_OUTPUT_FAILED if is_failed else NO_OUTPUT, first.line, ended=end)
             return
         if word is not None:
             record["finish_reason_raw"] = word

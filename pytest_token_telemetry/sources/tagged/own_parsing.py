@@ -30,7 +30,7 @@ from pytest_token_telemetry.sources.json_objects import (
     is_cut_off,
     outside,
 )
-from pytest_token_telemetry.sources.own_format import SCHEMA, WRITTEN
+from pytest_token_telemetry.sources.own_format import KEPT_REASONS, SCHEMA, WRITTEN
 from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unusable, ended_as
 
 if TYPE_CHECKING:
@@ -65,13 +65,22 @@ def parse(fragment: Fragment) -> Read | Unusable | None:
             if found is None:
                 return None
             if found is not _NOT_WHOLE:
-                sample = sample_of(found.value)
-                return Read(sample, _identity(found.value, sample, found.text))
+                return _read(found)
             if max(len(fragment.before), len(fragment.after)) <= reach or _is_hopeless(around):
                 break
     except RecordError as error:
         return Unusable(str(error), ended=error.ended)
     return Unusable(CUT_OFF)
+
+
+def _read(found: Found) -> Read | Unusable:
+    """What the record says that was ``found``. One that was kept as unusable is so for the reason of then."""
+    try:
+        sample = sample_of(found.value)
+    except RecordError as error:
+        kept = found.value.get("unusable")
+        return Unusable(kept if isinstance(kept, str) and kept in KEPT_REASONS else str(error), ended=error.ended)
+    return Read(sample, _identity(found.value, sample, found.text))
 
 
 CUT_OFF = "the JSON line is malformed or cut off"

@@ -23,7 +23,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
 from pytest_token_telemetry.recording.spans import UNREADABLE, SpanKeeper
-from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
+from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
 
 
 class Traced(Telemetry):
@@ -101,7 +101,10 @@ def test_what_is_no_call_is_nothing_and_what_has_no_count_is_counted(traced: Tra
     failed.set_status(trace.StatusCode.ERROR)
     failed.end()
     unusable = traced.take()["unusable"]
-    assert {reason: unusable.pop(reason) for reason in (NO_OUTPUT, FAILED_CALL)} == {NO_OUTPUT: 1, FAILED_CALL: 2}
+    assert {reason: unusable.pop(reason) for reason in (NO_OUTPUT, NO_OUTPUT_FAILED)} == {
+        NO_OUTPUT: 1,
+        NO_OUTPUT_FAILED: 2,
+    }
     assert sum(unusable.values()) == 1
     assert traced.calls == []
 
@@ -302,7 +305,7 @@ class TestOtherRecords:
         traced.span(None, **ID)
         traced.observe(response(tokens=96))  # of a stream whose span has no usage
         assert traced.take() == {
-            "unusable": {"a call ended without a response": 1, FAILED_CALL: 1},
+            "unusable": {"a call ended without a response": 1, NO_OUTPUT_FAILED: 1},
             "repeated": 2,
         }
         assert traced.said("output_tokens") == [(96,)]
@@ -321,5 +324,5 @@ class TestOtherRecords:
         with pytest.raises(HeldError), traced.call(max_tokens=16):
             raise HeldError
         traced.span(None, **failed)
-        assert traced.take() == {"unusable": {FAILED_CALL: 1}, "repeated": 1}
+        assert traced.take() == {"unusable": {NO_OUTPUT_FAILED: 1}, "repeated": 1}
         assert traced.said("output_tokens", "truncated") == [(16, True)]

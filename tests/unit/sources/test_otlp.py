@@ -22,10 +22,11 @@ from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.deferred import Deferred
 from pytest_token_telemetry.sources.documents import CUT_OFF, NO_JSON, OTHER_SHAPE
 from pytest_token_telemetry.sources.merge import Reading
-from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_CALL, NO_OUTPUT, TOLD_AGAIN, Calls
+from pytest_token_telemetry.sources.otlp.calls import NO_CALL, TOLD_AGAIN, Calls
 from pytest_token_telemetry.sources.otlp.decoding import Decoder, RawAttribute
 from pytest_token_telemetry.sources.otlp.otlp_source import NO_OTLP, OtlpSource
 from pytest_token_telemetry.sources.otlp.seen import Seen, all_nanoseconds, nanoseconds
+from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.source import Sizes, opened
@@ -672,7 +673,7 @@ def test_a_call_without_output_tokens_is_counted_with_its_reason(tmp_path: Path)
     refused = span(chat(None, **{"error.type": "429"}), id="c")
     write_spans(tmp_path / "s.jsonl", spans(broke_off), spans(failed, refused), spans(span(chat(7), id="d")))
     reading = read(tmp_path)
-    assert {reason: lines.count for reason, lines in reading.unusable.items()} == {NO_OUTPUT: 1, FAILED_CALL: 2}
+    assert {reason: lines.count for reason, lines in reading.unusable.items()} == {NO_OUTPUT: 1, NO_OUTPUT_FAILED: 2}
     assert reasons(reading)[NO_OUTPUT] == ["d/s.jsonl:1"]
     assert reading.samples.output_tokens.tolist() == [7]
 
@@ -696,7 +697,7 @@ def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(
     refused = span(chat(None, **{"error.type": "429", "gen_ai.response.finish_reasons": None}), id="c")
     write_spans(tmp_path / "s.jsonl", spans(span(request, id="a", status=status)), spans(refused))
     found = read(tmp_path)
-    assert (found.uncounted, found.unusable[FAILED_CALL].count) == ((1, 1), 2)
+    assert (found.uncounted, found.unusable[NO_OUTPUT_FAILED].count) == ((1, 1), 2)
 
 
 def test_spans_that_are_no_call_or_no_further_one_are_skipped_and_counted(tmp_path: Path) -> None:
@@ -719,7 +720,7 @@ def test_a_retry_leaves_the_failed_attempt_and_the_answer(tmp_path: Path) -> Non
     failed = span(chat(None, **{"error.type": "529"}), id="i1", parent="o")
     write_spans(tmp_path / "s.jsonl", spans(failed), spans(answer), spans(outer))
     reading = read(tmp_path)
-    assert (reading.samples.output_tokens.tolist(), reasons(reading)) == ([16], {FAILED_CALL: ["d/s.jsonl:1"]})
+    assert (reading.samples.output_tokens.tolist(), reasons(reading)) == ([16], {NO_OUTPUT_FAILED: ["d/s.jsonl:1"]})
 
 
 DEEP = json.dumps(spans(span({"metadata": "deep"}))).replace('"deep"', "[" * 100_000 + "]" * 100_000)

@@ -16,7 +16,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from pytest_token_telemetry.sample import FIELDS
-from pytest_token_telemetry.sources.own_format import checked, count, line
+from pytest_token_telemetry.sources.own_format import KEPT_REASONS, NO_RESPONSE, checked, count, line, unusable_line
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 from pytest_token_telemetry.sources.source import Sizes
@@ -425,6 +425,9 @@ def test_keys_come_in_any_order_and_others_are_passed_over(tmp_path: Path) -> No
         ({"output_tokens": 10**10}, "output_tokens is too large"),
         ({"success": "yes"}, "success is not true, false or null"),
         ({"category": 3}, "category is not a text"),
+        ({"output_tokens": None, "unusable": NO_RESPONSE}, NO_RESPONSE),
+        ({"output_tokens": None, "unusable": "seCret"}, "output_tokens is missing"),
+        ({"output_tokens": None, "unusable": [NO_RESPONSE]}, "output_tokens is missing"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_counted_with_its_reason(
@@ -605,6 +608,16 @@ def test_counts_and_ids_are_told_apart(tmp_path: Path) -> None:
         f"{call(predicted_output_tokens=1, output_tokens=1, id='x')}\n",
     )
     assert (len(found.samples), found.duplicates) == (4, 0)
+
+
+@pytest.mark.parametrize("reason", sorted(KEPT_REASONS))
+@pytest.mark.parametrize("truncated", [None, False, True])
+def test_a_call_that_could_not_be_used_is_kept_with_its_reason(
+    tmp_path: Path, reason: str, truncated: bool | None
+) -> None:
+    found = read(tmp_path, unusable_line(reason, truncated=truncated))
+    assert (len(found.samples), {why: lines.count for why, lines in found.unusable.items()}) == (0, {reason: 1})
+    assert found.uncounted == (int(truncated is not None), int(truncated is True))
 
 
 def test_an_id_that_is_no_text_is_none(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.exports import claude_code
 from pytest_token_telemetry.sources.exports.claude_code import NO_END, ClaudeCodeSource
-from pytest_token_telemetry.sources.otlp.calls import NO_OUTPUT
-from pytest_token_telemetry.sources.provider_calls import FAILED
+from pytest_token_telemetry.sources.own_format import FAILED, NO_OUTPUT
 from pytest_token_telemetry.sources.rows import Rows
 from tests.lines import v2
 from tests.unit.sources.exports.readings import lines, reading, real

@@ -18,7 +18,7 @@ from pytest_token_telemetry.sources.documents import CUT_OFF, OTHER_SHAPE
 from pytest_token_telemetry.sources.exports import zip_members
 from pytest_token_telemetry.sources.exports.zip_members import ZipMembers
 from pytest_token_telemetry.sources.litellm import FROM_CACHE
-from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
+from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
 
 if sys.version_info >= (3, 14):
     import zipfile
@@ -140,7 +140,7 @@ def test_a_call_without_usage_is_counted_and_a_cached_answer_is_no_call(tmp_path
     events = (model(), model(None), model(None, error="timeout"), model(cache="read"), model(901, cache="write"))
     found = reading(tmp_path, log(sample(*events)))
     assert (outputs(found), found.skipped) == ([900, 901], {FROM_CACHE: 1})
-    assert reasons(found) == {NO_OUTPUT: 1, FAILED_CALL: 1}
+    assert reasons(found) == {NO_OUTPUT: 1, NO_OUTPUT_FAILED: 1}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.exports.csv_rows import OTHER_CELLS
 from pytest_token_telemetry.sources.exports.langfuse import NO_CALL, OTHER_UNIT
-from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
+from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
 from tests.unit.sources.exports.readings import lines, only, outputs, reading, reasons
 
 
@@ -146,7 +146,7 @@ def test_generations_that_are_no_calls_are_counted(tmp_path: Path) -> None:
     rows = (generation(), generation(None), generation(None, level="ERROR"), characters)
     for content in (lines(*rows), in_csv(*({"usage": None, **each} for each in rows))):
         found = reading(tmp_path, content)
-        assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, FAILED_CALL: 1, OTHER_UNIT: 1})
+        assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, NO_OUTPUT_FAILED: 1, OTHER_UNIT: 1})
 
 
 def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(tmp_p
     other = generation(None, metadata=None, level="ERROR", statusMessage="timeout", id="o2")
     for content in (lines(cut_off, other), in_csv(cut_off, other)):
         found = reading(tmp_path, content)
-        assert (found.uncounted, reasons(found)) == ((1, 1), {FAILED_CALL: 2})
+        assert (found.uncounted, reasons(found)) == ((1, 1), {NO_OUTPUT_FAILED: 2})
 
 
 def test_rows_of_another_length_are_counted(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.exports import langsmith
 from pytest_token_telemetry.sources.exports.langsmith import NO_BEGINNING, NO_CALL, TOLD_AGAIN
-from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
+from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
 from tests.unit.sources.exports.readings import lines, only, outputs, reading, reading_of, real, reasons, samples_of
 
 
@@ -178,7 +178,7 @@ def test_runs_that_are_no_calls_are_counted(tmp_path: Path) -> None:
     headless = {"patch": posted("r3")["patch"]}
     of_tool = run("r5", run_type="tool", outputs=completion())
     found = reading(tmp_path, lines(run(), unfinished, headless, run("r4", error="timeout", outputs=None), of_tool))
-    assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, NO_BEGINNING: 1, FAILED_CALL: 1})
+    assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, NO_BEGINNING: 1, NO_OUTPUT_FAILED: 1})
     assert found.skipped == {NO_CALL: 1}
 
 
@@ -186,7 +186,7 @@ def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(tmp_p
     """As the wrapped client posts what OpenAI's ``parse()`` raises."""
     error = "LengthFinishReasonError('Could not parse response content as the length limit was reached')Traceback"
     found = reading(tmp_path, lines(run("a", outputs=None, error=error), run("b", outputs=None, error="timeout")))
-    assert (found.uncounted, reasons(found)) == ((1, 1), {FAILED_CALL: 2})
+    assert (found.uncounted, reasons(found)) == ((1, 1), {NO_OUTPUT_FAILED: 2})
 
 
 def test_runs_are_held_in_bounded_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

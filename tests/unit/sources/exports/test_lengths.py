@@ -12,7 +12,7 @@ from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.exports import csv_rows
 from pytest_token_telemetry.sources.exports.csv_rows import OTHER_CELLS
 from pytest_token_telemetry.sources.field_names import PREDICTED
-from pytest_token_telemetry.sources.otlp.calls import NO_OUTPUT
+from pytest_token_telemetry.sources.own_format import NO_OUTPUT
 from pytest_token_telemetry.sources.places import UnusedColumn
 from tests.unit.sources.exports.readings import only, outputs, reading, reading_of, real, reasons, samples_of
 

@@ -11,7 +11,7 @@ import pytest
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.exports.promptfoo import SEVERAL
 from pytest_token_telemetry.sources.litellm import FROM_CACHE
-from pytest_token_telemetry.sources.otlp.calls import FAILED_CALL, NO_OUTPUT
+from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
 from tests.unit.sources.exports.readings import lines, only, outputs, reading, reasons
 
 PROVIDER = "openai:chat:gpt-5-mini"
@@ -120,7 +120,7 @@ def test_results_that_are_no_calls_are_counted(tmp_path: Path) -> None:
         ),
     )
     assert (outputs(found), found.skipped) == ([900], {FROM_CACHE: 1})
-    assert reasons(found) == {SEVERAL: 1, NO_OUTPUT: 1, FAILED_CALL: 2}
+    assert reasons(found) == {SEVERAL: 1, NO_OUTPUT: 1, NO_OUTPUT_FAILED: 2}
 
 
 def test_a_truncated_result_is_one(tmp_path: Path) -> None:
