@@ -25,6 +25,7 @@ from pytest_token_telemetry.report.words import (
     most_frequent,
 )
 from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
+from pytest_token_telemetry.sources.outcomes import NO_RESULT
 from pytest_token_telemetry.text import Reason, Untrusted, joined, listing, named, plural
 
 if TYPE_CHECKING:
@@ -220,6 +221,12 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
             "Check --token-telemetry-format=",
             named(chosen),
             ": read as this format, the files hold no usable call.",
+        )
+    elif NO_RESULT in counts.unusable.reasons:
+        requests = plural(counts.unusable.reasons[NO_RESULT].count, "request")
+        yield (
+            f"Keep the results of each batch beside its requests (docs/batches.md): {requests} without a result, and"
+            " there is no other call."
         )
     elif wheres := outside_maps(counts):
         yield (

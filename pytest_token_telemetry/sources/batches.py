@@ -86,14 +86,17 @@ class BatchReader:
         match entry:
             case None:
                 self._into.complain(NO_ENTRY, line)
-            case Request():
+            case Request(key):
                 self._into.know([self._into.file])
-            case Result(_, Unusable() as unusable):
+                self._into.outcomes.ask(key, _directory(file), self._into.file, line)
+            case Result(key, Unusable() as unusable):
+                self._answer(key, file)
                 tell(self._into, unusable, line)
             case Result(key, response, asked):
                 missing: Remark | None = None
                 if asked is None:
                     asked, missing = self._asked(key, file)
+                    self._answer(key, file)
                 call = call_of(response, asked)
                 tell(self._into, call, line, place, () if key is None else (of_call(key),))
                 if missing is not None and isinstance(call, Read) and call.sample.max_tokens is None:
@@ -103,20 +106,34 @@ class BatchReader:
         """What the request with ``key`` asked for: nothing, and why, where that cannot be told."""
         if self._named[0] != file.requests:
             self._named = file.requests, Requests.named(file.requests)
-        directory = file.beside or os.path.dirname(file.path)  # noqa: PTH120
-        if self._beside is None or self._beside[0] != directory:
-            self._beside = directory, Requests.beside(directory)
-        for requests in (self._named[1], self._beside[1]):
+        for requests in (self._named[1], self._beside_of(file)):
             found = [] if key is None else requests.find(key)
             if found:
                 return (found[0], None) if len(found) == 1 else ({}, "requests_differ")
         return {}, "without_request"
+
+    def _beside_of(self, file: Opened) -> Requests:
+        """The requests in the directory of ``file``."""
+        directory = _directory(file)
+        if self._beside is None or self._beside[0] != directory:
+            self._beside = directory, Requests.beside(directory)
+        return self._beside[1]
+
+    def _answer(self, key: str | None, file: Opened) -> None:
+        """Remember that the request with ``key`` has a result. One that is not beside ``file`` may stand anywhere."""
+        if key is not None:
+            self._into.outcomes.answer(key, _directory(file) if self._beside_of(file).find(key) else "")
 
     def finish(self) -> None:
         """Nothing is kept back."""
 
     def complete(self, samples: SamplesBuilder, rows: Integers, waits: Mask) -> None:
         """Every sample is complete when it is added."""
+
+
+def _directory(file: Opened) -> str:
+    """Where the files lie that were kept with ``file``."""
+    return file.beside or os.path.dirname(file.path)  # noqa: PTH120
 
 
 @dataclass(slots=True)

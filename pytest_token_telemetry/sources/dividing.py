@@ -22,6 +22,7 @@ from pytest_token_telemetry.sources.extract import (
     head_of,
     source_of,
 )
+from pytest_token_telemetry.sources.outcomes import Outcomes
 from pytest_token_telemetry.sources.rows import MOST_BEGUN, PLACES_KEPT, AbsorbedRecords, Complaint, Identities
 from pytest_token_telemetry.sources.source import READ_ONLY
 from pytest_token_telemetry.sources.tagged.simple_search import is_wide
@@ -129,6 +130,9 @@ def _whole(parts: Sequence[Extract]) -> Extract:
         remarks=dict(sum((Counter(part.remarks) for part in parts), Counter())),
         places=dict(sum((Counter(part.places) for part in parts), Counter())),
         skipped=dict(sum((Counter(part.skipped) for part in parts), Counter())),
+        outcomes=Outcomes.joined(
+            part.outcomes._replace(line=part.outcomes.line + lines) for part, lines in zip(parts, before, strict=True)
+        ),
     )
 
 

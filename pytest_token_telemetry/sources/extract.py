@@ -19,6 +19,7 @@ import numpy as np
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpacking
 from pytest_token_telemetry.sources.deferred import ONE_A_LINE, TABLE, ZIP, Deferred, signs_of
+from pytest_token_telemetry.sources.outcomes import Outcomes, OutcomesBuilder
 from pytest_token_telemetry.sources.own_format import HEAD as OWN
 from pytest_token_telemetry.sources.own_format import SCHEMA
 from pytest_token_telemetry.sources.rows import AbsorbedRecords, Complaint, Identities, Rows
@@ -170,11 +171,13 @@ class Extract:
     """See `Rows.remarks`."""
     places: dict[Place, int] = field(default_factory=dict)
     """See `Rows.places`."""
+    outcomes: Outcomes = field(default_factory=lambda: OutcomesBuilder().build())
+    """See `Rows.outcomes`."""
 
     def __reduce__(self) -> tuple[Callable[..., Extract], tuple[object, ...]]:
         """As it goes to another process: in columns, of which those of one value are that value."""
         columns = (_packed(self.samples), _packed(self.identities), _packed(self.absorbed))
-        told = (self.mentions, self.skipped, self.remarks, self.places)
+        told = (self.mentions, self.skipped, self.remarks, self.places, self.outcomes)
         return _received, (self.files, *columns, self.complaints, *told)
 
 
@@ -256,6 +259,7 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
         skipped=dict(rows.skipped),
         remarks=dict(rows.remarks),
         places=dict(rows.places),
+        outcomes=rows.outcomes.build(),
     )
 
 
@@ -465,6 +469,7 @@ def _received(
     skipped: dict[tuple[int, str], int],
     remarks: dict[Remark, int],
     places: dict[Place, int],
+    outcomes: Outcomes,
 ) -> Extract:
     return Extract(
         files=files,
@@ -476,6 +481,7 @@ def _received(
         skipped=skipped,
         remarks=remarks,
         places=places,
+        outcomes=outcomes,
     )
 
 

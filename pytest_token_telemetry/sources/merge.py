@@ -16,6 +16,7 @@ from pytest_token_telemetry.sources.copies import RecordedCalls, copies_left_out
 from pytest_token_telemetry.sources.cut_off import CutOff, copies_of_whole
 from pytest_token_telemetry.sources.emitted import Emitted, OfRecords, told_in_other_traces
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
+from pytest_token_telemetry.sources.outcomes import NO_RESULT, Outcomes, without_result
 from pytest_token_telemetry.sources.places import unfound, unused_columns
 from pytest_token_telemetry.sources.recorded import Span
 from pytest_token_telemetry.sources.rows import AbsorbedRecords
@@ -188,6 +189,7 @@ def merge(
     left_out = copies_left_out(table, suspects, tests.calls)
     cut_off = copies_of_whole(table, len(tests.calls.calls), left_out.again, files.cut_off)
     unusable = files.unusable(tests.unusable, cut_off)
+    files.add_without_result(unusable)
     unread = files.unread if files.nothing_known < files.kinds.count("file") else []
     for file, why, _ in unread:
         unusable.setdefault(why, UnusableLines()).add(1, (f"{files.names[file - len(tests.names)]}:1",))
@@ -353,6 +355,7 @@ class _Files:
         self.skipped_in: dict[int, Counter[str]] = {}
         """By the number of the file, then by reason."""
         self.places: Counter[Place] = Counter()
+        self.outcomes: list[Outcomes] = []
         self._first = first
 
     def add(self, extract: Extract, origins: Sequence[Origin]) -> None:
@@ -390,6 +393,7 @@ class _Files:
             self.skipped[reason] += count
             self.skipped_in.setdefault(int(numbers[at]), Counter())[reason] += count
         self.places.update(extract.places)
+        self.outcomes.append(extract.outcomes._replace(file=numbers[extract.outcomes.file]))
         samples = replace(extract.samples, file=narrowest(numbers[files]), run=_runs(extract.samples, origins))
         self.parts.append((samples, extract.identities))
         absorbed = extract.absorbed
@@ -411,6 +415,13 @@ class _Files:
             if count:
                 found.setdefault(complaint.reason, UnusableLines()).add(count, (f"{shown}:{line}" for line in lines))
         return found
+
+    def add_without_result(self, found: dict[str, UnusableLines]) -> None:
+        """Add to those ``found`` the requests that no file answers."""
+        for file, lines in without_result(Outcomes.joined(self.outcomes)):
+            shown = self.names[file - self._first]
+            found.setdefault(NO_RESULT, UnusableLines()).add(len(lines), (f"{shown}:{line}" for line in lines))
+            self.lines[file] += len(lines)
 
     def ends(self) -> Iterator[Ends]:
         """Give how calls of each file ended of which only the output tokens are not known."""

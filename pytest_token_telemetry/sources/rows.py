@@ -11,6 +11,7 @@ import numpy as np
 from pytest_token_telemetry.samples import SamplesBuilder, narrowest, stored
 from pytest_token_telemetry.sources.emitted import Emitted
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
+from pytest_token_telemetry.sources.outcomes import OutcomesBuilder
 from pytest_token_telemetry.sources.tagged.byte_words import Text
 from pytest_token_telemetry.sources.tagged.digests import DigestColumn, digests, digests_of
 from pytest_token_telemetry.sources.uncounted import no_ends, packed
@@ -184,6 +185,9 @@ class Rows:
 
         self.remarks: Counter[Remark] = Counter()
         """How many could not be joined, by why."""
+
+        self.outcomes = OutcomesBuilder()
+        """Requests, and which of them were answered, where these stand in files of their own."""
 
         self.places: Counter[Place] = Counter()
         """Where maps looked for fields in vain, by records; and what stands where no field is looked for, by files."""

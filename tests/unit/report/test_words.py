@@ -16,6 +16,7 @@ from pytest_token_telemetry.report.advice import first_steps, next_steps
 from pytest_token_telemetry.report.collecting import to_collect
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.look_like import OUTSIDE
+from pytest_token_telemetry.sources.outcomes import NO_RESULT
 from pytest_token_telemetry.sources.places import Unfound, UnusedColumn
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
@@ -348,6 +349,12 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
             {"unusable": {"the JSON line is malformed or truncated": UnusableLines(1, ["a.jsonl:1"])}},
             {},
             "Repair what writes these records: none of them can be used, and -v says why.",
+        ),
+        (
+            {"nothing_known": 1, "look_like": {"JSON": 1}, "unusable": {NO_RESULT: UnusableLines(2, ["in.jsonl:1"])}},
+            {},
+            "Keep the results of each batch beside its requests (docs/batches.md): 2 requests without a result, and"
+            " there is no other call.",
         ),
         (
             {"nothing_known": 1, "look_like": {"OTLP JSON": 1}},

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from pytest_token_telemetry.sources.batch_lines import Request
 from pytest_token_telemetry.sources.batches import BatchSource, Requests
 from pytest_token_telemetry.sources.dividing import TaskSizes
+from pytest_token_telemetry.sources.merge import UnusableLines
+from pytest_token_telemetry.sources.outcomes import NO_RESULT
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from pytest_token_telemetry.sources.rows import Rows
@@ -134,6 +136,39 @@ def test_requests_are_looked_for_beside_their_results_only(tmp_path: Path) -> No
     (tmp_path / "c" / "link.jsonl").symlink_to(outside)
     reading = read(tmp_path)
     assert (reading.samples.max_tokens.tolist(), reading.remarks) == ([100, 200, -1], {"without_request": 1})
+
+
+def test_requests_without_a_result_are_counted(tmp_path: Path) -> None:
+    """Each batch numbers its requests from 1. A failed call is a result, and a result elsewhere is one of no batch."""
+    for run, keys in (("a", "123"), ("b", "1234")):
+        write(tmp_path / run / "in.jsonl", [asked(key, max_tokens=100) for key in keys])
+    write(tmp_path / "a" / "out.jsonl", [completion("3"), failed("1", "invalid"), failed("2", "batch_expired")])
+    write(tmp_path / "b" / "out.jsonl", [completion("2")])
+    write(tmp_path / "b" / "in-again.jsonl", [asked("3", max_tokens=100)])
+    reading = read(tmp_path)
+    assert reading.unusable[NO_RESULT] == UnusableLines(3, ["d/b/in-again.jsonl:1", "d/b/in.jsonl:1", "d/b/in.jsonl:4"])
+    assert [(each.path, each.unusable) for each in reading.files] == [
+        *(("d/a/in.jsonl", 0), ("d/a/out.jsonl", 2)),
+        *(("d/b/in-again.jsonl", 1), ("d/b/in.jsonl", 2), ("d/b/out.jsonl", 0)),
+    ]
+
+
+def test_results_in_another_directory_answer_requests_that_no_other_does(tmp_path: Path) -> None:
+    requests = write(tmp_path / "sent" / "in.jsonl", [asked(key, max_tokens=100) for key in "123"])
+    write(tmp_path / "received" / "out.jsonl", [completion("1"), completion("2")])
+    for named in ((), (requests,)):
+        assert read(tmp_path, *named).unusable == {NO_RESULT: UnusableLines(1, ["d/sent/in.jsonl:3"])}
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>502 Bad Gateway</html>\n", b"\0" * 512, None])
+def test_a_batch_whose_results_are_lost_is_counted_call_by_call(tmp_path: Path, content: bytes | None) -> None:
+    write(tmp_path / "good" / "in.jsonl", [asked("1", max_tokens=100)])
+    write(tmp_path / "good" / "out.jsonl", [completion("1")])
+    write(tmp_path / "lost" / "in.jsonl", [asked(key, max_tokens=100) for key in "12"])
+    if content is not None:
+        (tmp_path / "lost" / "out.jsonl").write_bytes(content)
+    reading = read(tmp_path)
+    assert (len(reading.samples), reading.unusable[NO_RESULT].count) == (1, 2)
 
 
 @pytest.mark.parametrize("name", ["in.json", "in.ndjson", "in.jsonl.gz"])
@@ -295,13 +330,13 @@ def test_a_copy_of_the_results_is_no_more_calls(tmp_path: Path) -> None:
 
 def test_other_processes_find_the_same(tmp_path: Path) -> None:
     for run in "abc":
-        write(tmp_path / run / "in.jsonl", [asked(f"{run}-{n}", max_tokens=100) for n in range(20)])
+        write(tmp_path / run / "in.jsonl", [asked(f"{run}-{n}", max_tokens=100) for n in (*range(20), 30)])
         write(tmp_path / run / "out.jsonl", [completion(f"{run}-{n}") for n in range(30)])
     named = write(tmp_path / "named.jsonl", [asked("a-25", max_tokens=50)])
     scan = Scan(jobs=2, requests=(str(named),), bounds=TaskSizes(10, 1, 10))
     reading = read_directories([Directory(tmp_path, "d")], ["*.jsonl"], scan=scan)
     assert everything(reading) == everything(read(tmp_path, named))
-    assert reading.remarks == {"without_request": 29}
+    assert (reading.remarks, reading.unusable[NO_RESULT].count) == ({"without_request": 29}, 3)
 
 
 def test_results_may_be_one_list(tmp_path: Path) -> None:
