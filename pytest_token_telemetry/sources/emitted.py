@@ -1,9 +1,9 @@
 """Which calls of different traces are one: those of one response, of which several programs or instrumentations tell.
 
 A client and a gateway, each in a trace of its own, tell of a call with the response's id, which is the provider's own.
-So does a record of another format, as of a gateway's log. A server that stands in for a provider gives all answers one
-id. It is told by what else the calls say: if one emitter, or one format, tells of two, or if outputs, models or times
-differ, they are as many calls as there are.
+So do records of other formats, as of a gateway's log and of the program's. A server that stands in for a provider gives
+all answers one id. It is told by what else the calls say: if one emitter, or one format, tells of two, or if outputs,
+predictions, models or times differ, they are as many calls as there are.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pytest_token_telemetry.sources.by_row import ByRow
 from pytest_token_telemetry.sources.tagged.digests import digests_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -85,29 +85,40 @@ class Emitted(ByRow):
         )
 
     @staticmethod
-    def repeated(parts: Sequence[Emitted], begins: Sequence[int], records: Iterable[OfRecords]) -> Emitted:
+    def repeated(parts: Sequence[Emitted], begins: Sequence[int], records: Sequence[OfRecords]) -> Emitted:
         """Those of all ``parts`` of which another one has the same response, or one of the ``records``: few, as a rule.
 
-        With these records, of as many parts.
+        With these records, of as many parts, and with those of which a record of another format has the same.
         """
         every = np.concatenate([np.empty(0, np.uint64), *(part.response for part in parts)])
-        if not len(every):
-            return Emitted()
         every.sort()
         is_told = np.zeros(len(every), np.bool_)
         is_told[1:] = every[1:] == every[:-1]
-        of_records = []
-        for ids, formats in records:
+        for ids, _ in records if len(every) else ():
             at = np.minimum(np.searchsorted(every, ids), len(every) - 1)
-            rows = np.flatnonzero(every[at] == ids)
-            is_told[at[rows]] = True
-            began = np.full(len(rows), _RECORD, np.int64)
-            of_records.append(Emitted(rows, ids[rows], formats[rows].astype(np.uint32), began))
-        found = np.unique(every[is_told])
+            is_told[at[every[at] == ids]] = True
+        found = np.union1d(every[is_told], _of_several_formats(records))
         if not len(found):
             return Emitted()
         of_spans = [part.entries(np.isin(part.response, found)) for part in parts]
+        of_records = []
+        for ids, formats in records:
+            rows = np.flatnonzero(np.isin(ids, found))
+            began = np.full(len(rows), _RECORD, np.int64)
+            of_records.append(Emitted(rows, ids[rows], formats[rows].astype(np.uint32), began))
         return Emitted.joined([*of_spans, *of_records], [*begins[: len(parts)], *begins[: len(parts)]])
+
+
+def _of_several_formats(records: Sequence[OfRecords]) -> npt.NDArray[np.uint64]:
+    """The ids that records of more than one format have."""
+    rows = [np.flatnonzero(ids) for ids, _ in records]
+    formats = np.concatenate([np.empty(0, np.uint32), *(of.formats[at] for of, at in zip(records, rows, strict=True))])
+    if not len(formats) or formats.min() == formats.max():
+        return np.empty(0, np.uint64)
+    ids = np.concatenate([of.ids[at] for of, at in zip(records, rows, strict=True)])
+    order = np.lexsort((formats, ids))
+    ids, formats = ids[order], formats[order]
+    return np.unique(ids[1:][(ids[1:] == ids[:-1]) & (formats[1:] != formats[:-1])])
 
 
 class OfRecords(NamedTuple):
@@ -115,7 +126,7 @@ class OfRecords(NamedTuple):
 
     ids: npt.NDArray[np.uint64]
     """The hash of each row's own id; 0 without one."""
-    formats: Integers
+    formats: npt.NDArray[np.uint32]
     """The number of each row's format. It stands for the emitter."""
 
 
@@ -179,6 +190,7 @@ class _Told(NamedTuple):
     ended: int
     """The time of the call, in us since 1970; `_NO_TIME` if it is not known."""
     output: int
+    predicted: int
     model: int
 
     @staticmethod
@@ -186,7 +198,7 @@ class _Told(NamedTuple):
         """All of these, in their order."""
         rows = emitted.row
         ended = table.column("time")[rows].view(np.int64)
-        said = (ended, table.column("output_tokens")[rows], table.column("model")[rows])
+        said = (ended, *(table.column(name)[rows] for name in ("output_tokens", "predicted_output_tokens", "model")))
         columns = (rows, emitted.emitter, emitted.began, *said)
         return [*map(_Told, *(column.tolist() for column in columns))]
 
@@ -195,25 +207,29 @@ _NO_TIME = np.iinfo(np.int64).min
 
 
 def _is_one(table: SamplesBuilder, group: Sequence[_Told]) -> bool:
-    """Whether all in a ``group`` tell of one call: of the same output and model, which was going on at one time."""
+    """Whether all in a ``group`` tell of one call: of the same output, prediction and model, at one time."""
     spans = [each for each in group if each.began != _RECORD]
-    ended = [each.ended for each in group if each.began == _RECORD and each.ended != _NO_TIME]
     if (
-        not spans
-        or len({each.row for each in group}) == 1
+        len({each.row for each in group}) == 1
         or len({each.emitter for each in group}) < len(group)
         or len({each.output for each in group}) > 1
+        or (not spans and len({each.predicted for each in group} - {UNKNOWN}) > 1)
+        or (spans and not _are_at_one_time(group, spans))
     ):
-        return False
-    first, last = min(each.began for each in spans), max(each.began for each in spans)
-    is_at_one_time = first > 0 and last <= min(each.ended for each in spans) + _CLOCKS
-    latest = max(each.ended for each in spans) + _CLOCKS
-    if not is_at_one_time or not all(first - _CLOCKS - _ROUNDED <= each <= latest for each in ended):
         return False
     models = {each.model: each.row for each in group if each.model != UNKNOWN}
     if len(models) < 2:
         return True
     return len(spans) < len(group) and _are_one_model(table.values("model", [*models.values()]))
+
+
+def _are_at_one_time(group: Sequence[_Told], spans: Sequence[_Told]) -> bool:
+    """Whether the calls of ``spans``, some of a ``group``, went on at one time, in which its records may be."""
+    ended = [each.ended for each in group if each.began == _RECORD and each.ended != _NO_TIME]
+    first, last = min(each.began for each in spans), max(each.began for each in spans)
+    is_at_one_time = first > 0 and last <= min(each.ended for each in spans) + _CLOCKS
+    latest = max(each.ended for each in spans) + _CLOCKS
+    return is_at_one_time and all(first - _CLOCKS - _ROUNDED <= each <= latest for each in ended)
 
 
 def _are_one_model(names: Sequence[str]) -> bool:

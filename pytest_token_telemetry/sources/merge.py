@@ -181,7 +181,7 @@ def merge(
     suspects = find_suspects(files.parts, tests.calls, AbsorbedRecords.joined(files.absorbed))
     without_id = files.rows_without_id()
     begins = files.begins(len(tests.columns))
-    emitted = Emitted.repeated([*files.emitted()], begins, files.with_ids())
+    emitted = Emitted.repeated([*files.emitted()], begins, [*files.with_ids()])
     keys = Keys()
     if side is not None:
         keys = Keys.joined([tests.keys(), *files.keys()], [0, *begins])
@@ -438,7 +438,7 @@ class _Files:
     def with_ids(self) -> Iterator[OfRecords]:
         """Give by what records of each part may tell of calls of which spans tell too."""
         numbers = {name: number for number, name in enumerate(dict.fromkeys(self.formats))}
-        formats = np.array([0] * self._first + [numbers[name] for name in self.formats], np.int64)
+        formats = np.array([0] * self._first + [numbers[name] for name in self.formats], np.uint32)
         return (OfRecords(identities.id, formats[samples.file]) for samples, identities in self.parts)
 
     def rows_without_id(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +162,51 @@ def test_calls_of_a_stand_in_that_a_gateway_logs_are_as_many_as_they_are(tmp_pat
     write_spans(tmp_path / "c.jsonl", by(CLIENT, *[call(f"a{n}", at=n) for n in range(3)]))
     write_spans(tmp_path / "d.jsonl", logged(), logged(at=1), logged(at=2))
     assert len(read(tmp_path).samples) == 6
+
+
+def ours(predicted: int | None = None, output: int = 16) -> dict[str, Any]:
+    """The program's own line of the call, which it writes when it has used the answer."""
+    line: dict[str, Any] = json.loads(
+        own_line(
+            id="chatcmpl-9", output_tokens=output, predicted_output_tokens=predicted, time=ENDED + timedelta(hours=1)
+        )
+    )
+    return line
+
+
+@pytest.mark.parametrize("name", ["a", "z"])
+@pytest.mark.parametrize(
+    "others", [[logged()], [received()], [logged(), received()]], ids=["gateway", "response", "both"]
+)
+def test_records_of_several_formats_of_which_one_knows_the_prediction_are_one_sample(
+    tmp_path: Path, name: str, others: list[dict[str, Any]]
+) -> None:
+    write_spans(tmp_path / f"{name}.jsonl", ours(12))
+    for at, record in enumerate(others):
+        write_spans(tmp_path / f"c{at}.jsonl", record)
+    reading = read(tmp_path)
+    assert [(each.predicted_output_tokens, each.output_tokens) for each in samples_of(reading)] == [(12, 16)]
+    assert reading.duplicates == len(others)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [[ours(12, output=17)], [logged()]],
+        [[logged(), logged(at=1)], [ours(12)]],
+        [[ours(12), ours(13)], [logged()]],
+        [[ours(12)], [logged(metadata={"spend_logs_metadata": {"predicted_output_tokens": 13}})]],
+        [[logged(model="gpt-4")], [ours(12) | {"model": "gpt-5.2"}]],
+        [[ours(12)], [logged("chatcmpl-8")]],
+    ],
+    ids=["output", "twice-in-a-format", "twice-in-another", "predictions", "models", "ids"],
+)
+def test_records_of_several_formats_of_several_calls_stay_as_many_as_they_are(
+    tmp_path: Path, records: list[list[dict[str, Any]]]
+) -> None:
+    for at, of_one in enumerate(records):
+        write_spans(tmp_path / f"{at}.jsonl", *of_one)
+    assert (len(read(tmp_path).samples), read(tmp_path).duplicates) == (sum(map(len, records)), 0)
 
 
 @pytest.mark.parametrize("name", ["a", "z"])
