@@ -144,7 +144,7 @@ class NotRead(Struct, frozen=True, kw_only=True):
     outside: Annotated[tuple[str, ...], FILES] = ()
     """Links out of a directory, not followed."""
     unknown: Annotated[tuple[str, ...], FILES] = ()
-    """JSON lines and CSV files, by their names, of which no record is known."""
+    """JSON lines and CSV files, by their names, and others with counts in JSON, of which no record is known."""
     special: Annotated[tuple[str, ...], FILES] = ()
     """Pipes, sockets and devices, not opened."""
     unreadable_folded: Count = 0

@@ -66,9 +66,9 @@ _LEAST_PREDICTED_CAPS = 10
 
 
 def _unknown_files(unread: NotRead) -> Sentence:
-    """Which JSON lines and CSV files hold nothing that is read."""
+    """Which files of records hold nothing that is read."""
     others = len(unread.unknown) + unread.unknown_folded - 1
-    more = f" and of {plural(others, 'other JSON lines or CSV file')}" if others else ""
+    more = f" and of {plural(others, 'other file')}" if others else ""
     maps = "them if they hold" if others else "it if it holds"
     return "no record of ", Untrusted(unread.unknown[0]), f"{more} is read: map {maps} calls (docs/field-map.md)."
 

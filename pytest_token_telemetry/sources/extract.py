@@ -31,8 +31,9 @@ from pytest_token_telemetry.sources.unread import (
     LOOKED_AT,
     UNREAD,
     WIDE,
-    lines_with_counts,
+    counts_in_json,
     object_below,
+    records_with_counts,
     tells_of_calls,
 )
 from pytest_token_telemetry.writing import OWN_OUTPUT
@@ -149,6 +150,8 @@ class FileRead(NamedTuple):
     """The name of the source that read it."""
     unread: str = ""
     """Why it may have calls where no line of it is a record; empty: nothing says so."""
+    has_counts: bool = False
+    """Whether it begins like a log in which JSON counts output tokens: it may have calls that no source reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,10 +293,12 @@ def source_below(head: bytes, shown: frozenset[bytes]) -> Source | None:
         shown = signs_of(head[below:])
     if _SIGNS_OF_LINES.isdisjoint(shown):
         return None
-    found = None
+    found, begin = None, 0
     for number, line in enumerate(head.split(b"\n")):
+        record = head[begin:] if line.rstrip() == b"{" else line  # one that is written over several lines
+        begin += len(line) + 1
         has_ours = any(ours in line for ours in _OURS)
-        source = _source_of_line(line[:HEAD]) if number and (number < _LINES or has_ours) else None
+        source = _source_of_line(record) if number and (number < _LINES or has_ours) else None
         if has_ours and source is None:
             return None
         found = found or source
@@ -301,8 +306,8 @@ def source_below(head: bytes, shown: frozenset[bytes]) -> Source | None:
 
 
 def source_behind(text: bytes) -> Source | None:
-    """The source of one of the lines of ``text``, however many others stand before it."""
-    return next(filter(None, (_source_of_line(line[:HEAD]) for line in lines_with_counts(text))), None)
+    """The source of one of the records of ``text``, however many lines stand before it."""
+    return next(filter(None, (_source_of_line(record[:HEAD]) for record in records_with_counts(text))), None)
 
 
 def _source_of_line(line: bytes) -> Source | None:
@@ -374,9 +379,9 @@ def _read(file: Listed, task: Task, small: int, rows: Rows, readers: _Readers) -
         descriptor = os.open(file.copy or file.path, READ_ONLY)
         try:
             if file.size <= small and (text := _plain_text(descriptor, file)) is not None:
-                source, doubt = _source_and_doubt(file.path, text, task)
-                readers.read_text(source, text, file, descriptor)
-                found = FileRead(opened=True, format=source.name if text else "", unread=doubt)
+                look = _look_at(file.path, text, task)
+                readers.read_text(look.source, text, file, descriptor)
+                found = FileRead(True, None, 0, look.source.name if text else "", look.unread, look.has_counts)
             else:
                 found = _read_opened(descriptor, file, task, readers)
         finally:
@@ -412,34 +417,45 @@ def _read_opened(descriptor: int, file: Listed, task: Task, readers: _Readers) -
         head, unpacked = _expanded(descriptor, head[:MAGIC], readers.on_read)
     opened = Opened(file.path, descriptor, begin, end, now.size, None, unpacked, task.requests, file.beside)
     is_whole = begin or unpacked is not None or len(head) < HEAD
-    source, doubt = _source_and_doubt(file.path, head if is_whole else head_of(descriptor, LOOKED_AT), task)
-    found = readers.read(source, opened)
+    look = _look_at(file.path, head if is_whole else head_of(descriptor, LOOKED_AT), task)
+    found = readers.read(look.source, opened)
     error = file.fault(status) or now.fault(os.fstat(descriptor))
     if found.missing:
         error = "it became shorter while it was read"
     elif error is None and part is not None and ending(descriptor, begin, end) != part.ending:
         error = "it was replaced while it was read"
-    return FileRead(True, error, found.line_ends, source.name, "" if begin else doubt)
+    unread, has_counts = ("", False) if begin else look[1:]
+    return FileRead(True, error, found.line_ends, look.source.name, unread, has_counts)
 
 
-def _source_and_doubt(path: str, beginning: bytes, task: Task) -> tuple[Source, str]:
-    """The source of a file with this ``beginning``, and why it may have calls though no line of it is a record.
+class _Look(NamedTuple):
+    """What the beginning of a file tells."""
 
-    Empty: nothing says so. Records of a known kind are read wherever they begin, if none of our own is there too.
+    source: Source
+    unread: str = ""
+    has_counts: bool = False
+    """These two as of `FileRead`."""
+
+
+def _look_at(path: str, beginning: bytes, task: Task) -> _Look:
+    """Find the source of a file with this ``beginning``, and whether it may have calls though no line is a record.
+
+    Records of a known kind are read wherever they begin, if none of our own is there too.
     """
     source = source_of(path, beginning[:HEAD], task)
     if not isinstance(source, TaggedSource) or beginning.startswith(_OWN_LINE):
-        return source, ""
+        return _Look(source)
     if beginning.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) and not beginning.startswith(BOM_UTF32_LE):
-        text = beginning.decode("utf-16", "ignore").encode()
-        other, doubt = _source_and_doubt("", text, Task(()))
-        return source, WIDE if doubt or not isinstance(other, TaggedSource) else ""
+        other = _look_at("", beginning.decode("utf-16", "ignore").encode(), Task(()))
+        return _Look(source, WIDE if other.unread or not isinstance(other.source, TaggedSource) else "")
     if tells_of_calls(beginning):
-        return source, UNREAD
+        return _Look(source, UNREAD)
     behind = source_behind(beginning)
-    if behind is None or (task.part is None and task.format == AUTO and not any(ours in beginning for ours in _OURS)):
-        return behind or source, ""
-    return source, BEHIND
+    if behind is None:
+        return _Look(source, has_counts=counts_in_json(beginning))
+    if task.part is None and task.format == AUTO and not any(ours in beginning for ours in _OURS):
+        return _Look(behind)
+    return _Look(source, BEHIND)
 
 
 def _expanded(

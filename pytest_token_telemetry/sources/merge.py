@@ -381,7 +381,9 @@ class _Files:
         nothing_known = np.flatnonzero(~known & opened).tolist()
         unknown = Counter(origins[at].kind for at in nothing_known)
         unclaimed = [at for at in nothing_known if extract.files[at].format == TaggedSource.name and not unread[at]]
-        self.unknown += filter(_RECORDS.search, (shown[at] for at in unclaimed))
+        self.unknown += [
+            shown[at] for at in unclaimed if extract.files[at].has_counts or _RECORDS.search(shown[at]) is not None
+        ]
         self.unread += [
             (int(numbers[at]), extract.files[at].unread, not known[at]) for at in np.flatnonzero(unread).tolist()
         ]

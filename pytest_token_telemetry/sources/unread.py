@@ -34,6 +34,13 @@ _ENDS = (b'_tokens"', b'.completion"')
 _COUNTS = (b'_tokens"', b'TokenCount"')
 """How the names of counts end in records of calls."""
 
+_COUNT_NAMES = (b"output_tokens", b"completion_tokens", b"andidatesTokenCount", b"candidates_token_count")
+
+_COUNT = re.compile(
+    rb'\\*"(?:(?:output|completion)_tokens|candidatesTokenCount|candidates_token_count)\\*"\s*:\s*[0-9]'
+    rb'|\\*"(?:' + _NAMES + rb')\\*"'
+)
+
 _MOST_LINES = 20
 """Lines with a count that are looked at: those of one log are alike."""
 
@@ -45,8 +52,16 @@ def tells_of_calls(beginning: bytes) -> bool:
     return b"\0" in beginning and _IN_BYTES.search(beginning) is not None
 
 
-def lines_with_counts(text: bytes) -> Iterator[bytes]:
-    """Give lines of JSON below the first one that name a count of tokens: few, as a rule none."""
+def counts_in_json(beginning: bytes) -> bool:
+    """Whether JSON in the ``beginning`` of a file, behind a prefix or in a text, counts output tokens."""
+    return any(each in beginning for each in _COUNT_NAMES) and _COUNT.search(beginning) is not None
+
+
+def records_with_counts(text: bytes) -> Iterator[bytes]:
+    """Give records of JSON below the first line that name a count of tokens: few, as a rule none.
+
+    A record is a line, or begins with a line of its brace alone and is indented.
+    """
     first = object_below(text)
     for count in _COUNTS if first else ():
         at = text.find(count, first)
@@ -54,6 +69,8 @@ def lines_with_counts(text: bytes) -> Iterator[bytes]:
             if at < 0:
                 break
             begin, end = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+            if text[begin : begin + 1].isspace():
+                begin, end = text.rfind(b"\n{", 0, at) + 1, text.find(b"\n}", at)
             end = len(text) if end < 0 else end
             if text[begin] == _BRACE:
                 yield text[begin:end]

@@ -174,7 +174,7 @@ def test_files_of_records_without_a_call_beside_others_are_told(run: Run, ready:
     write(ready, ["when,tok", "today,512", "today,90"], "own.csv")
     write(ready, ['{"setting": 1}'], "settings.json")
     result = run()
-    told = "note: no record of runs/run-1/own.csv and of 1 other JSON lines or CSV file is read: map them if they hold"
+    told = "note: no record of runs/run-1/own.csv and of 1 other file is read: map them if they hold"
     assert result.exit == 0
     assert told in " ".join(result.text.split())
     assert result.report is not None

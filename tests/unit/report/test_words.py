@@ -428,7 +428,7 @@ def test_files_of_records_that_no_reader_knows_are_told_beside_others():
     told = "no record of runs/a.jsonl is read: map it if it holds calls (docs/field-map.md)."
     found = verdict(ready(60), {"unknown": ("runs/a.jsonl",)})
     assert (found.verdict, notes(found)[0]) == ("pass", told)
-    of_two = "no record of a.csv and of 1 other JSON lines or CSV file is read: map them if they hold calls"
+    of_two = "no record of a.csv and of 1 other file is read: map them if they hold calls"
     assert notes(verdict(ready(60), {"unknown": ("a.csv", "b.csv")}))[0] == f"{of_two} (docs/field-map.md)."
     assert notes(verdict([], {"unknown": ("a.csv",), "nothing_known": 1, "look_like": {"CSV": 1}})) == []
 

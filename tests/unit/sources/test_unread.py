@@ -17,6 +17,7 @@ from pytest_token_telemetry.sources.unread import BEHIND, UNREAD, WIDE
 from tests import answers
 from tests.lines import v2
 from tests.spans import chat, span, spans, write_spans
+from tests.unit.sources.builders import samples_of
 
 TAGS = [{"key": "gen_ai.usage.output_tokens", "type": "int64", "value": 16}]
 PROMPT = {"key": "prompt", "value": "x" * 10_000}
@@ -88,6 +89,38 @@ def test_a_file_that_is_read_in_parts_counts_once(tmp_path: Path) -> None:
 
 
 RESPONSE = json.dumps(answers.chat("length", tokens=16))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(f"2026-11-27 10:00:00 INFO got {RESPONSE}", id="prefix"),
+        pytest.param(
+            f"2026-11-27T10:00:00.1Z stdout F {json.dumps(spans(span(chat(16)))).replace('[T', 'T')}", id="container"
+        ),
+        pytest.param(json.dumps({"log": RESPONSE, "stream": "stdout"}), id="in-a-text"),
+        pytest.param(
+            json.dumps({"time": 1, "reply": answers.gemini("STOP", candidatesTokenCount=16)}), id="below-a-key"
+        ),
+    ],
+)
+def test_a_log_with_counts_in_json_of_which_nothing_is_read_is_named(tmp_path: Path, line: str) -> None:
+    write_spans(tmp_path / "a.jsonl", spans(span(chat(7))))
+    (tmp_path / "b.log").write_text("INFO: a banner\n" + f"{line}\n" * 3, encoding="utf-8")
+    (tmp_path / "c.log").write_text("INFO: completion_tokens are counted\n", encoding="utf-8")
+    reading = read(tmp_path)
+    assert (len(reading.samples), reading.unusable, reading.unknown) == (1, {}, ("d/b.log",))
+
+
+@pytest.mark.parametrize("behind", [0, 5, 500])
+def test_records_over_several_lines_below_text_are_read(tmp_path: Path, behind: int) -> None:
+    """So LiteLLM's proxy prints its payloads."""
+    records = [json.dumps(spans(span(chat(count))), indent=4).replace("[T", "T") for count in (16, 17)]
+    text = "INFO: a banner\n" * behind + "".join(f"INFO: called\n{record}\n" for record in records)
+    (tmp_path / "b.log").write_text(text, encoding="utf-8")
+    reading = read(tmp_path)
+    assert [each.output_tokens for each in samples_of(reading)] == [16, 17]
+    assert {reason: lines.count for reason, lines in reading.unusable.items()} == {NO_JSON: behind + 2}
 
 
 @pytest.mark.parametrize(
