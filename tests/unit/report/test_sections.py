@@ -471,6 +471,16 @@ def capped(found):
 
 def test_caps_have_a_table():
     assert detail(TUNE, "Tuning advice").tables[1].columns == (
+def test_a_multiplier_that_lowers_is_in_brackets_however_little_it_lowers():
+    found = verdict(calls([0.9928] * 39), tuning="tuning.json")
+    table, *_ = detail(found, "Tuning advice").tables
+    assert table.rows[0][3] == "(0.993)"
+    assert (
+        "( ) lowers the predictions: that saves cost, and is not advice for risk"
+        in detail(found, "Tuning advice").remarks
+    )
+
+
         *("judged", "cap at 1.0% risk", "cap at 2.0% risk", "cap at 5.0% risk", "category"),
     )
     assert capped(TUNE)["refactoring"] == ("20", "needs 99", "needs 49", "11,201")
