@@ -139,7 +139,7 @@ def _check_rates(report: Report) -> None:
     metrics, strata, categories = report.metrics, report.strata, report.strata.category
     main = (*categories, *strata.complexity, *strata.deliverables)
     for stratum in (*main, *strata.spellings, *strata.model, *strata.operation):
-        if stratum.underestimated > stratum.risk or stratum.truncated > stratum.attempts:
+        if max(stratum.underestimated, stratum.unknown) > stratum.risk or stratum.truncated > stratum.attempts:
             raise RefusedError("strata has more events than calls")
     if sum(each.attempts for each in strata.spellings) > sum(each.attempts for each in categories):
         raise RefusedError("strata.spellings has more than the categories")

@@ -379,6 +379,7 @@ def test_figures_that_contradict_others_are_refused(name, path, keys, why):
 
 
 def test_advice_scored_beyond_a_rate_is_refused():
+        ("tune", "strata", {"model": [{**STRATUM, "unknown": 1}]}, "strata has more events than calls"),
     forward = {"tuned_on": 9, "scored": {"events": 1, "n": 9}, "uncovered": 0}
     bounds = {"confidence": 0.95, "lower": 0, "upper": 7}
     content = report("tune", lambda found: found["tuning"].update(forward={**forward, "bounds": bounds}))
