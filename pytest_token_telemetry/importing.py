@@ -62,7 +62,8 @@ class Location:
             raise
         except BaseException as error:  # whatever the module raises while it is imported
             said = f"{self.module!r} cannot be imported: {inert(raised(error), 300)}"
-            raise LookupError(f"{said}{self._instead_of_file(error)}") from error
+            instead = self._instead(error)
+            raise LookupError(f"{said} (write {inert(str(instead), 300)})" if instead else said) from error
         file = getattr(found, "__file__", None)
         if self.directory and not (file and Path(file).resolve().is_relative_to(self.directory.resolve())):
             # The base must not be the head by mistake.
@@ -79,11 +80,46 @@ class Location:
             raise LookupError(f"{self.module}:{self.name} is {type(found).__name__}, which cannot be called")
         return found
 
-    def _instead_of_file(self, error: BaseException) -> str:
-        """`` (write est:guess)`` where the module is missing because ``est.py``, its file, is named."""
-        module, dot, last = self.module.rpartition(".")
-        is_file = dot and last == "py" and isinstance(error, ModuleNotFoundError) and error.name == self.module
-        return f" (write {replace(self, module=module)})" if is_file else ""
+    def _instead(self, error: BaseException) -> Location | None:
+        """What to write where the import misses a module that is there: ``est:guess`` instead of ``est.py:guess``.
+
+        Else the file is looked for: that of the module, in the directories of the one it is looked for in, and that of
+        another module beside it, where its directory was written as a package.
+        """
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if not isinstance(missing, str) or not all(map(str.isidentifier, missing.split("."))):
+            return None
+        module = self.module.removesuffix(".py")
+        if missing == self.module != module:
+            return replace(self, module=module)
+        root = self.directory or self.home
+        if root is None:
+            return None
+        if f"{module}.".startswith(f"{missing}."):
+            below = sorted(filter(Path.is_dir, _entries(root)), key=lambda path: (path.name != "src", path.name))
+            directories = [path for path in below if not path.name.startswith(".") and _holds(path, module)]
+        else:
+            steps = module.split(".")
+            below = [root.joinpath(*steps[:i]) for i in range(len(steps) - 1, 0, -1)]
+            directories = [path for path in below if _holds(path, missing)]
+            module = ".".join(steps[len(directories[0].relative_to(root).parts) :]) if directories else module
+        if not directories:
+            return None
+        shown = directories[0] if self.directory is not None else directories[0].relative_to(root)
+        return Location(module, self.name, shown)
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except OSError:
+        return []
+
+
+def _holds(directory: Path, module: str) -> bool:
+    """True if ``module`` would be imported from a file in ``directory``."""
+    path = directory.joinpath(*module.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
 def _like(found: object, missing: str) -> str:

@@ -187,17 +187,20 @@ def sparkline(values: Sequence[float | None], bars: str = BARS) -> str:
 def upwards(multiplier: float) -> str:
     """``1.13`` for 1.121: a multiplier that is rounded down does not do what is promised.
 
-    It has as many digits as it takes to be hardly more: ``0.013`` for 0.0124.
+    It has as many digits as it takes to be hardly more, ``0.013`` for 0.0124, and not to be 1 if it lowers.
     """
     exact = Fraction(str(multiplier))
     for digits in range(2, MOST_DIGITS + 1):
         shown = Fraction(ceil(exact * 10**digits), 10**digits)
-        if shown <= exact * _HARDLY_MORE:
+        if shown <= exact * _HARDLY_MORE and (shown < 1 or exact > _ALMOST_ONE):
             break
     return f"{float(shown):.{digits}f}"
 
 
 _HARDLY_MORE = Fraction(21, 20)
+
+_ALMOST_ONE = 1 - Fraction(1, 10**9)
+"""What is below 1 by less is 1, but for rounding."""
 
 
 def exact(target: Fraction) -> str:

@@ -80,6 +80,11 @@ class Judged:
         """The same, with a truncation rate that leaves ``rows`` out."""
         return Judged(np.where(rows, self._bits & ~np.uint8(_ATTEMPTS | _TRUNCATED), self._bits))
 
+    def at_risk_within(self, rows: Mask) -> Judged:
+        """The same, with underestimation and waste of ``rows`` alone."""
+        outside = np.uint8(_AT_RISK | _UNDERESTIMATED | _UNCERTAIN | _WITH_RATIO)
+        return Judged(np.where(rows, self._bits, self._bits & ~outside))
+
 
 _AT_RISK, _UNDERESTIMATED, _UNCERTAIN, _ATTEMPTS, _TRUNCATED, _WITH_RATIO, _WITH_SMAPE = (1 << bit for bit in range(7))
 

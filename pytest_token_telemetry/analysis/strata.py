@@ -68,6 +68,8 @@ class Stratum:
     """How many strata it sums up that are too small to be listed. 0: it is one."""
     spelling_of: str | None = None
     """The category that it is a spelling of; ``None``: it is none, or sums up spellings."""
+    unknown: Count = 0
+    """Of ``risk``, no attempts: it is unknown whether they were truncated. 0 also in an older report."""
 
     def __post_init__(self) -> None:
         if self.folded and self.name is not None:
@@ -230,11 +232,12 @@ def _counted(
     ratios = grouped(codes, judged.with_ratio, len(names), waste_ratios(samples), places)
     counts = (each[found].tolist() for each in (attempts, successes, truncated, risk, underestimated))
     quantiles = (_known(ratios.quantile(share)[found]) for share in WASTE_SHARES)
+    unknown = count(judged.at_risk & ~judged.attempts)[found].tolist()
     named = [*names, None]  # the last is `UNKNOWN`
     found_strata = map(Stratum, (named[code] for code in found.tolist()), *counts, *quantiles)
     return [
-        replace(each, folded=folded) if folded and code == len(names) - 1 else each
-        for code, each in zip(found.tolist(), found_strata, strict=True)
+        replace(each, folded=folded if code == len(names) - 1 else 0, unknown=no_attempts)
+        for code, each, no_attempts in zip(found.tolist(), found_strata, unknown, strict=True)
     ]
 
 

@@ -94,8 +94,10 @@ class BaseComparison(Struct, frozen=True, kw_only=True):
     errors: Annotated[tuple[WrongAnswer, ...], ROWS]
     """The first of those."""
     base: EstimatorFigures
+    """Of the calls that both judge; truncation of its own attempts."""
     head: EstimatorFigures
     underestimated: Paired
+    """Of the calls that both judge."""
     difference: Difference | None
     """Of the two rates; above 0, the new estimator is worse."""
     bounds: Bounds | None
@@ -111,6 +113,9 @@ class BaseComparison(Struct, frozen=True, kw_only=True):
 
     reasons: Annotated[tuple[WrongReason, ...], ROWS] = ()
     """Why answers of the base were no predictions, the most frequent reasons first. Empty in an older report."""
+    only_base_judges: Count = 0
+    """Calls without success that only the base's budget would truncate: what head would do to them is not judged."""
+    only_head_judges: Count = 0
 
     def __post_init__(self) -> None:
         if (self.base_commit is None) != (self.head_commit is None):
@@ -195,7 +200,9 @@ def _comparison(findings: Findings, estimator: str, base: Estimates, commits: tu
     recorded = replayed.recorded.take(both)
     old, old_judged = with_answers(recorded, base, rows, settings)
     new, new_judged = with_answers(recorded, replayed.replay.head, rows, settings)
-    at_risk = old_judged.at_risk | new_judged.at_risk
+    of_base, of_head = old_judged.at_risk, new_judged.at_risk
+    at_risk = of_base & of_head
+    old_judged, new_judged = old_judged.at_risk_within(at_risk), new_judged.at_risk_within(at_risk)
     counts = paired(old_judged.underestimated[at_risk], new_judged.underestimated[at_risk])
     old_predicted, new_predicted = old.predicted_output_tokens, new.predicted_output_tokens
     changed = (
@@ -226,6 +233,8 @@ def _comparison(findings: Findings, estimator: str, base: Estimates, commits: tu
         changed=tuple(changed),
         base_commit=commits and commits[0],
         head_commit=commits and commits[1],
+        only_base_judges=int(np.count_nonzero(of_base & ~of_head)),
+        only_head_judges=int(np.count_nonzero(of_head & ~of_base)),
     )
 
 

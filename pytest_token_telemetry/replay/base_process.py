@@ -52,7 +52,8 @@ def main() -> int:
             imported.refuse_heads()
     except LookupError as error:
         is_lost = imported is not None and isinstance(error.__cause__, ModuleNotFoundError)
-        say({"refused": f"{error} {_WAY_OUT}" if is_lost else str(error)})
+        is_named = " (write " in str(error)  # the directory that holds it
+        say({"refused": f"{error} {_WAY_OUT}" if is_lost and not is_named else str(error)})
         return 1
     say({"refused": None, "begins": plain_function(estimator)})
     for line in sys.stdin:

@@ -151,16 +151,18 @@ def _where_to_raise(report: Report) -> Sentence:
         (
             "Raise the cap (max_tokens) where calls were truncated: ",
             joined(parts),
-            f".{_of_retries(report)} Then collect and tune again.",
+            f". {_how_far(report)}",
         ),
         "",
     )
 
 
-def _of_retries(report: Report) -> str:
-    """How long the outputs became that a larger cap helped."""
+def _how_far(report: Report) -> str:
+    """How long the outputs became that a larger cap helped. If there are none, only a larger cap tells."""
     longest = None if report.attempts is None else report.attempts.longest_retry
-    return "" if longest is None else f" Retries with a larger cap took up to {longest:,} tokens."
+    if longest is None:
+        return "How far is unknown: double it for some calls, then collect and tune again."
+    return f"Retries with a larger cap took up to {longest:,} tokens. Then collect and tune again."
 
 
 def who_decided(budgets: Budgets) -> str:
@@ -208,7 +210,7 @@ def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]
             capped,
             lambda each: f" ({each.underestimated:,} of {each.n:,} underestimated, {each.truncated:,} truncated)",
         )
-        yield joined(("Raise max_tokens and collect, then tune: ", cut, "."), "")
+        yield joined(("Raise max_tokens (double it for some calls) and collect, then tune: ", cut, "."), "")
     if few := [each for each in hit if each.basis == "collect"]:
         needed = where(few, lambda each: f" ({each.n:,} of {each.samples_needed:,})")
         yield joined(("Collect samples to tune on: ", needed, "."), "")

@@ -47,7 +47,9 @@ def _change(report: Report) -> str:
     if report.verdict == "not-ready":
         return ""
     if replay is not None and base is not None and base.difference is not None:
-        shared = "" if base.calls == replay.replayed else f" on the {plural(base.calls, 'call')} that both can replay"
+        shared = f" on the {plural(base.underestimated.n, 'call')} that both judge" if base.only_head_judges else ""
+        if base.calls != replay.replayed:
+            shared = f" on the {plural(base.calls, 'call')} that both can replay"
         return f"{points(base.difference)} of underestimation against base{shared}"
     drift = None if report.drift is None else report.drift.drift
     if drift is None:
@@ -121,16 +123,17 @@ _SPACE = "\N{NO-BREAK SPACE}"
 def _before(report: Report) -> tuple[str, dict[str, str]]:
     """What the figures are held against, and its figures by check; empty if there is nothing.
 
-    Of a base that cannot replay all of the calls there are none: they would stand beside figures of other calls.
+    Of a base that cannot replay all of the calls there are none: they would stand beside figures of other calls. Where
+    it does not judge all that head judges, it has only its truncation rate.
     """
     replay = report.estimator
     base = None if replay is None else replay.base
     if replay is not None and base is not None and 0 < base.calls == replay.replayed:
-        return "base", {
-            UNDERESTIMATION.id: _rate(base.base.underestimation),
-            TRUNCATION.id: _rate(base.base.truncation),
-            WASTE.id: ratio(base.base.waste_p90),
-        }
+        truncation = {TRUNCATION.id: _rate(base.base.truncation)}
+        if base.only_head_judges:
+            return "base", truncation
+        under, waste = _rate(base.base.underestimation), ratio(base.base.waste_p90)
+        return "base", {**truncation, UNDERESTIMATION.id: under, WASTE.id: waste}
     drift = None if report.drift is None else report.drift.drift
     if drift is None:
         return "", {}

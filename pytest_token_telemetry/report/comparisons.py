@@ -15,6 +15,7 @@ from pytest_token_telemetry.text import (
     chance,
     exact,
     joined,
+    listing,
     percent,
     plural,
     points,
@@ -94,6 +95,10 @@ def _base(base: BaseComparison) -> Section:
         f"On the {plural(base.calls, 'call')} that both can replay, {counts.newly_underestimated:,} newly"
         f" underestimated and {counts.newly_safe:,} newly safe ({chance(base.p)}, McNemar's mid-p test)."
     )
+    if base.only_base_judges or base.only_head_judges:
+        sides = (("base", base.only_base_judges), ("head", base.only_head_judges))
+        parts = [f"{plural(n, 'call')} without success that only {side} would truncate" for side, n in sides if n]
+        sentences.append(f"Not judged by both, so not compared: {listing(parts)}.")
     if base.difference is not None and base.bounds is not None:
         sure = exact(Fraction(str(base.bounds.confidence)) * 100)
         sentences.append(

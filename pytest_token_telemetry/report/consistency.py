@@ -139,7 +139,7 @@ def _check_rates(report: Report) -> None:
     metrics, strata, categories = report.metrics, report.strata, report.strata.category
     main = (*categories, *strata.complexity, *strata.deliverables)
     for stratum in (*main, *strata.spellings, *strata.model, *strata.operation):
-        if stratum.underestimated > stratum.risk or stratum.truncated > stratum.attempts:
+        if max(stratum.underestimated, stratum.unknown) > stratum.risk or stratum.truncated > stratum.attempts:
             raise RefusedError("strata has more events than calls")
     if sum(each.attempts for each in strata.spellings) > sum(each.attempts for each in categories):
         raise RefusedError("strata.spellings has more than the categories")
@@ -262,12 +262,16 @@ def _check_base(replay: ReplayReport, base: BaseComparison) -> None:
         raise RefusedError(f"{place}.calls is not what both can replay")
     _check_figures(base.base, both, f"{place}.base")
     _check_figures(base.head, both, f"{place}.head")
-    if not _is_part(base.head, replay.figures) or (both == replay.replayed and base.head != replay.figures):
+    if not _is_part(base.head, replay.figures) or (both == replay.replayed and not _is_all_but(base, replay.figures)):
         raise RefusedError(f"{place}.head is not part of what was replayed")
-    counts, old, new = base.underestimated, base.base.underestimation, base.head.underestimation
-    every = max(old.n, new.n) <= counts.n <= min(old.n + new.n, both)
-    if not every or (counts.base.events, counts.head.events) != (old.events, new.events):
+    counts = base.underestimated
+    if (counts.base, counts.head) != (base.base.underestimation, base.head.underestimation):
         raise RefusedError(f"{place}.underestimated is not what base and head underestimate")
+    if counts.n + base.only_base_judges + base.only_head_judges > both:
+        raise RefusedError(f"{place} judges more calls than both can replay")
+    for side, only in (("base", base.only_base_judges), ("head", base.only_head_judges)):
+        if only > getattr(base, side).truncation.events:
+            raise RefusedError(f"{place}.only_{side}_judges is of more calls than {side} would truncate")
     if not _is_same(base.difference, counts.difference, ROUNDING):
         raise RefusedError(f"{place}.difference is not that of the counts")
     _check_range(base.bounds, place, -1, 1)
@@ -290,6 +294,15 @@ def _is_part(some: EstimatorFigures, every: EstimatorFigures) -> bool:
         part.events <= whole.events and part.n - part.events <= whole.n - whole.events
         for part, whole in ((some.underestimation, every.underestimation), (some.truncation, every.truncation))
     )
+
+
+def _is_all_but(base: BaseComparison, every: EstimatorFigures) -> bool:
+    """True if head's figures are those of ``every`` call, without those that the base does not judge."""
+    some, judged, left_out = base.head, every.underestimation, base.only_head_judges
+    if not left_out:
+        return some == every
+    without = Share(max(judged.events - left_out, 0), max(judged.n - left_out, 0))
+    return (some.underestimation, some.truncation) == (without, every.truncation)
 
 
 def _is_same(value: float | None, expected: float | None, rounding: float) -> bool:

@@ -188,12 +188,18 @@ def _strata(report: Report) -> Section:
     )
     named_ones = [(kind, rows) for kind, rows in kinds if any(each.name is not None or each.folded for each in rows)]
     tables = [_stratum_table(kind, rows, strata.spellings) for kind, rows in named_ones or kinds[:1] if rows]
-    return Section(
-        "By category, complexity and number of deliverables",
-        tables=tuple(tables),
-        remarks=(_STAR,) if any(table.marked for table in tables) else (),
-    )
+    remarks = [_STAR] if any(table.marked for table in tables) else []
+    if any(_UNKNOWN in table.columns for table in tables):
+        has_room = report.estimator is not None and report.estimator.unknown
+        remarks.append(f"{_UNKNOWN}: judged, but no attempt: {_MORE_ROOM if has_room else _NOTHING_TELLS}")
+    return Section("By category, complexity and number of deliverables", tables=tuple(tables), remarks=tuple(remarks))
 
+
+_UNKNOWN = "unknown"
+
+_NOTHING_TELLS = "nothing tells whether it was truncated"
+
+_MORE_ROOM = "it was truncated, and nothing tells whether the estimator's larger budget would have been enough"
 
 _STAR = "* above its target, proven with all strata looked at together (Holm, 95%)"
 
@@ -204,6 +210,7 @@ def _stratum_table(kind: str, strata: tuple[Stratum, ...], spellings: tuple[Stra
         strata = tuple(_with_spellings(strata, spellings))
     columns: Columns[Stratum] = {
         "attempts": lambda each: f"{each.attempts:,}",
+        **({_UNKNOWN: lambda each: f"{each.unknown:,}"} if any(each.unknown for each in strata) else {}),
         "successful": lambda each: f"{each.successes:,}",
         "truncated": lambda each: f"{each.truncated:,}{'*' if each.truncation_proven else ''}",
         "judged": lambda each: f"{each.risk:,}",
@@ -212,8 +219,9 @@ def _stratum_table(kind: str, strata: tuple[Stratum, ...], spellings: tuple[Stra
         "waste P90": lambda each: ratio(each.waste_p90, ""),
         kind: _stratum_name,
     }
-    marked = {(i, 2) for i, each in enumerate(strata) if each.truncation_proven} | {
-        (i, 4) for i, each in enumerate(strata) if each.underestimation_proven
+    truncated, underestimated = (list(columns).index(name) for name in ("truncated", "underestimated"))
+    marked = {(i, truncated) for i, each in enumerate(strata) if each.truncation_proven} | {
+        (i, underestimated) for i, each in enumerate(strata) if each.underestimation_proven
     }
     return replace(table_of(columns, strata, frozenset(marked)), folded=folded)
 

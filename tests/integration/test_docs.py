@@ -43,6 +43,27 @@ def test_a_report_is_valid_against_its_schema(tmp_path: Path) -> None:
     assert not jsonschema.Draft202012Validator(schema).is_valid(report)
 
 
+def keys_of(value: object) -> set[str]:
+    """The keys of objects in ``value``, without the spellings of aliases."""
+    if isinstance(value, list):
+        return set().union(*map(keys_of, value))
+    if not isinstance(value, dict):
+        return set()
+    return set(value).union(*(keys_of(each) for key, each in value.items() if key != "aliases"))
+
+
+def test_every_key_of_the_tuning_file_is_shown_and_explained(tmp_path: Path) -> None:
+    command = ["-m", "pytest", "token-telemetry", "--token-telemetry-dir=examples/passes"]
+    command += [f"--token-telemetry-tuning={tmp_path / 'tuning.json'}", "-p", "no:cacheprovider"]
+    subprocess.run([sys.executable, *command], cwd=docs.ROOT, capture_output=True, check=False)
+    written = keys_of(json.loads((tmp_path / "tuning.json").read_text(encoding="utf-8")))
+    assert {"cap_use", "caps", "forward", "spread_floor"} < written
+    page = (docs.ROOT / "docs" / "tuning.md").read_text(encoding="utf-8").partition("## The JSON\n")[2]
+    [shown] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert keys_of(json.loads(shown)) == written
+    assert {key for key in written if f"`{key}`" not in page} == set()
+
+
 @pytest.mark.parametrize("name", [name for name, _ in options()])
 def test_every_setting_is_documented(name: str) -> None:
     table = (docs.ROOT / "docs" / "options.md").read_text(encoding="utf-8")

@@ -125,6 +125,47 @@ def test_the_name_of_a_file_is_answered_with_the_name_of_its_module(tmp_path, di
     assert str(caught.value).endswith(f" (write {shown}far_estimator:predict)")
 
 
+PREDICT = "def predict(request): return 7"
+
+
+@pytest.mark.parametrize(
+    ("files", "written", "instead"),
+    [
+        (["src/far_estimator"], "far_estimator:predict", "src::far_estimator:predict"),
+        (["src/far_estimator"], "far_estimator.py:predict", "src::far_estimator:predict"),
+        (["src/far_package/__init__"], "far_package:predict", "src::far_package:predict"),
+        (["lib/far_package/inner"], "far_package.inner:predict", "lib::far_package.inner:predict"),
+        (["main/src/far_estimator"], "main::far_estimator:predict", "{here}/main/src::far_estimator:predict"),
+        (["tests/far_estimator", "src/far_estimator"], "far_estimator:predict", "src::far_estimator:predict"),
+        (["b/far_estimator", "a/far_estimator"], "far_estimator:predict", "a::far_estimator:predict"),
+        (["src/far_estimator", "src/far_table"], "src.far_estimator:predict", "src::far_estimator:predict"),
+        (["a/b/far_estimator", "a/b/far_table"], "a.b.far_estimator:predict", "a/b::far_estimator:predict"),
+    ],
+)
+def test_a_module_that_lies_further_down_is_named_with_its_directory(tmp_path, files, written, instead):
+    for file in files:
+        directory, _, name = file.rpartition("/")
+        lacks = "import far_table\n" if "/far_table" in str(files) and name != "far_table" else ""
+        module(tmp_path / directory, lacks + PREDICT, name)
+    with pytest.raises(LookupError) as caught:
+        location(written).below(tmp_path).load()
+    instead = instead.format(here=tmp_path)
+    assert str(caught.value).endswith(f" (write {instead})")
+    for name in {name for name in sys.modules if name.partition(".")[0] in ("a", "src")}:
+        del sys.modules[name]
+    assert location(instead).below(tmp_path).load()(None) == 7
+
+
+@pytest.mark.parametrize(
+    "file", [".venv/far_estimator", "src/far_estimators", "a/b/far_estimator", "src/far_estimator.py/x"]
+)
+def test_no_directory_is_named_that_does_not_hold_the_module(tmp_path, file):
+    directory, _, name = file.rpartition("/")
+    module(tmp_path / directory, PREDICT, name)
+    with pytest.raises(LookupError, match=r"No module named 'far_estimator'$"):
+        location("far_estimator:predict").below(tmp_path).load()
+
+
 def test_a_module_that_lacks_another_is_not_told_how_to_be_written(tmp_path):
     module(tmp_path / "far_package", "", "__init__")
     module(tmp_path / "far_package", "import no_such_module_anywhere", "py")

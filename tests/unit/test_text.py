@@ -147,6 +147,9 @@ def test_values_are_bars_from_none_to_the_highest(values, bars):
         (2.0, "2.00"),
         (0.0123, "0.0123"),
         (0.0124, "0.013"),
+        (0.9928, "0.993"),  # it lowers, so it is not shown as 1
+        (0.9998, "0.9998"),
+        (0.9999999999999999, "1.00"),  # but for rounding it is 1
         (1e-9, "0.000000001"),
         (1e9, "1000000000.00"),
     ],

@@ -10,7 +10,7 @@ from pytest_token_telemetry.report.consistency import RefusedError
 from pytest_token_telemetry.report.json_file import render
 from pytest_token_telemetry.report.untrusted_file import from_json
 from tests.unit.comment.test_body import comment, leg, page, table
-from tests.unit.gate.cases import ready, replayed
+from tests.unit.gate.cases import call, ready, replayed
 from tests.unit.report.documents import VERDICTS, check, document
 
 NOTHING = "no baseline, no base estimator: nothing to compare with"
@@ -87,6 +87,44 @@ def test_a_base_that_cannot_replay_all_stands_beside_no_figure_of_other_calls():
     assert table(page(text), "")[:2] == [
         ["", "this pull request", "target"],
         ["underestimated", "✅ 5.0% (3/60)", "≤ 5%"],
+    ]
+
+
+def cuts_failed(request):
+    return 1000, 800 if request.task_id == "failed" else 4096
+
+
+def cuts_none(request):
+    return 1000, 4096
+
+
+def compared_on_failed(head, base):
+    """60 calls that both judge, none underestimated, and 3 that only the estimator judges whose budget cuts them."""
+    rows = [*ready(60), *[call(success=False, task_id="failed")] * 3]
+    return comment(Leg("gate", from_json(render(replayed(rows, head, base)).encode())))
+
+
+def test_calls_that_only_one_of_them_judges_are_not_compared():
+    text = compared_on_failed(cuts_none, cuts_failed)
+    said = "Not judged by both, so not compared: 3 calls without success that only base would truncate."
+    assert said in sentences(text)
+    assert "; 0.0 points of underestimation against base.</b>" in text
+    assert table(page(text), "")[1:3] == [
+        ["underestimated", "0.0%", "✅ 0.0% (0/60)", "≤ 5%"],
+        ["truncated", "4.8%", "✅ 0.0% (0/63)", "≤ 2%"],
+    ]
+    [figures] = folded(text, "Base against head")
+    assert [row[1:3] for row in figures[1:]] == [["0/60 = 0.0%", "3/63 = 4.8%"], ["0/60 = 0.0%", "0/63 = 0.0%"]]
+
+
+def test_a_base_stands_beside_no_rate_that_counts_more_calls():
+    text = compared_on_failed(cuts_failed, cuts_none)
+    said = "Not judged by both, so not compared: 3 calls without success that only head would truncate."
+    assert said in sentences(text)
+    assert "; 0.0 points of underestimation against base on the 60 calls that both judge.</b>" in text
+    assert table(page(text), "")[1:3] == [
+        ["underestimated", "", "✅ 4.8% (3/63)", "≤ 5%"],
+        ["truncated", "0.0%", "❌ 4.8% (3/63)", "≤ 2%"],
     ]
 
 

@@ -174,7 +174,8 @@ def test_caps_are_lowered_under_tune_too_after_the_advice_on_risk():
     assert found.verdict == "tune"
     told = steps(found)
     at = told.index(
-        "Raise the cap (max_tokens) where calls were truncated: tests 6 of 26. Then collect and tune again."
+        "Raise the cap (max_tokens) where calls were truncated: tests 6 of 26. How far is unknown: double it for"
+        " some calls, then collect and tune again."
     )
     assert told[at + 1] == f"To save quota, {UNUSED} of docs (P90 40.00x)."
     assert told[at + 2].startswith("No cap (max_tokens) to suggest yet: tests: too many truncated to tell; ")

@@ -18,6 +18,7 @@ from pytest_token_telemetry.gate.checks import checks_of
 from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.gate.replay_report import ChangedSample, EstimatorFigures, WrongAnswer, WrongReason
 from pytest_token_telemetry.report import json_file
+from pytest_token_telemetry.report.untrusted_file import from_json
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from tests.unit.gate.cases import (
@@ -644,12 +645,63 @@ def test_budgets_of_both_are_compared():
     assert found.underestimated == Paired(newly_underestimated=60, newly_safe=0, both=0, neither=0)
 
 
-def test_a_failed_call_counts_for_both_where_one_of_them_would_have_cut_it_off():
-    rows = [*ready(60), *[call(success=False, task_id="failed")] * 3]
+FAILED = [call(success=False, task_id="failed")] * 3
+
+
+def cuts_failed(request):
+    """900 came out of each call: only those that failed do not fit."""
+    return 1000, 800 if request.task_id == "failed" else 4096
+
+
+def cuts_none(request):
+    return 1000, 4096
+
+
+@pytest.mark.parametrize(
+    ("head", "base", "only_base", "only_head", "truncated"),
+    [
+        (cuts_none, cuts_failed, 3, 0, (3, 0)),
+        (cuts_failed, cuts_none, 0, 3, (0, 3)),
+        (cuts_failed, cuts_failed, 0, 0, (3, 3)),
+    ],
+)
+def test_base_and_head_are_compared_on_the_calls_that_both_judge(head, base, only_base, only_head, truncated):
+    """A failed call is judged only by an estimator whose budget would truncate it."""
+    found = replayed([*ready(60), *FAILED], head, base).estimator.base
+    both = 3 if (only_base, only_head) == (0, 0) else 0
+    assert (found.calls, found.only_base_judges, found.only_head_judges) == (63, only_base, only_head)
+    assert found.underestimated == Paired(newly_underestimated=0, newly_safe=0, both=both, neither=60)
+    assert (found.base.underestimation, found.head.underestimation) == (Share(both, 60 + both), Share(both, 60 + both))
+    assert (found.base.truncation, found.head.truncation) == tuple(Share(events, 63) for events in truncated)
+    assert (found.difference, found.p) == (0, 1)
+    assert {each.change for each in found.changed} <= {None}
+
+
+some_budget = st.sampled_from([None, 700, 800, 899, 900, 901, 4096])
+
+
+@limits(max_examples=60, deadline=None)
+@given(
+    calls=st.lists(
+        st.tuples(st.sampled_from([True, False, None]), st.booleans(), some_budget, some_budget), max_size=12
+    ),
+    population=st.sampled_from(["risk", "success", "all"]),
+)
+def test_the_difference_is_that_of_the_two_rates_in_the_table(calls, population):
+    rows = numbered([call(success=success, truncated=cut and not success) for success, cut, _, _ in calls])
+    head, base = ([(1000, each[side]) for each in calls] for side in (2, 3))
     found = replayed(
-        rows, lambda request: (1000, 800 if request.task_id == "failed" else 4096), lambda request: (1000, 4096)
-    ).estimator.base
-    assert found.underestimated == Paired(newly_underestimated=3, newly_safe=0, both=0, neither=60)
+        [*rows, *ready(27)],
+        table(*head, otherwise=(1000, None)),
+        table(*base, otherwise=(1000, None)),
+        population=population,
+    )
+    compared = found.estimator.base
+    old, new = compared.base.underestimation, compared.head.underestimation
+    assert (old, new) == (compared.underestimated.base, compared.underestimated.head)
+    assert compared.difference == pytest.approx(new.events / new.n - old.events / old.n)
+    assert found.metrics.underestimation.n == new.n + compared.only_head_judges
+    assert from_json(json_file.render(found).encode()) == found
 
 
 def test_a_worse_base_changes_no_verdict():

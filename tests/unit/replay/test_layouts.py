@@ -277,6 +277,13 @@ def test_an_editable_install_shows_where_the_bases_own_is(checkouts: Checkouts, 
     assert checkouts.answers() == OF_BASE
 
 
+def test_the_directory_that_holds_the_bases_estimator_is_named(checkouts: Checkouts):
+    checkouts.write({"lib/replay.py": "def replay(request): return 1\n"})
+    assert checkouts.refusal().endswith(
+        f"No module named 'replay' (write {checkouts.path / 'base' / 'lib'}::replay:replay)"
+    )
+
+
 def test_a_copy_of_the_head_that_is_installed_is_the_heads(checkouts: Checkouts, install):
     checkouts.write(LIB)
     place = {"url": (checkouts.path / "head").as_uri(), "dir_info": {}}

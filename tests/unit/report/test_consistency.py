@@ -12,7 +12,7 @@ from pytest_token_telemetry.analysis.replayed import Paired
 from pytest_token_telemetry.past.baseline import DriftReport
 from pytest_token_telemetry.report.json_file import render
 from pytest_token_telemetry.report.untrusted_file import from_json
-from tests.unit.gate.cases import baseline_of, call, compared, ready, verdict
+from tests.unit.gate.cases import baseline_of, call, compared, ready, replayed, verdict
 from tests.unit.report.documents import check, document, report
 from tests.unit.report.test_untrusted_file import changed, refusal
 
@@ -123,6 +123,13 @@ UNDER, CUT, RATIO = "drift.drift.underestimation", "drift.drift.truncation", "dr
             {"neither": 56},
             "estimator.base.underestimated is not what base and head underestimate",
         ),
+        (
+            "estimator.base.base.underestimation",
+            {"n": 59},
+            "estimator.base.underestimated is not what base and head underestimate",
+        ),
+        ("estimator.base", {"only_base_judges": 1}, "estimator.base judges more calls than both can replay"),
+        ("estimator.base", {"only_head_judges": 1}, "estimator.base.head is not part of what was replayed"),
         ("estimator.base", {"difference": -0.05}, "estimator.base.difference is not that of the counts"),
         ("estimator.base", {"difference": None}, "estimator.base.difference is not that of the counts"),
         ("estimator.base", {"bounds": None}, "estimator.base.bounds is missing"),
@@ -181,6 +188,41 @@ def test_a_head_of_fewer_calls_is_part_of_what_was_replayed():
     assert from_json(report("compared", lambda found: one_less(found, 2))).estimator.base.calls == 59
     why = "estimator.base.head is not part of what was replayed"
     assert refusal(report("compared", lambda found: one_less(found, 4))) == why
+
+
+FAILED = [call(success=False, task_id="failed")] * 3
+
+
+def cuts_failed(request):
+    return 1000, 800 if request.task_id == "failed" else 4096
+
+
+@pytest.mark.parametrize(
+    ("side", "keys", "why"),
+    [
+        ("base", {"only_base_judges": 4}, "estimator.base judges more calls than both can replay"),
+        ("head", {"only_head_judges": 2}, "estimator.base.head is not part of what was replayed"),
+        ("head", {"only_head_judges": 4}, "estimator.base.head is not part of what was replayed"),
+        (
+            "base",
+            {"only_base_judges": 2, "only_head_judges": 1},
+            "estimator.base.head is not part of what was replayed",
+        ),
+        (
+            "base",
+            {"base": {"underestimation": {"events": 0, "n": 60}, "truncation": {"events": 2, "n": 63}}},
+            "estimator.base.only_base_judges is of more calls than base would truncate",
+        ),
+    ],
+)
+def test_calls_that_one_estimator_alone_judges_fit_the_figures_of_both(side, keys, why):
+    estimators = [lambda request: (1000, 4096), cuts_failed]
+    found = json.loads(render(replayed([*ready(60), *FAILED], *estimators[:: 1 if side == "base" else -1])))
+    assert from_json(json.dumps(found).encode()).estimator.base.underestimated.n == 60
+    for key, value in keys.items():
+        part = found["estimator"]["base"]
+        part[key] = {**part[key], **value} if isinstance(value, dict) else value
+    assert refusal(json.dumps(found).encode()) == why
 
 
 def test_outputs_that_shrink_matter_as_those_that_grow():
@@ -337,6 +379,7 @@ STRATUM = {
         ("tune", "strata.category.0", {"truncated": 0}, "tier1::truncation is not the sum of the categories"),
         ("tune", "strata.complexity.0", {"truncated": 60}, "strata has more events than calls"),
         ("tune", "strata", {"model": [{**STRATUM, "truncated": 2}]}, "strata has more events than calls"),
+        ("tune", "strata", {"model": [{**STRATUM, "unknown": 1}]}, "strata has more events than calls"),
         (
             "tune",
             "strata",

@@ -70,7 +70,17 @@ def test_the_report_has_every_key_of_its_schema():
     assert keys(found["strata"]) >= {"category", "complexity", "deliverables"}
     for stratum in found["strata"]["category"]:
         assert keys(stratum) >= {
-            *("name", "attempts", "successes", "truncated", "risk", "underestimated", "waste_p50", "waste_p90")
+            *(
+                "name",
+                "attempts",
+                "successes",
+                "truncated",
+                "risk",
+                "underestimated",
+                "waste_p50",
+                "waste_p90",
+                "unknown",
+            )
         }
     assert keys(found["worst"][0]) >= {
         *("source", "task_id", "category", "predicted_output_tokens", "output_tokens", "truncated", "ratio")
@@ -281,6 +291,7 @@ def test_a_replay_is_told_whole():
     assert keys(base) == {
         *("estimator", "calls", "base", "head", "underestimated", "difference", "bounds", "p", "predictions"),
         *("cannot", "wrong", "errors", "reasons", "changed", "base_commit", "head_commit"),
+        *("only_base_judges", "only_head_judges"),
     }
     assert base["underestimated"] == {"newly_underestimated": 18, "newly_safe": 0, "both": 0, "neither": 0}
     assert keys(base["bounds"]) == {"confidence", "lower", "upper"}

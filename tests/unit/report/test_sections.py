@@ -345,6 +345,29 @@ def test_marks_of_strata_are_explained():
     assert found.remarks == ("* above its target, proven with all strata looked at together (Holm, 95%)",)
 
 
+STRATA = "By category, complexity and number of deliverables"
+
+
+def test_judged_calls_that_are_no_attempts_have_a_column():
+    """Budgets of 9000 give the 9 truncated calls more room than 8192: judged, and no attempts."""
+    rows = [*ready(81), *[cut_off(category="capped")] * 9]
+    found = detail(replayed(rows, lambda request: (1000, 9000)), STRATA)
+    assert found.tables[0].columns[:5] == ("attempts", "unknown", "successful", "truncated", "judged")
+    assert found.tables[0].rows[-1][:6] == ("0", "9", "0", "0", "9", "9*")
+    assert found.tables[0].marked == {(3, 5)}
+    assert found.remarks[1:] == (
+        "unknown: judged, but no attempt: it was truncated, and nothing tells whether the estimator's larger budget"
+        " would have been enough",
+    )
+
+
+def test_calls_that_nothing_tells_of_whether_they_were_truncated_are_unknown():
+    found = detail(verdict([*ready(27), *[call(truncated=None, category="docs")] * 3]), STRATA)
+    docs = next(row for row in found.tables[0].rows if row[-1] == Untrusted("docs"))
+    assert docs[:5] == ("9", "3", "12", "0", "12")
+    assert found.remarks == ("unknown: judged, but no attempt: nothing tells whether it was truncated",)
+
+
 def test_spellings_stand_below_their_category_and_models_in_a_table_of_their_own():
     rows = [*ready(27, model="a"), *[call(category="documentation", model="b")] * 2]
     tables = detail(verdict(rows), "By category, complexity and number of deliverables").tables
@@ -446,6 +469,16 @@ def test_multipliers_have_a_table():
     assert found["capped"][:5] == ("5", "5", "5", "raise-cap", "")
     # well predicted: 900 of 1000, so that a lower prediction would do, which is no advice for risk
     assert found["implementation"][3] == "(0.90)"
+
+
+def test_a_multiplier_that_lowers_is_in_brackets_however_little_it_lowers():
+    found = verdict(calls([0.9928] * 39), tuning="tuning.json")
+    table, *_ = detail(found, "Tuning advice").tables
+    assert table.rows[0][3] == "(0.993)"
+    assert (
+        "( ) lowers the predictions: that saves cost, and is not advice for risk"
+        in detail(found, "Tuning advice").remarks
+    )
 
 
 PROMISE = (

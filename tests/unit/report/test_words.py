@@ -45,7 +45,8 @@ def test_tuning_names_what_is_exceeded_and_where():
         "Multiply the predictions in docs by 1.20 (24 samples).",
         # 1000 / 900, and 1.2 times that
         "Cost: docs x1.20: waste P90 1.11x -> 1.33x.",
-        "Raise the cap (max_tokens) where calls were truncated: tests 2 of 20. Then collect and tune again.",
+        "Raise the cap (max_tokens) where calls were truncated: tests 2 of 20. How far is unknown: double it for"
+        " some calls, then collect and tune again.",
     ]
 
 
