@@ -114,7 +114,7 @@ class BatchReader:
 
     def _beside_of(self, file: Opened) -> Requests:
         """The requests in the directory of ``file``."""
-        directory = _directory(file)
+        directory = file.beside or _directory(file)
         if self._beside is None or self._beside[0] != directory:
             self._beside = directory, Requests.beside(directory)
         return self._beside[1]
@@ -132,8 +132,7 @@ class BatchReader:
 
 
 def _directory(file: Opened) -> str:
-    """Where the files lie that were kept with ``file``."""
-    return file.beside or os.path.dirname(file.path)  # noqa: PTH120
+    return os.path.dirname(file.path)  # noqa: PTH120 - one string a file, not one object
 
 
 @dataclass(slots=True)
