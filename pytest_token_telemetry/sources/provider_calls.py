@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from pytest_token_telemetry.sample import finish_reason
+from pytest_token_telemetry.sample import FIELDS, finish_reason
 from pytest_token_telemetry.sources import responses
 from pytest_token_telemetry.sources.labels import labels_of
 from pytest_token_telemetry.sources.own_format import FAILED
@@ -44,12 +44,26 @@ def records_of(value: T | list[T]) -> Iterator[tuple[int, T]]:
     yield from enumerate(value) if isinstance(value, list) else ((0, value),)
 
 
-def tell(into: Rows, call: Read | Unusable, line: int, place: int = 0, keys: Sequence[str] = ()) -> None:
-    """Add a call to the rows, or count why it is not a sample. ``keys``: as for `Rows.add`."""
+def tell(
+    into: Rows,
+    call: Read | Unusable,
+    line: int,
+    place: int = 0,
+    keys: Sequence[str] = (),
+    *,
+    by_time: bool = True,
+) -> None:
+    """Add a call to the rows, or count why it is not a sample.
+
+    ``keys``: as for `Rows.add`. ``by_time``: whether the time and the values of a call without an id tell its copies.
+    """
     if isinstance(call, Unusable):
         into.complain(call.reason, line, ended=call.ended)
-    else:
-        into.add(call.sample, call.identity, line, place=place, own=call.identity is not None, keys=keys)
+        return
+    sample, identity = call.sample, call.identity
+    if identity is None and sample.time is not None and by_time:
+        identity = "\x1f".join(map(repr, (*keys, *(getattr(sample, name) for name in FIELDS))))
+    into.add(sample, identity, line, place=place, own=sample.id is not None, keys=keys)
 
 
 def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool = False) -> Read | Unusable:
