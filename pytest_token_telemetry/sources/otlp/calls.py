@@ -169,6 +169,8 @@ class Calls:
         is_failed = any(each.failed for each in group)
         reasons = [reason for each in group for reason in each.reasons]
         word = telling_reason(reasons) if len(reasons) > 1 else reasons[0] if reasons else None
+        if is_failed and record.get("output_tokens") in (0, "0"):  # nothing was generated before it failed
+            del record["output_tokens"]
         if "output_tokens" not in record:
             reason = None if word is None else finish_reason(word)
             end = ended_as(None, reason, _identity(group, first), failed=is_failed)

@@ -434,6 +434,13 @@ def test_log_records_without_ids_are_those_of_the_calls_within_their_span(tmp_pa
     assert sorted(outputs(tmp_path / "before", *records, document)) == [10, 10, 20, 30]
 
 
+@pytest.mark.parametrize("count", [0, None])
+def test_a_span_that_failed_before_any_output_is_no_sample(tmp_path: Path, count: int | None) -> None:
+    failed = span(chat(count, **{"gen_ai.response.finish_reasons": None}), status={"code": 2})
+    found = read(write_spans(tmp_path / "spans.jsonl", spans(failed)).parent)
+    assert (len(found.samples), [*found.unusable]) == (0, [NO_OUTPUT_FAILED])
+
+
 def test_skipped_spans_are_counted_by_file(tmp_path: Path) -> None:
     tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
     for name, tools in (("a", 1), ("b", 3)):
