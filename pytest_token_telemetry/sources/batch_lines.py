@@ -27,6 +27,8 @@ class Request(NamedTuple):
     """Its ``custom_id``, which its result has too; Gemini calls it ``key``."""
     asked: Mapping[str, object]
     """By the names of our own fields."""
+    generates: bool = True
+    """Whether it asks for text."""
 
 
 class Result(NamedTuple):
@@ -89,10 +91,14 @@ def _entry(record: dict[str, object]) -> Request | Result | None:
     asked = next((_asked(value, record) for name in _BODIES if isinstance(value := record.get(name), dict)), None)
     if outcome is not None:
         return Result(key, outcome, asked)
-    return Request(key, asked) if key is not None and asked is not None else None
+    generates = not (word(record.get("url")) or "").endswith(_OF_NO_TEXT)
+    return Request(key, asked, generates) if key is not None and asked is not None else None
 
 
 _BODIES = ("body", "params", "request")
+
+_OF_NO_TEXT = ("/embeddings", "/moderations", "/images/generations", "/images/edits")
+"""The ends of addresses at which no text is asked for."""
 
 
 def _key(record: dict[str, object]) -> str | None:

@@ -86,9 +86,10 @@ class BatchReader:
         match entry:
             case None:
                 self._into.complain(NO_ENTRY, line)
-            case Request(key):
+            case Request(key, _, generates):
                 self._into.know([self._into.file])
-                self._into.outcomes.ask(key, _directory(file), self._into.file, line)
+                if generates:
+                    self._into.outcomes.ask(key, _directory(file), self._into.file, line)
             case Result(key, Unusable() as unusable):
                 self._answer(key, file)
                 tell(self._into, unusable, line)

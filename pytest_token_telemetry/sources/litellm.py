@@ -44,12 +44,7 @@ class LiteLLMSource(FileSource):
                     continue
                 for _, line_record in records_of(value):
                     record = _unwrapped(line_record)
-                    call = call_of_record(record)
-                    if isinstance(call, str):
-                        into.skip(call)
-                        into.know([into.file])
-                    else:
-                        tell(into, call, line, place, keys_of_record(record))
+                    tell(into, call_of_record(record), line, place, keys_of_record(record))
                     place += 1
         finally:
             lane.finish()

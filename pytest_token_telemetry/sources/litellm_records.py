@@ -10,7 +10,7 @@ from pytest_token_telemetry.sources import responses
 from pytest_token_telemetry.sources.caps import cap_of
 from pytest_token_telemetry.sources.keys import of_call, of_trace
 from pytest_token_telemetry.sources.labels import labels_of
-from pytest_token_telemetry.sources.provider_calls import called, decoded, failed_call, moment
+from pytest_token_telemetry.sources.provider_calls import NO_GENERATION, called, decoded, failed_call, moment
 from pytest_token_telemetry.sources.response_shapes import keeps_native_reason
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 
-NO_GENERATION = "calls that generate no text"
 FROM_CACHE = "answers from a cache"
 
 GENERATES = frozenset(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from pytest_token_telemetry.sample import finish_reason
+from pytest_token_telemetry.sample import FIELDS, finish_reason
 from pytest_token_telemetry.sources import responses
 from pytest_token_telemetry.sources.labels import labels_of
 from pytest_token_telemetry.sources.own_format import FAILED
-from pytest_token_telemetry.sources.response_shapes import get, keeps_native_reason
+from pytest_token_telemetry.sources.response_shapes import generates_no_text, get, keeps_native_reason
 from pytest_token_telemetry.sources.tagged.own_parsing import identity_by_id, sample_of_other
 from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unusable, ended_as
 
@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 
 NO_RESPONSE = "a record is not the response of a model"
+NO_GENERATION = "calls that generate no text"
 
 
 def decoded(text: bytes) -> Any:  # noqa: ANN401 - any JSON
@@ -44,19 +45,41 @@ def records_of(value: T | list[T]) -> Iterator[tuple[int, T]]:
     yield from enumerate(value) if isinstance(value, list) else ((0, value),)
 
 
-def tell(into: Rows, call: Read | Unusable, line: int, place: int = 0, keys: Sequence[str] = ()) -> None:
-    """Add a call to the rows, or count why it is not a sample. ``keys``: as for `Rows.add`."""
+def tell(
+    into: Rows,
+    call: Read | Unusable | str,
+    line: int,
+    place: int = 0,
+    keys: Sequence[str] = (),
+    *,
+    by_time: bool = True,
+) -> None:
+    """Add a call to the rows, or count why it is not a sample; a text says why it is passed over.
+
+    ``keys``: as for `Rows.add`. ``by_time``: whether the time and the values of a call without an id tell its copies.
+    """
     if isinstance(call, Unusable):
         into.complain(call.reason, line, ended=call.ended)
-    else:
-        into.add(call.sample, call.identity, line, place=place, own=call.identity is not None, keys=keys)
+        return
+    if isinstance(call, str):
+        into.skip(call)
+        into.know([into.file])
+        return
+    sample, identity = call.sample, call.identity
+    if identity is None and sample.time is not None and by_time:
+        identity = "\x1f".join(map(repr, (*keys, *(getattr(sample, name) for name in FIELDS))))
+    into.add(sample, identity, line, place=place, own=sample.id is not None, keys=keys)
 
 
-def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool = False) -> Read | Unusable:
+def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool = False) -> Read | Unusable | str:
     """The call of a ``response``, with what is known of its request by the names of our own fields.
+
+    A text says why it is passed over.
 
     ``by_remapper``: whether a gateway wrote it that calls ``stop`` what it does not know.
     """
+    if generates_no_text(response):
+        return NO_GENERATION
     try:
         known = responses.read(response)
     except responses.FailedCallError as error:

@@ -233,6 +233,22 @@ SHAPES = (
 )
 
 
+def generates_no_text(response: object) -> bool:
+    """Whether ``response``, as decoded JSON, is that of a call for embeddings, a moderation, a ranking or an image."""
+    if not isinstance(response, dict):
+        return False
+    if any(isinstance(response.get(name), (dict, list)) for name in ("embedding", "embeddings")):
+        return True
+    each = next(
+        (items[0] for name in ("data", "results") if isinstance(items := response.get(name), list) and items), 0
+    )
+    return isinstance(each, dict) and not _OF_NO_TEXT.isdisjoint(each)
+
+
+_OF_NO_TEXT = frozenset(("embedding", "flagged", "relevance_score", "b64_json", "revised_prompt"))
+"""Names in the first of what such a call returned."""
+
+
 def _by_index(answers: object, end: Callable[[object], str | None]) -> Ends:
     """Gemini leaves out an index of zero."""
     ends: Ends = {}

@@ -323,3 +323,62 @@ def test_a_framework(provider):
         ("gpt-framework", 16, None, None, "t"),
         ("gpt-x", 16, 12, None, None),
     ]
+
+
+PROVOKED = """
+from pydantic import BaseModel
+
+
+class Answer(BaseModel):
+    text: str
+
+
+@pytest.mark.provoked
+@pytest.mark.token_telemetry(operation="provoked")
+def test_provoked(token_telemetry):
+    with pytest.raises(openai.LengthFinishReasonError) as caught:
+        OPENAI.chat.completions.parse(
+            model="gpt-x", messages=MESSAGES, max_completion_tokens=16, response_format=Answer
+        )
+    {then}
+
+
+def test_another():
+    chat(cap=1000)
+"""
+
+DROPPING = """
+from pytest_token_telemetry import Drop
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "provoked: calls that are made to be truncated")
+
+
+def pytest_token_telemetry_sample(sample, place):
+    return Drop("provoked") if sample.operation == "provoked" else None
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "options", "attempts", "dropped"),
+    [
+        pytest.param("pass", (), (1, 2), {}, id="without-its-count"),
+        pytest.param("token_telemetry.observe(caught.value)", (), (0, 1), {"provoked": 1}, id="observed"),
+        pytest.param("pass", ("-m", "not provoked"), (0, 1), {}, id="in-a-session-of-its-own"),
+    ],
+)
+def test_a_provoked_truncation_can_be_left_out(
+    run: Run,
+    pytester: pytest.Pytester,
+    then: str,
+    options: tuple[str, ...],
+    attempts: tuple[int, int],
+    dropped: dict[str, int],
+) -> None:
+    """What the docs say of such a test: a hook drops what has a count, and of the rest the session is another."""
+    pytester.makeconftest(DROPPING)
+    pytester.makepyfile(HEAD + PROVOKED.format(then=then))
+    report = run(*JUDGED, *options, directory=None, process=True).report
+    (check,) = [each for each in report["checks"] if each["id"] == "tier1::truncation"]
+    assert ((check["events"], check["n"]), report["counts"]["dropped"]) == (attempts, dropped)

@@ -75,7 +75,12 @@ def _decoded(text: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
 
 
 def call_said(said: Mapping[str, object], *, choices: int = 1, failed: bool = False) -> Read | Unusable:
-    """The call of which all this is ``said`` by the names of our fields, with the number of its answers."""
+    """The call of which all this is ``said`` by the names of our fields, with the number of its answers.
+
+    Some systems count 0 output tokens of a call that failed before there were any.
+    """
+    if failed and said.get("output_tokens") in (0, "0"):
+        said = {**said, "output_tokens": None}
     if failed and not said.get("finish_reason"):
         said = {**said, "finish_reason": "error"}
     call = called(said, choices, failed=failed)

@@ -5,6 +5,7 @@ Traces of serving systems are such tables. They tell lengths, and most neither c
 
 from __future__ import annotations
 
+import re
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -64,13 +65,18 @@ def _tell_row(into: Rows, columns: dict[str, str], cells: dict[str, str], line: 
     said = {field: _value(field, cell) for field, cell in given if cell.lower() not in _NOT_GIVEN}
     number = said.get("id")
     if not (isinstance(number, str) and number.isdecimal()):
-        tell(into, call_said(said), line)
+        is_exact = any(field == "time" and _SECONDS.search(cell) for field, cell in given)
+        tell(into, call_said(said), line, by_time=is_exact)
         return
     # each table numbers its rows from the beginning: with its time alone a number tells copies
     del said["id"]
     if "time" in said:
         said["id"] = f"{said['time']} {number}"
     tell(into, call_said(said), line, keys=(of_call(number),))
+
+
+_SECONDS = re.compile(r":[0-9]{2}:[0-9]{2}|T[0-9]{6}|[0-9]{10}")
+"""What a time has that names a second. Of one minute, many calls have the same few values."""
 
 
 def columns_by(rows: Sequence[dict[str, str]]) -> tuple[dict[str, str], dict[str, str]]:

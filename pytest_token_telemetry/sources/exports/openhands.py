@@ -110,7 +110,7 @@ def _is_other(record: _Event) -> bool:
     return all(part is None for part in parts)
 
 
-def _calls(run: _Run | list[_Event]) -> Iterator[Read | Unusable]:
+def _calls(run: _Run | list[_Event]) -> Iterator[Read | Unusable | str]:
     said: dict[str, object] = {}
     if isinstance(run, _Run):
         metadata = shaped(run.metadata, _METADATA)

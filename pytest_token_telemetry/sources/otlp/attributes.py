@@ -29,16 +29,20 @@ OUTPUT = (
     "llm.token_count.completion",
 )
 _MODEL = ("gen_ai.response.model", "llm.response.model", "llm.model_name", "gen_ai.request.model", "llm.request.model")
+_CLAUDE_CODES_OUTPUT = "output_tokens"
+_BESIDE_IT = ("model", "request_id")
+"""Claude Code's names for a call's model and id. Many programs have them: they count beside its output alone."""
+
 _FACTS = {
-    "output_tokens": (*OUTPUT, "output_tokens"),
+    "output_tokens": (*OUTPUT, _CLAUDE_CODES_OUTPUT),
     "max_tokens": (
         "gen_ai.request.max_tokens",
         "gen_ai.request.max_completion_tokens",
         "gen_ai.request.max_output_tokens",
         "llm.request.max_tokens",
     ),
-    "model": _MODEL,
-    "id": ("gen_ai.response.id", "llm.response.id"),
+    "model": (*_MODEL, "model"),
+    "id": ("gen_ai.response.id", "llm.response.id", "request_id"),
     "operation": (
         "gen_ai.prompt.name",
         "traceloop.prompt.key",
@@ -103,6 +107,12 @@ _NO_CALLS = (
 EVENT = "gen_ai.client.inference.operation.details"
 """The log record that tells of a call."""
 
+REQUESTS = ("api_request", "claude_code.api_request")
+"""What Claude Code's log records of a finished call are named."""
+
+FAILED_REQUESTS = ("api_error", "claude_code.api_error")
+"""And those of a failed one."""
+
 _FEATURE = "feature."
 
 
@@ -125,8 +135,8 @@ class Said(NamedTuple):
     """All words for why the output ended, those of several answers and of several attributes."""
     labels: Labels
     """What our own attributes say."""
-    is_event: bool
-    """Whether it is named as the log record of a call."""
+    event: str
+    """What a log record is named; empty if no attribute says it."""
 
     @property
     def of_those_within(self) -> Labels:
@@ -164,7 +174,8 @@ class Layout:
     )
 
     def __init__(self, keys: Sequence[str]) -> None:
-        wanted = [(at, key) for at, key in enumerate(keys) if is_wanted(key)]
+        passed_over = () if _CLAUDE_CODES_OUTPUT in keys else _BESIDE_IT
+        wanted = [(at, key) for at, key in enumerate(keys) if is_wanted(key) and key not in passed_over]
         self.pick = _picker([at for at, _ in wanted])
         """Takes those that are looked at out of as many attributes."""
         self.is_silent = not wanted
@@ -261,7 +272,7 @@ class Layout:
             facts,
             reasons,
             labels,
-            self._event is not None and values[self._event] == EVENT,
+            "" if self._event is None else str(values[self._event] or ""),
         )
 
     def _ends(self, reasons: Iterable[object]) -> tuple[tuple[str, ...], int]:

@@ -27,6 +27,7 @@ MOST_HELD = 20_000
 """Spans that are held until the rest of their trace is known. Exporters write a trace's spans close together."""
 
 NO_CALL = "spans that are not model calls"
+NO_CALL_LOGGED = "log records that are not model calls"
 TOLD_AGAIN = "spans of a call that another span tells of too"
 
 
@@ -41,6 +42,8 @@ class Calls:
         self._held = 0
         self.skipped = 0
         """Spans that are no call, not yet told of."""
+        self.logged = 0
+        """The same of log records."""
         self._traces: dict[object, Held | list[Held]] = {}
         """What is held of each; those last added to come last. Most have one span, and need no list."""
         self._apart: list[PlainCall] = []
@@ -90,7 +93,9 @@ class Calls:
         self._records.finish()
         if self.skipped:
             self._into.skip(NO_CALL, self.skipped)
-            self.skipped = 0
+        if self.logged:
+            self._into.skip(NO_CALL_LOGGED, self.logged)
+        self.skipped = self.logged = 0
 
     def _tell_oldest(self, least: int) -> int:
         """Tell of at least so many spans, of the traces that were added to the longest ago, and say of how many."""
@@ -164,6 +169,8 @@ class Calls:
         is_failed = any(each.failed for each in group)
         reasons = [reason for each in group for reason in each.reasons]
         word = telling_reason(reasons) if len(reasons) > 1 else reasons[0] if reasons else None
+        if is_failed and record.get("output_tokens") in (0, "0"):  # nothing was generated before it failed
+            del record["output_tokens"]
         if "output_tokens" not in record:
             reason = None if word is None else finish_reason(word)
             end = ended_as(None, reason, _identity(group, first), failed=is_failed)
@@ -201,8 +208,9 @@ def _emission(group: Sequence[Seen]) -> Emission | None:
     """By what another trace tells of the call of a ``group``; ``None`` if there is no id, or no emitter."""
     id = next((each.id for each in group if each.id is not None), None)
     emitters = tuple({each.emitter: None for each in group if each.emitter})
-    began = min((each.start for each in group if each.start), default=0)
-    return Emission(id, emitters, began) if id is not None and emitters and group[0].trace else None
+    times = (each.end if each.is_record else each.start for each in group)
+    is_placed = bool(group[0].trace) or group[0].is_record
+    return Emission(id, emitters, min(filter(None, times), default=0)) if id and emitters and is_placed else None
 
 
 def _place(seen: Seen) -> tuple[int, int]:
@@ -216,11 +224,17 @@ def _said_alone(seen: Seen) -> dict[str, object]:
 
 
 def _identity(group: Sequence[Seen], first: Seen) -> str | None:
-    """The same in every copy of the call: its trace with the response's id or the span's, or that id with counts."""
+    """The same in every copy of the call: its trace with the response's id or the span's, or that id with counts.
+
+    Of a log record that has none of these: its time with what it says.
+    """
     id = next((each.id for each in group if each.id is not None), None)
     if first.trace:
         own = id if id is not None else next((each.span for each in reversed(group) if each.span), None)
-        return _identity_by(first.trace, own)
+        if own is not None:
+            return _identity_by(first.trace, own)
+    if id is None and first.is_record and first.end:
+        return f"otlp {first.output} {first.facts.get('model')} {first.reasons} at {first.end}"
     return None if id is None else f"otlp {first.output} {id}"
 
 

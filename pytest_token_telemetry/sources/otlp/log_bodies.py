@@ -22,11 +22,15 @@ class LogBodies:
         self._into = into
         self._scanner = telemetry_scanner()
 
-    def read(self, body: msgspec.Raw, time: int, line: int) -> None:
-        """Read a ``body`` from that line. ``time`` is its record's, in ns since 1970, for a line that has none."""
+    def read(self, body: msgspec.Raw, time: int, line: int) -> bool:
+        """Read a ``body`` from that line, and say whether it holds a record, usable or not.
+
+        ``time`` is that of its log record, in ns since 1970, for a line that has none.
+        """
         text = bytes(body)
         if not any(needle in text for needle in NEEDLES):
-            return
+            return False
+        found = False
         text += b"\n"
         into = self._into
         for place, fragment in enumerate(self._scanner.fragments_within(text, 0, len(text), 1)):
@@ -37,7 +41,10 @@ class LogBodies:
                     if identity is None and time:
                         identity = f"otlp {time} {place} {text!r}"
                     into.add(sample, identity, line, place=place, own=is_own(fragment))
+                    found = True
                 case Unusable(reason):
                     into.complain(reason, line)
+                    found = True
                 case None:
                     into.mention(line, file=into.file)
+        return found

@@ -12,7 +12,15 @@ from pytest_token_telemetry.sources.documents import BOM, OTHER_SHAPE, whole_doc
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.keys import in_hex
 from pytest_token_telemetry.sources.labels import PREFIX
-from pytest_token_telemetry.sources.otlp.attributes import EVENT, SAYS_SO, Layout, is_remapper, layout_of
+from pytest_token_telemetry.sources.otlp.attributes import (
+    EVENT,
+    FAILED_REQUESTS,
+    REQUESTS,
+    SAYS_SO,
+    Layout,
+    is_remapper,
+    layout_of,
+)
 from pytest_token_telemetry.sources.otlp.calls import Calls
 from pytest_token_telemetry.sources.otlp.decoding import (
     Decoder,
@@ -103,10 +111,6 @@ class _Reading:
         if document.is_other():
             self._into.complain(NO_OTLP, self.line)
         for resource in document.resources():
-            for scope in resource.scopeLogs or ():
-                for record in scope.logRecords or ():
-                    self._bodies.read(record.body, _time_of_record(record), self.line)
-        for resource in document.resources():
             self._add_resource(resource)
 
     def _add_resource(self, resource: Resource[Any]) -> None:
@@ -196,6 +200,8 @@ class _Reading:
         self, records: Iterable[LogRecord[Any]], of_resource: Labels, *, remapped: bool, emitter: str
     ) -> None:
         for record in records:
+            end = _time_of_record(record)
+            is_told = self._bodies.read(record.body, end, self.line)
             attributes: Sequence[Any] = record.attributes or ()
             layout = layout_of_attributes(attributes, tuple(map(type, attributes)))
             try:
@@ -204,12 +210,30 @@ class _Reading:
                 self._into.complain(str(error), self.line)
                 self.place += 1
                 continue
-            if said.is_call and (layout.has_output or said.is_event or record.eventName == EVENT):
-                trace, own, end = _id(record.traceId), _id(record.spanId), _time_of_record(record)
-                seen = seen_of(said, trace, own, "", 0, end, layout.has_error, of_resource)
+            name = _text(record.eventName) or said.event
+            of_claude_code = _of_claude_code(name, record, said)
+            if of_claude_code or (said.is_call and (layout.has_output or name == EVENT)):
+                trace, own = _id(record.traceId), _id(record.spanId)
+                is_failed = layout.has_error or (of_claude_code and name in FAILED_REQUESTS)
+                seen = seen_of(said, trace, own, "", 0, end, is_failed, of_resource)
                 seen.line, seen.place, seen.remapped, seen.emitter = self.line, self.place, remapped, emitter
+                seen.is_call = seen.is_record = True
+                seen.says_so = said.says_so or of_claude_code
                 self.calls.add(seen)
                 self.place += 1
+            elif not is_told:
+                self.calls.logged += 1
+
+
+def _of_claude_code(name: str, record: LogRecord[Any], said: Said) -> bool:
+    """Whether a log record of this ``name`` is Claude Code's of a call: others name theirs so too."""
+    if name not in REQUESTS and name not in FAILED_REQUESTS:
+        return False
+    is_named = name.startswith(_CLAUDE_CODE) or f'"{_CLAUDE_CODE}'.encode() in bytes(record.body)
+    return is_named or (name in REQUESTS and "output_tokens" in said.facts)
+
+
+_CLAUDE_CODE = "claude_code."
 
 
 def _said(layout: Layout, values: tuple[Any, ...]) -> Said:

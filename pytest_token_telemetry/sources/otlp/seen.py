@@ -49,6 +49,8 @@ class Seen(msgspec.Struct, eq=False, gc=False):
     """Whether a gateway made it that calls ``stop`` what it does not know."""
     emitter: str = ""
     """Which program and instrumentation tells of it; empty: it is not known."""
+    is_record: bool = False
+    """Whether it is a log record."""
 
     @property
     def id(self) -> str | None:
@@ -78,7 +80,9 @@ class Seen(msgspec.Struct, eq=False, gc=False):
         return self.start <= other.end and other.start <= self.end
 
     def may_be(self, other: Seen) -> bool:
-        """Whether ids and counts of both allow that they are one call."""
+        """Whether ids and counts of both allow that they are one call: one is told by two log records at one time."""
+        if self.is_record and other.is_record and self.end != other.end and (self.id is None or other.id is None):
+            return False
         return (self.id is None or other.id is None or self.id == other.id) and (
             self.output is None or other.output is None or self.output == other.output
         )

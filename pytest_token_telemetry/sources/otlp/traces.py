@@ -133,9 +133,9 @@ class Trace:
 
     def _add_to_span(self, seen: Seen, level: list[Seen]) -> None:
         """Add what tells of a span. What was written twice is one call, and so are a log record and its span."""
-        known = next((each for each in level if each.is_call), None) if seen.is_call else None
-        if known is not None and known.may_be(seen):
-            self._join(known, seen)
+        known = (each for each in level if seen.is_call and each.is_call and each.may_be(seen))
+        if (same := next(known, None)) is not None:
+            self._join(same, seen)
         if len(level) < MOST_OF_A_SPAN:
             level.append(seen)
 
@@ -154,25 +154,29 @@ class Trace:
         """Join a span with the nearest call around it, where one of them has no id and both have the same counts."""
         taken: dict[int, list[Seen]] = {}
         for each in sorted(self._calls, key=lambda each: each.output is None):
-            above = self._call_above(each)
-            if above is None or self._group[above] is self._group[each] or not above.may_be(each):
-                continue
-            if above.id is not None and above.id == each.id:
-                continue  # they were not going on at one time
-            if taken.setdefault(id(above), self._group[each]) is self._group[each]:
-                self._join(above, each)
-                taken[id(above)] = self._group[each]
+            for above in self._calls_above(each):
+                if self._group[above] is self._group[each]:
+                    break
+                if not above.may_be(each) or (above.id is not None and above.id == each.id):
+                    continue  # with one id, they were not going on at one time
+                if taken.setdefault(id(above), self._group[each]) is self._group[each]:
+                    self._join(above, each)
+                    taken[id(above)] = self._group[each]
+                    break
 
-    def _call_above(self, seen: Seen) -> Seen | None:
-        return next((each for level in self._above(seen) for each in level if each.is_call), None)
+    def _calls_above(self, seen: Seen) -> list[Seen]:
+        """The calls of the nearest span around one that has any: log records of several may belong to one span."""
+        calls = ([each for each in level if each.is_call] for level in self._above(seen))
+        return next(filter(None, calls), [])
 
     def _with_calls_within(self) -> set[int]:
         """The ids of groups that have another group's call within: without a word of their own, they are its sum."""
-        around = ((each, self._call_above(each)) for each in self._calls)
+        around = ((each, self._calls_above(each)[:1]) for each in self._calls)
         return {
             id(self._group[above])
-            for each, above in around
-            if above is not None and self._group[above] is not self._group[each]
+            for each, nearest in around
+            for above in nearest
+            if self._group[above] is not self._group[each]
         }
 
     def _join(self, one: Seen, other: Seen) -> None:

@@ -25,6 +25,13 @@ _PACKAGES = {
 }
 """Which package has the driver; for the others fsspec says it."""
 
+_ARCHIVES = ("zip", "tar", "libarchive")
+_WITHIN_OTHERS = (
+    *("dir", "simplecache", "filecache", "blockcache", "cached", "reference", "generic"),
+    *("asyncwrapper", "dask"),
+)
+"""Protocols that read what another one holds, which a URL alone does not name."""
+
 Info: TypeAlias = Mapping[str, object]
 
 
@@ -60,6 +67,13 @@ def kind_of(url: RemoteUrl) -> Kind:
     Raises:
         ScanError: nothing here can.
     """
+    if url.protocol in _ARCHIVES:
+        raise ScanError(f"{url.shown}: it reads the files within an archive (unpack it, and name the directory)")
+    if url.protocol in _WITHIN_OTHERS:
+        raise ScanError(
+            f"{url.shown}: it reads what another protocol holds "
+            "(name that one alone: s3://BUCKET/PREFIX, or a local directory)"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -83,7 +97,7 @@ def root_reason(error: Exception, url: RemoteUrl) -> str:
         case FileNotFoundError():
             said = _said(error, url)
             what = said if " " in said else "there is nothing"
-            return f"{what} (name a bucket and a prefix that hold run logs)"
+            return f"{what} ({_NAME_A_PREFIX})"
     return reason(error, url)
 
 
@@ -95,11 +109,25 @@ def reason(error: Exception, url: RemoteUrl) -> str:
             return str(error)
         case FileNotFoundError():
             return "it is gone since it was listed"
+        case IsADirectoryError():
+            return f"{said} ({_NAME_A_PREFIX})"
+        case ImportError():
+            return f"its driver is not installed: {said} (install it)"
+        case NotImplementedError():
+            return f"its driver lists no directories ({_COPY})"
+        case TypeError() if (missing := _MISSING.search(said)) is not None:
+            names = [f"FSSPEC_{url.protocol}_{name}".upper() for name in re.findall(r"'(\w+)'", missing[1])]
+            return f"its driver needs more than the address (set {' and '.join(names)})"
+        case TypeError() | AttributeError() | LookupError() | RecursionError():
+            return f"its driver failed: {said} (check the address, or {_COPY})"
         case PermissionError():
             return f"access is denied: {said} ({_CREDENTIALS})"
     return f"{said} ({_CREDENTIALS if 'credential' in said.lower() else ADDRESS})"
 
 
+_NAME_A_PREFIX = "name a bucket and a prefix that hold run logs"
+_COPY = "copy the run logs, and name their directory"
+_MISSING = re.compile(r"missing [0-9]+ required (?:positional|keyword-only) arguments?: (.*)")
 ADDRESS = "check the address, and whether its server can be reached"
 _CREDENTIALS = "check the credentials that its driver finds in the environment"
 

@@ -17,6 +17,7 @@ from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.merge import UnusableLines
 from pytest_token_telemetry.sources.outcomes import NO_RESULT
 from pytest_token_telemetry.sources.parallel import Scan
+from pytest_token_telemetry.sources.provider_calls import NO_GENERATION
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.source import Opened, Sizes
@@ -43,6 +44,28 @@ def completion(key: str, reason: str = "stop", tokens: int = 96) -> dict[str, An
 
 def failed(key: str, code: str) -> dict[str, Any]:
     return {"id": f"batch_req_{key}", "custom_id": key, "response": None, "error": {"code": code, "message": "no"}}
+
+
+NO_TEXT = [
+    {
+        "object": "list",
+        "data": [{"object": "embedding", "embedding": [0.1], "index": 0}],
+        "usage": {"prompt_tokens": 5},
+    },
+    {"id": "modr-1", "model": "omni-moderation", "results": [{"flagged": False, "categories": {}}]},
+    {"created": 1795410705, "data": [{"b64_json": "aGk="}], "usage": {"output_tokens": 4160}},
+    {"embedding": {"values": [0.1]}, "usageMetadata": {"promptTokenCount": 5, "totalTokenCount": 5}},
+]
+
+
+@pytest.mark.parametrize("body", NO_TEXT)
+def test_calls_that_generate_no_text_are_skipped(tmp_path: Path, body: dict[str, Any]) -> None:
+    """Nor is a request of one that has no result, which is no call that was lost."""
+    requests = [{**asked(key), "url": "/v1/embeddings"} for key in "ab"]
+    write(tmp_path / "in.jsonl", requests)
+    write(tmp_path / "out.jsonl", [answered("a", body), completion("c")])
+    reading = read(tmp_path)
+    assert (len(reading.samples), reading.unusable, reading.skipped) == (1, {}, {NO_GENERATION: 1})
 
 
 def test_results_have_the_caps_and_labels_of_their_requests(tmp_path: Path) -> None:

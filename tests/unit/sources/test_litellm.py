@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.litellm import LiteLLMSource
-from pytest_token_telemetry.sources.litellm_records import NO_GENERATION
+from pytest_token_telemetry.sources.provider_calls import NO_GENERATION
 from pytest_token_telemetry.sources.rows import Rows
 from tests.answers import chat, message, responses
 from tests.conftest import SHARED

@@ -22,7 +22,7 @@ from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.deferred import Deferred
 from pytest_token_telemetry.sources.documents import CUT_OFF, NO_JSON, OTHER_SHAPE
 from pytest_token_telemetry.sources.merge import Reading
-from pytest_token_telemetry.sources.otlp.calls import NO_CALL, TOLD_AGAIN, Calls
+from pytest_token_telemetry.sources.otlp.calls import NO_CALL, NO_CALL_LOGGED, TOLD_AGAIN, Calls
 from pytest_token_telemetry.sources.otlp.decoding import Decoder, RawAttribute
 from pytest_token_telemetry.sources.otlp.otlp_source import NO_OTLP, OtlpSource
 from pytest_token_telemetry.sources.otlp.seen import Seen, all_nanoseconds, nanoseconds
@@ -341,14 +341,104 @@ def test_the_requests_of_claude_code_are_calls(tmp_path: Path) -> None:
             span(claude_code("tool", tool_name="Read", output_tokens=7), id="b2", parent="b0"),
             span(claude_code("llm_request", **facts, output_tokens=45, stop_reason="end_turn"), id="b3", parent="b0"),
         ),
-        log({"event.name": "api_request", "model": "claude", "output_tokens": 44}, spanId="b1"),
+        log({"event.name": "api_request", "model": "claude", "output_tokens": 44}, traceId="a1", spanId="b1"),
     ]
     found = read(write_spans(tmp_path / "spans.jsonl", *documents).parent)
     assert [(each.output_tokens, each.truncated, each.success) for each in samples_of(found)] == [
         (44, True, None),  # `success` is that of the request
         (45, False, None),
     ]
-    assert (found.unusable, found.skipped) == ({}, {NO_CALL: 2})
+    assert (found.unusable, found.skipped) == ({}, {NO_CALL: 2, TOLD_AGAIN: 1})
+
+
+REQUEST = {"event.name": "api_request", "model": "claude", "duration_ms": 2225, "input_tokens": 387}
+"""What Claude Code logs of a request beside its output."""
+
+
+def logged(name: str, **more: object) -> dict[str, object]:
+    """The rest of a log record of Claude Code."""
+    return {"body": value(f"claude_code.{name}"), **more}
+
+
+def test_the_log_records_of_claude_codes_requests_are_samples(tmp_path: Path) -> None:
+    """They say neither a cap nor why the output ended, so that truncation is unknown."""
+    documents = [
+        log({**REQUEST, "output_tokens": 44, "request_id": "req_1"}, **logged("api_request")),
+        log({**REQUEST, "output_tokens": "45"}, timeUnixNano=str(NOW + 1)),
+        log({"event.name": "user_prompt", "prompt_length": 9}, **logged("user_prompt")),
+        log({"event.name": "tool_result", "tool_name": "Read", "duration_ms": 3}, **logged("tool_result")),
+        log({"event.name": "api_request", "http.route": "/v1"}),  # that of another program
+        log({"event.name": "api_error", "model": "claude", "error": "overloaded"}, **logged("api_error")),
+        log(REQUEST, **logged("api_request")),
+    ]
+    found = read(write_spans(tmp_path / "logs.jsonl", *documents).parent)
+    assert [(each.output_tokens, each.truncated, each.model) for each in samples_of(found)] == [
+        (44, None, "claude"),
+        (45, None, "claude"),
+    ]
+    assert {reason: lines.count for reason, lines in found.unusable.items()} == {NO_OUTPUT: 1, NO_OUTPUT_FAILED: 1}
+    assert found.skipped == {NO_CALL_LOGGED: 3}
+
+
+def test_copies_of_log_records_without_any_id_count_once(tmp_path: Path) -> None:
+    documents = [log({**REQUEST, "output_tokens": 44}, timeUnixNano=str(NOW + n // 2)) for n in range(4)]
+    write_spans(tmp_path / "a.jsonl", *documents[:3])
+    write_spans(tmp_path / "b.jsonl", *documents[1:])
+    found = read(tmp_path)
+    assert (len(found.samples), found.duplicates) == (4, 2)
+
+
+@pytest.mark.parametrize("files", [1, 2], ids=["one-file", "a-file-a-signal"])
+@pytest.mark.parametrize("trace", ["", "a1"], ids=["without-a-trace", "of-the-span-around-it"])
+def test_a_request_of_claude_code_with_a_span_and_a_log_record_is_one_sample(
+    tmp_path: Path, files: int, trace: str
+) -> None:
+    """Its version decides whether its log records belong to a trace, and then it is that of the whole interaction."""
+    facts = {"model": "claude", "stop_reason": "max_tokens"}
+    given = [span(claude_code("interaction"), id="b0", lasts=9)]
+    for n in range(4):
+        said = claude_code("llm_request", **facts, output_tokens=44 + n // 3, request_id=f"req_{n}")
+        given.append(span(said, id=f"b{n + 1}", parent="b0", at=2 * n))
+    records = [
+        log(
+            {**REQUEST, "output_tokens": 44 + n // 3, "request_id": f"req_{n}"},
+            **logged("api_request", timeUnixNano=str(NOW + int((2 * n + 1.001) * 1e9))),
+            **({"traceId": trace, "spanId": "b0"} if trace else {}),
+        )
+        for n in range(4)
+    ]
+    for record in records:
+        record["resourceLogs"][0]["scopeLogs"][0]["scope"] = {"name": "com.anthropic.claude_code.events"}
+    write_spans(tmp_path / "traces.jsonl", spans(*given), *(records if files == 1 else ()))
+    if files == 2:
+        write_spans(tmp_path / "logs.jsonl", *records)
+    found = read(tmp_path)
+    assert [(each.output_tokens, each.truncated) for each in samples_of(found)] == [(44, True)] * 3 + [(45, True)]
+
+
+def test_log_records_without_ids_are_those_of_the_calls_within_their_span(tmp_path: Path) -> None:
+    """Three requests of one interaction, two of them of one length, and one of which no span tells."""
+    requests = [
+        span(claude_code("llm_request", model="claude", output_tokens=output), id=f"b{n}", parent="b0", at=2 * n)
+        for n, output in enumerate((10, 10, 20), 1)
+    ]
+    records = [
+        log(
+            {**REQUEST, "output_tokens": output},
+            **logged("api_request", traceId="a1", spanId="b0", timeUnixNano=str(NOW + int((2 * n + 1) * 1e9))),
+        )
+        for n, output in enumerate((10, 10, 20, 30), 1)
+    ]
+    document = spans(span(claude_code("interaction"), id="b0", lasts=9), *requests)
+    assert sorted(outputs(tmp_path / "after", document, *records)) == [10, 10, 20, 30]
+    assert sorted(outputs(tmp_path / "before", *records, document)) == [10, 10, 20, 30]
+
+
+@pytest.mark.parametrize("count", [0, None])
+def test_a_span_that_failed_before_any_output_is_no_sample(tmp_path: Path, count: int | None) -> None:
+    failed = span(chat(count, **{"gen_ai.response.finish_reasons": None}), status={"code": 2})
+    found = read(write_spans(tmp_path / "spans.jsonl", spans(failed)).parent)
+    assert (len(found.samples), [*found.unusable]) == (0, [NO_OUTPUT_FAILED])
 
 
 def test_skipped_spans_are_counted_by_file(tmp_path: Path) -> None:

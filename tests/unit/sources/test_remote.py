@@ -137,6 +137,8 @@ class Faulty(MemoryFileSystem):
     def __init__(self, **options: Any) -> None:
         if self.happens == "no connection":
             raise ConnectionRefusedError(111, "Connection refused")
+        if isinstance(self.happens, Exception):
+            raise self.happens
         super().__init__(**options)
 
     @classmethod
@@ -210,6 +212,59 @@ def test_a_driver_without_a_connection_ends_the_reading(faulty: type[Faulty]) ->
     why = r"^faulty://t: Connection refused \(check the address, and whether its server can be reached\)$"
     with pytest.raises(ScanError, match=why):
         read("faulty://t")
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            TypeError("F.__init__() missing 2 required positional arguments: 'instance' and 'token'"),
+            "its driver needs more than the address (set FSSPEC_FAULTY_INSTANCE and FSSPEC_FAULTY_TOKEN)",
+        ),
+        (
+            ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow"),
+            "its driver is not installed: No module named 'pyarrow' (install it)",
+        ),
+        (
+            NotImplementedError(),
+            "its driver lists no directories (copy the run logs, and name their directory)",
+        ),
+        (
+            AttributeError("'NoneType' object has no attribute 'startswith'"),
+            "its driver failed: 'NoneType' object has no attribute 'startswith'"
+            " (check the address, or copy the run logs, and name their directory)",
+        ),
+        (
+            IsADirectoryError(21, "Is a directory"),
+            "Is a directory (name a bucket and a prefix that hold run logs)",
+        ),
+    ],
+)
+def test_what_a_driver_says_of_its_own_fault_comes_with_a_way_out(
+    faulty: type[Faulty], error: Exception, why: str
+) -> None:
+    faulty.happens = error
+    with pytest.raises(ScanError) as refused:
+        read("faulty://t")
+    assert str(refused.value) == f"faulty://t: {why}"
+
+
+@pytest.mark.parametrize("protocol", ["zip", "tar", "libarchive"])
+def test_archives_are_to_be_unpacked(protocol: str) -> None:
+    with pytest.raises(ScanError) as error:
+        refuse_unreadable([at(f"{protocol}://x.zip")])
+    why = "it reads the files within an archive (unpack it, and name the directory)"
+    assert str(error.value) == f"{protocol}://x.zip: {why}"
+
+
+@pytest.mark.parametrize(
+    "protocol", ["dir", "simplecache", "filecache", "blockcache", "cached", "reference", "generic"]
+)
+def test_protocols_that_read_another_one_are_refused(protocol: str) -> None:
+    with pytest.raises(ScanError) as error:
+        refuse_unreadable([at(f"{protocol}://a/b")])
+    why = "it reads what another protocol holds (name that one alone: s3://BUCKET/PREFIX, or a local directory)"
+    assert str(error.value) == f"{protocol}://a/b: {why}"
 
 
 def test_a_server_that_hangs_ends_the_reading(

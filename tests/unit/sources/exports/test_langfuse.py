@@ -50,6 +50,14 @@ OURS = {
 }
 
 
+def test_an_observation_without_an_id_is_known_by_its_time_and_values(tmp_path: Path) -> None:
+    header = "trace_id,type,start_time,end_time,model,usage_details"
+    rows = [f'x,GENERATION,2026-05-01T12:00:00Z,2026-05-01T12:00:0{n}Z,m,"{{""output"": 44}}"' for n in range(4)]
+    for name, given in (("a.csv", rows[:3]), ("b.csv", rows[1:])):
+        found = reading(tmp_path, "\n".join([header, *given, ""]).encode(), name)
+    assert (outputs(found), found.duplicates) == ([44] * 4, 2)
+
+
 @pytest.mark.parametrize("attributes", [OURS, json.dumps(OURS)], ids=["object", "text"])
 def test_attributes_of_the_span_that_it_was_say_the_prediction_and_the_labels(
     tmp_path: Path, attributes: object

@@ -182,6 +182,15 @@ def test_runs_that_are_no_calls_are_counted(tmp_path: Path) -> None:
     assert found.skipped == {NO_CALL: 1}
 
 
+def test_a_run_that_failed_before_any_output_is_no_sample_of_0_tokens(tmp_path: Path) -> None:
+    """LangSmith's API counts 0 tokens of such a run."""
+    counts = {"outputs": None, "completion_tokens": 0, "total_tokens": 0}
+    failed = [run(f"f{n}", error="RateLimitError()", **counts) for n in range(3)]
+    found = reading(tmp_path, lines(run(), *failed, run("cut", error="LengthFinishReasonError()", **counts)))
+    assert (len(found.samples), reasons(found)) == (1, {NO_OUTPUT_FAILED: 4})
+    assert found.uncounted == (1, 1)
+
+
 def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(tmp_path: Path) -> None:
     """As the wrapped client posts what OpenAI's ``parse()`` raises."""
     error = "LengthFinishReasonError('Could not parse response content as the length limit was reached')Traceback"

@@ -82,6 +82,32 @@ def test_copies_of_rows_are_known_by_ids_or_by_numbers_and_times(
     assert (len(found.samples), found.duplicates) == (2 - copies, copies)
 
 
+TABLE = "timestamp,output_tokens,max_tokens,finish_reason\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "calls"),
+    [
+        pytest.param(["00:00:01,44,50,stop"], ["00:00:01,44,50,stop"], 1, id="copy"),
+        pytest.param(["00:00:01,50,50,length"] * 3, ["00:00:01,50,50,length"] * 2, 3, id="side-by-side"),
+        pytest.param(["00:00:01.25,44,50,stop"], ["00:00:01.75,44,50,stop"], 2, id="other-time"),
+        pytest.param(["00:00:01,44,50,stop"], ["00:00:01,45,50,stop"], 2, id="other-output"),
+        pytest.param(["00:00:01,44,50,stop"], ["00:00:01,44,60,stop"], 2, id="other-cap"),
+        pytest.param(["00:00,44,50,stop"], ["00:00,44,50,stop"], 2, id="no-seconds"),
+        pytest.param(["00:00:01,5,9,", "00:00:02,5,9,"], ["00:00:02,5,9,", "00:00:03,5,9,"], 3, id="overlap"),
+    ],
+)
+def test_a_row_without_an_id_is_known_by_its_time_and_values(
+    tmp_path: Path, first: list[str], second: list[str], calls: int
+) -> None:
+    """Calls that run side by side and end at one cap leave equal rows: their file tells how many."""
+    for name, rows in (("a.csv", first), ("b.csv", second)):
+        reading(tmp_path, (TABLE + "".join(f"2026-01-01T{row}\n" for row in ["09:09:09,1,,", *rows])).encode(), name)
+    found = reading_of(tmp_path)
+    # the row that both tables begin with is one more
+    assert (len(found.samples), found.duplicates) == (calls + 1, len(first) + len(second) - calls + 1)
+
+
 @pytest.mark.parametrize(
     "time", ["1764000000", "1764000000.0", "1764000000000", "1764000000000000", "2025-11-24T16:00:00Z"]
 )
