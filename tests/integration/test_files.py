@@ -111,6 +111,16 @@ def test_calls_are_joined_with_predictions_of_a_file_of_their_own(run: Run, pyte
     )
 
 
+@pytest.mark.parametrize("table", ["token_telemetry", "pytest-token-telemetry", "pytest_token_telemetry"])
+def test_a_table_of_ours_by_another_name_is_refused(
+    run: Run, pytester: pytest.Pytester, ready: Path, table: str
+) -> None:
+    (pytester.path / "pyproject.toml").write_text(f"[tool.{table}]\ndir = 'runs'\n")
+    refused = run()
+    assert (refused.exit, ready.is_dir()) == (4, True)
+    assert usage_error(refused).startswith(f"pyproject.toml: tool.{table}: there is no such table (")
+
+
 TRANSCRIPT = "".join(f'{{"id": "r-{i}", "sessionId": "s", "uuid": "u"}}\n' for i in range(40))
 
 
