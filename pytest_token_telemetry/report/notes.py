@@ -211,7 +211,10 @@ def _silent(report: Report) -> int:
 _REMARKS: Mapping[str, tuple[str, str]] = {
     "without_request": ("batch result", "without a request: the cap is unknown (docs/batches.md)."),
     "requests_differ": ("batch result", "with several requests that differ: the cap is unknown (docs/batches.md)."),
-    "without_call": ("row", "of side files without a call: no call has the id that they name (docs/side-files.md)."),
+    "without_call": (
+        "row",
+        "of side files without a call: no usable call has the id that they name (docs/side-files.md).",
+    ),
     "several_calls": (
         "prediction",
         "of side files with the id of several calls: left out (docs/side-files.md).",

@@ -88,14 +88,14 @@ class BatchReader:
                 self._into.complain(NO_ENTRY, line)
             case Request():
                 self._into.know([self._into.file])
-            case Result(_, Unusable() as unusable):
-                tell(self._into, unusable, line)
+            case Result(key, Unusable() as unusable):
+                tell(self._into, unusable, line, keys=_keys(key))
             case Result(key, response, asked):
                 missing: Remark | None = None
                 if asked is None:
                     asked, missing = self._asked(key, file)
                 call = call_of(response, asked)
-                tell(self._into, call, line, place, () if key is None else (of_call(key),))
+                tell(self._into, call, line, place, _keys(key))
                 if missing is not None and isinstance(call, Read) and call.sample.max_tokens is None:
                     self._into.remarks[missing] += 1
 
@@ -196,6 +196,11 @@ class Requests:
                     for entry in entries_of(record):
                         if isinstance(entry, Request):
                             self.add(entry)
+
+
+def _keys(key: str | None) -> tuple[str, ...]:
+    """By what side files may name a call, beside the id of its response."""
+    return () if key is None else (of_call(key),)
 
 
 def _holds_requests(path: str) -> bool:

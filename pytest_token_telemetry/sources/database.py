@@ -107,6 +107,7 @@ def read_database(
         identities=identities,
         absorbed=absorbed,
         complaints=rows.complaints(),
+        unusable_keys=rows.unusable_keys(),
     )
     return extract, [Origin(name, name, name, "table") for name, _ in found]
 

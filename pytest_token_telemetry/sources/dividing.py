@@ -129,6 +129,7 @@ def _whole(parts: Sequence[Extract]) -> Extract:
         remarks=dict(sum((Counter(part.remarks) for part in parts), Counter())),
         places=dict(sum((Counter(part.places) for part in parts), Counter())),
         skipped=dict(sum((Counter(part.skipped) for part in parts), Counter())),
+        unusable_keys=np.concatenate([part.unusable_keys for part in parts]),
     )
 
 

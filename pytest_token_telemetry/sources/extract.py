@@ -170,11 +170,13 @@ class Extract:
     """See `Rows.remarks`."""
     places: dict[Place, int] = field(default_factory=dict)
     """See `Rows.places`."""
+    unusable_keys: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    """See `Rows.unusable_keys`."""
 
     def __reduce__(self) -> tuple[Callable[..., Extract], tuple[object, ...]]:
         """As it goes to another process: in columns, of which those of one value are that value."""
         columns = (_packed(self.samples), _packed(self.identities), _packed(self.absorbed))
-        told = (self.mentions, self.skipped, self.remarks, self.places)
+        told = (self.mentions, self.skipped, self.remarks, self.places, self.unusable_keys)
         return _received, (self.files, *columns, self.complaints, *told)
 
 
@@ -256,6 +258,7 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
         skipped=dict(rows.skipped),
         remarks=dict(rows.remarks),
         places=dict(rows.places),
+        unusable_keys=rows.unusable_keys(),
     )
 
 
@@ -465,6 +468,7 @@ def _received(
     skipped: dict[tuple[int, str], int],
     remarks: dict[Remark, int],
     places: dict[Place, int],
+    unusable_keys: npt.NDArray[np.uint64],
 ) -> Extract:
     return Extract(
         files=files,
@@ -476,6 +480,7 @@ def _received(
         skipped=skipped,
         remarks=remarks,
         places=places,
+        unusable_keys=unusable_keys,
     )
 
 

@@ -28,6 +28,8 @@ from pytest_token_telemetry.sources.uncounted import NONE_UNCOUNTED, Uncounted, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    import numpy.typing as npt
+
     from pytest_token_telemetry.samples import Integers, Mask
     from pytest_token_telemetry.sources.extract import Extract
     from pytest_token_telemetry.sources.places import Place, Unfound, UnusedColumn
@@ -199,7 +201,7 @@ def merge(
     if side is not None:
         from pytest_token_telemetry.sources.side_files import join  # few have any
 
-        joined = join(table, keys.moved(told.rows, told.by), stays, side)
+        joined = join(table, keys.moved(told.rows, told.by), stays, side, files.unusable_keys())
         remarks.update(joined.remarks)
         for each in joined.complaints:
             places = (f"{side.shown[each.file]}:{line}" for line in each.lines)
@@ -353,6 +355,7 @@ class _Files:
         self.skipped_in: dict[int, Counter[str]] = {}
         """By the number of the file, then by reason."""
         self.places: Counter[Place] = Counter()
+        self._unusable_keys: list[npt.NDArray[np.uint64]] = [np.empty(0, np.uint64)]
         self._first = first
 
     def add(self, extract: Extract, origins: Sequence[Origin]) -> None:
@@ -390,6 +393,7 @@ class _Files:
             self.skipped[reason] += count
             self.skipped_in.setdefault(int(numbers[at]), Counter())[reason] += count
         self.places.update(extract.places)
+        self._unusable_keys.append(extract.unusable_keys)
         samples = replace(extract.samples, file=narrowest(numbers[files]), run=_runs(extract.samples, origins))
         self.parts.append((samples, extract.identities))
         absorbed = extract.absorbed
@@ -419,6 +423,10 @@ class _Files:
     def keys(self) -> Iterator[Keys]:
         """Give by what side files name the samples of each part."""
         return (identities.keys for _, identities in self.parts)
+
+    def unusable_keys(self) -> npt.NDArray[np.uint64]:
+        """Give the hashes of the keys of calls that cannot be used."""
+        return np.concatenate(self._unusable_keys)
 
     def emitted(self) -> Iterator[Emitted]:
         """Give by what other traces tell of the samples of each part."""

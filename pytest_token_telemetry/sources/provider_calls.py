@@ -47,7 +47,7 @@ def records_of(value: T | list[T]) -> Iterator[tuple[int, T]]:
 def tell(into: Rows, call: Read | Unusable, line: int, place: int = 0, keys: Sequence[str] = ()) -> None:
     """Add a call to the rows, or count why it is not a sample. ``keys``: as for `Rows.add`."""
     if isinstance(call, Unusable):
-        into.complain(call.reason, line, ended=call.ended)
+        into.complain(call.reason, line, ended=call.ended, keys=(call.id or "", *keys))
     else:
         into.add(call.sample, call.identity, line, place=place, own=call.identity is not None, keys=keys)
 
@@ -65,6 +65,7 @@ def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool 
         return Unusable(
             f"a response is not a sample: {error.lacks}",
             ended=ended_as(None, None if error.reason is None else finish_reason(error.reason), error.id),
+            id=error.id,
         )
     except (TypeError, ValueError):
         return Unusable("a count of tokens is none" if responses.is_response(response) else NO_RESPONSE)
@@ -86,7 +87,8 @@ def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool 
 def failed_call(reason: str | None, id: object) -> Unusable:
     """A call that failed, with what it gives for the ``reason``, and with its ``id``."""
     known = None if reason is None else finish_reason(reason)
-    return Unusable(FAILED, ended=ended_as(None, known, id if isinstance(id, str) and id else None, failed=True))
+    own = id if isinstance(id, str) and id else None
+    return Unusable(FAILED, ended=ended_as(None, known, own, failed=True), id=own)
 
 
 def called(

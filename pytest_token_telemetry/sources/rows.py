@@ -175,6 +175,7 @@ class Rows:
         self._waits: list[bool] = []
         self._ids: dict[int, str] = {}
         self._keys = KeyColumn()
+        self._unusable = KeyColumn()
         self._emissions: list[Emission | None] = []
         self._complaints: dict[tuple[int, str], _Lines] = defaultdict(_Lines)
         self.mentions: Counter[int] = Counter()
@@ -277,17 +278,21 @@ class Rows:
         file: int | None = None,
         begun: Sample | None = None,
         ended: Ended | None = None,
+        keys: Sequence[str] = (),
     ) -> None:
         """Count a ``line`` that should be a sample and cannot be.
 
         What it has ``begun`` to say is kept, and how its call ``ended`` if only the output tokens are not known.
+        ``keys``: by what side files may name its call.
         """
+        if self.keeps_keys:
+            self._unusable.add(0, (*keys, "" if ended is None else ended.identity or ""))
         if line > self._before:
             self._complaints[self.file if file is None else file, reason].add(line - self._before, begun, ended)
 
-    def refuse(self, error: RecordError, line: int) -> None:
+    def refuse(self, error: RecordError, line: int, keys: Sequence[str] = ()) -> None:
         """Count a ``line`` for which there is this ``error``: see `complain`."""
-        self.complain(str(error), line, ended=error.ended)
+        self.complain(str(error), line, ended=error.ended, keys=keys)
 
     def mention(self, line: int, *, file: int) -> None:
         """Count a tag in a ``line`` that only talks about it."""
@@ -309,6 +314,10 @@ class Rows:
             Complaint(file, reason, each.count, tuple(each.first()), each.begun(), each.ends)
             for (file, reason), each in sorted(self._complaints.items(), key=lambda item: item[0])
         )
+
+    def unusable_keys(self) -> npt.NDArray[np.uint64]:
+        """Give the hashes of the keys of calls that cannot be used, if side files are to be joined."""
+        return self._unusable.build().hash
 
     def build(
         self, *, complete: Iterable[Callable[[SamplesBuilder, Integers, Mask], Absorptions | None]], keep_ids: bool

@@ -102,7 +102,9 @@ def read_side_files(files: Sequence[SideFile]) -> SideRows:
     return SideRows(tuple(file.shown for file in files), said, hashed(identities.digest[:, 0]), rows.complaints())
 
 
-def join(table: SamplesBuilder, keys: Keys, stays: Mask | None, side: SideRows) -> Joined:
+def join(
+    table: SamplesBuilder, keys: Keys, stays: Mask | None, side: SideRows, unusable: npt.NDArray[np.uint64]
+) -> Joined:
     """Give the calls of ``table`` what ``side`` files say of them.
 
     Args:
@@ -110,6 +112,7 @@ def join(table: SamplesBuilder, keys: Keys, stays: Mask | None, side: SideRows) 
         keys: of the calls.
         stays: which rows of the table are judged, of shape ``(rows,)``; ``None``: all.
         side: what side files say.
+        unusable: the hashes of the keys of calls that cannot be used: these are counted already.
     """
     entries, twice = _entries(side)
     calls, of, rank = _pairs(side.hash[entries], keys, stays)
@@ -129,7 +132,7 @@ def join(table: SamplesBuilder, keys: Keys, stays: Mask | None, side: SideRows) 
         table.write(name, calls[writes].tolist(), _values(side.said, name, given[writes]))
     predicts = np.any([_codes(side.said, name)[entries] != UNKNOWN for name in OF_ONE_CALL], axis=0)
     remarks: Counter[Remark] = Counter()
-    remarks["without_call"] = int(np.count_nonzero(found == 0))
+    remarks["without_call"] = int(np.count_nonzero((found == 0) & ~np.isin(side.hash[entries], unusable)))
     remarks["several_calls"] = int(np.count_nonzero((found > 1) & predicts))
     complaints = [*side.complaints, *_complaints(side, twice, TWICE)]
     return Joined(+remarks, [*complaints, *_complaints(side, entries[contradicts], CONTRADICTS)])

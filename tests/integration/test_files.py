@@ -100,7 +100,7 @@ def test_calls_are_joined_with_predictions_of_a_file_of_their_own(run: Run, pyte
     assert (counts["samples"], counts["carried"]["predictions"], counts["remarks"]) == (40, 39, {"without_call": 2})
     assert counts["files"] == 1
     text = " ".join(result.text.split())
-    assert "2 rows of side files without a call: no call has the id that they name (docs/side-files.md)." in text
+    assert "2 rows of side files without a call: no usable call has the id that they name (docs/side-files.md)." in text
     assert "1 of 40 samples has no prediction" in text
     (pytester.path / "runs" / "predicted.csv").write_text("nothing\n")
     refused = run(option)

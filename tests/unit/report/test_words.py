@@ -506,7 +506,7 @@ def test_too_many_unusable_lines_are_repaired():
         (
             ready(27),
             {"remarks": {"without_call": 12}},
-            "12 rows of side files without a call: no call has the id that they name (docs/side-files.md).",
+            "12 rows of side files without a call: no usable call has the id that they name (docs/side-files.md).",
         ),
         (
             ready(27),

@@ -113,6 +113,51 @@ def test_calls_of_any_source_are_joined(tmp_path: Path, name: str, records: list
     assert (said(reading), reading.unusable, "without_call" in reading.remarks) == ([(12, "docs")], {}, False)
 
 
+FAILED_IN_BATCH = {"custom_id": "b", "response": None, "error": {"code": "batch_expired", "message": "no"}}
+ERROR_IN_BATCH = {"custom_id": "b", "response": {"status_code": 500, "body": {"error": {"message": "no"}}}}
+ERRORED = {"custom_id": "b", "result": {"type": "errored", "error": {"type": "error"}}}
+NO_COUNT = {"custom_id": "b", "response": {"status_code": 200, "body": {**answer("stop", id="b"), "usage": None}}}
+LOST_SPAN = span({**chat(0), "gen_ai.usage.output_tokens": None, "gen_ai.response.id": "b"}, id="b1")
+
+
+@pytest.mark.parametrize(
+    ("name", "records", "id"),
+    [
+        ("errors.jsonl", [FAILED_IN_BATCH], {"custom_id": "b"}),
+        ("out.jsonl", [ERROR_IN_BATCH], {"custom_id": "b"}),
+        ("out.jsonl", [ERRORED], {"custom_id": "b"}),
+        ("out.jsonl", [NO_COUNT], {"custom_id": "b"}),
+        ("calls.jsonl", [litellm(1, status="failure")], {"call_id": "call-1"}),
+        ("calls.jsonl", [litellm(1, status="failure")], {"response_id": "chatcmpl-1"}),
+        ("calls.jsonl", [litellm(1, completion_tokens=-1)], {"trace_id": "session"}),
+    ],
+)
+def test_a_row_of_a_call_that_cannot_be_used_is_not_without_a_call(
+    tmp_path: Path, name: str, records: list[object], id: dict[str, str]
+) -> None:
+    write(tmp_path / name, records)
+    rows = [{**id, "predicted_output_tokens": 12}, {"call_id": "nobody's", "predicted_output_tokens": 12}]
+    for scan in (None, Scan(jobs=2, bounds=TaskSizes(10_000, 10, 4096))):
+        reading = read(tmp_path, side(tmp_path / "predictions.jsonl", rows), scan=scan)
+        assert (sum(each.count for each in reading.unusable.values()), reading.remarks) == (1, {"without_call": 1})
+
+
+def test_a_row_of_a_span_without_a_count_is_not_without_a_call(tmp_path: Path) -> None:
+    write_spans(tmp_path / "spans.jsonl", spans(LOST_SPAN))
+    for id in ({"span_id": "b1"}, {"response_id": "b"}, {"trace_id": "a1"}):
+        reading = read(tmp_path, side(tmp_path / "predictions.jsonl", [{**id, "predicted_output_tokens": 12}]))
+        assert (sum(each.count for each in reading.unusable.values()), reading.remarks) == (1, {})
+
+
+def test_a_row_of_a_mapped_record_without_a_count_is_not_without_a_call(tmp_path: Path) -> None:
+    (tmp_path / "predicted.csv").write_text("request,predicted_output_tokens\n7,12\n8,5\n")
+    write(tmp_path / "calls.out", [{"used": None, "request": {"number": 7}}])
+    gateway = field_map("gateway", tomllib.loads(MAP), "gateway", tmp_path)
+    file = SideFile(str(tmp_path / "predicted.csv"), "p", "p", "gateway", "request")
+    reading = read(tmp_path, file, scan=Scan(mapped=(MappedSource("gateway", gateway),)))
+    assert (len(reading.unusable), reading.remarks) == (1, {"without_call": 1})
+
+
 def test_many_plain_lines_of_our_own_are_joined_in_processes_and_parts_too(tmp_path: Path) -> None:
     ids = [f"id-{n}" for n in range(300)]
     lines = [own_line(output_tokens=n + 1, id=id) + "\n" for n, id in enumerate(ids)]
