@@ -138,7 +138,7 @@ class Reading:
     unfound: tuple[Unfound, ...] = ()
     """Fields of maps whose paths lead to a value in no record."""
     unused_columns: tuple[UnusedColumn, ...] = ()
-    """Columns of CSV files without a map that no field takes."""
+    """Columns of what is read without a map, and keys of metadata, that no field takes."""
     dropped: dict[str, int] = field(default_factory=dict)
     """By reason: samples that a plugin dropped, the most frequent reason first."""
     relabelled: int = 0
@@ -236,7 +236,7 @@ def merge(
         remarks=dict(sorted(remarks.items())),
         skipped=dict(sorted(files.skipped.items())),
         unfound=unfound(files.places),
-        unused_columns=unused_columns(files.places),
+        unused_columns=unused_columns({**files.places, **(side.places if side is not None else {})}),
         nothing_known=files.nothing_known - sum(is_unknown for *_, is_unknown in unread),
         empty_tables=files.empty_tables,
     )

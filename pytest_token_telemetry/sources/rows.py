@@ -11,6 +11,7 @@ import numpy as np
 from pytest_token_telemetry.samples import SamplesBuilder, narrowest, stored
 from pytest_token_telemetry.sources.emitted import Emitted
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
+from pytest_token_telemetry.sources.places import Place
 from pytest_token_telemetry.sources.tagged.byte_words import Text
 from pytest_token_telemetry.sources.tagged.digests import DigestColumn, digests, digests_of
 from pytest_token_telemetry.sources.uncounted import no_ends, packed
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Integers, Mask, Narrow, Samples
     from pytest_token_telemetry.sources.emitted import Emission
-    from pytest_token_telemetry.sources.places import Place
     from pytest_token_telemetry.sources.tagged.digests import Digests
     from pytest_token_telemetry.sources.tagged.records import Ended, RecordError
     from pytest_token_telemetry.sources.uncounted import Ends
@@ -33,16 +33,25 @@ PLACES_KEPT = 3
 
 _NOT_EMITTED = Emitted()
 
+MOST_PLACES = 1000
+"""Names that no field takes which are kept."""
+
 MOST_BEGUN = 1000
 """Cut-off lines of each kind, by file, whose beginnings are kept."""
 
 
 Remark: TypeAlias = Literal[
-    "without_request", "requests_differ", "without_call", "several_calls", "maps_without_file", "rows_without_id"
+    "without_request",
+    "requests_differ",
+    "without_call",
+    "several_calls",
+    "without_prediction",
+    "maps_without_file",
+    "rows_without_id",
 ]
 """What could not be joined: a result of a batch without a request, or with several that differ, so that its cap is
-unknown; a row of a side file without a call, or a prediction of one that names several calls; a row of a database
-without an id, which a log may tell of too."""
+unknown; a row of a side file without a call, a prediction of one that names several calls, or a side file without any
+prediction; a row of a database without an id, which a log may tell of too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +312,13 @@ class Rows:
         """Remember that ``files`` hold something known, even if it is not a sample."""
         for file in files:
             self.mentions[file] += 0
+
+    def note(self, slips: Iterable[tuple[str, str]]) -> None:
+        """Count keys of the metadata of one call that no field takes, each with the field that it may be or nothing."""
+        for key, field_meant in slips:
+            place = Place("column", "", field_meant, key, "metadata")
+            if place in self.places or len(self.places) < MOST_PLACES:
+                self.places[place] += 1
 
     def skip(self, reason: str, count: int = 1) -> None:
         """Count records that should be no sample. A file of nothing else is one that holds nothing known."""
