@@ -25,6 +25,7 @@ from pytest_token_telemetry.analysis.readiness import Readiness, readiness
 from pytest_token_telemetry.analysis.replayed import askable, cut_offs, with_estimates
 from pytest_token_telemetry.analysis.strata import Labels, Strata, labels, strata
 from pytest_token_telemetry.samples import UNKNOWN
+from pytest_token_telemetry.sources.places import Within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,13 +80,16 @@ class UnfoundField(Struct, frozen=True):
 
 
 class UnusedColumn(Struct, frozen=True):
-    """A column of CSV files that no field takes."""
+    """A column of CSV files, tables or side files, or a key of metadata, that no field takes."""
 
     column: str
     """Untrusted."""
     field: str
     """What it may be; empty: nothing that a verdict needs. Untrusted."""
     files: Count
+    """How many have it: files, tables and queries, or calls with such metadata."""
+    within: Within = "csv"
+    """What has it."""
 
 
 class Counts(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from pytest_token_telemetry.gate.results import RateResult, RatioResult
 from pytest_token_telemetry.report.cap_advice import caps_to_lower, caps_to_set
 from pytest_token_telemetry.report.collecting import maps_to_correct, reasons_to_name, what_to_collect
 from pytest_token_telemetry.report.kinds import SHOWN, called, some, strata_of
+from pytest_token_telemetry.report.unread import to_map, to_read
 from pytest_token_telemetry.report.words import (
     deselected,
     is_above,
@@ -40,7 +41,7 @@ def next_steps(report: Report) -> list[Sentence]:
     """What to do next, one sentence each."""
     if report.verdict == "not-ready":
         return list(what_to_collect(report))
-    lost = [*maps_to_correct(report, {"output_tokens"})]
+    lost = [*maps_to_correct(report, {"output_tokens"}), *to_read(report)]
     match report.verdict:
         case "tune":
             return [*lost, *_what_to_tune(report)]
@@ -83,6 +84,7 @@ def first_steps(report: Report) -> tuple[list[Sentence], list[Sentence]]:
 def _what_to_prove(report: Report) -> Iterator[Sentence]:
     if report.counts.question == "lengths":
         yield "Record the cap that is sent, or why outputs end, so that truncation can be judged."
+        yield from to_map(report, "Or map the column that holds it", ("max_tokens", "finish_reason"))
         yield from caps_to_set(report)
         return
     if report.counts.question != "predictions" and report.population != "risk":

@@ -19,10 +19,13 @@ from pytest_token_telemetry.gate.results import CountResult, CoverageResult
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.option_types import ANY
 from pytest_token_telemetry.report.notes import unknown_reasons
+from pytest_token_telemetry.report.unread import to_map, to_read
 from pytest_token_telemetry.report.words import (
+    UNJOINED,
     blamed,
     invalid,
     most_frequent,
+    unjoined,
 )
 from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
 from pytest_token_telemetry.sources.outcomes import NO_RESULT
@@ -72,6 +75,11 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     blames_map = "output_tokens" in wrong
     none_found = [*maps_to_correct(report, wrong), *(() if blames_map else _no_call_found(report))]
     yield from none_found
+    yield from _to_join(report)
+    mix = _mix(report)
+    fitting = [(check, result, setting) for check, result in mix if (setting := check.setting(result, context))]
+    yield from _to_label(report, [check for check, result, _ in fitting if not result.named])
+    yield from to_read(report)
     samples, limit = report.result(SAMPLES.id), report.settings.get("max_unusable")
     too_many = isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20])
     if too_many and not blames_map:
@@ -83,8 +91,6 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
     failed = without_success(context)
     if isinstance(samples, CountResult) and samples.missing and failed >= samples.target:
         yield f"Find out why tasks fail: {failed:,} of {plural(counts.samples, 'sample')} did not succeed."
-    mix = _mix(report)
-    fitting = [(check, result, setting) for check, result in mix if (setting := check.setting(result, context))]
     for check, result, setting in fitting:
         meant = "that is how your calls are labelled" if result.named else f"your calls have no {check.one}"
         yield ("Set ", *setting, f" if {meant}.")
@@ -115,6 +121,42 @@ def what_to_collect(report: Report) -> Iterator[Sentence]:
             for check, result in mix:
                 if setting := check.without_missing(result, context):
                     yield ("Or set ", *setting, ", if your work has no others.")
+
+
+def _to_join(report: Report) -> Iterator[Sentence]:
+    """What keeps the results of batches apart from their requests, where these may say what is missing."""
+    match unjoined(report):
+        case "without_request", int(results):
+            yield (
+                "Keep the file of requests beside the results, or name it with --token-telemetry-requests=FILE:"
+                f" {plural(results, 'batch result')} {'has' if results == 1 else 'have'} no request, and it says their"
+                " caps and labels."
+            )
+        case "requests_differ", int(results):
+            yield (
+                f"Keep each batch in a directory of its own: {plural(results, 'batch result')}"
+                f" {'has' if results == 1 else 'have'} several requests that differ, so that their caps and labels are"
+                " unknown."
+            )
+
+
+def _to_label(report: Report, lacking: Sequence[CoverageCheck]) -> Iterator[Sentence]:
+    """How calls get labels of which none is there."""
+    misspelt = {each.field for each in report.counts.unused_columns}  # the next step tells of these
+    fields = [field for check in lacking if (field := _LABELS[check.stratum]) not in misspelt]
+    if not fields or unjoined(report):
+        return
+    some = listing(fields)
+    columns = f"columns that hold {some}" if len(fields) > 1 else f"column that holds {some}"
+    if mapped := [*to_map(report, f"Map the {columns}", fields)]:
+        yield from mapped
+        return
+    is_of_batches = report.counts.remarks.keys() & UNJOINED or any(each.format == "batches" for each in report.sources)
+    where = "in the metadata of the requests (docs/batches.md)" if is_of_batches else "with the calls"
+    yield f"Record {some} {where}, or in a side file (docs/side-files.md)."
+
+
+_LABELS = {"categories": "category", "complexities": "complexity", "deliverables": "deliverable_count"}
 
 
 def _mix(report: Report) -> list[tuple[CoverageCheck, CoverageResult]]:
@@ -155,6 +197,7 @@ def _what_to_record(report: Report, wrong: Collection[str]) -> Iterator[Sentence
     if silent and "success" not in wrong and isinstance(samples, CountResult) and samples.missing:
         those = plural(silent, "sample")
         yield f"Record whether each task succeeded (success): {those} with a prediction cannot be judged without it."
+        yield from to_map(report, "Or map the column that holds it", ("success",))
     carried = report.result(CARRIED.id)
     missing = carried.missing if isinstance(carried, CoverageResult) else ()
     if lacking := [each for each in missing if _FIELDS.get(each) not in wrong]:

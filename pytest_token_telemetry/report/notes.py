@@ -7,6 +7,7 @@ from itertools import starmap
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.gate.checks.sources import looks
+from pytest_token_telemetry.report.unread import columns_of_side_files, not_read
 from pytest_token_telemetry.report.words import deselected, known_id
 from pytest_token_telemetry.sources.places import FILES, WHERE
 from pytest_token_telemetry.text import Reason, Untrusted, joined, named, percent, plural
@@ -35,7 +36,7 @@ def losses(report: Report) -> list[Sentence]:
         found.append((f"{deselected(report)} deselected: ", *joined(map(known_id, report.deselected)), "."))
     if report.settings.get("save_baseline") is not None and report.unmet:
         found.append("No baseline was saved: the data is not ready, and nothing should be compared with it.")
-    found += [*unusable_lines(report), *misread(report)]
+    found += [*unusable_lines(report), *_without_prediction(report), *misread(report)]
     if counts.copies_of_tests > 1:
         found.append(f"Each test ran on {counts.copies_of_tests} workers (--dist=each): its samples count once a run.")
     if report.not_read.unknown and counts.samples:  # where there are none, the next step tells
@@ -124,6 +125,14 @@ def notes(report: Report) -> list[Sentence]:
     return found
 
 
+def _without_prediction(report: Report) -> Iterator[Sentence]:
+    """Side files that bring no prediction where no call has one."""
+    counts = report.counts
+    if (files := counts.remarks.get("without_prediction")) and counts.carried and not counts.carried.predictions:
+        begin = f"{plural(files, 'side file')} without a prediction, and no call has one"
+        yield joined((begin, columns_of_side_files(report), " (docs/side-files.md)."), "")
+
+
 def unknown_reasons(counts: Counts) -> tuple[Piece, ...]:
     """``MAX (12 samples), DONE (3 samples)``: why outputs ended, in words that are not known."""
     shown = [*counts.unknown_reasons.items()][:_WORDS_SHOWN]
@@ -139,26 +148,7 @@ def misread(report: Report) -> list[Sentence]:
 
     The reason of unusable lines names the path of their output.
     """
-    columns: dict[str, list[Untrusted]] = {}
-    for each in report.counts.unused_columns:
-        if each.field:
-            columns.setdefault(each.field, []).append(Untrusted(each.column))
-    return [*_wrong_paths(report), *(_unread(field, names) for field, names in columns.items())]
-
-
-def _unread(field: str, columns: list[Untrusted]) -> Sentence:
-    which = "it" if len(columns) == 1 else "one"
-    return (
-        "not read: ",
-        *joined(columns[:_COLUMNS], last="or"),
-        " may be ",
-        Untrusted(field),
-        f": rename {which}, or map the CSV files (docs/field-map.md).",
-    )
-
-
-_COLUMNS = 4
-"""Columns that a note names."""
+    return [*_wrong_paths(report), *not_read(report)]
 
 
 def _wrong_paths(report: Report) -> list[Sentence]:
@@ -211,7 +201,10 @@ def _silent(report: Report) -> int:
 _REMARKS: Mapping[str, tuple[str, str]] = {
     "without_request": ("batch result", "without a request: the cap is unknown (docs/batches.md)."),
     "requests_differ": ("batch result", "with several requests that differ: the cap is unknown (docs/batches.md)."),
-    "without_call": ("row", "of side files without a call: no call has the id that they name (docs/side-files.md)."),
+    "without_call": (
+        "row",
+        "of side files without a call: no usable call has the id that they name (docs/side-files.md).",
+    ),
     "several_calls": (
         "prediction",
         "of side files with the id of several calls: left out (docs/side-files.md).",

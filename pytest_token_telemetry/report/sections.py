@@ -336,6 +336,10 @@ def _advice(waste_target: Fraction | None) -> Columns[Advice]:
     }
 
 
+_NOUNS = {"csv": "file", "table": "table", "side": "side file", "metadata": "call"}
+_IN = {"csv": "", "table": "", "side": "", "metadata": "metadata of "}
+"""What has a name that no field takes."""
+
 _LEFT_OUT: Columns[SourceFile] = {
     "duplicates": lambda each: f"{each.duplicates:,}",
     "unusable": lambda each: f"{each.unusable:,}",
@@ -373,8 +377,11 @@ def _sources(report: Report) -> Section:
         skipped = tuple((f"{count:,}", Untrusted(reason)) for reason, count in counts.skipped.items())
         tables.append(Table(("records", "skipped as"), skipped))
     if counts.unused_columns:
-        unused = tuple((f"{each.files:,}", Untrusted(each.column)) for each in counts.unused_columns)
-        tables.append(Table(("files", "column that no field takes"), unused))
+        unused = tuple(
+            (_IN[each.within] + plural(each.files, _NOUNS[each.within]), Untrusted(each.column))
+            for each in counts.unused_columns
+        )
+        tables.append(Table(("in", "name that no field takes"), unused))
     if counts.dropped:
         dropped = tuple((f"{count:,}", Untrusted(reason)) for reason, count in counts.dropped.items())
         tables.append(Table(("samples", "dropped by a plugin as"), dropped))

@@ -85,7 +85,7 @@ def waivers(report: Report) -> Iterator[str]:
         yield f"No category is named{grouped}."
 
 
-_KINDS: Mapping[Kind, tuple[Check[Any], str]] = {
+_KINDS: Mapping[Kind, tuple[CoverageCheck, str]] = {
     "categories": (CATEGORIES, "category"),
     "complexities": (COMPLEXITIES, "complexity"),
     "deliverables": (DELIVERABLES, "number of deliverables"),
@@ -200,7 +200,12 @@ def _why_not_ready(report: Report) -> str:
     if all(isinstance(result, CoverageResult) and result.missing == result.unreplayed for result in report.unmet):
         return "The estimator leaves out work that is required: let it answer for that, do not tune"
     if all(_is_labelled_otherwise(result, report) for result in report.unmet):
-        return "The calls carry other labels than those required: check the labels or the settings, do not tune"
+        return _labelled_otherwise(report)
+    match unjoined(report):
+        case "without_request", _:
+            return "Batch results lack their requests: name these first, do not tune"
+        case "requests_differ", _:
+            return "Batch results have several requests that differ: keep each batch apart, do not tune"
     return "Not enough representative data: collect more, do not tune"
 
 
@@ -212,6 +217,45 @@ def _is_labelled_otherwise(result: Result, report: Report) -> bool:
         and isinstance(result, CoverageResult)
         and check.is_labelled_otherwise(result, report.context)
     )
+
+
+def _labelled_otherwise(report: Report) -> str:
+    """Which labels the calls carry instead, or none."""
+    kinds = {check.id: (kind, check) for kind, (check, _) in _KINDS.items()}
+    lacking = [kinds[each.id] for each in report.unmet if isinstance(each, CoverageResult) and each.named == 0]
+    if len(lacking) < len(report.unmet):
+        or_none = ", or none" if lacking else ""
+        return (
+            f"The calls carry other labels than those required{or_none}: check the labels or the settings, do not tune"
+        )
+    carried = report.counts.carried
+    some = any(getattr(carried, kind, 0) for kind, _ in lacking)
+    labels = listing(f"no {check.one}" for _, check in lacking)
+    is_one = len(lacking) == 1
+    return (
+        f"The calls{' that count' if some else ''} carry {labels}, which {'is' if is_one else 'are'} required:"
+        f" record {'it' if is_one else 'them'}, do not tune"
+    )
+
+
+UNJOINED = ("requests_differ", "without_request")
+"""Remarks on results of batches whose requests are not known."""
+
+
+def unjoined(report: Report) -> tuple[str, int] | None:
+    """The remark on results of batches whose requests may say what is missing, with how many these are."""
+    counts, samples = report.counts, report.result(SAMPLES.id)
+    lacking = samples.missing if isinstance(samples, CountResult) else 0
+    without = any(
+        isinstance(each, CoverageResult) and each.missing and (each.named is None or each.named < counts.counted)
+        for each in report.unmet
+    )
+    for remark in UNJOINED:
+        results = counts.remarks.get(remark, 0)
+        may_count = 0 < lacking <= min(results, counts.samples - counts.counted)
+        if results and (may_count or (without and not lacking and 2 * results >= counts.samples)):
+            return remark, results
+    return None
 
 
 def blamed(report: Report) -> ReplayReport | None:

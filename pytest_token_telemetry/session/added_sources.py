@@ -62,7 +62,7 @@ def _may_have_maps(file: Path) -> bool:
         text = file.read_bytes()
     except OSError:
         return False
-    return b"token-telemetry" in text or b"tool.token_telemetry" in text
+    return any(name in text for name in (b"token-telemetry", b"tool.token_telemetry", b"tool.pytest_token_telemetry"))
 
 
 def added_sources(config: pytest.Config, settings: Settings, mapped: Sequence[Source] = ()) -> tuple[Source, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_token_telemetry.sources.caps import cap_of_body
 from pytest_token_telemetry.sources.json_head import shown_keys
-from pytest_token_telemetry.sources.labels import labels_of
+from pytest_token_telemetry.sources.labels import labels_of, slips_in
 from pytest_token_telemetry.sources.own_format import FAILED
 from pytest_token_telemetry.sources.provider_calls import failed_call
 from pytest_token_telemetry.sources.response_shapes import get, word
@@ -15,6 +15,8 @@ from pytest_token_telemetry.sources.tagged.records import Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from pytest_token_telemetry.sources.labels import Slips
 
 EXPIRED = "a call expired"
 CANCELED = "a call was canceled"
@@ -27,6 +29,8 @@ class Request(NamedTuple):
     """Its ``custom_id``, which its result has too; Gemini calls it ``key``."""
     asked: Mapping[str, object]
     """By the names of our own fields."""
+    slips: Slips = ()
+    """Keys of its metadata that no field takes."""
     generates: bool = True
     """Whether it asks for text."""
 
@@ -39,6 +43,8 @@ class Result(NamedTuple):
     """The response, or `Unusable` if the call failed."""
     asked: Mapping[str, object] | None = None
     """What its request asked for, where the line has that too, as Vertex AI's have."""
+    slips: Slips = ()
+    """As those of `Request`."""
 
 
 _OF_REQUESTS = (
@@ -88,11 +94,12 @@ def entries_of(record: object) -> Iterator[Request | Result | None]:
 def _entry(record: dict[str, object]) -> Request | Result | None:
     key = _key(record)
     outcome = _outcome(record)
-    asked = next((_asked(value, record) for name in _BODIES if isinstance(value := record.get(name), dict)), None)
+    body = next((value for name in _BODIES if isinstance(value := record.get(name), dict)), None)
+    asked, slips = (None, ()) if body is None else _asked(body, record)
     if outcome is not None:
-        return Result(key, outcome, asked)
+        return Result(key, outcome, asked, slips)
     generates = not (word(record.get("url")) or "").endswith(_OF_NO_TEXT)
-    return Request(key, asked, generates) if key is not None and asked is not None else None
+    return Request(key, asked, slips, generates) if key is not None and asked is not None else None
 
 
 _BODIES = ("body", "params", "request")
@@ -138,8 +145,12 @@ _ENDS = {
 }
 
 
-def _asked(body: dict[str, object], record: dict[str, object]) -> Mapping[str, object]:
+def _asked(body: dict[str, object], record: dict[str, object]) -> tuple[Mapping[str, object], Slips]:
     """The cap in the ``body`` of a request, and what its metadata says, or that of the whole ``record``."""
     cap = cap_of_body(body)
-    labels = {**labels_of(record.get("metadata")), **labels_of(body.get("metadata")), **labels_of(body.get("labels"))}
-    return {**labels, "max_tokens": cap} if type(cap) in (int, float, str) else labels
+    metadata = (record.get("metadata"), body.get("metadata"), body.get("labels"))
+    asked: dict[str, object] = {}
+    for each in metadata:
+        asked |= labels_of(each)
+    slips = slips_in(*metadata)
+    return ({**asked, "max_tokens": cap} if type(cap) in (int, float, str) else asked), slips

@@ -25,7 +25,9 @@ from pytest_token_telemetry.sources.batch_lines import (
 )
 from pytest_token_telemetry.sources.documents import Document, documents, whole_documents
 from pytest_token_telemetry.sources.keys import of_call
+from pytest_token_telemetry.sources.labels import slips_in
 from pytest_token_telemetry.sources.provider_calls import call_of, decoded, records_of, tell
+from pytest_token_telemetry.sources.response_shapes import get
 from pytest_token_telemetry.sources.source import HEAD, Found, opened
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_token_telemetry.samples import Integers, Mask, SamplesBuilder
+    from pytest_token_telemetry.sources.labels import Slips
     from pytest_token_telemetry.sources.rows import Remark, Rows
     from pytest_token_telemetry.sources.source import Opened, Sizes
 
@@ -86,32 +89,34 @@ class BatchReader:
         match entry:
             case None:
                 self._into.complain(NO_ENTRY, line)
-            case Request(key, _, generates):
+            case Request(key, _, _, generates):
                 self._into.know([self._into.file])
                 if generates:
                     self._into.outcomes.ask(key, _directory(file), self._into.file, line)
             case Result(key, Unusable() as unusable):
                 self._answer(key, file)
-                tell(self._into, unusable, line)
-            case Result(key, response, asked):
+                tell(self._into, unusable, line, keys=_keys(key))
+            case Result(key, response, asked, slips):
                 missing: Remark | None = None
                 if asked is None:
-                    asked, missing = self._asked(key, file)
+                    asked, slips, missing = self._asked(key, file)
                     self._answer(key, file)
                 call = call_of(response, asked)
-                tell(self._into, call, line, place, () if key is None else (of_call(key),))
+                tell(self._into, call, line, place, _keys(key))
                 if missing is not None and isinstance(call, Read) and call.sample.max_tokens is None:
                     self._into.remarks[missing] += 1
+                if isinstance(call, Read):
+                    self._into.note(dict.fromkeys((*slips, *slips_in(get(response, "metadata")))))
 
-    def _asked(self, key: str | None, file: Opened) -> tuple[Mapping[str, object], Remark | None]:
+    def _asked(self, key: str | None, file: Opened) -> tuple[Mapping[str, object], Slips, Remark | None]:
         """What the request with ``key`` asked for: nothing, and why, where that cannot be told."""
         if self._named[0] != file.requests:
             self._named = file.requests, Requests.named(file.requests)
         for requests in (self._named[1], self._beside_of(file)):
             found = [] if key is None else requests.find(key)
             if found:
-                return (found[0], None) if len(found) == 1 else ({}, "requests_differ")
-        return {}, "without_request"
+                return (*found[0], None) if len(found) == 1 else ({}, (), "requests_differ")
+        return {}, (), "without_request"
 
     def _beside_of(self, file: Opened) -> Requests:
         """The requests in the directory of ``file``."""
@@ -144,7 +149,7 @@ class Requests:
     """Hashes."""
     _codes: array[int] = field(default_factory=lambda: array("q"))
     _codes_of: dict[str, int] = field(default_factory=dict)
-    _asked: list[Mapping[str, object]] = field(default_factory=list)
+    _asked: list[tuple[Mapping[str, object], Slips]] = field(default_factory=list)
     """By code: many requests ask for the same."""
     _is_ordered: bool = False
 
@@ -186,14 +191,14 @@ class Requests:
     def add(self, request: Request) -> None:
         """Add a request, before any is looked for."""
         self._keys.append(hash(request.key))
-        said = repr(sorted(request.asked.items()))
+        said = repr((sorted(request.asked.items()), request.slips))
         code = self._codes_of.setdefault(said, len(self._asked))
         self._codes.append(code)
         if code == len(self._asked):
-            self._asked.append(request.asked)
+            self._asked.append((request.asked, request.slips))
 
-    def find(self, key: str) -> list[Mapping[str, object]]:
-        """What requests with this ``key`` asked for: several if they differ."""
+    def find(self, key: str) -> list[tuple[Mapping[str, object], Slips]]:
+        """What requests with this ``key`` asked for: several if they differ. Of the same, the first has the slips."""
         if not self._is_ordered:
             keys = np.array(self._keys, np.int64)
             order = np.argsort(keys, kind="stable")
@@ -204,7 +209,12 @@ class Requests:
         begin = end = bisect_left(self._keys, wanted)
         while end < len(self._keys) and self._keys[end] == wanted:
             end += 1
-        return [self._asked[code] for code in sorted({*self._codes[begin:end]})]
+        found: list[tuple[Mapping[str, object], Slips]] = []
+        for code in sorted({*self._codes[begin:end]}):
+            asked, slips = self._asked[code]
+            if all(asked != other for other, _ in found):
+                found.append((asked, slips))
+        return found
 
     def _add_all(self, path: str) -> None:
         with opened(path) as file, file.stream() as stream:
@@ -213,6 +223,11 @@ class Requests:
                     for entry in entries_of(record):
                         if isinstance(entry, Request):
                             self.add(entry)
+
+
+def _keys(key: str | None) -> tuple[str, ...]:
+    """By what side files may name a call, beside the id of its response."""
+    return () if key is None else (of_call(key),)
 
 
 def _holds_requests(path: str) -> bool:

@@ -20,19 +20,25 @@ from sqlalchemy import Text, cast, column, false, inspect, literal_column, make_
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
+from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.call_records import LayoutError, layout
 from pytest_token_telemetry.sources.extract import Extract, FileRead
+from pytest_token_telemetry.sources.field_names import likely
 from pytest_token_telemetry.sources.merge import Origin
+from pytest_token_telemetry.sources.own_format import field_meant
+from pytest_token_telemetry.sources.places import Place
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.tagged.records import RecordError
 from pytest_token_telemetry.text import inert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import URL, ColumnElement, Connection, CursorResult, Engine, Inspector, Select
+    from sqlalchemy.types import TypeEngine
 
     from pytest_token_telemetry.option_types import DatabaseUrl
+    from pytest_token_telemetry.sample import Kind
     from pytest_token_telemetry.sources.call_records import Layout
 
 KNOWN = ("token_estimation_v2_events", "llm_usage_events")
@@ -107,6 +113,8 @@ def read_database(
         identities=identities,
         absorbed=absorbed,
         complaints=rows.complaints(),
+        unusable_keys=rows.unusable_keys(),
+        places=dict(rows.places),
     )
     return extract, [Origin(name, name, name, "table") for name, _ in found]
 
@@ -146,6 +154,7 @@ def _read(engine: Engine, database: Database, table: str | None, rows: Rows) -> 
         with engine.connect() as connection:
             answer = _asked(connection, database, table)
             is_answered = True
+            rows.places.update(Place("column", "", field, name, "table") for name, field in answer.unused.items())
             for number, values in enumerate(chain.from_iterable(answer.rows.partitions()), 1):
                 key = values[answer.key] if answer.key is not None else None
                 line = key if isinstance(key, int) and key > 0 else number
@@ -167,6 +176,8 @@ class _Answer(NamedTuple):
     layout: Layout
     key: int | None
     """The place of the row's key."""
+    unused: Mapping[str, str]
+    """The columns that nothing is read from, each with the field that it may be or nothing."""
 
 
 def _asked(connection: Connection, database: Database, table: str | None) -> _Answer:
@@ -183,7 +194,8 @@ def _asked(connection: Connection, database: Database, table: str | None) -> _An
     if table is None:
         connection = connection.execution_options(no_parameters=True)  # its % and : are its own
         rows = connection.exec_driver_sql(database.query or "")
-        return _Answer(rows, layout(tuple(rows.keys()), database.fields), None)
+        found = layout(tuple(rows.keys()), database.fields)
+        return _Answer(rows, found, None, _unused(found, dict.fromkeys(rows.keys())))
     there = inspect(connection.engine)
     schema, _, name = ("", "", table) if there.has_table(table) else table.rpartition(".")
     if not there.has_table(name, schema=schema or None):
@@ -202,8 +214,39 @@ def _asked(connection: Connection, database: Database, table: str | None) -> _An
         names.append(key)
     asked = (_column(each, dialect, each in found.times) for each in names)
     rows = connection.execute(select(*asked).select_from(source))
+    types = {each["name"]: each["type"] for each in there.get_columns(name, schema=schema or None)}
+    unused = {} if name in KNOWN else _unused(found, {each: types.get(each) for each in all_names if each != key})
     found = layout(tuple(names), database.fields, ROLES.get(name))
-    return _Answer(rows, found, None if key is None else names.index(key))
+    return _Answer(rows, found, None if key is None else names.index(key), unused)
+
+
+def _unused(found: Layout, types: Mapping[str, TypeEngine[Any] | None]) -> dict[str, str]:
+    """The names that nothing is read from, each with the field that it may be by its type, or nothing.
+
+    ``types``: those of all names, ``None`` where they are not known.
+    """
+    taken = {field for field, *_ in found.fields}
+
+    def field_of(name: str, sql_type: TypeEngine[Any] | None) -> str:
+        field = field_meant(name) or likely([name])
+        return field if field in _NEEDED - taken and _may_be(FIELDS[field].kind, sql_type) else ""
+
+    return {name: field_of(name, sql_type) for name, sql_type in types.items() if name not in found.used}
+
+
+_NEEDED = frozenset({"predicted_output_tokens", "max_tokens", "finish_reason", "truncated", "success"}) | {
+    *("category", "complexity", "deliverable_count")
+}
+"""Fields that a verdict needs."""
+
+
+def _may_be(kind: Kind, sql_type: TypeEngine[Any] | None) -> bool:
+    """Whether a column of this ``sql_type`` may hold what a field of this ``kind`` does."""
+    try:
+        held = None if sql_type is None else sql_type.python_type
+    except NotImplementedError:
+        held = None
+    return held is None or (issubclass(held, str) if kind in ("name", "reason") else not issubclass(held, str))
 
 
 def _column(name: str, dialect: str, is_time: bool) -> ColumnElement[Any]:

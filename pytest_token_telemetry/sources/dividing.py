@@ -133,6 +133,7 @@ def _whole(parts: Sequence[Extract]) -> Extract:
         outcomes=Outcomes.joined(
             part.outcomes._replace(line=part.outcomes.line + lines) for part, lines in zip(parts, before, strict=True)
         ),
+        unusable_keys=np.concatenate([part.unusable_keys for part in parts]),
     )
 
 

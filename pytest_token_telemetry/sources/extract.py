@@ -176,11 +176,13 @@ class Extract:
     """See `Rows.places`."""
     outcomes: Outcomes = field(default_factory=lambda: OutcomesBuilder().build())
     """See `Rows.outcomes`."""
+    unusable_keys: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    """See `Rows.unusable_keys`."""
 
     def __reduce__(self) -> tuple[Callable[..., Extract], tuple[object, ...]]:
         """As it goes to another process: in columns, of which those of one value are that value."""
         columns = (_packed(self.samples), _packed(self.identities), _packed(self.absorbed))
-        told = (self.mentions, self.skipped, self.remarks, self.places, self.outcomes)
+        told = (self.mentions, self.skipped, self.remarks, self.places, self.outcomes, self.unusable_keys)
         return _received, (self.files, *columns, self.complaints, *told)
 
 
@@ -263,6 +265,7 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
         remarks=dict(rows.remarks),
         places=dict(rows.places),
         outcomes=rows.outcomes.build(),
+        unusable_keys=rows.unusable_keys(),
     )
 
 
@@ -486,6 +489,7 @@ def _received(
     remarks: dict[Remark, int],
     places: dict[Place, int],
     outcomes: Outcomes,
+    unusable_keys: npt.NDArray[np.uint64],
 ) -> Extract:
     return Extract(
         files=files,
@@ -498,6 +502,7 @@ def _received(
         remarks=remarks,
         places=places,
         outcomes=outcomes,
+        unusable_keys=unusable_keys,
     )
 
 

@@ -145,12 +145,16 @@ def maps_in(file: Path, shown: str) -> list[FieldMap]:
 
 
 def _refuse_other_spelling(table: object, shown: str) -> None:
-    """Refuse our table by a name with other signs between its words: nobody else has it."""
+    """Refuse our table by a name that nobody else has: with other signs between its words, or the package's name."""
     _, ours, _ = SECTION.split(".")
     tools = table.get("tool") if isinstance(table, dict) else None
     for name in tools if isinstance(tools, dict) else ():
-        if name != ours and name.replace("_", "-").lower() == ours:
-            raise MapError(f"{shown}: tool.{name}: there is no such table (write tool.{ours})")
+        way_out = {
+            ours: f"write tool.{ours}",
+            f"pytest-{ours}": f"settings stand in [tool.pytest.ini_options], maps in [{SECTION}.NAME]",
+        }.get(name.replace("_", "-").lower())
+        if name != ours and way_out is not None:
+            raise MapError(f"{shown}: tool.{name}: there is no such table ({way_out})")
 
 
 def _refuse_other_tables(tables: Mapping[str, object], shown: str) -> None:

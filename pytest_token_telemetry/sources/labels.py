@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT
+from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT, letters
+from pytest_token_telemetry.sources.own_format import field_meant, is_slip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+Slips: TypeAlias = "tuple[tuple[str, str], ...]"
+"""Keys that no field takes, each with the field that it may be, or nothing."""
 
 PREFIX = "token_telemetry."
 """What our names begin with, where others have names of their own beside them."""
@@ -39,14 +44,9 @@ def labels_of(metadata: object) -> dict[str, object]:
 
     What is not a plain value says nothing.
     """
-    pairs: Iterable[tuple[object, object]] = ()
-    if isinstance(metadata, dict):
-        pairs = metadata.items()
-    elif isinstance(metadata, list):
-        pairs = [(name, value) for tag in metadata if isinstance(tag, str) for name, _, value in [tag.partition("=")]]
     found: dict[str, object] = {}
     features: dict[str, object] = {}
-    for key, value in pairs:
+    for key, value in _pairs(metadata):
         if not isinstance(key, str) or type(value) not in _PLAIN or value == "":
             continue
         plain = value[:LONGEST_TEXT] if isinstance(value, str) else value
@@ -55,6 +55,68 @@ def labels_of(metadata: object) -> dict[str, object]:
         elif key.startswith(_FEATURE):
             features[key.removeprefix(_FEATURE)[:LONGEST_TEXT]] = plain
     return {**found, "features": features} if features else found
+
+
+def _pairs(metadata: object) -> Iterable[tuple[object, object]]:
+    if isinstance(metadata, dict):
+        return metadata.items()
+    tags = [each for each in metadata if isinstance(each, str)] if isinstance(metadata, list) else []
+    return [(name, value) for name, _, value in (tag.partition("=") for tag in tags)]
+
+
+def slips_in(*metadata: object) -> Slips:
+    """The keys of ``metadata`` of one call that were meant for a field of ours which nothing there says.
+
+    Others have keys of their own: these are only close misses with a value that the field can have, and all that begin
+    as ours do.
+    """
+    found = {
+        key: field
+        for each in metadata
+        for key, value in _pairs(each)
+        if isinstance(key, str)
+        and type(value) in _PLAIN
+        and value != ""
+        and (field := _slip(key)) is not None
+        and (not field or _may_mean(field, value))
+    }
+    if not found:
+        return ()
+    said = set().union(*map(labels_of, metadata))
+    return tuple((key, field) for key, field in found.items() if field not in said)
+
+
+@lru_cache(1 << 12)
+def _slip(key: str) -> str | None:
+    """The field that a ``key`` may be that is none of ours; nothing if it only begins as ours do, else ``None``."""
+    if key in _KEYS or key.startswith(_FEATURE) or len(key) > LONGEST_TEXT:
+        return None
+    if key.startswith(PREFIX):
+        meant = field_meant(key.removeprefix(PREFIX))
+        return meant if meant in _KEYS.values() else ""
+    if (field := _BY_LETTERS.get(letters(key))) is not None:
+        return field
+    return next((field for known, field in _SPELLINGS.items() if is_slip(key.lower(), known)), None)
+
+
+_SPELLINGS = {spelling: name for spelling, name in _KEYS.items() if "." not in spelling}
+_BY_LETTERS = {
+    **{letters(spelling): name for spelling, name in _SPELLINGS.items()},
+    **dict.fromkeys(("prediction", "predicted", "predictiontokens", "estimatedtokens"), "predicted_output_tokens"),
+    "estimatedoutputtokens": "predicted_output_tokens",
+}
+"""Our fields by the letters of keys that mean them. Of shorter names, such as ``task``, most are another one's."""
+
+
+def _may_mean(name: str, value: object) -> bool:
+    if FIELDS[name].kind == "flag":
+        return isinstance(flag_of(value), bool)
+    return _may_be(name, value)
+
+
+def field_of(key: str) -> str | None:
+    """The field that `labels_of` reads from a ``key``; ``features`` for one of these, ``None`` for no field."""
+    return "features" if key.startswith(_FEATURE) else _KEYS.get(key)
 
 
 def labels_that_fit(metadata: object) -> dict[str, object]:

@@ -8,10 +8,18 @@ import msgspec
 
 from pytest_token_telemetry.sources.documents import whole_documents
 from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.labels import slips_in
 from pytest_token_telemetry.sources.litellm_lane import Lane, PlainRecord, plain_record
-from pytest_token_telemetry.sources.litellm_records import FROM_CACHE, Record, call_of_record, keys_of_record
+from pytest_token_telemetry.sources.litellm_records import (
+    FROM_CACHE,
+    Record,
+    call_of_record,
+    keys_of_record,
+    metadata_of_record,
+)
 from pytest_token_telemetry.sources.provider_calls import decoded, records_of, tell
 from pytest_token_telemetry.sources.source import FileSource
+from pytest_token_telemetry.sources.tagged.records import Read
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Rows
@@ -44,7 +52,10 @@ class LiteLLMSource(FileSource):
                     continue
                 for _, line_record in records_of(value):
                     record = _unwrapped(line_record)
-                    tell(into, call_of_record(record), line, place, keys_of_record(record))
+                    call = call_of_record(record)
+                    tell(into, call, line, place, keys_of_record(record))
+                    if isinstance(call, Read):
+                        into.note(slips_in(*metadata_of_record(record)))
                     place += 1
         finally:
             lane.finish()

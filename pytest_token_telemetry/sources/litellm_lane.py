@@ -15,7 +15,7 @@ import numpy as np
 from pytest_token_telemetry.sample import LONGEST_TEXT
 from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.sources.caps import cap_of
-from pytest_token_telemetry.sources.labels import label_columns, labels_of
+from pytest_token_telemetry.sources.labels import label_columns, labels_of, slips_in
 from pytest_token_telemetry.sources.litellm_records import GENERATES, end_of, labels_of_record
 from pytest_token_telemetry.sources.provider_calls import called, moment, tell
 from pytest_token_telemetry.sources.record_columns import AT_ONCE, UnusualError, samples_of_columns
@@ -133,6 +133,8 @@ class Lane:
         cap, metadata = _cap(record.model_parameters), record.metadata
         facts = (line, place, record.id, record.endTime, record.completion_tokens, cap, reason, record.model)
         said = (None if metadata is None else metadata.spend_logs_metadata) or {}
+        if record.request_tags or said:
+            self._into.note(slips_in(record.request_tags, said))
         if record.request_tags and labels_of(record.request_tags):
             _wait(self._read, facts, labels_of_record(record.request_tags, said), remapped=remapped)
         else:

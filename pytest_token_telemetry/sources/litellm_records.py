@@ -71,7 +71,7 @@ def call_of_record(record: Record) -> Read | Unusable | str:
         return failed_call(reason, record.id or record.request_id)
     if record.cache_hit is True or record.cache_hit == "True":
         return FROM_CACHE
-    parameters, metadata = _inner(record.model_parameters), _inner(record.metadata)
+    parameters = _inner(record.model_parameters)
     if not isinstance(parameters, dict):
         parameters = _inner(record.proxy_server_request)
     return called(
@@ -82,14 +82,17 @@ def call_of_record(record: Record) -> Read | Unusable | str:
             "model": record.model,
             "id": record.id or record.request_id,
             "time": moment(record.end_time or record.start_time),
-            **labels_of_record(
-                _inner(record.request_tags),
-                metadata.get("spend_logs_metadata") if isinstance(metadata, dict) else None,
-            ),
+            **labels_of_record(*metadata_of_record(record)),
         },
         choices,
         remapped=remapped,
     )
+
+
+def metadata_of_record(record: Record) -> tuple[object, object]:
+    """The tags and the metadata of a request."""
+    metadata = _inner(record.metadata)
+    return _inner(record.request_tags), metadata.get("spend_logs_metadata") if isinstance(metadata, dict) else None
 
 
 def keys_of_record(record: Record) -> Sequence[str]:

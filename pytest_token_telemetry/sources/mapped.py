@@ -66,9 +66,10 @@ class MappedSource(FileSource):
                 except RecordError as error:
                     if str(error) == _NO_OUTPUT and values[output] is None:
                         where = places[output].path
-                        into.complain(f"{error}: nothing at {where} (map {self.name})", line, ended=error.ended)
+                        why, keys = f"{error}: nothing at {where} (map {self.name})", self._keys(record)
+                        into.complain(why, line, ended=error.ended, keys=keys)
                     else:
-                        into.refuse(error, line)
+                        into.refuse(error, line, self._keys(record))
                 else:
                     if time is not None and found.sample.time is None and values[time] is not None:
                         into.places[places[time]] += 1  # what stands there is no time

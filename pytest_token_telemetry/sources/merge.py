@@ -29,6 +29,8 @@ from pytest_token_telemetry.sources.uncounted import NONE_UNCOUNTED, Uncounted, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    import numpy.typing as npt
+
     from pytest_token_telemetry.samples import Integers, Mask
     from pytest_token_telemetry.sources.extract import Extract
     from pytest_token_telemetry.sources.places import Place, Unfound, UnusedColumn
@@ -137,7 +139,7 @@ class Reading:
     unfound: tuple[Unfound, ...] = ()
     """Fields of maps whose paths lead to a value in no record."""
     unused_columns: tuple[UnusedColumn, ...] = ()
-    """Columns of CSV files without a map that no field takes."""
+    """Columns of what is read without a map, and keys of metadata, that no field takes."""
     dropped: dict[str, int] = field(default_factory=dict)
     """By reason: samples that a plugin dropped, the most frequent reason first."""
     relabelled: int = 0
@@ -201,7 +203,7 @@ def merge(
     if side is not None:
         from pytest_token_telemetry.sources.side_files import join  # few have any
 
-        joined = join(table, keys.moved(told.rows, told.by), stays, side)
+        joined = join(table, keys.moved(told.rows, told.by), stays, side, files.unusable_keys())
         remarks.update(joined.remarks)
         for each in joined.complaints:
             places = (f"{side.shown[each.file]}:{line}" for line in each.lines)
@@ -236,7 +238,7 @@ def merge(
         remarks=dict(sorted(remarks.items())),
         skipped=dict(sorted(files.skipped.items())),
         unfound=unfound(files.places),
-        unused_columns=unused_columns(files.places),
+        unused_columns=unused_columns({**files.places, **(side.places if side is not None else {})}),
         nothing_known=files.nothing_known - sum(is_unknown for *_, is_unknown in unread),
         empty_tables=files.empty_tables,
     )
@@ -356,6 +358,7 @@ class _Files:
         """By the number of the file, then by reason."""
         self.places: Counter[Place] = Counter()
         self.outcomes: list[Outcomes] = []
+        self._unusable_keys: list[npt.NDArray[np.uint64]] = [np.empty(0, np.uint64)]
         self._first = first
 
     def add(self, extract: Extract, origins: Sequence[Origin]) -> None:
@@ -396,6 +399,7 @@ class _Files:
             self.skipped_in.setdefault(int(numbers[at]), Counter())[reason] += count
         self.places.update(extract.places)
         self.outcomes.append(extract.outcomes._replace(file=numbers[extract.outcomes.file]))
+        self._unusable_keys.append(extract.unusable_keys)
         samples = replace(extract.samples, file=narrowest(numbers[files]), run=_runs(extract.samples, origins))
         self.parts.append((samples, extract.identities))
         absorbed = extract.absorbed
@@ -432,6 +436,10 @@ class _Files:
     def keys(self) -> Iterator[Keys]:
         """Give by what side files name the samples of each part."""
         return (identities.keys for _, identities in self.parts)
+
+    def unusable_keys(self) -> npt.NDArray[np.uint64]:
+        """Give the hashes of the keys of calls that cannot be used."""
+        return np.concatenate(self._unusable_keys)
 
     def emitted(self) -> Iterator[Emitted]:
         """Give by what other traces tell of the samples of each part."""

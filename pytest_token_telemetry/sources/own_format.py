@@ -142,10 +142,10 @@ def checked(name: str, value: object) -> object:
 
 def field_meant(name: str) -> str | None:
     """The field that somebody means who writes ``name``, which is not one: by another name, or by a slip of the pen."""
-    return _OTHER_NAMES.get(letters(name)) or next((field for field in _ALONE if _is_slip(name, field)), None)
+    return _OTHER_NAMES.get(letters(name)) or next((field for field in _ALONE if is_slip(name, field)), None)
 
 
-def _is_slip(name: str, field: str) -> bool:
+def is_slip(name: str, field: str) -> bool:
     """True if one letter more, less or other, or two that changed places, make ``field`` of ``name``.
 
     Not for ``id``: all short names are like it.

@@ -1,24 +1,30 @@
-"""Fields that maps looked for in vain, and columns that no field takes: counted while files are read, told after."""
+"""Fields that maps looked for in vain, and names that no field takes: counted while files are read, told after."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+Within: TypeAlias = Literal["csv", "table", "side", "metadata"]
+"""What has a column: CSV files without a map, tables and queries of databases, side files, or the metadata of calls."""
+
+
 class Place(NamedTuple):
-    """What is counted of a map, or of a CSV file without one. Counts of all files and of all their parts add up."""
+    """What is counted of a map, or of what is read without one. Counts of all files and of all their parts add up."""
 
     kind: Literal["record", "without", "outside", "column"]
     """A record that is a call, one of these without a value where a field should stand, one that the ``where`` of the
-    map leaves out, or a file with a column."""
+    map leaves out, or a file, a table or a call with a column."""
     map: str
     field: str = ""
     """Of a column: what it may be."""
     path: str = ""
     """As users read it; or the name of the column."""
+    within: Within = "csv"
+    """Of a column."""
 
 
 class Unfound(NamedTuple):
@@ -36,17 +42,23 @@ WHERE, FILES = "where", "files"
 
 
 class UnusedColumn(NamedTuple):
-    """A column of CSV files that no field takes."""
+    """A column of CSV files, tables or side files, or a key of metadata, that no field takes."""
 
     column: str
     field: str
     """What it may be; empty: nothing that a verdict needs."""
     files: int
+    """How many have it: files, tables and queries, or calls with such metadata."""
+    within: Within = "csv"
 
 
 def unused_columns(places: Mapping[Place, int]) -> tuple[UnusedColumn, ...]:
     """The columns by their names."""
-    found = (UnusedColumn(each.path, each.field, count) for each, count in places.items() if each.kind == "column")
+    found = (
+        UnusedColumn(each.path, each.field, count, each.within)
+        for each, count in places.items()
+        if each.kind == "column"
+    )
     return tuple(sorted(found))
 
 

@@ -59,7 +59,7 @@ def tell(
     ``keys``: as for `Rows.add`. ``by_time``: whether the time and the values of a call without an id tell its copies.
     """
     if isinstance(call, Unusable):
-        into.complain(call.reason, line, ended=call.ended)
+        into.complain(call.reason, line, ended=call.ended, keys=(call.id or "", *keys))
         return
     if isinstance(call, str):
         into.skip(call)
@@ -88,6 +88,7 @@ def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool 
         return Unusable(
             f"a response is not a sample: {error.lacks}",
             ended=ended_as(None, None if error.reason is None else finish_reason(error.reason), error.id),
+            id=error.id,
         )
     except (TypeError, ValueError):
         return Unusable("a count of tokens is none" if responses.is_response(response) else NO_RESPONSE)
@@ -109,7 +110,8 @@ def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool 
 def failed_call(reason: str | None, id: object) -> Unusable:
     """A call that failed, with what it gives for the ``reason``, and with its ``id``."""
     known = None if reason is None else finish_reason(reason)
-    return Unusable(FAILED, ended=ended_as(None, known, id if isinstance(id, str) and id else None, failed=True))
+    own = id if isinstance(id, str) and id else None
+    return Unusable(FAILED, ended=ended_as(None, known, own, failed=True), id=own)
 
 
 def called(

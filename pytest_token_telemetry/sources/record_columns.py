@@ -133,7 +133,7 @@ class RecordColumns:
         try:
             sample = sample_of_other(said, remapped=record.remapped)
         except RecordError as error:
-            self._into.refuse(error, record.line)
+            self._into.refuse(error, record.line, record.keys)
         else:
             _, identity, line, place, _, keys, _, emission = record
             self._into.add(sample, identity, line, place=place, keys=keys, emission=emission)

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pytest_token_telemetry.sources.documents import whole_documents
 from pytest_token_telemetry.sources.json_head import shown_keys
+from pytest_token_telemetry.sources.labels import slips_in
 from pytest_token_telemetry.sources.provider_calls import call_of, decoded, records_of, tell
+from pytest_token_telemetry.sources.response_shapes import get
 from pytest_token_telemetry.sources.source import FileSource
+from pytest_token_telemetry.sources.tagged.records import Read
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Rows
@@ -28,7 +31,10 @@ class ResponseSource(FileSource):
         """See `FileSource.read`."""
         for document in whole_documents(file, decoded, into):
             for place, record in records_of(document.value):
-                tell(into, call_of(record, {}), document.line, place)
+                call = call_of(record, {})
+                tell(into, call, document.line, place)
+                if isinstance(call, Read):
+                    into.note(slips_in(get(record, "metadata")))
 
 
 _SHAPES = [

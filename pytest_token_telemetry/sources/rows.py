@@ -12,6 +12,7 @@ from pytest_token_telemetry.samples import SamplesBuilder, narrowest, stored
 from pytest_token_telemetry.sources.emitted import Emitted
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
 from pytest_token_telemetry.sources.outcomes import OutcomesBuilder
+from pytest_token_telemetry.sources.places import Place
 from pytest_token_telemetry.sources.tagged.byte_words import Text
 from pytest_token_telemetry.sources.tagged.digests import DigestColumn, digests, digests_of
 from pytest_token_telemetry.sources.uncounted import no_ends, packed
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Integers, Mask, Narrow, Samples
     from pytest_token_telemetry.sources.emitted import Emission
-    from pytest_token_telemetry.sources.places import Place
     from pytest_token_telemetry.sources.tagged.digests import Digests
     from pytest_token_telemetry.sources.tagged.records import Ended, RecordError
     from pytest_token_telemetry.sources.uncounted import Ends
@@ -34,16 +34,25 @@ PLACES_KEPT = 3
 
 _NOT_EMITTED = Emitted()
 
+MOST_PLACES = 1000
+"""Names that no field takes which are kept."""
+
 MOST_BEGUN = 1000
 """Cut-off lines of each kind, by file, whose beginnings are kept."""
 
 
 Remark: TypeAlias = Literal[
-    "without_request", "requests_differ", "without_call", "several_calls", "maps_without_file", "rows_without_id"
+    "without_request",
+    "requests_differ",
+    "without_call",
+    "several_calls",
+    "without_prediction",
+    "maps_without_file",
+    "rows_without_id",
 ]
 """What could not be joined: a result of a batch without a request, or with several that differ, so that its cap is
-unknown; a row of a side file without a call, or a prediction of one that names several calls; a row of a database
-without an id, which a log may tell of too."""
+unknown; a row of a side file without a call, a prediction of one that names several calls, or a side file without any
+prediction; a row of a database without an id, which a log may tell of too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +185,7 @@ class Rows:
         self._waits: list[bool] = []
         self._ids: dict[int, str] = {}
         self._keys = KeyColumn()
+        self._unusable = KeyColumn()
         self._emissions: list[Emission | None] = []
         self._complaints: dict[tuple[int, str], _Lines] = defaultdict(_Lines)
         self.mentions: Counter[int] = Counter()
@@ -281,17 +291,21 @@ class Rows:
         file: int | None = None,
         begun: Sample | None = None,
         ended: Ended | None = None,
+        keys: Sequence[str] = (),
     ) -> None:
         """Count a ``line`` that should be a sample and cannot be.
 
         What it has ``begun`` to say is kept, and how its call ``ended`` if only the output tokens are not known.
+        ``keys``: by what side files may name its call.
         """
+        if self.keeps_keys:
+            self._unusable.add(0, (*keys, "" if ended is None else ended.identity or ""))
         if line > self._before:
             self._complaints[self.file if file is None else file, reason].add(line - self._before, begun, ended)
 
-    def refuse(self, error: RecordError, line: int) -> None:
+    def refuse(self, error: RecordError, line: int, keys: Sequence[str] = ()) -> None:
         """Count a ``line`` for which there is this ``error``: see `complain`."""
-        self.complain(str(error), line, ended=error.ended)
+        self.complain(str(error), line, ended=error.ended, keys=keys)
 
     def mention(self, line: int, *, file: int) -> None:
         """Count a tag in a ``line`` that only talks about it."""
@@ -303,6 +317,13 @@ class Rows:
         for file in files:
             self.mentions[file] += 0
 
+    def note(self, slips: Iterable[tuple[str, str]]) -> None:
+        """Count keys of the metadata of one call that no field takes, each with the field that it may be or nothing."""
+        for key, field_meant in slips:
+            place = Place("column", "", field_meant, key, "metadata")
+            if place in self.places or len(self.places) < MOST_PLACES:
+                self.places[place] += 1
+
     def skip(self, reason: str, count: int = 1) -> None:
         """Count records that should be no sample. A file of nothing else is one that holds nothing known."""
         self.skipped[self.file, reason] += count
@@ -313,6 +334,10 @@ class Rows:
             Complaint(file, reason, each.count, tuple(each.first()), each.begun(), each.ends)
             for (file, reason), each in sorted(self._complaints.items(), key=lambda item: item[0])
         )
+
+    def unusable_keys(self) -> npt.NDArray[np.uint64]:
+        """Give the hashes of the keys of calls that cannot be used, if side files are to be joined."""
+        return self._unusable.build().hash
 
     def build(
         self, *, complete: Iterable[Callable[[SamplesBuilder, Integers, Mask], Absorptions | None]], keep_ids: bool

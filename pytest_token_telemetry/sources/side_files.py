@@ -18,14 +18,17 @@ from pytest_token_telemetry.sources.call_records import whole
 from pytest_token_telemetry.sources.documents import BOM, whole_documents
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows
 from pytest_token_telemetry.sources.exports.export_records import beginning
+from pytest_token_telemetry.sources.field_names import likely
 from pytest_token_telemetry.sources.keys import SideFileError, hashed, of_call, of_map, of_span, of_trace
-from pytest_token_telemetry.sources.labels import labels_of
+from pytest_token_telemetry.sources.labels import field_of, labels_of
+from pytest_token_telemetry.sources.own_format import field_meant
+from pytest_token_telemetry.sources.places import Place
 from pytest_token_telemetry.sources.provider_calls import decoded, records_of
-from pytest_token_telemetry.sources.rows import PLACES_KEPT, Complaint, Rows
+from pytest_token_telemetry.sources.rows import MOST_PLACES, PLACES_KEPT, Complaint, Rows
 from pytest_token_telemetry.sources.source import HEAD, opened
 from pytest_token_telemetry.sources.tagged.own_parsing import sample_of
 from pytest_token_telemetry.sources.tagged.records import RecordError
-from pytest_token_telemetry.text import listing
+from pytest_token_telemetry.text import inert, listing, meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -69,6 +72,10 @@ class SideRows:
     hash: npt.NDArray[np.uint64]
     """Of the key of each row, of shape ``(rows,)``."""
     complaints: tuple[Complaint, ...]
+    without_prediction: int
+    """How many files have none."""
+    places: Mapping[Place, int]
+    """Their columns that no field takes."""
 
 
 class Joined(NamedTuple):
@@ -86,23 +93,31 @@ def read_side_files(files: Sequence[SideFile]) -> SideRows:
         SideFileError: one cannot be read, or no row of it can be used.
     """
     rows = Rows()
+    without_prediction = 0
+    places: Counter[Place] = Counter()
     for file in files:
         rows.begin_file()
+        columns = _Columns(file)
         try:
-            found = _read(file, rows)
+            found = _read(file, rows, columns)
         except OSError as error:
             raise SideFileError(f"{file.label} cannot be read: {error.strerror or error}") from None
         if not found:
             why = next((each.reason for each in rows.complaints() if each.file == rows.file), "it has no row")
             raise SideFileError(
-                f"{file.label} names no prediction: {why} (write one JSON object a line, or a CSV file with a header:"
-                f" {file.key or listing([*IDS], last='or')}, and predicted_output_tokens)"
+                f"{file.label} names no prediction: {columns.blamed(why)} (write one JSON object a line, or a CSV file"
+                f" with a header: {file.key or listing([*IDS], last='or')}, and predicted_output_tokens)"
             )
+        without_prediction += "predicted_output_tokens" not in columns.fields
+        places.update(Place("column", "", field, name, "side") for name, field in columns.unused().items())
     said, identities, _ = rows.build(complete=(), keep_ids=False)
-    return SideRows(tuple(file.shown for file in files), said, hashed(identities.digest[:, 0]), rows.complaints())
+    shown = tuple(file.shown for file in files)
+    return SideRows(shown, said, hashed(identities.digest[:, 0]), rows.complaints(), without_prediction, places)
 
 
-def join(table: SamplesBuilder, keys: Keys, stays: Mask | None, side: SideRows) -> Joined:
+def join(
+    table: SamplesBuilder, keys: Keys, stays: Mask | None, side: SideRows, unusable: npt.NDArray[np.uint64]
+) -> Joined:
     """Give the calls of ``table`` what ``side`` files say of them.
 
     Args:
@@ -110,6 +125,7 @@ def join(table: SamplesBuilder, keys: Keys, stays: Mask | None, side: SideRows) 
         keys: of the calls.
         stays: which rows of the table are judged, of shape ``(rows,)``; ``None``: all.
         side: what side files say.
+        unusable: the hashes of the keys of calls that cannot be used: these are counted already.
     """
     entries, twice = _entries(side)
     calls, of, rank = _pairs(side.hash[entries], keys, stays)
@@ -129,13 +145,72 @@ def join(table: SamplesBuilder, keys: Keys, stays: Mask | None, side: SideRows) 
         table.write(name, calls[writes].tolist(), _values(side.said, name, given[writes]))
     predicts = np.any([_codes(side.said, name)[entries] != UNKNOWN for name in OF_ONE_CALL], axis=0)
     remarks: Counter[Remark] = Counter()
-    remarks["without_call"] = int(np.count_nonzero(found == 0))
+    remarks["without_call"] = int(np.count_nonzero((found == 0) & ~np.isin(side.hash[entries], unusable)))
+    remarks["without_prediction"] = side.without_prediction
     remarks["several_calls"] = int(np.count_nonzero((found > 1) & predicts))
     complaints = [*side.complaints, *_complaints(side, twice, TWICE)]
     return Joined(+remarks, [*complaints, *_complaints(side, entries[contradicts], CONTRADICTS)])
 
 
-def _read(file: SideFile, into: Rows) -> int:
+class _Columns:
+    """What the rows of a side file call their values."""
+
+    def __init__(self, file: SideFile) -> None:
+        self._ids = (file.key,) if file.key else (*IDS,)
+        self._kinds: set[tuple[str, ...]] = set()
+        """Names of rows that were seen together."""
+        self._names: dict[str, None] = {}
+        self.fields: set[str] = set()
+        """Those of which a row says something."""
+
+    def see(self, row: Mapping[str, object]) -> None:
+        """Take the names of a row."""
+        names = tuple(row)
+        if names not in self._kinds and len(self._kinds) < MOST_PLACES:
+            self._kinds.add(names)
+            self._names.update(dict.fromkeys(names[: MOST_PLACES - len(self._names)]))
+
+    def unused(self) -> dict[str, str]:
+        """The names that nothing is read from, each with the field that it may be, or nothing."""
+        fields = {name: field_of(name) for name in self._names if name not in (*IDS, *self._ids)}
+        taken = {*fields.values()}
+        return {
+            name: likeliest if (likeliest := _meant(name)) in JOINED and likeliest not in taken else ""
+            for name, field in fields.items()
+            if field not in (*JOINED, "features")
+        }
+
+    def blamed(self, why: str) -> str:
+        """Why no row can be used, with the names that may have been meant for something else."""
+        if why not in (NO_ID, SAYS_NOTHING) or not (unused := self.unused()):
+            return why
+        ids = self._ids if why == NO_ID else ()
+        hints = [
+            meant(name, ids, likeness=_LIKENESS) or (field and f"did you mean {field}?")
+            for name, field in unused.items()
+        ]
+        shown = [f"{name} ({hint})" if hint else name for name, hint in zip(unused, hints, strict=True)]
+        some = shown if len(shown) <= _SHOWN else [*shown[:_SHOWN], f"{len(shown) - _SHOWN} others"]
+        columns = f"no field takes its column{'s' if len(shown) > 1 else ''} {inert(listing(some), _LONGEST)}"
+        return columns if why == SAYS_NOTHING else f"{why}, and {columns}"
+
+
+_LIKENESS = 0.8
+"""How like an id's name a column has to be to be asked about."""
+
+_SHOWN = 8
+"""Columns that an error names."""
+
+_LONGEST = 500
+"""Characters of what it says of them."""
+
+
+def _meant(name: str) -> str | None:
+    """The field that a column may be: here, most short names are ours."""
+    return field_meant(name) or likely([name])
+
+
+def _read(file: SideFile, into: Rows, columns: _Columns) -> int:
     """Read one file, and count its rows that can be used."""
     found = 0
     with opened(file.path) as opened_file, opened_file.stream() as stream:
@@ -143,6 +218,7 @@ def _read(file: SideFile, into: Rows) -> int:
             if not isinstance(row, dict):
                 into.complain(NO_ROW, line)
                 continue
+            columns.see(row)
             key = _key(row, file)
             said = {
                 name: whole(value) if FIELDS[name].kind == "count" else value
@@ -158,6 +234,7 @@ def _read(file: SideFile, into: Rows) -> int:
                 into.complain(f"a side file: {error}", line)
             else:
                 into.add(sample, key, line, place=place)
+                columns.fields.update(said)
                 found += 1
     return found
 

@@ -100,7 +100,7 @@ def test_calls_are_joined_with_predictions_of_a_file_of_their_own(run: Run, pyte
     assert (counts["samples"], counts["carried"]["predictions"], counts["remarks"]) == (40, 39, {"without_call": 2})
     assert counts["files"] == 1
     text = " ".join(result.text.split())
-    assert "2 rows of side files without a call: no call has the id that they name (docs/side-files.md)." in text
+    assert "2 rows of side files without a call: no usable call has the id that they name (docs/side-files.md)." in text
     assert "1 of 40 samples has no prediction" in text
     (pytester.path / "runs" / "predicted.csv").write_text("nothing\n")
     refused = run(option)
@@ -109,6 +109,16 @@ def test_calls_are_joined_with_predictions_of_a_file_of_their_own(run: Run, pyte
         f"{option.replace('=', ': ', 1).replace('runs', chr(39) + 'runs')}' cannot be read: its first line is not a"
         " header of a CSV file in UTF-8",
     )
+
+
+@pytest.mark.parametrize("table", ["token_telemetry", "pytest-token-telemetry", "pytest_token_telemetry"])
+def test_a_table_of_ours_by_another_name_is_refused(
+    run: Run, pytester: pytest.Pytester, ready: Path, table: str
+) -> None:
+    (pytester.path / "pyproject.toml").write_text(f"[tool.{table}]\ndir = 'runs'\n")
+    refused = run()
+    assert (refused.exit, ready.is_dir()) == (4, True)
+    assert usage_error(refused).startswith(f"pyproject.toml: tool.{table}: there is no such table (")
 
 
 TRANSCRIPT = "".join(f'{{"id": "r-{i}", "sessionId": "s", "uuid": "u"}}\n' for i in range(40))

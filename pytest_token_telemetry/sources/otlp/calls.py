@@ -174,7 +174,9 @@ class Calls:
         if "output_tokens" not in record:
             reason = None if word is None else finish_reason(word)
             end = ended_as(None, reason, _identity(group, first), failed=is_failed)
-            self._into.complain(NO_OUTPUT_FAILED if is_failed else NO_OUTPUT, first.line, ended=end)
+            own = record.get("id")
+            known = (own, *keys) if isinstance(own, str) else keys
+            self._into.complain(NO_OUTPUT_FAILED if is_failed else NO_OUTPUT, first.line, ended=end, keys=known)
             return
         if word is not None:
             record["finish_reason_raw"] = word

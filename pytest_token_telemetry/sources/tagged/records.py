@@ -50,6 +50,8 @@ class Unusable:
     """Whether it ends before it says all that it should: the same record may stand whole elsewhere."""
     ended: Ended | None = field(default=None, compare=False)
     """How the call ended, if only its output tokens are not known."""
+    id: str | None = field(default=None, compare=False)
+    """The call's own id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import pytest
 from pytest_token_telemetry.report.advice import next_steps
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sample import Sample
+from pytest_token_telemetry.sources.places import UnusedColumn
 from pytest_token_telemetry.text import plain
 from tests.unit.gate.cases import (
     CHECK_IDS,
@@ -228,6 +229,20 @@ def test_lengths_alone_give_caps_and_no_verdict():
         "Caps (max_tokens) by risk of truncation: 101 at 1%, 100 at 2%, 97 at 5%.",
     ]
     assert verdict([bare(n) for n in range(1, 101)], inconclusive="fail").fails
+
+
+def test_lengths_of_a_table_say_which_columns_may_be_caps():
+    rows, begins = [bare(n) for n in range(1, 101)], "Record the cap that is sent, "
+    other, cap = UnusedColumn("kind", "", 1, "table"), UnusedColumn("tok_limit", "max_tokens", 1, "table")
+    unlikely = steps(verdict(rows, {"unused_columns": (other,)}))
+    assert unlikely[0].startswith(begins)
+    assert unlikely[1] == (
+        "Or map the column that holds it (--token-telemetry-db-field=max_tokens=COLUMN): no field takes kind."
+    )
+    likely = steps(verdict(rows, {"unused_columns": (cap, other)}))
+    assert likely[0].startswith("Map tok_limit (--token-telemetry-db-field=max_tokens=tok_limit) if it is max_tokens")
+    assert likely[1].startswith(begins)
+    assert not any("kind" in each for each in likely)
 
 
 def test_lengths_of_named_work_give_the_caps_of_each_kind():

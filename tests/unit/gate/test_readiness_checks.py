@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from pytest_token_telemetry.gate.checks import CATEGORIES
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.look_like import OUTSIDE
+from pytest_token_telemetry.sources.places import UnusedColumn
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.text import plain
@@ -450,6 +451,98 @@ def test_data_of_other_work_than_required_is_not_to_be_more():
     said = "The calls carry other labels than those required: check the labels or the settings, do not tune."
     assert (found.verdict, headline(found)) == ("not-ready", said)
     assert "collect more" in headline(verdict(ready(27, category="docs")))  # that is of what is required
+
+
+UNLABELLED = {"category": None, "complexity": None, "deliverable_count": None}
+OWN = {"require_categories": "summarise,translate", "require_complexities": "easy", "require_deliverables": "none"}
+
+
+def test_calls_without_any_label_that_is_required_do_not_carry_others():
+    found = verdict(ready(27, **UNLABELLED), **OWN)
+    assert headline(found).startswith(
+        "The calls carry no category and no complexity, which are required: record them, do not tune."
+    )
+    assert advice(found) == [
+        "Record category and complexity with the calls, or in a side file (docs/side-files.md).",
+        "Set --token-telemetry-require-categories=none if your calls have no category.",
+        "Set --token-telemetry-require-complexities=none if your calls have no complexity.",
+    ]
+    of_one = verdict(ready(27, category=None, complexity="easy"), **OWN)
+    assert headline(of_one) == "The calls carry no category, which is required: record it, do not tune."
+    assert advice(of_one)[0].startswith("Record category with the calls, ")
+    failed = verdict([*ready(27, category=None, complexity="easy"), call(success=False)], **OWN)
+    assert headline(failed) == "The calls that count carry no category, which is required: record it, do not tune."
+    both = verdict(ready(27, category=None, complexity="low"), **OWN)
+    assert headline(both).startswith("The calls carry other labels than those required, or none: ")
+    assert advice(both)[0].startswith("Record category with the calls, ")
+
+
+def test_batch_results_without_their_requests_lack_labels():
+    found = verdict(ready(27, **UNLABELLED), {"remarks": {"without_request": 27}}, **OWN)
+    assert headline(found).startswith("The calls carry no category and no complexity")
+    assert advice(found)[0] == (
+        "Keep the file of requests beside the results, or name it with --token-telemetry-requests=FILE: 27 batch"
+        " results have no request, and it says their caps and labels."
+    )
+    few = verdict(ready(27, **UNLABELLED), {"remarks": {"without_request": 2}}, **OWN)
+    assert advice(few)[0].startswith("Record category and complexity in the metadata")
+
+
+def test_batches_in_one_directory_come_before_more_samples():
+    """7 of 20 samples have a prediction; the requests of the others differ."""
+    rows = [*ready(7), *[call(None)] * 30]
+    found = verdict(rows, {"remarks": {"requests_differ": 30}})
+    assert headline(found).startswith("Batch results have several requests that differ: keep each batch apart, do not")
+    assert advice(found)[0] == (
+        "Keep each batch in a directory of its own: 30 batch results have several requests that differ, so that their"
+        " caps and labels are unknown."
+    )
+    assert advice(found)[1].startswith("Collect 13 more successful samples.")
+    assert advice(verdict(ready(7), {"remarks": {"requests_differ": 1}}))[0].startswith("Collect 13 more")
+
+
+def test_columns_of_a_table_are_to_be_mapped():
+    columns = tuple(UnusedColumn(name, "", 1, "table") for name in ("kind", "hard", *"abcdefg"))
+    columns += (UnusedColumn("why", "finish_reason", 1, "table"),)
+    found = verdict(ready(27, **UNLABELLED), {"unused_columns": columns}, db=["sqlite:///x.db"], dir=[], **OWN)
+    assert advice(found)[0] == (
+        "Map the columns that hold category and complexity (--token-telemetry-db-field=category=COLUMN): no field takes"
+        " kind, hard, a, b, c, d, e, f and 1 other."
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "column", "step"),
+    [
+        (
+            [call(success=None)] * 27,
+            UnusedColumn("sucess", "success", 27, "metadata"),
+            "Rename sucess in metadata if it is success: no call has that.",
+        ),
+        (
+            [call(None, truncated=None)] * 27,
+            UnusedColumn("tok_limit", "max_tokens", 1, "table"),
+            "Map tok_limit (--token-telemetry-db-field=max_tokens=tok_limit) if it is max_tokens: no call has that.",
+        ),
+        (
+            [call(None, max_tokens=4000)] * 27,
+            UnusedColumn("prediction", "predicted_output_tokens", 1, "side"),
+            "Rename prediction in side files if it is predicted_output_tokens: no call has that.",
+        ),
+        (
+            [call(category=None)] * 27,
+            UnusedColumn("categry", "category", 9, "metadata"),
+            "Rename categry in metadata if it is category: no call has that.",
+        ),
+    ],
+)
+def test_a_name_that_may_be_a_field_that_no_call_has_is_the_first_step(rows, column, step):
+    assert advice(verdict(rows, {"unused_columns": (column,)}))[0] == step
+
+
+def test_a_name_that_may_be_a_field_that_calls_have_is_no_step():
+    found = {"unused_columns": (UnusedColumn("sucess", "success", 1, "metadata"),)}
+    assert not any("sucess" in each for each in advice(verdict(ready(60), found)))
 
 
 def test_samples_that_did_not_succeed_are_told_where_successful_ones_lack():

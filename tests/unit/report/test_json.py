@@ -176,7 +176,7 @@ def test_counts_count():
         "remarks": {"without_request": 5},
         "skipped": {"spans that are not model calls": 5},
         "unfound": [{"map": "ours", "field": "success", "path": "result.ok", "records": 7}],
-        "unused_columns": [{"column": "guess", "field": "predicted_output_tokens", "files": 2}],
+        "unused_columns": [{"column": "guess", "field": "predicted_output_tokens", "files": 2, "within": "csv"}],
         "nothing_known": 1,
         "look_like": {"CSV": 1},
         "near_misses": {"*.txt": 3},

@@ -514,7 +514,7 @@ def test_too_many_unusable_lines_are_repaired():
         (
             ready(27),
             {"remarks": {"without_call": 12}},
-            "12 rows of side files without a call: no call has the id that they name (docs/side-files.md).",
+            "12 rows of side files without a call: no usable call has the id that they name (docs/side-files.md).",
         ),
         (
             ready(27),
@@ -548,8 +548,48 @@ def test_a_column_that_may_be_a_field_is_noted_and_any_other_shown_with_the_sour
         "not read: limit may be max_tokens: rename it, or map the CSV files (docs/field-map.md).",
     ]
     [sources] = [each for each in sections.details(found) if each.title == "Sources"]
-    rows = [("2", "guess"), ("1", "limit"), ("1", "forecast"), ("2", "a note")]
+    rows = [("2 files", "guess"), ("1 file", "limit"), ("1 file", "forecast"), ("2 files", "a note")]
     assert [tuple(plain(cell) for cell in row) for row in sources.tables[-1].rows] == rows
+
+
+def test_a_name_that_may_be_a_field_is_noted_with_the_way_to_have_it_read():
+    columns = (
+        UnusedColumn("tok_limit", "max_tokens", 1, "table"),
+        UnusedColumn("guess", "predicted_output_tokens", 1, "table"),
+        UnusedColumn("estimate", "predicted_output_tokens", 1, "table"),
+        UnusedColumn("prediction", "predicted_output_tokens", 1, "side"),
+        UnusedColumn("sucess", "success", 1200, "metadata"),
+        UnusedColumn("kind", "", 1, "side"),
+    )
+    found = verdict(ready(27), {"unused_columns": columns})
+    assert notes(found) == [
+        "not read: tok_limit may be max_tokens: map it (--token-telemetry-db-field=max_tokens=tok_limit).",
+        "not read: guess or estimate may be predicted_output_tokens: map one"
+        " (--token-telemetry-db-field=predicted_output_tokens=COLUMN).",
+        "not read: prediction in side files may be predicted_output_tokens: rename it (docs/side-files.md).",
+        "not read: sucess in metadata may be success: rename it (docs/batches.md).",
+    ]
+    [sources] = [each for each in sections.details(found) if each.title == "Sources"]
+    assert [plain(row[0]) for row in sources.tables[-1].rows] == [
+        *("1 table", "1 table", "1 table", "1 side file", "metadata of 1,200 calls", "1 side file"),
+    ]
+
+
+def test_a_side_file_without_a_prediction_is_told_where_no_call_has_one():
+    found = {
+        "remarks": {"without_prediction": 1},
+        "unused_columns": (UnusedColumn("kind", "", 1, "side"), UnusedColumn("pk", "", 1, "table")),
+    }
+    said = (
+        "1 side file without a prediction, and no call has one: no field takes its columns kind (docs/side-files.md)."
+    )
+    silent = [call(None, max_tokens=4000)] * 30
+    assert notes(verdict(silent, found))[0] == said.replace("columns", "column")
+    assert notes(verdict(ready(27), found)) == []
+    two = {"remarks": {"without_prediction": 2}}
+    assert (
+        notes(verdict(silent, two))[0] == "2 side files without a prediction, and no call has one (docs/side-files.md)."
+    )
 
 
 WRONG = Unfound("ours", "predicted_output_tokens", "limits.gues", 60)

@@ -54,7 +54,13 @@ optional_names = st.none() | names | st.sampled_from(["docs", "tests", "implemen
 counts = st.integers(0, 20_000) | st.sampled_from([0, 1, 10**9])
 
 unfound = st.builds(Unfound, names, st.sampled_from(["success", "output_tokens"]) | names, names, counts)
-unused = st.builds(UnusedColumn, names, st.sampled_from(["", "max_tokens"]) | names, counts)
+unused = st.builds(
+    UnusedColumn,
+    names,
+    st.sampled_from(["", "max_tokens"]) | names,
+    counts,
+    st.sampled_from(["csv", "table", "side", "metadata"]),
+)
 
 samples = st.builds(
     Sample,

@@ -17,6 +17,7 @@ from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.merge import UnusableLines
 from pytest_token_telemetry.sources.outcomes import NO_RESULT
 from pytest_token_telemetry.sources.parallel import Scan
+from pytest_token_telemetry.sources.places import UnusedColumn
 from pytest_token_telemetry.sources.provider_calls import NO_GENERATION
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from pytest_token_telemetry.sources.rows import Rows
@@ -438,7 +439,8 @@ def test_many_requests_take_few_bytes_each() -> None:
     requests = Requests()
     for n in range(10_000):
         requests.add(Request(f"r-{n}", {"max_tokens": 100 + n % 3}))
-    assert [requests.find(f"r-{n}") for n in (0, 1, 2, 9_999)] == [
+    found = [requests.find(f"r-{n}") for n in (0, 1, 2, 9_999)]
+    assert [[asked for asked, _ in each] for each in found] == [
         [{"max_tokens": 100}],
         [{"max_tokens": 101}],
         [{"max_tokens": 102}],
@@ -458,3 +460,36 @@ def test_real_batches_are_joined_with_their_requests() -> None:
         (12, "stop", None),
     ]
     assert (reading.unusable, reading.remarks, reading.nothing_known) == ({}, {}, 0)
+
+
+def test_misspelt_keys_of_metadata_are_told_by_calls(tmp_path: Path) -> None:
+    """Close misses of our names alone, and all that begins as ours do: other people's metadata is no noise."""
+    theirs = {"user": "u", "team": "x", "task": "t", "reason": "r", "limit": 3, "prediction": "a label", "ok": True}
+    slips = {"sucess": "true", "Predicted_Output_Tokens": 12, "complexty": "low", "token_telemetry.guess": 3}
+    write(
+        tmp_path / "requests.jsonl",
+        [
+            asked("a", metadata={**theirs, **slips}),
+            asked("b", metadata={"sucess": "true", "success": "true", "prediction": "90"}),
+            {**asked("c"), "metadata": {"sucess": "no"}},
+            asked("d", metadata={"sucess": "no"}),
+        ],
+    )
+    write(tmp_path / "results.jsonl", [completion("a"), completion("b"), completion("c")])
+    expected = (
+        UnusedColumn("Predicted_Output_Tokens", "predicted_output_tokens", 1, "metadata"),
+        UnusedColumn("complexty", "complexity", 1, "metadata"),
+        UnusedColumn("prediction", "predicted_output_tokens", 1, "metadata"),
+        UnusedColumn("sucess", "success", 2, "metadata"),
+        UnusedColumn("token_telemetry.guess", "", 1, "metadata"),
+    )
+    assert read(tmp_path).unused_columns == expected
+    write(tmp_path / "answers.jsonl", [chat("stop", id="r", metadata={"sucess": "true"})])
+    assert read(tmp_path).unused_columns[3] == UnusedColumn("sucess", "success", 3, "metadata")
+
+
+def test_requests_that_differ_in_keys_that_nothing_reads_do_not_differ(tmp_path: Path) -> None:
+    write(tmp_path / "requests.jsonl", [asked("a", max_tokens=9, metadata={key: "1"}) for key in ("sucess", "x")])
+    write(tmp_path / "results.jsonl", [completion("a")])
+    reading = read(tmp_path)
+    assert (reading.samples.max_tokens.tolist(), reading.remarks) == ([9], {})

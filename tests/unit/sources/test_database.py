@@ -20,6 +20,7 @@ from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.call_records import LayoutError, layout
 from pytest_token_telemetry.sources.database import Database, DatabaseError, refuse_unusable
 from pytest_token_telemetry.sources.own_format import line as own_line
+from pytest_token_telemetry.sources.places import UnusedColumn
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 from pytest_token_telemetry.sources.tagged.records import RecordError
 from tests.conftest import SHARED
@@ -546,3 +547,41 @@ def test_a_real_server_refuses_a_wrong_password_and_nobody_repeats_it(postgres):
     reading = read(wrong)
     assert "password authentication failed" in error(reading)
     assert "wr0ng" not in f"{reading.unreadable}"
+
+
+def test_columns_that_no_field_takes_are_told_with_the_field_that_they_may_be(tmp_path: Path) -> None:
+    """By their names and types: no value of them is read. The key of the rows is none of them."""
+    file = tmp_path / "calls.db"
+    with closing(sqlite3.connect(file)) as there:
+        there.execute(
+            "create table jobs(pk integer primary key, kind text, guess int, tok_limit int, rate_limit int, used int,"
+            " ended text, cap text, sucess int, finish_reason text, reason text)"
+        )
+        there.execute("insert into jobs values(1, 'x', 5, 9, 1, 4, 'stop', 'a', 1, 'stop', 'b')")
+        there.commit()
+    fields = (("output_tokens", "used"),)
+    url = url_of(f"sqlite:///{file}")
+    table = read_directories([], [], databases=[Database(url, tables=("jobs",), fields=fields)])
+    told = [
+        ("cap", "", 1),
+        ("ended", "", 1),
+        ("guess", "predicted_output_tokens", 1),
+        ("kind", "", 1),
+        ("rate_limit", "", 1),
+        ("reason", "", 1),
+        ("sucess", "success", 1),
+        ("tok_limit", "max_tokens", 1),
+    ]
+    assert table.unused_columns == tuple(UnusedColumn(*each, "table") for each in told)
+    query = "select used, kind, guess, tok_limit from jobs"
+    asked = read_directories([], [], databases=[Database(url, query=query, fields=fields)])
+    names = [each for each in told if each[0] in query]
+    assert asked.unused_columns == tuple(UnusedColumn(*each, "table") for each in names)
+
+
+def test_the_origins_own_tables_have_no_column_to_map(tmp_path: Path) -> None:
+    file = tmp_path / "autopack.db"
+    with closing(sqlite3.connect(file)) as there:
+        there.execute(f"create table token_estimation_v2_events({LAST})")
+        there.commit()
+    assert read_directories([], [], databases=[Database(url_of(f"sqlite:///{file}"))]).unused_columns == ()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.litellm import LiteLLMSource
+from pytest_token_telemetry.sources.places import UnusedColumn
 from pytest_token_telemetry.sources.provider_calls import NO_GENERATION
 from pytest_token_telemetry.sources.rows import Rows
 from tests.answers import chat, message, responses
@@ -357,3 +358,14 @@ def test_a_real_payload_is_its_call() -> None:
     (found,) = samples_of(read(SHARED / "data" / "litellm"))
     assert (found.predicted_output_tokens, found.output_tokens, found.max_tokens) == (12, 16, 16)
     assert (found.finish_reason_raw, found.truncated, found.model) == ("length", True, "gpt-5.2")
+
+
+def test_misspelt_keys_of_metadata_are_told_by_calls(tmp_path: Path) -> None:
+    metadata = {"sucess": "true", "team": "x"}
+    plain = [payload(id=f"c-{n}", metadata={"spend_logs_metadata": metadata}) for n in range(40)]
+    tagged = payload(id="t", request_tags=["categry=docs", "x"])
+    write(tmp_path / "calls.jsonl", [*plain, tagged])
+    assert read(tmp_path).unused_columns == (
+        UnusedColumn("categry", "category", 1, "metadata"),
+        UnusedColumn("sucess", "success", 40, "metadata"),
+    )

@@ -450,6 +450,15 @@ def test_a_mistake_in_a_map_is_one_sentence(text: str, why: str) -> None:
             "maps.toml: tool.token_telemetry: there is no such table (write tool.token-telemetry)",
         ),
         (
+            "tool.pytest-token-telemetry.dir = 'runs'",
+            "maps.toml: tool.pytest-token-telemetry: there is no such table (settings stand in"
+            " [tool.pytest.ini_options], maps in [tool.token-telemetry.sources.NAME])",
+        ),
+        (
+            "[tool.Pytest_Token_Telemetry]",
+            "maps.toml: tool.Pytest_Token_Telemetry: there is no such table (settings stand in",
+        ),
+        (
             "tool.token-telemetry.max_truncation = '5%'",
             "maps.toml: tool.token-telemetry.max_truncation: there is no such table (settings stand in"
             " [tool.pytest.ini_options], such as token_telemetry_max_truncation)",

@@ -20,6 +20,7 @@ from pytest_token_telemetry.sources.keys import SideFile, SideFileError
 from pytest_token_telemetry.sources.mapped import MappedSource
 from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.parallel import Scan
+from pytest_token_telemetry.sources.places import UnusedColumn
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 from pytest_token_telemetry.sources.recorded import Phase, Recorded, Span
 from pytest_token_telemetry.sources.side_files import CONTRADICTS, NO_ID, NO_ROW, SAYS_NOTHING, TWICE, read_side_files
@@ -111,6 +112,51 @@ def test_calls_of_any_source_are_joined(tmp_path: Path, name: str, records: list
     write(tmp_path / name, records)
     reading = read(tmp_path, side(tmp_path / "predictions.jsonl", [{**id, "predicted_tokens": 12, "category": "docs"}]))
     assert (said(reading), reading.unusable, "without_call" in reading.remarks) == ([(12, "docs")], {}, False)
+
+
+FAILED_IN_BATCH = {"custom_id": "b", "response": None, "error": {"code": "batch_expired", "message": "no"}}
+ERROR_IN_BATCH = {"custom_id": "b", "response": {"status_code": 500, "body": {"error": {"message": "no"}}}}
+ERRORED = {"custom_id": "b", "result": {"type": "errored", "error": {"type": "error"}}}
+NO_COUNT = {"custom_id": "b", "response": {"status_code": 200, "body": {**answer("stop", id="b"), "usage": None}}}
+LOST_SPAN = span({**chat(0), "gen_ai.usage.output_tokens": None, "gen_ai.response.id": "b"}, id="b1")
+
+
+@pytest.mark.parametrize(
+    ("name", "records", "id"),
+    [
+        ("errors.jsonl", [FAILED_IN_BATCH], {"custom_id": "b"}),
+        ("out.jsonl", [ERROR_IN_BATCH], {"custom_id": "b"}),
+        ("out.jsonl", [ERRORED], {"custom_id": "b"}),
+        ("out.jsonl", [NO_COUNT], {"custom_id": "b"}),
+        ("calls.jsonl", [litellm(1, status="failure")], {"call_id": "call-1"}),
+        ("calls.jsonl", [litellm(1, status="failure")], {"response_id": "chatcmpl-1"}),
+        ("calls.jsonl", [litellm(1, completion_tokens=-1)], {"trace_id": "session"}),
+    ],
+)
+def test_a_row_of_a_call_that_cannot_be_used_is_not_without_a_call(
+    tmp_path: Path, name: str, records: list[object], id: dict[str, str]
+) -> None:
+    write(tmp_path / name, records)
+    rows = [{**id, "predicted_output_tokens": 12}, {"call_id": "nobody's", "predicted_output_tokens": 12}]
+    for scan in (None, Scan(jobs=2, bounds=TaskSizes(10_000, 10, 4096))):
+        reading = read(tmp_path, side(tmp_path / "predictions.jsonl", rows), scan=scan)
+        assert (sum(each.count for each in reading.unusable.values()), reading.remarks) == (1, {"without_call": 1})
+
+
+def test_a_row_of_a_span_without_a_count_is_not_without_a_call(tmp_path: Path) -> None:
+    write_spans(tmp_path / "spans.jsonl", spans(LOST_SPAN))
+    for id in ({"span_id": "b1"}, {"response_id": "b"}, {"trace_id": "a1"}):
+        reading = read(tmp_path, side(tmp_path / "predictions.jsonl", [{**id, "predicted_output_tokens": 12}]))
+        assert (sum(each.count for each in reading.unusable.values()), reading.remarks) == (1, {})
+
+
+def test_a_row_of_a_mapped_record_without_a_count_is_not_without_a_call(tmp_path: Path) -> None:
+    (tmp_path / "predicted.csv").write_text("request,predicted_output_tokens\n7,12\n8,5\n")
+    write(tmp_path / "calls.out", [{"used": None, "request": {"number": 7}}])
+    gateway = field_map("gateway", tomllib.loads(MAP), "gateway", tmp_path)
+    file = SideFile(str(tmp_path / "predicted.csv"), "p", "p", "gateway", "request")
+    reading = read(tmp_path, file, scan=Scan(mapped=(MappedSource("gateway", gateway),)))
+    assert (len(reading.unusable), reading.remarks) == (1, {"without_call": 1})
 
 
 def test_many_plain_lines_of_our_own_are_joined_in_processes_and_parts_too(tmp_path: Path) -> None:
@@ -255,7 +301,7 @@ def test_a_side_file_is_json_or_csv_compressed_or_not(tmp_path: Path, name: str,
     [
         (b"", "cannot be read: it is empty"),
         (b"\0\1\2", "cannot be read: its first line is not a header of a CSV file in UTF-8"),
-        (b"guess,calls\n1,2\n", f"names no prediction: {NO_ID} (write one JSON object a line, or a CSV"),
+        (b"guess,calls\n1,2\n", f"names no prediction: {NO_ID}, and no field takes its columns guess (did you mean"),
         (b"{", "cannot be read: a JSON document is malformed or cut off"),
         (b"\x1f\x8b\x08", "cannot be read: "),
     ],
@@ -266,6 +312,59 @@ def test_a_broken_side_file_is_one_sentence(tmp_path: Path, content: bytes, why:
         read_side_files([SideFile(str(tmp_path / "p"), "p", "--predictions: p")])
     assert str(error.value).startswith(f"--predictions: p {why}")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (
+            b"custom_id,prediction,kind\na,12,docs\n",
+            "names no prediction: no field takes its columns prediction (did you mean predicted_output_tokens?) and"
+            " kind",
+        ),
+        (
+            b'{"custom_id": "a", "predictd_output_tokens": 12}\n',
+            "names no prediction: no field takes its column predictd_output_tokens (did you mean",
+        ),
+        (
+            b"customid,predicted_output_tokens\na,12\n",
+            f"names no prediction: {NO_ID}, and no field takes its column customid (did you mean custom_id?)",
+        ),
+        (b"custom_id,predicted_output_tokens\na,\n", f"names no prediction: {SAYS_NOTHING} (write one JSON"),
+    ],
+)
+def test_a_side_file_of_which_no_field_takes_a_column_names_them(tmp_path: Path, content: bytes, why: str) -> None:
+    (tmp_path / "p").write_bytes(content)
+    with pytest.raises(SideFileError) as error:
+        read_side_files([SideFile(str(tmp_path / "p"), "p", "--predictions: p")])
+    assert str(error.value).startswith(f"--predictions: p {why}")
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.jsonl"])
+def test_columns_of_a_side_file_that_no_field_takes_are_told(tmp_path: Path, name: str) -> None:
+    """It brings no prediction. Its other ids and features are read, and what is measured of a call is not."""
+    write(tmp_path / "calls.jsonl", [litellm(1)])
+    row = {"call_id": "call-1", "trace_id": "t", "prediction": 12, "kind": "docs", "success": 1, "note_by": "me"}
+    row |= {"token_telemetry.feature.x": 1, "finish_reason": "stop"}
+    if name == "p.csv":
+        (tmp_path / name).write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n")
+    else:
+        write(tmp_path / name, [row, {"call_id": "call-1", "success": 1}])
+    reading = read(tmp_path, SideFile(str(tmp_path / name), name, name))
+    assert reading.remarks == {"without_prediction": 1}
+    assert reading.unused_columns == (
+        UnusedColumn("finish_reason", "", 1, "side"),
+        UnusedColumn("kind", "", 1, "side"),
+        UnusedColumn("note_by", "", 1, "side"),
+        UnusedColumn("prediction", "predicted_output_tokens", 1, "side"),
+    )
+
+
+def test_a_column_of_a_side_file_beside_that_of_its_field_is_no_slip(tmp_path: Path) -> None:
+    write(tmp_path / "calls.jsonl", [litellm(1)])
+    row = {"call_id": "call-1", "predicted_tokens": 12, "estimate": 9}
+    reading = read(tmp_path, side(tmp_path / "p.jsonl", [row]))
+    assert (reading.remarks, reading.unused_columns) == ({}, (UnusedColumn("estimate", "", 1, "side"),))
 
 
 def test_a_side_file_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
