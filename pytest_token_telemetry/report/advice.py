@@ -111,22 +111,25 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
     if warns(report, "drift::") or any(id.startswith("drift::") for id in failed):
         yield _WHAT_CHANGED
     strata, kind = strata_of(report)
-    multiplied = False
     replayed = report.estimator is not None and report.estimator.with_budget  # then budgets are no longer those
     if report.budgets is not None and report.budgets.are_constant and not replayed:
         yield who_decided(report.budgets)
     if UNDERESTIMATION.id in failed:
-        steps = list(_what_to_multiply(report, say_capped=TRUNCATION.id not in failed))
+        multiply = [*_what_to_multiply(report)]
+        others = [*_without_multiplier(report, say_capped=TRUNCATION.id not in failed)]
         where = _most(strata, kind, lambda each: (each.underestimated, each.risk))
         result = report.result(UNDERESTIMATION.id)
         too_low = not isinstance(result, RateResult) or result.uncertain < result.events
         fallback = [joined(("Raise the predictions where calls were underestimated: ", where, "."), "")]
         caps_tell = TRUNCATION.id in failed and (not too_low or _wait_for_caps(report))
-        yield from steps or ([] if caps_tell else fallback)
-        multiplied = True
-    if TRUNCATION.id in failed:
+        first = multiply or others[:1] or ([] if caps_tell else fallback)
+        yield from first
+        if TRUNCATION.id in failed:  # the risk of each kind comes before what no multiplier helps
+            yield _where_to_raise(report)
+        yield from others if multiply else others[1:]
+    elif TRUNCATION.id in failed:
         yield _where_to_raise(report)
-    elif WASTE.id in failed and not multiplied:
+    elif WASTE.id in failed:
         where = _waste_to_lower(report)
         yield joined(("Lower the predictions ", where, ", as far as Tier 1 stays within its targets."), "")
     yield from caps_to_lower(report)
@@ -188,36 +191,47 @@ _HARDLY_ANY = Fraction(1, 20)
 """Of the budgets: as good as none."""
 
 
-def _what_to_multiply(report: Report, *, say_capped: bool) -> Iterator[Sentence]:
-    tuning, target = report.tuning, waste_target(report)
+def _hit(report: Report) -> list[Advice]:
+    """The advice where calls were underestimated."""
+    return [] if report.tuning is None else [each for each in report.tuning.categories if each.underestimated]
+
+
+def _where(report: Report, advice: list[Advice], say: Callable[[Advice], str], between: str = ", ") -> Sentence:
+    kind = "category" if report.tuning is None else report.tuning.grouped_by
+    return some([(called(each, kind), say(each)) for each in advice], between)
+
+
+def _what_to_multiply(report: Report) -> Iterator[Sentence]:
+    """By how much to multiply the predictions, and what that costs."""
+    tuning, target, hit = report.tuning, waste_target(report), _hit(report)
     if tuning is None:
         return
-    hit = [each for each in tuning.categories if each.underestimated]
-
     is_alone = len(tuning.categories) == 1 and tuning.categories[0].name is None
-
-    def where(advice: list[Advice], say: Callable[[Advice], str], between: str = ", ") -> Sentence:
-        return some([(called(each, tuning.grouped_by), say(each)) for each in advice], between)
-
     if multiply := _above_target([each for each in hit if each.tier == "risk" and each.multiplier != 1], report):
-        by = where(multiply, lambda each: f" by {upwards(each.multiplier or 0)} ({_basis(each)})")
+        by = _where(report, multiply, lambda each: f" by {upwards(each.multiplier or 0)} ({_basis(each)})")
         if is_alone:
             by = f"by {upwards(multiply[0].multiplier or 0)} ({_basis(multiply[0])})"
         yield joined((f"Multiply the predictions {'' if is_alone else 'in '}", by, "."), "")
         if priced := [each for each in multiply if each.waste_p90[1] is not None]:
-            yield joined(("Cost: ", where(priced, lambda each: _price(each, target), "; "), "."), "")
+            yield joined(("Cost: ", _where(report, priced, lambda each: _price(each, target), "; "), "."), "")
+
+
+def _without_multiplier(report: Report, *, say_capped: bool) -> Iterator[Sentence]:
+    """What to do where no multiplier is known, or none helps."""
+    hit = _hit(report)
     capped = [each for each in hit if each.basis == "raise-cap"]
     if capped and say_capped:
-        cut = where(
+        cut = _where(
+            report,
             capped,
             lambda each: f" ({each.underestimated:,} of {each.n:,} underestimated, {each.truncated:,} truncated)",
         )
         yield joined(("Raise max_tokens (double it for some calls) and collect, then tune: ", cut, "."), "")
     if few := [each for each in hit if each.basis == "collect"]:
-        needed = where(few, lambda each: f" ({each.n:,} of {each.samples_needed:,})")
+        needed = _where(report, few, lambda each: f" ({each.n:,} of {each.samples_needed:,})")
         yield joined(("Collect samples to tune on: ", needed, "."), "")
     if spread := [each for each in hit if each.multiplier is not None and not each.meets_both]:
-        names = where(spread, lambda _: "")
+        names = _where(report, spread, lambda _: "")
         yield joined(
             (
                 "No single multiplier meets both risk and cost in ",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from pytest_token_telemetry.gate.checks.drift import has_both
 from pytest_token_telemetry.gate.replay_report import WrongReason
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.report.tables import Columns, Section, Table, named, ratio, share, table_of
@@ -26,7 +27,7 @@ from pytest_token_telemetry.text import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_token_telemetry.analysis.drift import Drift, RateDrift, StratumRates
+    from pytest_token_telemetry.analysis.drift import Drift, RateDrift, RatioDrift, StratumRates
     from pytest_token_telemetry.gate.replay_report import (
         BaseComparison,
         ChangedSample,
@@ -74,8 +75,14 @@ def _replay(report: ReplayReport) -> Section:
 
 
 def _base(base: BaseComparison) -> Section:
-    counts, title = base.underestimated, "Base against head"
-    sentences: list[Sentence] = []
+    title = "Base against head"
+    sentences: list[Sentence] = [_change_of_rate(base)]
+    if base.bounds is not None:
+        sure = exact(Fraction(str(base.bounds.confidence)) * 100)
+        sentences.append(
+            f"The change is between {points(base.bounds.lower)} and {points(base.bounds.upper)} ({sure}% confidence"
+            " each)."
+        )
     if base.base_commit is not None and base.head_commit is not None:
         of_base, of_head = base.base_commit[:12], base.head_commit[:12]
         sentences.append(
@@ -90,28 +97,34 @@ def _base(base: BaseComparison) -> Section:
         )
         sentences.append(joined((("Base ", Untrusted(base.estimator), missing), wrong, "."), ""))
     if not base.calls:
-        return Section(title, (*sentences, "Not compared: there is no call that both can replay."))
-    sentences.append(
-        f"On the {plural(base.calls, 'call')} that both can replay, {counts.newly_underestimated:,} newly"
-        f" underestimated and {counts.newly_safe:,} newly safe ({chance(base.p)}, McNemar's mid-p test)."
-    )
+        return Section(title, tuple(sentences), begins_with_vital=True)
     if base.only_base_judges or base.only_head_judges:
         sides = (("base", base.only_base_judges), ("head", base.only_head_judges))
         parts = [f"{plural(n, 'call')} without success that only {side} would truncate" for side, n in sides if n]
         sentences.append(f"Not judged by both, so not compared: {listing(parts)}.")
-    if base.difference is not None and base.bounds is not None:
-        sure = exact(Fraction(str(base.bounds.confidence)) * 100)
-        sentences.append(
-            f"The underestimation rate changes by {points(base.difference)}, between"
-            f" {points(base.bounds.lower)} and {points(base.bounds.upper)} ({sure}% confidence each)."
-        )
     ratio = base.predictions
     if ratio.p50 is not None:
         sentences.append(
             f"{plural(ratio.raised, 'prediction')} raised and {ratio.lowered:,} lowered; median change"
             f" {times(ratio.p50)}."
         )
-    return Section(title, tuple(sentences), (_side_by_side(("base", base.base), ("head", base.head)),))
+    figures = _side_by_side(("base", base.base), ("head", base.head))
+    return Section(title, tuple(sentences), (figures,), begins_with_vital=True)
+
+
+def _change_of_rate(base: BaseComparison) -> Sentence:
+    """What decides: how the rate changes, and how likely that is by chance."""
+    if not base.calls:
+        return "Not compared: there is no call that both can replay."
+    counts, calls = base.underestimated, plural(base.calls, "call")
+    pairs = f"{counts.newly_underestimated:,} newly underestimated and {counts.newly_safe:,} newly safe"
+    test = f"{chance(base.p)}, McNemar's mid-p test"
+    if base.difference is None:
+        return f"On the {calls} that both can replay, {pairs} ({test})."
+    return (
+        f"The underestimation rate changes by {points(base.difference)} ({test}): of {calls} that both can replay,"
+        f" {pairs}."
+    )
 
 
 def _side_by_side(*estimators: tuple[str, EstimatorFigures]) -> Table:
@@ -161,15 +174,35 @@ def of_drift(report: DriftReport, path: str | None, judged: str) -> Section:
     found = report.drift
     if found is None:
         way_out = f" ({flag('save_baseline')} writes one)."
-        return Section("Drift", (("Not compared: there is no baseline at ", Untrusted(path), f" yet{way_out}"),))
+        missing = ("Not compared: there is no baseline at ", Untrusted(path), f" yet{way_out}")
+        return Section("Drift", (missing,), begins_with_vital=True)
     if not report.new_samples:
         known = plural(report.baseline_samples, "call")
-        return Section("Drift", (f"Not compared: every call is one of those of the baseline ({known}).",))
-    sentence = (
-        f"{plural(report.new_samples, 'new call')} against {report.baseline_samples:,} in the baseline, compared"
-        " within categories: a change of the mix alone is no drift."
-    )
-    return Section("Drift", (sentence, *_mix(found.underestimation, judged)), (_drift_by_category(found),))
+        known = f"Not compared: every call is one of those of the baseline ({known})."
+        return Section("Drift", (known,), begins_with_vital=True)
+    against = f"{plural(report.new_samples, 'new call')} against {report.baseline_samples:,} in the baseline"
+    unjudged = _unjudged(found, against)
+    compared = [
+        f"{against}, compared within categories: a change of the mix alone is no drift.",
+        *_mix(found.underestimation, judged),
+    ]
+    is_judged = any(each.outcome != "too-few" for each in _figures(found).values())
+    sentences = (*unjudged, *(compared if is_judged else ()))
+    return Section("Drift", sentences, (_drift_by_category(found),), begins_with_vital=bool(unjudged))
+
+
+def _unjudged(found: Drift, against: str) -> tuple[str, ...]:
+    """That there is not enough data to judge drift: of any figure, or of some that both sides have."""
+    figures = _figures(found)
+    few = [name for name, each in figures.items() if each.outcome == "too-few"]
+    if len(few) == len(figures):
+        return (f"Not enough data to judge drift: {against}.",)
+    there = [name for name in few if has_both(figures[name])]
+    return (f"Not enough data to judge drift of {listing(there)}.",) if there else ()
+
+
+def _figures(found: Drift) -> dict[str, RateDrift | RatioDrift]:
+    return {"underestimation": found.underestimation, "truncation": found.truncation, "ratio": found.ratio}
 
 
 def _drift_by_category(found: Drift) -> Table:
@@ -212,13 +245,17 @@ def of_history(past: tuple[PastVerdict, ...]) -> Section:
     columns: Columns[PastVerdict] = {
         "verdict": lambda each: each.verdict,
         "samples": lambda each: f"{each.samples:,}",
-        "underestimation": lambda each: "none" if each.underestimation is None else percent(each.underestimation),
-        "truncation": lambda each: "none" if each.truncation is None else percent(each.truncation),
+        "underestimated": lambda each: "none" if each.underestimation is None else percent(each.underestimation),
+        "truncated": lambda each: "none" if each.truncation is None else percent(each.truncation),
         "when": lambda each: Untrusted(each.time),
-        "commit": lambda each: Untrusted(each.commit and each.commit[:12]),
+        **({"commit": _commit} if any(each.commit for each in past) else {}),
     }
     sentence = f"The last {sessions}: underestimation {under}, truncation {cut}."
     return Section("History", (sentence,), (table_of(columns, past),))
+
+
+def _commit(past: PastVerdict) -> Sentence:
+    return Untrusted(past.commit and past.commit[:12])
 
 
 def _line(rates: list[float | None]) -> str:

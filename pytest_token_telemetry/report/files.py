@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 
 
 def write_reports(
-    report: Report, settings: Settings, only: Collection[str] = OUTPUTS, more: Mapping[str, Form] = MappingProxyType({})
+    report: Report,
+    settings: Settings,
+    only: Collection[str] = OUTPUTS,
+    more: Mapping[str, Form] = MappingProxyType({}),
+    tell: Callable[[str], object] | None = None,
 ) -> list[str]:
     """Write the reports of ``settings``, and return one sentence for each that could not be written.
 
-    ``more`` has the forms that are made elsewhere, by the settings that name their files.
+    ``more`` has the forms that are made elsewhere, by the settings that name their files. ``tell`` is called with the
+    setting of each report that was written.
     """
     errors = []
     texts = (*_texts(report, settings), *((name, form(report)) for name, form in more.items()))
@@ -44,6 +49,9 @@ def write_reports(
                 replace_file(path, text)
         except OSError as error:
             errors.append(f"{flag(name)}: {settings.texts[name]!r} could not be written: {reason(error)}")
+        else:
+            if tell is not None:
+                tell(name)
     return errors
 
 

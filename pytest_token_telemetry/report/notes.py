@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.text import Piece, Sentence
 
 
+NOTE = "note"
+"""What a text that titles its sentences calls a note."""
+
+
 def unusable_lines(report: Report) -> list[Sentence]:
     """How many lines could not be used and why, in one sentence; none if there are no such lines."""
     counts = report.counts

@@ -18,6 +18,7 @@ from pytest_token_telemetry.report import advice, collecting
 from pytest_token_telemetry.report.cap_advice import cap_in_words
 from pytest_token_telemetry.report.comparisons import CHANGED, of_changes, of_drift, of_estimator, of_history
 from pytest_token_telemetry.report.kinds import KINDS
+from pytest_token_telemetry.report.notes import NOTE, unusable_lines
 from pytest_token_telemetry.report.tables import Chapter, Columns, Section, Table, count, named, ratio, table_of
 from pytest_token_telemetry.text import Located, Untrusted, joined, percent, plural, times, upwards
 
@@ -82,6 +83,15 @@ def held_against(report: Report) -> Iterator[Section]:
         yield _drift(report, report.drift)
 
 
+def vital(report: Report) -> list[tuple[str, Sentence]]:
+    """What every report tells, however short it is: titles and sentences.
+
+    How the rate changed against base, that drift was not judged, and what of the telemetry could not be used.
+    """
+    told = [(section.title, section.sentences[0]) for section in held_against(report) if section.begins_with_vital]
+    return told + [(NOTE, sentence) for sentence in unusable_lines(report)]
+
+
 def _drift(report: Report, drift: DriftReport) -> Section:
     path = report.settings.get("baseline")
     judged = POPULATIONS[report.context.population]["underestimation"]
@@ -109,7 +119,7 @@ def single_calls(report: Report) -> Iterator[Section]:
         yield Section(title_of_calls(worst), tables=(_calls(worst),))
     shown = {each.source for each in worst}
     if others := tuple(each for each in report.cut_off if each.source not in shown):
-        yield Section(_title_of_truncated(len(others), report), tables=(_calls(others),))
+        yield Section(_title_of_truncated(len(others), report), tables=(_calls(others, leave_out="truncated"),))
 
 
 def _title_of_truncated(shown: int, report: Report) -> str:
@@ -157,8 +167,11 @@ def _of(share: Share) -> str:
     return f"{share.events:,} of {share.n:,}" + (f" ({percent(share.events / share.n)})" if share.n else "")
 
 
-def _calls(samples: tuple[WorstSample, ...]) -> Table:
-    """The figures and names of single calls, without the columns of what none of them has."""
+def _calls(samples: tuple[WorstSample, ...], leave_out: str = "") -> Table:
+    """The figures and names of single calls, without the columns of what none of them has.
+
+    ``leave_out``: the column of what the title says of all.
+    """
     columns: Columns[WorstSample] = {
         "actual / predicted": lambda each: ratio(each.ratio),
         "predicted": lambda each: count(each.predicted_output_tokens),
@@ -170,7 +183,11 @@ def _calls(samples: tuple[WorstSample, ...]) -> Table:
         "task": lambda each: Untrusted(each.task_id),
         "where": lambda each: Located(each.source),
     }
-    told = {name: cell for name, cell in columns.items() if any(cell(each) not in _NOTHING for each in samples)}
+    told = {
+        name: cell
+        for name, cell in columns.items()
+        if name != leave_out and any(cell(each) not in _NOTHING for each in samples)
+    }
     return table_of(told, samples)
 
 

@@ -57,18 +57,27 @@ def wrapped(text: str, width: int, marks: dict[str, bool]) -> list[Line]:
 
     An option with its value is never broken, however long it is: it can be pasted from where the terminal breaks it.
     """
+    text = _QUOTED.sub(lambda found: found[0].replace(" ", "\2"), text)
     whole = "".join(f"{char}\1" if columns_of(char) == 2 else char for char in text)
     rest = max(width - len(_INDENT) - len(_OPTION), 0)
     lines: list[str] = []
-    for i, part in enumerate(re.split(rf"(?<!\S)({_OPTION}\S{{{rest},}})", whole)):
+    for i, part in enumerate(re.split(rf"(?<!\S)(\"?{_OPTION}\S{{{rest},}})", whole)):
         indent = _INDENT if lines else ""
         if i % 2:
             lines.append(f"{indent}{part}")
         else:
             lines += textwrap.wrap(
-                part, width - 1, initial_indent=indent, subsequent_indent=_INDENT, break_on_hyphens=False
+                part.lstrip() if i else part,
+                width - 1,
+                initial_indent=indent,
+                subsequent_indent=_INDENT,
+                break_on_hyphens=False,
             )
-    return [(line.replace("\1", ""), marks) for line in lines]
+    return [(line.replace("\1", "").replace("\2", " "), marks) for line in lines]
+
+
+_QUOTED = re.compile(rf'"{_OPTION}[^"]*"')
+"""An option whose value has blanks."""
 
 
 def within(lines: list[Line], width: int) -> list[Line]:

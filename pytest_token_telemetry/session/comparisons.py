@@ -70,8 +70,10 @@ class HeldAgainst:
         replay = self._replay(reading) if self.replays else None
         return Past(replay=replay, baseline=self._baseline, history=self._history)
 
-    def keep(self, report: Report) -> list[str]:
+    def keep(self, report: Report, tell: Callable[[str], object]) -> list[str]:
         """Write the baseline and the line of the history that were asked for; one sentence for each that failed.
+
+        ``tell`` is called with the setting of each that was written.
 
         Data that is not ready makes no baseline: what it says of the calls is chance.
         """
@@ -83,12 +85,16 @@ class HeldAgainst:
                 baseline.write(baseline.baseline_of(self._reading, settings), settings.save_baseline)
             except PastError as error:
                 errors.append(f"{self._named('save_baseline')} {error}")
+            else:
+                tell("save_baseline")
         if settings.history is not None:
             figures = (report.counts.samples, metrics.underestimation, metrics.truncation)
             try:
                 history.append(settings.history, report.verdict, *figures)
             except PastError as error:
                 errors.append(f"{self._named('history')} {error}")
+            else:
+                tell("history")
         return errors
 
     def _load(self, where: Location) -> Callable[..., object]:

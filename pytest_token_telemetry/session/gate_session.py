@@ -92,6 +92,8 @@ class GateSession:
         self._mapped_sources = mapped_sources(config, settings)
         self._aborted = False
         self._checks_failed = 0
+        self._written: list[str] = []
+        """The settings of the files that were written."""
         self._write_errors: list[str] = []
         self.not_judged = _ENDED_EARLY
         """Why there is no verdict, if there is none."""
@@ -221,8 +223,9 @@ class GateSession:
             from pytest_token_telemetry.report.files import write_reports
 
             report = self._with_result(report, session)
-            self._write_errors = write_reports(report, self._settings, more=self._pages())
-            self._write_errors += self._held_against.keep(report)
+            tell_written = self._written.append
+            self._write_errors = write_reports(report, self._settings, more=self._pages(), tell=tell_written)
+            self._write_errors += self._held_against.keep(report, tell_written)
         if self._settings.github:
             self._write_errors += self._tell_github()
         if report is not None:
@@ -242,7 +245,12 @@ class GateSession:
         from pytest_token_telemetry.report.terminal import show
 
         if not runs_nothing(self._config):
-            show(terminalreporter, self._report or self.not_judged, self._errors)
+            show(terminalreporter, self._report or self.not_judged, self._errors, self._files_written)
+
+    @property
+    def _files_written(self) -> list[str]:
+        """As the user named them."""
+        return [str(self._settings.texts[name]) for name in self._written]
 
     @property
     def _errors(self) -> list[str]:

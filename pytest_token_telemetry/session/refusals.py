@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.settings import Settings
 
 
+REFUSED = pytest.StashKey[set[str]]()
+"""The settings that name a report where a source would read it."""
+
+
 def refuse(config: pytest.Config, settings: Settings) -> None:
     """Return if the gate can follow the ``settings``.
 
@@ -49,7 +53,8 @@ def refuse_read_outputs(config: pytest.Config, settings: Settings, patterns: Ite
     """
     for name in ("save_baseline", "history", *OUTPUTS):
         path = getattr(settings, name)
-        if path is not None and _would_be_read(name, Path(os.path.realpath(path)), settings, patterns):
+        if path is not None and would_be_read(name, path, settings.local_directories, patterns):
+            config.stash.setdefault(REFUSED, set()).add(name)
             raise pytest.UsageError(
                 f"{label_of(config, name)}: {settings.texts[name]!r} would be read as a log"
                 " (name a file that no pattern matches)"
@@ -163,10 +168,11 @@ def _refuse_missing_pages() -> None:
 _OWN_JSON = ("json", "tuning", "code_quality", "save_baseline", "history")
 
 
-def _would_be_read(name: str, path: Path, settings: Settings, patterns: Iterable[str]) -> bool:
-    """Whether a source would read what is written to ``path``, or reads now what is there."""
+def would_be_read(name: str, path: Path, directories: Iterable[Path], patterns: Iterable[str]) -> bool:
+    """Whether a source would read what the setting ``name`` has written to ``path``, or reads now what is there."""
     from pytest_token_telemetry.writing import OWN_OUTPUT
 
+    path = Path(os.path.realpath(path))
     if name in _OWN_JSON and path.suffix == ".json":
         try:
             with path.open("rb") as file:
@@ -177,5 +183,5 @@ def _would_be_read(name: str, path: Path, settings: Settings, patterns: Iterable
             return False
     return any(
         path.is_relative_to(real) and matches(path.relative_to(real).as_posix(), patterns)
-        for real in map(Path, map(os.path.realpath, settings.local_directories))
+        for real in map(Path, map(os.path.realpath, directories))
     )

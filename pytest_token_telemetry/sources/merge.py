@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 PLACES_SHOWN = 3
 """How many places of each kind of unusable line are kept."""
 
+_OUR_OUTPUT = "our-output"
+"""The name of the source of what is written here: such files are not counted, unless something else stands in them."""
+
 
 Kind: TypeAlias = Literal["file", "test", "table"]
 
@@ -367,7 +370,11 @@ class _Files:
         for file, path in zip(extract.files, shown, strict=True):
             if file.error is not None:
                 self.unreadable[path] = file.error
-        opened = np.array([file.opened for file in extract.files], np.bool_)
+        complained = {complaint.file for complaint in extract.complaints}
+        opened = np.array(
+            [file.opened and (file.format != _OUR_OUTPUT or at in complained) for at, file in enumerate(extract.files)],
+            np.bool_,
+        )
         numbers = np.where(opened, begin + np.cumsum(opened) - 1, UNKNOWN)
         self.names += compress(shown, opened)
         self.kinds += compress((origin.kind for origin in origins), opened)
@@ -378,7 +385,7 @@ class _Files:
             self.lines[int(numbers[complaint.file])] += complaint.count
         files = extract.samples.file
         known = np.bincount(files, minlength=len(extract.files)) > 0
-        known[[complaint.file for complaint in extract.complaints]] = True
+        known[[*complained]] = True
         unread = np.array([bool(file.unread) for file in extract.files], np.bool_) & ~known & opened
         known[[*extract.mentions]] = True
         nothing_known = np.flatnonzero(~known & opened).tolist()

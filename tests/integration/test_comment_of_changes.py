@@ -106,10 +106,11 @@ def test_a_change_of_the_estimator_is_in_the_comment(run: Run, comment: Comment)
     ]
     text = page.text_content()
     assert (
-        f"On the 166 calls that both can replay, {changes['newly_underestimated']} newly underestimated and"
-        f" {changes['newly_safe']} newly safe (p = {base['p']:.3f}, McNemar's mid-p test)"
+        f"The underestimation rate changes by {points(base['difference'])} (p = {base['p']:.3f}, McNemar's mid-p test):"
+        f" of 166 calls that both can replay, {changes['newly_underestimated']} newly underestimated and"
+        f" {changes['newly_safe']} newly safe."
     ) in text
-    assert f"The underestimation rate changes by {points(base['difference'])}, {around(base['bounds'], points)}" in text
+    assert f"The change is {around(base['bounds'], points)}" in text
     assert [[row[0], row[1], row[3], row[5]] for row in rows(page, "base", "head", "output")] == [
         [f"{each['base_predicted']:,}", f"{each['head_predicted']:,}", each["change"] or "none", each["source"]]
         for each in base["changed"]

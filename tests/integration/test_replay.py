@@ -324,7 +324,7 @@ def test_two_versions_of_one_module_are_compared(run: Run, two_checkouts: list[s
     assert (base["base"]["underestimation"]["events"], base["head"]["underestimation"]["events"]) == (0, 18)
     assert base["underestimated"] == {"newly_underestimated": 18, "newly_safe": 0, "both": 0, "neither": 42}
     assert {each["category"] for each in base["changed"]} == {"docs"}
-    sentence = "On the 60 calls that both can replay, 18 newly underestimated and 0 newly safe"
+    sentence = "of 60 calls that both can replay, 18 newly underestimated and 0 newly safe"
     assert sentence in Path("summary.md").read_text()
     assert sentence in " ".join(result.text.split())
 

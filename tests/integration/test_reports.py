@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,38 @@ def test_a_report_never_takes_the_place_of_a_log(run: Run, passing: Path) -> Non
     assert result.exit == 4
     assert "'runs/run-1/agent.log' would be read as a log" in result.text
     assert log.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["json", "markdown", "markdown-append", "junit", "html", "code-quality", "tuning", "save-baseline", "history"],
+)
+@pytest.mark.parametrize("name", ["x.log", "x.jsonl"])
+@pytest.mark.parametrize("more", [(), ("--token-telemetry-min-samples=many",)], ids=["alone", "with another error"])
+def test_nothing_is_written_where_a_report_would_be_read(
+    run: Run, passing: Path, option: str, name: str, more: tuple[str, ...]
+) -> None:
+    result = run(f"--token-telemetry-{option}=runs/{name}", *more)
+    assert result.exit == 4
+    assert bool(more) != ("would be read as a log" in result.text)
+    assert [path.name for path in passing.iterdir()] == ["run-1"]
+    assert "1 file read" in run("-v").text
+
+
+def test_our_own_outputs_are_no_files_that_were_read(run: Run, passing: Path) -> None:
+    for option in ("json", "tuning", "save-baseline", "history"):
+        assert " 1 file read" in run(f"--token-telemetry-{option}=runs/{option}.json").text
+    assert " 1 file read" in run().text
+    with (passing / "tuning.json").open("a") as file:
+        file.write('{"something": "else"}\n')
+    assert " 2 files read" in run().text
+
+
+def test_the_files_that_were_written_are_named(run: Run, passing: Path) -> None:
+    asked = ["--token-telemetry-save-baseline=out/baseline.json", "--token-telemetry-tuning=tuning.json"]
+    assert re.search(r"\nwrote (\S+, )*tuning\.json and out/baseline\.json\n", run(*asked).text)
+    assert "wrote" not in run(*asked, "-q").text
+    assert "b.json\n" not in run("--token-telemetry-save-baseline=b.json", "--token-telemetry-min-samples=999").text
 
 
 def test_the_report_has_the_keys_of_its_schema(run: Run, unready: object) -> None:

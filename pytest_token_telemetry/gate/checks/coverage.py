@@ -8,7 +8,7 @@ from pytest_token_telemetry.gate.check import Check
 from pytest_token_telemetry.gate.results import CoverageResult
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.option_types import ANY, NONE, is_name
-from pytest_token_telemetry.text import LONGEST_IN_SENTENCE, joined, named, plural
+from pytest_token_telemetry.text import LONGEST_IN_SENTENCE, joined, named, plain, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -96,7 +96,8 @@ class CoverageCheck(Check[CoverageResult]):
             return (f"{option}={NONE}",)
         if not (fits := _fitting(result)):
             return (f"{option}={ANY}",)
-        return (*_typed(option, fits), f" (or ={ANY})")
+        typed = _typed(option, fits)
+        return (*typed, f" (or ={ANY})") if _fits(typed) else (f"{option}={ANY} (or =NAME,NAME,...)",)
 
     def slips(self, result: CoverageResult, context: Context) -> tuple[tuple[str, str], ...]:
         """What is missing and seems to be misspelt, each with the name of the data that it may be.
@@ -121,7 +122,9 @@ class CoverageCheck(Check[CoverageResult]):
             return ()
         if result.unreplayed:
             return ()
-        return _typed(flag(f"require_{self.stratum}"), result.value)
+        option = flag(f"require_{self.stratum}")
+        typed = _typed(option, result.value)
+        return typed if _fits(typed) else (f"{option} without ", *_few(map(named, result.missing), last="and"))
 
     def _what_fits(self, result: CoverageResult, context: Context) -> Iterator[Piece]:
         """The names of the data and the setting that fits them."""
@@ -155,6 +158,15 @@ def _typed(option: str, names: Sequence[str]) -> tuple[Piece, ...]:
     """``option`` with ``names`` for its value, as a shell takes it."""
     quote = '"' if any(" " in name for name in names) else ""
     return (f"{quote}{option}=", *joined(map(named, names), ","), quote)
+
+
+def _fits(typed: Sentence) -> bool:
+    """True if an option with its value stands on one line of a terminal, so that it can be pasted."""
+    return len(plain(typed)) <= _LONGEST_TYPED
+
+
+_LONGEST_TYPED = 74
+"""Characters."""
 
 
 def _few(names: Iterable[Sentence], last: str | None = None) -> tuple[Piece, ...]:

@@ -57,7 +57,7 @@ class DriftCheck(Check[DriftResult]):
         found = self.finding(context.drift)
         figures = _rate(found) if isinstance(found, RateDrift) else _ratio(found)
         if result.finding == "too-few":
-            return f"{figures}: {'not enough data to judge drift' + _least(found) if _has_both(found) else _ONE_SIDE}"
+            return f"{figures}: {'not enough data to judge drift' + _least(found) if has_both(found) else _ONE_SIDE}"
         p = chance(result.adjusted_p or 0)
         if result.finding == "steady":
             return f"{figures}: no drift seen ({p})"
@@ -71,7 +71,7 @@ class DriftCheck(Check[DriftResult]):
 _ONE_SIDE = "nothing to compare"
 
 
-def _has_both(found: RateDrift | RatioDrift) -> bool:
+def has_both(found: RateDrift | RatioDrift) -> bool:
     """True if there are calls on both sides."""
     if isinstance(found, RateDrift):
         return bool(found.base.n and found.head.n)

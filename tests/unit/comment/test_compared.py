@@ -58,12 +58,10 @@ def test_the_rates_of_base_and_head_are_in_sight_and_what_they_prove_is_folded()
     assert "unproven; +1.7 points of underestimation against base.</b>" in compared()
     said = sentences(compared())
     assert (
-        "On the 60 calls that both can replay, 3 newly underestimated and 2 newly safe (p = 0.688, McNemar's mid-p"
-        " test)."
+        "The underestimation rate changes by +1.7 points (p = 0.688, McNemar's mid-p test): of 60 calls that both can"
+        " replay, 3 newly underestimated and 2 newly safe."
     ) in said
-    assert (
-        "The underestimation rate changes by +1.7 points, between -5.4 points and +9.0 points (95% confidence each)."
-    ) in said
+    assert "The change is between -5.4 points and +9.0 points (95% confidence each)." in said
     [figures] = folded(compared(), "Base against head")
     assert figures[1:] == [
         ["base", "2/60 = 3.3%", "0/60 = 0.0%", "1.11x", "1.11x"],
@@ -136,7 +134,7 @@ def test_the_comparison_follows_the_checks():
         "Largest overruns",
         "<th>Outcome</th>",
         "The verdict is on",
-        "On the 60 calls",
+        "of 60 calls",
         "60 new calls",
         "The last 3 sessions",
     )
@@ -372,7 +370,7 @@ def shows(text):
         part: found in text
         for part, found in {
             "details": "Largest overruns",
-            "proof": "On the 60 calls that both can replay",
+            "proof": "of 60 calls that both can replay",
             "table": "this pull request",
             "verdict": "TUNE, tuning needed",
         }.items()

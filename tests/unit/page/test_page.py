@@ -222,3 +222,10 @@ def test_the_command_says_why_a_page_cannot_be_written_or_made(tmp_path, monkeyp
     code, said = page_of(str(tmp_path / "report.json"), f"--out={tmp_path / 'page.html'}")
     assert code == 2
     assert 'vl-convert-python is not installed (run pip install "pytest-token-telemetry[html]")' in said
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_the_next_steps_stand_in_the_order_of_the_report(name: str) -> None:
+    found = report(name)
+    steps = document(render(found)).xpath("//header/ul[@class='steps']/li")
+    assert [step.text_content() for step in steps] == json.loads(as_json(found))["advice"]

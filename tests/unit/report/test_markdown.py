@@ -145,7 +145,7 @@ def test_sources_have_tables():
 def test_what_was_asked_for_is_in_sight_and_its_table_folded():
     document = page(replayed(ready(60), lambda request: 1100, lambda request: 1000))
     told = [each.text_content().strip() for each in document.findall("ul/li")]
-    assert "On the 60 calls that both can replay, 0 newly underestimated and 0 newly safe" in " ".join(told)
+    assert "of 60 calls that both can replay, 0 newly underestimated and 0 newly safe" in " ".join(told)
     folded = {each.find("summary").text_content(): each for each in document.findall("details")}
     assert {"Replayed estimator", "Base against head", "Predictions that changed most"} <= set(folded)
     assert table(folded["Base against head"], "")[1:] == [

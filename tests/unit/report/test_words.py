@@ -201,9 +201,7 @@ def test_more_truncated_calls_than_are_listed_are_counted():
     over = [call(output=9000) for _ in range(5)]
     titles = {each.title: each for each in sections.single_calls(verdict([*ready(60), *cut, *over]))}
     [table] = titles["Calls that were truncated (5 of 9)"].tables
-    assert table.columns == (
-        *("actual / predicted", "predicted", "output", "cap", "truncated", "category", "operation", "where"),
-    )
+    assert table.columns == (*("actual / predicted", "predicted", "output", "cap", "category", "operation", "where"),)
 
 
 def test_retries_that_a_larger_cap_helped_say_how_long_they_became():
