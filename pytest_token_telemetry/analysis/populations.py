@@ -76,9 +76,19 @@ class Judged:
         """Not truncated, and not at 0 on both sides."""
         return self._are(_WITH_SMAPE)
 
+    @property
+    def open(self) -> Mask:
+        """Outside ``attempts``: whether they would be truncated is not known, see `with_open`."""
+        return self._are(_OPEN)
+
     def without_attempts(self, rows: Mask) -> Judged:
         """The same, with a truncation rate that leaves ``rows`` out."""
         return Judged(np.where(rows, self._bits & ~np.uint8(_ATTEMPTS | _TRUNCATED), self._bits))
+
+    def with_open(self, rows: Mask) -> Judged:
+        """The same, where nobody knows of the attempts among ``rows`` whether they would be truncated."""
+        left_out = self.without_attempts(rows)
+        return Judged(np.where(rows & self.attempts, left_out._bits | np.uint8(_OPEN), left_out._bits))
 
     def at_risk_within(self, rows: Mask) -> Judged:
         """The same, with underestimation and waste of ``rows`` alone."""
@@ -86,7 +96,9 @@ class Judged:
         return Judged(np.where(rows, self._bits, self._bits & ~outside))
 
 
-_AT_RISK, _UNDERESTIMATED, _UNCERTAIN, _ATTEMPTS, _TRUNCATED, _WITH_RATIO, _WITH_SMAPE = (1 << bit for bit in range(7))
+_AT_RISK, _UNDERESTIMATED, _UNCERTAIN, _ATTEMPTS, _TRUNCATED, _WITH_RATIO, _WITH_SMAPE, _OPEN = (
+    1 << bit for bit in range(8)
+)
 
 
 def successful(samples: Samples) -> Mask:

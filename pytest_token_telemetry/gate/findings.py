@@ -420,6 +420,8 @@ def _reasons(reading: Reading) -> dict[str, ReasonCount]:
 def with_answers(recorded: Samples, estimates: Estimates, rows: Integers, settings: Settings) -> tuple[Samples, Judged]:
     """Recorded calls with what an estimator says of them, and which of them count.
 
+    If it picks budgets, the truncation rate is theirs: calls that it was not asked about are none of its attempts.
+
     Args:
         recorded: calls for which there is a prediction, or that were not asked about and have none.
         estimates: the answers, one entry for each sample of the reading.
@@ -429,7 +431,10 @@ def with_answers(recorded: Samples, estimates: Estimates, rows: Integers, settin
     predicted, budgets = estimates.predicted_output_tokens[rows], estimates.budget_tokens[rows]
     cut = cut_offs(recorded, budgets)
     samples = with_estimates(recorded, predicted, budgets, cut)
-    return samples, judged(samples, settings.population, settings.under_multiplier).without_attempts(cut.unknown)
+    counts = judged(samples, settings.population, settings.under_multiplier).with_open(cut.unknown)
+    if (estimates.budget_tokens != UNKNOWN).any():
+        counts = counts.without_attempts(predicted == UNKNOWN)
+    return samples, counts
 
 
 def _replayed(samples: Samples, rows: Integers, replay: Replay, asked: Mask) -> Replayed:

@@ -150,6 +150,8 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
     base: BaseComparison | None
     reasons: Annotated[tuple[WrongReason, ...], ROWS] = ()
     """Why answers were no predictions, the most frequent reasons first. Empty in an older report."""
+    unasked: Count = 0
+    """Calls without a prediction beside those with one. They are attempts only if the estimator picks no budget."""
 
     def __post_init__(self) -> None:
         _refuse_more_than(self.wrong, self.reasons)
@@ -186,6 +188,7 @@ def replay_report(findings: Findings) -> ReplayReport | None:
         with_budget=int(np.count_nonzero(cut.with_budget)),
         would_truncate=int(np.count_nonzero(cut.would)),
         unknown=int(np.count_nonzero(cut.unknown)),
+        unasked=int(np.count_nonzero(findings.samples.predicted_output_tokens == UNKNOWN)),
         base=None
         if replay.base is None or replay.base_estimator is None
         else _comparison(findings, replay.base_estimator, replay.base, replay.commits),

@@ -58,6 +58,9 @@ class RateResult(Result, frozen=True, kw_only=True, tag="rate"):
     """Events that may be none: calls that were truncated before their prediction was reached."""
     uncounted: Count = 0
     """Calls among them whose output tokens are not known."""
+    open: Count = 0
+    """Truncated calls beside them that a replayed estimator would give more room: whether enough is not known. The
+    upper bound, and a proof that the rate is within its target, count them as events."""
     sequential: bool = False
     """True if the proof holds at every look at a file that grows."""
 
@@ -80,6 +83,12 @@ class RateResult(Result, frozen=True, kw_only=True, tag="rate"):
     def is_within(self) -> bool:
         """True if the rate is at most its target, compared exactly."""
         return Fraction(self.events, self.n) <= self.limit
+
+    @property
+    def is_open(self) -> bool:
+        """True if the rate is above its target only should those that are ``open`` be events."""
+        most = Fraction(self.events + self.open, max(self.n + self.open, 1))
+        return most > self.limit and (not self.n or self.is_within)
 
 
 class RatioResult(Result, frozen=True, kw_only=True, tag="ratio"):

@@ -93,6 +93,12 @@ def _what_to_prove(report: Report) -> Iterator[Sentence]:
     wanted, beyond = [], []
     for result in report.checks:
         if result.inconclusive and isinstance(result, RateResult):
+            if result.is_open:
+                yield (
+                    "Send calls with the new caps (max_tokens), record them, and judge these: no replay can tell"
+                    f" whether the caps are large enough for {plural(result.open, 'call')} that the old ones truncated."
+                )
+                continue
             subject = subject_of(result)
             if result.samples_to_prove is None:
                 beyond.append(subject)

@@ -70,6 +70,10 @@ def _replay(report: ReplayReport) -> Section:
             f"With its budgets, {report.would_truncate:,} of {plural(report.with_budget, 'call')} would have been"
             f" truncated{open_ if report.unknown else ''}."
         )
+    if report.unasked:
+        calls = plural(report.unasked, "call")
+        judged = "not judged" if report.with_budget else "judged for truncation alone, as recorded"
+        sentences.append(f"It was not asked about {calls} without a prediction: {judged}.")
     figures = _side_by_side(("recorded", report.recorded), ("replayed", report.figures))
     return Section("Replayed estimator", tuple(sentences), (figures,))
 

@@ -121,7 +121,8 @@ def _misses(result: Result) -> bool:
     """True if the figure cannot be that of a check that passed."""
     match result:
         case RateResult():
-            return result.n == 0 or Fraction(result.events, result.n) > result.limit + _SHORTENED
+            most = Fraction(result.events + result.open, max(result.n + result.open, 1))
+            return result.n == 0 or most > result.limit + _SHORTENED
         case RatioResult():
             return not result.is_within
         case CountResult():
@@ -241,9 +242,9 @@ def _is_about(result: Result, replay: ReplayReport) -> bool:
             return value == replay.replayed and missing == max(target - value, 0) and passes_rightly
         case RateResult(events=events, n=n) if result.id == UNDERESTIMATION.id:
             return (events, n) == (replay.figures.underestimation.events, replay.figures.underestimation.n)
-        case RateResult(events=events, n=n) if result.id == TRUNCATION.id:
-            replayed = replay.figures.truncation  # calls without a prediction are attempts beside them
-            return events >= replayed.events and n - events >= replayed.n - replayed.events
+        case RateResult(events=events, n=n, open=open_) if result.id == TRUNCATION.id:
+            replayed = replay.figures.truncation  # calls without a prediction are attempts beside them, or not judged
+            return open_ <= replay.unknown and events >= replayed.events and n - events >= replayed.n - replayed.events
         case RatioResult(value=value) if result.id == WASTE.id:
             return value == replay.figures.waste_p90
     return True

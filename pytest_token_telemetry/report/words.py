@@ -300,6 +300,8 @@ def _why_inconclusive(report: Report) -> str:
         return "No verdict: every check was deselected"
     if report.nothing_judged:
         return f"Nothing to judge: {report.nothing_judged}"
+    if any(isinstance(each, RateResult) and each.inconclusive and each.is_open for each in report.checks):
+        return "A replay cannot tell whether the new caps are large enough for calls that the old ones truncated"
     match [subject_of(each) for each in report.checks if each.inconclusive]:
         case [subject]:
             return f"{subject.capitalize()} is not proven either way: {_rates(report)}"

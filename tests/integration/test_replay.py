@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
+from scipy.stats import beta
 
+from pytest_token_telemetry.sources.own_format import line as own_line
 from tests.integration.conftest import Run, usage_error
 from tests.lines import ready_lines, stamp, v2, write
 
@@ -231,6 +235,55 @@ def test_budgets_that_would_have_cut_off_fail_the_truncation_check(run: Run, pas
     sentence = "With its budgets, 18 of 60 calls would have been truncated."
     assert sentence in Path("summary.md").read_text()
     assert sentence in " ".join(result.text.split())
+
+
+CALLS = [{"output_tokens": 100 + n, "predicted_output_tokens": 900, "finish_reason": "stop"} for n in range(97)]
+TRUNCATED = [{"output_tokens": 800, "predicted_output_tokens": 900, "finish_reason": "length"} for _ in range(3)]
+
+
+@pytest.fixture
+def capped(pytester: pytest.Pytester) -> Callable[[list[dict[str, Any]]], list[str]]:
+    """Keeps calls of one kind, all with a cap of 800."""
+
+    def keep(calls: list[dict[str, Any]]) -> list[str]:
+        lines = [
+            own_line(max_tokens=800, id=f"{n}", success=call["finish_reason"] == "stop", **call)
+            for n, call in enumerate(calls)
+        ]
+        (pytester.mkdir("capped") / "a.jsonl").write_text("\n".join([*lines, ""]))
+        return [f"--token-telemetry-require-{mix}=none" for mix in ("categories", "complexities", "deliverables")]
+
+    return keep
+
+
+@pytest.mark.parametrize(
+    ("target", "outcome", "verdict"),
+    [("2%", "skip", "inconclusive"), ("3%", "pass", "pass"), ("2.9%", "skip", "inconclusive")],
+)
+def test_a_little_more_room_proves_nothing_about_calls_that_were_truncated(
+    run: Run, capped: Any, target: str, outcome: str, verdict: str
+) -> None:
+    """3 of 100 were truncated at 800. With 801, they may all be again: so the bound is that of 3 of 100 (scipy)."""
+    module("def predict(request): return 801, 801")
+    result = run(
+        ESTIMATOR, *capped([*CALLS, *TRUNCATED]), f"--token-telemetry-max-truncation={target}", directory="capped"
+    )
+    [check] = [each for each in result.report["checks"] if each["id"] == "tier1::truncation"]
+    assert (result.report["verdict"], check["outcome"], check["proven"]) == (verdict, outcome, False)
+    assert (check["events"], check["n"], check["open"]) == (0, 97, 3)
+    assert check["bounds"]["upper"] == pytest.approx(beta.ppf(0.95, 4, 97))
+    assert "beside these, 3 truncated calls would have had more room" in check["message"]
+
+
+def test_budgets_do_not_judge_calls_that_they_were_not_asked_about(run: Run, capped: Any) -> None:
+    """50 calls have a prediction, and 1 of them needs more than the new cap. Of 50 others, 40 would."""
+    module("def predict(request): return 145, 145")
+    asked = [{**CALLS[0], "output_tokens": 100} for _ in range(49)] + [{**CALLS[0], "output_tokens": 200}]
+    others = [{"output_tokens": 200 if n < 40 else 100, "finish_reason": "stop"} for n in range(50)]
+    result = run(ESTIMATOR, *capped([*asked, *others]), directory="capped")
+    [check] = [each for each in result.report["checks"] if each["id"] == "tier1::truncation"]
+    assert (check["events"], check["n"], result.report["estimator"]["unasked"]) == (1, 50, 50)
+    assert "It was not asked about 50 calls without a prediction: not judged." in " ".join(result.text.split())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
-from pytest_token_telemetry.analysis.evidence import bounds
+import numpy as np
+
+from pytest_token_telemetry.analysis.evidence import Bounds, bounds
 from pytest_token_telemetry.gate.check import Check
 from pytest_token_telemetry.gate.results import RateResult
 from pytest_token_telemetry.text import exact, percent, plural
@@ -38,17 +40,25 @@ class RateCheck(Check[RateResult]):
         self._past_tense = past_tense
 
     def decide(self, case: Case) -> RateResult:
-        """Compare the rate with its target, exactly; with a confidence, only what is proven passes or fails."""
+        """Compare the rate with its target, exactly; with a confidence, only what is proven passes or fails.
+
+        It neither passes nor fails if that depends on calls of which nobody knows how they would end.
+        """
         settings, certainty, ready = case.settings, case.certainty, case.ready
         share: Share = getattr(case.findings.metrics, self._rate)
+        open_ = 0 if self._rate == "underestimation" else int(np.count_nonzero(case.findings.judged.open))
         target: Fraction = getattr(settings, f"max_{self._rate}")
         if not share.n:
-            return self._without_samples(case, target)
+            return self._without_samples(case, target, open_)
         certified = settings.confidence is not None
+        most, of = share.events + open_, share.n + open_
         within = Fraction(share.events, share.n) <= target
-        prove = certainty.proves_within if within else certainty.proves_above
-        proven = prove(share.events, share.n, float(target))
-        inconclusive = ready and certified and not proven
+        if within:
+            proven = certainty.proves_within(most, of, float(target))
+        else:
+            proven = certainty.proves_above(share.events, share.n, float(target))
+        depends = within and Fraction(most, of) > target
+        inconclusive = ready and ((certified and not proven) or depends)
         outcome: Outcome = "pass" if within else "fail"
         if inconclusive:
             outcome = "fail" if settings.inconclusive == "fail" else "skip"
@@ -61,15 +71,16 @@ class RateCheck(Check[RateResult]):
             n=share.n,
             value=share.value,
             target=float(target),
-            bounds=bounds(share.events, share.n, certainty.confidence),
+            bounds=_bounds(share, open_, certainty.confidence),
             proven=proven,
-            samples_to_prove=certainty.samples_to_prove(share.events, float(target)) if unproven else None,
+            samples_to_prove=certainty.samples_to_prove(most, float(target)) if unproven and not depends else None,
             uncertain=case.findings.metrics.uncertain if self._rate == "underestimation" else 0,
             uncounted=case.findings.counts.uncounted.n if self._rate == "truncation" else 0,
+            open=open_,
             sequential=certainty.sequential,
         )
 
-    def _without_samples(self, case: Case, target: Fraction) -> RateResult:
+    def _without_samples(self, case: Case, target: Fraction, open_: int) -> RateResult:
         """It is not asked, or has nothing to rest on: lengths prove nothing, and a population may take others alone."""
         carried, ready = case.findings.carried, case.ready
         asked = self.is_asked(carried)
@@ -90,6 +101,7 @@ class RateCheck(Check[RateResult]):
             bounds=None,
             proven=False,
             samples_to_prove=None,
+            open=open_,
         )
 
     def words(self, result: RateResult, context: Context) -> str:
@@ -99,13 +111,13 @@ class RateCheck(Check[RateResult]):
         population = POPULATIONS[context.population][self._rate]
         limit = f"(target <= {exact(result.limit * 100)}%)"
         if not result.n:
-            return f"no data: nothing in {population} {limit}"
+            return f"no data: nothing in {population} {limit}{_open(result)}"
         rate = percent(Fraction(result.events, result.n), result.limit)
         share = f"{result.events:,}/{result.n:,} = {rate} of {population} {limit}"
         judgement = f" {'INCONCLUSIVE' if result.inconclusive else result.outcome.upper()}"
         if result.unjudged:
             judgement = ""
-        doubts = f"{_uncertainty(result)}{_without_count(result)}{NOT_JUDGED if result.unjudged else ''}"
+        doubts = f"{_uncertainty(result)}{_open(result)}{_without_count(result)}{NOT_JUDGED if result.unjudged else ''}"
         return f"{share}{judgement}, {_evidence(result)}{doubts}"
 
     def in_headline(self, result: RateResult) -> str:
@@ -130,7 +142,8 @@ def _evidence(result: RateResult) -> str:
         words = f"{proven}: true rate {'at most' if result.proven else 'may be up to'} {upper} ({sure})"
     else:
         words = f"{proven}: true rate {'at least' if result.proven else 'may be as low as'} {lower} ({sure})"
-    return words + more_needed(result.samples_to_prove, result.events, "it" if result.is_within else "the target met")
+    events = result.events + result.open if result.is_within else result.events
+    return words + more_needed(result.samples_to_prove, events, "it" if result.is_within else "the target met")
 
 
 def confidence_in_words(confidence: float) -> str:
@@ -150,6 +163,21 @@ def _uncertainty(result: RateResult) -> str:
         return ""
     were = "was" if result.uncertain == 1 else "were"
     return f"; {result.uncertain:,} of these {were} truncated at or below the prediction"
+
+
+def _open(result: RateResult) -> str:
+    if not result.open:
+        return ""
+    beside = "beside these, " if result.n else ""
+    return (
+        f"; {beside}{plural(result.open, 'truncated call')} would have had more room, and whether enough is not known"
+    )
+
+
+def _bounds(share: Share, open_: int, confidence: float) -> Bounds:
+    """On the rate of ``share``, whatever comes of those that are ``open_``."""
+    lower, upper = (bounds(share.events + more, share.n + more, confidence) for more in (0, open_))
+    return Bounds(confidence, lower.lower, upper.upper)
 
 
 def _without_count(result: RateResult) -> str:

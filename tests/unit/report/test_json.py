@@ -270,7 +270,19 @@ def test_a_replay_is_told_whole():
 
     found = report(replayed(ready(60), estimator, lambda request: 1000, estimator_errors="skip"))["estimator"]
     assert keys(found) == {
-        *("estimator", "source", "calls", "replayed", "cannot", "wrong", "errors", "reasons", "recorded", "figures"),
+        *(
+            "estimator",
+            "source",
+            "calls",
+            "replayed",
+            "cannot",
+            "wrong",
+            "errors",
+            "reasons",
+            "recorded",
+            "figures",
+            "unasked",
+        ),
         *("with_budget", "would_truncate", "unknown", "base"),
     }
     # of 60, 24 are implementation, 18 tests and 18 docs
