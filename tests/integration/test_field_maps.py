@@ -106,5 +106,5 @@ def test_a_map_joins_a_file_beside_it_where_it_is_in_use(run: Run, pytester: pyt
     assert (counts["carried"]["predictions"], counts["remarks"]) == (len(MIX), {"without_call": 1})
     predicted.write_text("request,note\n1,none\n")
     label = "--token-telemetry-map: maps/maps.toml: tool.token-telemetry.sources.gateway.join.file: 'predicted.csv'"
-    assert usage_error(run(option)).startswith(f"{label} names no prediction: a row of a side file has neither")
+    assert usage_error(run(option)).startswith(f"{label} names no prediction: no field takes its column note")
     assert run(option, "--token-telemetry-format=logs").exit == 1  # nothing is there for it, and no error

@@ -126,7 +126,7 @@ def test_it(token_telemetry, step, request, n):
             test_it="@pytest.mark.parametrize('n', range(5))\n"
             "def test_it(token_telemetry, n): call(token_telemetry, f'call-{n}')"
         )
-        result = judge("-n", "2", "--dist=each")
+        result = judge("-n", "2", "--dist=each", "-v")
         assert by_category(result) == {f"call-{n}": 2 for n in range(5)}
         note = "Each test ran on 2 workers (--dist=each): its samples count once a run."
         assert note in result.report["notes"]
