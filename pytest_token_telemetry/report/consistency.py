@@ -223,6 +223,8 @@ def _check_estimator(report: Report) -> None:
     if replay is None:
         if there:
             raise RefusedError(f"it has {REPLAY.id}, and no estimator")
+        if any(isinstance(result, RateResult) and result.open for result in report.checks):
+            raise RefusedError("it has calls whose end a replay leaves open, and no estimator")
         return
     if not there:
         raise RefusedError(f"it has an estimator, and no {REPLAY.id}")

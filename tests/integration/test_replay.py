@@ -273,6 +273,13 @@ def test_a_little_more_room_proves_nothing_about_calls_that_were_truncated(
     assert (check["events"], check["n"], check["open"]) == (0, 97, 3)
     assert check["bounds"]["upper"] == pytest.approx(beta.ppf(0.95, 4, 97))
     assert "beside these, 3 truncated calls would have had more room" in check["message"]
+    if verdict == "inconclusive":
+        assert result.report["headline"].startswith("A replay cannot tell whether the new caps are large enough")
+        assert result.report["advice"][0].startswith(
+            "Send calls with the new caps (max_tokens), record them, and judge"
+        )
+    else:
+        assert "257 samples with 3 events would prove it" in check["message"]
 
 
 def test_budgets_do_not_judge_calls_that_they_were_not_asked_about(run: Run, capped: Any) -> None:

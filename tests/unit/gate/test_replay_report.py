@@ -511,6 +511,12 @@ def test_a_larger_budget_does_not_prove_that_a_truncation_would_not_have_happene
     assert found.metrics.uncertain == 6
 
 
+def test_only_attempts_are_left_open():
+    rows = [*ready(60), *[cut_off(output=8192)] * 2, *[cut_off(output=8192, legacy=True)] * 3]
+    found = replayed(rows, lambda request: (9000, 16384), population="all")
+    assert result(found, "tier1::truncation").open == 2
+
+
 def test_a_rate_that_nothing_tells_of_is_no_pass():
     # all were truncated, and nobody knows whether they would have been with twice the room
     rows = ready(60, output=8192, truncated=True)

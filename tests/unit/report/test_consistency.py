@@ -86,6 +86,7 @@ UNDER, CUT, RATIO = "drift.drift.underestimation", "drift.drift.truncation", "dr
         ("estimator", {"with_budget": 61}, "estimator: with_budget is not what its parts say"),
         ("estimator", {"with_budget": 9, "would_truncate": 10}, "estimator: with_budget is not what its parts say"),
         ("estimator", {"would_truncate": 9, "unknown": 52}, "estimator: with_budget is not what its parts say"),
+        ("checks.tier1::truncation", {"open": 1}, "tier1::truncation is not about what was replayed"),
         ("estimator.recorded.truncation", {"n": 61}, "estimator.recorded is of more calls than there are"),
         (
             "estimator.recorded.underestimation",
@@ -419,6 +420,14 @@ STRATUM = {
 )
 def test_figures_that_contradict_others_are_refused(name, path, keys, why):
     assert refusal(report(name, lambda found: at(found, path).update(keys))) == why
+
+
+def test_a_rate_that_passes_only_without_what_is_open_is_refused():
+    def change(found):
+        found["estimator"].update(with_budget=60, unknown=2)
+        at(found, "checks.tier1::truncation").update(open=2)
+
+    assert refusal(report("compared", change)) == "tier1::truncation says pass, and its figure says otherwise"
 
 
 def test_advice_scored_beyond_a_rate_is_refused():
