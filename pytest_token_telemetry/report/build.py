@@ -121,6 +121,7 @@ def _sources(files: Sequence[File], skipped: Collection[str]) -> tuple[SourceFil
             duplicates=files[place].duplicates,
             unusable=files[place].unusable,
             skipped=_skipped([files[place]], skipped),
+            dropped=files[place].dropped,
         )
         for place in shown
     ]
@@ -133,6 +134,7 @@ def _sources(files: Sequence[File], skipped: Collection[str]) -> tuple[SourceFil
                 duplicates=sum(file.duplicates for file in others),
                 unusable=sum(file.unusable for file in others),
                 skipped=_skipped(others, skipped),
+                dropped=sum(file.dropped for file in others),
             )
         )
     return tuple(found)

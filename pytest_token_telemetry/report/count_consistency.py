@@ -95,6 +95,8 @@ def check_counts(report: Report) -> None:
         raise RefusedError("sources have more than unusable")
     if not sum((Counter(source.skipped) for source in report.sources), Counter()) <= Counter(counts.skipped):
         raise RefusedError("sources have more than skipped")
+    if sum(source.dropped for source in report.sources) > sum(counts.dropped.values()):
+        raise RefusedError("sources have more than dropped")
     if (attempts := report.attempts) is not None:
         most = max(attempts.every.n, attempts.near_cap.n)
         if most > counts.samples or attempts.first.n > counts.tasks:

@@ -124,6 +124,8 @@ class SourceFile(Struct, frozen=True):
     """Lines there that should be samples and cannot be."""
     skipped: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
     """Records there that are no sample, and should be none, by reason."""
+    dropped: Count = 0
+    """Samples there that a plugin dropped."""
 
     def __post_init__(self) -> None:
         if self.folded and self.path:

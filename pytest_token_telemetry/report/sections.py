@@ -361,6 +361,7 @@ _LEFT_OUT: Columns[SourceFile] = {
     "duplicates": lambda each: f"{each.duplicates:,}",
     "unusable": lambda each: f"{each.unusable:,}",
     "skipped": lambda each: f"{sum(each.skipped.values()):,}",
+    "dropped": lambda each: f"{each.dropped:,}",
 }
 """What became of records that are no samples: a column for each that some source has."""
 

@@ -58,7 +58,10 @@ def changed(reading: Reading, change: Callable[[Sample, str], Sample | Drop]) ->
     return replace(
         reading,
         samples=found,
-        files=tuple(file._replace(samples=count) for file, count in zip(reading.files, counts, strict=True)),
+        files=tuple(
+            file._replace(samples=count, dropped=file.samples - count)
+            for file, count in zip(reading.files, counts, strict=True)
+        ),
         dropped=dict(dropped.most_common()),
         relabelled=len(set().union(*changes.values())),
     )

@@ -64,6 +64,8 @@ class File(NamedTuple):
     """Lines there that should be samples and cannot be."""
     skipped: Mapping[str, int] = MappingProxyType({})
     """Records there that are no sample, and should be none, by reason."""
+    dropped: int = 0
+    """Samples there that a plugin dropped."""
 
 
 @dataclass(slots=True)

@@ -65,7 +65,7 @@ def _quick_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
-NOTHING_LOST = {"duplicates": 0, "unusable": 0, "skipped": {}}
+NOTHING_LOST = {"duplicates": 0, "unusable": 0, "skipped": {}, "dropped": 0}
 """What a report says of a source all of whose records are samples."""
 
 

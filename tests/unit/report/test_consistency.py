@@ -494,6 +494,7 @@ COUNTED = [
     ("sources.0", {"duplicates": 1}, "sources have more than duplicates"),
     ("sources.0", {"unusable": 1}, "sources have more than unusable"),
     ("sources.0", {"skipped": {"no calls": 1}}, "sources have more than skipped"),
+    ("sources.0", {"dropped": 1}, "sources have more than dropped"),
     ("counts", {"successes": 0}, "counts.towards is more than can count"),
     ("counts", {"towards": 0}, "readiness::samples says pass, and the counts say otherwise"),
     ("counts.carried", {"predictions": 61}, "counts.carried is more than samples"),

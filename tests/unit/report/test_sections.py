@@ -409,11 +409,14 @@ def test_a_source_shows_what_became_of_its_other_records_where_some_source_has_a
 
 
 def test_files_that_are_not_listed_share_a_row_with_what_became_of_their_records():
-    files = tuple(File(f"{n}.log", 1, duplicates=2, unusable=3, skipped={"no calls": 4}) for n in range(1003))
+    files = tuple(
+        File(f"{n}.log", 1, duplicates=2, unusable=3, skipped={"no calls": 4}, dropped=5) for n in range(1003)
+    )
     lost = {"lost": UnusableLines(3009, ["0.log:1"])}
-    whole = {"duplicates": 2006, "unusable": lost, "skipped": {"no calls": 4012}}
+    whole = {"duplicates": 2006, "unusable": lost, "skipped": {"no calls": 4012}, "dropped": {"own": 5015}}
     last = verdict(ready(1003), {"files": files, **whole}).sources[-1]
-    assert (last.folded, last.samples, last.duplicates, last.unusable, last.skipped) == (3, 3, 6, 9, {"no calls": 12})
+    assert (last.folded, last.samples, last.duplicates, last.unusable) == (3, 3, 6, 9)
+    assert (last.skipped, last.dropped) == ({"no calls": 12}, 15)
 
 
 def test_skipped_records_are_counted_by_reason():

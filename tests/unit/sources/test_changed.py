@@ -31,6 +31,7 @@ def test_dropped_samples_are_in_no_figure_and_are_counted_by_reason():
     assert (found.verdict, found.counts.samples, found.metrics.truncation.events) == ("pass", 40, 0)
     assert found.counts.dropped == {"no real model": 15, "## odd\\u000a::error": 5}
     assert sum(file.samples for file in found.sources) == 40
+    assert sum(each.dropped for each in found.sources) == 20
     (note,) = [each for each in notes(found) if "dropped" in each]
     assert note.startswith("20 samples dropped by a plugin and not judged: 15 as no real model; 5 as ")
 
