@@ -24,6 +24,7 @@ from pytest_token_telemetry.report.words import (
     UNJOINED,
     blamed,
     invalid,
+    message,
     most_frequent,
     unjoined,
 )
@@ -49,8 +50,13 @@ def reasons_to_name(report: Report) -> Iterator[Sentence]:
         yield ("Say in a known word why outputs end (finish_reason: stop, length, ...): not known are ", *unknown, ".")
 
 
-def what_to_collect(report: Report) -> Iterator[Sentence]:
-    """What to do next, where the data is not ready to be judged."""
+def what_to_collect(report: Report) -> list[Sentence]:
+    """What to do next, where the data is not ready to be judged: always something."""
+    steps = [*_steps(report)]
+    return steps or [joined(("Repair what fails: ", message(report, each), "."), "") for each in report.unmet[:1]]
+
+
+def _steps(report: Report) -> Iterator[Sentence]:
     counts, context = report.counts, report.context
     if counts.unreadable_files > counts.lost_tests:
         yield _to_repair(report)
@@ -257,7 +263,8 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
     """What to look at where files hold no call, or are of a kind that is not read."""
     counts, chosen = report.counts, report.settings.get("format")
     ways = [READ_WITH[look] for look in counts.look_like if look in READ_WITH]
-    if counts.samples or counts.files <= counts.unreadable_files:
+    is_nothing = 0 < counts.files == counts.nothing_known  # whatever tests or tables have
+    if counts.files <= counts.unreadable_files or (counts.samples and not is_nothing):
         return
     if isinstance(chosen, str) and chosen != "auto":
         yield (
@@ -275,7 +282,7 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
         yield (
             "Correct ",
             *joined((("the where of map ", named(name)) for name, _ in wheres), last="and"),
-            ": no record matches.",
+            f", or narrow {'its' if len(wheres) == 1 else 'their'} files: no record matches.",
         )
     elif UTF16 in counts.look_like:
         yield "Save these files as UTF-8: in other encodings only log lines are read, and these files hold none."

@@ -376,7 +376,7 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
         (
             {"nothing_known": 1, "look_like": {"JSON": 1}, "skipped": {f"{OUTSIDE}a": 2, f"{OUTSIDE}b": 3}},
             {},
-            "Correct the where of map a and the where of map b: no record matches.",
+            "Correct the where of map a and the where of map b, or narrow their files: no record matches.",
         ),
         ({"skipped": {f"{OUTSIDE}a": 2}}, {}, "Name files that hold model calls: these hold none."),
         (
@@ -399,6 +399,21 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
 )
 def test_files_without_a_sample_are_looked_into_first(found, written, step):
     assert advice_on(found, **written)[0] == step
+
+
+def test_files_that_hold_nothing_are_looked_into_beside_tests_that_recorded_enough():
+    recorded = [File("tests/test_a.py::test_b", 60, kind="test"), File("logs/a.jsonl", 0)]
+    found = {"files": tuple(recorded), "recorded": Recorded(), "nothing_known": 1, "skipped": {f"{OUTSIDE}a": 2}}
+    assert advice_on(found, ready(60), gate="true", dir=["logs"]) == [
+        "Correct the where of map a, or narrow its files: no record matches."
+    ]
+
+
+def test_there_is_always_a_next_step():
+    recorded = [File("tests/test_a.py::test_b", 60, kind="test"), File("db:calls", 0, kind="table")]
+    found = {"files": tuple(recorded), "recorded": Recorded(), "empty_tables": 1}
+    said = "Repair what fails: no row in 1 table."
+    assert advice_on(found, ready(60), gate="true", db=["sqlite:///a.db"]) == [said]
 
 
 def test_reasons_that_are_not_known_are_named_where_nothing_else_says_how_calls_ended():

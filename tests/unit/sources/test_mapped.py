@@ -82,6 +82,19 @@ def test_a_where_that_no_record_fits_is_told_beside_other_files(tmp_path: Path, 
     assert found.unfound == expected
 
 
+@pytest.mark.parametrize("schema", ['{"schema":"token-telemetry/1"', '\n { "schema" : "token-telemetry/1"'])
+def test_a_file_that_begins_with_a_line_of_our_own_is_read_as_such_whichever_map_its_name_matches(
+    tmp_path: Path, schema: str
+) -> None:
+    mapped = 'files = "*.jsonl"\nwhere = { event = "call" }\nfields = { output_tokens = "out" }'
+    theirs = lines({"event": "call", "out": 44})
+    (tmp_path / "theirs.jsonl").write_bytes(theirs)
+    found = reading(tmp_path, mapped, f'{schema},"output_tokens":40}}\n'.encode(), "calls.jsonl")
+    assert (outputs(found), found.skipped) == ([40, 44], {})
+    behind = reading(tmp_path, mapped, theirs + b'{"schema":"token-telemetry/1","output_tokens":40}\n', "calls.jsonl")
+    assert (outputs(behind), behind.skipped) == ([44, 44], {f"{OUTSIDE}ours": 1})  # one of theirs begins it
+
+
 def test_a_map_says_where_each_field_of_a_call_stands(tmp_path: Path) -> None:
     call = {
         "event": "call",
