@@ -30,6 +30,7 @@ from pytest_token_telemetry.report.words import (
 )
 from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
 from pytest_token_telemetry.sources.outcomes import NO_RESULT
+from pytest_token_telemetry.sources.places import MEANINGLESS
 from pytest_token_telemetry.text import Reason, Untrusted, joined, listing, named, plural
 
 if TYPE_CHECKING:
@@ -304,6 +305,8 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
             "Check that the system logs [TokenEstimationV2] or token-telemetry/1 lines: the files hold none. Other log"
             " lines need a field map (docs/field-map.md)."
         )
+    elif meaningless := [each for each in counts.unusable.reasons if MEANINGLESS in each]:
+        yield "Say in the field map what its values mean: ", Reason(meaningless[0]), "."
     elif counts.unusable.total:
         yield "Repair what writes these records: none of them can be used, and -v says why."
     else:

@@ -17,7 +17,7 @@ from pytest_token_telemetry.report.collecting import to_collect
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.look_like import OUTSIDE
 from pytest_token_telemetry.sources.outcomes import NO_RESULT
-from pytest_token_telemetry.sources.places import Unfound, UnusedColumn
+from pytest_token_telemetry.sources.places import MEANINGLESS, Unfound, UnusedColumn
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.text import Untrusted, pieces, plain
@@ -348,6 +348,17 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
             {"unusable": {"the JSON line is malformed or truncated": UnusableLines(1, ["a.jsonl:1"])}},
             {},
             "Repair what writes these records: none of them can be used, and -v says why.",
+        ),
+        (
+            {
+                "unusable": {
+                    "output_tokens is negative": UnusableLines(1, ["a.jsonl:1"]),
+                    f"success is not true, false or null: {MEANINGLESS}outcome (values in map a)": UnusableLines(2, []),
+                }
+            },
+            {},
+            "Say in the field map what its values mean: success is not true, false or null: give a meaning to each"
+            " value at outcome (values in map a).",
         ),
         (
             {"nothing_known": 1, "look_like": {"JSON": 1}, "unusable": {NO_RESULT: UnusableLines(2, ["in.jsonl:1"])}},

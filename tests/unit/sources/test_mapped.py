@@ -95,6 +95,18 @@ def test_a_file_that_begins_with_a_line_of_our_own_is_read_as_such_whichever_map
     assert (outputs(behind), behind.skipped) == ([44, 44], {f"{OUTSIDE}ours": 1})  # one of theirs begins it
 
 
+@pytest.mark.parametrize("success", ['["result", "outcome"]', '{ path = "outcome", values = { ok = true } }'])
+def test_a_flag_whose_texts_have_no_meaning_is_told_with_its_map_its_path_and_the_way_out(
+    tmp_path: Path, success: str
+) -> None:
+    written = f'files = "*.jsonl"\nfields = {{ output_tokens = "out", success = {success} }}'
+    records = [{"out": 1, "outcome": "done"}, {"out": 1, "outcome": "failed"}, {"out": 3, "outcome": "yes"}]
+    found = reading(tmp_path, written, lines(*records))
+    path = "result or outcome" if success.startswith("[") else "outcome"
+    why = f"success is not true, false or null: give a meaning to each value at {path} (values in map ours)"
+    assert (reasons(found), outputs(found)) == ({why: 2}, [3])
+
+
 def test_a_map_says_where_each_field_of_a_call_stands(tmp_path: Path) -> None:
     call = {
         "event": "call",
