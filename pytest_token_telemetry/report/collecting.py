@@ -28,7 +28,7 @@ from pytest_token_telemetry.report.words import (
     most_frequent,
     unjoined,
 )
-from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
+from pytest_token_telemetry.sources.look_like import EMPTY, MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
 from pytest_token_telemetry.sources.outcomes import NO_RESULT
 from pytest_token_telemetry.sources.places import MEANINGLESS
 from pytest_token_telemetry.text import Reason, Untrusted, joined, listing, named, plural
@@ -62,7 +62,7 @@ def _steps(report: Report) -> Iterator[Sentence]:
     if counts.unreadable_files > counts.lost_tests:
         yield _to_repair(report)
     elif context.reads_files and not counts.files:
-        yield ("Check the directory", *_shown_directories(report), ": no file there matches the pattern.")
+        yield ("Check the directory", *_shown_directories(report), *_to_name_files(report))
     if counts.lost_tests:
         yield "Run the tests again: a worker died, and what it recorded last is lost."
     elif context.reads_tests and not counts.tests and counts.deselected_tests:
@@ -230,6 +230,17 @@ def _shown_directories(report: Report) -> Iterator[Piece]:
     yield from (" ", Untrusted(first)) if first is not None else ()
 
 
+def _to_name_files(report: Report) -> Iterator[Piece]:
+    """How files of other names than the patterns are read, where there are some."""
+    other = next(iter(report.counts.near_misses), None)
+    if other is None:
+        yield ": no file there matches the pattern."
+    else:
+        option = flag("pattern")
+        yield from (f", or name its files ({option}='", Untrusted(other), "', or the files of a map): no file there")
+        yield " matches."
+
+
 def _to_repair(report: Report) -> Sentence:
     """What could not be read, by the first of it."""
     unreadable, others = report.not_read.unreadable, report.counts.unreadable_files - 1
@@ -300,6 +311,8 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
             "Let the system leave one token-telemetry/1 line a call (docs/own-system.md), or name other files:"
             " these hold no model call that is read."
         )
+    elif counts.look_like.keys() == {EMPTY}:
+        yield "Find out why nothing was written, or name other files: each is empty."
     elif counts.nothing_known:
         yield (
             "Check that the system logs [TokenEstimationV2] or token-telemetry/1 lines: the files hold none. Other log"

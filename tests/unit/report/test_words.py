@@ -320,6 +320,14 @@ def test_no_matching_file_is_looked_for_first():
     assert advice_on({"files": ()}) == ["Check the directory logs: no file there matches the pattern."]
 
 
+def test_files_of_other_names_are_named_by_an_option_or_by_a_map():
+    found = {"files": (), "near_misses": {"*.txt": 3, "*.out": 1}}
+    assert advice_on(found) == [
+        "Check the directory logs, or name its files (--token-telemetry-pattern='*.txt', or the files of a map): no"
+        " file there matches."
+    ]
+
+
 def test_tests_that_were_deselected_are_to_be_selected():
     found = {"files": (), "recorded": Recorded(deselected=2)}
     assert advice_on(found, gate="true") == [
@@ -399,6 +407,11 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
             {"nothing_known": 1, "look_like": {"Claude Code transcripts": 1}},
             {},
             "Add --token-telemetry-format=claude-code to judge these files: they hold no other call.",
+        ),
+        (
+            {"nothing_known": 1, "look_like": {"empty files": 1}},
+            {},
+            "Find out why nothing was written, or name other files: each is empty.",
         ),
         (
             {"nothing_known": 1, "look_like": {"plain text": 1, "empty files": 1}},

@@ -22,6 +22,7 @@ from pytest_token_telemetry.sources.merge import Reading
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.places import Unfound
 from pytest_token_telemetry.sources.reading import Directory, read_directories
+from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.sources.rows import Rows
 from tests.lines import v2
 from tests.unit.sources.exports.readings import lines, only, outputs, reasons, samples_of
@@ -68,6 +69,12 @@ def test_a_map_that_no_file_matches_is_told_with_its_pattern(
     found = read_directories([Directory(tmp_path, "d")], ["*"], scan=scan)
     assert found.remarks == remarks
     assert found.unfound == ((Unfound("ours", "files", "cals*.jsonl", 0),) if remarks else ())
+
+
+def test_a_map_is_told_to_match_no_file_only_where_there_are_directories() -> None:
+    own = source('files = "*.jsonl"\nfields = { output_tokens = "out" }')
+    found = read_directories([], ["*"], recorded=Recorded(), scan=Scan(mapped=(own,)))
+    assert (found.remarks, found.unfound) == ({}, ())
 
 
 @pytest.mark.parametrize("event", ["cal", "call"])
