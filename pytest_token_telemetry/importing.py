@@ -43,7 +43,10 @@ class Location:
             LookupError: there is none.
         """
         if self.directory is not None and not self.directory.is_dir():
-            raise LookupError(f"'{self.directory}' is not a directory")
+            raise LookupError(
+                f"'{self.directory}' is not a directory (name one that is there: 'git worktree add DIRECTORY COMMIT'"
+                " makes one of another commit)"
+            )
 
     def load(self) -> Callable[..., object]:
         """Import the callable.

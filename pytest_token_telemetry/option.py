@@ -135,10 +135,15 @@ def setting_in_force(config: pytest.Config, name: str, option: Option) -> Writte
     if kept or kept is False or (kept == "" and option.is_list):
         ini = config.inipath
         texts = tuple(map(str, kept)) if option.repeatable else (str(kept).lower() if option.is_switch else str(kept),)
-        return Written(
-            texts, f"{ini_key(name)} in {ini.name}" if ini else ini_key(name), ini.parent if ini else invocation
-        )
+        key = ini_key(name)
+        label = f"-o {key}" if key in typed_keys(config) else f"{key} in {ini.name}" if ini else key
+        return Written(texts, label, ini.parent if ini else invocation)
     return default_of(name, option, invocation)
+
+
+def typed_keys(config: pytest.Config) -> list[str]:
+    """The keys of an ini file that stand behind ``-o`` on the command line."""
+    return [each.partition("=")[0] for each in config.getoption("override_ini", None) or ()]
 
 
 def kept_in_ini(config: pytest.Config, name: str, option: Option) -> Any:  # noqa: ANN401 - as pytest has it

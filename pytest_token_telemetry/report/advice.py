@@ -40,7 +40,7 @@ _WHAT_CHANGED = "Find out what changed since the baseline, in the work or in the
 def next_steps(report: Report) -> list[Sentence]:
     """What to do next, one sentence each."""
     if report.verdict == "not-ready":
-        return list(what_to_collect(report))
+        return what_to_collect(report)
     lost = [*maps_to_correct(report, {"output_tokens"}), *to_read(report)]
     match report.verdict:
         case "tune":

@@ -24,11 +24,13 @@ from pytest_token_telemetry.report.words import (
     UNJOINED,
     blamed,
     invalid,
+    message,
     most_frequent,
     unjoined,
 )
-from pytest_token_telemetry.sources.look_like import MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
+from pytest_token_telemetry.sources.look_like import EMPTY, MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
 from pytest_token_telemetry.sources.outcomes import NO_RESULT
+from pytest_token_telemetry.sources.places import MEANINGLESS
 from pytest_token_telemetry.text import Reason, Untrusted, joined, listing, named, plural
 
 if TYPE_CHECKING:
@@ -49,13 +51,18 @@ def reasons_to_name(report: Report) -> Iterator[Sentence]:
         yield ("Say in a known word why outputs end (finish_reason: stop, length, ...): not known are ", *unknown, ".")
 
 
-def what_to_collect(report: Report) -> Iterator[Sentence]:
-    """What to do next, where the data is not ready to be judged."""
+def what_to_collect(report: Report) -> list[Sentence]:
+    """What to do next, where the data is not ready to be judged: always something."""
+    steps = [*_steps(report)]
+    return steps or [joined(("Repair what fails: ", message(report, each), "."), "") for each in report.unmet[:1]]
+
+
+def _steps(report: Report) -> Iterator[Sentence]:
     counts, context = report.counts, report.context
     if counts.unreadable_files > counts.lost_tests:
         yield _to_repair(report)
     elif context.reads_files and not counts.files:
-        yield ("Check the directory", *_shown_directories(report), ": no file there matches the pattern.")
+        yield ("Check the directory", *_shown_directories(report), *_to_name_files(report))
     if counts.lost_tests:
         yield "Run the tests again: a worker died, and what it recorded last is lost."
     elif context.reads_tests and not counts.tests and counts.deselected_tests:
@@ -223,6 +230,17 @@ def _shown_directories(report: Report) -> Iterator[Piece]:
     yield from (" ", Untrusted(first)) if first is not None else ()
 
 
+def _to_name_files(report: Report) -> Iterator[Piece]:
+    """How files of other names than the patterns are read, where there are some."""
+    other = next(iter(report.counts.near_misses), None)
+    if other is None:
+        yield ": no file there matches the pattern."
+    else:
+        option = flag("pattern")
+        yield from (f", or name its files ({option}='", Untrusted(other), "', or the files of a map): no file there")
+        yield " matches."
+
+
 def _to_repair(report: Report) -> Sentence:
     """What could not be read, by the first of it."""
     unreadable, others = report.not_read.unreadable, report.counts.unreadable_files - 1
@@ -257,7 +275,8 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
     """What to look at where files hold no call, or are of a kind that is not read."""
     counts, chosen = report.counts, report.settings.get("format")
     ways = [READ_WITH[look] for look in counts.look_like if look in READ_WITH]
-    if counts.samples or counts.files <= counts.unreadable_files:
+    is_nothing = 0 < counts.files == counts.nothing_known  # whatever tests or tables have
+    if counts.files <= counts.unreadable_files or (counts.samples and not is_nothing):
         return
     if isinstance(chosen, str) and chosen != "auto":
         yield (
@@ -275,7 +294,7 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
         yield (
             "Correct ",
             *joined((("the where of map ", named(name)) for name, _ in wheres), last="and"),
-            ": no record matches.",
+            f", or narrow {'its' if len(wheres) == 1 else 'their'} files: no record matches.",
         )
     elif UTF16 in counts.look_like:
         yield "Save these files as UTF-8: in other encodings only log lines are read, and these files hold none."
@@ -292,11 +311,15 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
             "Let the system leave one token-telemetry/1 line a call (docs/own-system.md), or name other files:"
             " these hold no model call that is read."
         )
+    elif counts.look_like.keys() == {EMPTY}:
+        yield "Find out why nothing was written, or name other files: each is empty."
     elif counts.nothing_known:
         yield (
             "Check that the system logs [TokenEstimationV2] or token-telemetry/1 lines: the files hold none. Other log"
             " lines need a field map (docs/field-map.md)."
         )
+    elif meaningless := [each for each in counts.unusable.reasons if MEANINGLESS in each]:
+        yield "Say in the field map what its values mean: ", Reason(meaningless[0]), "."
     elif counts.unusable.total:
         yield "Repair what writes these records: none of them can be used, and -v says why."
     else:

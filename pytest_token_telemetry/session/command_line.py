@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_token_telemetry.option import GATE, ROOT, flag, ini_key
+from pytest_token_telemetry.option import GATE, ROOT, flag, ini_key, typed_keys
 from pytest_token_telemetry.option_types import without_password
 from pytest_token_telemetry.settings import OFF, OUTPUTS, RECORDING, is_off, options
 
@@ -157,7 +157,7 @@ def refuse_unknown_keys(config: pytest.Config) -> None:
     written: Iterable[str] | None = getattr(config, "_inicfg", None)
     if written is None:  # pytest 8
         written = config.inicfg
-    typed = [each.partition("=")[0] for each in config.getoption("override_ini", None) or ()]
+    typed = typed_keys(config)
     ours = [ini_key(name) for name, _ in options()]
     for key in (*typed, *written):  # pytest 8 does not write what is typed into the others
         if key not in ours and _is_key_of_ours(key, ours):
@@ -180,7 +180,9 @@ def _folded(key: str) -> str:
 def _meant(text: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     from pytest_token_telemetry.text import meant  # idle sessions do without
 
-    return meant(text, known, likeness=likeness)
+    known = [*known]
+    shorter = [each for each in known if text.startswith(each) and each not in (flag(GATE), ini_key(GATE))]
+    return meant(text, [max(shorter, key=len)], likeness=0) if shorter else meant(text, known, likeness=likeness)
 
 
 def _is_option_of_ours(argument: str) -> bool:

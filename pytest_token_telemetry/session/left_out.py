@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.option import flag
+from pytest_token_telemetry.option import ROOT, flag
 from pytest_token_telemetry.session.command_line import asked_with, is_picked
 from pytest_token_telemetry.session.items import CheckItem
 
@@ -55,6 +55,13 @@ class LeftOut:
         """Why there was nothing to judge in the data; empty if there was, or if that is what the user wants."""
         return "" if report is None or self._dropped or not self._must_judge else report.nothing_judged
 
+    def _wider_keyword(self) -> str:
+        """The keyword that picks the checks too, if it is the typed one alone that leaves them out."""
+        option = self._config.option
+        if not option.keyword or option.markexpr or ROOT in option.keyword:
+            return ""
+        return f'write -k "{option.keyword} or {ROOT}" to judge, or '
+
     def errors(self, report: Report | None) -> Iterator[str]:
         """That checks were not judged although that was asked for: a sentence or none."""
         asked, way_out = asked_with(self._config) or flag("unjudged"), f"add {flag('unjudged')}=pass if that is meant"
@@ -62,6 +69,8 @@ class LeftOut:
             yield f"{asked}: nothing is judged, as {why} ({way_out})"
         elif self.fails:
             what = "nothing is judged, because every check was left out of the session"
-            if not self.is_all:
+            if self.is_all:
+                way_out = f"{self._wider_keyword()}{way_out}"
+            else:
                 what = f"another plugin dropped {self._dropped} of {self._checks} checks without a word"
             yield f"{asked}: {what} ({way_out})"

@@ -131,7 +131,7 @@ def maps_in(file: Path, shown: str) -> list[FieldMap]:
         text = file.read_text(encoding="utf-8")
         table: object = tomllib.loads(text)
     except OSError as error:
-        raise MapError(f"{shown} cannot be read: {error.strerror or error}") from None
+        raise MapError(f"{shown} cannot be read: {error.strerror or error} (name a TOML file of maps)") from None
     except ValueError as error:  # no UTF-8, or no TOML
         raise MapError(f"{shown} is not a TOML file: {error}") from None
     _refuse_other_spelling(table, shown)

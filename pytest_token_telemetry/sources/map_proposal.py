@@ -21,12 +21,12 @@ from pytest_token_telemetry.sources.field_names import CAP, PREDICTED, REASON
 from pytest_token_telemetry.sources.mapped import ANY_JSON, MappedSource
 from pytest_token_telemetry.sources.own_format import SCHEMA
 from pytest_token_telemetry.sources.rows import Rows
-from pytest_token_telemetry.sources.sampled_records import OUTPUT, Seen
+from pytest_token_telemetry.sources.sampled_records import OUTPUT, KindOfCalls, Seen
 from pytest_token_telemetry.sources.source import HEAD, opened
 from pytest_token_telemetry.text import listing, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
     from pytest_token_telemetry.sources.field_map import Format, Scalar, Steps
@@ -148,14 +148,15 @@ def _map(kind: Format, pattern: str, paths: list[str], *, whole: bool) -> str:
         fields, doubtful = seen.fields()
         lines += [f"records = {_text(dotted(records))}"] if records else []
     elif kinds := _kind_of_calls(seen, [first] if first else doubtful.get(OUTPUT, [])):
-        steps, values = kinds
-        path = _path(kind, steps)
-        lines.append(f"where = {{ {path} = [{', '.join(map(_text, values))}] }}  # only these records have an output")
+        path, n = _path(kind, kinds.steps), kinds.without_output
+        told = f"{n:,} of these records {'has' if n == 1 else 'have'} no output: as of calls that failed"
+        told = told if n else "only these records have an output"
+        lines.append(f"where = {{ {path} = [{', '.join(map(_text, kinds.values))}] }}  # {told}")
     lines += ["", f"[{SECTION}.{name}.fields]"]
     return "\n".join([*lines, *_Fields(kind, seen, fields, doubtful).lines()])
 
 
-def _kind_of_calls(seen: Seen, outputs: Sequence[Steps]) -> tuple[Steps, list[str]] | None:
+def _kind_of_calls(seen: Seen, outputs: Sequence[Steps]) -> KindOfCalls | None:
     """What tells calls from other records, if it is the same whichever of ``outputs`` is the output."""
     first, *others = [seen.kind_of_calls(each) for each in outputs] or [None]
     return first if all(each == first for each in others) else None
@@ -219,17 +220,47 @@ class _Fields:
 
     def _missing(self) -> Iterator[str]:
         """What the gate judges the output by, and no name tells."""
-        if PREDICTED in self.fields and "success" not in self.fields:
-            for steps in (flags := self.seen.flags()):
-                told = self._found_in("success", steps)
-                yield f"# success = {self._paths([steps])}  # {told}: if it says that the task succeeded"
-            if not flags:
-                yield "# success = { value = true }  # if each task succeeded: predictions need it to be judged"
+        taken = {steps for found in (self.fields | self.doubtful).values() for steps in found}
+        yield from self._success(taken)
+        yield from self._labels(taken)
         if missing := [each for each in (PREDICTED, CAP) if each not in self.fields and each not in self.doubtful]:
             counts = self.seen.counts({steps for found in self.fields.values() for steps in found})
             others = [self._shown(steps) for steps in counts]
             told = f"other counts: {listing(others)}" if others else "no other count"
             yield f"# not found by name: {listing(missing)} ({told})"
+        if missing := [f"{name} ({use})" for name, use in _USES.items() if name not in self.fields]:
+            yield f"# not found by name: {listing(missing)}"
+
+    def _success(self, taken: Collection[Steps]) -> Iterator[str]:
+        """What may say whether a task succeeded."""
+        if "success" in self.fields:
+            return
+        taken = {*taken}.difference(self.fields.get(REASON, ()), self.doubtful.get(REASON, ()))
+        outcomes = {steps: meanings for steps, meanings in self.seen.outcomes().items() if steps not in taken}
+        for steps, meanings in outcomes.items():
+            values = ", ".join(f"{_key(text)} = {_text(meaning or False)}" for text, meaning in meanings.items())
+            often = ", ".join(f"{count:,} {_text(text)}" for text, count in self.seen.reasons(steps).items())
+            told = f"in {self.seen.paths[steps]:,} of {self.seen.records:,}: {often}"
+            unsure = ", and check what each means" if None in meanings.values() else ""
+            path = f"{{ path = {self._paths([steps])}, values = {{ {values} }} }}"
+            yield f"# success = {path}  # {told}: if it says whether the task succeeded{unsure}"
+        if PREDICTED not in self.fields:
+            return
+        for steps in (flags := self.seen.flags()):
+            told = self._found_in("success", steps)
+            yield f"# success = {self._paths([steps])}  # {told}: if it says that the task succeeded"
+        if not flags and not outcomes:
+            yield "# success = { value = true }  # if each task succeeded: predictions need it to be judged"
+
+    def _labels(self, taken: Collection[Steps]) -> Iterator[str]:
+        """What may be the kind of work, or how hard it is."""
+        known = {*taken, *self.seen.outcomes(), *self.seen.flags()}
+        for steps, texts in self.seen.labels(self.fields[OUTPUT][0]).items():
+            name = "complexity" if _GRADES.issuperset(each.lower() for each in texts) else "category"
+            if steps not in known and name not in self.fields:
+                told = f"in {self.seen.paths[steps]:,} of {self.seen.records:,}"
+                examples = ", ".join(map(_text, texts[:_TEXTS]))
+                yield f"# {name} = {self._paths([steps])}  # {told}, such as {examples}: if it is {_MEANT[name]}"
 
     def _paths(self, found: list[Steps]) -> str:
         written = [_path(self.kind, steps) for steps in found]
@@ -245,6 +276,28 @@ class _Fields:
             return often
         shown = str if FIELDS[name].kind == "count" else _text
         return f"{often}, such as {', '.join(map(shown, self.seen.examples[steps][:3]))}"
+
+
+_USES = {
+    "success": "whether the task succeeded: without it no prediction is judged",
+    "category": "kind of work",
+    "complexity": "how hard the work is",
+    "id": "the call's own: copies count once",
+}
+"""Fields beside the counts, with what they are for."""
+
+_MEANT = {"category": "the kind of work", "complexity": "how hard the work is"}
+
+_GRADES = frozenset(
+    (
+        *("trivial", "easy", "simple", "low", "small", "short", "medium", "moderate", "normal"),
+        *("high", "hard", "complex", "large", "big", "long", "s", "m", "l", "xs", "xl"),
+    )
+)
+"""Words for how hard the work is."""
+
+_TEXTS = 3
+"""Texts of a label that are shown."""
 
 
 def _path(kind: Format, steps: Steps) -> str:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from pytest_token_telemetry.option_types import matches
+from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, looks_like_csv, looks_like_json
 from pytest_token_telemetry.sources.exports.export_records import beginning, documents_of, inner
 from pytest_token_telemetry.sources.field_map import REST, as_text
 from pytest_token_telemetry.sources.keys import of_map
 from pytest_token_telemetry.sources.line_matching import matched_lines
 from pytest_token_telemetry.sources.look_like import OUTSIDE
-from pytest_token_telemetry.sources.places import WHERE, Place
+from pytest_token_telemetry.sources.places import MEANINGLESS, WHERE, Place
 from pytest_token_telemetry.sources.source import HEAD, FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
@@ -45,7 +46,7 @@ class MappedSource(FileSource):
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read each record that is a call."""
         layout, lookups, names = self.map.layout(), self.map.lookups, self.map.names
-        output, time = names.index("output_tokens"), names.index("time") if "time" in names else None
+        time = names.index("time") if "time" in names else None
         paths = map(self.map.shown, lookups)
         places = [Place("without", self.name, *each) for each in zip(names, paths, strict=True)]
         outside = Place("outside", self.name, WHERE, self.map.shown_where)
@@ -64,17 +65,25 @@ class MappedSource(FileSource):
                 try:
                     found = layout.read(values)
                 except RecordError as error:
-                    if str(error) == _NO_OUTPUT and values[output] is None:
-                        where = places[output].path
-                        why, keys = f"{error}: nothing at {where} (map {self.name})", self._keys(record)
-                        into.complain(why, line, ended=error.ended, keys=keys)
-                    else:
-                        into.refuse(error, line, self._keys(record))
+                    why = f"{error}{self._way_out(str(error), values)}"
+                    into.complain(why, line, ended=error.ended, keys=self._keys(record))
                 else:
                     if time is not None and found.sample.time is None and values[time] is not None:
                         into.places[places[time]] += 1  # what stands there is no time
                     has_id = found.sample.id is not None
                     into.add(found.sample, found.identity, line, place=place, own=has_id, keys=self._keys(record))
+
+    def _way_out(self, error: str, values: Sequence[object]) -> str:
+        """Which path of the map is to blame for an error, if one is, and what to do."""
+        name = error.partition(" ")[0]
+        if name not in self.map.fields:
+            return ""
+        where = self.map.shown(self.map.fields[name])
+        if error == _NO_OUTPUT and values[self.map.names.index(name)] is None:
+            return f": nothing at {where} (map {self.name})"
+        if FIELDS[name].kind == "flag":
+            return f": {MEANINGLESS}{where} (values in map {self.name})"
+        return ""
 
     def _keys(self, record: object) -> Sequence[str]:
         """By what the side file of the map names the call of a record."""

@@ -40,6 +40,9 @@ class Unfound(NamedTuple):
 
 WHERE, FILES = "where", "files"
 
+MEANINGLESS = "give a meaning to each value at "
+"""What stands in the reason of a record in which a flag of a map is no truth value; its path stands behind."""
+
 
 class UnusedColumn(NamedTuple):
     """A column of CSV files, tables or side files, or a key of metadata, that no field takes."""

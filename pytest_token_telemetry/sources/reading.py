@@ -114,7 +114,7 @@ def read_directories(
         extracts += far.extracts
         origins += far.origins
         seconds, progress = time.perf_counter() - began, scan.progress
-        idle = _maps_without_file(scan, origins) if scan.mapped else []
+        idle = _maps_without_file(scan, origins) if scan.mapped and (directories or remotes) else []
     scanned = Scanned(progress.files, progress.size, seconds, progress.processes)
     for database in databases:
         from pytest_token_telemetry.sources.database import read_database  # it needs an extra

@@ -7,6 +7,7 @@ imported. What was asked and answered is never looked at.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -171,8 +172,10 @@ def held_by(error: BaseException) -> object:
 
 def is_failure(error: BaseException) -> bool:
     """True if ``error`` or what it was raised from is a provider's answer with an error."""
+    urllib = sys.modules.get("urllib.error")  # its exception has a plain code, as exceptions of any kind may have
     return any(
-        type(_attribute(each, "status_code")) is int
+        (urllib is not None and isinstance(each, urllib.HTTPError))
+        or type(_attribute(each, "status_code")) is int
         or (type(_attribute(each, "code")) is int and word(_attribute(each, "status")) is not None)  # as Google's
         for each in _chain(error)
     )

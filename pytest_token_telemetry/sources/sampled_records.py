@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping  # noqa: TC003 - `Seen` is a datac
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pytest_token_telemetry.sample import FIELDS, finish_reason, letters
 from pytest_token_telemetry.sources.call_records import ALSO
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 OUTPUT = "output_tokens"
 
+_Record: TypeAlias = "dict[Steps, Scalar]"
+"""The plain values of one, by their paths."""
+
 _DEEPEST = 8
 _LEAVES = 500
 """Of one record."""
@@ -52,6 +55,16 @@ _NAMES: Mapping[str, str] = {
 """Our fields by the letters of what systems call them."""
 
 
+class KindOfCalls(NamedTuple):
+    """What tells the records of calls from others."""
+
+    steps: Steps
+    values: list[str]
+    """The texts there."""
+    without_output: int
+    """Records of this kind that have no output."""
+
+
 @dataclass(slots=True)
 class Seen:
     """The first records."""
@@ -59,7 +72,7 @@ class Seen:
     records: int = 0
     paths: Counter[Steps] = field(default_factory=Counter)
     examples: dict[Steps, list[Scalar]] = field(default_factory=lambda: defaultdict(list))
-    _whole: list[dict[Steps, Scalar]] = field(default_factory=list)
+    _whole: list[_Record] = field(default_factory=list)
     """The first of them, whole."""
 
     def add(self, record: object) -> None:
@@ -83,19 +96,26 @@ class Seen:
         found._whole += [{path[n:]: each[path] for path in of if path in each} for each in self._whole]
         return found
 
-    def kind_of_calls(self, output: Steps) -> tuple[Steps, list[str]] | None:
-        """The text that tells the records with an ``output`` from all others, and its values there, if one does."""
+    def kind_of_calls(self, output: Steps) -> KindOfCalls | None:
+        """The text that tells the records with an ``output`` from all others, and its values there, if one does.
+
+        Calls that failed may have no output. They have something else that calls alone have.
+        """
         calls = [record for record in self._whole if output in record]
         others = [record for record in self._whole if output not in record]
+        candidates: list[KindOfCalls] = []
         for steps in calls[0] if calls and others else ():
             values, kinds = ({record.get(steps) for record in each} for each in (calls, others))
-            if (
-                len(values) <= _KINDS
-                and all(isinstance(value, str) and len(value) < _LONGEST for value in values | kinds)
-                and values.isdisjoint(kinds)
+            if len(values) > _KINDS or not all(
+                isinstance(value, str) and len(value) < _LONGEST for value in values | kinds
             ):
-                return steps, sorted(map(str, values))
-        return None
+                continue
+            failed = [record for record in others if record[steps] in values]
+            if not failed or (
+                kinds - values and _are_failed(failed, calls, [each for each in others if each not in failed])
+            ):
+                candidates.append(KindOfCalls(steps, sorted(map(str, values)), len(failed)))
+        return min(candidates, key=lambda each: each.without_output > 0, default=None)
 
     def fields(self) -> tuple[dict[str, list[Steps]], dict[str, list[Steps]]]:
         """The fields that names and values fit, each with its paths, and those that several other paths may be.
@@ -136,6 +156,27 @@ class Seen:
         """The paths where it is true or false."""
         flags = [steps for steps in self.paths if all(str(each) in _FLAGS for each in self.examples[steps])]
         return flags[:_CANDIDATES]
+
+    def outcomes(self) -> dict[Steps, dict[str, bool | None]]:
+        """The paths of texts of which some mean success and some failure, with what each means, if that is known."""
+        found: dict[Steps, dict[str, bool | None]] = {}
+        for steps in self.paths:
+            meanings = {text: _OUTCOMES.get(text.lower()) for text in self.reasons(steps)}
+            if {True, False} <= {*meanings.values()}:
+                found[steps] = meanings
+        return dict(islice(found.items(), _CANDIDATES))
+
+    def labels(self, output: Steps) -> dict[Steps, list[str]]:
+        """The paths of short texts that come again in the records with an ``output``, with their texts."""
+        calls = [record for record in self._whole if output in record]
+        found: dict[Steps, list[str]] = {}
+        for steps in self.paths:
+            values = [record[steps] for record in calls if steps in record]
+            texts = sorted({value for value in values if isinstance(value, str) and _is_word(value)})
+            is_text = all(isinstance(value, str) and _is_word(value) for value in values)
+            if is_text and 1 < len(texts) <= _LABELS and 2 * len(texts) <= len(values):
+                found[steps] = texts
+        return dict(islice(found.items(), _CANDIDATES))
 
     def above(self, output: Steps, cap: Steps) -> int:
         """The records whose output is above their cap."""
@@ -185,6 +226,12 @@ class Seen:
         return bool(self.reasons(steps)) if name == REASON else self._may_be(name, steps)
 
 
+def _are_failed(failed: Sequence[_Record], calls: Sequence[_Record], others: Sequence[_Record]) -> bool:
+    """Whether the ``failed`` are few, and each has something that ``calls`` have and ``others`` never."""
+    of_calls = set.intersection(*map(set, calls)).difference(*others)
+    return 2 * len(failed) <= len(calls) and not any(of_calls.isdisjoint(record) for record in failed)
+
+
 _WHOLE = 400
 """Records that are kept whole."""
 
@@ -196,6 +243,9 @@ _EXAMPLES = 5
 
 _CANDIDATES = 8
 """Paths that may be a field."""
+
+_LABELS = 20
+"""Texts of a label."""
 
 _REASONS = 8
 """Values of a reason."""
@@ -242,6 +292,17 @@ _MEANINGS = {
     "length": frozenset({"cut", "cutoff", "max", "maxed", "limit", "len", "length", "trunc", "truncated", "cap"}),
     "stop": frozenset({"fin", "finish", "finished", "done", "ok", "end", "ended", "eos", "complete", "completed"}),
 }
+
+
+_OUTCOME_WORDS = {
+    True: "done ok okay success succeeded successful pass passed yes y true t good complete completed resolved solved"
+    " accepted correct",
+    False: "failed fail failure error err errored no n false f bad incomplete unresolved unsolved rejected incorrect"
+    " wrong aborted",
+}
+
+_OUTCOMES = {word: meaning for meaning, those in _OUTCOME_WORDS.items() for word in those.split()}
+"""Whether a task succeeded, by the words for it."""
 
 
 def _leaves(value: object, steps: Steps) -> Iterator[tuple[Steps, Scalar]]:

@@ -107,9 +107,22 @@ def test_dropped_checks_are_said_everywhere_and_never_pass(run: Run, passing: ob
 
 
 NOTHING_IS_JUDGED = (
-    "ERROR: --token-telemetry-dir: nothing is judged, because every check was left out of the session"
-    " (add --token-telemetry-unjudged=pass if that is meant)"
+    "ERROR: --token-telemetry-dir: nothing is judged, because every check was left out of the session (write -k"
+    ' "test_one or token-telemetry" to judge, or add --token-telemetry-unjudged=pass if that is meant)'
 )
+
+
+@pytest.mark.parametrize("keyword", ["test_one", "not test_two and not tier1 and not tier2 and not readiness"])
+def test_the_keyword_that_leaves_every_check_out_is_told_with_the_one_that_judges(
+    run: Run, passing: object, suite: None, keyword: str
+) -> None:
+    result = run("-k", keyword)
+    way_out = (
+        f'(write -k "{keyword} or token-telemetry" to judge, or add --token-telemetry-unjudged=pass if that is meant)'
+    )
+    assert f"every check was left out of the session {way_out}" in result.text
+    judged = run("-k", f"{keyword} or token-telemetry")
+    assert (judged.exit, judged.report["verdict"], judged.outcomes["passed"] > 8) == (0, "pass", True)
 
 
 def test_a_report_is_written_even_if_all_checks_are_deselected(run: Run, passing: object, suite: None) -> None:

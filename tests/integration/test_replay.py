@@ -513,13 +513,16 @@ def test_an_estimator_of_an_ini_file_is_refused_by_its_key(
     assert usage_error(run()).startswith("token_telemetry_estimator in tox.ini: 'far_estimator' is not an estimator")
 
 
+WAY_OUT = "(name one that is there: 'git worktree add DIRECTORY COMMIT' makes one of another commit)"
+
+
 def test_a_base_in_a_directory_that_is_not_there_is_refused_before_the_tests(
     run: Run, passing: object, pytester: pytest.Pytester
 ) -> None:
     pytester.makepyfile("def test_it(): open('ran', 'w').close()")
     module(HIGH_ENOUGH)
     said = usage_error(run(ESTIMATOR, "--token-telemetry-base-estimator=nowhere::far_estimator:predict"))
-    assert said == f"--token-telemetry-base-estimator: '{pytester.path}/nowhere' is not a directory"
+    assert said == f"--token-telemetry-base-estimator: '{pytester.path}/nowhere' is not a directory {WAY_OUT}"
     assert not Path("ran").exists()
 
 

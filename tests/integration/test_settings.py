@@ -196,7 +196,7 @@ REFUSED = {
     "format": ("OTLP JSON", "'OTLP JSON' is not the name of a format (write auto, otlp or litellm)"),
     "requests": ("nowhere", "'nowhere' does not exist (name a file of requests, as it was sent)"),
     "predictions": ("nowhere", "'nowhere' does not exist (name a side file of predictions)"),
-    "map": ("nowhere", "nowhere cannot be read: No such file or directory"),
+    "map": ("nowhere", "nowhere cannot be read: No such file or directory (name a TOML file of maps"),
     "jobs": ("0", "'0' is not a whole number from 1 to 999999999, and not auto"),
     "executor": ("tcp://host:8786", "'tcp://host:8786' is not an executor (write dask://host:8786, or package.module:"),
     "db": ("calls.db", "this is not the URL of a database (write sqlite:///calls.db or"),
@@ -374,6 +374,12 @@ def test_a_misprint_behind_o_is_not_blamed_on_the_ini_file(
     )
 
 
+def test_a_value_behind_o_is_not_blamed_on_the_ini_file(run: Run, passing: object, pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\ntoken_telemetry_max_truncation = 0.02\n")
+    said = usage_error(run("-o", "token_telemetry_max_truncation=two"))
+    assert said == "-o token_telemetry_max_truncation: 'two' is not a rate (write 0.025 or 2.5%)"
+
+
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
@@ -434,6 +440,7 @@ def test_one_word_turns_everything_off(run: Run, pytester: pytest.Pytester, tuni
             "--token-telemetry-max_truncation=1%",
             "_truncation: there is no such option (did you mean --token-telemetry-max-t",
         ),
+        ("--token-telemetry-directory=x", "-directory: there is no such option (did you mean --token-telemetry-dir?)"),
         ("--no-token-telemetri", "--no-token-telemetri: there is no such option (did you mean --no-token-telemetry?)"),
         ("--token-telemetry-population=succes", "'succes' is not one of risk, success, all (did you mean success?)"),
         (

@@ -211,13 +211,19 @@ def refusal(text: str) -> str:
 
 
 def test_a_directory_that_is_not_there_is_refused(tmp_path):
-    assert refusal(f"{tmp_path}/nowhere::far_estimator:predict") == f"'{tmp_path}/nowhere' is not a directory"
+    said = refusal(f"{tmp_path}/nowhere::far_estimator:predict")
+    assert said == (
+        f"'{tmp_path}/nowhere' is not a directory (name one that is there: 'git worktree add DIRECTORY COMMIT' makes"
+        " one of another commit)"
+    )
 
 
 def test_a_file_is_no_directory(tmp_path):
     module(tmp_path, "")
-    assert refusal(f"{tmp_path}/far_estimator.py::far_estimator:predict").endswith(
-        "far_estimator.py' is not a directory"
+    assert (
+        refusal(f"{tmp_path}/far_estimator.py::far_estimator:predict")
+        .partition(" (")[0]
+        .endswith("far_estimator.py' is not a directory")
     )
 
 

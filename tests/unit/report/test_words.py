@@ -17,7 +17,7 @@ from pytest_token_telemetry.report.collecting import to_collect
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.look_like import OUTSIDE
 from pytest_token_telemetry.sources.outcomes import NO_RESULT
-from pytest_token_telemetry.sources.places import Unfound, UnusedColumn
+from pytest_token_telemetry.sources.places import MEANINGLESS, Unfound, UnusedColumn
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.text import Untrusted, pieces, plain
@@ -320,6 +320,14 @@ def test_no_matching_file_is_looked_for_first():
     assert advice_on({"files": ()}) == ["Check the directory logs: no file there matches the pattern."]
 
 
+def test_files_of_other_names_are_named_by_an_option_or_by_a_map():
+    found = {"files": (), "near_misses": {"*.txt": 3, "*.out": 1}}
+    assert advice_on(found) == [
+        "Check the directory logs, or name its files (--token-telemetry-pattern='*.txt', or the files of a map): no"
+        " file there matches."
+    ]
+
+
 def test_tests_that_were_deselected_are_to_be_selected():
     found = {"files": (), "recorded": Recorded(deselected=2)}
     assert advice_on(found, gate="true") == [
@@ -350,6 +358,17 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
             "Repair what writes these records: none of them can be used, and -v says why.",
         ),
         (
+            {
+                "unusable": {
+                    "output_tokens is negative": UnusableLines(1, ["a.jsonl:1"]),
+                    f"success is not true, false or null: {MEANINGLESS}outcome (values in map a)": UnusableLines(2, []),
+                }
+            },
+            {},
+            "Say in the field map what its values mean: success is not true, false or null: give a meaning to each"
+            " value at outcome (values in map a).",
+        ),
+        (
             {"nothing_known": 1, "look_like": {"JSON": 1}, "unusable": {NO_RESULT: UnusableLines(2, ["in.jsonl:1"])}},
             {},
             "Keep the results of each batch beside its requests (docs/batches.md): 2 requests without a result, and"
@@ -376,7 +395,7 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
         (
             {"nothing_known": 1, "look_like": {"JSON": 1}, "skipped": {f"{OUTSIDE}a": 2, f"{OUTSIDE}b": 3}},
             {},
-            "Correct the where of map a and the where of map b: no record matches.",
+            "Correct the where of map a and the where of map b, or narrow their files: no record matches.",
         ),
         ({"skipped": {f"{OUTSIDE}a": 2}}, {}, "Name files that hold model calls: these hold none."),
         (
@@ -390,6 +409,11 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
             "Add --token-telemetry-format=claude-code to judge these files: they hold no other call.",
         ),
         (
+            {"nothing_known": 1, "look_like": {"empty files": 1}},
+            {},
+            "Find out why nothing was written, or name other files: each is empty.",
+        ),
+        (
             {"nothing_known": 1, "look_like": {"plain text": 1, "empty files": 1}},
             {},
             "Check that the system logs [TokenEstimationV2] or token-telemetry/1 lines: the files hold none. Other log"
@@ -399,6 +423,21 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
 )
 def test_files_without_a_sample_are_looked_into_first(found, written, step):
     assert advice_on(found, **written)[0] == step
+
+
+def test_files_that_hold_nothing_are_looked_into_beside_tests_that_recorded_enough():
+    recorded = [File("tests/test_a.py::test_b", 60, kind="test"), File("logs/a.jsonl", 0)]
+    found = {"files": tuple(recorded), "recorded": Recorded(), "nothing_known": 1, "skipped": {f"{OUTSIDE}a": 2}}
+    assert advice_on(found, ready(60), gate="true", dir=["logs"]) == [
+        "Correct the where of map a, or narrow its files: no record matches."
+    ]
+
+
+def test_there_is_always_a_next_step():
+    recorded = [File("tests/test_a.py::test_b", 60, kind="test"), File("db:calls", 0, kind="table")]
+    found = {"files": tuple(recorded), "recorded": Recorded(), "empty_tables": 1}
+    said = "Repair what fails: no row in 1 table."
+    assert advice_on(found, ready(60), gate="true", db=["sqlite:///a.db"]) == [said]
 
 
 def test_reasons_that_are_not_known_are_named_where_nothing_else_says_how_calls_ended():

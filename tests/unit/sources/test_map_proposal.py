@@ -160,7 +160,83 @@ def test_a_success_that_no_name_tells_is_proposed_where_predictions_need_it(tmp_
     flags = proposed(tmp_path, lines({"guess": 5, "tokOut": 6, "served": True, "cached": "no", "n": 0}))
     assert '# success = "served"  # in 1 of 1, such as true: if it says that the task succeeded' in flags.splitlines()
     assert (line in flags, "cached" in flags) == (False, False)
-    assert "success" not in proposed(tmp_path, lines({"cap": 5, "tokOut": 6}))
+    assert "# success = " not in proposed(tmp_path, lines({"cap": 5, "tokOut": 6}))
+
+
+def call_of(job: str, bulk: str, outcome: str, number: int = 0) -> dict[str, object]:
+    """A call whose labels have names that nobody knows."""
+    return {"ev": "call", "uid": f"u-{number}", "ask": {"job": job, "bulk": bulk}, "tokOut": 6, "outcome": outcome}
+
+
+def test_what_no_name_tells_is_listed_with_its_use_and_texts_that_may_be_it(tmp_path: Path) -> None:
+    calls = [
+        call_of(("sum", "draft", "sql")[n % 3], ("small", "large")[n % 2], ("done", "failed")[n % 5 == 0], n)
+        for n in range(12)
+    ]
+    text = proposed(tmp_path, lines(*calls, {"ev": "ping"}))
+    expected = [
+        '# success = { path = "outcome", values = { done = true, failed = false } }'
+        '  # in 12 of 13: 9 "done", 3 "failed": if it says whether the task succeeded',
+        '# category = "ask.job"  # in 12 of 13, such as "draft", "sql", "sum": if it is the kind of work',
+        '# complexity = "ask.bulk"  # in 12 of 13, such as "large", "small": if it is how hard the work is',
+        "# not found by name: success (whether the task succeeded: without it no prediction is judged), category (kind"
+        " of work), complexity (how hard the work is) and id (the call's own: copies count once)",
+    ]
+    shown = text.splitlines()
+    assert [line for line in shown if line in expected] == expected
+    for line in expected[:3]:
+        tomllib.loads(line.removeprefix("# "))
+    named = proposed(tmp_path, lines({"ok": True, "category": "a", "complexity": "low", "id": "x", "tokOut": 6}))
+    assert "success (" not in named
+    assert "category (" not in named
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (("Y", "N"), "N = false, Y = true"),
+        (("yes", "no"), "no = false, yes = true"),
+        (("PASS", "fail"), "PASS = true, fail = false"),
+        (("ok", "error"), "error = false, ok = true"),
+        (("ok", "done"), None),  # both would be a success
+        (("ok", "sql"), None),
+        (("ok", "error", "partial"), "error = false, ok = true, partial = false"),
+    ],
+)
+def test_texts_that_look_like_an_outcome_are_one(tmp_path: Path, texts: tuple[str, ...], values: str) -> None:
+    text = proposed(tmp_path, lines(*[{"tokOut": 6, "end_word": each} for each in texts]))
+    if values is None:
+        assert "# success = " not in text
+    else:
+        assert f'# success = {{ path = "end_word", values = {{ {values} }} }}' in text
+        assert ("and check what each means" in text) == ("partial" in texts)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a"] * 8,  # one value
+        [f"t-{n}" for n in range(50)],  # more than 20
+        ["a", "b", "c"],  # each once
+        ["a whole sentence of a prompt", "another sentence of one"] * 4,
+        ["2026-01-01", "2026-01-02"] * 4,
+    ],
+)
+def test_texts_that_are_no_labels_are_no_categories(tmp_path: Path, texts: list[str]) -> None:
+    assert "# category = " not in proposed(tmp_path, lines(*[{"tokOut": 6, "t": each} for each in texts]))
+
+
+def test_calls_that_failed_without_an_output_keep_the_where(tmp_path: Path) -> None:
+    call = {"ev": "llm", "ask": {"cap": 9}, "tokOut": 6}
+    failed = {"ev": "llm", "ask": {"cap": 9}, "error": "503"}
+    other = {"ev": "ping", "who": "w0"}
+    text = proposed(tmp_path, lines(*[call] * 6, failed, failed, other, other))
+    assert (
+        'where = { "ev" = ["llm"] }  # 2 of these records have no output: as of calls that failed' in text.splitlines()
+    )
+    text = proposed(tmp_path, lines(*[call] * 6, {"ev": "llm", "who": "w0"}, other))
+    assert "where" not in text  # this one has nothing that calls alone have
+    assert "where" not in proposed(tmp_path, lines(call, failed, failed, other))  # most have none
 
 
 def test_counts_that_no_field_takes_are_named_where_what_is_judged_is_missing(tmp_path: Path) -> None:

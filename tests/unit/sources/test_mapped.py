@@ -22,6 +22,7 @@ from pytest_token_telemetry.sources.merge import Reading
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.places import Unfound
 from pytest_token_telemetry.sources.reading import Directory, read_directories
+from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.sources.rows import Rows
 from tests.lines import v2
 from tests.unit.sources.exports.readings import lines, only, outputs, reasons, samples_of
@@ -70,6 +71,12 @@ def test_a_map_that_no_file_matches_is_told_with_its_pattern(
     assert found.unfound == ((Unfound("ours", "files", "cals*.jsonl", 0),) if remarks else ())
 
 
+def test_a_map_is_told_to_match_no_file_only_where_there_are_directories() -> None:
+    own = source('files = "*.jsonl"\nfields = { output_tokens = "out" }')
+    found = read_directories([], ["*"], recorded=Recorded(), scan=Scan(mapped=(own,)))
+    assert (found.remarks, found.unfound) == ({}, ())
+
+
 @pytest.mark.parametrize("event", ["cal", "call"])
 def test_a_where_that_no_record_fits_is_told_beside_other_files(tmp_path: Path, event: str) -> None:
     where = f'{{ event = "{event}", "reply.status" = 200 }}'
@@ -80,6 +87,31 @@ def test_a_where_that_no_record_fits_is_told_beside_other_files(tmp_path: Path, 
     found = read_directories([Directory(tmp_path, "d")], ["*"], scan=Scan(mapped=(own,)))
     expected = () if event == "call" else (Unfound("ours", "where", "event and reply.status", 2),)
     assert found.unfound == expected
+
+
+@pytest.mark.parametrize("schema", ['{"schema":"token-telemetry/1"', '\n { "schema" : "token-telemetry/1"'])
+def test_a_file_that_begins_with_a_line_of_our_own_is_read_as_such_whichever_map_its_name_matches(
+    tmp_path: Path, schema: str
+) -> None:
+    mapped = 'files = "*.jsonl"\nwhere = { event = "call" }\nfields = { output_tokens = "out" }'
+    theirs = lines({"event": "call", "out": 44})
+    (tmp_path / "theirs.jsonl").write_bytes(theirs)
+    found = reading(tmp_path, mapped, f'{schema},"output_tokens":40}}\n'.encode(), "calls.jsonl")
+    assert (outputs(found), found.skipped) == ([40, 44], {})
+    behind = reading(tmp_path, mapped, theirs + b'{"schema":"token-telemetry/1","output_tokens":40}\n', "calls.jsonl")
+    assert (outputs(behind), behind.skipped) == ([44, 44], {f"{OUTSIDE}ours": 1})  # one of theirs begins it
+
+
+@pytest.mark.parametrize("success", ['["result", "outcome"]', '{ path = "outcome", values = { ok = true } }'])
+def test_a_flag_whose_texts_have_no_meaning_is_told_with_its_map_its_path_and_the_way_out(
+    tmp_path: Path, success: str
+) -> None:
+    written = f'files = "*.jsonl"\nfields = {{ output_tokens = "out", success = {success} }}'
+    records = [{"out": 1, "outcome": "done"}, {"out": 1, "outcome": "failed"}, {"out": 3, "outcome": "yes"}]
+    found = reading(tmp_path, written, lines(*records))
+    path = "result or outcome" if success.startswith("[") else "outcome"
+    why = f"success is not true, false or null: give a meaning to each value at {path} (values in map ours)"
+    assert (reasons(found), outputs(found)) == ({why: 2}, [3])
 
 
 def test_a_map_says_where_each_field_of_a_call_stands(tmp_path: Path) -> None:
@@ -480,7 +512,7 @@ def test_a_mistake_in_a_file_of_maps_is_one_sentence(tmp_path: Path, text: str, 
 def test_a_file_without_maps_has_none_and_one_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("[tool.other]\n")
     assert maps_in(tmp_path / "a.toml", "a.toml") == []
-    with pytest.raises(MapError, match=r"b\.toml cannot be read: No such file"):
+    with pytest.raises(MapError, match=r"b\.toml cannot be read: No such file or directory \(name a TOML file of maps"):
         maps_in(tmp_path / "b.toml", "b.toml")
 
 

@@ -6,9 +6,11 @@ import copy
 import enum
 import itertools
 from collections.abc import Callable, Iterator
+from email.message import Message
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
+from urllib.error import HTTPError, URLError
 
 import pytest
 from hypothesis import given
@@ -619,6 +621,8 @@ def test_the_count_of_several_attempts_is_not_that_of_a_call() -> None:
     [
         HoldingError(status_code=429, response=SimpleNamespace(status_code=429)),  # OpenAI, Anthropic, LiteLLM
         HoldingError(code=503, status="UNAVAILABLE"),  # Google
+        HTTPError("https://model.example", 503, SECRET, Message(), None),  # urllib
+        raised(HTTPError("https://model.example", 503, SECRET, Message(), None), ValueError("wrapped")),
         raised(HoldingError(status_code=500), ValueError("wrapped")),
     ],
 )
@@ -634,7 +638,7 @@ def test_any_other_exception_is_no_response() -> None:
     circle.__cause__.__context__ = circle
     hidden = raised(HoldingError(completion=chat("length")), ValueError(SECRET))
     hidden.__suppress_context__ = True
-    for error in (circle, hidden, SystemExit(1)):
+    for error in (circle, hidden, SystemExit(1), URLError(SECRET)):
         with pytest.raises(TypeError, match=rf"^{type(error).__name__} is not the response of a model"):
             read(error)
 
