@@ -121,7 +121,7 @@ class _Rank(IntEnum):
     """What has room on a screen first, as ``docs/reports.md`` lists it."""
 
     MUST = 0
-    """The verdict, the first next steps, and the checks that failed or warn."""
+    """The verdict, the first next step and those that mend what failed, and the checks that failed or warn."""
     VITAL = 1
     RISK = 2
     """The other checks of Tier 1."""
