@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import replace
 from types import SimpleNamespace
 
+import lxml.html
 import pytest
 from _pytest._io.wcwidth import wcswidth
 from hypothesis import given
@@ -15,6 +16,7 @@ from hypothesis import settings as limits
 
 from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.past.history import PastVerdict
+from pytest_token_telemetry.report import markdown
 from pytest_token_telemetry.report.terminal import brief, screen, show
 from pytest_token_telemetry.report.terminal_lines import wrapped
 from pytest_token_telemetry.sources.places import Unfound
@@ -386,8 +388,17 @@ def test_an_option_is_never_broken():
     assert not lines[at + 1].startswith(6 * " ")
 
 
-def test_an_option_that_is_longer_than_a_line_is_not_proposed():
-    lines = labelled([f"category-number-{n}" for n in range(4)])
+@pytest.mark.parametrize("name", ["category-number-{}", "category number {}"])
+def test_a_setting_that_fits_no_line_is_short_on_the_screen_and_whole_elsewhere(name):
+    names = [name.format(n) for n in range(4)]
+    quote = '"' if " " in name else ""
+    found = verdict([each for name in names for each in ready(9, category=name)])
+    whole = f"{quote}--token-telemetry-require-categories={','.join(names)}{quote} (or =any)"
+    assert f"Set {whole} if that is how your calls are labelled." in advice(found)
+    assert message(found, "readiness::categories").endswith(f": set {whole}")
+    assert f"-> Set {whole} if that is how your calls are labelled." in sentences(lines_of(found, verbose=True))
+    assert whole.partition(" (or")[0] in lxml.html.fromstring(markdown.render(found)).text_content()
+    lines = lines_of(found)
     step = "-> Set --token-telemetry-require-categories=any (or =NAME,NAME,...) if that is how your calls are labelled."
     assert step in sentences(lines)
     assert fits(lines)
