@@ -73,11 +73,10 @@ def _waste_to_lower(report: Report) -> Sentence:
 
 
 def first_steps(report: Report) -> tuple[list[Sentence], list[Sentence]]:
-    """The steps that the shortest reports have too, and the others: the first, and the one for truncated calls."""
+    """The steps that the shortest reports have too, and the others: the first, and those that mend what failed."""
     steps = next_steps(report)
-    exceeded = {result.id for result in report.checks if result.exceeded}
-    raised = [_where_to_raise(report)] if report.verdict == "tune" and TRUNCATION.id in exceeded else []
-    first = [step for i, step in enumerate(steps) if i == 0 or step in raised]
+    mending = [*_what_mends(report)] if report.verdict == "tune" else []
+    first = [step for i, step in enumerate(steps) if i == 0 or step in mending]
     return first, [step for step in steps if step not in first]
 
 
@@ -113,33 +112,51 @@ def _what_to_prove(report: Report) -> Iterator[Sentence]:
 
 
 def _what_to_tune(report: Report) -> Iterator[Sentence]:
-    failed = {result.id for result in report.checks if result.exceeded}
+    failed = _failed(report)
     if warns(report, "drift::") or any(id.startswith("drift::") for id in failed):
         yield _WHAT_CHANGED
-    strata, kind = strata_of(report)
     replayed = report.estimator is not None and report.estimator.with_budget  # then budgets are no longer those
     if report.budgets is not None and report.budgets.are_constant and not replayed:
         yield who_decided(report.budgets)
-    if UNDERESTIMATION.id in failed:
-        multiply = [*_what_to_multiply(report)]
-        others = [*_without_multiplier(report, say_capped=TRUNCATION.id not in failed)]
-        where = _most(strata, kind, lambda each: (each.underestimated, each.risk))
-        result = report.result(UNDERESTIMATION.id)
-        too_low = not isinstance(result, RateResult) or result.uncertain < result.events
-        fallback = [joined(("Raise the predictions where calls were underestimated: ", where, "."), "")]
-        caps_tell = TRUNCATION.id in failed and (not too_low or _wait_for_caps(report))
-        first = multiply or others[:1] or ([] if caps_tell else fallback)
-        yield from first
-        if TRUNCATION.id in failed:  # the risk of each kind comes before what no multiplier helps
-            yield _where_to_raise(report)
-        yield from others if multiply else others[1:]
-    elif TRUNCATION.id in failed:
+    first, others = _predictions_to_mend(report)
+    mending = [*_what_mends(report)]
+    yield from first
+    yield from (step for step in mending if step not in first)  # each kind's risk, before what no multiplier helps
+    yield from others
+    yield from (step for step in caps_to_lower(report) if step not in mending)
+    yield from caps_to_set(report)
+
+
+def _what_mends(report: Report) -> Iterator[Sentence]:
+    """The steps that mend what failed; without what they cost, and without what only saves quota."""
+    failed = _failed(report)
+    yield from _predictions_to_mend(report)[0][:1]
+    if TRUNCATION.id in failed:
         yield _where_to_raise(report)
-    elif WASTE.id in failed:
+    elif WASTE.id in failed and UNDERESTIMATION.id not in failed:
         where = _waste_to_lower(report)
         yield joined(("Lower the predictions ", where, ", as far as Tier 1 stays within its targets."), "")
-    yield from caps_to_lower(report)
-    yield from caps_to_set(report)
+    if CAP_USE.id in failed:
+        yield from caps_to_lower(report)
+
+
+def _failed(report: Report) -> set[str]:
+    return {result.id for result in report.checks if result.exceeded}
+
+
+def _predictions_to_mend(report: Report) -> tuple[list[Sentence], list[Sentence]]:
+    """What to do where calls were underestimated, and what else where no multiplier helps."""
+    failed = _failed(report)
+    if UNDERESTIMATION.id not in failed:
+        return [], []
+    multiply = [*_what_to_multiply(report)]
+    others = [*_without_multiplier(report, say_capped=TRUNCATION.id not in failed)]
+    where = _most(*strata_of(report), lambda each: (each.underestimated, each.risk))
+    result = report.result(UNDERESTIMATION.id)
+    too_low = not isinstance(result, RateResult) or result.uncertain < result.events
+    fallback: list[Sentence] = [joined(("Raise the predictions where calls were underestimated: ", where, "."), "")]
+    caps_tell = TRUNCATION.id in failed and (not too_low or _wait_for_caps(report))
+    return multiply or others[:1] or ([] if caps_tell else fallback), others if multiply else others[1:]
 
 
 def _wait_for_caps(report: Report) -> bool:

@@ -46,7 +46,7 @@ def of_estimator(replay: ReplayReport) -> Iterator[Section]:
     if replay.errors:
         yield _wrong("Invalid predictions", replay)
     if replay.base is not None:
-        yield _base(replay.base)
+        yield _base(replay.base, replay)
         if replay.base.errors:
             yield _wrong("Invalid predictions of base", replay.base)
         if replay.base.changed:
@@ -78,9 +78,10 @@ def _replay(report: ReplayReport) -> Section:
     return Section("Replayed estimator", tuple(sentences), (figures,))
 
 
-def _base(base: BaseComparison) -> Section:
+def _base(base: BaseComparison, replay: ReplayReport) -> Section:
     title = "Base against head"
-    sentences: list[Sentence] = [_change_of_rate(base)]
+    sentences: list[Sentence] = [_change_of_rate(base), *_change_of_truncation(base, replay)]
+    vital = len(sentences)
     if base.bounds is not None:
         sure = exact(Fraction(str(base.bounds.confidence)) * 100)
         sentences.append(
@@ -101,7 +102,7 @@ def _base(base: BaseComparison) -> Section:
         )
         sentences.append(joined((("Base ", Untrusted(base.estimator), missing), wrong, "."), ""))
     if not base.calls:
-        return Section(title, tuple(sentences), begins_with_vital=True)
+        return Section(title, tuple(sentences), vital=vital)
     if base.only_base_judges or base.only_head_judges:
         sides = (("base", base.only_base_judges), ("head", base.only_head_judges))
         parts = [f"{plural(n, 'call')} without success that only {side} would truncate" for side, n in sides if n]
@@ -113,7 +114,7 @@ def _base(base: BaseComparison) -> Section:
             f" {times(ratio.p50)}."
         )
     figures = _side_by_side(("base", base.base), ("head", base.head))
-    return Section(title, tuple(sentences), (figures,), begins_with_vital=True)
+    return Section(title, tuple(sentences), (figures,), vital=vital)
 
 
 def _change_of_rate(base: BaseComparison) -> Sentence:
@@ -129,6 +130,16 @@ def _change_of_rate(base: BaseComparison) -> Sentence:
         f"The underestimation rate changes by {points(base.difference)} ({test}): of {calls} that both can replay,"
         f" {pairs}."
     )
+
+
+def _change_of_truncation(base: BaseComparison, replay: ReplayReport) -> Iterator[str]:
+    """How many calls the budgets of each would truncate, and of how many calls that is unknown."""
+    old, new = base.base.truncation, base.head.truncation
+    if not base.calls or not (replay.with_budget or old != new):
+        return
+    calls = plural(replay.unknown, "truncated call")
+    unknown = f"; of {calls} to which head gives more room, the outcome is unknown" if replay.unknown else ""
+    yield f"Truncated: {share(old)} with base, {share(new)} with head{unknown}."
 
 
 def _side_by_side(*estimators: tuple[str, EstimatorFigures]) -> Table:
@@ -179,11 +190,11 @@ def of_drift(report: DriftReport, path: str | None, judged: str) -> Section:
     if found is None:
         way_out = f" ({flag('save_baseline')} writes one)."
         missing = ("Not compared: there is no baseline at ", Untrusted(path), f" yet{way_out}")
-        return Section("Drift", (missing,), begins_with_vital=True)
+        return Section("Drift", (missing,), vital=1)
     if not report.new_samples:
         known = plural(report.baseline_samples, "call")
         known = f"Not compared: every call is one of those of the baseline ({known})."
-        return Section("Drift", (known,), begins_with_vital=True)
+        return Section("Drift", (known,), vital=1)
     against = f"{plural(report.new_samples, 'new call')} against {report.baseline_samples:,} in the baseline"
     unjudged = _unjudged(found, against)
     compared = [
@@ -192,7 +203,7 @@ def of_drift(report: DriftReport, path: str | None, judged: str) -> Section:
     ]
     is_judged = any(each.outcome != "too-few" for each in _figures(found).values())
     sentences = (*unjudged, *(compared if is_judged else ()))
-    return Section("Drift", sentences, (_drift_by_category(found),), begins_with_vital=bool(unjudged))
+    return Section("Drift", sentences, (_drift_by_category(found),), vital=len(unjudged))
 
 
 def _unjudged(found: Drift, against: str) -> tuple[str, ...]:

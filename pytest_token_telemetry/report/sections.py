@@ -86,9 +86,9 @@ def held_against(report: Report) -> Iterator[Section]:
 def vital(report: Report) -> list[tuple[str, Sentence]]:
     """What every report tells, however short it is: titles and sentences.
 
-    How the rate changed against base, that drift was not judged, and what of the telemetry could not be used.
+    How the rates changed against base, that drift was not judged, and what of the telemetry could not be used.
     """
-    told = [(section.title, section.sentences[0]) for section in held_against(report) if section.begins_with_vital]
+    told = [(each.title, sentence) for each in held_against(report) for sentence in each.sentences[: each.vital]]
     return told + [(NOTE, sentence) for sentence in unusable_lines(report)]
 
 

@@ -40,8 +40,8 @@ class Section:
     sentences: tuple[Sentence, ...] = ()
     tables: tuple[Table, ...] = ()
     remarks: tuple[str, ...] = ()
-    begins_with_vital: bool = False
-    """True if the first sentence belongs into every report, however short it is."""
+    vital: int = 0
+    """How many of the first sentences belong into every report, however short it is."""
 
 
 @dataclass(frozen=True, slots=True)

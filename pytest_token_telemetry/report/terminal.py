@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
+from pytest_token_telemetry.gate.checks.coverage import LONGEST_TYPED, OR_ANY
 from pytest_token_telemetry.gate.results import DriftResult
+from pytest_token_telemetry.option import flag
+from pytest_token_telemetry.option_types import ANY
 from pytest_token_telemetry.report import advice, sections, words
 from pytest_token_telemetry.report.notes import NOTE, losses, notes
 from pytest_token_telemetry.report.terminal_calls import LEAST_WORST, MOST_SPREADS, spreads, worst_samples
@@ -14,7 +18,7 @@ from pytest_token_telemetry.report.terminal_lines import cut, table_lines, withi
 from pytest_token_telemetry.text import ASCII_BARS, BARS, first_clause, inert, listing, plain, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
     import pytest
@@ -78,7 +82,7 @@ def brief(report: Report | str, width: int) -> list[Line]:
     said = (f"token telemetry: {report.title}: {words.headline(report)}", words.session_result(report))
     lines = wrapped(" ".join(filter(None, said)), width, {_colour(report): True})
     steps, _ = advice.first_steps(report)
-    lines += [line for step in steps for line in wrapped(f"-> {plain(step)}", width, {})]
+    lines += [line for step in steps for line in wrapped(f"-> {_short(step)}", width, {})]
     return lines + [line for told in sections.vital(report) for line in _told(*told, width)]
 
 
@@ -121,7 +125,7 @@ class _Rank(IntEnum):
     """What has room on a screen first, as ``docs/reports.md`` lists it."""
 
     MUST = 0
-    """The verdict, the first next steps, and the checks that failed or warn."""
+    """The verdict, the first next step and those that mend what failed, and the checks that failed or warn."""
     VITAL = 1
     RISK = 2
     """The other checks of Tier 1."""
@@ -142,7 +146,10 @@ _Slot: TypeAlias = "dict[_Rank, list[Line]]"
 def _one_screen(report: Report, width: int, bars: str, most: int) -> list[Line]:
     """What ``most`` lines have room for: the most important first, then bars and single calls."""
     _, others = advice.first_steps(report)
-    steps = [{_Rank.STEPS if step in others else _Rank.MUST: _step(step, width)} for step in advice.next_steps(report)]
+    steps = [
+        {_Rank.STEPS if step in others else _Rank.MUST: _step(step, width, _short)}
+        for step in advice.next_steps(report)
+    ]
     besides = (*_asked_for(report, width), *_remarks(report, width, bars))
     slots: list[_Slot] = [{_Rank.MUST: _head(report, width)}, *steps, {}, *_checks(report, width)]
     slots += [{rank: lines} for rank, lines in besides]
@@ -180,8 +187,22 @@ def _head(report: Report, width: int) -> list[Line]:
     return head + wrapped(words.session_result(report), width, {"red": True})
 
 
-def _step(step: Sentence, width: int) -> list[Line]:
-    return wrapped(f"-> {plain(step)}", width, {"bold": True})
+def _step(step: Sentence, width: int, say: Callable[[Sentence], str] = plain) -> list[Line]:
+    return wrapped(f"-> {say(step)}", width, {"bold": True})
+
+
+def _short(sentence: Sentence) -> str:
+    """``sentence`` with a setting that fits no line as ``=any (or =NAME,NAME,...)``: `screen` has it with ``-v``."""
+
+    def shortened(found: re.Match[str]) -> str:
+        typed, option = found[1], found[2]
+        return found[0] if len(typed) <= LONGEST_TYPED else f"{option}={ANY} (or =NAME,NAME,...)"
+
+    return _SETTING.sub(shortened, plain(sentence))
+
+
+_SETTING = re.compile(rf'("?({re.escape(flag("require_"))}[a-z]+)=.*){re.escape(OR_ANY)}')
+"""The setting that fits the data, whose names may have blanks."""
 
 
 def _checks(report: Report, width: int) -> Iterator[_Slot]:
@@ -197,15 +218,17 @@ def _checks(report: Report, width: int) -> Iterator[_Slot]:
         decides = result.outcome in ("fail", "warn")
         others = _Rank.RISK if result.id.startswith("tier1::") and not result.unasked else _Rank.CHECKS
         yield {
-            _Rank.MUST if decides else others: _check(report, result, width, whole=False),
-            _Rank.DETAILS if decides else _Rank.DETAILS_OF_PASSED: _check(report, result, width),
+            _Rank.MUST if decides else others: _check(report, result, width, whole=False, say=_short),
+            _Rank.DETAILS if decides else _Rank.DETAILS_OF_PASSED: _check(report, result, width, say=_short),
         }
 
 
-def _check(report: Report, result: Result, width: int, *, whole: bool = True) -> list[Line]:
+def _check(
+    report: Report, result: Result, width: int, *, whole: bool = True, say: Callable[[Sentence], str] = plain
+) -> list[Line]:
     """All that a check says, or its figure alone."""
     said = words.message(report, result)
-    shown = plain(said if whole else first_clause(said))
+    shown = say(said if whole else first_clause(said))
     return _marked(wrapped(f"{result.outcome} {result.id}: {shown}", width, {}), result.outcome)
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pytest_token_telemetry import __version__
 from pytest_token_telemetry.option import flag, ini_key
 from pytest_token_telemetry.settings import options
 from scripts import docs, page_pictures, screenshots, snippets
+from tests.lines import write
 
 
 @pytest.mark.parametrize("name", docs.PAGES)
@@ -62,6 +64,20 @@ def test_every_key_of_the_tuning_file_is_shown_and_explained(tmp_path: Path) -> 
     [shown] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     assert keys_of(json.loads(shown)) == written
     assert {key for key in written if f"`{key}`" not in page} == set()
+
+
+def test_the_command_for_doubled_caps_shows_the_caps_of_one_category(pytester: pytest.Pytester) -> None:
+    page = (docs.ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
+    step = page.partition("**Judge that directory.**")[2].partition("**Set that cap**")[0]
+    [command] = re.findall(r"^ *pytest (token-telemetry .*)$", step, re.MULTILINE)
+    mix = itertools.islice(itertools.cycle(itertools.product(("low", "medium", "high"), (1, 3, 8))), 120)
+    known = {"schema": "token-telemetry/1", "category": "docs", "success": True, "finish_reason": "stop"}
+    tokens = {"predicted_output_tokens": 1000, "output_tokens": 900, "max_tokens": 2000}
+    calls = ({**known, **tokens, "complexity": level, "deliverable_count": count} for level, count in mix)
+    write(pytester.path / ".doubled_runs", [json.dumps(each) for each in calls], "calls.jsonl")
+    told = pytester.runpytest_subprocess(*shlex.split(command)).stdout.str()
+    assert "PASS: No tuning needed" in told
+    assert "Caps (max_tokens) by risk of truncation: docs: " in told
 
 
 @pytest.mark.parametrize("name", [name for name, _ in options()])

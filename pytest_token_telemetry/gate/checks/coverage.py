@@ -21,6 +21,13 @@ _SHOWN = 5
 """Names that a sentence shows, of the data or of what is required."""
 
 
+OR_ANY = f" (or ={ANY})"
+"""What follows a setting that fits the data."""
+
+LONGEST_TYPED = 74
+"""Characters of an option with its value that stand on one line of a terminal, so that it can be pasted."""
+
+
 class CoverageCheck(Check[CoverageResult]):
     """Each required value of one stratum has a sample that counts: to judge predictions, a successful one."""
 
@@ -96,8 +103,7 @@ class CoverageCheck(Check[CoverageResult]):
             return (f"{option}={NONE}",)
         if not (fits := _fitting(result)):
             return (f"{option}={ANY}",)
-        typed = _typed(option, fits)
-        return (*typed, f" (or ={ANY})") if _fits(typed) else (f"{option}={ANY} (or =NAME,NAME,...)",)
+        return (*_typed(option, fits), OR_ANY)
 
     def slips(self, result: CoverageResult, context: Context) -> tuple[tuple[str, str], ...]:
         """What is missing and seems to be misspelt, each with the name of the data that it may be.
@@ -162,11 +168,7 @@ def _typed(option: str, names: Sequence[str]) -> tuple[Piece, ...]:
 
 def _fits(typed: Sentence) -> bool:
     """True if an option with its value stands on one line of a terminal, so that it can be pasted."""
-    return len(plain(typed)) <= _LONGEST_TYPED
-
-
-_LONGEST_TYPED = 74
-"""Characters."""
+    return len(plain(typed)) <= LONGEST_TYPED
 
 
 def _few(names: Iterable[Sentence], last: str | None = None) -> tuple[Piece, ...]:

@@ -421,6 +421,15 @@ def test_the_forward_check_never_lowers():
     assert tuned(rows).forward.scored == Share(0, 30)
 
 
+def test_the_forward_check_applies_the_multiplier_of_the_category_whatever_that_of_the_complexity():
+    ratios = [(1.5, "high"), (1.0, "low")] * 35 + [(1.2, "low")] * 30
+    rows = [each for ratio, level in ratios for each in calls([ratio], complexity=level)]
+    found = tuned([replace(each, time=NOON + timedelta(minutes=n)) for n, each in enumerate(rows)])
+    low = next(each for each in found.cells if each.complexity == "low")
+    assert low.multiplier == pytest.approx(1.2)  # of all 100; of the first 70 it is 1
+    assert found.forward.scored == Share(0, 30)  # with 1 it would be 30 of 30
+
+
 def test_the_forward_check_leaves_out_what_was_not_there_before():
     rows = in_time([*calls([1.5] * 70), *calls([1.5] * 20), *calls([9.0] * 10, "docs")])
     found = tuned(rows).forward

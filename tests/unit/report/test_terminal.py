@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import replace
 from types import SimpleNamespace
 
+import lxml.html
 import pytest
 from _pytest._io.wcwidth import wcswidth
 from hypothesis import given
@@ -15,6 +16,7 @@ from hypothesis import settings as limits
 
 from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.past.history import PastVerdict
+from pytest_token_telemetry.report import markdown
 from pytest_token_telemetry.report.terminal import brief, screen, show
 from pytest_token_telemetry.report.terminal_lines import wrapped
 from pytest_token_telemetry.sources.places import Unfound
@@ -386,8 +388,17 @@ def test_an_option_is_never_broken():
     assert not lines[at + 1].startswith(6 * " ")
 
 
-def test_an_option_that_is_longer_than_a_line_is_not_proposed():
-    lines = labelled([f"category-number-{n}" for n in range(4)])
+@pytest.mark.parametrize("name", ["category-number-{}", "category number {}"])
+def test_a_setting_that_fits_no_line_is_short_on_the_screen_and_whole_elsewhere(name):
+    names = [name.format(n) for n in range(4)]
+    quote = '"' if " " in name else ""
+    found = verdict([each for name in names for each in ready(9, category=name)])
+    whole = f"{quote}--token-telemetry-require-categories={','.join(names)}{quote} (or =any)"
+    assert f"Set {whole} if that is how your calls are labelled." in advice(found)
+    assert message(found, "readiness::categories").endswith(f": set {whole}")
+    assert f"-> Set {whole} if that is how your calls are labelled." in sentences(lines_of(found, verbose=True))
+    assert whole.partition(" (or")[0] in lxml.html.fromstring(markdown.render(found)).text_content()
+    lines = lines_of(found)
     step = "-> Set --token-telemetry-require-categories=any (or =NAME,NAME,...) if that is how your calls are labelled."
     assert step in sentences(lines)
     assert fits(lines)
@@ -411,13 +422,13 @@ def told_whole(lines):
     return "\n".join(sentences(lines))
 
 
-def crowded(base=None, max_truncation="2%", **found):
+def crowded(base=None, max_truncation="2%", head=lambda request: 1200, **found):
     """TUNE with more to say than a screen holds."""
     names = ("implementation", "docs", "tests", "mail", "chat")
     rows = [each for name in names for each in (*ready(30, category=name), *[call(1000, 4000, category=name)] * 9)]
     rows += [cut_off(category=name) for name in names[:2] for _ in range(3)]
     read, under = reading(rows, **found), settings(tier2="fail", max_truncation=max_truncation)
-    replay = None if base is None else replay_of(read.samples, under, lambda request: 1200, base)
+    replay = None if base is None else replay_of(read.samples, under, head, base)
     return judge(read, under, past=Past(replay=replay, baseline=baseline_of(ready(60)) if base is None else None))
 
 
@@ -441,6 +452,26 @@ def test_how_the_rate_changed_and_what_was_lost_are_told_however_full_the_screen
 def test_what_is_said_of_base_against_head_begins_with_the_change_of_the_rate():
     told = told_whole(lines_of(crowded(lambda request: 1100), verbose=True)).splitlines()
     assert next(line for line in told if line.startswith("Base against head: ")) == CHANGE
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "said"),
+    [  # 150 calls of 900 tokens, 45 of 4,000, and 6 that were truncated at 8,192
+        ((1200, 8192), (1200, 8192), "6/201 = 3.0% with base, 6/201 = 3.0% with head."),
+        ((1200, 1000), 1200, "51/201 = 25.4% with base, 6/201 = 3.0% with head."),
+        (
+            (1200, 8192),
+            (1200, 8193),
+            "6/201 = 3.0% with base, 0/195 = 0.0% with head; of 6 truncated calls to which head gives more room, the"
+            " outcome is unknown.",
+        ),
+    ],
+)
+def test_how_budgets_change_truncation_is_told_however_full_the_screen_is(base, head, said):
+    found = crowded(lambda request: base, head=lambda request: head, **LOST)
+    told = f"Base against head: Truncated: {said}"
+    assert told in told_whole(lines_of(found)).splitlines()
+    assert told in [line for line, _ in brief(found, 400)]
 
 
 def test_a_baseline_that_is_not_there_is_told_however_full_the_screen_is():

@@ -21,7 +21,21 @@ from pytest_token_telemetry.sources.places import MEANINGLESS, Unfound, UnusedCo
 from pytest_token_telemetry.sources.reading import File, UnusableLines
 from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.text import Untrusted, pieces, plain
-from tests.unit.gate.cases import ALL_CHECK_IDS, advice, call, cut_off, judge, notes, reading, ready, settings, verdict
+from tests.unit.gate.cases import (
+    ALL_CHECK_IDS,
+    advice,
+    baseline_of,
+    call,
+    compared,
+    cut_off,
+    judge,
+    notes,
+    reading,
+    ready,
+    settings,
+    verdict,
+)
+from tests.unit.gate.test_drift_checks import later
 
 
 def test_a_pass_says_that_nothing_needs_tuning():
@@ -192,6 +206,36 @@ def test_the_shortest_reports_name_a_step_for_each_risk_that_is_exceeded():
         assert sorted([*map(plain, first), *map(plain, others)]) == sorted(advice(found))
         told = "\n".join(line for line, _ in terminal.brief(found, 80))
         assert (told.count("-> "), "Raise the cap" in told) == (1 + raised, raised)
+
+
+def test_the_step_that_mends_what_failed_has_room_on_the_screen_before_those_that_only_save():
+    old = [*ready(60), *[call(max_tokens=60_000, category="mail")] * 20]  # 60,000 / 900: far above the target of 3x
+    new = [*old, *[call(1000, 1300, category="docs")] * 40]
+    new += [cut_off(output=900, max_tokens=900, category=name) for name in ("tests", "implementation") * 3]
+    found = compared([*old, *later(new)], baseline_of(old), max_waste_p90="1.2")
+    steps = ["Find out what changed", "Multiply the predictions in docs by", "Raise the cap (max_tokens) where"]
+    for lines in (terminal.screen(found, 60), terminal.brief(found, 60)):
+        told = [line for line, _ in lines if line.startswith("-> ") and not line.endswith(" more steps with -v")]
+        assert [line.startswith(f"-> {step}") for line, step in zip(told, steps, strict=True)] == [True] * 3, told
+
+
+@pytest.mark.parametrize(
+    ("rows", "asked", "step"),
+    [
+        ([*ready(60, 5000, 1000), *ready(60, 20_000, 4000)], {"tier2": "fail"}, "Lower the predictions"),
+        (
+            [*ready(60, max_tokens=60_000), *ready(60, 4000, 3600, max_tokens=60_000)],
+            {"cap_use": "fail"},
+            "Lower the caps (max_tokens)",
+        ),
+    ],
+)
+def test_the_shortest_reports_say_what_mends_a_cost_that_failed_whatever_comes_first(rows, asked, step):
+    found = verdict(rows, **asked)
+    assert found.verdict == "tune"
+    first, _ = first_steps(found)
+    assert [plain(each).partition(" of ")[0].partition(" where")[0] for each in first][1:] == [step]
+    assert plain(first[0]).startswith("120 of 120 budgets are a constant: ")
 
 
 def test_more_truncated_calls_than_are_listed_are_counted():
