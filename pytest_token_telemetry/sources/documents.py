@@ -155,8 +155,6 @@ _FIRST_KEY = re.compile(rb'\{\s*"[^"\\]*"\s*:')
 _OF_DOCUMENTS = b' \t\r\n{}[]",'
 """How the lines of a document begin that is written over several."""
 
-_INDENT = re.compile(rb"[ \t]*")
-
 _BETWEEN = b" \t\r\n,\x1e"
 """What may stand between documents."""
 
@@ -306,7 +304,8 @@ def _begins(lines: list[bytes]) -> list[int]:
 
     Such a line ends with a bracket, and the next one is indented as the first line within a document is.
     """
-    margin = _INDENT.match(lines[1])[0] if len(lines) > 1 else b""  # type: ignore[index] # it matches any line
+    first = lines[1] if len(lines) > 1 else b""
+    margin = first[: len(first) - len(first.lstrip(b" \t"))]
     return [0] + [
         at
         for at in range(1, len(lines) - 1)
