@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, BinaryIO, Generic, NamedTuple, TypeAlias, Type
 
 from msgspec import DecodeError, ValidationError
 
-from pytest_token_telemetry.sources.own_format import begins_as_ours
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -83,18 +81,8 @@ def documents(file: BinaryIO, decode: Callable[[bytes], T], most: int = MOST) ->
     yield from held.finish()
 
 
-def whole_documents(
-    file: BinaryIO, decode: Callable[[bytes], T], into: Rows, *, reads_ours: bool = True
-) -> Iterator[Document[T]]:
-    """Give the documents of ``file``, and count lines that are none ``into`` the rows.
-
-    Lines of our own format among them are samples: a program may log into a file that its gateway writes too.
-
-    Args:
-        file: as for `documents`.
-        decode: as for `documents`.
-        into: what is given those lines, and what is counted.
-        reads_ours: whether lines of our own format are those, and not documents.
+def whole_documents(file: BinaryIO, decode: Callable[[bytes], T], into: Rows) -> Iterator[Document[T]]:
+    """Give the documents of ``file``, and count the lines that are none ``into`` the rows.
 
     Raises:
         OSError: as of `documents`; or none of it is a document: one may have had all of its calls.
@@ -102,41 +90,16 @@ def whole_documents(
     first: Broken | None = None
     found = False
     latest = 0
-    for each in documents(file, _or_ours(decode) if reads_ours else decode):
+    for each in documents(file, decode):
         if isinstance(each, Broken):
-            if each.line != latest:  # of one line, however many pieces of it are none
+            if each.line != latest:  # a line counts once, however many of its pieces are none
                 into.complain(each.reason, each.line)
-            latest = each.line
-            first = first or each
-        elif isinstance(each.value, _Ours):
-            found = True
-            _add_ours(each.value, each.line, into)
+            first, latest = first or each, each.line
         else:
             found = True
-            yield each  # type: ignore[misc] # it is none of ours
+            yield each
     if first is not None and not found:
         raise OSError(None, first.reason)
-
-
-class _Ours(NamedTuple):
-    """The text of a line of our own format."""
-
-    text: bytes
-
-
-def _or_ours(decode: Callable[[bytes], T]) -> Callable[[bytes], T | _Ours]:
-    return lambda text: _Ours(text) if begins_as_ours(text) else decode(text)
-
-
-def _add_ours(line: _Ours, number: int, into: Rows) -> None:
-    from pytest_token_telemetry.sources.tagged.own_parsing import read_line  # few files have any
-    from pytest_token_telemetry.sources.tagged.records import Unusable
-
-    said = read_line(line.text.decode("utf-8", "replace"))
-    if isinstance(said, Unusable):
-        into.complain(said.reason, number, ended=said.ended)
-    else:
-        into.add(said.sample, said.identity, number, own=True)
 
 
 def _lines(file: BinaryIO, most: int) -> Iterator[tuple[int, bytes | None]]:

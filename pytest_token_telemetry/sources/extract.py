@@ -7,6 +7,7 @@ them is columns, never lines.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_LE
 from contextlib import suppress
@@ -21,7 +22,7 @@ from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpa
 from pytest_token_telemetry.sources.deferred import ONE_A_LINE, TABLE, ZIP, Deferred, signs_of
 from pytest_token_telemetry.sources.outcomes import Outcomes, OutcomesBuilder
 from pytest_token_telemetry.sources.own_format import HEAD as OWN
-from pytest_token_telemetry.sources.own_format import SCHEMA, begins_as_ours
+from pytest_token_telemetry.sources.own_format import SCHEMA
 from pytest_token_telemetry.sources.rows import AbsorbedRecords, Complaint, Identities, Rows
 from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
@@ -82,6 +83,8 @@ _OURS = (b"[T", SCHEMA.encode())
 """What telemetry of our own begins with, a tag or the schema of a line."""
 
 _OWN_LINE = OWN.encode()
+
+_OWN_BEGINS = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"schema"\s*:\s*"' + re.escape(SCHEMA.encode()) + b'"')
 
 _OUR_OUTPUT = Deferred("our-output", "our_output:OurOutput")
 
@@ -273,7 +276,7 @@ def source_of(path: str, head: bytes, task: Task) -> Source:
     """The source that reads the file at ``path``, whose text begins with ``head``, of `HEAD` bytes at most."""
     if OWN_OUTPUT.match(head):
         return _OUR_OUTPUT
-    mapped = () if task.mapped and task.format == AUTO and begins_as_ours(head) else task.mapped
+    mapped = () if task.mapped and task.format == AUTO and _begins_as_ours(head) else task.mapped
     sources = [*mapped, *task.added, *SOURCES] if mapped or task.added else SOURCES
     if task.format != AUTO:
         return next(each for each in sources if each.name == task.format)
@@ -283,6 +286,11 @@ def source_of(path: str, head: bytes, task: Task) -> Source:
         if may_be and each.claims(path, head):
             return source_below(head, shown) or each if isinstance(each, TaggedSource) else each
     raise AssertionError("the last source claims every file")
+
+
+def _begins_as_ours(head: bytes) -> bool:
+    """Whether a file begins with a line of our own, whoever wrote it: no map is for such lines."""
+    return _OWN_BEGINS.match(head) is not None
 
 
 def source_below(head: bytes, shown: frozenset[bytes]) -> Source | None:

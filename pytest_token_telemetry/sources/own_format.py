@@ -6,7 +6,6 @@ A call is checked where it is written, so that no line is unusable later.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -32,8 +31,6 @@ SCHEMA = "token-telemetry/1"
 
 HEAD = f'{{"schema":"{SCHEMA}"'
 """How every line begins."""
-
-_BEGINS = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"schema"\s*:\s*"' + re.escape(SCHEMA.encode()) + b'"')
 
 LONGEST_LINE = 1 << 14
 """Bytes of a line: no reader has to look further."""
@@ -76,11 +73,6 @@ _OTHER_NAMES: Mapping[str, str] = {
     **{letters(other): name for name, others in _SHORT_NAMES.items() for other in others.split()},
 }
 """Our fields by the letters of other names. Taken for a feature, such a name would be lost to the verdict."""
-
-
-def begins_as_ours(text: bytes) -> bool:
-    """Whether ``text`` begins with a line of our own, whoever wrote it: no map and no other format is for it."""
-    return _BEGINS.match(text) is not None
 
 
 def line(*, output_tokens: object, predicted_output_tokens: object = None, **fields: object) -> str:

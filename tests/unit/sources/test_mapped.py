@@ -99,7 +99,7 @@ def test_a_file_that_begins_with_a_line_of_our_own_is_read_as_such_whichever_map
     found = reading(tmp_path, mapped, f'{schema},"output_tokens":40}}\n'.encode(), "calls.jsonl")
     assert (outputs(found), found.skipped) == ([40, 44], {})
     behind = reading(tmp_path, mapped, theirs + b'{"schema":"token-telemetry/1","output_tokens":40}\n', "calls.jsonl")
-    assert (outputs(behind), behind.skipped) == ([44, 40, 44], {})  # one of theirs begins it
+    assert (outputs(behind), behind.skipped) == ([44, 44], {f"{OUTSIDE}ours": 1})  # one of theirs begins it
 
 
 @pytest.mark.parametrize("success", ['["result", "outcome"]', '{ path = "outcome", values = { ok = true } }'])

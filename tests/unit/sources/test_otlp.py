@@ -849,6 +849,7 @@ DEEP = json.dumps(spans(span({"metadata": "deep"}))).replace('"deep"', "[" * 100
         pytest.param('{"resourceSpans":' * 100_000, CUT_OFF, id="deep"),
         pytest.param('{"resourceSpans": {"spans": 5}}', OTHER_SHAPE, id="shape"),
         pytest.param('{"resourceSpans": []} nonsense', NO_JSON, id="prose"),
+        pytest.param('{"resourceSpans": []}\n' + own_line(output_tokens=5), NO_OTLP, id="own-line"),
         pytest.param('{"resourceSpans": []}\n' + v2(), NO_JSON, id="origin-line"),
         pytest.param('{"resourceSpans": []}\n{"trace": {"id": "1", "spans": [{}]}}', NO_OTLP, id="other-trace"),
         pytest.param('{"batches": [{"scopeSpans": []}]}\n{"batches": [{"id": "1"}]}', NO_OTLP, id="other-batches"),

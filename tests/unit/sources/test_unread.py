@@ -123,30 +123,6 @@ def test_records_over_several_lines_below_text_are_read(tmp_path: Path, behind: 
     assert {reason: lines.count for reason, lines in reading.unusable.items()} == {NO_JSON: behind + 2}
 
 
-@pytest.mark.parametrize(
-    "record",
-    [
-        pytest.param(RESPONSE, id="responses"),
-        pytest.param(json.dumps(answers.gemini("STOP", tokens=16)), id="gemini"),
-        pytest.param(json.dumps(spans(span(chat(16)))).replace("[T", "T"), id="otlp"),
-    ],
-)
-@pytest.mark.parametrize("lines", [30, 500, 5000])
-def test_our_own_lines_among_records_of_others_are_read(tmp_path: Path, record: str, lines: int) -> None:
-    """A program may log into the file that its gateway writes. However a line of ours is spelled, it is one."""
-    own = {"schema": "token-telemetry/1", "id": "x", "output_tokens": 99, "predicted_output_tokens": 90}
-    ours = [
-        json.dumps(own),
-        json.dumps({**own, "id": "y"}, separators=(",", ":")),
-        json.dumps({**own, "output_tokens": None}),
-    ]
-    text = f"{record}\n" + "\n".join(ours) + "\n" + f"{record}\n" * min(lines, 20)
-    (tmp_path / "b.log").write_text(text, encoding="utf-8")
-    found = read(tmp_path)
-    assert sorted(found.samples.predicted_output_tokens.tolist())[-2:] == [90, 90]
-    assert found.unusable["output_tokens is missing"].places == ["d/b.log:4"]
-
-
 @pytest.mark.parametrize("line", ["[2026-11-16 09:07:26] INFO: hello", "[1,2 x [3", "plain"])
 def test_a_line_that_is_none_counts_once(tmp_path: Path, line: str) -> None:
     (tmp_path / "b.log").write_text(f"{RESPONSE}\n{line}\n", encoding="utf-8")
