@@ -305,12 +305,10 @@ def source_below(head: bytes, shown: frozenset[bytes]) -> Source | None:
         shown = signs_of(head[below:])
     if _SIGNS_OF_LINES.isdisjoint(shown):
         return None
-    found, begin = None, 0
+    found = None
     for number, line in enumerate(head.split(b"\n")):
-        record = head[begin:] if line.rstrip() == b"{" else line  # one that is written over several lines
-        begin += len(line) + 1
         has_ours = any(ours in line for ours in _OURS)
-        source = _source_of_line(record) if number and (number < _LINES or has_ours) else None
+        source = _source_of_line(line) if number and (number < _LINES or has_ours) else None
         if has_ours and source is None:
             return None
         found = found or source
