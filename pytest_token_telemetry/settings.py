@@ -186,7 +186,9 @@ class Settings:
         "Pass or fail only if proven with confidence C, as 0.95. Default: the rate alone decides.",
     )
     inconclusive: str = _choice(
-        "warn", "fail", help="Warn or fail if --token-telemetry-confidence leaves a Tier 1 check unproven."
+        "warn",
+        "fail",
+        help="Warn or fail if a Tier 1 check is inconclusive: unproven with a confidence, or by a replay.",
     )
     sequential: bool = _switch("Keep --token-telemetry-confidence valid when you judge growing logs again and again.")
     max_waste_p90: Fraction = _setting(

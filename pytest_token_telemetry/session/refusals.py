@@ -77,7 +77,7 @@ def _refuse_missing_directories(settings: Settings, label: str) -> None:
 
 
 _NEEDS = {
-    "inconclusive": ("confidence",),
+    "inconclusive": ("confidence", "estimator"),
     "drift": ("baseline",),
     "estimator_errors": ("estimator",),
     "estimator_timeout": ("estimator",),

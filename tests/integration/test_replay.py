@@ -282,6 +282,13 @@ def test_a_little_more_room_proves_nothing_about_calls_that_were_truncated(
         assert "257 samples with 3 events would prove it" in check["message"]
 
 
+def test_what_a_replay_leaves_open_can_fail(run: Run, capped: Any) -> None:
+    module("def predict(request): return 801, 801")
+    options = capped([*CALLS, *TRUNCATED])
+    result = run(ESTIMATOR, *options, "--token-telemetry-inconclusive=fail", directory="capped")
+    assert (result.exit, result.report["verdict"]) == (1, "inconclusive")
+
+
 def test_budgets_do_not_judge_calls_that_they_were_not_asked_about(run: Run, capped: Any) -> None:
     """50 calls have a prediction, and 1 of them needs more than the new cap. Of 50 others, 40 would."""
     module("def predict(request): return 145, 145")

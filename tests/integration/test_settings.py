@@ -505,7 +505,7 @@ def pytest_addoption(parser):
     ("typed", "needed"),
     [
         ("--token-telemetry-drift=fail", "--token-telemetry-baseline"),
-        ("--token-telemetry-inconclusive=fail", "--token-telemetry-confidence"),
+        ("--token-telemetry-inconclusive=fail", "--token-telemetry-confidence or --token-telemetry-estimator"),
         ("--token-telemetry-min-replayed=50%", "--token-telemetry-estimator"),
         ("--token-telemetry-db-table=calls", "--token-telemetry-db"),
         ("--token-telemetry-junit-family=xunit2", "--token-telemetry-junit"),
