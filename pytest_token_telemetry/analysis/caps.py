@@ -51,13 +51,14 @@ class RepeatedOutput:
 
 @dataclass(frozen=True, slots=True)
 class CapUse:
-    """Cap over output, of the calls that were not cut off and have `LEAST_OUTPUT` tokens. ``None`` without any."""
+    """Cap over output, of calls of `LEAST_OUTPUT` tokens that were not cut off and are not known to have failed."""
 
     n: Count
     p50: Quantity | None
+    """``None`` without any call, as `p90`."""
     p90: Quantity | None
     calls: Count
-    """All calls with a cap, of any length."""
+    """All calls with a cap, also those that failed or are short."""
     reserved: Count
     """Tokens: the sum of their caps. Quotas are reserved by these."""
     unused: Count
@@ -167,8 +168,13 @@ def _has_others(outputs: Counts, value: int) -> bool:
 
 
 def looked_at(samples: Samples) -> Mask:
-    """Mask the calls that `cap_use` looks at."""
-    mask: Mask = (samples.max_tokens > 0) & (samples.truncated == 0) & (samples.output_tokens >= LEAST_OUTPUT)
+    """Mask the calls that `cap_use` looks at.
+
+    A call that failed without being cut off is often short because it failed. One that does not say whether it failed
+    counts: many logs never do.
+    """
+    ended = (samples.truncated == 0) & (samples.success != 0)
+    mask: Mask = (samples.max_tokens > 0) & ended & (samples.output_tokens >= LEAST_OUTPUT)
     return mask
 
 

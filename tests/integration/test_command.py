@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.integration.conftest import Run
-from tests.lines import ready_lines, write
+from tests.lines import ready_lines, stamp, v2, write
 from tests.unit.gate.cases import CHECK_IDS
 
 
@@ -358,6 +358,25 @@ def test_tier_2_warns_by_default_and_fails_on_request(run: Run, pytester: pytest
     assert "lower predictions" in warned.report["advice"][0]
     failed = run("--token-telemetry-tier2=fail")
     assert (failed.exit, failed.checks["tier2::waste-p90"]) == (1, "fail")
+
+
+def test_the_advice_to_lower_caps_does_not_rest_on_failed_calls(run: Run, pytester: pytest.Pytester) -> None:
+    """A cap of 2,000 is 2.2x of 900 tokens. Of 35 calls, 8 that failed at 100 would make the P90 20x."""
+    capped = {"more": " max_tokens=2000"}
+    short = [v2(output=100, success=False, time=stamp(100 + n), **capped) for n in range(8)]
+    write(pytester.path / "runs", [*ready_lines(27, **capped), *short])
+    found = run()
+    assert found.checks["tier2::cap-use"] == "pass"
+    assert "lower the caps" not in found.text
+    use = found.report["metrics"]["cap_use"]
+    assert (use["n"], use["calls"], use["reserved"], use["unused"]) == (27, 35, 70_000, 27 * 1100 + 8 * 1900)
+    [message] = [each["message"] for each in found.report["checks"] if each["id"] == "tier2::cap-use"]
+    assert message.startswith("P90 = 2.22x of calls with a cap, 8 truncated, failed or below 50 tokens left out ")
+    unsaid = [v2(output=100, success=None, time=stamp(100 + n), **capped) for n in range(8)]
+    write(pytester.path / "runs", [*ready_lines(27, **capped), *unsaid])
+    found = run()
+    assert found.checks["tier2::cap-use"] == "warn"
+    assert any(each.startswith("To save quota, lower the caps (max_tokens) of ") for each in found.report["advice"])
 
 
 def test_not_ready_can_be_made_a_skip(run: Run, unready: object) -> None:

@@ -142,7 +142,7 @@ class CapUseCheck(RatioCheck):
         """See `RatioCheck.without_ratio`."""
         from pytest_token_telemetry.analysis.caps import LEAST_OUTPUT
 
-        return f"every call with a cap is truncated or below {LEAST_OUTPUT} tokens"
+        return f"every call with a cap is truncated, failed or below {LEAST_OUTPUT} tokens"
 
     def calls(self, result: RatioResult, context: Context) -> str:
         """See `RatioCheck.calls`."""
@@ -150,7 +150,7 @@ class CapUseCheck(RatioCheck):
 
         carried = context.counts.carried
         others = 0 if carried is None else carried.caps - result.n
-        left_out = f", {others:,} truncated or below {LEAST_OUTPUT} tokens left out" if others > 0 else ""
+        left_out = f", {others:,} truncated, failed or below {LEAST_OUTPUT} tokens left out" if others > 0 else ""
         sent = " as it was sent" if context.replay is not None and context.replay.with_budget else ""
         return f"calls with a cap{sent}{left_out}"
 

@@ -1,4 +1,4 @@
-"""Outputs that may be a cap, and suggested caps on calls that they were not computed from."""
+"""How much of their caps calls use, outputs that may be a cap, and suggested caps on other calls than they are from."""
 
 from __future__ import annotations
 
@@ -11,15 +11,81 @@ import numpy as np
 import pytest
 from scipy.stats import beta, geom, kstest, lognorm
 
-from pytest_token_telemetry.analysis.caps import RepeatedOutput, repeated_output
+from pytest_token_telemetry.analysis.caps import (
+    CapUse,
+    CapUseOf,
+    RepeatedOutput,
+    cap_use,
+    cap_use_of_each,
+    oversized,
+    repeated_output,
+)
+from pytest_token_telemetry.analysis.metrics import Share
 from pytest_token_telemetry.analysis.populations import judged
 from pytest_token_telemetry.analysis.strata import labels
 from pytest_token_telemetry.analysis.tuning import RISKS, tune
+from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.samples import NameColumn, Samples, unknown
 from tests.unit.gate.cases import call, columns
 
 if TYPE_CHECKING:
     from scipy.stats._distn_infrastructure import rv_frozen
+
+# How much of their caps calls use
+
+
+def sent(n: int, output: int, *, success: bool | None = True, **fields: object) -> list[Sample]:
+    """``n`` calls with a cap of 2,000."""
+    return [call(output=output, max_tokens=2000, success=success, **fields)] * n
+
+
+GOOD = [*sent(17, 1000), *sent(2, 800)]
+"""Caps of 2x and 2.5x. The P90 is 0.9 * (19 + 1) = the 18th of 19, which is 2.5x; the P50 the 10th."""
+
+SHORT = {"output": 100, "category": "docs"}
+"""20x. With 8 of them, the P90 is between the 25th and the 26th of 27, as 0.9 * (27 + 1) = 25.2; both are 20x."""
+
+
+def test_calls_that_failed_say_nothing_about_their_caps_but_reserve_quota() -> None:
+    """27 calls reserve 54,000 tokens and leave 17 * 1000 + 2 * 1200 + 8 * 1900 of them."""
+    found = cap_use(columns([*GOOD, *sent(8, success=False, **SHORT)]))
+    assert found == CapUse(n=19, p50=2.0, p90=2.5, calls=27, reserved=54_000, unused=34_600)
+
+
+def test_calls_that_do_not_say_whether_they_failed_count() -> None:
+    found = cap_use(columns([*GOOD, *sent(8, success=None, **SHORT)]))
+    ratios = np.repeat([2.0, 2.5, 20.0], [17, 2, 8])
+    assert (found.n, found.p90) == (27, np.quantile(ratios, 0.9, method="weibull")) == (27, 20.0)
+    silent = replace(columns(GOOD), success=np.full(19, -1, dtype=np.int8))
+    assert cap_use(silent) == cap_use(columns(GOOD))
+
+
+def test_calls_that_were_truncated_are_left_out_whether_they_failed_or_not() -> None:
+    cut = [each for success in (True, False, None) for each in sent(3, 2000, truncated=True, success=success)]
+    found = cap_use(columns([*GOOD, *cut]))
+    assert (found.n, found.p90, found.calls) == (19, 2.5, 28)
+
+
+def test_where_every_call_failed_there_is_no_cap_use() -> None:
+    found = cap_use(columns(sent(8, success=False, **SHORT)))
+    assert found == CapUse(n=0, p50=None, p90=None, calls=8, reserved=16_000, unused=15_200)
+
+
+def test_the_cap_use_of_a_category_is_that_of_calls_that_did_not_fail() -> None:
+    longer = [call(output=1000, max_tokens=9000, success=False)] * 4
+    samples = columns([*GOOD, *longer, *sent(10, 500, category="docs"), *sent(8, 100, category="tests", success=False)])
+    assert cap_use_of_each(samples, labels(samples, {}).category) == (
+        CapUseOf("implementation", 19, 2.5, mean_cap=2000.0),
+        CapUseOf("docs", 10, 4.0, mean_cap=2000.0),
+    )
+
+
+def test_the_share_of_large_caps_is_of_calls_that_did_not_fail() -> None:
+    samples = columns([*GOOD, *sent(8, success=False, **SHORT), *sent(1, success=None, **SHORT)])
+    assert oversized(samples, 2.5) == Share(3, 20)
+
+
+# Outputs that may be a cap
 
 VARIED = [*range(100, 900, 8)]
 """A hundred different outputs up to 892, 11 of them in the tenth below 900."""

@@ -79,6 +79,15 @@ def test_without_predictions_caps_are_held_against_outputs():
     assert of([call(None, 1000)]).against is None
 
 
+def test_ratios_to_caps_leave_out_calls_that_failed_and_the_density_has_them():
+    short = call(None, 100, max_tokens=4000, success=False)
+    found = of([call(None, 1000, max_tokens=4000), short, short, replace(short, category="docs")])
+    assert [(each.name, each.n, each.quantile) for each in found.ratios] == [("implementation", 1, 4.0)]
+    assert sum(cell.calls for cell in found.density) == 4
+    unknown = of([call(None, 1000, max_tokens=4000, success=None), replace(short, success=None)])
+    assert [(each.n, each.quantile) for each in unknown.ratios] == [(2, 40.0)]
+
+
 def test_calls_that_used_their_cap_up_are_counted_beside_their_ratios():
     cut = call(None, 4000, max_tokens=4000, truncated=True)
     found = of([call(None, 1000, max_tokens=4000), cut, cut, replace(cut, category="docs")]).ratios

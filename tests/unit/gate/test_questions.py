@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_token_telemetry.report.advice import next_steps
@@ -142,6 +144,17 @@ def test_a_short_answer_says_nothing_about_its_cap():
     assert result(found, CAP_USE).n == 40
 
 
+def test_calls_that_are_left_out_of_cap_use_are_counted():
+    found = verdict([*capped(20), *capped(3, output=49), *capped(4, success=False), *capped(1, output=1000)])
+    assert message(found, CAP_USE).startswith(
+        "P90 = 2.50x of calls with a cap, 8 truncated, failed or below 50 tokens left out (target < 3x) PASS, "
+    )
+    found = verdict(capped(30, success=False))
+    assert message(found, CAP_USE) == (
+        "no data: every call with a cap is truncated, failed or below 50 tokens (target < 3x)"
+    )
+
+
 WORK = {f"require_{each}": "none" for each in ("categories", "complexities", "deliverables")}
 
 UNUSED = "lower the caps (max_tokens)"
@@ -161,6 +174,20 @@ def test_the_caps_that_are_used_least_are_named():
     assert f"To save quota, {UNUSED} of tests (P90 40.00x), docs (P90 5.00x), rare (P90 90.00x)." in steps(found)
     by = [(each.name, each.n, each.p90) for each in found.tuning.cap_use]
     assert by == [("docs", 20, 5.0), ("tests", 20, 40.0), ("implementation", 20, 2.5), ("rare", 5, 90.0)]
+
+
+def test_no_cap_is_lowered_because_calls_failed_early():
+    """A cap of 250 is 2.5x of 100 tokens. The 8 that failed have 5x, which would be the P90 of docs and of all 48."""
+    failed = [call(output=50, category="docs", max_tokens=250, success=False)] * 8
+    rows = [*used("docs", 250), *used("tests", 250), *failed]
+    found = verdict(rows, **WORK)
+    assert (outcomes(found)[CAP_USE], result(found, CAP_USE).n, result(found, CAP_USE).value) == ("pass", 40, 2.5)
+    assert UNUSED not in "".join(steps(found))
+    found = verdict([*rows, *used("implementation", 4000)], **WORK)
+    assert f"To save quota, {UNUSED} of implementation (P90 40.00x)." in steps(found)
+    assert found.metrics.cap_use.calls == 68  # quota is reserved by calls that failed too
+    unknown = verdict([*rows[:-8], *[replace(each, success=None) for each in failed]], **WORK)
+    assert f"To save quota, {UNUSED} of docs (P90 5.00x)." in steps(unknown)
 
 
 def test_caps_that_name_no_work_are_lowered_without_a_name():

@@ -734,6 +734,16 @@ def test_cap_use_is_of_all_recorded_calls_whatever_is_replayed():
     assert (found.events, found.n, found.bounds) == (12, 54, recorded.bounds)
 
 
+@pytest.mark.parametrize("answer", [1000, (1000, 1000)], ids=["predicts", "picks budgets"])
+def test_cap_use_leaves_out_recorded_calls_that_failed_whatever_is_replayed(answer):
+    """Caps of 2x, and of 20x for the 12 of 54 calls that failed."""
+    rows = [call(1000, 900, max_tokens=1800) for _ in range(42)]
+    failed = [call(1000, 90, max_tokens=1800, success=False) for _ in range(12)]
+    found = replayed([*rows, *failed], lambda request: answer)
+    assert (found.metrics.cap_use.n, found.metrics.cap_use.p90, found.metrics.cap_use.calls) == (42, 2.0, 54)
+    assert [(each.n, each.p90) for each in found.tuning.cap_use] == [(42, 2.0)]
+
+
 # Budgets of the estimator
 
 

@@ -66,6 +66,7 @@ samples = st.builds(
     Sample,
     predicted_output_tokens=st.none() | counts,
     output_tokens=counts,
+    max_tokens=st.none() | counts,
     truncated=st.sampled_from([True, False, None]),
     success=st.sampled_from([True, False, None]),
     legacy=st.sampled_from([False, False, False, True]),
