@@ -20,7 +20,7 @@ import numpy as np
 from pytest_token_telemetry.samples import NameColumn, Samples, Tenths, narrowest
 from pytest_token_telemetry.sources.extract import Extract, FileRead
 from pytest_token_telemetry.sources.merge import Origin, merge
-from pytest_token_telemetry.sources.rows import Identities
+from pytest_token_telemetry.sources.rows import AbsorbedRecords, Identities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,9 +103,11 @@ def _extract(task: int, rows: int, copied: np.ndarray | None) -> Extract:
             digest=digests,
             known=np.broadcast_to(np.True_, rows),
             own=np.broadcast_to(np.False_, rows),
+            among_others=np.broadcast_to(np.False_, rows),
             id=np.broadcast_to(np.uint64(0), rows),
             ids={},
         ),
+        absorbed=AbsorbedRecords.joined([]),
         complaints=(),
     )
 

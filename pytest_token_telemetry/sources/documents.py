@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Generic, NamedTuple, TypeAlias, TypeVar
 
 from msgspec import DecodeError, ValidationError
+from msgspec.json import Decoder
+
+from pytest_token_telemetry.sources.own_format import is_line_of_ours
+from pytest_token_telemetry.sources.tagged.formats import NEEDLES
+from pytest_token_telemetry.sources.unread import COUNT_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +35,10 @@ CUT_OFF = "a JSON document is malformed or cut off"
 OTHER_SHAPE = "a JSON document has a field of another type than its format says"
 TOO_LONG = f"a JSON document has more than {MOST >> 20} MiB"
 NO_JSON = "a line is not JSON"
+TAGGED = "a telemetry line stands among records of another format (give them files of their own)"
+
+PLAIN_TEXT = "lines of plain text among records"
+"""Why such lines are skipped: logs have them, and they say nothing of calls."""
 
 
 class Document(NamedTuple, Generic[T]):
@@ -73,6 +82,9 @@ def documents(file: BinaryIO, decode: Callable[[bytes], T], most: int = MOST) ->
             if isinstance(value, Document):
                 yield value
             else:
+                if _is_text(text):
+                    yield _no_document(text, line)
+                    continue
                 cut_off, last = _last_of_line(decode, text, line)
                 yield from held.add(cut_off, line)
                 if last is not None:
@@ -81,8 +93,18 @@ def documents(file: BinaryIO, decode: Callable[[bytes], T], most: int = MOST) ->
     yield from held.finish()
 
 
-def whole_documents(file: BinaryIO, decode: Callable[[bytes], T], into: Rows) -> Iterator[Document[T]]:
-    """Give the documents of ``file``, and count the lines that are none ``into`` the rows.
+def whole_documents(
+    file: BinaryIO, decode: Callable[[bytes], T], into: Rows, *, reads_ours: bool = True
+) -> Iterator[Document[T]]:
+    """Give the documents of ``file``, and count lines that are none ``into`` the rows.
+
+    Lines of our own format among them are samples: a program may log into a file that its gateway writes too.
+
+    Args:
+        file: as for `documents`.
+        decode: as for `documents`.
+        into: what is given those lines, and what is counted.
+        reads_ours: whether lines of our own format are those, and not documents.
 
     Raises:
         OSError: as of `documents`; or none of it is a document: one may have had all of its calls.
@@ -90,16 +112,43 @@ def whole_documents(file: BinaryIO, decode: Callable[[bytes], T], into: Rows) ->
     first: Broken | None = None
     found = False
     latest = 0
-    for each in documents(file, decode):
+    for each in documents(file, _or_ours(decode) if reads_ours else decode):
         if isinstance(each, Broken):
-            if each.line != latest:  # a line counts once, however many of its pieces are none
+            if each.reason == PLAIN_TEXT:
+                into.skip(PLAIN_TEXT)
+            elif each.line != latest:  # of one line, however many pieces of it are none
                 into.complain(each.reason, each.line)
-            first, latest = first or each, each.line
+                latest = each.line
+            first = first or each
+        elif isinstance(each.value, _Ours):
+            found = True
+            _add_ours(each.value, each.line, into)
         else:
             found = True
-            yield each
+            yield each  # type: ignore[misc] # it is none of ours
     if first is not None and not found:
-        raise OSError(None, first.reason)
+        raise OSError(None, NO_JSON if first.reason == PLAIN_TEXT else first.reason)
+
+
+class _Ours(NamedTuple):
+    """The text of a line of our own format."""
+
+    text: bytes
+
+
+def _or_ours(decode: Callable[[bytes], T]) -> Callable[[bytes], T | _Ours]:
+    return lambda text: _Ours(text) if is_line_of_ours(text) else decode(text)
+
+
+def _add_ours(line: _Ours, number: int, into: Rows) -> None:
+    from pytest_token_telemetry.sources.tagged.own_parsing import read_line  # few files have any
+    from pytest_token_telemetry.sources.tagged.records import Unusable
+
+    said = read_line(line.text.decode("utf-8", "replace"))
+    if isinstance(said, Unusable):
+        into.complain(said.reason, number, ended=said.ended)
+    else:
+        into.add(said.sample, said.identity, number, own=True, among_others=True)
 
 
 def _lines(file: BinaryIO, most: int) -> Iterator[tuple[int, bytes | None]]:
@@ -136,6 +185,30 @@ def _last_of_line(decode: Callable[[bytes], T], text: bytes, line: int) -> tuple
         return text, None
     last = _decoded(decode, text[at:], line)
     return (text[:at], last) if isinstance(last, Document) else (text, None)
+
+
+def _is_text(text: bytes) -> bool:
+    """Whether a line is text of a log, and no part of a document."""
+    if _TEXT.match(text) is None:
+        return False
+    try:
+        _ANY.decode(text)
+    except (DecodeError, ValueError, RecursionError):
+        return True
+    return False
+
+
+def _no_document(text: bytes, line: int) -> Broken:
+    """Why a line is none that is no part of one: text alone is no fault, if it cannot be a piece of a record."""
+    if any(each in text for each in NEEDLES):
+        return Broken(TAGGED, line)
+    is_piece = text.rstrip().endswith((b"}", b"}]", b'"]')) or any(each in text for each in COUNT_NAMES)
+    return Broken(NO_JSON if is_piece or not _is_text(text) else PLAIN_TEXT, line)
+
+
+_ANY: Decoder[object] = Decoder()
+_TEXT = re.compile(rb"[ \t]*(?:\x1b\[[0-9;]*m)*[\[(<]?(?:[\w#*=>|/~+.:-]|[\xc2-\xf4][\x80-\xbf])")
+"""How lines of text begin, coloured or not; none that is a part of a document does."""
 
 
 def mended(text: bytes) -> bytes:
@@ -291,7 +364,7 @@ class _Held(Generic[T]):
             elif text[0] == _BRACE:
                 yield _decoded(self.decode, text, line)
             elif text[0] not in _OF_DOCUMENTS:
-                yield Broken(NO_JSON, line)
+                yield _no_document(text, line)
             elif indented:
                 indented.append(text)
                 if text.strip() == b"}" == text[:1]:

@@ -7,7 +7,6 @@ them is columns, never lines.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_LE
 from contextlib import suppress
@@ -22,17 +21,21 @@ from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpa
 from pytest_token_telemetry.sources.deferred import ONE_A_LINE, TABLE, ZIP, Deferred, signs_of
 from pytest_token_telemetry.sources.outcomes import Outcomes, OutcomesBuilder
 from pytest_token_telemetry.sources.own_format import HEAD as OWN
-from pytest_token_telemetry.sources.own_format import SCHEMA
+from pytest_token_telemetry.sources.own_format import SCHEMA, begins_as_ours, lines_of_ours
 from pytest_token_telemetry.sources.rows import AbsorbedRecords, Complaint, Identities, Rows
 from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
+from pytest_token_telemetry.sources.tagged.formats import TAG_NEEDLES
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedReader, TaggedSource
 from pytest_token_telemetry.sources.unread import (
-    BEHIND,
+    BESIDE,
     LOOKED_AT,
+    NO_SCHEMA,
     UNREAD,
     WIDE,
     counts_in_json,
+    has_others,
+    lacks_schema,
     object_below,
     records_with_counts,
     tells_of_calls,
@@ -83,8 +86,6 @@ _OURS = (b"[T", SCHEMA.encode())
 """What telemetry of our own begins with, a tag or the schema of a line."""
 
 _OWN_LINE = OWN.encode()
-
-_OWN_BEGINS = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"schema"\s*:\s*"' + re.escape(SCHEMA.encode()) + b'"')
 
 _OUR_OUTPUT = Deferred("our-output", "our_output:OurOutput")
 
@@ -276,7 +277,7 @@ def source_of(path: str, head: bytes, task: Task) -> Source:
     """The source that reads the file at ``path``, whose text begins with ``head``, of `HEAD` bytes at most."""
     if OWN_OUTPUT.match(head):
         return _OUR_OUTPUT
-    mapped = () if task.mapped and task.format == AUTO and _begins_as_ours(head) else task.mapped
+    mapped = () if task.mapped and task.format == AUTO and begins_as_ours(head) else task.mapped
     sources = [*mapped, *task.added, *SOURCES] if mapped or task.added else SOURCES
     if task.format != AUTO:
         return next(each for each in sources if each.name == task.format)
@@ -286,11 +287,6 @@ def source_of(path: str, head: bytes, task: Task) -> Source:
         if may_be and each.claims(path, head):
             return source_below(head, shown) or each if isinstance(each, TaggedSource) else each
     raise AssertionError("the last source claims every file")
-
-
-def _begins_as_ours(head: bytes) -> bool:
-    """Whether a file begins with a line of our own, whoever wrote it: no map is for such lines."""
-    return _OWN_BEGINS.match(head) is not None
 
 
 def source_below(head: bytes, shown: frozenset[bytes]) -> Source | None:
@@ -453,19 +449,22 @@ def _look_at(path: str, beginning: bytes, task: Task) -> _Look:
     Records of a known kind are read wherever they begin, if none of our own is there too.
     """
     source = source_of(path, beginning[:HEAD], task)
-    if not isinstance(source, TaggedSource) or beginning.startswith(_OWN_LINE):
+    if not isinstance(source, TaggedSource) or (beginning.startswith(_OWN_LINE) and not has_others(beginning)):
         return _Look(source)
     if beginning.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) and not beginning.startswith(BOM_UTF32_LE):
         other = _look_at("", beginning.decode("utf-16", "ignore").encode(), Task(()))
         return _Look(source, WIDE if other.unread or not isinstance(other.source, TaggedSource) else "")
     if tells_of_calls(beginning):
         return _Look(source, UNREAD)
-    behind = source_behind(beginning)
+    behind = source_behind(beginning) if task.format == AUTO else None
     if behind is None:
-        return _Look(source, has_counts=counts_in_json(beginning))
-    if task.part is None and task.format == AUTO and not any(ours in beginning for ours in _OURS):
-        return _Look(behind)
-    return _Look(source, BEHIND)
+        return _Look(source, NO_SCHEMA if lacks_schema(beginning) else "", counts_in_json(beginning))
+    return _Look(source, BESIDE) if task.part is not None or _has_tags(beginning) else _Look(behind)
+
+
+def _has_tags(text: bytes) -> bool:
+    """Whether lines stand in ``text`` that only who reads tagged lines finds: our own ones behind other text too."""
+    return any(tag in text for tag in TAG_NEEDLES) or text.count(_OURS[1]) > lines_of_ours(text)
 
 
 def _expanded(

@@ -25,6 +25,7 @@ from pytest_token_telemetry.sources.tagged.formats import telemetry_scanner
 from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedSource
 from pytest_token_telemetry.sources.uncounted import NONE_UNCOUNTED, Uncounted, no_ends, uncounted
+from pytest_token_telemetry.sources.unread import EVEN_BESIDE_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -355,7 +356,7 @@ class _Files:
         self.unknown: list[str] = []
         self.mentions = self.nothing_known = self.empty_tables = 0
         self.unread: list[tuple[int, str, bool]] = []
-        """Files without a record that may have calls, each with why, and whether nothing is known of it."""
+        """Files that may have calls which are not read, each with why, and whether nothing is known of it."""
         self.remarks: Counter[Remark] = Counter()
         self.skipped: Counter[str] = Counter()
         """By reason."""
@@ -388,7 +389,8 @@ class _Files:
         files = extract.samples.file
         known = np.bincount(files, minlength=len(extract.files)) > 0
         known[[*complained]] = True
-        unread = np.array([bool(file.unread) for file in extract.files], np.bool_) & ~known & opened
+        unread = np.array([bool(file.unread) for file in extract.files], np.bool_) & opened
+        unread &= ~known | np.array([file.unread in EVEN_BESIDE_RECORDS for file in extract.files], np.bool_)
         known[[*extract.mentions]] = True
         nothing_known = np.flatnonzero(~known & opened).tolist()
         unknown = Counter(origins[at].kind for at in nothing_known)
@@ -456,9 +458,14 @@ class _Files:
 
     def with_ids(self) -> Iterator[OfRecords]:
         """Give by what records of each part may tell of calls of which spans tell too."""
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(self.formats))}
+        numbers = {name: number for number, name in enumerate(dict.fromkeys([*self.formats, TaggedSource.name]))}
         formats = np.array([0] * self._first + [numbers[name] for name in self.formats], np.uint32)
-        return (OfRecords(identities.id, formats[samples.file]) for samples, identities in self.parts)
+        ours = np.uint32(numbers[TaggedSource.name])
+        for samples, identities in self.parts:
+            of_rows = formats[samples.file]
+            if identities.among_others.any():
+                of_rows[identities.among_others] = ours
+            yield OfRecords(identities.id, of_rows)
 
     def rows_without_id(self) -> int:
         """Give how many rows of tables have no id, if files have such calls too; 0 if no call can be in both."""

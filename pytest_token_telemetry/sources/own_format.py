@@ -6,6 +6,7 @@ A call is checked where it is written, so that no line is unusable later.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -31,6 +32,10 @@ SCHEMA = "token-telemetry/1"
 
 HEAD = f'{{"schema":"{SCHEMA}"'
 """How every line begins."""
+
+_LINE = rb'\{\s*"schema"\s*:\s*"' + re.escape(SCHEMA.encode()) + b'"'
+_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?\s*" + _LINE)
+_LINES = re.compile(rb"^\{(?:[^\n]*?,\s*)??" + _LINE[2:], re.MULTILINE)
 
 LONGEST_LINE = 1 << 14
 """Bytes of a line: no reader has to look further."""
@@ -73,6 +78,44 @@ _OTHER_NAMES: Mapping[str, str] = {
     **{letters(other): name for name, others in _SHORT_NAMES.items() for other in others.split()},
 }
 """Our fields by the letters of other names. Taken for a feature, such a name would be lost to the verdict."""
+
+
+def begins_as_ours(text: bytes) -> bool:
+    """Whether ``text`` begins with a line of our own, whoever wrote it: no map and no other format is for it."""
+    return _BEGINS.match(text) is not None
+
+
+def is_line_of_ours(text: bytes) -> bool:
+    """Whether a line of JSON is one of our own, wherever in it the schema stands, whole or cut off."""
+    if _SCHEMA not in text[:_WITHIN] and _SCHEMA not in text[-_AT_END:]:
+        return False
+    return _LINES.match(text.lstrip()) is not None
+
+
+_SCHEMA = SCHEMA.encode()
+_WITHIN, _AT_END = 1024, 64
+"""Bytes of a line in which its schema is looked for: records of others are long, and most have none."""
+
+
+def lines_of_ours(text: bytes) -> int:
+    """How many lines of ``text`` begin as ours do."""
+    return len(_LINES.findall(text))
+
+
+def may_mean_ours(schema: str) -> bool:
+    """Whether ``schema`` may be a slip of the pen for ours. One of another version is none."""
+    if _VERSIONS.fullmatch(schema):
+        return False
+    from difflib import SequenceMatcher  # slow to import, and few files have any other schema
+
+    said, ours = letters(schema), letters(SCHEMA)
+    return any(SequenceMatcher(None, said, each).ratio() > _ALIKE for each in (ours, ours[:-1]))
+
+
+_VERSIONS = re.compile(rf"{SCHEMA[:-1]}[0-9.]+")
+
+_ALIKE = 0.85
+"""Of the letters of two names."""
 
 
 def line(*, output_tokens: object, predicted_output_tokens: object = None, **fields: object) -> str:

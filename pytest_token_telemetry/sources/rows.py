@@ -80,6 +80,8 @@ class Identities:
     """Whether there is one."""
     own: Mask
     """Whether the line is of our own format."""
+    among_others: Mask
+    """Whether it is one in a file of another format."""
     id: npt.NDArray[np.uint64]
     """The hash of the call's own id; 0 without one, and without an identity."""
     ids: dict[int, str]
@@ -96,6 +98,7 @@ class Identities:
             digest=self.digest[rows],
             known=stored(self.known[rows]),
             own=stored(self.own[rows]),
+            among_others=stored(self.among_others[rows]),
             id=stored(self.id[rows]),
             ids={new[row]: id for row, id in self.ids.items() if row in new},
             keys=self.keys.take(rows, len(self.known)),
@@ -110,6 +113,7 @@ class Identities:
             digest=np.concatenate([digests_of([]), *(part.digest for part in parts)]),
             known=np.concatenate([np.empty(0, np.bool_), *(part.known for part in parts)]),
             own=np.concatenate([np.empty(0, np.bool_), *(part.own for part in parts)]),
+            among_others=np.concatenate([np.empty(0, np.bool_), *(part.among_others for part in parts)]),
             id=np.concatenate([np.empty(0, np.uint64), *(part.id for part in parts)]),
             ids={
                 begin + row: each for begin, part in zip(begins, parts, strict=False) for row, each in part.ids.items()
@@ -182,6 +186,7 @@ class Rows:
         self._known: list[bool] = []
         self._places: list[int] = []
         self._own: list[bool] = []
+        self._among_others: list[int] = []
         self._waits: list[bool] = []
         self._ids: dict[int, str] = {}
         self._keys = KeyColumn()
@@ -216,6 +221,7 @@ class Rows:
         place: int = 0,
         file: int | None = None,
         own: bool = False,
+        among_others: bool = False,
         waits: bool = False,
         keys: Sequence[str] = (),
         emission: Emission | None = None,
@@ -229,6 +235,7 @@ class Rows:
             place: which record of its line it is, from 0.
             file: the index of the file, if it is not the one that is read.
             own: whether it is a line of our own format.
+            among_others: whether it is one in a file of another format.
             waits: whether it is none if another one absorbs it: see `build`.
             keys: by what side files may name the call beside its own id, the nearest first: see `keys`.
             emission: by what another trace may tell of the call.
@@ -238,6 +245,8 @@ class Rows:
         self._known.append(identity is not None)
         self._places.append(place)
         self._own.append(own)
+        if among_others:
+            self._among_others.append(row)
         self._waits.append(waits)
         self._emissions.append(emission)
         if own and identity is not None and sample.id is not None:
@@ -365,6 +374,8 @@ class Rows:
         own = np.concatenate(
             [*(np.full(len(part.samples), part.own) for part in self._blocks), np.array(self._own, np.bool_)]
         )
+        among_others = np.zeros(len(samples), np.bool_)
+        among_others[len(samples) - n + np.array(self._among_others, np.int64)] = True
         waits = np.concatenate(
             [*(np.full(len(part.samples), part.waits) for part in self._blocks), np.array(self._waits, np.bool_)]
         )
@@ -391,6 +402,7 @@ class Rows:
             digest=digest[order],
             known=stored(known[order]),
             own=stored(own[order]),
+            among_others=stored(among_others[order]),
             id=stored(id[order]),
             ids=ids,
             keys=self._built_keys(begins).take(order, len(samples)),

@@ -242,7 +242,7 @@ def _read(file: SideFile, into: Rows, columns: _Columns) -> int:
 def _rows(stream: BinaryIO, into: Rows) -> Iterator[tuple[int, int, object]]:
     """The rows of a file, each with its line and its place there."""
     if beginning(stream, HEAD).removeprefix(BOM).lstrip()[:1] in (b"{", b"["):
-        for document in whole_documents(stream, decoded, into):
+        for document in whole_documents(stream, decoded, into, reads_ours=False):
             yield from ((document.line, place, row) for place, row in records_of(document.value))
     else:
         yield from ((line, 0, row) for line, row in csv_rows(stream, into))

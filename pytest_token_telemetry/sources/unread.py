@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_token_telemetry.sources.own_format import HEAD, SCHEMA, may_mean_ours
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNREAD = "spans of model calls in a layout that is not read"
 WIDE = "records of model calls in UTF-16, of which only log lines are read: save the file as UTF-8"
-BEHIND = "records of model calls behind many lines of other text (give them a file of their own)"
+
+NO_SCHEMA = 'JSON lines whose schema is missing or misspelt: write "schema": "token-telemetry/1"'
+BESIDE = "records of model calls beside telemetry lines, which alone are read (give them a file of their own)"
+
+EVEN_BESIDE_RECORDS = (NO_SCHEMA, BESIDE)
+"""Why a file may have calls that are not read, though others of it are."""
 
 LOOKED_AT = 1 << 16
 """Bytes of a file that are looked at: a prompt may stand before the count."""
@@ -34,7 +41,7 @@ _ENDS = (b'_tokens"', b'.completion"')
 _COUNTS = (b'_tokens"', b'TokenCount"')
 """How the names of counts end in records of calls."""
 
-_COUNT_NAMES = (b"output_tokens", b"completion_tokens", b"andidatesTokenCount", b"candidates_token_count")
+COUNT_NAMES = (b"output_tokens", b"completion_tokens", b"andidatesTokenCount", b"candidates_token_count")
 
 _COUNT = re.compile(
     rb'\\*"(?:(?:output|completion)_tokens|candidatesTokenCount|candidates_token_count)\\*"\s*:\s*[0-9]'
@@ -55,7 +62,7 @@ def tells_of_calls(beginning: bytes) -> bool:
 def counts_in_json(beginning: bytes) -> bool:
     """Whether JSON in the ``beginning`` of a file, behind a prefix or in a text, counts output tokens."""
     has_objects = b"{" in beginning  # most logs have none, and to look for one letter is fastest
-    return has_objects and any(each in beginning for each in _COUNT_NAMES) and _COUNT.search(beginning) is not None
+    return has_objects and any(each in beginning for each in COUNT_NAMES) and _COUNT.search(beginning) is not None
 
 
 def records_with_counts(text: bytes) -> Iterator[bytes]:
@@ -65,17 +72,36 @@ def records_with_counts(text: bytes) -> Iterator[bytes]:
     """
     first = object_below(text)
     for count in _COUNTS if first else ():
-        at = text.find(count, first)
-        for _ in range(_MOST_LINES):
-            if at < 0:
-                break
+        at, looked_at = text.find(count, first), 0
+        while at >= 0 and looked_at < _MOST_LINES:
             begin, end = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
             if text[begin : begin + 1].isspace():
                 begin, end = text.rfind(b"\n{", 0, at) + 1, text.find(b"\n}", at)
             end = len(text) if end < 0 else end
-            if text[begin] == _BRACE:
-                yield text[begin:end]
+            if not text.startswith(_OURS, begin):
+                looked_at += 1
+                if text[begin] == _BRACE:
+                    yield text[begin:end]
             at = text.find(count, end)
+
+
+def has_others(text: bytes) -> bool:
+    """Whether below a first line of our own format a line begins with an object that is spelled in another way."""
+    return _OTHERS.search(text) is not None
+
+
+def lacks_schema(text: bytes) -> bool:
+    """Whether a line of ``text`` looks like one of our own format, but for its schema."""
+    named = {found[1].decode("ascii", "replace") for found in _SCHEMA.finditer(text)} if b'"schema"' in text else set()
+    if any(each != SCHEMA and may_mean_ours(each) for each in named):
+        return True
+    return SCHEMA in named and any(b'"schema"' not in each and _PREDICTED in each for each in records_with_counts(text))
+
+
+_OURS = HEAD.encode()
+_OTHERS = re.compile(rb"\n\{(?!" + re.escape(_OURS[1:]) + b")")
+_SCHEMA = re.compile(rb'"schema"\s*:\s*"([^"\\\n]{1,40})"')
+_PREDICTED = b'"predicted_output_tokens"'
 
 
 def object_below(text: bytes) -> int:

@@ -73,6 +73,16 @@ def parse(fragment: Fragment) -> Read | Unusable | None:
     return Unusable(CUT_OFF)
 
 
+def read_line(text: str) -> Read | Unusable:
+    """What a line says that is one of ours by how it begins, and nothing else."""
+    try:
+        return _read(Found(_DECODER.decode(text), text.strip(), 0, len(text)))
+    except RecordError as error:
+        return Unusable(str(error))
+    except (ValueError, RecursionError):
+        return Unusable(CUT_OFF)
+
+
 def _read(found: Found) -> Read | Unusable:
     """What the record says that was ``found``. One that was kept as unusable is so for the reason of then."""
     try:

@@ -16,6 +16,7 @@ from pytest_token_telemetry.sources.documents import (
     DEEPEST,
     NO_JSON,
     OTHER_SHAPE,
+    PLAIN_TEXT,
     TOO_LONG,
     Broken,
     Document,
@@ -63,7 +64,9 @@ def broken(reason: str) -> Broken:
         pytest.param(
             b'{"a":[\n{"b":2},\n{"c":3}\n,{"d":4}\n]}\n', [({"a": [{"b": 2}, {"c": 3}, {"d": 4}]}, 1)], id="rows"
         ),
-        pytest.param(b'hello\n{"a":1}] x\n', [(broken(NO_JSON), 1), ({"a": 1}, 2), (broken(NO_JSON), 2)], id="prose"),
+        pytest.param(
+            b'hello\n{"a":1}] x\n', [(broken(PLAIN_TEXT), 1), ({"a": 1}, 2), (broken(NO_JSON), 2)], id="prose"
+        ),
         pytest.param(
             b'{\n "a": [\n  1,\n{\n "b": 2\n}\n', [(broken(CUT_OFF), 1), ({"b": 2}, 4)], id="indented-cut-off"
         ),
@@ -108,7 +111,7 @@ def broken(reason: str) -> Broken:
         pytest.param(b'{\n "a": 1,\n"b": 2\n}\n[3]', [({"a": 1, "b": 2}, 1), ([3], 5)], id="indented-in-part"),
         pytest.param(
             b'{"a":1}\n{\n2026 INFO: x\n "y"\n[1]\nz {\n',
-            [({"a": 1}, 1), (broken(CUT_OFF), 2), (broken(NO_JSON), 3), (broken(NO_JSON), 6)],
+            [({"a": 1}, 1), (broken(CUT_OFF), 2), (broken(PLAIN_TEXT), 3), (broken(PLAIN_TEXT), 6)],
             id="text-behind-a-brace",
         ),
         pytest.param(b'{\n "a": 1\n\xef\xbb\xbf', [(broken(CUT_OFF), 1)], id="nothing-behind-a-bom"),

@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_token_telemetry.samples import SamplesBuilder
+from pytest_token_telemetry.sources.documents import PLAIN_TEXT
 from pytest_token_telemetry.sources.litellm import LiteLLMSource
 from pytest_token_telemetry.sources.places import UnusedColumn
 from pytest_token_telemetry.sources.provider_calls import NO_GENERATION
@@ -230,7 +231,7 @@ def test_payloads_are_read_however_they_are_printed(tmp_path: Path, form: str, i
     (tmp_path / "calls.json").write_text(form.format(*texts), encoding="utf-8")
     reading = read(tmp_path)
     assert len(reading.samples) == 2
-    assert [*reading.unusable] == (["a line is not JSON"] if "proxy" in form else [])
+    assert (reading.unusable, [*reading.skipped]) == ({}, [PLAIN_TEXT] if "proxy" in form else [])
 
 
 def test_a_copy_is_no_other_call_and_a_stand_in_has_one_id_for_many(tmp_path: Path) -> None:

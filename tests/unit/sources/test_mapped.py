@@ -14,6 +14,7 @@ import pytest
 
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources import line_matching
+from pytest_token_telemetry.sources.documents import PLAIN_TEXT
 from pytest_token_telemetry.sources.field_map import MapError, as_text, dotted, field_map, maps_in
 from pytest_token_telemetry.sources.line_matching import AT_ONCE, LONGEST, TOO_LONG, matched_lines
 from pytest_token_telemetry.sources.look_like import OUTSIDE
@@ -99,7 +100,7 @@ def test_a_file_that_begins_with_a_line_of_our_own_is_read_as_such_whichever_map
     found = reading(tmp_path, mapped, f'{schema},"output_tokens":40}}\n'.encode(), "calls.jsonl")
     assert (outputs(found), found.skipped) == ([40, 44], {})
     behind = reading(tmp_path, mapped, theirs + b'{"schema":"token-telemetry/1","output_tokens":40}\n', "calls.jsonl")
-    assert (outputs(behind), behind.skipped) == ([44, 44], {f"{OUTSIDE}ours": 1})  # one of theirs begins it
+    assert (outputs(behind), behind.skipped) == ([44, 40, 44], {})  # one of theirs begins it
 
 
 @pytest.mark.parametrize("success", ['["result", "outcome"]', '{ path = "outcome", values = { ok = true } }'])
@@ -163,14 +164,13 @@ def test_records_that_are_no_calls_are_skipped_and_those_that_cannot_be_used_are
     )
     found = reading(tmp_path, GATEWAY, content + b"no JSON\n" + lines(usable))
     assert outputs(found) == [30] * 4
-    assert found.skipped == {f"{OUTSIDE}ours": 2}
+    assert found.skipped == {f"{OUTSIDE}ours": 2, PLAIN_TEXT: 1}
     assert reasons(found) == {
         "output_tokens is missing: nothing at reply.usage.out (map ours)": 1,
         "output_tokens is negative": 1,
         "max_tokens is not a whole number": 1,
         "predicted_output_tokens is not a whole number": 1,
         NO_RECORD: 1,
-        "a line is not JSON": 1,
     }
 
 

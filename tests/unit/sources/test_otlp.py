@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.deferred import Deferred
-from pytest_token_telemetry.sources.documents import CUT_OFF, NO_JSON, OTHER_SHAPE
+from pytest_token_telemetry.sources.documents import CUT_OFF, NO_JSON, OTHER_SHAPE, TAGGED
 from pytest_token_telemetry.sources.merge import Reading
 from pytest_token_telemetry.sources.otlp.calls import NO_CALL, NO_CALL_LOGGED, TOLD_AGAIN, Calls
 from pytest_token_telemetry.sources.otlp.decoding import Decoder, RawAttribute
@@ -849,8 +849,7 @@ DEEP = json.dumps(spans(span({"metadata": "deep"}))).replace('"deep"', "[" * 100
         pytest.param('{"resourceSpans":' * 100_000, CUT_OFF, id="deep"),
         pytest.param('{"resourceSpans": {"spans": 5}}', OTHER_SHAPE, id="shape"),
         pytest.param('{"resourceSpans": []} nonsense', NO_JSON, id="prose"),
-        pytest.param('{"resourceSpans": []}\n' + own_line(output_tokens=5), NO_OTLP, id="own-line"),
-        pytest.param('{"resourceSpans": []}\n' + v2(), NO_JSON, id="origin-line"),
+        pytest.param('{"resourceSpans": []}\n' + v2(), TAGGED, id="origin-line"),
         pytest.param('{"resourceSpans": []}\n{"trace": {"id": "1", "spans": [{}]}}', NO_OTLP, id="other-trace"),
         pytest.param('{"batches": [{"scopeSpans": []}]}\n{"batches": [{"id": "1"}]}', NO_OTLP, id="other-batches"),
         pytest.param(

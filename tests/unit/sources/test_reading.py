@@ -25,11 +25,12 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.sources.deferred import ONE_A_LINE
 from pytest_token_telemetry.sources.dividing import TaskSizes
-from pytest_token_telemetry.sources.documents import NO_JSON
+from pytest_token_telemetry.sources.documents import PLAIN_TEXT
 from pytest_token_telemetry.sources.parallel import Progress, Scan
 from pytest_token_telemetry.sources.reading import Directory, File, Reading, UnusableLines, read_directories
 from pytest_token_telemetry.sources.source import Sizes
 from pytest_token_telemetry.sources.tagged import simple_search
+from pytest_token_telemetry.sources.unread import BESIDE
 from tests.lines import stamp, v2, write
 from tests.spans import chat, span, spans
 from tests.unit.sources.builders import OTHER_LINES, V2_LINES, budget, joined, rows
@@ -162,15 +163,15 @@ def test_text_before_the_first_record_counts_as_behind_it(tmp_path: Path, size: 
     write(tmp_path, [BANNER, "", "INFO:     Uvicorn running on http://0.0.0.0:4000", *calls, BANNER])
     reading = read(tmp_path)
     assert len(reading.samples) == size
-    assert {reason: each.places for reason, each in reading.unusable.items()} == {
-        NO_JSON: [f"{tmp_path.name}/run-1/agent.log:{line}" for line in (1, 3, size + 4)]
-    }
+    assert (reading.unusable, reading.skipped) == ({}, {PLAIN_TEXT: 3})
 
 
 def test_telemetry_of_our_own_goes_before_calls_of_others_in_its_file(tmp_path: Path) -> None:
     for lines in ([json.dumps({"message": text}) for text in ("Begun", v2())], [BANNER, v2()]):
         write(tmp_path, [*lines, json.dumps(CALLS_BELOW["responses"])])
-        assert read(tmp_path).samples.output_tokens.tolist() == [900]
+        reading = read(tmp_path)
+        assert reading.samples.output_tokens.tolist() == [900]
+        assert {reason: each.count for reason, each in reading.unusable.items()} == {BESIDE: 1}
 
 
 def test_where_no_file_matches_the_files_that_are_there_are_told_by_their_endings(tmp_path: Path) -> None:

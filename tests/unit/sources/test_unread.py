@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from pytest_token_telemetry.sources.dividing import TaskSizes
-from pytest_token_telemetry.sources.documents import NO_JSON
+from pytest_token_telemetry.sources.documents import NO_JSON, PLAIN_TEXT, TAGGED
+from pytest_token_telemetry.sources.look_like import MISSPELT
 from pytest_token_telemetry.sources.otlp.attributes import OUTPUT
+from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
-from pytest_token_telemetry.sources.unread import BEHIND, UNREAD, WIDE
+from pytest_token_telemetry.sources.unread import BESIDE, NO_SCHEMA, UNREAD, WIDE
 from tests import answers
 from tests.lines import v2
 from tests.spans import chat, span, spans, write_spans
@@ -120,13 +122,123 @@ def test_records_over_several_lines_below_text_are_read(tmp_path: Path, behind: 
     (tmp_path / "b.log").write_text(text, encoding="utf-8")
     reading = read(tmp_path)
     assert [each.output_tokens for each in samples_of(reading)] == [16, 17]
-    assert {reason: lines.count for reason, lines in reading.unusable.items()} == {NO_JSON: behind + 2}
+    assert (reading.unusable, reading.skipped) == ({}, {PLAIN_TEXT: behind + 2})
 
 
-@pytest.mark.parametrize("line", ["[2026-11-16 09:07:26] INFO: hello", "[1,2 x [3", "plain"])
-def test_a_line_that_is_none_counts_once(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(RESPONSE, id="responses"),
+        pytest.param(json.dumps(answers.gemini("STOP", tokens=16)), id="gemini"),
+        pytest.param(json.dumps(spans(span(chat(16)))).replace("[T", "T"), id="otlp"),
+    ],
+)
+@pytest.mark.parametrize("lines", [30, 500, 5000])
+def test_our_own_lines_among_records_of_others_are_read(tmp_path: Path, record: str, lines: int) -> None:
+    """A program may log into the file that its gateway writes. However a line of ours is spelled, it is one."""
+    own = {"schema": "token-telemetry/1", "id": "x", "output_tokens": 99, "predicted_output_tokens": 90}
+    ours = [
+        json.dumps(own),
+        json.dumps({**own, "id": "y"}, separators=(",", ":")),
+        json.dumps({**own, "output_tokens": None}),
+    ]
+    text = f"{record}\n" + "\n".join(ours) + "\n" + f"{record}\n" * min(lines, 20)
+    (tmp_path / "b.log").write_text(text, encoding="utf-8")
+    found = read(tmp_path)
+    assert sorted(found.samples.predicted_output_tokens.tolist())[-2:] == [90, 90]
+    assert found.unusable["output_tokens is missing"].places == ["d/b.log:4"]
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["ours-first", "theirs-first"])
+@pytest.mark.parametrize("times", [1, 30])
+def test_our_own_line_and_a_record_of_one_call_in_one_file_are_one(tmp_path: Path, times: int, is_first: bool) -> None:
+    """The record knows the reason, and the line of ours the prediction, wherever it has its schema."""
+    mixed = []
+    for n in range(times):
+        record = json.dumps({**answers.chat("length", tokens=16), "id": f"call-{n}"})
+        said = {"id": f"call-{n}", "output_tokens": 16, "predicted_output_tokens": 9}
+        ours = json.dumps({"schema": "token-telemetry/1", **said} if n % 2 else {**said, "schema": "token-telemetry/1"})
+        mixed += [ours, record] if is_first else [record, ours]
+    (tmp_path / "b.log").write_text("\n".join(mixed) + "\n", encoding="utf-8")
+    found = read(tmp_path)
+    assert (len(found.samples), found.duplicates, found.unusable) == (times, times, {})
+    assert {(each.predicted_output_tokens, each.truncated) for each in samples_of(found)} == {(9, True)}
+
+
+def test_lines_of_ours_that_all_come_before_records_of_others_hide_none(tmp_path: Path) -> None:
+    ours = "".join(f"{own_line(id=str(n), output_tokens=99)}\n" for n in range(100))
+    (tmp_path / "b.log").write_text(ours + f"{RESPONSE}\n", encoding="utf-8")
+    found = read(tmp_path)
+    assert (sorted(found.samples.output_tokens.tolist()), found.unusable) == ([16, *[99] * 100], {})
+
+
+@pytest.mark.parametrize("prefix", ["", "INFO: "])
+def test_records_of_others_beside_tagged_lines_are_one_unusable_line(tmp_path: Path, prefix: str) -> None:
+    """They may tell of the same calls, and tagged lines have no id by which that is known."""
+    line = f"{prefix}{own_line(output_tokens=900)}" if prefix else v2()
+    (tmp_path / "b.log").write_text(f"{line}\n" + f"{RESPONSE}\n" * 3, encoding="utf-8")
+    found = read(tmp_path)
+    assert ([each.output_tokens for each in samples_of(found)], places(found)) == ([900], {BESIDE: ["d/b.log:1"]})
+
+
+OURS = {"predicted_output_tokens": 9, "output_tokens": 16}
+
+
+@pytest.mark.parametrize(
+    "schema", ["token-telemtry/1", "token_telemetry/1", "token-telemetry", "Token-Telemetry/1", None]
+)
+def test_lines_beside_ours_whose_schema_is_missing_or_misspelt_are_an_unusable_line(
+    tmp_path: Path, schema: str | None
+) -> None:
+    slip = json.dumps(OURS if schema is None else {"schema": schema, **OURS})
+    (tmp_path / "b.jsonl").write_text(f"{own_line(output_tokens=5)}\n" + f"{slip}\n" * 3, encoding="utf-8")
+    found = read(tmp_path)
+    assert (found.samples.output_tokens.tolist(), places(found)) == ([5], {NO_SCHEMA: ["d/b.jsonl:1"]})
+
+
+@pytest.mark.parametrize("schema", ["token-telemetry/2", "telemetry/1", "https://json-schema.org/draft/2020-12/schema"])
+def test_other_schemas_are_no_slips(tmp_path: Path, schema: str) -> None:
+    other = json.dumps({"schema": schema, "count": 1})
+    (tmp_path / "b.jsonl").write_text(f"{own_line(output_tokens=5)}\n{other}\n", encoding="utf-8")
+    assert NO_SCHEMA not in read(tmp_path).unusable
+
+
+def test_files_of_slips_alone_look_like_them(tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_text(json.dumps({"schema": "token-telemtry/1", **OURS}) + "\n", encoding="utf-8")
+    assert read(tmp_path).look_like == {MISSPELT: 1}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("[2026-11-16 09:07:26] INFO: hello", id="time"),
+        pytest.param("\x1b[92m12:00:00 - LiteLLM Proxy\x1b[0m", id="coloured"),
+        pytest.param('  File "proxy.py", line 3, in main', id="indented"),
+        pytest.param("hello", id="plain"),
+    ],
+)
+def test_text_among_records_is_skipped(tmp_path: Path, line: str) -> None:
     (tmp_path / "b.log").write_text(f"{RESPONSE}\n{line}\n", encoding="utf-8")
-    assert sum(lines.count for lines in read(tmp_path).unusable.values()) == 1
+    found = read(tmp_path)
+    assert (len(found.samples), found.unusable, found.skipped) == (1, {}, {PLAIN_TEXT: 1})
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        pytest.param("2026-11-16 INFO: got {'id': 'x'}", NO_JSON, id="object"),
+        pytest.param('ed", "completion_tokens": 5,', NO_JSON, id="piece"),
+        pytest.param('[1,2 x ["3"]', NO_JSON, id="list"),
+        pytest.param("\0\0\0", NO_JSON, id="hole"),
+        pytest.param(v2(), TAGGED, id="tagged"),
+        pytest.param(f"INFO: {own_line(output_tokens=5)}", TAGGED, id="ours"),
+        pytest.param("7", NO_JSON, id="number"),
+    ],
+)
+def test_a_line_that_may_be_a_record_is_unusable_and_counts_once(tmp_path: Path, line: str, reason: str) -> None:
+    record = json.dumps(spans(span(chat(16)))).replace("[T", "T")
+    (tmp_path / "b.log").write_text(f"{record}\n{line}\n", encoding="utf-8")
+    assert places(read(tmp_path)) == {reason: ["d/b.log:2"]}
 
 
 @pytest.mark.parametrize(
@@ -144,22 +256,21 @@ def test_records_behind_much_text_are_read(tmp_path: Path, record: str, lines: i
     text = "INFO: a banner\n" * before + f"{record}\n" * lines
     (tmp_path / "b.log").write_text(text, encoding="utf-8")
     found = read(tmp_path)
-    assert found.unusable[NO_JSON].count == before
-    others = sum(told.count for told in found.unusable.values()) - before
-    assert len(found.samples) + found.duplicates + others + sum(found.skipped.values()) == 1 + lines
+    others = sum(told.count for told in found.unusable.values())
+    skipped = {**found.skipped}
+    assert skipped.pop(PLAIN_TEXT) == before
+    assert len(found.samples) + found.duplicates + others + sum(skipped.values()) == 1 + lines
 
 
 def test_records_behind_much_text_with_a_tag_in_it_are_an_unusable_line(tmp_path: Path) -> None:
     write_spans(tmp_path / "a.jsonl", spans(span(chat(7))))
-    text = "INFO: a banner\n" * 30 + "[Tagged] a line\n" + f"{RESPONSE}\n" * 30
+    text = "INFO: a banner\n" * 30 + "[TokenEstimationV2] a line\n" + f"{RESPONSE}\n" * 30
     (tmp_path / "b.log").write_text(text, encoding="utf-8")
-    assert places(read(tmp_path)) == {BEHIND: ["d/b.log:1"]}
+    assert places(read(tmp_path)) == {BESIDE: ["d/b.log:1"]}
 
 
-@pytest.mark.parametrize(
-    "line", [f"INFO: {RESPONSE}", '{"event": "ended", "output_tokens": 5}', v2() + "\n" + RESPONSE]
-)
-def test_text_that_mentions_counts_and_logs_with_tags_are_no_records_behind_text(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize("line", [f"INFO: {RESPONSE}", '{"event": "ended", "output_tokens": 5}'])
+def test_text_that_mentions_counts_is_no_records_behind_text(tmp_path: Path, line: str) -> None:
     write_spans(tmp_path / "a.jsonl", spans(span(chat(7))))
     (tmp_path / "b.log").write_text("INFO: a banner\n" * 30 + f"{line}\n", encoding="utf-8")
     assert read(tmp_path).unusable == {}
@@ -168,7 +279,7 @@ def test_text_that_mentions_counts_and_logs_with_tags_are_no_records_behind_text
 def test_records_behind_much_text_alone_are_read(tmp_path: Path) -> None:
     (tmp_path / "b.log").write_text("INFO: a banner\n" * 30 + f"{RESPONSE}\n", encoding="utf-8")
     reading = read(tmp_path)
-    assert (len(reading.samples), places(reading)) == (1, {NO_JSON: [f"d/b.log:{line}" for line in (1, 2, 3)]})
+    assert (len(reading.samples), reading.unusable, reading.skipped) == (1, {}, {PLAIN_TEXT: 30})
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])

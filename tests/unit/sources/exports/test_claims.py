@@ -126,11 +126,21 @@ BEGINNINGS = [
 
 
 @pytest.mark.parametrize("content", BEGINNINGS)
-@pytest.mark.parametrize("other", [OWN, json.dumps({"log": v2()}), '{"id": "1"}', v2()])
+@pytest.mark.parametrize("other", [json.dumps({"log": v2()}), '{"id": "1"}', v2()])
 def test_records_behind_those_of_another_kind_are_counted(tmp_path: Path, content: bytes, other: str) -> None:
     whole = reading(tmp_path, content)
     mixed = reading(tmp_path, content + f"{other}\n".encode())
     assert (outputs(mixed), reasons(whole), sum(reasons(mixed).values())) == (outputs(whole), {}, 1)
+
+
+@pytest.mark.parametrize("content", BEGINNINGS)
+def test_lines_of_our_own_behind_records_of_others_are_samples(tmp_path: Path, content: bytes) -> None:
+    """Not behind what we wrote ourselves: that is no log."""
+    whole = reading(tmp_path, content)
+    mixed = reading(tmp_path, content + f"{OWN}\n".encode())
+    is_read = content is not BEGINNINGS[-1]
+    assert outputs(mixed) == [*outputs(whole), *([900] if is_read else [])]
+    assert sum(reasons(mixed).values()) == int(not is_read)
 
 
 _VALUES = [b"null", b"[]", b"{}", b'""', b"-1", b"1e999", b"9" * 30, b"true", b"[" * 99, b'"\\ud800"', b"\xff", b"[1]"]
