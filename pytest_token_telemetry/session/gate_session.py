@@ -404,8 +404,9 @@ class GateSession:
 
         directories = self._settings.local_directories
         files = (file for path in directories for file in walk(path, self._patterns()).files.values())
+        text = proposal(sorted(files), self._mapped_sources, directories)
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        (print if terminal is None else terminal.write_line)(proposal(sorted(files), self._mapped_sources))
+        (print if terminal is None else terminal.write_line)(text)
         self.not_judged = f"{flag('propose_map')} judges nothing"
 
     def _patterns(self) -> Sequence[str]:

@@ -40,8 +40,7 @@ class MappedSource(FileSource):
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
         """Whether a pattern of the map matches: users say which files are theirs, whatever stands in them."""
-        patterns = [f"*/{pattern}" if "/" in pattern else pattern for pattern in self.map.files]
-        return matches(path.replace(os.sep, "/"), patterns)
+        return is_claimed(path, self.map.files)
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read each record that is a call."""
@@ -113,6 +112,11 @@ class MappedSource(FileSource):
             raise OSError(None, f'it is a CSV file (add format = "csv" to map {self.name})')
         if self.map.format == "csv" and looks_like_json(head):
             raise OSError(None, f'it is JSON (remove format = "csv" from map {self.name})')
+
+
+def is_claimed(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a map with these ``patterns`` claims the file at ``path``, below whatever directory."""
+    return matches(path.replace(os.sep, "/"), [f"*/{each}" if "/" in each else each for each in patterns])
 
 
 ANY_JSON: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)
