@@ -75,12 +75,7 @@ class _Look:
 
     @classmethod
     def at(cls, records: Iterator[object]) -> _Look:
-        seen = Seen()
-        try:
-            for record in islice(records, RECORDS):
-                seen.add(record)
-        except OSError:
-            pass  # what was seen before counts
+        seen = _seen(records)
         sure, doubtful = seen.fields()
         places = {name: {*sure.get(name, ()), *doubtful.get(name, ())} for name in sure | doubtful}
         return cls(seen, places, OUTPUT in sure)
@@ -126,6 +121,22 @@ def shapes_of(paths: Sequence[str], records: Callable[[str], Iterator[object]]) 
             nearest = next((each for each in shapes if not each.has_output and each.agrees(look)), None)
         _put(path, look, nearest, shapes)
     return sorted(shapes, key=lambda each: (not each.has_output, -len(each.files)))
+
+
+def seen_in(paths: Sequence[str], records: Callable[[str], Iterator[object]]) -> Seen:
+    """What the first of the files at ``paths`` hold."""
+    found = Seen()
+    for path in paths[:FILES]:
+        found.add_all(_seen(records(path)))
+    return found
+
+
+def _seen(records: Iterator[object]) -> Seen:
+    found = Seen()
+    with suppress(OSError):  # what was seen before counts
+        for record in islice(records, RECORDS):
+            found.add(record)
+    return found
 
 
 def _put(path: str, look: _Look, shape: Shape | None, shapes: list[Shape]) -> None:

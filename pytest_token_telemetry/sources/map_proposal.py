@@ -17,8 +17,8 @@ from pytest_token_telemetry.sources.extract import SOURCES, Task, source_of
 from pytest_token_telemetry.sources.field_map import SECTION, dotted
 from pytest_token_telemetry.sources.field_names import CAP, PREDICTED, REASON
 from pytest_token_telemetry.sources.file_patterns import Parted, below, is_apart, parted, whole_pattern
-from pytest_token_telemetry.sources.file_shapes import RECORDS, looked_at, shapes_of
-from pytest_token_telemetry.sources.mapped import ANY_JSON, MappedSource, is_claimed
+from pytest_token_telemetry.sources.file_shapes import RECORDS, looked_at, seen_in, shapes_of
+from pytest_token_telemetry.sources.mapped import ANY_JSON, MappedSource, is_claimed, record_lists
 from pytest_token_telemetry.sources.own_format import SCHEMA
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.sampled_records import OUTPUT
@@ -143,7 +143,7 @@ class _Maps:
                 of_all = len(paths) if len(shapes) == 1 else len(own)
                 why = "" if is_whole else f"  # {self._why_not(whole, others)}"
                 name = self._name(whole if len(shapes) == 1 or found.patterns[1:] else found.patterns[0])
-                yield _map(kind, name, of_all, shape.seen, found, why)
+                yield _map(kind, name, of_all, shape, found, why)
             else:
                 notes.append(_without_output(shape, whole, found))
         if more := shapes[_SHAPES:]:
@@ -182,27 +182,26 @@ def _without_output(shape: Shape, whole: str, found: Parted) -> str:
     return f"# {told}: no map, as no name says which count is the output ({names}){one}"
 
 
-def _map(kind: Format, name: str, files: int, seen: Seen, parted: Parted, why: str) -> str:
+def _map(kind: Format, name: str, files: int, shape: Shape, parted: Parted, why: str) -> str:
     """One map, of so many ``files``. ``why``: a comment behind their patterns."""
-    patterns = ", ".join(map(_text, parted.patterns))
+    seen = shape.seen
+    fields, doubtful = seen.fields()
+    first = fields.get(OUTPUT, [()])[0]
+    records = first[: first.index("0")] if "0" in first[:-1] else ()
+    if records:  # the calls are a list within the document
+        seen = seen_in(shape.files, lambda path: _records_at(kind, path, records))
+        fields, doubtful = seen.fields()
     left = [f"# {plural(parted.left, 'file')} of them not named: add them, or rename them alike"] if parted.left else []
     lines = [
         f"# {plural(files, 'file')}, {plural(seen.records, 'record')} looked at",
         *left,
         f"[{SECTION}.{name}]",
-        f"files = [{patterns}]{why}",
+        f"files = [{', '.join(map(_text, parted.patterns))}]{why}",
         *(['format = "csv"'] if kind == "csv" else []),
+        *([f"records = {_text(dotted(records))}"] if records else []),
     ]
-    fields, doubtful = seen.fields()
-    outputs = fields.get(OUTPUT, [])
-    first = outputs[0] if outputs else ()
-    kinds = None
-    if "0" in first[:-1]:  # the calls are a list within the document
-        records = first[: first.index("0")]
-        seen = seen.below(records)
-        fields, doubtful = seen.fields()
-        lines += [f"records = {_text(dotted(records))}"] if records else []
-    elif kinds := _kind_of_calls(seen, [outputs] if outputs else [[each] for each in doubtful.get(OUTPUT, [])]):
+    outputs = [fields[OUTPUT]] if OUTPUT in fields else [[each] for each in doubtful.get(OUTPUT, [])]
+    if kinds := _kind_of_calls(seen, outputs):
         path, n = _path(kind, kinds.steps), kinds.without_output
         told = f"{n:,} of these records {'has' if n == 1 else 'have'} no output: as of calls that failed"
         told = told if n else "only these records have an output"
@@ -377,19 +376,21 @@ def _path(kind: Format, steps: Steps) -> str:
     return _text(steps[0] if kind == "csv" else dotted(steps))
 
 
-def _records_at(kind: Format, path: str) -> Iterator[object]:
+def _records_at(kind: Format, path: str, within: Steps = ()) -> Iterator[object]:
     with opened(path) as file, file.stream() as stream:
-        yield from _records(kind, stream)
+        yield from _records(kind, stream, within)
 
 
-def _records(kind: Format, file: BinaryIO) -> Iterator[object]:
+def _records(kind: Format, file: BinaryIO, within: Steps = ()) -> Iterator[object]:
+    """The records of a file; ``within``: where a document has its list of them."""
     into = Rows()
     into.begin_file()
     if kind == "csv":
         yield from (row for _, row in csv_rows(file, into))
         return
     for each in documents_of(file, ANY_JSON, into):
-        yield from each.value if isinstance(each.value, list) else [each.value]
+        for records in record_lists(each.value, within):
+            yield from records or ()
 
 
 def _key(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pytest_token_telemetry.sample import FIELDS, finish_reason, letters
 from pytest_token_telemetry.sources.call_records import ALSO
+from pytest_token_telemetry.sources.exports.export_records import inner
 from pytest_token_telemetry.sources.field_map import may_be
 from pytest_token_telemetry.sources.field_names import (
     ALIASES,
@@ -38,6 +39,18 @@ _Record: TypeAlias = "dict[Steps, Scalar]"
 _DEEPEST = 8
 _LEAVES = 500
 """Of one record."""
+
+_LOOKED_AT = 4 * _LEAVES
+"""Values of one record that are looked at: objects in a list have many at the same path."""
+
+_ITEMS = 20
+"""Objects of a list that are looked at."""
+
+_LONGEST_JSON = 1 << 17
+"""Characters of a string that is looked into."""
+
+_TOTAL = "mlflow.trace.tokenUsage"
+"""What MLflow calls the tokens of all calls of a trace: the spans have those of each."""
 
 _FALLBACKS = 3
 """Paths that are proposed for a field."""
@@ -78,7 +91,10 @@ class Seen:
     def add(self, record: object) -> None:
         """Look at one more."""
         self.records += 1
-        leaves = dict(islice(_leaves(record, ()), _LEAVES))
+        leaves: _Record = {}
+        for steps, value in islice(_leaves(record, ()), _LOOKED_AT):
+            if len(leaves) < _LEAVES:
+                leaves.setdefault(steps, value)
         if len(self._whole) < _WHOLE:
             self._whole.append(leaves)
         for steps, value in leaves.items():
@@ -96,15 +112,6 @@ class Seen:
             examples = self.examples[steps]
             examples += [each for each in values if each not in examples][: _EXAMPLES - len(examples)]
 
-    def below(self, steps: Steps) -> Seen:
-        """What the records of the lists at ``steps`` hold."""
-        n = len(steps) + 1
-        of = [path for path in self.paths if path[:n] == (*steps, "0") and len(path) > n]
-        found = Seen(self.records, Counter({path[n:]: self.paths[path] for path in of}))
-        found.examples.update({path[n:]: self.examples[path] for path in of})
-        found._whole += [{path[n:]: each[path] for path in of if path in each} for each in self._whole]
-        return found
-
     def kind_of_calls(self, outputs: Sequence[Steps]) -> KindOfCalls | None:
         """The text that tells the records with one of ``outputs`` from all others, and its values there, if one does.
 
@@ -115,8 +122,10 @@ class Seen:
         candidates: list[KindOfCalls] = []
         for steps in calls[0] if calls and others else ():
             values, kinds = ({record.get(steps) for record in each} for each in (calls, others))
-            if len(values) > _KINDS or not all(
-                isinstance(value, str) and len(value) < _LONGEST for value in values | kinds
+            if (
+                words(steps[-1])[-1:] == ["id"]
+                or len(values) > _KINDS
+                or not all(isinstance(value, str) and len(value) < _LONGEST for value in values | kinds)
             ):
                 continue
             failed = [record for record in others if record[steps] in values]
@@ -143,7 +152,7 @@ class Seen:
         """
         known: dict[str, list[Steps]] = defaultdict(list)
         guessed: dict[str, list[Steps]] = defaultdict(list)
-        for steps in sorted(self.paths, key=lambda steps: (len(steps), -self.paths[steps])):
+        for steps in sorted(self.paths, key=lambda steps: (_TOTAL in steps, len(steps), -self.paths[steps])):
             name, is_known = self._field_at(steps)
             if name is not None:
                 (known if is_known else guessed)[name].append(steps)
@@ -350,16 +359,22 @@ _OUTCOMES = {word: meaning for meaning, those in _OUTCOME_WORDS.items() for word
 
 
 def _leaves(value: object, steps: Steps) -> Iterator[tuple[Steps, Scalar]]:
-    """The plain values within ``value``; of a list those of its first item."""
+    """The plain values within ``value``, and within JSON objects in its strings, as a map finds them.
+
+    The first objects of a list are as one: only some of them may be calls. Of another list the first value counts.
+    """
     if len(steps) > _DEEPEST:
         return
+    if isinstance(value, str) and steps and value[:1] == "{" and len(value) <= _LONGEST_JSON:
+        value = inner(value) or value
     if isinstance(value, dict):
-        for key, inner in value.items():
+        for key, below in value.items():
             if key and key.isprintable() and '"' not in key:
-                yield from _leaves(inner, (*steps, key))
+                yield from _leaves(below, (*steps, key))
     elif isinstance(value, list):
-        for inner in value[:1]:
-            yield from _leaves(inner, (*steps, "0"))
+        for place, below in enumerate(value[:_ITEMS]):
+            if not place or isinstance(below, dict):
+                yield from _leaves(below, (*steps, "0"))
     elif isinstance(value, (str, int, float)) and value != "" and steps:
         yield steps, value[:_LONGEST] if isinstance(value, str) else value
 
