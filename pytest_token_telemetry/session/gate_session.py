@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -69,6 +69,18 @@ class WorkerSession:
         session.config.workeroutput[_IMPLEMENTATIONS] = implementations(session.config)  # type: ignore[attr-defined]
 
 
+class _NothingRuns:
+    """Hooks that end a session without collecting or running a test, as `pytest.exit` does, but without its banner."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> bool:
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> bool:
+        return True
+
+
 class GateSession:
     """Hooks of the gate. Registered on the main or controller process only, and only if there is something to judge."""
 
@@ -98,6 +110,8 @@ class GateSession:
         self.not_judged = _ENDED_EARLY
         """Why there is no verdict, if there is none."""
         self._left_out = LeftOut(config, settings)
+        if settings.propose_map:
+            config.pluginmanager.register(_NothingRuns(), "token-telemetry-nothing-runs")
         self.exit_code: int | None = None
         """What the session has to exit with where pytest knows of no failure; ``None`` until that is known."""
         if not runs_nothing(config):
@@ -132,6 +146,7 @@ class GateSession:
         self._config.add_cleanup(partial(forget, known_before))
         if self._settings.propose_map:
             self._propose_maps()
+            return
         checks = checks_of(
             replay=self._held_against.replays,
             baseline=self._settings.baseline is not None,
@@ -174,7 +189,7 @@ class GateSession:
         except (session.Failed, session.Interrupted, pytest.exit.Exception) as error:
             self.not_judged = ": ".join(filter(None, (_ENDED_EARLY, str(error))))
             raise
-        if runs_nothing(self._config):
+        if runs_nothing(self._config) or self._settings.propose_map:
             return result
         if self._aborted:
             session.testsfailed += 1
@@ -382,17 +397,17 @@ class GateSession:
             mapped=self._mapped_sources,
         )
 
-    def _propose_maps(self) -> NoReturn:
-        """Print maps for the files, and end the session: it judges nothing, so it does not exit with 0."""
+    def _propose_maps(self) -> None:
+        """Print maps for the files. The session judges nothing, so it does not exit with 0."""
         from pytest_token_telemetry.sources.map_proposal import proposal
         from pytest_token_telemetry.sources.walk import walk
 
         directories = self._settings.local_directories
         files = (file for path in directories for file in walk(path, self._patterns()).files.values())
+        text = proposal(sorted(files), self._mapped_sources, directories)
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        (print if terminal is None else terminal.write_line)(proposal(sorted(files), self._mapped_sources))
+        (print if terminal is None else terminal.write_line)(text)
         self.not_judged = f"{flag('propose_map')} judges nothing"
-        pytest.exit(self.not_judged, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
 
     def _patterns(self) -> Sequence[str]:
         """Which files are read: those of the user's patterns, and those of each map in use."""

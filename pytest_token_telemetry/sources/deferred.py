@@ -80,6 +80,7 @@ ZIP, TABLE = "a zip", "a table"
 _ZIP = b"PK\x03\x04"
 _OWN = OWN.encode()
 _BEGINS = re.compile(rb'(?:\xef\xbb\xbf)?(?:\s*(?:\[\s*)?\{|PK\x03\x04|["A-Za-z_][^\n]*[,;\t])')
-_KEY = re.compile(rb'"([^"\\]++)"\s*+:')
+_KEY = re.compile(rb'"([^"\\]++)\\?+"\s*+:')
+"""Also one within a string that is JSON: LiteLLM's proxy logs so."""
 _NOTHING: frozenset[bytes] = frozenset()
 _IS_ZIP, _IS_TABLE = frozenset((ZIP.encode(),)), frozenset((TABLE.encode(),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import msgspec
@@ -14,6 +15,7 @@ from pytest_token_telemetry.sources.litellm_records import (
     FROM_CACHE,
     Record,
     call_of_record,
+    json_within,
     keys_of_record,
     metadata_of_record,
 )
@@ -22,9 +24,13 @@ from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import Read
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from pytest_token_telemetry.sources.rows import Rows
 
-__all__ = ["FROM_CACHE", "LiteLLMSource"]
+LOG_LINE = "log lines without a payload"
+
+__all__ = ["FROM_CACHE", "LOG_LINE", "LiteLLMSource"]
 
 
 class LiteLLMSource(FileSource):
@@ -34,8 +40,8 @@ class LiteLLMSource(FileSource):
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
         """A file whose first record has the names that LiteLLM gives to calls, or wraps a payload."""
-        keys = shown_keys(head).keys()
-        return any(each <= keys for each in _NAMES) or not keys.isdisjoint(_WRAPPED)
+        shown = shown_keys(head)
+        return _tells_of_calls(shown.keys()) or _tells_of_calls(_shown_within(shown.get(_MESSAGE, "")))
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """See `FileSource.read`."""
@@ -52,7 +58,7 @@ class LiteLLMSource(FileSource):
                     continue
                 for _, line_record in records_of(value):
                     record = _unwrapped(line_record)
-                    call = call_of_record(record)
+                    call = LOG_LINE if _is_log_line(record) else call_of_record(record)
                     tell(into, call, line, place, keys_of_record(record))
                     if isinstance(call, Read):
                         into.note(slips_in(*metadata_of_record(record)))
@@ -68,9 +74,24 @@ _NAMES = (
     {"call_type", "request_id", "spend"},
 )
 
-_PAYLOAD = "standard_logging_object"
+_PAYLOAD, _MESSAGE = "standard_logging_object", "message"
 _WRAPPED = tuple(f"{above}{_PAYLOAD}" for above in ("", "kwargs.", "message.", "message.kwargs."))
 """Where loggers and log shippers put a payload."""
+
+_NAMES_IN_MESSAGE = [{f"{_MESSAGE}.{name}" for name in each} for each in _NAMES]
+
+
+def _tells_of_calls(keys: Set[str]) -> bool:
+    return any(each <= keys for each in (*_NAMES, *_NAMES_IN_MESSAGE)) or not keys.isdisjoint(_WRAPPED)
+
+
+def _shown_within(text: str) -> Set[str]:
+    """The keys that the beginning of a string shows, as it stands in JSON, if it is the JSON text of an object."""
+    return shown_keys(_ESCAPED.sub(r"\1", text).encode()).keys() if text.startswith("{") else frozenset()
+
+
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+"""A sign of a string, which is another one only where that is no part of a key."""
 
 
 class _Line(Record):
@@ -79,17 +100,33 @@ class _Line(Record):
     standard_logging_object: Any = None
     kwargs: Any = None
     message: Any = None
+    level: Any = None
+    timestamp: Any = None
 
 
 def _unwrapped(line: _Line) -> Record:
     """The payload that a ``line`` wraps, or else the line itself."""
     if line.call_type is None:
-        message = line.message if isinstance(line.message, dict) else {}
-        for above in (line.standard_logging_object, line.kwargs, message.get(_PAYLOAD), message.get("kwargs")):
+        message = json_within(line.message)  # the proxy's JSON logs have a text
+        message = message if isinstance(message, dict) else {}
+        wrapped = (line.standard_logging_object, line.kwargs, message.get(_PAYLOAD), message.get("kwargs"), message)
+        for above in wrapped:
             inner = above.get(_PAYLOAD, above) if isinstance(above, dict) else None
             if isinstance(inner, dict) and "call_type" in inner:
                 return msgspec.convert(inner, Record)
     return line
+
+
+def _is_log_line(record: Record) -> bool:
+    """Whether a record is a line of the proxy's JSON logs whose message is no object: it says nothing of a call."""
+    return (
+        isinstance(record, _Line)
+        and record.call_type is None
+        and isinstance(record.message, str)
+        and not record.message.startswith("{")
+        and record.level is not None
+        and record.timestamp is not None
+    )
 
 
 _Records: TypeAlias = _Line | list[_Line]

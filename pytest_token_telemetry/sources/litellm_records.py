@@ -64,16 +64,16 @@ def call_of_record(record: Record) -> Read | Unusable | str:
     kind = record.call_type if isinstance(record.call_type, str) else None
     if kind is not None and kind not in GENERATES and kind not in _MAY_GENERATE:
         return NO_GENERATION
-    reason, choices, remapped = end_of(_inner(record.response))
+    reason, choices, remapped = end_of(json_within(record.response))
     if kind in _MAY_GENERATE and not record.completion_tokens and reason is None:
         return NO_GENERATION
     if record.status == "failure":
         return failed_call(reason, record.id or record.request_id)
     if record.cache_hit is True or record.cache_hit == "True":
         return FROM_CACHE
-    parameters = _inner(record.model_parameters)
+    parameters = json_within(record.model_parameters)
     if not isinstance(parameters, dict):
-        parameters = _inner(record.proxy_server_request)
+        parameters = json_within(record.proxy_server_request)
     return called(
         {
             "output_tokens": record.completion_tokens,
@@ -91,8 +91,8 @@ def call_of_record(record: Record) -> Read | Unusable | str:
 
 def metadata_of_record(record: Record) -> tuple[object, object]:
     """The tags and the metadata of a request."""
-    metadata = _inner(record.metadata)
-    return _inner(record.request_tags), metadata.get("spend_logs_metadata") if isinstance(metadata, dict) else None
+    metadata = json_within(record.metadata)
+    return json_within(record.request_tags), metadata.get("spend_logs_metadata") if isinstance(metadata, dict) else None
 
 
 def keys_of_record(record: Record) -> Sequence[str]:
@@ -111,7 +111,7 @@ def labels_of_record(tags: object, metadata: object) -> dict[str, object]:
     return {**labels_of(tags), **labels_of(metadata)} if tags else labels_of(metadata)
 
 
-def _inner(value: object) -> object:
+def json_within(value: object) -> object:
     """``value``, or what it is the JSON text of: a database holds it so."""
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:

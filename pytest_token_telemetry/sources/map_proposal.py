@@ -6,9 +6,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from glob import escape
-from itertools import islice
-from pathlib import PurePath
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sample import FIELDS
@@ -18,42 +16,47 @@ from pytest_token_telemetry.sources.exports.lengths import LengthsSource, column
 from pytest_token_telemetry.sources.extract import SOURCES, Task, source_of
 from pytest_token_telemetry.sources.field_map import SECTION, dotted
 from pytest_token_telemetry.sources.field_names import CAP, PREDICTED, REASON
-from pytest_token_telemetry.sources.mapped import ANY_JSON, MappedSource
+from pytest_token_telemetry.sources.file_patterns import Parted, below, is_apart, parted, whole_pattern
+from pytest_token_telemetry.sources.file_shapes import RECORDS, looked_at, seen_in, shapes_of
+from pytest_token_telemetry.sources.mapped import ANY_JSON, MappedSource, is_claimed, record_lists
 from pytest_token_telemetry.sources.own_format import SCHEMA
 from pytest_token_telemetry.sources.rows import Rows
-from pytest_token_telemetry.sources.sampled_records import OUTPUT, KindOfCalls, Seen
+from pytest_token_telemetry.sources.sampled_records import OUTPUT
 from pytest_token_telemetry.sources.source import HEAD, opened
 from pytest_token_telemetry.text import listing, plural
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
     from pytest_token_telemetry.sources.field_map import Format, Scalar, Steps
+    from pytest_token_telemetry.sources.file_patterns import Below
+    from pytest_token_telemetry.sources.file_shapes import Shape
+    from pytest_token_telemetry.sources.sampled_records import KindOfCalls, Seen
     from pytest_token_telemetry.sources.source import Source
-
-RECORDS = 200
-"""Records of a file that are looked at."""
-
-FILES = 20
-"""Files of a kind that are looked at."""
 
 _OURS = (b"[TokenEstimation", SCHEMA.encode())
 """What lines have that are read from any file."""
 
 
-def proposal(files: Iterable[str], mapped: Sequence[MappedSource] = ()) -> str:
+def proposal(
+    files: Iterable[str], mapped: Sequence[MappedSource] = (), directories: Iterable[str | os.PathLike[str]] = ()
+) -> str:
     """Maps for ``files``, as TOML to paste, and in comments what they rest on and what is left to do.
 
     Args:
-        files: their paths.
+        files: their real paths.
         mapped: the maps that there are. What they read needs no other.
+        directories: those that the files are in.
     """
     known: Counter[str] = Counter()
     texts = unreadable = 0
     kinds: dict[tuple[Format, str], list[str]] = defaultdict(list)
+    others: list[str] = []
+    """Files that no proposed map is for, and none may match by chance."""
     taken: set[str] = set()
-    """The patterns of files that are read without a map, which one with such a pattern would take over."""
+    """Those that are read without a proposed map."""
     for path in files:
         try:
             with opened(path) as file, file.stream() as stream:
@@ -65,22 +68,27 @@ def proposal(files: Iterable[str], mapped: Sequence[MappedSource] = ()) -> str:
         format = _format(head)  # noqa: A001 - as in a map
         is_ours = source is SOURCES[-1] and any(each in head for each in _OURS)
         if source is not SOURCES[-1] or is_ours:
-            taken.add(_pattern(path))
+            taken.add(path)
             has_more = source.name == LengthsSource.name and _has_more(path)
             known[f"{_how_read(source)}{', but not all columns: the map may read more' if has_more else ''}"] += 1
             if has_more:
-                kinds["csv", _pattern(path)].append(path)
+                kinds["csv", whole_pattern(path)].append(path)
+            else:
+                others.append(path)
         elif format == "text":
             texts += 1
+            others += [path] if head.strip() else []  # a map reads an empty file too
         else:
-            kinds[format, _pattern(path)].append(path)
+            kinds[format, whole_pattern(path)].append(path)
     notes = [f"# {plural(n, 'file')} {how}" for how, n in known.items()]
     if texts:
         notes.append(f"# {plural(texts, 'file')} of text: an expression for its lines is yours to write")
     if unreadable:
         notes.append(f"# {plural(unreadable, 'file')} cannot be read")
-    maps = [_map(kind, pattern, paths, whole=pattern not in taken) for (kind, pattern), paths in sorted(kinds.items())]
-    return "\n\n".join([*maps, "\n".join(notes)] if notes else maps) or "# there are no files"
+    every = below([*others, *(path for paths in kinds.values() for path in paths)], directories)
+    maps = _Maps(every, taken, {each.name for each in mapped})
+    proposed = [text for (kind, pattern), paths in sorted(kinds.items()) for text in maps.of(kind, pattern, paths)]
+    return "\n\n".join([*proposed, "\n".join(notes)] if notes else proposed) or "# there are no files"
 
 
 def _how_read(source: Source) -> str:
@@ -105,59 +113,105 @@ def _format(head: bytes) -> Format:
     return "csv" if header_of(head) else "text"
 
 
-def _pattern(path: str) -> str:
-    name = PurePath(path)
-    ending = "".join(name.suffixes[-2:] if name.suffix in _COMPRESSED else name.suffixes[-1:])
-    return f"*{escape(ending)}" if ending else escape(name.name)
+@dataclass(frozen=True, slots=True)
+class _Maps:
+    """The proposed maps of all files."""
+
+    every: Below
+    """All that can be read."""
+    taken: set[str]
+    """Those that are read without a proposed map."""
+    names: set[str]
+    """Those that maps have."""
+
+    def of(self, kind: Format, whole: str, paths: Sequence[str]) -> Iterator[str]:
+        """The maps of all files of a kind and an ending, one for each shape, and what is left of them."""
+        looked = looked_at(paths)
+        unknown = {*paths}.difference(looked)
+        shapes = shapes_of(looked, lambda path: _records_at(kind, path))
+        seen = f"{len(looked):,} of {plural(len(paths), 'file')} {whole}"
+        notes = [f"# {seen} were looked at: the rest may be of other shapes"] if unknown else []
+        for shape in shapes[:_SHAPES]:
+            own = {*shape.files}
+            others = [path for path in self.every if path not in own and path not in unknown]
+            files = {path: self.every[path] for path in shape.files}
+            is_whole = self.taken.isdisjoint(own) and is_apart(whole, files, others)
+            found = Parted([whole]) if is_whole else parted(files, others)
+            if not found.patterns:
+                notes.append(f"# {plural(found.left, 'file')} {whole}: other files have the same names (rename some)")
+            elif shape.has_output or not shapes[0].has_output:
+                of_all = len(paths) if len(shapes) == 1 else len(own)
+                why = "" if is_whole else f"  # {self._why_not(whole, others)}"
+                name = self._name(whole if len(shapes) == 1 or found.patterns[1:] else found.patterns[0])
+                yield _map(kind, name, of_all, shape, found, why)
+            else:
+                notes.append(_without_output(shape, whole, found))
+        if more := shapes[_SHAPES:]:
+            n = plural(sum(len(shape.files) for shape in more), "file")
+            notes.append(f"# {n} {whole} of {plural(len(more), 'more shape')}: no map (for some: {_PATTERN}=NAME)")
+        if notes:
+            yield "\n".join(map(_printable, notes))
+
+    def _name(self, pattern: str) -> str:
+        """A name that no other map has."""
+        base = f"our-{re.sub('[^a-z0-9]+', '-', pattern.lower()).strip('-') or 'files'}"[:40].rstrip("-")
+        names = (base if n == 1 else f"{base}-{n}" for n in count(1))
+        name = next(each for each in names if each not in self.names)
+        self.names.add(name)
+        return name
+
+    def _why_not(self, whole: str, others: Sequence[str]) -> str:
+        """Why a map has not the pattern of all files of its ending."""
+        shown = _printable(whole)
+        if any(is_claimed(path, [whole]) for path in others if path not in self.taken):
+            return f"{shown} would match files of another shape"
+        return f"{shown} would take over files that are read without a map"
 
 
-def _names(paths: Iterable[str]) -> list[str]:
-    """The names of some files as patterns, each once."""
-    return [*dict.fromkeys(escape(PurePath(path).name) for path in paths)][:_NAMED]
+_SHAPES = 10
+"""Shapes of files with the same ending that get a map."""
+
+_PATTERN = "--token-telemetry-pattern"
 
 
-_NAMED = 20
-"""Files that a map names."""
+def _without_output(shape: Shape, whole: str, found: Parted) -> str:
+    """Files beside those of calls, which may be none."""
+    told = f"{plural(len(shape.files), 'file')} {whole} of another shape"
+    one = f". For one: {_PATTERN}={found.patterns[0]}" if len(found.patterns) == 1 else ""
+    names = ", ".join(map(_text, found.patterns))
+    return f"# {told}: no map, as no name says which count is the output ({names}){one}"
 
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
-
-def _map(kind: Format, pattern: str, paths: list[str], *, whole: bool) -> str:
-    """One map. Not ``whole``: it names its files, as the pattern matches others too."""
-    seen = Seen()
-    for path in paths[:FILES]:
-        try:
-            with opened(path) as file, file.stream() as stream:
-                for record in islice(_records(kind, stream), RECORDS):
-                    seen.add(record)
-        except OSError:
-            continue
-    name = f"our-{re.sub('[^a-z0-9]+', '-', pattern.lower()).strip('-') or 'files'}"[:40].rstrip("-")
-    lines = [
-        f"# {plural(len(paths), 'file')}, {plural(seen.records, 'record')} looked at",
-        f"[{SECTION}.{name}]",
-        f"files = [{', '.join(map(_text, [pattern] if whole else _names(paths)))}]"
-        f"{'' if whole else f'  # by name: {pattern} would take over files that are read without a map'}",
-        *(['format = "csv"'] if kind == "csv" else []),
-    ]
+def _map(kind: Format, name: str, files: int, shape: Shape, parted: Parted, why: str) -> str:
+    """One map, of so many ``files``. ``why``: a comment behind their patterns."""
+    seen = shape.seen
     fields, doubtful = seen.fields()
     first = fields.get(OUTPUT, [()])[0]
-    if "0" in first[:-1]:  # the calls are a list within the document
-        records = first[: first.index("0")]
-        seen = seen.below(records)
+    records = first[: first.index("0")] if "0" in first[:-1] else ()
+    if records:  # the calls are a list within the document
+        seen = seen_in(shape.files, lambda path: _records_at(kind, path, records))
         fields, doubtful = seen.fields()
-        lines += [f"records = {_text(dotted(records))}"] if records else []
-    elif kinds := _kind_of_calls(seen, [first] if first else doubtful.get(OUTPUT, [])):
+    left = [f"# {plural(parted.left, 'file')} of them not named: add them, or rename them alike"] if parted.left else []
+    lines = [
+        f"# {plural(files, 'file')}, {plural(seen.records, 'record')} looked at",
+        *left,
+        f"[{SECTION}.{name}]",
+        f"files = [{', '.join(map(_text, parted.patterns))}]{why}",
+        *(['format = "csv"'] if kind == "csv" else []),
+        *([f"records = {_text(dotted(records))}"] if records else []),
+    ]
+    outputs = [fields[OUTPUT]] if OUTPUT in fields else [[each] for each in doubtful.get(OUTPUT, [])]
+    if kinds := _kind_of_calls(seen, outputs):
         path, n = _path(kind, kinds.steps), kinds.without_output
         told = f"{n:,} of these records {'has' if n == 1 else 'have'} no output: as of calls that failed"
         told = told if n else "only these records have an output"
         lines.append(f"where = {{ {path} = [{', '.join(map(_text, kinds.values))}] }}  # {told}")
     lines += ["", f"[{SECTION}.{name}.fields]"]
-    return "\n".join([*lines, *_Fields(kind, seen, fields, doubtful).lines()])
+    return "\n".join([*lines, *_Fields(kind, seen, fields, doubtful, kinds).lines()])
 
 
-def _kind_of_calls(seen: Seen, outputs: Sequence[Steps]) -> KindOfCalls | None:
-    """What tells calls from other records, if it is the same whichever of ``outputs`` is the output."""
+def _kind_of_calls(seen: Seen, outputs: Sequence[Sequence[Steps]]) -> KindOfCalls | None:
+    """What tells calls from other records, if it is the same whichever of ``outputs`` are the output."""
     first, *others = [seen.kind_of_calls(each) for each in outputs] or [None]
     return first if all(each == first for each in others) else None
 
@@ -170,6 +224,8 @@ class _Fields:
     seen: Seen
     fields: dict[str, list[Steps]]
     doubtful: dict[str, list[Steps]]
+    kinds: KindOfCalls | None
+    """What tells the calls from other records."""
 
     def lines(self) -> Iterator[str]:
         if OUTPUT not in self.fields:
@@ -179,6 +235,8 @@ class _Fields:
                 yield from self._reason(found, live=True)
             else:
                 yield f"{name} = {self._paths(found)}  # {self._found_in(name, found[0])}"
+            if name == OUTPUT:
+                yield from self._elsewhere(found)
         for name, found in self.doubtful.items():
             for steps in found if name != OUTPUT else ():
                 yield from self._reason([steps], live=False) if name == REASON else [self._doubt(name, steps)]
@@ -194,6 +252,17 @@ class _Fields:
         yield f"# output_tokens is required, and no name says which count it is. Uncomment one{cap}:"
         for steps in candidates:
             yield self._doubt(OUTPUT, steps)
+
+    def _elsewhere(self, outputs: list[Steps]) -> Iterator[str]:
+        """Records that have their output at another path, and are not read."""
+        elsewhere, n = self.seen.output_elsewhere(outputs)
+        if elsewhere:
+            shown = listing(map(self._shown, elsewhere[:_OTHERS]))
+            where = f", and their {self._shown(self.kinds.steps)} in where" if self.kinds else ""
+            yield (
+                f"# not read: {plural(n, 'record')} with an output at {shown} instead"
+                f" (if they are calls: output_tokens = {self._paths([*outputs, *elsewhere[:_OTHERS]])}{where})"
+            )
 
     def _doubt(self, name: str, steps: Steps) -> str:
         """A line to uncomment."""
@@ -296,6 +365,9 @@ _GRADES = frozenset(
 )
 """Words for how hard the work is."""
 
+_OTHERS = 3
+"""Other paths of the output that are shown."""
+
 _TEXTS = 3
 """Texts of a label that are shown."""
 
@@ -304,14 +376,21 @@ def _path(kind: Format, steps: Steps) -> str:
     return _text(steps[0] if kind == "csv" else dotted(steps))
 
 
-def _records(kind: Format, file: BinaryIO) -> Iterator[object]:
+def _records_at(kind: Format, path: str, within: Steps = ()) -> Iterator[object]:
+    with opened(path) as file, file.stream() as stream:
+        yield from _records(kind, stream, within)
+
+
+def _records(kind: Format, file: BinaryIO, within: Steps = ()) -> Iterator[object]:
+    """The records of a file; ``within``: where a document has its list of them."""
     into = Rows()
     into.begin_file()
     if kind == "csv":
         yield from (row for _, row in csv_rows(file, into))
         return
     for each in documents_of(file, ANY_JSON, into):
-        yield from each.value if isinstance(each.value, list) else [each.value]
+        for records in record_lists(each.value, within):
+            yield from records or ()
 
 
 def _key(text: str) -> str:
@@ -325,4 +404,8 @@ def _text(value: Scalar) -> str:
     """``value`` as TOML writes it, without what a terminal would not show as it is."""
     if not isinstance(value, str):
         return str(value).lower()
-    return json.dumps("".join(each if each.isprintable() else "?" for each in value), ensure_ascii=False)
+    return json.dumps(_printable(value), ensure_ascii=False)
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
@@ -40,8 +41,7 @@ class MappedSource(FileSource):
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
         """Whether a pattern of the map matches: users say which files are theirs, whatever stands in them."""
-        patterns = [f"*/{pattern}" if "/" in pattern else pattern for pattern in self.map.files]
-        return matches(path.replace(os.sep, "/"), patterns)
+        return is_claimed(path, self.map.files)
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read each record that is a call."""
@@ -101,18 +101,31 @@ class MappedSource(FileSource):
                 yield from ((line, 0, groups) for line, groups in matched_lines(self.map.expression, file, into))
             case "json":
                 for each in documents_of(file, ANY_JSON, into):
-                    value = _at(each.value, self.map.records)
-                    if value is None and self.map.records:
-                        into.complain(NO_LIST, each.line)
-                        continue
-                    records = value if isinstance(value, list) else [value]
-                    yield from ((each.line, place, record) for place, record in enumerate(records))
+                    places = count()
+                    for records in record_lists(each.value, self.map.records):
+                        if records is None:
+                            into.complain(NO_LIST, each.line)
+                            continue
+                        yield from ((each.line, next(places), record) for record in records)
 
     def _refuse_other_format(self, head: bytes) -> None:
         if self.map.format == "json" and looks_like_csv(head):
             raise OSError(None, f'it is a CSV file (add format = "csv" to map {self.name})')
         if self.map.format == "csv" and looks_like_json(head):
             raise OSError(None, f'it is JSON (remove format = "csv" from map {self.name})')
+
+
+def record_lists(document: object, steps: Steps) -> Iterator[Sequence[object] | None]:
+    """The lists of records at ``steps`` in a document, or in each document of a list; ``None`` for one without."""
+    value = _at(document, steps)
+    values = [_at(each, steps) for each in document] if value is None and isinstance(document, list) else [value]
+    for each in values:
+        yield None if each is None and steps else each if isinstance(each, list) else [each]
+
+
+def is_claimed(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a map with these ``patterns`` claims the file at ``path``, below whatever directory."""
+    return matches(path.replace(os.sep, "/"), [f"*/{each}" if "/" in each else each for each in patterns])
 
 
 ANY_JSON: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pytest_token_telemetry.sample import FIELDS, finish_reason, letters
 from pytest_token_telemetry.sources.call_records import ALSO
+from pytest_token_telemetry.sources.exports.export_records import inner
 from pytest_token_telemetry.sources.field_map import may_be
 from pytest_token_telemetry.sources.field_names import (
     ALIASES,
@@ -26,7 +27,7 @@ from pytest_token_telemetry.sources.field_names import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from pytest_token_telemetry.sources.field_map import Scalar, Steps
 
@@ -38,6 +39,18 @@ _Record: TypeAlias = "dict[Steps, Scalar]"
 _DEEPEST = 8
 _LEAVES = 500
 """Of one record."""
+
+_LOOKED_AT = 4 * _LEAVES
+"""Values of one record that are looked at: objects in a list have many at the same path."""
+
+_ITEMS = 20
+"""Objects of a list that are looked at."""
+
+_LONGEST_JSON = 1 << 17
+"""Characters of a string that is looked into."""
+
+_TOTAL = "mlflow.trace.tokenUsage"
+"""What MLflow calls the tokens of all calls of a trace: the spans have those of each."""
 
 _FALLBACKS = 3
 """Paths that are proposed for a field."""
@@ -78,7 +91,10 @@ class Seen:
     def add(self, record: object) -> None:
         """Look at one more."""
         self.records += 1
-        leaves = dict(islice(_leaves(record, ()), _LEAVES))
+        leaves: _Record = {}
+        for steps, value in islice(_leaves(record, ()), _LOOKED_AT):
+            if len(leaves) < _LEAVES:
+                leaves.setdefault(steps, value)
         if len(self._whole) < _WHOLE:
             self._whole.append(leaves)
         for steps, value in leaves.items():
@@ -87,27 +103,29 @@ class Seen:
             if len(examples) < _EXAMPLES and value not in examples:
                 examples.append(value)
 
-    def below(self, steps: Steps) -> Seen:
-        """What the records of the lists at ``steps`` hold."""
-        n = len(steps) + 1
-        of = [path for path in self.paths if path[:n] == (*steps, "0") and len(path) > n]
-        found = Seen(self.records, Counter({path[n:]: self.paths[path] for path in of}))
-        found.examples.update({path[n:]: self.examples[path] for path in of})
-        found._whole += [{path[n:]: each[path] for path in of if path in each} for each in self._whole]
-        return found
+    def add_all(self, other: Seen) -> None:
+        """Have seen what another one saw too."""
+        self.records += other.records
+        self.paths += other.paths
+        self._whole += other._whole[: _WHOLE - len(self._whole)]
+        for steps, values in other.examples.items():
+            examples = self.examples[steps]
+            examples += [each for each in values if each not in examples][: _EXAMPLES - len(examples)]
 
-    def kind_of_calls(self, output: Steps) -> KindOfCalls | None:
-        """The text that tells the records with an ``output`` from all others, and its values there, if one does.
+    def kind_of_calls(self, outputs: Sequence[Steps]) -> KindOfCalls | None:
+        """The text that tells the records with one of ``outputs`` from all others, and its values there, if one does.
 
         Calls that failed may have no output. They have something else that calls alone have.
         """
-        calls = [record for record in self._whole if output in record]
-        others = [record for record in self._whole if output not in record]
+        calls = self._with(outputs)
+        others = [record for record in self._whole if record.keys().isdisjoint(outputs)]
         candidates: list[KindOfCalls] = []
         for steps in calls[0] if calls and others else ():
             values, kinds = ({record.get(steps) for record in each} for each in (calls, others))
-            if len(values) > _KINDS or not all(
-                isinstance(value, str) and len(value) < _LONGEST for value in values | kinds
+            if (
+                words(steps[-1])[-1:] == ["id"]
+                or len(values) > _KINDS
+                or not all(isinstance(value, str) and len(value) < _LONGEST for value in values | kinds)
             ):
                 continue
             failed = [record for record in others if record[steps] in values]
@@ -117,6 +135,16 @@ class Seen:
                 candidates.append(KindOfCalls(steps, sorted(map(str, values)), len(failed)))
         return min(candidates, key=lambda each: each.without_output > 0, default=None)
 
+    def output_elsewhere(self, outputs: Sequence[Steps]) -> tuple[list[Steps], int]:
+        """Other paths of the output in records that have it at none of ``outputs``, and how many records these are.
+
+        The most frequent path comes first.
+        """
+        records = [record for record in self._whole if record.keys().isdisjoint(outputs)]
+        found = Counter(steps for record in records for steps in record)
+        paths = [steps for steps, _ in found.most_common() if self._field_at(steps)[0] == OUTPUT]
+        return paths, sum(not record.keys().isdisjoint(paths) for record in records)
+
     def fields(self) -> tuple[dict[str, list[Steps]], dict[str, list[Steps]]]:
         """The fields that names and values fit, each with its paths, and those that several other paths may be.
 
@@ -124,14 +152,12 @@ class Seen:
         """
         known: dict[str, list[Steps]] = defaultdict(list)
         guessed: dict[str, list[Steps]] = defaultdict(list)
-        for steps in sorted(self.paths, key=lambda steps: (len(steps), -self.paths[steps])):
-            name = _NAMES.get(letters(steps[-1]))
-            if name == "id" and len(steps) > 1:  # of a user, or of a session
-                continue
-            if name is not None and FIELDS[name].kind != "features" and self._may_be(name, steps):
-                known[name].append(steps)
-            elif (guess := likely(steps)) is not None and self._fits(guess, steps):
-                guessed[guess].append(steps)
+        for steps in sorted(self.paths, key=lambda steps: (_TOTAL in steps, len(steps), -self.paths[steps])):
+            name, is_known = self._field_at(steps)
+            if name is not None:
+                (known if is_known else guessed)[name].append(steps)
+        if OUTPUT in known and OUTPUT in guessed:
+            known[OUTPUT] = self._of_most_calls(known[OUTPUT], guessed[OUTPUT])
         guessed = {name: found for name, found in guessed.items() if name not in known}
         outputs = known.get(OUTPUT) or guessed.get(OUTPUT)
         doubtful = {name: found for name, found in guessed.items() if name in (PREDICTED, CAP, REASON) and found[1:]}
@@ -210,11 +236,33 @@ class Seen:
         }
         return None if len(at_cap) != 1 else "length" if at_cap == {True} else "stop"
 
+    def _of_most_calls(self, known: list[Steps], likely: list[Steps]) -> list[Steps]:
+        """The outputs by a ``known`` name; those by a ``likely`` one if other records have them, and more do.
+
+        If a text tells the records with the known ones, the others are of another kind.
+        """
+        calls, others = self._with(known), self._with(likely)
+        is_apart = all(record.keys().isdisjoint(known) for record in others)
+        return likely if is_apart and len(others) > len(calls) and self.kind_of_calls(known) is None else known
+
+    def _with(self, paths: Sequence[Steps]) -> list[_Record]:
+        return [record for record in self._whole if not record.keys().isdisjoint(paths)]
+
     def _output_by_its_being_alone(self, taken: set[Steps]) -> tuple[list[Steps] | None, list[Steps]]:
         """The one count that may be the output, or else all that may be."""
         counts = self.counts(taken)
         named = [steps for steps in counts if may_be_output(steps[-1])]
         return (named, []) if len(counts) == len(named) == 1 else (None, [*dict.fromkeys([*named, *counts])])
+
+    def _field_at(self, steps: Steps) -> tuple[str | None, bool]:
+        """The field that a path is by its name, if the values there fit it, and whether that name is known."""
+        name = _NAMES.get(letters(steps[-1]))
+        if name == "id" and len(steps) > 1:  # of a user, or of a session
+            return None, False
+        if name is not None and FIELDS[name].kind != "features" and self._may_be(name, steps):
+            return name, True
+        guess = likely(steps)
+        return (guess if guess is not None and self._fits(guess, steps) else None), False
 
     def _may_be(self, name: str, steps: Steps) -> bool:
         return all(may_be(name, value) for value in self.examples[steps])
@@ -224,6 +272,11 @@ class Seen:
         if name == "time":
             return all(map(_is_time, self.examples[steps]))
         return bool(self.reasons(steps)) if name == REASON else self._may_be(name, steps)
+
+
+def are_read_together(name: str, paths: Collection[Steps]) -> bool:
+    """Whether a map has all these ``paths`` of the field ``name``, one after the other: their names are known."""
+    return len(paths) <= _FALLBACKS and all(_NAMES.get(letters(steps[-1])) == name for steps in paths)
 
 
 def _are_failed(failed: Sequence[_Record], calls: Sequence[_Record], others: Sequence[_Record]) -> bool:
@@ -306,16 +359,22 @@ _OUTCOMES = {word: meaning for meaning, those in _OUTCOME_WORDS.items() for word
 
 
 def _leaves(value: object, steps: Steps) -> Iterator[tuple[Steps, Scalar]]:
-    """The plain values within ``value``; of a list those of its first item."""
+    """The plain values within ``value``, and within JSON objects in its strings, as a map finds them.
+
+    The first objects of a list are as one: only some of them may be calls. Of another list the first value counts.
+    """
     if len(steps) > _DEEPEST:
         return
+    if isinstance(value, str) and steps and value[:1] == "{" and len(value) <= _LONGEST_JSON:
+        value = inner(value) or value
     if isinstance(value, dict):
-        for key, inner in value.items():
+        for key, below in value.items():
             if key and key.isprintable() and '"' not in key:
-                yield from _leaves(inner, (*steps, key))
+                yield from _leaves(below, (*steps, key))
     elif isinstance(value, list):
-        for inner in value[:1]:
-            yield from _leaves(inner, (*steps, "0"))
+        for place, below in enumerate(value[:_ITEMS]):
+            if not place or isinstance(below, dict):
+                yield from _leaves(below, (*steps, "0"))
     elif isinstance(value, (str, int, float)) and value != "" and steps:
         yield steps, value[:_LONGEST] if isinstance(value, str) else value
 

@@ -38,8 +38,8 @@ _IN_BYTES = re.compile(_NAMES)
 _ENDS = (b'_tokens"', b'.completion"')
 """How these names end: to look for this is faster."""
 
-_COUNTS = (b'_tokens"', b'TokenCount"')
-"""How the names of counts end in records of calls."""
+_COUNTS = (b'_tokens"', b'TokenCount"', b'_tokens\\"')
+"""How the names of counts end in records of calls, and in JSON within a string."""
 
 COUNT_NAMES = (b"output_tokens", b"completion_tokens", b"andidatesTokenCount", b"candidates_token_count")
 

@@ -85,7 +85,17 @@ def test_a_proposed_map_is_printed_and_nothing_is_judged(run: Run, pytester: pyt
     result = run("token-telemetry", "--token-telemetry-propose-map")
     assert '\noutput_tokens = "call.completion_tokens"  # in 1 of 1, such as 40\n' in result.text
     assert "not judged: --token-telemetry-propose-map judges nothing" in result.text
+    assert "!!!" not in result.text
     assert (result.exit, result.report) == (2, None)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "workers"])
+def test_no_test_runs_where_a_map_is_proposed(run: Run, pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    pytester.mkdir("runs")
+    pytester.makepyfile("def test_it(): open('ran', 'w').close()")
+    result = run("--token-telemetry-propose-map", *workers)
+    assert "no tests ran in" in result.text
+    assert ((pytester.path / "ran").exists(), result.exit) == (False, 2)
 
 
 def test_a_map_joins_a_file_beside_it_where_it_is_in_use(run: Run, pytester: pytest.Pytester) -> None:

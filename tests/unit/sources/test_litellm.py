@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.samples import SamplesBuilder
 from pytest_token_telemetry.sources.documents import PLAIN_TEXT
-from pytest_token_telemetry.sources.litellm import LiteLLMSource
+from pytest_token_telemetry.sources.litellm import LOG_LINE, LiteLLMSource
 from pytest_token_telemetry.sources.places import UnusedColumn
 from pytest_token_telemetry.sources.provider_calls import NO_GENERATION
 from pytest_token_telemetry.sources.rows import Rows
@@ -202,8 +202,14 @@ def test_a_file_of_calls_that_generate_nothing_is_known(tmp_path: Path) -> None:
         lambda call: {"kwargs": {"model": "gpt-x", "standard_logging_object": call}},
         lambda call: {"time": 1, "message": {"standard_logging_object": call}},
         lambda call: {"time": 1, "message": {"kwargs": {"standard_logging_object": call}}},
+        lambda call: {"message": json.dumps(call), "level": "INFO", "timestamp": "2026-01-05T10:00:00"},
+        lambda call: {"level": "INFO", "message": json.dumps({"standard_logging_object": call})},
+        lambda call: {"message": call, "level": "INFO"},
     ],
-    ids=["payload", "beside a message", "kwargs", "message", "kwargs in a message"],
+    ids=[
+        *("payload", "beside a message", "kwargs", "message", "kwargs in a message"),
+        *("text of a message", "text of a wrapped one", "object of a message"),
+    ],
 )
 def test_payloads_are_read_within_what_loggers_wrap_them_in(
     tmp_path: Path, wrap: Callable[[dict[str, Any]], dict[str, Any]]
@@ -218,6 +224,41 @@ def test_payloads_are_read_within_what_loggers_wrap_them_in(
     }
     write(tmp_path / "calls.jsonl", [[*map(wrap, calls)]])
     assert len(read(tmp_path).samples) == 2
+
+
+def logged(message: object) -> dict[str, Any]:
+    """A line of LiteLLM's proxy with ``json_logs``."""
+    text = message if isinstance(message, str) else json.dumps(message)
+    return {"message": text, "level": "INFO", "timestamp": "2026-01-05T10:00:00.1"}
+
+
+@pytest.mark.parametrize("above", [1, 30, 200])
+def test_payloads_in_json_logs_are_found_below_other_lines_of_the_log(tmp_path: Path, above: int) -> None:
+    """A line without a payload says nothing of a call; one that begins like it and is none may have been one."""
+    calls = [payload("length", id="1", note='a "quoted" word'), payload(id="2")]
+    others = [logged({"model": "gpt-x", "usage": 5}), logged("{'call_type': 'acompletion', 'completion_tokens': 5}")]
+    write(tmp_path / "proxy.jsonl", [*[logged("LiteLLM: started")] * above, *map(logged, calls), *others])
+    found = read(tmp_path)
+    assert [(each.output_tokens, each.truncated) for each in samples_of(found)] == [(16, True), (16, False)]
+    assert found.skipped == {LOG_LINE: above}
+    assert reasons(found) == {
+        "output_tokens is missing": (2, [f"d/proxy.jsonl:{above + 3}", f"d/proxy.jsonl:{above + 4}"])
+    }
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [logged("{'call_type': 'acompletion', 'litellm_call_id': 'x', 'completion_tokens': 5}")],
+        [logged({"call_type": "acompletion", "model": "gpt-x"})],
+        [logged({"model": "gpt-x", "usage": {"completion_tokens": 5}})],
+    ],
+    ids=["as Python writes it", "too little", "another record"],
+)
+def test_logs_whose_messages_are_no_payloads_are_not_claimed(tmp_path: Path, lines: list[object]) -> None:
+    write(tmp_path / "proxy.jsonl", lines)
+    found = read(tmp_path)
+    assert (len(found.samples), found.unusable, found.nothing_known) == (0, {}, 1)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from pytest_token_telemetry.sources.field_map import maps_in
 from pytest_token_telemetry.sources.map_proposal import proposal
 from pytest_token_telemetry.sources.mapped import MappedSource
+from pytest_token_telemetry.sources.merge import Reading
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from tests.unit.sources.exports.readings import lines, outputs
@@ -26,6 +28,13 @@ def table(text: str) -> dict[str, object]:
     """The one map in a proposal."""
     [found] = tomllib.loads(text)["tool"]["token-telemetry"]["sources"].values()
     return dict(found)
+
+
+def pasted(runs: Path, text: str) -> Reading:
+    """What the files in ``runs`` hold, read by the one map of a proposal."""
+    (runs.parent / "maps.toml").write_text(text, encoding="utf-8")
+    [found] = maps_in(runs.parent / "maps.toml", "maps.toml")
+    return read_directories([Directory(runs, "d")], ["*"], scan=Scan(mapped=(MappedSource(found.name, found),)))
 
 
 CALL = {
@@ -60,6 +69,8 @@ BEGIN, END = {"event": "begin", "model": "m"}, {"event": "end", "model": "m", "u
         ([BEGIN, END, BEGIN, END], {"event": ["end"]}),
         ([BEGIN, END, {**END, "event": "again"}], {"event": ["again", "end"]}),
         ([END, END], None),
+        ([{**BEGIN, "event_id": "a"}, {**END, "event_id": "b"}], {"event": ["end"]}),
+        ([{"event_id": "a"}, {**END, "event_id": "b"}], None),
         ([BEGIN, {**END, "event": "begin"}], None),
         ([{"model": "m"}, END], None),
         ([BEGIN, *({**END, "event": f"end-{n}"} for n in range(4))], None),
@@ -261,9 +272,7 @@ def test_counts_that_no_field_takes_are_named_where_what_is_judged_is_missing(tm
 def test_a_proposal_can_be_pasted(tmp_path: Path, content: bytes, name: str, expected: list[int]) -> None:
     runs = tmp_path / "runs"
     runs.mkdir()
-    (tmp_path / "maps.toml").write_text(proposed(runs, content, name), encoding="utf-8")
-    [found] = maps_in(tmp_path / "maps.toml", "maps.toml")
-    read = read_directories([Directory(runs, "d")], ["*"], scan=Scan(mapped=(MappedSource(found.name, found),)))
+    read = pasted(runs, proposed(runs, content, name))
     assert outputs(read) == expected
     assert read.unusable == {}
 
@@ -332,3 +341,65 @@ def test_files_that_need_no_map_or_cannot_have_one_are_told(tmp_path: Path) -> N
         "# 1 file cannot be read",
     ]
     assert proposal([]) == "# there are no files"
+
+
+def mlflow_span(kind: str, usage: object = None, inputs: object = None, outputs: object = None) -> dict[str, object]:
+    """A span as MLflow keeps it: each attribute is JSON in a string."""
+    attributes = {"mlflow.spanType": json.dumps(kind)}
+    for name, value in (("chat.tokenUsage", usage), ("spanInputs", inputs), ("spanOutputs", outputs)):
+        if value is not None:
+            attributes[f"mlflow.{name}"] = json.dumps(value)
+    return {"span_id": "s", "attributes": attributes}
+
+
+def mlflow_trace(*outputs: int) -> dict[str, object]:
+    """A trace of an agent with these calls."""
+    calls = [
+        mlflow_span(
+            "CHAT_MODEL",
+            {"input_tokens": 1, "output_tokens": each},
+            {"messages": [{"role": "user", "content": "x" * 999}], "max_tokens": 64},
+            {"choices": [{"finish_reason": "length" if each == 64 else "stop"}]},
+        )
+        for each in outputs
+    ]
+    total = {"mlflow.trace.tokenUsage": json.dumps({"output_tokens": sum(outputs)})}
+    spans = [mlflow_span("AGENT", inputs={"question": "y"}), *calls, mlflow_span("TOOL")]
+    return {"info": {"trace_metadata": total}, "data": {"spans": spans}}
+
+
+@pytest.mark.parametrize("content", [lines(mlflow_trace(5, 64), mlflow_trace(7)), lines([mlflow_trace(5, 64, 7)])])
+def test_counts_within_strings_of_json_are_found_where_only_some_records_of_a_list_are_calls(
+    tmp_path: Path, content: bytes
+) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    text = proposed(runs, content)
+    found = table(text)
+    assert found["records"] == "data.spans"
+    assert found["where"] == {'attributes."mlflow.spanType"': ['"CHAT_MODEL"']}
+    assert found["fields"] == {
+        "output_tokens": 'attributes."mlflow.chat.tokenUsage".output_tokens',
+        "max_tokens": 'attributes."mlflow.spanInputs".max_tokens',
+        "finish_reason": 'attributes."mlflow.spanOutputs".choices.0.finish_reason',
+    }
+    assert outputs(pasted(runs, text)) == [5, 64, 7]
+
+
+def test_the_tokens_of_a_whole_trace_are_found_where_it_has_no_spans(tmp_path: Path) -> None:
+    trace = {"info": mlflow_trace(5)["info"]}
+    assert table(proposed(tmp_path, lines(trace)))["fields"] == {
+        "output_tokens": 'info.trace_metadata."mlflow.trace.tokenUsage".output_tokens'
+    }
+
+
+@pytest.mark.parametrize("text", ["{", '{"out": 5', "{'tokens_out': 5}", '{"tokens_out": 5}' + " " * (1 << 18), "[5]"])
+def test_a_string_that_is_no_object_or_is_too_long_has_no_counts(tmp_path: Path, text: str) -> None:
+    assert '# output_tokens = "PATH"' in proposed(tmp_path, lines({"usage": text}))
+
+
+def test_the_records_of_a_list_are_counted_one_by_one(tmp_path: Path) -> None:
+    text = proposed(tmp_path, lines({"calls": [{"role": "user"}, {"tokOut": 5}, {"tokOut": 6}]}))
+    assert text.startswith("# 1 file, 3 records looked at\n")
+    assert 'records = "calls"' in text
+    assert '\noutput_tokens = "tokOut"  # in 2 of 3, such as 5, 6' in text

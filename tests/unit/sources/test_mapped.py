@@ -225,6 +225,16 @@ def test_records_may_stand_in_a_list_within_a_document_and_in_a_text_of_json(tmp
     assert (outputs(found), reasons(found)) == ([1, 2], {NO_LIST: 1})
 
 
+def test_records_may_stand_in_each_document_of_a_list(tmp_path: Path) -> None:
+    content = lines([{"data": {"calls": [{"out": 5}, {"out": 6}]}}, {"data": {"calls": [{"out": 7}]}}, {}])
+    found = reading(tmp_path, 'files = "*"\nrecords = "data.calls"\nfields.output_tokens = "out"', content)
+    assert outputs(found) == [5, 6, 7]
+    assert reasons(found) == {NO_LIST: 1}
+    inner = lines([[{"out": 5}], {"calls": [{"out": 6}]}])
+    at_place = reading(tmp_path, 'files = "*"\nrecords = "0"\nfields.output_tokens = "out"', inner)
+    assert outputs(at_place) == [5]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "calls"),
     [
@@ -548,12 +558,19 @@ PAGE = (Path(__file__).parents[3] / "docs" / "field-map.md").read_text(encoding=
             {},
             {},
         ),
+        (
+            "json",
+            "traces.jsonl",
+            [(None, 64, 64, "length", True, None, "small")],
+            {f"{OUTSIDE}mlflow": 1},
+            {},
+        ),
     ],
 )
 def test_the_maps_of_the_documentation_read_its_files(
     tmp_path: Path, kind: str, name: str, expected: object, skipped: object, unusable: object
 ) -> None:
-    [content] = re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+    [content] = re.findall(rf"```{kind}\n(.*?)```", PAGE.partition(f"`{name}`")[2].partition("\n## ")[0], re.DOTALL)
     runs = tmp_path / "runs"
     runs.mkdir()
     (runs / name).write_text(content)
