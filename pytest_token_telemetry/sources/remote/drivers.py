@@ -122,11 +122,12 @@ def reason(error: Exception, url: RemoteUrl) -> str:
             return f"its driver failed: {said} (check the address, or {_COPY})"
         case PermissionError():
             return f"access is denied: {said} ({_CREDENTIALS})"
-    return f"{said} ({_CREDENTIALS if 'credential' in said.lower() else ADDRESS})"
+    return f"{said} ({_CREDENTIALS if _DENIED.search(said) else ADDRESS})"
 
 
 _NAME_A_PREFIX = "name a bucket and a prefix that hold run logs"
 _COPY = "copy the run logs, and name their directory"
+_DENIED = re.compile(r"credential|authenticat|authoriz", re.IGNORECASE)
 _MISSING = re.compile(r"missing [0-9]+ required (?:positional|keyword-only) arguments?: (.*)")
 ADDRESS = "check the address, and whether its server can be reached"
 _CREDENTIALS = "check the credentials that its driver finds in the environment"

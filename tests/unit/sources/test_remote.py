@@ -21,6 +21,7 @@ from pytest_token_telemetry.sources.mapped import MappedSource
 from pytest_token_telemetry.sources.parallel import Scan, ScanError
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 from pytest_token_telemetry.sources.remote import calls, copying
+from pytest_token_telemetry.sources.remote.drivers import reason
 from pytest_token_telemetry.sources.remote.remote_reading import refuse_unreadable
 from tests.answers import chat
 from tests.lines import cut_off, stamp, v2, write
@@ -204,6 +205,19 @@ def test_what_its_driver_cannot_list_is_unreadable(store: MemoryFileSystem, faul
         "faulty://t": "a part of its name is empty, so that its driver cannot list it",
         "faulty://t/sized.log": "its server does not say how long it is",
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "way"),
+    [
+        ("Server failed to authenticate the request", "check the credentials"),
+        ("AuthorizationFailure: 403", "check the credentials"),
+        ("unable to connect: must provide credentials", "check the credentials"),
+        ("Name or service not known", "check the address"),
+    ],
+)
+def test_where_a_server_denies_access_the_way_out_is_other_credentials(said: str, way: str) -> None:
+    assert reason(RuntimeError(said), at("abfs://t")).startswith(f"{said} ({way}")
 
 
 def test_a_driver_without_a_connection_ends_the_reading(faulty: type[Faulty]) -> None:
