@@ -178,11 +178,15 @@ def _folded(key: str) -> str:
 
 
 def _meant(text: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
-    from pytest_token_telemetry.text import meant  # idle sessions do without
+    from pytest_token_telemetry.text import meant, nearest  # idle sessions do without
 
     known = [*known]
     shorter = [each for each in known if text.startswith(each) and each not in (flag(GATE), ini_key(GATE))]
-    return meant(text, [max(shorter, key=len)], likeness=0) if shorter else meant(text, known, likeness=likeness)
+    if not shorter:
+        return meant(text, known, likeness=likeness)
+    begins = max(shorter, key=len)
+    rest = nearest(text.removeprefix(begins), [each.removeprefix(begins) for each in known if each.startswith(begins)])
+    return f"did you mean {begins}{rest or ''}?"
 
 
 def _is_option_of_ours(argument: str) -> bool:

@@ -374,6 +374,12 @@ def test_a_misprint_behind_o_is_not_blamed_on_the_ini_file(
     )
 
 
+def test_a_misprint_of_a_long_name_is_not_taken_for_more_behind_a_short_one(run: Run, passing: object) -> None:
+    assert usage_error(run("-o", "token_telemetry_require_categorys=any")).endswith(
+        "there is no such setting (did you mean token_telemetry_require_categories?)"
+    )
+
+
 def test_a_value_behind_o_is_not_blamed_on_the_ini_file(run: Run, passing: object, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ntoken_telemetry_max_truncation = 0.02\n")
     said = usage_error(run("-o", "token_telemetry_max_truncation=two"))
@@ -441,6 +447,12 @@ def test_one_word_turns_everything_off(run: Run, pytester: pytest.Pytester, tuni
             "_truncation: there is no such option (did you mean --token-telemetry-max-t",
         ),
         ("--token-telemetry-directory=x", "-directory: there is no such option (did you mean --token-telemetry-dir?)"),
+        ("--token-telemetry-dri=x", "-dri: there is no such option (did you mean --token-telemetry-dir?)"),
+        (
+            "--token-telemetry-db-tabel=x",
+            "option (did you mean --token-telemetry-db-table?)",
+        ),
+        ("--token-telemetry-json-file=x", "-json-file: there is no such option (did you mean --token-telemetry-json?)"),
         ("--no-token-telemetri", "--no-token-telemetri: there is no such option (did you mean --no-token-telemetry?)"),
         ("--token-telemetry-population=succes", "'succes' is not one of risk, success, all (did you mean success?)"),
         (
