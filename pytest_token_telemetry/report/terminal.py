@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_token_telemetry.gate.checks.coverage import LONGEST_TYPED, OR_ANY
+from pytest_token_telemetry.gate.checks.rates import NOT_JUDGED
 from pytest_token_telemetry.gate.results import DriftResult
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.option_types import ANY
@@ -144,14 +145,34 @@ _Slot: TypeAlias = "dict[_Rank, list[Line]]"
 
 
 def _one_screen(report: Report, width: int, bars: str, most: int) -> list[Line]:
-    """What ``most`` lines have room for: the most important first, then bars and single calls."""
+    """What ``most`` lines have room for: the most important first, then bars and single calls.
+
+    That data is not ready to be judged is told of all figures, or by the verdict alone.
+    """
+    every = [*_checks(report, width, _short)]
+    others = [*_checks(report, width, lambda said: _short(said).removesuffix(NOT_JUDGED))]
+    lines, shown = _shown_with(every, report, width, bars, most)
+    tells = (one[max(one)] if one != other else told for one, other, told in zip(every, others, shown, strict=True))
+    if [*tells] != shown:
+        lines, _ = _shown_with(others, report, width, bars, most)
+    worst = [] if report.verdict == "pass" else worst_samples(report, width)
+    left = most - len(lines) - min(len(worst), LEAST_WORST)
+    drawn = (spreads(report, width, bars, categories) for categories in range(MOST_SPREADS, 1, -1))
+    lines += next((each for each in drawn if len(each) <= left), [])
+    return lines + (worst[: most - len(lines)] if most - len(lines) >= LEAST_WORST else [])
+
+
+def _shown_with(
+    checks: Sequence[_Slot], report: Report, width: int, bars: str, most: int
+) -> tuple[list[Line], list[list[Line]]]:
+    """What ``most`` lines have room for, and what is among it of each of the ``checks``."""
     _, others = advice.first_steps(report)
     steps = [
         {_Rank.STEPS if step in others else _Rank.MUST: _step(step, width, _short)}
         for step in advice.next_steps(report)
     ]
     besides = (*_asked_for(report, width), *_remarks(report, width, bars))
-    slots: list[_Slot] = [{_Rank.MUST: _head(report, width)}, *steps, {}, *_checks(report, width)]
+    slots: list[_Slot] = [{_Rank.MUST: _head(report, width)}, *steps, {}, *checks]
     slots += [{rank: lines} for rank, lines in besides]
     shown, more = _fitting(slots, most), len(steps) + 1
     if not all(shown[:more]):
@@ -159,12 +180,7 @@ def _one_screen(report: Report, width: int, bars: str, most: int) -> list[Line]:
         shown = _fitting(slots, most)
         if shown[more]:
             shown[more] = _more_steps(sum(not lines for lines in shown[:more]), width)
-    lines = [*chain.from_iterable(shown)]
-    worst = [] if report.verdict == "pass" else worst_samples(report, width)
-    left = most - len(lines) - min(len(worst), LEAST_WORST)
-    drawn = (spreads(report, width, bars, categories) for categories in range(MOST_SPREADS, 1, -1))
-    lines += next((each for each in drawn if len(each) <= left), [])
-    return lines + (worst[: most - len(lines)] if most - len(lines) >= LEAST_WORST else [])
+    return [*chain.from_iterable(shown)], shown[more + 1 : more + 1 + len(checks)]
 
 
 def _fitting(slots: list[_Slot], most: int) -> list[list[Line]]:
@@ -205,7 +221,7 @@ _SETTING = re.compile(rf'("?({re.escape(flag("require_"))}[a-z]+)=.*){re.escape(
 """The setting that fits the data, whose names may have blanks."""
 
 
-def _checks(report: Report, width: int) -> Iterator[_Slot]:
+def _checks(report: Report, width: int, say: Callable[[Sentence], str]) -> Iterator[_Slot]:
     """The checks. Readiness that passes is one line, and drift without a baseline is left to the remark on it."""
     readiness = words.readiness(report)
     if readiness is not None:
@@ -218,8 +234,8 @@ def _checks(report: Report, width: int) -> Iterator[_Slot]:
         decides = result.outcome in ("fail", "warn")
         others = _Rank.RISK if result.id.startswith("tier1::") and not result.unasked else _Rank.CHECKS
         yield {
-            _Rank.MUST if decides else others: _check(report, result, width, whole=False, say=_short),
-            _Rank.DETAILS if decides else _Rank.DETAILS_OF_PASSED: _check(report, result, width, say=_short),
+            _Rank.MUST if decides else others: _check(report, result, width, whole=False, say=say),
+            _Rank.DETAILS if decides else _Rank.DETAILS_OF_PASSED: _check(report, result, width, say=say),
         }
 
 
