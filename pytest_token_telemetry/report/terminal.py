@@ -256,7 +256,8 @@ def _marked(lines: list[Line], outcome: str) -> list[Line]:
 def _asked_for(report: Report, width: int) -> Iterator[tuple[_Rank, list[Line]]]:
     """What was asked for besides a verdict, and what was asked for and is not in it: a sentence each."""
     for each in report.not_read.unreadable[:3]:
-        yield _Rank.LOSSES, within([(_unreadable(each.path, each.reason, width), {"red": True})], width)
+        what = "read only in part" if each.path in report.read_in_part else "could not be read"
+        yield _Rank.LOSSES, within([(_unreadable(what, each.path, each.reason, width), {"red": True})], width)
     vital = sections.vital(report)
     for section in sections.held_against(report):
         for sentence in section.sentences:
@@ -281,10 +282,10 @@ def _told(title: str, sentence: Sentence, width: int) -> list[Line]:
     return wrapped(f"{title}: {plain(sentence)}", width, {})
 
 
-def _unreadable(path: str, reason: str, width: int) -> str:
+def _unreadable(what: str, path: str, reason: str, width: int) -> str:
     """In one line, with the end of the path, which says most."""
-    room = max(width - len("could not be read: : ") - len(reason) - 1, 20)
-    return f"could not be read: {cut(inert(path, len(path) * 10)[::-1], room)[::-1]}: {reason}"
+    room = max(width - len(f"{what}: : ") - len(reason) - 1, 20)
+    return f"{what}: {cut(inert(path, len(path) * 10)[::-1], room)[::-1]}: {reason}"
 
 
 def _details(report: Report, width: int, *, whole_names: bool) -> Iterator[Line]:

@@ -227,6 +227,11 @@ def test_the_last_line_counts_what_verbose_shows_more(name):
     assert not any(line.startswith("-v shows") for line in every)
 
 
+def test_a_file_that_was_read_in_part_is_not_said_to_be_unread():
+    found = verdict(ready(60), {"files": (File("logs/a.gz", 60),), "unreadable": {"logs/a.gz": "I/O", "b.gz": "I/O"}})
+    assert {"read only in part: logs/a.gz: I/O", "could not be read: b.gz: I/O"} <= {*lines_of(found)}
+
+
 def test_what_fits_is_told_whole():
     lines = lines_of(judge(reading(ready(27)), settings(), {"tier1::truncation"}))
     assert lines[-11].startswith("actual / predicted by category")  # with 3 categories

@@ -541,6 +541,31 @@ def test_unreadable_files_are_repaired():
     assert advice_on({"unreadable": others}, ready(27)) == [f"{TO_REPAIR} and 2 others."]
 
 
+CUT_OFF = "its gzip data is cut off"
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "told"),
+    [
+        (
+            {"logs/x.log": "Input/output error"},
+            "Repair what can be read only in part: logs/x.log (Input/output error; 27 samples of it count).",
+        ),
+        (
+            {"logs/x.log": CUT_OFF, "logs/y.log": "It is gone"},
+            "Copy again what is cut off, or wait until it is written: logs/x.log (its gzip data is cut off; 27 samples"
+            " of it count) and 1 other.",
+        ),
+        (
+            {"logs/y.gz": CUT_OFF},
+            "Copy again what is cut off, or wait until it is written: logs/y.gz (its gzip data is cut off).",
+        ),
+    ],
+)
+def test_files_that_are_read_in_part_are_told_with_what_counts(unreadable, told):
+    assert advice_on({"unreadable": unreadable, "files": (File("logs/x.log", 27),)}, ready(27)) == [told]
+
+
 @pytest.mark.parametrize("files", [{}, {"files": ()}])
 def test_files_that_cannot_be_read_are_neither_missing_nor_empty(files):
     assert advice_on({"unreadable": {"logs/x.log": "Permission denied"}, **files}) == [f"{TO_REPAIR}."]
