@@ -734,3 +734,15 @@ def test_the_multiplier_leaves_room_above_the_prediction(run: Run, pytester: pyt
     write(pytester.path / "runs", ready_lines(predicted=1000, output=1100))
     assert run().checks["tier1::underestimation"] == "fail"
     assert run("--token-telemetry-under-multiplier=1.1").checks["tier1::underestimation"] == "pass"
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",), ("-v",)], ids=str)
+@pytest.mark.parametrize("typed", ["--token-telemetry-format=litelm", "--token-telemetry-predictions=side.csv"])
+def test_what_is_refused_late_is_told_once(
+    run: Run, passing: object, pytester: pytest.Pytester, typed: str, quiet: tuple[str, ...]
+) -> None:
+    (pytester.path / "side.csv").write_text("call_id,guess\n1,2\n")
+    result = run(typed, *quiet)
+    assert usage_error(result).startswith(typed.partition("=")[0])
+    assert result.text.count(typed.partition("=")[0]) == 1
+    assert "not judged" not in result.text
