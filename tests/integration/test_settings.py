@@ -380,6 +380,13 @@ def test_a_misprint_of_a_long_name_is_not_taken_for_more_behind_a_short_one(run:
     )
 
 
+def test_a_key_that_is_like_none_is_told_where_all_are(run: Run, passing: object) -> None:
+    assert usage_error(run("-o", "token_telemetry_qqqqqqqqqqqqqqqqqqq=1")) == (
+        "-o token_telemetry_qqqqqqqqqqqqqqqqqqq: there is no such setting (pytest --help lists all that begin with"
+        " token_telemetry)"
+    )
+
+
 def test_a_value_behind_o_is_not_blamed_on_the_ini_file(run: Run, passing: object, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ntoken_telemetry_max_truncation = 0.02\n")
     said = usage_error(run("-o", "token_telemetry_max_truncation=two"))
@@ -453,6 +460,9 @@ def test_one_word_turns_everything_off(run: Run, pytester: pytest.Pytester, tuni
             "option (did you mean --token-telemetry-db-table?)",
         ),
         ("--token-telemetry-json-file=x", "-json-file: there is no such option (did you mean --token-telemetry-json?)"),
+        ("--token-telemetry-save=x", "-save: there is no such option (did you mean --token-telemetry-save-baseline?)"),
+        ("--token-telemetry-min=9", "-min: there is no such option (pytest --help lists all that begin with --token-t"),
+        ("--token-telemetry-xy=9", "-xy: there is no such option (pytest --help lists all that begin with --token-t"),
         ("--no-token-telemetri", "--no-token-telemetri: there is no such option (did you mean --no-token-telemetry?)"),
         ("--token-telemetry-population=succes", "'succes' is not one of risk, success, all (did you mean success?)"),
         (
