@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_token_telemetry.text import inert, meant, raised
+from pytest_token_telemetry.text import inert, meant, nearest, raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,8 +65,8 @@ class Location:
             raise
         except BaseException as error:  # whatever the module raises while it is imported
             said = f"{self.module!r} cannot be imported: {inert(raised(error), 300)}"
-            instead = self._instead(error)
-            raise LookupError(f"{said} (write {inert(str(instead), 300)})" if instead else said) from error
+            way_out = f"write {instead}" if (instead := self._instead(error)) else self._near(error)
+            raise LookupError(f"{said} ({inert(way_out, 300)})" if way_out else said) from error
         file = getattr(found, "__file__", None)
         if self.directory and not (file and Path(file).resolve().is_relative_to(self.directory.resolve())):
             # The base must not be the head by mistake.
@@ -89,8 +89,8 @@ class Location:
         Else the file is looked for: that of the module, in the directories of the one it is looked for in, and that of
         another module beside it, where its directory was written as a package.
         """
-        missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        if not isinstance(missing, str) or not all(map(str.isidentifier, missing.split("."))):
+        missing = _missing(error)
+        if missing is None:
             return None
         module = self.module.removesuffix(".py")
         if missing == self.module != module:
@@ -110,6 +110,23 @@ class Location:
             return None
         shown = directories[0] if self.directory is not None else directories[0].relative_to(root)
         return Location(module, self.name, shown)
+
+    def _near(self, error: BaseException) -> str:
+        """``did you mean this?``, of the modules that lie where the import misses one; empty if none is like it."""
+        missing, root = _missing(error), self.directory or self.home
+        if missing is None or root is None or not f"{self.module}.".startswith(f"{missing}."):
+            return ""
+        package, dot, module = missing.rpartition(".")
+        entries = _entries(root.joinpath(*package.split(".")) if package else root)
+        names = [path.stem for path in entries if path.stem.isidentifier() and _holds(path.parent, path.stem)]
+        near = nearest(module, names)
+        return "" if near is None else f"did you mean {package}{dot}{near}?"
+
+
+def _missing(error: BaseException) -> str | None:
+    """The module that an import missed."""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    return missing if isinstance(missing, str) and all(map(str.isidentifier, missing.split("."))) else None
 
 
 def _entries(directory: Path) -> list[Path]:

@@ -123,10 +123,18 @@ def meant(text: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
 
     ``likeness``: how like it has to be, from 0 to 1 for the same text.
     """
+    near = nearest(text, known, likeness=likeness)
+    return "" if near is None else f"did you mean {near}?"
+
+
+def nearest(text: str, known: Iterable[str], *, likeness: float = 0.6) -> str | None:
+    """Of what is ``known`` the one that is most like ``text``: first, what has its letters in another order."""
     from difflib import get_close_matches  # idle sessions do without
 
-    near = get_close_matches(text, list(known), 1, likeness)
-    return f"did you mean {near[0]}?" if near else ""
+    words = [*known]
+    near = get_close_matches(text, words, len(words), likeness) if words else []
+    same = (word for word in near if sorted(word) == sorted(text))
+    return next(same, near[0] if near else None)
 
 
 def percent(value: Fraction | float, target: Fraction | None = None) -> str:

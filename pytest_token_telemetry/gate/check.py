@@ -60,6 +60,8 @@ class Context:
     patterns: tuple[str, ...]
     """Those that files must match. Untrusted."""
     reads_tests: bool
+    read_in_part: int
+    """How many of the files that could not be read have samples that count."""
     replay: ReplayReport | None
     refuses_wrong_answers: bool
     drift: Drift | None

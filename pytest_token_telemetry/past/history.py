@@ -7,6 +7,7 @@ import os
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
@@ -27,6 +28,9 @@ Conclusion: TypeAlias = Literal["pass", "tune", "not-ready", "inconclusive"]
 
 SHOWN = 10
 """Sessions that reports show."""
+
+_LOOKED_AT = 100
+"""Lines behind one that is no session that are looked at for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,9 @@ def read(path: Path) -> tuple[PastVerdict, ...]:
                 if found is not None:
                     past.append(found)
                 elif line.strip() and not is_cut_off(line):
-                    raise PastError(f"has no session in line {number} (name another file)")
+                    has_others = past or any(map(_session, islice(file, _LOOKED_AT)))
+                    keep = "delete that line to keep the others, or " if has_others else ""
+                    raise PastError(f"has no session in line {number} ({keep}name another file)")
     except FileNotFoundError:
         return ()
     except OSError as error:

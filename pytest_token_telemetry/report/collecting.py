@@ -28,6 +28,7 @@ from pytest_token_telemetry.report.words import (
     most_frequent,
     unjoined,
 )
+from pytest_token_telemetry.sources.compressed import CUT_OFF
 from pytest_token_telemetry.sources.look_like import EMPTY, MAPPABLE, MISSPELT, READ_WITH, UNSTRUCTURED, UTF16
 from pytest_token_telemetry.sources.outcomes import NO_RESULT
 from pytest_token_telemetry.sources.own_format import SCHEMA
@@ -248,14 +249,13 @@ def _to_repair(report: Report) -> Sentence:
     if not unreadable:
         return "Make every file readable: what cannot be read is not judged."
     first = unreadable[0]
+    count = report.read_in_part.get(first.path, 0)
+    repair = "Repair what can be read only in part" if count else "Repair what cannot be read, as it is not judged"
+    if first.reason.endswith(CUT_OFF):
+        repair = "Copy again what is cut off, or wait until it is written"
+    some = f"; {plural(count, 'sample')} of it count{'s' if count == 1 else ''}" if count else ""
     more = f" and {plural(others, 'other')}" if others else ""
-    return (
-        "Repair what cannot be read, as it is not judged: ",
-        Untrusted(first.path),
-        " (",
-        Reason(first.reason),
-        f"){more}.",
-    )
+    return (f"{repair}: ", Untrusted(first.path), " (", Reason(first.reason), f"{some}){more}.")
 
 
 def _to_replay(report: Report, replay: ReplayReport) -> Iterator[Sentence]:

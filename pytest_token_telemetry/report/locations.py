@@ -108,7 +108,8 @@ def _evidence(result: Result, report: Report) -> Iterator[Pointer]:
 
 def _not_read(report: Report) -> Iterator[Pointer]:
     for each in report.not_read.unreadable:
-        yield Pointer("warning", ALL_READ.id, f"could not be read: {inert(each.reason)}", _file_of(each.path))
+        what = "read only in part" if each.path in report.read_in_part else "could not be read"
+        yield Pointer("warning", ALL_READ.id, f"{what}: {inert(each.reason)}", _file_of(each.path))
     for reason, lines in report.counts.unusable.reasons.items():
         for source in lines.places:
             message = f"unusable because {inert(reason)}"

@@ -283,10 +283,17 @@ class Report(Struct, frozen=True, kw_only=True):
             reads_tables=bool(self.settings.get("db")),
             patterns=(patterns,) if isinstance(patterns := self.settings.get("pattern", ()), str) else patterns,
             reads_tests=self.is_on("gate"),
+            read_in_part=len(self.read_in_part),
             replay=self.estimator,
             refuses_wrong_answers=self.settings.get("estimator_errors") == "fail",
             drift=None if self.drift is None else self.drift.drift,
         )
+
+    @property
+    def read_in_part(self) -> dict[str, int]:
+        """The samples that count of files which could not be read to their end, by their paths."""
+        unreadable = {each.path for each in self.not_read.unreadable}
+        return {each.path: each.samples for each in self.sources if each.samples and each.path in unreadable}
 
     def is_on(self, setting: str) -> bool:
         """True if the switch ``setting`` is on."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from itertools import starmap
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.gate.checks.sources import looks
+from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.report.unread import columns_of_side_files, not_read
 from pytest_token_telemetry.report.words import deselected, known_id
 from pytest_token_telemetry.sources.places import FILES, WHERE
 from pytest_token_telemetry.text import Reason, Untrusted, joined, named, percent, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.gate.findings import Counts, UnfoundField
     from pytest_token_telemetry.report.model import NotRead, Report
@@ -107,6 +109,7 @@ def notes(report: Report) -> list[Sentence]:
         )
     if counts.relabelled:
         found.append(f"{plural(counts.relabelled, 'sample')} judged by labels that a plugin gave.")
+    found += _near_names(report)
     found += _carried(report)
     if counts.no_ratio:
         found.append(f"{plural(counts.no_ratio, 'sample')} with a prediction or an output of 0, excluded.")
@@ -169,6 +172,39 @@ def _in_vain(unfound: UnfoundField) -> Sentence:
         return "map ", name, ": its where (", path, f") matched none of {records}."
     what = "a time at " if unfound.field == "time" else ""
     return "map ", name, ": ", Untrusted(unfound.field), f": no record has {what}", path, f" ({records})."
+
+
+def _near_names(report: Report) -> Iterator[Sentence]:
+    """Categories that are probably one: their names have the same letters, the largest first."""
+    alike: dict[str, list[str]] = {}
+    for each in report.strata.category:
+        if each.name is not None and (key := _SEPARATORS.sub("", each.name).casefold()):
+            alike.setdefault(key, []).append(each.name)
+    groups = [names for names in alike.values() if len(names) > 1]
+    if not groups:
+        return
+    told: list[Sentence] = [*map(_listed, groups[:_NEAR_SHOWN])]
+    if others := len(groups) - len(told):
+        told.append(plural(others, "other group"))
+    same, *spellings = groups[0]
+    way_out = "SPELLING=CATEGORY counts one as another"
+    if len(groups) == len(spellings) == 1 and isinstance(named(same), str) and isinstance(named(spellings[0]), str):
+        way_out = f"{spellings[0]}={same} counts them as one"
+    option = flag("alias")
+    yield "Categories that differ only in blanks, - or _: ", *joined(told, "; "), f". {option}={way_out}."
+
+
+def _listed(names: Sequence[str]) -> tuple[Piece, ...]:
+    shown: list[Sentence] = [*map(named, names[:_NEAR_SHOWN])]
+    if others := len(names) - len(shown):
+        shown.append(plural(others, "other"))
+    return joined(shown, last="and")
+
+
+_SEPARATORS = re.compile(r"[\s_-]+")
+
+_NEAR_SHOWN = 3
+"""Groups of categories with nearly the same name that a note shows, and names of each."""
 
 
 def _carried(report: Report) -> Iterator[str]:

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_token_telemetry.gate.checks.coverage import LONGEST_TYPED, OR_ANY
+from pytest_token_telemetry.gate.checks.rates import NOT_JUDGED
 from pytest_token_telemetry.gate.results import DriftResult
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.option_types import ANY
@@ -144,14 +145,34 @@ _Slot: TypeAlias = "dict[_Rank, list[Line]]"
 
 
 def _one_screen(report: Report, width: int, bars: str, most: int) -> list[Line]:
-    """What ``most`` lines have room for: the most important first, then bars and single calls."""
+    """What ``most`` lines have room for: the most important first, then bars and single calls.
+
+    That data is not ready to be judged is told of all figures, or by the verdict alone.
+    """
+    every = [*_checks(report, width, _short)]
+    others = [*_checks(report, width, lambda said: _short(said).removesuffix(NOT_JUDGED))]
+    lines, shown = _shown_with(every, report, width, bars, most)
+    tells = (one[max(one)] if one != other else told for one, other, told in zip(every, others, shown, strict=True))
+    if [*tells] != shown:
+        lines, _ = _shown_with(others, report, width, bars, most)
+    worst = [] if report.verdict == "pass" else worst_samples(report, width)
+    left = most - len(lines) - min(len(worst), LEAST_WORST)
+    drawn = (spreads(report, width, bars, categories) for categories in range(MOST_SPREADS, 1, -1))
+    lines += next((each for each in drawn if len(each) <= left), [])
+    return lines + (worst[: most - len(lines)] if most - len(lines) >= LEAST_WORST else [])
+
+
+def _shown_with(
+    checks: Sequence[_Slot], report: Report, width: int, bars: str, most: int
+) -> tuple[list[Line], list[list[Line]]]:
+    """What ``most`` lines have room for, and what is among it of each of the ``checks``."""
     _, others = advice.first_steps(report)
     steps = [
         {_Rank.STEPS if step in others else _Rank.MUST: _step(step, width, _short)}
         for step in advice.next_steps(report)
     ]
     besides = (*_asked_for(report, width), *_remarks(report, width, bars))
-    slots: list[_Slot] = [{_Rank.MUST: _head(report, width)}, *steps, {}, *_checks(report, width)]
+    slots: list[_Slot] = [{_Rank.MUST: _head(report, width)}, *steps, {}, *checks]
     slots += [{rank: lines} for rank, lines in besides]
     shown, more = _fitting(slots, most), len(steps) + 1
     if not all(shown[:more]):
@@ -159,12 +180,7 @@ def _one_screen(report: Report, width: int, bars: str, most: int) -> list[Line]:
         shown = _fitting(slots, most)
         if shown[more]:
             shown[more] = _more_steps(sum(not lines for lines in shown[:more]), width)
-    lines = [*chain.from_iterable(shown)]
-    worst = [] if report.verdict == "pass" else worst_samples(report, width)
-    left = most - len(lines) - min(len(worst), LEAST_WORST)
-    drawn = (spreads(report, width, bars, categories) for categories in range(MOST_SPREADS, 1, -1))
-    lines += next((each for each in drawn if len(each) <= left), [])
-    return lines + (worst[: most - len(lines)] if most - len(lines) >= LEAST_WORST else [])
+    return [*chain.from_iterable(shown)], shown[more + 1 : more + 1 + len(checks)]
 
 
 def _fitting(slots: list[_Slot], most: int) -> list[list[Line]]:
@@ -205,7 +221,7 @@ _SETTING = re.compile(rf'("?({re.escape(flag("require_"))}[a-z]+)=.*){re.escape(
 """The setting that fits the data, whose names may have blanks."""
 
 
-def _checks(report: Report, width: int) -> Iterator[_Slot]:
+def _checks(report: Report, width: int, say: Callable[[Sentence], str]) -> Iterator[_Slot]:
     """The checks. Readiness that passes is one line, and drift without a baseline is left to the remark on it."""
     readiness = words.readiness(report)
     if readiness is not None:
@@ -218,8 +234,8 @@ def _checks(report: Report, width: int) -> Iterator[_Slot]:
         decides = result.outcome in ("fail", "warn")
         others = _Rank.RISK if result.id.startswith("tier1::") and not result.unasked else _Rank.CHECKS
         yield {
-            _Rank.MUST if decides else others: _check(report, result, width, whole=False, say=_short),
-            _Rank.DETAILS if decides else _Rank.DETAILS_OF_PASSED: _check(report, result, width, say=_short),
+            _Rank.MUST if decides else others: _check(report, result, width, whole=False, say=say),
+            _Rank.DETAILS if decides else _Rank.DETAILS_OF_PASSED: _check(report, result, width, say=say),
         }
 
 
@@ -240,7 +256,8 @@ def _marked(lines: list[Line], outcome: str) -> list[Line]:
 def _asked_for(report: Report, width: int) -> Iterator[tuple[_Rank, list[Line]]]:
     """What was asked for besides a verdict, and what was asked for and is not in it: a sentence each."""
     for each in report.not_read.unreadable[:3]:
-        yield _Rank.LOSSES, within([(_unreadable(each.path, each.reason, width), {"red": True})], width)
+        what = "read only in part" if each.path in report.read_in_part else "could not be read"
+        yield _Rank.LOSSES, within([(_unreadable(what, each.path, each.reason, width), {"red": True})], width)
     vital = sections.vital(report)
     for section in sections.held_against(report):
         for sentence in section.sentences:
@@ -265,10 +282,10 @@ def _told(title: str, sentence: Sentence, width: int) -> list[Line]:
     return wrapped(f"{title}: {plain(sentence)}", width, {})
 
 
-def _unreadable(path: str, reason: str, width: int) -> str:
+def _unreadable(what: str, path: str, reason: str, width: int) -> str:
     """In one line, with the end of the path, which says most."""
-    room = max(width - len("could not be read: : ") - len(reason) - 1, 20)
-    return f"could not be read: {cut(inert(path, len(path) * 10)[::-1], room)[::-1]}: {reason}"
+    room = max(width - len(f"{what}: : ") - len(reason) - 1, 20)
+    return f"{what}: {cut(inert(path, len(path) * 10)[::-1], room)[::-1]}: {reason}"
 
 
 def _details(report: Report, width: int, *, whole_names: bool) -> Iterator[Line]:

@@ -197,6 +197,8 @@ def _why_not_ready(report: Report) -> str:
         return "Not all logs can be used: fix that first, do not tune"
     if ALL_READ.id in unmet and not counts.samples and (report.context.reads_files or report.context.reads_tables):
         return "No call could be read: fix that first, do not tune"
+    if ALL_READ.id in unmet and counts.unreadable_files > counts.lost_tests:
+        return "Not all logs can be used: fix that first, do not tune"
     if all(isinstance(result, CoverageResult) and result.missing == result.unreplayed for result in report.unmet):
         return "The estimator leaves out work that is required: let it answer for that, do not tune"
     if all(_is_labelled_otherwise(result, report) for result in report.unmet):

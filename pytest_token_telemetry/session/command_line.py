@@ -162,9 +162,8 @@ def refuse_unknown_keys(config: pytest.Config) -> None:
     for key in (*typed, *written):  # pytest 8 does not write what is typed into the others
         if key not in ours and _is_key_of_ours(key, ours):
             where = f"-o {key}" if key in typed else f"{key} in {config.inipath.name}" if config.inipath else key
-            raise pytest.UsageError(
-                f"{where}: there is no such setting ({_meant(_folded(key), ours) or 'see docs/options.md'})"
-            )
+            way_out = _meant(_folded(key), ours) or f"pytest --help lists all that begin with {ini_key(GATE)}"
+            raise pytest.UsageError(f"{where}: there is no such setting ({way_out})")
 
 
 def _is_key_of_ours(key: str, ours: Collection[str]) -> bool:
@@ -178,11 +177,22 @@ def _folded(key: str) -> str:
 
 
 def _meant(text: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
-    from pytest_token_telemetry.text import meant  # idle sessions do without
+    """``did you mean this?``, of what is ``known``; empty if nothing is like ``text``.
 
-    known = [*known]
-    shorter = [each for each in known if text.startswith(each) and each not in (flag(GATE), ini_key(GATE))]
-    return meant(text, [max(shorter, key=len)], likeness=0) if shorter else meant(text, known, likeness=likeness)
+    What all names of ours begin with makes none like another. The beginning of one alone means that one, and so does a
+    name with more behind it.
+    """
+    from pytest_token_telemetry.text import nearest  # idle sessions do without
+
+    begins = next((each for each in (f"{flag(GATE)}-", f"{ini_key(GATE)}_") if text.startswith(each)), "")
+    names = sorted(each.removeprefix(begins) for each in known if each.startswith(begins))
+    typed = text.removeprefix(begins)
+    shorter = (each for each in names if typed.startswith(each) and each not in (flag(GATE), ini_key(GATE)))
+    part = max(shorter, key=len, default="")
+    longer = [each[len(part) :] for each in names if each.startswith(part)]
+    rest = nearest(typed[len(part) :], longer, likeness=likeness)
+    found = [part + (rest or "")] if part or rest else [each for each in names if begins and each.startswith(typed)]
+    return f"did you mean {begins}{found[0]}?" if len(found) == 1 else ""
 
 
 def _is_option_of_ours(argument: str) -> bool:

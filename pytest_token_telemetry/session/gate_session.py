@@ -255,10 +255,15 @@ class GateSession:
         if not self._config.pluginmanager.hasplugin("terminalreporter"):
             sys.stderr.write("".join(f"ERROR: {error}\n" for error in self._errors))
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show the verdict."""
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: int | pytest.ExitCode
+    ) -> None:
+        """Show the verdict, or why there is none. What was refused, pytest shows below."""
         from pytest_token_telemetry.report.terminal import show
 
+        is_refused = exitstatus == pytest.ExitCode.USAGE_ERROR and not self.not_judged.startswith(_ENDED_EARLY)
+        if self._report is None and is_refused and not self._errors:
+            return
         if not runs_nothing(self._config):
             show(terminalreporter, self._report or self.not_judged, self._errors, self._files_written)
 

@@ -57,8 +57,18 @@ def refuse_read_outputs(config: pytest.Config, settings: Settings, patterns: Ite
             config.stash.setdefault(REFUSED, set()).add(name)
             raise pytest.UsageError(
                 f"{label_of(config, name)}: {settings.texts[name]!r} would be read as a log"
-                " (name a file that no pattern matches)"
+                f" ({_where_none_is_read(name, settings, patterns)})"
             )
+
+
+def _where_none_is_read(name: str, settings: Settings, patterns: Iterable[str]) -> str:
+    """What to name instead of the path of the setting ``name``: a file beside it, unless one is there already."""
+    path: Path = getattr(settings, name)
+    ending = ".json" if name in _OWN_JSON else _ENDINGS[name]
+    beside = path.with_suffix(ending)
+    if os.path.lexists(beside) or would_be_read(name, beside, settings.local_directories, patterns):
+        return "name a file that no pattern matches"
+    return f"name it {str(settings.texts[name]).removesuffix(path.suffix) + ending!r}"
 
 
 def _refuse_missing_directories(settings: Settings, label: str) -> None:
@@ -166,6 +176,10 @@ def _refuse_missing_pages() -> None:
 
 
 _OWN_JSON = ("json", "tuning", "code_quality", "save_baseline", "history")
+"""What the source of our own outputs passes over, if its name ends with ``.json``."""
+
+_ENDINGS = {"markdown": ".md", "markdown_append": ".md", "junit": ".xml", "html": ".html"}
+"""Of the names of other reports."""
 
 
 def would_be_read(name: str, path: Path, directories: Iterable[Path], patterns: Iterable[str]) -> bool:

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+CUT_OFF = "data is cut off"
+"""How the reason ends why a file cannot be read that is still written, or was copied in part."""
+
 MAGIC = 10
 """Bytes at the beginning of a file by which it is recognised."""
 
@@ -93,7 +96,7 @@ class Unpacking:
             if text:
                 return text
             if block == b"" and not self._one.eof:
-                raise OSError(None, f"its {self._kind.name} data is cut off")
+                raise OSError(None, f"its {self._kind.name} {CUT_OFF}")
 
     def _unpacked(self, block: bytes, most: int) -> bytes:
         try:

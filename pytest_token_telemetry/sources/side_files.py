@@ -21,7 +21,7 @@ from pytest_token_telemetry.sources.exports.export_records import beginning
 from pytest_token_telemetry.sources.field_names import likely
 from pytest_token_telemetry.sources.keys import SideFileError, hashed, of_call, of_map, of_span, of_trace
 from pytest_token_telemetry.sources.labels import field_of, labels_of
-from pytest_token_telemetry.sources.own_format import field_meant
+from pytest_token_telemetry.sources.own_format import SCHEMA, field_meant
 from pytest_token_telemetry.sources.places import Place
 from pytest_token_telemetry.sources.provider_calls import decoded, records_of
 from pytest_token_telemetry.sources.rows import MOST_PLACES, PLACES_KEPT, Complaint, Rows
@@ -48,6 +48,9 @@ IDS = {
     "trace_id": of_trace,
 }
 """What may name the call of a row. The first that a row has counts."""
+
+OF_OURS = {**IDS, "id": of_call}
+"""The same of a row that is a line of our own form. Elsewhere, an ``id`` may be anything."""
 
 OF_ONE_CALL = ("predicted_output_tokens", "budget_tokens")
 """What a row says of one call alone."""
@@ -156,9 +159,12 @@ class _Columns:
     """What the rows of a side file call their values."""
 
     def __init__(self, file: SideFile) -> None:
-        self._ids = (file.key,) if file.key else (*IDS,)
+        self._is_joined_by_map = bool(file.key)
+        self._ids = [file.key] if file.key else [*IDS]
         self._kinds: set[tuple[str, ...]] = set()
         """Names of rows that were seen together."""
+        self._of_ours: tuple[str, ...] = ()
+        """Names that only lines of our own form have a use for, if one was seen."""
         self._names: dict[str, None] = {}
         self.fields: set[str] = set()
         """Those of which a row says something."""
@@ -169,10 +175,12 @@ class _Columns:
         if names not in self._kinds and len(self._kinds) < MOST_PLACES:
             self._kinds.add(names)
             self._names.update(dict.fromkeys(names[: MOST_PLACES - len(self._names)]))
+            if not self._is_joined_by_map and _is_ours(row):
+                self._of_ours = ("id", "schema")
 
     def unused(self) -> dict[str, str]:
         """The names that nothing is read from, each with the field that it may be, or nothing."""
-        fields = {name: field_of(name) for name in self._names if name not in (*IDS, *self._ids)}
+        fields = {name: field_of(name) for name in self._names if name not in (*IDS, *self._ids, *self._of_ours)}
         taken = {*fields.values()}
         return {
             name: likeliest if (likeliest := _meant(name)) in JOINED and likeliest not in taken else ""
@@ -184,7 +192,9 @@ class _Columns:
         """Why no row can be used, with the names that may have been meant for something else."""
         if why not in (NO_ID, SAYS_NOTHING) or not (unused := self.unused()):
             return why
-        ids = self._ids if why == NO_ID else ()
+        ids = self._ids if why == NO_ID else []
+        if ids and not self._is_joined_by_map and "id" in unused:
+            unused["id"] = "call_id"
         hints = [
             meant(name, ids, likeness=_LIKENESS) or (field and f"did you mean {field}?")
             for name, field in unused.items()
@@ -250,11 +260,16 @@ def _rows(stream: BinaryIO, into: Rows) -> Iterator[tuple[int, int, object]]:
 
 def _key(row: Mapping[str, object], file: SideFile) -> str | None:
     """By what a row names its calls; ``None`` if it does not."""
-    for name in (file.key,) if file.key else IDS:
+    ids = OF_OURS if _is_ours(row) else IDS
+    for name in (file.key,) if file.key else ids:
         value = row.get(name)
         if type(value) in (str, int) and value != "":
-            return of_map(file.map, str(value)) if file.map else IDS[name](str(value))
+            return of_map(file.map, str(value)) if file.map else ids[name](str(value))
     return None
+
+
+def _is_ours(row: Mapping[str, object]) -> bool:
+    return row.get("schema") == SCHEMA
 
 
 def _entries(side: SideRows) -> tuple[Integers, Integers]:

@@ -55,7 +55,7 @@ def test_mapped_files_are_judged_and_a_report_must_not_be_one_of_them(run: Run, 
     assert (result.checks["readiness::deliverables"], result.checks["tier1::underestimation"]) == ("pass", "pass")
     refused = run("--token-telemetry-markdown=runs/summary.out")
     assert usage_error(refused) == (
-        "--token-telemetry-markdown: 'runs/summary.out' would be read as a log (name a file that no pattern matches)"
+        "--token-telemetry-markdown: 'runs/summary.out' would be read as a log (name it 'runs/summary.md')"
     )
 
 

@@ -69,14 +69,15 @@ def test_what_the_gate_writes_below_the_directory_is_passed_over(run: Run, passi
     assert sorted(path.name for path in passing.glob("*.json")) == sorted([*OUTPUTS.values(), "package.json"])
 
 
-@pytest.mark.parametrize("name", ["report.json", "traces.jsonl"])
-def test_an_output_never_takes_the_place_of_spans(run: Run, pytester: pytest.Pytester, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [("report.json", "name a file that no pattern matches"), ("traces.jsonl", "name it 'runs/traces.json'")],
+)
+def test_an_output_never_takes_the_place_of_spans(run: Run, pytester: pytest.Pytester, name: str, way_out: str) -> None:
     path = write_spans(pytester.path / "runs" / name, spans(span(chat())))
     before = path.read_bytes()
     error = usage_error(run("--token-telemetry-dir=runs", f"--token-telemetry-json=runs/{name}", directory=None))
-    assert error == (
-        f"--token-telemetry-json: 'runs/{name}' would be read as a log (name a file that no pattern matches)"
-    )
+    assert error == f"--token-telemetry-json: 'runs/{name}' would be read as a log ({way_out})"
     assert path.read_bytes() == before
 
 

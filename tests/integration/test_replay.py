@@ -215,7 +215,7 @@ def test_a_hook_that_only_the_workers_see_is_never_passed_over(
     (below / "test_it.py").write_text("def test_it(): pass")
     result = run("-n", "2", process=True)
     assert usage_error(result).startswith(f"{hook} is answered too late")
-    assert f"not judged: {hook} is answered too late" in result.text
+    assert "not judged" not in result.text  # once is enough
 
 
 def test_a_hook_without_anything_to_judge_changes_nothing(run: Run, suite: None, pytester: pytest.Pytester) -> None:
@@ -557,8 +557,7 @@ def test_a_base_that_fails_leaves_no_pass_and_no_earlier_report(
     assert not Path("summary.md").exists()
     assert not Path("junit.xml").exists()
     assert not Path("history.jsonl").exists()
-    if "no:terminal" not in layout:
-        assert f"not judged: --token-telemetry-base-estimator: {sentence}" in " ".join(result.text.split())
+    assert "not judged" not in result.text  # once is enough
 
 
 # Beside everything else

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.integration.conftest import NOTHING_LOST, Run
+from tests.integration.conftest import NOTHING_LOST, Run, usage_error
 from tests.lines import ready_lines, write
 
 ALL = [
@@ -149,6 +149,46 @@ def test_nothing_is_written_where_a_report_would_be_read(
     assert bool(more) != ("would be read as a log" in result.text)
     assert [path.name for path in passing.iterdir()] == ["run-1"]
     assert "1 file read" in run("-v").text
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "instead"),
+    [
+        ("json", "x.jsonl", "x.json"),
+        ("code-quality", "x.jsonl.gz", "x.jsonl.json"),
+        ("history", "x.log", "x.json"),
+        ("markdown", "x.log", "x.md"),
+        ("markdown-append", "x.log", "x.md"),
+        ("junit", "x.json", "x.xml"),
+    ],
+)
+def test_where_a_report_would_be_read_a_name_is_told_that_works(
+    run: Run, passing: Path, option: str, name: str, instead: str
+) -> None:
+    result = run(f"--token-telemetry-{option}=runs/{name}")
+    assert usage_error(result) == (
+        f"--token-telemetry-{option}: 'runs/{name}' would be read as a log (name it 'runs/{instead}')"
+    )
+    assert run(f"--token-telemetry-{option}=runs/{instead}").exit == 0
+    assert (passing / instead).exists()
+    assert "1 file read" in run("-v").text
+
+
+@pytest.mark.parametrize("name", ["x.log", "x.log.1", "x"])
+def test_where_every_name_would_be_read_another_place_is_to_be_named(run: Run, passing: Path, name: str) -> None:
+    result = run("--token-telemetry-pattern=*", f"--token-telemetry-markdown=runs/{name}")
+    assert usage_error(result) == (
+        f"--token-telemetry-markdown: 'runs/{name}' would be read as a log (name a file that no pattern matches)"
+    )
+
+
+@pytest.mark.parametrize(("option", "there"), [("json", "x.json"), ("markdown", "x.md")])
+def test_no_file_that_is_there_is_told_for_a_report_that_would_be_read(
+    run: Run, passing: Path, option: str, there: str
+) -> None:
+    (passing / there).write_text("{}")
+    result = run(f"--token-telemetry-{option}=runs/x.log")
+    assert usage_error(result).endswith("(name a file that no pattern matches)")
 
 
 def test_our_own_outputs_are_no_files_that_were_read(run: Run, passing: Path) -> None:

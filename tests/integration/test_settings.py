@@ -218,17 +218,17 @@ REFUSED = {
     "max_waste_p90": ("nan", "'nan' is not a ratio above 0"),
     "confidence": ("1", "'1' is not a confidence from 0.5 to below 1 (write 0.95 or 95%)"),
     "inconclusive": ("pass", "'pass' is not one of warn, fail"),
-    "tuning": ("runs/advice.log", "'runs/advice.log' would be read as a log (name a file that no pattern matches)"),
+    "tuning": ("runs/advice.log", "'runs/advice.log' would be read as a log (name it 'runs/advice.json')"),
     "estimator": ("estimator.py", "'estimator.py' is not an estimator (write package.module:callable, or path::module"),
     "base_estimator": ("main::predict", "'main::predict' is not an estimator (write package.module:callable, or path"),
     "estimator_errors": ("pass", "'pass' is not one of fail, skip"),
     "estimator_timeout": ("0", "'0' is not a number of seconds above 0 and up to 86400 (write 60)"),
     "min_replayed": ("90", "'90' is more than 100%"),
     "baseline": ("\t", "'\\t' is not a path"),
-    "save_baseline": ("runs/b.log", "'runs/b.log' would be read as a log (name a file that no pattern matches)"),
+    "save_baseline": ("runs/b.log", "'runs/b.log' would be read as a log (name it 'runs/b.json')"),
     "drift": ("skip", "'skip' is not one of warn, fail"),
     "unjudged": ("skip", "'skip' is not one of fail, pass"),
-    "history": ("runs/h.jsonl", "'runs/h.jsonl' would be read as a log (name a file that no pattern matches)"),
+    "history": ("runs/h.jsonl", "'runs/h.jsonl' would be read as a log (name it 'runs/h.json')"),
     "tier2": ("pass", "'pass' is not one of warn, fail"),
     "max_cap_use_p90": ("0", "'0' is not a ratio above 0"),
     "cap_use": ("pass", "'pass' is not one of warn, fail"),
@@ -374,6 +374,19 @@ def test_a_misprint_behind_o_is_not_blamed_on_the_ini_file(
     )
 
 
+def test_a_misprint_of_a_long_name_is_not_taken_for_more_behind_a_short_one(run: Run, passing: object) -> None:
+    assert usage_error(run("-o", "token_telemetry_require_categorys=any")).endswith(
+        "there is no such setting (did you mean token_telemetry_require_categories?)"
+    )
+
+
+def test_a_key_that_is_like_none_is_told_where_all_are(run: Run, passing: object) -> None:
+    assert usage_error(run("-o", "token_telemetry_qqqqqqqqqqqqqqqqqqq=1")) == (
+        "-o token_telemetry_qqqqqqqqqqqqqqqqqqq: there is no such setting (pytest --help lists all that begin with"
+        " token_telemetry)"
+    )
+
+
 def test_a_value_behind_o_is_not_blamed_on_the_ini_file(run: Run, passing: object, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ntoken_telemetry_max_truncation = 0.02\n")
     said = usage_error(run("-o", "token_telemetry_max_truncation=two"))
@@ -441,6 +454,15 @@ def test_one_word_turns_everything_off(run: Run, pytester: pytest.Pytester, tuni
             "_truncation: there is no such option (did you mean --token-telemetry-max-t",
         ),
         ("--token-telemetry-directory=x", "-directory: there is no such option (did you mean --token-telemetry-dir?)"),
+        ("--token-telemetry-dri=x", "-dri: there is no such option (did you mean --token-telemetry-dir?)"),
+        (
+            "--token-telemetry-db-tabel=x",
+            "option (did you mean --token-telemetry-db-table?)",
+        ),
+        ("--token-telemetry-json-file=x", "-json-file: there is no such option (did you mean --token-telemetry-json?)"),
+        ("--token-telemetry-save=x", "-save: there is no such option (did you mean --token-telemetry-save-baseline?)"),
+        ("--token-telemetry-min=9", "-min: there is no such option (pytest --help lists all that begin with --token-t"),
+        ("--token-telemetry-xy=9", "-xy: there is no such option (pytest --help lists all that begin with --token-t"),
         ("--no-token-telemetri", "--no-token-telemetri: there is no such option (did you mean --no-token-telemetry?)"),
         ("--token-telemetry-population=succes", "'succes' is not one of risk, success, all (did you mean success?)"),
         (
@@ -722,3 +744,15 @@ def test_the_multiplier_leaves_room_above_the_prediction(run: Run, pytester: pyt
     write(pytester.path / "runs", ready_lines(predicted=1000, output=1100))
     assert run().checks["tier1::underestimation"] == "fail"
     assert run("--token-telemetry-under-multiplier=1.1").checks["tier1::underestimation"] == "pass"
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",), ("-v",)], ids=str)
+@pytest.mark.parametrize("typed", ["--token-telemetry-format=litelm", "--token-telemetry-predictions=side.csv"])
+def test_what_is_refused_late_is_told_once(
+    run: Run, passing: object, pytester: pytest.Pytester, typed: str, quiet: tuple[str, ...]
+) -> None:
+    (pytester.path / "side.csv").write_text("call_id,guess\n1,2\n")
+    result = run(typed, *quiet)
+    assert usage_error(result).startswith(typed.partition("=")[0])
+    assert result.text.count(typed.partition("=")[0]) == 1
+    assert "not judged" not in result.text

@@ -174,6 +174,29 @@ def test_a_module_that_lacks_another_is_not_told_how_to_be_written(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("file", "written", "near"),
+    [
+        ("far_estimator", "far_estimater:predict", "far_estimator"),
+        ("far_estimator", "main::far_estimater:predict", ""),
+        ("main/far_estimator", "main::far_estimater:predict", "far_estimator"),
+        ("far_package/__init__", "far_pakage.inner:predict", "far_package"),
+        ("far_package/inner", "far_package.innner:predict", "far_package.inner"),
+        ("far_directory/inner/x", "far_diretory:predict", ""),  # no package
+        ("_far_estimator", "far_estimater:predict", "_far_estimator"),
+        ("quite_another", "far_estimator:predict", ""),
+    ],
+)
+def test_a_misspelled_module_is_answered_with_one_that_is_there(tmp_path, file, written, near):
+    directory, _, name = file.rpartition("/")
+    module(tmp_path / directory, PREDICT, name)
+    (tmp_path / "main").mkdir(exist_ok=True)
+    with pytest.raises(LookupError) as caught:
+        location(written).below(tmp_path).load()
+    said = str(caught.value)
+    assert said.endswith(f" (did you mean {near}?)") if near else said.endswith("'")
+
+
+@pytest.mark.parametrize(
     ("name", "said"),
     [
         ("predcit", "'far_estimator' has no 'predcit' (did you mean predict?)"),

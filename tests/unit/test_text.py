@@ -15,6 +15,7 @@ from pytest_token_telemetry.text import (
     exact,
     inert,
     listing,
+    meant,
     named,
     percent,
     plural,
@@ -46,6 +47,20 @@ def test_one_is_singular(n, words):
 @pytest.mark.parametrize(("names", "words"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
 def test_names_are_listed(names, words):
     assert listing(names) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "known", "expected"),
+    [
+        ("lenght", ["length", "strength"], "did you mean length?"),
+        ("dri", ["drift", "dir"], "did you mean dir?"),  # only two letters changed places
+        ("drft", ["drift", "dir"], "did you mean drift?"),
+        ("elbow", ["below", "bowl"], "did you mean below?"),
+        ("xyz", ["zyxw", "abc"], ""),
+    ],
+)
+def test_the_word_that_is_most_like_another_is_asked_about(text, known, expected):
+    assert meant(text, known) == expected
 
 
 def test_alternatives_are_listed():

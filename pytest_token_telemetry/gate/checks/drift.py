@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pytest_token_telemetry.analysis.drift import LEAST_SAMPLES, RateDrift
 from pytest_token_telemetry.gate.check import Check
+from pytest_token_telemetry.gate.checks.rates import NOT_JUDGED
 from pytest_token_telemetry.gate.results import DriftResult
 from pytest_token_telemetry.text import chance, percent, plural, times
 
@@ -61,7 +62,7 @@ class DriftCheck(Check[DriftResult]):
         p = chance(result.adjusted_p or 0)
         if result.finding == "steady":
             return f"{figures}: no drift seen ({p})"
-        return f"{figures}: drift ({p}){'; not judged, data not ready' if result.unjudged else ''}"
+        return f"{figures}: drift ({p}){NOT_JUDGED if result.unjudged else ''}"
 
     def in_headline(self, result: DriftResult) -> str:  # noqa: ARG002 - the rates are in the check's own line
         """``more truncated than in the baseline``."""

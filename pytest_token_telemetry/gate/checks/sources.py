@@ -55,7 +55,10 @@ class SourcesCheck(Check[CountResult]):
             what = plural(result.target, "path")
             if context.reads_tests:
                 what = "1 file or test" if result.target == 1 else f"{result.target:,} files and tests"
-            return f"{counts.unreadable_files:,} of {what} could not be read"
+            part, not_at_all = context.read_in_part, counts.unreadable_files - context.read_in_part
+            if not_at_all <= 0:
+                return f"{part:,} of {what} could be read only in part"
+            return f"{not_at_all:,} of {what} could not be read{f', and {part:,} only in part' if part else ''}"
         nothing: list[Sentence] = []
         if context.reads_files and counts.nothing_known == counts.files:
             nothing.append(_no_telemetry(counts) if counts.files else _no_file(context))

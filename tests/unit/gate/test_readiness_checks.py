@@ -89,8 +89,14 @@ THREE_UNUSABLE = {
     [
         (ONE_UNREADABLE, "1 of 2 paths could not be read", (1, 2, 1)),
         (ALL_UNREADABLE, "1 of 1 path could not be read", (0, 1, 1)),
-        (HALF_READ, "1 of 1 path could not be read", (0, 1, 1)),
-        ({**HALF_READ, "files": (FILE, File("b.log", 1))}, "1 of 2 paths could not be read", (1, 2, 1)),
+        (HALF_READ, "1 of 1 path could be read only in part", (0, 1, 1)),
+        ({**HALF_READ, "files": (FILE._replace(samples=0),)}, "1 of 1 path could not be read", (0, 1, 1)),
+        ({**HALF_READ, "files": (FILE, File("b.log", 1))}, "1 of 2 paths could be read only in part", (1, 2, 1)),
+        (
+            {"files": (FILE,), "unreadable": {**HALF_READ["unreadable"], **ONE_UNREADABLE["unreadable"]}},
+            "1 of 2 paths could not be read, and 1 only in part",
+            (0, 2, 2),
+        ),
         (NOTHING_READ, "no file matches", (0, 1, 1)),
         (
             {**NOTHING_READ, "near_misses": {"*.txt": 3, "*.csv": 1}},
@@ -181,7 +187,7 @@ def test_files_without_telemetry_among_others_are_no_failure():
         (
             {"files": (*TESTS, FILE), "unreadable": {TESTS[0].path: "its worker died"}},
             "fail",
-            "1 of 3 files and tests could not be read",
+            "1 of 3 files and tests could be read only in part",
             (2, 3, 1),
         ),
         (
@@ -244,8 +250,16 @@ def test_the_headline_blames_the_logs_where_nothing_else_is_missing(unreadable):
     unusable = {"max_unusable": "2"}
     found = verdict(ready(60), {**THREE_UNUSABLE, **unreadable}, **unusable)
     assert headline(found) == "Not all logs can be used: fix that first, do not tune."
-    too_few = verdict(ready(10), {**THREE_UNUSABLE, **unreadable}, **unusable)
-    assert headline(too_few) == "Not enough representative data: collect more, do not tune."
+
+
+def test_the_headline_asks_for_no_more_data_where_what_is_there_cannot_be_read():
+    unusable = {"max_unusable": "2"}
+    assert headline(verdict(ready(10), {**THREE_UNUSABLE, **ONE_UNREADABLE}, **unusable)) == (
+        "Not all logs can be used: fix that first, do not tune."
+    )
+    assert headline(verdict(ready(10), THREE_UNUSABLE, **unusable)) == (
+        "Not enough representative data: collect more, do not tune."
+    )
 
 
 @pytest.mark.parametrize("found", [{"unreadable": {"logs/x.log": "Permission denied"}}, {"files": ()}])

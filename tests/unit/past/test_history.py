@@ -131,7 +131,22 @@ def test_a_last_line_that_lost_nothing_but_its_end_counts(directory):
     ids=range(33),
 )
 def test_what_is_no_history_is_refused_with_its_line(directory, text, number):
-    assert refusal(directory, text) == f"has no session in line {number} (name another file)"
+    assert refusal(directory, text).startswith(f"has no session in line {number} (")
+
+
+@pytest.mark.parametrize(
+    ("text", "way_out"),
+    [
+        ("# Notes\n" * 99, "name another file"),
+        (line(samples=-1) * 2, "name another file"),
+        (line() + "hello\n" + line(), "delete that line to keep the others, or name another file"),
+        (line() + "hello", "delete that line to keep the others, or name another file"),
+        (f"<<<<<<< HEAD\n{line()}", "delete that line to keep the others, or name another file"),
+    ],
+    ids=["no history", "nothing to keep", "in the middle", "at the end", "at the beginning"],
+)
+def test_a_history_with_a_line_that_is_no_session_can_be_kept_without_it(directory, text, way_out):
+    assert refusal(directory, text).endswith(f" ({way_out})")
 
 
 def test_a_directory_is_no_history(tmp_path):

@@ -82,6 +82,7 @@ def test_a_warning_comes_after_the_failures():
 def test_files_and_lines_that_could_not_be_used_are_shown_where_they_are():
     read = reading(
         ready(60),
+        files=(File("tests/test_a.py::test_it", 60, "test"),),
         unreadable={"logs/secret.log": "Permission denied", "tests/test_a.py::test_it": "its worker died"},
         unusable={"it has no output": UnusableLines(4, ["logs/a.log:7", "tests/test_a.py::test_it"])},
     )
@@ -95,7 +96,7 @@ def test_files_and_lines_that_could_not_be_used_are_shown_where_they_are():
     ]
     assert [each.message for each in found[1:4]] == [
         "could not be read: Permission denied",
-        "could not be read: its worker died",
+        "read only in part: its worker died",
         "unusable because it has no output",
     ]
 

@@ -188,6 +188,26 @@ def test_the_worst_verdict_fits_on_one_screen(name):
 def test_any_verdict_fits_on_one_screen(found):
     lines = lines_of(found)
     assert fits(lines), "\n".join(lines)
+    assert not_judged(found) in (0, not_judged(found, verbose=True)), "\n".join(lines)
+
+
+NOT_JUDGED = "; not judged, data not ready"
+
+
+def not_judged(found, *, verbose=False):
+    """How many checks say so."""
+    return sum(each.endswith(NOT_JUDGED) for each in sentences(lines_of(found, verbose=verbose)))
+
+
+@pytest.mark.parametrize("others", [0, 6, 12, 24])
+def test_that_figures_were_not_judged_is_told_of_all_or_of_none(others):
+    unusable = {f"reason {n} of a few words is missing": UnusableLines(1, ["x.log:1"]) for n in range(others)}
+    found = verdict(
+        [*ready(5), *(call(category=f"kind-{n}", complexity=f"level-{n}") for n in range(others))],
+        {"unusable": unusable},
+    )
+    assert not_judged(found, verbose=True) > 2
+    assert not_judged(found) in (0, not_judged(found, verbose=True)), "\n".join(lines_of(found))
 
 
 @limits(deadline=None, max_examples=100)
@@ -205,6 +225,11 @@ def test_the_last_line_counts_what_verbose_shows_more(name):
     more = len(every) - (len(lines) - 1)
     assert lines[-1] == f"-v shows {more} more lines"
     assert not any(line.startswith("-v shows") for line in every)
+
+
+def test_a_file_that_was_read_in_part_is_not_said_to_be_unread():
+    found = verdict(ready(60), {"files": (File("logs/a.gz", 60),), "unreadable": {"logs/a.gz": "I/O", "b.gz": "I/O"}})
+    assert {"read only in part: logs/a.gz: I/O", "could not be read: b.gz: I/O"} <= {*lines_of(found)}
 
 
 def test_what_fits_is_told_whole():
@@ -238,6 +263,7 @@ def test_no_sentence_is_cut(name):
     }
     every = unwrapped(lines_of(found, verbose=True))
     assert all(unwrapped(each) in every for each in whole)
+    whole |= {each.removesuffix(NOT_JUDGED) for each in whole}
     allowed = {unwrapped(each) for each in whole} | {unwrapped(each.split(";")[0]) for each in whole}
     told = [each for each in sentences(lines_of(found)) if re.match(r"->|note:|(pass|fail|warn|skip) \S+::", each)]
     assert len(told) > 2

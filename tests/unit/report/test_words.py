@@ -532,6 +532,63 @@ def test_predictions_that_are_the_cap_are_told():
     assert not any("Record what" in each for each in notes(verdict(ready(9, 1000, max_tokens=1000))))
 
 
+ONE_AS_ANOTHER = "--token-telemetry-alias=SPELLING=CATEGORY counts one as another."
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (
+            {"write-code": 30, "WriteCode": 9, "docs": 9},
+            "Categories that differ only in blanks, - or _: write-code and writecode."
+            " --token-telemetry-alias=writecode=write-code counts them as one.",
+        ),
+        (
+            {"write code": 30, "write-code": 9},
+            f"Categories that differ only in blanks, - or _: write code and write-code. {ONE_AS_ANOTHER}",
+        ),
+        (
+            {"a-b": 30, "a_b": 9, "a b": 8, "ab": 7, "a--b": 6, "c-d": 5, "cd": 4},
+            f"Categories that differ only in blanks, - or _: a-b, a_b, a b and 2 others; c-d and cd. {ONE_AS_ANOTHER}",
+        ),
+        (
+            {name: 9 for letter in "abcd" for name in (f"{letter}-z", f"{letter}z")},
+            "Categories that differ only in blanks, - or _: a-z and az; b-z and bz; c-z and cz; 1 other group."
+            f" {ONE_AS_ANOTHER}",
+        ),
+        (
+            {"`rm -r`": 30, "`rmr`": 9},
+            f"Categories that differ only in blanks, - or _: `rm -r` and `rmr`. {ONE_AS_ANOTHER}",
+        ),
+    ],
+)
+def test_categories_of_nearly_the_same_name_are_told(names, told):
+    rows = [call(category=name) for name, count in names.items() for _ in range(count)]
+    assert told in notes(verdict(rows, require_categories="any"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["write-code", "write-codes"],
+        ["v1", "v2"],
+        ["-", "_", "--"],
+        ["docs", "Docs", "documentation"],
+        ["a.b", "ab"],
+        [],
+    ],
+)
+def test_other_categories_are_not_taken_for_the_same(names):
+    found = verdict([call(category=name) for name in [*names, None]] * 30, require_categories="any")
+    assert not any("differ only in" in each for each in notes(found))
+
+
+def test_spellings_that_are_one_are_not_told():
+    rows = [call(category=name) for name in ["write-code", "writecode"] * 30]
+    found = verdict(rows, require_categories="any", alias=["writecode=write-code"])
+    assert not any("differ only in" in each for each in notes(found))
+
+
 TO_REPAIR = "Repair what cannot be read, as it is not judged: logs/x.log (Permission denied)"
 
 
@@ -539,6 +596,31 @@ def test_unreadable_files_are_repaired():
     assert advice_on({"unreadable": {"logs/x.log": "Permission denied"}}, ready(27)) == [f"{TO_REPAIR}."]
     others = {"logs/x.log": "Permission denied", "logs/y.log": "It is gone", "logs/z.log": "It is gone"}
     assert advice_on({"unreadable": others}, ready(27)) == [f"{TO_REPAIR} and 2 others."]
+
+
+CUT_OFF = "its gzip data is cut off"
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "told"),
+    [
+        (
+            {"logs/x.log": "Input/output error"},
+            "Repair what can be read only in part: logs/x.log (Input/output error; 27 samples of it count).",
+        ),
+        (
+            {"logs/x.log": CUT_OFF, "logs/y.log": "It is gone"},
+            "Copy again what is cut off, or wait until it is written: logs/x.log (its gzip data is cut off; 27 samples"
+            " of it count) and 1 other.",
+        ),
+        (
+            {"logs/y.gz": CUT_OFF},
+            "Copy again what is cut off, or wait until it is written: logs/y.gz (its gzip data is cut off).",
+        ),
+    ],
+)
+def test_files_that_are_read_in_part_are_told_with_what_counts(unreadable, told):
+    assert advice_on({"unreadable": unreadable, "files": (File("logs/x.log", 27),)}, ready(27)) == [told]
 
 
 @pytest.mark.parametrize("files", [{}, {"files": ()}])

@@ -18,6 +18,7 @@ from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.field_map import field_map
 from pytest_token_telemetry.sources.keys import SideFile, SideFileError
 from pytest_token_telemetry.sources.mapped import MappedSource
+from pytest_token_telemetry.sources.own_format import SCHEMA
 from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.places import UnusedColumn
@@ -106,6 +107,8 @@ def test_a_call_of_spans_is_named_by_response_span_or_trace(tmp_path: Path, id: 
         ),
         ("own.jsonl", [json.loads(own_line(output_tokens=10, id="mine"))], {"call_id": "mine"}),
         ("answers.jsonl", [answer("stop", tokens=10, id="chatcmpl-9")], {"response_id": "chatcmpl-9"}),
+        ("answers.jsonl", [answer("stop", tokens=10, id="a")], {"schema": SCHEMA, "id": "a"}),
+        ("answers.jsonl", [answer("stop", tokens=10, id="a")], {"schema": SCHEMA, "id": "b", "response_id": "a"}),
     ],
 )
 def test_calls_of_any_source_are_joined(tmp_path: Path, name: str, records: list[object], id: dict[str, str]) -> None:
@@ -187,6 +190,23 @@ def test_a_prediction_is_that_of_one_call_and_labels_are_those_of_all(tmp_path: 
     reading = read(tmp_path, side(tmp_path / "predictions.jsonl", rows))
     assert said(reading) == [(None, "docs"), (30, "docs")]
     assert (reading.remarks, reading.unusable) == ({"several_calls": 1}, {})
+
+
+def test_the_id_of_a_row_of_another_form_names_no_call(tmp_path: Path) -> None:
+    """It may be anything: the number of the row, say."""
+    write(tmp_path / "answers.jsonl", [answer("stop", tokens=10, id="a")])
+    rows = [{"id": "a", "predicted_output_tokens": 12}, {"call_id": "b", "predicted_output_tokens": 12}]
+    reading = read(tmp_path, side(tmp_path / "predictions.jsonl", rows))
+    assert (said(reading), reasons(reading)) == ([(None, None)], {NO_ID: (1, ["predictions.jsonl:1"])})
+
+
+def test_the_id_of_a_line_of_ours_is_used(tmp_path: Path) -> None:
+    """So -v does not list it among the keys that no field takes."""
+    write(tmp_path / "answers.jsonl", [answer("stop", tokens=10, id="a")])
+    line = json.loads(own_line(output_tokens=10, predicted_output_tokens=12, id="a"))
+    reading = read(tmp_path, side(tmp_path / "predictions.jsonl", [line]))
+    assert said(reading) == [(12, None)]
+    assert [each.column for each in reading.unused_columns] == ["output_tokens", "time"]
 
 
 def test_the_nearest_id_counts(tmp_path: Path) -> None:
@@ -329,6 +349,10 @@ def test_a_broken_side_file_is_one_sentence(tmp_path: Path, content: bytes, why:
         (
             b"customid,predicted_output_tokens\na,12\n",
             f"names no prediction: {NO_ID}, and no field takes its column customid (did you mean custom_id?)",
+        ),
+        (
+            b"id,predicted_output_tokens\na,12\n",
+            f"names no prediction: {NO_ID}, and no field takes its column id (did you mean call_id?)",
         ),
         (b"custom_id,predicted_output_tokens\na,\n", f"names no prediction: {SAYS_NOTHING} (write one JSON"),
     ],
