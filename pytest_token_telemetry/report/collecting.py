@@ -162,7 +162,7 @@ def _to_label(report: Report, lacking: Sequence[CoverageCheck]) -> Iterator[Sent
         return
     is_of_batches = report.counts.remarks.keys() & UNJOINED or any(each.format == "batches" for each in report.sources)
     where = "in the metadata of the requests (docs/batches.md)" if is_of_batches else "with the calls"
-    yield f"Record {some} {where}, or in a side file (docs/side-files.md)."
+    yield f"Record {some} {where}, or in a side file ({flag('predictions')}=FILE, docs/side-files.md)."
 
 
 _LABELS = {"categories": "category", "complexities": "complexity", "deliverables": "deliverable_count"}

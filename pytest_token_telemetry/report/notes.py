@@ -77,7 +77,8 @@ def _unknown_files(unread: NotRead) -> Sentence:
     others = len(unread.unknown) + unread.unknown_folded - 1
     more = f" and of {plural(others, 'other file')}" if others else ""
     maps = "them if they hold" if others else "it if it holds"
-    return "no record of ", Untrusted(unread.unknown[0]), f"{more} is read: map {maps} calls (docs/field-map.md)."
+    how = f"{flag('propose_map')} proposes how, docs/field-map.md"
+    return "no record of ", Untrusted(unread.unknown[0]), f"{more} is read: map {maps} calls ({how})."
 
 
 def _unusable(counts: Counts) -> tuple[Piece, ...]:
@@ -239,7 +240,10 @@ def _silent(report: Report) -> int:
 
 
 _REMARKS: Mapping[str, tuple[str, str]] = {
-    "without_request": ("batch result", "without a request: the cap is unknown (docs/batches.md)."),
+    "without_request": (
+        "batch result",
+        f"without a request: the cap is unknown ({flag('requests')}=FILE names it, docs/batches.md).",
+    ),
     "requests_differ": ("batch result", "with several requests that differ: the cap is unknown (docs/batches.md)."),
     "without_call": (
         "row",

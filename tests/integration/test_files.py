@@ -80,7 +80,10 @@ def test_results_of_batches_are_joined_with_the_requests_that_are_named(run: Run
     assert result.report is not None
     counts = result.report["counts"]
     assert (counts["samples"], counts["by_cap"], counts["remarks"]) == (40, 39, {"without_request": 1})
-    note = "1 batch result without a request: the cap is unknown (docs/batches.md)."
+    note = (
+        "1 batch result without a request: the cap is unknown (--token-telemetry-requests=FILE names it,"
+        " docs/batches.md)."
+    )
     assert note in " ".join(result.text.split())
 
 

@@ -129,7 +129,8 @@ def test_paths_that_were_not_read_are_counted_beyond_a_thousand():
     assert [len(each) for each in (left.unreadable, left.outside, left.special, left.unknown)] == [1000] * 4
     assert (left.unreadable_folded, left.outside_folded, left.special_folded, left.unknown_folded) == (200,) * 4
     assert (
-        "no record of logs/0000 and of 1,199 other files is read: map them if they hold calls (docs/field-map.md)."
+        "no record of logs/0000 and of 1,199 other files is read: map them if they hold calls"
+        " (--token-telemetry-propose-map proposes how, docs/field-map.md)."
     ) in notes(found)
     assert "1,200 links out of the directory not followed." in notes(found)
     assert "1,200 paths not opened: pipes, sockets or devices." in notes(found)

@@ -477,7 +477,8 @@ def test_calls_without_any_label_that_is_required_do_not_carry_others():
         "The calls carry no category and no complexity, which are required: record them, do not tune."
     )
     assert advice(found) == [
-        "Record category and complexity with the calls, or in a side file (docs/side-files.md).",
+        "Record category and complexity with the calls, or in a side file (--token-telemetry-predictions=FILE,"
+        " docs/side-files.md).",
         "Set --token-telemetry-require-categories=none if your calls have no category.",
         "Set --token-telemetry-require-complexities=none if your calls have no complexity.",
     ]

@@ -507,11 +507,12 @@ def test_outputs_above_their_cap_are_told():
 
 
 def test_files_of_records_that_no_reader_knows_are_told_beside_others():
-    told = "no record of runs/a.jsonl is read: map it if it holds calls (docs/field-map.md)."
+    propose = " (--token-telemetry-propose-map proposes how, docs/field-map.md)."
+    told = f"no record of runs/a.jsonl is read: map it if it holds calls{propose}"
     found = verdict(ready(60), {"unknown": ("runs/a.jsonl",)})
     assert (found.verdict, notes(found)[0]) == ("pass", told)
     of_two = "no record of a.csv and of 1 other file is read: map them if they hold calls"
-    assert notes(verdict(ready(60), {"unknown": ("a.csv", "b.csv")}))[0] == f"{of_two} (docs/field-map.md)."
+    assert notes(verdict(ready(60), {"unknown": ("a.csv", "b.csv")}))[0] == f"{of_two}{propose}"
     assert notes(verdict([], {"unknown": ("a.csv",), "nothing_known": 1, "look_like": {"CSV": 1}})) == []
 
 
@@ -672,7 +673,8 @@ def test_too_many_unusable_lines_are_repaired():
         (
             ready(27),
             {"remarks": {"without_request": 2}},
-            "2 batch results without a request: the cap is unknown (docs/batches.md).",
+            "2 batch results without a request: the cap is unknown (--token-telemetry-requests=FILE names it,"
+            " docs/batches.md).",
         ),
         (
             ready(27),
