@@ -20,7 +20,7 @@ from pytest_token_telemetry.sources.extract import (
     Task,
     ending,
     head_of,
-    source_of,
+    source_at,
 )
 from pytest_token_telemetry.sources.outcomes import Outcomes
 from pytest_token_telemetry.sources.rows import MOST_BEGUN, PLACES_KEPT, AbsorbedRecords, Complaint, Identities
@@ -87,7 +87,7 @@ def _parts(file: Listed, bounds: TaskSizes, like: Task) -> tuple[Part, ...]:
         descriptor = os.open(file.copy or file.path, READ_ONLY)
         try:
             head = head_of(descriptor)
-            if is_wide(head) or is_compressed(head) or not source_of(file.path, head, like).in_parts:
+            if is_wide(head) or is_compressed(head) or not source_at(descriptor, file, like).in_parts:
                 return ()
             ends = [0, *_line_ends(descriptor, bounds, file.size), file.size]
             spans = pairwise(ends) if len(ends) > 2 else ()

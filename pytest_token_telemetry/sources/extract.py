@@ -21,7 +21,7 @@ from pytest_token_telemetry.sources.compressed import MAGIC, is_compressed, unpa
 from pytest_token_telemetry.sources.deferred import ONE_A_LINE, TABLE, ZIP, Deferred, signs_of
 from pytest_token_telemetry.sources.outcomes import Outcomes, OutcomesBuilder
 from pytest_token_telemetry.sources.own_format import HEAD as OWN
-from pytest_token_telemetry.sources.own_format import SCHEMA, begins_as_ours, lines_of_ours
+from pytest_token_telemetry.sources.own_format import SCHEMA, begins_as_ours, has_ours_within_lines
 from pytest_token_telemetry.sources.rows import AbsorbedRecords, Complaint, Identities, Rows
 from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
 from pytest_token_telemetry.sources.tagged.formats import TAG_NEEDLES
@@ -422,8 +422,8 @@ def _read_opened(descriptor: int, file: Listed, task: Task, readers: _Readers) -
     if part is None and is_compressed(head[:MAGIC]):
         head, unpacked = _expanded(descriptor, head[:MAGIC], readers.on_read)
     opened = Opened(file.path, descriptor, begin, end, now.size, None, unpacked, task.requests, file.beside)
-    is_whole = begin or unpacked is not None or len(head) < HEAD
-    look = _look_at(file.path, head if is_whole else head_of(descriptor, LOOKED_AT), task)
+    is_shown = begin or unpacked is not None or len(head) < HEAD
+    look = _look_at(file.path, head if is_shown else _shown(descriptor, now.size), task)
     found = readers.read(look.source, opened)
     error = file.fault(status) or now.fault(os.fstat(descriptor))
     if found.missing:
@@ -432,6 +432,25 @@ def _read_opened(descriptor: int, file: Listed, task: Task, readers: _Readers) -
         error = "it was replaced while it was read"
     unread, has_counts = ("", False) if begin else look[1:]
     return FileRead(True, error, found.line_ends, look.source.name, unread, has_counts)
+
+
+def source_at(descriptor: int, file: Listed, task: Task) -> Source:
+    """The source that reads an open file, whole.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return _look_at(file.path, _shown(descriptor, file.size), task).source
+
+
+def _shown(descriptor: int, size: int) -> bytes:
+    """What tells the kind of a file of that ``size``: its beginning, and the last lines of one that is longer."""
+    begin = head_of(descriptor, LOOKED_AT)
+    if size <= LOOKED_AT:
+        return begin
+    os.lseek(descriptor, max(LOOKED_AT, size - LOOKED_AT), os.SEEK_SET)
+    end = os.read(descriptor, LOOKED_AT)
+    return begin + end[end.find(b"\n") :]
 
 
 class _Look(NamedTuple):
@@ -454,9 +473,9 @@ def _look_at(path: str, beginning: bytes, task: Task) -> _Look:
     if beginning.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) and not beginning.startswith(BOM_UTF32_LE):
         other = _look_at("", beginning.decode("utf-16", "ignore").encode(), Task(()))
         return _Look(source, WIDE if other.unread or not isinstance(other.source, TaggedSource) else "")
-    if tells_of_calls(beginning):
-        return _Look(source, UNREAD)
     behind = source_behind(beginning) if task.format == AUTO else None
+    if behind is None and tells_of_calls(beginning):
+        return _Look(source, UNREAD)
     if behind is None:
         return _Look(source, NO_SCHEMA if lacks_schema(beginning) else "", counts_in_json(beginning))
     return _Look(source, BESIDE) if task.part is not None or _has_tags(beginning) else _Look(behind)
@@ -464,7 +483,7 @@ def _look_at(path: str, beginning: bytes, task: Task) -> _Look:
 
 def _has_tags(text: bytes) -> bool:
     """Whether lines stand in ``text`` that only who reads tagged lines finds: our own ones behind other text too."""
-    return any(tag in text for tag in TAG_NEEDLES) or text.count(_OURS[1]) > lines_of_ours(text)
+    return any(tag in text for tag in TAG_NEEDLES) or has_ours_within_lines(text)
 
 
 def _expanded(
@@ -475,7 +494,7 @@ def _expanded(
     Raises:
         OSError: nothing is installed that unpacks it.
     """
-    head = bytearray(HEAD)
+    head = bytearray(LOOKED_AT)
     size = 0
     if (text := unpacking(descriptor, magic)) is not None:
         with suppress(OSError):  # whoever reads all of it says why that ends early

@@ -35,6 +35,7 @@ HEAD = f'{{"schema":"{SCHEMA}"'
 
 _LINE = rb'\{\s*"schema"\s*:\s*"' + re.escape(SCHEMA.encode()) + b'"'
 _BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?\s*" + _LINE)
+_NAMES = re.compile(re.escape(SCHEMA.encode()) + rb'[\\"]')
 _LINES = re.compile(rb"^\{(?:[^\n]*?,\s*)??" + _LINE[2:], re.MULTILINE)
 
 LONGEST_LINE = 1 << 14
@@ -97,9 +98,9 @@ _WITHIN, _AT_END = 1024, 64
 """Bytes of a line in which its schema is looked for: records of others are long, and most have none."""
 
 
-def lines_of_ours(text: bytes) -> int:
-    """How many lines of ``text`` begin as ours do."""
-    return len(_LINES.findall(text))
+def has_ours_within_lines(text: bytes) -> bool:
+    """Whether records of ours stand in ``text`` behind something else on their line, or within other JSON."""
+    return len(_NAMES.findall(text)) > len(_LINES.findall(text))
 
 
 def may_mean_ours(schema: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_token_telemetry.sources.own_format import HEAD, SCHEMA, may_mean_ours
+from pytest_token_telemetry.sources.own_format import HEAD, SCHEMA, is_line_of_ours, may_mean_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ EVEN_BESIDE_RECORDS = (NO_SCHEMA, BESIDE)
 """Why a file may have calls that are not read, though others of it are."""
 
 LOOKED_AT = 1 << 16
-"""Bytes of a file that are looked at: a prompt may stand before the count."""
+"""Bytes of a file's beginning, and of its end, that are looked at: a prompt may stand before the count."""
 
 _NAMES = rb"gen_ai\.usage\.(?:output|completion)_tokens|llm\.(?:usage\.completion_tokens|token_count\.completion)"
 """What spans of calls call their output tokens: `otlp.attributes.OUTPUT`, which takes long to import."""
@@ -78,7 +78,7 @@ def records_with_counts(text: bytes) -> Iterator[bytes]:
             if text[begin : begin + 1].isspace():
                 begin, end = text.rfind(b"\n{", 0, at) + 1, text.find(b"\n}", at)
             end = len(text) if end < 0 else end
-            if not text.startswith(_OURS, begin):
+            if not is_line_of_ours(text[begin:end]):
                 looked_at += 1
                 if text[begin] == _BRACE:
                     yield text[begin:end]

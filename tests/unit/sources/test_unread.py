@@ -165,11 +165,31 @@ def test_our_own_line_and_a_record_of_one_call_in_one_file_are_one(tmp_path: Pat
     assert {(each.predicted_output_tokens, each.truncated) for each in samples_of(found)} == {(9, True)}
 
 
-def test_lines_of_ours_that_all_come_before_records_of_others_hide_none(tmp_path: Path) -> None:
-    ours = "".join(f"{own_line(id=str(n), output_tokens=99)}\n" for n in range(100))
-    (tmp_path / "b.log").write_text(ours + f"{RESPONSE}\n", encoding="utf-8")
+OTLP = json.dumps(spans(span(chat(16)))).replace("[T", "T")
+
+
+@pytest.mark.parametrize("record", [RESPONSE, OTLP], ids=["response", "spans"])
+@pytest.mark.parametrize("count", [1, 100])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["plain", "blanks"])
+@pytest.mark.parametrize("name", ["b.log", "b.log.gz"])
+def test_lines_of_ours_that_all_come_before_records_of_others_hide_none(
+    tmp_path: Path, record: str, count: int, separators: tuple[str, str], name: str
+) -> None:
+    ours = [{"schema": "token-telemetry/1", "id": str(n), "output_tokens": 99} for n in range(count)]
+    text = "".join(f"{json.dumps(each, separators=separators)}\n" for each in ours) + f"{record}\n"
+    written = gzip.compress(text.encode()) if name.endswith("gz") else text.encode()
+    (tmp_path / name).write_bytes(written)
     found = read(tmp_path)
-    assert (sorted(found.samples.output_tokens.tolist()), found.unusable) == ([16, *[99] * 100], {})
+    assert (sorted(found.samples.output_tokens.tolist()), found.unusable) == ([16, *[99] * count], {})
+
+
+@pytest.mark.parametrize("record", [RESPONSE, OTLP], ids=["response", "spans"])
+@pytest.mark.parametrize("bounds", [None, TaskSizes(30_000, 10, 1000)], ids=["whole", "in-parts"])
+def test_records_at_the_end_of_a_long_log_are_read(tmp_path: Path, record: str, bounds: TaskSizes | None) -> None:
+    text = "INFO: served a request from the pool\n" * 5000
+    (tmp_path / "b.log").write_text(f"{text}{record}\n", encoding="utf-8")
+    found = read(tmp_path, Scan() if bounds is None else Scan(jobs=2, bounds=bounds))
+    assert (found.samples.output_tokens.tolist(), found.skipped) == ([16], {PLAIN_TEXT: 5000})
 
 
 @pytest.mark.parametrize("prefix", ["", "INFO: "])
