@@ -26,6 +26,7 @@ from pytest_token_telemetry.sources.batch_lines import (
 from pytest_token_telemetry.sources.documents import Document, documents, whole_documents
 from pytest_token_telemetry.sources.keys import of_call
 from pytest_token_telemetry.sources.labels import slips_in
+from pytest_token_telemetry.sources.outcomes import BESIDE, BY_NAME, NAMED
 from pytest_token_telemetry.sources.provider_calls import call_of, decoded, records_of, tell
 from pytest_token_telemetry.sources.response_shapes import get
 from pytest_token_telemetry.sources.source import HEAD, Found, opened
@@ -110,24 +111,34 @@ class BatchReader:
 
     def _asked(self, key: str | None, file: Opened) -> tuple[Mapping[str, object], Slips, Remark | None]:
         """What the request with ``key`` asked for: nothing, and why, where that cannot be told."""
-        if self._named[0] != file.requests:
-            self._named = file.requests, Requests.named(file.requests)
-        for requests in (self._named[1], self._beside_of(file)):
+        for requests in (self._named_by(file), self._beside_of(file)):
             found = [] if key is None else requests.find(key)
             if found:
                 return (*found[0], None) if len(found) == 1 else ({}, (), "requests_differ")
         return {}, (), "without_request"
 
+    def _named_by(self, file: Opened) -> Requests:
+        """The requests in files that users named."""
+        if self._named[0] != file.requests:
+            self._named = file.requests, Requests.named(file.requests, self._ask(NAMED, BY_NAME))
+        return self._named[1]
+
     def _beside_of(self, file: Opened) -> Requests:
         """The requests in the directory of ``file``."""
         directory = file.beside or _directory(file)
         if self._beside is None or self._beside[0] != directory:
-            self._beside = directory, Requests.beside(directory)
+            self._beside = directory, Requests.beside(directory, self._ask(_directory(file), BESIDE))
         return self._beside[1]
+
+    def _ask(self, directory: str, where: int) -> Callable[[str], None]:
+        """What remembers requests of files that may be none of those that are judged: see `outcomes.ask`."""
+        return lambda key: self._into.outcomes.ask(key, directory, self._into.file, where)
 
     def _answer(self, key: str | None, file: Opened) -> None:
         """Remember that the request with ``key`` has a result. One that is not beside ``file`` may stand anywhere."""
         if key is not None:
+            if self._named_by(file).find(key):
+                self._into.outcomes.answer(key, NAMED)
             self._into.outcomes.answer(key, _directory(file) if self._beside_of(file).find(key) else "")
 
     def finish(self) -> None:
@@ -154,8 +165,10 @@ class Requests:
     _is_ordered: bool = False
 
     @classmethod
-    def named(cls, paths: tuple[str, ...]) -> Requests:
+    def named(cls, paths: tuple[str, ...], on_request: Callable[[str], None]) -> Requests:
         """Those in the files at ``paths``, which users named.
+
+        ``on_request`` is called with the key of each that asks for text.
 
         Raises:
             OSError: one of them cannot be read, or holds no request.
@@ -164,7 +177,7 @@ class Requests:
         for path in paths:
             before = len(found._keys)
             try:
-                found._add_all(path)
+                found._add_all(path, on_request)
             except OSError as error:
                 raise OSError(None, f"requests in {path}: {error.strerror or error}") from error
             if len(found._keys) == before:
@@ -172,8 +185,8 @@ class Requests:
         return found
 
     @classmethod
-    def beside(cls, directory: str) -> Requests:
-        """Those in the files of a ``directory``. Links are not followed.
+    def beside(cls, directory: str, on_request: Callable[[str], None]) -> Requests:
+        """Those in the files of a ``directory``, with ``on_request`` as in `named`. Links are not followed.
 
         What cannot be read gives none: caps are unknown then, and counted so.
         """
@@ -185,7 +198,7 @@ class Requests:
             path = os.path.join(directory, name)  # noqa: PTH118 - one string a file, not one object
             with suppress(OSError):
                 if _holds_requests(path):
-                    found._add_all(path)
+                    found._add_all(path, on_request)
         return found
 
     def add(self, request: Request) -> None:
@@ -216,13 +229,15 @@ class Requests:
                 found.append((asked, slips))
         return found
 
-    def _add_all(self, path: str) -> None:
+    def _add_all(self, path: str, on_request: Callable[[str], None]) -> None:
         with opened(path) as file, file.stream() as stream:
             for document in documents(stream, decoded):
                 for _, record in records_of(document.value) if isinstance(document, Document) else ():
                     for entry in entries_of(record):
                         if isinstance(entry, Request):
                             self.add(entry)
+                            if entry.generates:
+                                on_request(entry.key)
 
 
 def _keys(key: str | None) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from msgspec import DecodeError, ValidationError
 from msgspec.json import Decoder
 
 from pytest_token_telemetry.sources.own_format import is_line_of_ours
-from pytest_token_telemetry.sources.tagged.formats import NEEDLES
+from pytest_token_telemetry.sources.tagged.formats import has_telemetry
 from pytest_token_telemetry.sources.unread import COUNT_NAMES
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _is_text(text: bytes) -> bool:
 
 def _no_document(text: bytes, line: int) -> Broken:
     """Why a line is none that is no part of one: text alone is no fault, if it cannot be a piece of a record."""
-    if any(each in text for each in NEEDLES):
+    if has_telemetry(text):
         return Broken(TAGGED, line)
     is_piece = text.rstrip().endswith((b"}", b"}]", b'"]')) or any(each in text for each in COUNT_NAMES)
     return Broken(NO_JSON if is_piece or not _is_text(text) else PLAIN_TEXT, line)

@@ -24,7 +24,7 @@ from pytest_token_telemetry.sources.own_format import HEAD as OWN
 from pytest_token_telemetry.sources.own_format import SCHEMA, begins_as_ours, has_ours_within_lines
 from pytest_token_telemetry.sources.rows import AbsorbedRecords, Complaint, Identities, Rows
 from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
-from pytest_token_telemetry.sources.tagged.formats import TAG_NEEDLES
+from pytest_token_telemetry.sources.tagged.formats import has_tagged_line
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedReader, TaggedSource
 from pytest_token_telemetry.sources.unread import (
@@ -483,7 +483,7 @@ def _look_at(path: str, beginning: bytes, task: Task) -> _Look:
 
 def _has_tags(text: bytes) -> bool:
     """Whether lines stand in ``text`` that only who reads tagged lines finds: our own ones behind other text too."""
-    return any(tag in text for tag in TAG_NEEDLES) or has_ours_within_lines(text)
+    return has_tagged_line(text) or has_ours_within_lines(text)
 
 
 def _expanded(

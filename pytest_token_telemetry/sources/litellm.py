@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import msgspec
 
-from pytest_token_telemetry.sources.documents import whole_documents
+from pytest_token_telemetry.sources.documents import TAGGED, whole_documents
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.labels import slips_in
 from pytest_token_telemetry.sources.litellm_lane import Lane, PlainRecord, plain_record
@@ -21,7 +21,8 @@ from pytest_token_telemetry.sources.litellm_records import (
 )
 from pytest_token_telemetry.sources.provider_calls import decoded, records_of, tell
 from pytest_token_telemetry.sources.source import FileSource
-from pytest_token_telemetry.sources.tagged.records import Read
+from pytest_token_telemetry.sources.tagged.formats import has_telemetry
+from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -58,7 +59,7 @@ class LiteLLMSource(FileSource):
                     continue
                 for _, line_record in records_of(value):
                     record = _unwrapped(line_record)
-                    call = LOG_LINE if _is_log_line(record) else call_of_record(record)
+                    call = _of_log_line(record) or call_of_record(record)
                     tell(into, call, line, place, keys_of_record(record))
                     if isinstance(call, Read):
                         into.note(slips_in(*metadata_of_record(record)))
@@ -101,7 +102,6 @@ class _Line(Record):
     kwargs: Any = None
     message: Any = None
     level: Any = None
-    timestamp: Any = None
 
 
 def _unwrapped(line: _Line) -> Record:
@@ -117,16 +117,15 @@ def _unwrapped(line: _Line) -> Record:
     return line
 
 
-def _is_log_line(record: Record) -> bool:
-    """Whether a record is a line of the proxy's JSON logs whose message is no object: it says nothing of a call."""
-    return (
-        isinstance(record, _Line)
-        and record.call_type is None
-        and isinstance(record.message, str)
-        and not record.message.startswith("{")
-        and record.level is not None
-        and record.timestamp is not None
-    )
+def _of_log_line(record: Record) -> str | Unusable | None:
+    """What a line of the proxy's JSON logs says whose message is no payload; ``None``: the record is no such line."""
+    if not isinstance(record, _Line) or record.call_type is not None or record.completion_tokens is not None:
+        return None
+    if not isinstance(record.message, str) or record.level is None:
+        return None
+    if has_telemetry(record.message.encode("utf-8", "replace")):
+        return Unusable(TAGGED)
+    return None if record.message.startswith("{") else LOG_LINE
 
 
 _Records: TypeAlias = _Line | list[_Line]

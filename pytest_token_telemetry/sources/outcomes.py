@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 NO_RESULT = "a request has no result"
 
+NAMED = "\0"
+"""The directory of requests in files that users named, wherever they are."""
+
+BESIDE, BY_NAME = 0, -1
+"""Instead of the line of a request: it stands in a file beside its results, or in one that users named."""
+
 
 class Outcomes(NamedTuple):
     """What some files ask for, and which of it was answered in them. Requests are known by hashes."""
@@ -24,7 +30,7 @@ class Outcomes(NamedTuple):
     file: Integers
     """The index of the file of each request, of shape ``(requests,)``."""
     line: Integers
-    """In which it stands, from 1."""
+    """In which it stands, from 1; or `BESIDE` or `BY_NAME`, if the file is not read for calls."""
     here: npt.NDArray[np.uint64]
     """By what an answer in its own directory knows it."""
     anywhere: npt.NDArray[np.uint64]
@@ -46,7 +52,10 @@ class OutcomesBuilder:
         self._here, self._anywhere, self._answered = array("Q"), array("Q"), array("Q")
 
     def ask(self, key: str, directory: str, file: int, line: int) -> None:
-        """Add a request with this ``key``, which stands in a ``directory``."""
+        """Add a request with this ``key``, which stands in a ``directory``.
+
+        If its file is not read for calls, the ``file`` is that of the results, and the ``line`` `BESIDE` or `BY_NAME`.
+        """
         self._files.append(file)
         self._lines.append(line)
         self._here.append(_hashed(key, directory))
@@ -63,13 +72,18 @@ class OutcomesBuilder:
 
 
 def without_result(found: Outcomes) -> Iterator[tuple[int, list[int]]]:
-    """Give the files with requests that nothing answers, each with their lines. Copies of a request are one."""
+    """Give the files with requests that nothing answers, each with their lines. Copies of a request are one.
+
+    Of those that users named, only those that no other file has are looked at. A line that is not known is the first.
+    """
     open_ = ~(np.isin(found.here, found.answered) | np.isin(found.anywhere, found.answered))
-    rows = np.flatnonzero(open_)
+    is_named = found.line == BY_NAME
+    rows = np.flatnonzero(open_ & ~(is_named & np.isin(found.anywhere, found.anywhere[~is_named])))
+    rows = rows[np.argsort(found.line[rows] <= 0, kind="stable")]
     rows = np.sort(rows[np.unique(found.here[rows], return_index=True)[1]])
-    files = found.file[rows]
+    files, lines = found.file[rows], np.maximum(found.line[rows], 1)
     for file in np.unique(files).tolist():
-        yield file, np.sort(found.line[rows[files == file]]).tolist()
+        yield file, np.sort(lines[files == file]).tolist()
 
 
 def _hashed(key: str, directory: str) -> int:

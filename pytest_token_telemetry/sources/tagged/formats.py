@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sources.own_format import HEAD
@@ -17,6 +18,19 @@ TAG_NEEDLES = (b"[TokenEstimation", parsing.BUDGET)
 
 NEEDLES = (*TAG_NEEDLES, own_parsing.NEEDLE)
 """One of these stands in each record, but for those with a name that is not spelled as usual."""
+
+
+def has_tagged_line(text: bytes) -> bool:
+    """Whether a line of ``text`` has a tag and a field behind it. Without a field, it only mentions the tag."""
+    return any(tag in text for tag in TAG_NEEDLES) and _TAGGED.search(text) is not None
+
+
+def has_telemetry(text: bytes) -> bool:
+    """Whether a line of ``text`` may be a tagged one, or one of our own."""
+    return own_parsing.NEEDLE in text or has_tagged_line(text)
+
+
+_TAGGED = re.compile(rb"(?:" + b"|".join(map(re.escape, TAG_NEEDLES)) + rb")[^\n]*?\w=")
 
 
 def telemetry_scanner() -> Scanner:
