@@ -120,9 +120,10 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
         yield who_decided(report.budgets)
     first, others = _predictions_to_mend(report)
     mending = [*_what_mends(report)]
-    yield from first
-    yield from (step for step in mending if step not in first)  # each kind's risk, before what no multiplier helps
-    yield from others
+    sooner, later = (mending, first) if _has_most_without_multiplier(report) else (first, mending)
+    yield from sooner
+    yield from (step for step in later if step not in sooner)  # each kind's risk, before what no multiplier helps
+    yield from (step for step in others if step not in sooner)
     yield from (step for step in caps_to_lower(report) if step not in mending)
     yield from caps_to_set(report)
 
@@ -130,10 +131,13 @@ def _what_to_tune(report: Report) -> Iterator[Sentence]:
 def _what_mends(report: Report) -> Iterator[Sentence]:
     """The steps that mend what failed; without what they cost, and without what only saves quota."""
     failed = _failed(report)
-    yield from _predictions_to_mend(report)[0][:1]
-    if TRUNCATION.id in failed:
-        yield _where_to_raise(report)
-    elif WASTE.id in failed and UNDERESTIMATION.id not in failed:
+    first, others = _predictions_to_mend(report)
+    caps = [_where_to_raise(report)] if TRUNCATION.id in failed else []
+    if _has_most_without_multiplier(report):
+        yield from (*(caps or others[:1]), *first[:1])
+    else:
+        yield from (*first[:1], *caps)
+    if not caps and WASTE.id in failed and UNDERESTIMATION.id not in failed:
         where = _waste_to_lower(report)
         yield joined(("Lower the predictions ", where, ", as far as Tier 1 stays within its targets."), "")
     if CAP_USE.id in failed:
@@ -226,11 +230,11 @@ def _where(report: Report, advice: list[Advice], say: Callable[[Advice], str], b
 
 def _what_to_multiply(report: Report) -> Iterator[Sentence]:
     """By how much to multiply the predictions, and what that costs."""
-    tuning, target, hit = report.tuning, waste_target(report), _hit(report)
+    tuning, target = report.tuning, waste_target(report)
     if tuning is None:
         return
     is_alone = len(tuning.categories) == 1 and tuning.categories[0].name is None
-    if multiply := _above_target([each for each in hit if each.tier == "risk" and each.multiplier != 1], report):
+    if multiply := [each for each in _to_mend(report) if _is_multiplied(each)]:
         by = _where(report, multiply, lambda each: f" by {upwards(each.multiplier or 0)} ({_basis(each)})")
         if is_alone:
             by = f"by {upwards(multiply[0].multiplier or 0)} ({_basis(multiply[0])})"
@@ -265,11 +269,23 @@ def _without_multiplier(report: Report, *, say_capped: bool) -> Iterator[Sentenc
         )
 
 
-def _above_target(every: list[Advice], report: Report) -> list[Advice]:
-    """Those with a rate above the target, which exceed it together; all of them if none does alone."""
+def _to_mend(report: Report) -> list[Advice]:
+    """Where the rate is above the target; if nowhere, where calls were underestimated: together they exceed it."""
     result = report.result(UNDERESTIMATION.id)
     limit = result.limit if isinstance(result, RateResult) else Fraction(0)
-    return [each for each in every if Fraction(each.underestimated, each.n or 1) > limit] or every
+    hit = _hit(report)
+    return [each for each in hit if Fraction(each.underestimated, each.n or 1) > limit] or hit
+
+
+def _is_multiplied(advice: Advice) -> bool:
+    return advice.tier == "risk" and advice.multiplier != 1
+
+
+def _has_most_without_multiplier(report: Report) -> bool:
+    """Whether of the calls to mend, most are where no multiplier is known."""
+    every = _to_mend(report) if UNDERESTIMATION.id in _failed(report) else []
+    helped = sum(each.underestimated for each in every if _is_multiplied(each))
+    return 0 < helped < sum(each.underestimated for each in every) - helped
 
 
 def waste_target(report: Report) -> Fraction | None:

@@ -64,6 +64,18 @@ def test_tuning_names_what_is_exceeded_and_where():
     ]
 
 
+def test_what_no_multiplier_mends_comes_first_where_most_calls_were_underestimated_and_no_other_is_raised():
+    """Of 49 bad calls, 20 were underestimated; 4 of 151 good ones are 2.6%, below the target."""
+    bad = [*[call(1000, 1500, category="docs")] * 17, *[call(1000, 900, category="docs")] * 29]
+    cut = [cut_off(category="docs")] * 3
+    good = [*ready(18), *[call(1000, 1200, category="tests")] * 4, *[call(1000, 900, category="tests")] * 129]
+    found = verdict([*good, *bad, *cut])
+    assert advice(found)[0].startswith(
+        "Raise max_tokens (double it for some calls) and collect, then tune: docs (20 of"
+    )
+    assert [step for step in advice(found) if step.startswith("Multiply")] == []
+
+
 def test_only_what_is_exceeded_is_named():
     found = verdict([*ready(60), *[call(1000, 1200, category="docs")] * 6])
     assert headline(found) == "Tuning needed: 9.1% underestimated."  # 6 of 66
