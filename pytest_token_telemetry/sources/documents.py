@@ -181,10 +181,15 @@ def _last_of_line(decode: Callable[[bytes], T], text: bytes, line: int) -> tuple
     not parted.
     """
     begin = text[: text.find(b":") + 1]
-    if not _FIRST_KEY.fullmatch(begin) or (at := text.rfind(begin)) <= 0:
-        return text, None
-    last = _decoded(decode, text[at:], line)
-    return (text[:at], last) if isinstance(last, Document) else (text, None)
+    at = 0
+    for _ in range(_MOST_KEYS) if _FIRST_KEY.fullmatch(begin) else ():
+        at = text.find(begin, at + 1)
+        if at < 0:
+            break
+        last = _decoded(decode, text[at:], line)  # it fails at once where an object within the cut-off one begins
+        if isinstance(last, Document):
+            return text[:at], last
+    return text, None
 
 
 def _is_text(text: bytes) -> bool:
@@ -209,6 +214,10 @@ def _no_document(text: bytes, line: int) -> Broken:
 _ANY: Decoder[object] = Decoder()
 _TEXT = re.compile(rb"[ \t]*(?:\x1b\[[0-9;]*m)*[\[(<]?(?:[\w#*=>|/~+.:-]|[\xc2-\xf4][\x80-\xbf])")
 """How lines of text begin, coloured or not; none that is a part of a document does."""
+
+
+_MOST_KEYS = 100
+"""Places in a line at which the last document may begin."""
 
 
 def mended(text: bytes) -> bytes:

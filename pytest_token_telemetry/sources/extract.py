@@ -12,7 +12,7 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_LE
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -29,11 +29,15 @@ from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedReader, TaggedSource
 from pytest_token_telemetry.sources.unread import (
     BESIDE,
+    FOR_A_MAP,
     LOOKED_AT,
     NO_SCHEMA,
     UNREAD,
     WIDE,
+    counts_beside_ours,
     counts_in_json,
+    first_others,
+    has_other_lines,
     has_others,
     lacks_schema,
     object_below,
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_token_telemetry.samples import Samples
+    from pytest_token_telemetry.sources.mapped import MappedSource
     from pytest_token_telemetry.sources.places import Place
     from pytest_token_telemetry.sources.rows import Remark
     from pytest_token_telemetry.sources.source import Reader, Source
@@ -273,11 +278,15 @@ def extract(task: Task, on_read: Callable[[int], None] | None = None) -> Extract
     )
 
 
-def source_of(path: str, head: bytes, task: Task) -> Source:
-    """The source that reads the file at ``path``, whose text begins with ``head``, of `HEAD` bytes at most."""
+def source_of(path: str, beginning: bytes, task: Task) -> Source:
+    """The source that reads the file at ``path``, whose text has this ``beginning``."""
+    head = beginning[:HEAD]
     if OWN_OUTPUT.match(head):
         return _OUR_OUTPUT
-    mapped = () if task.mapped and task.format == AUTO and begins_as_ours(head) else task.mapped
+    mapped = task.mapped
+    if mapped and task.format == AUTO and begins_as_ours(head):  # a map of JSON reads lines of ours too
+        is_mixed = has_others(beginning)
+        mapped = tuple(each for each in mapped if is_mixed and cast("MappedSource", each).reads_json)
     sources = [*mapped, *task.added, *SOURCES] if mapped or task.added else SOURCES
     if task.format != AUTO:
         return next(each for each in sources if each.name == task.format)
@@ -467,18 +476,39 @@ def _look_at(path: str, beginning: bytes, task: Task) -> _Look:
 
     Records of a known kind are read wherever they begin, if none of our own is there too.
     """
-    source = source_of(path, beginning[:HEAD], task)
-    if not isinstance(source, TaggedSource) or (beginning.startswith(_OWN_LINE) and not has_others(beginning)):
+    source = source_of(path, beginning, task)
+    if not isinstance(source, TaggedSource) or (beginning.startswith(_OWN_LINE) and not _is_mixed(beginning, task)):
         return _Look(source)
     if beginning.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) and not beginning.startswith(BOM_UTF32_LE):
         other = _look_at("", beginning.decode("utf-16", "ignore").encode(), Task(()))
         return _Look(source, WIDE if other.unread or not isinstance(other.source, TaggedSource) else "")
     behind = source_behind(beginning) if task.format == AUTO else None
-    if behind is None and tells_of_calls(beginning):
-        return _Look(source, UNREAD)
     if behind is None:
-        return _Look(source, NO_SCHEMA if lacks_schema(beginning) else "", counts_in_json(beginning))
+        return _Look(source, _unread(path, beginning, task), counts_in_json(beginning))
     return _Look(source, BESIDE) if task.part is not None or _has_tags(beginning) else _Look(behind)
+
+
+def _is_mixed(text: bytes, task: Task) -> bool:
+    """Whether below a first line of our own lines of others may stand."""
+    return has_others(text) or (bool(task.mapped) and has_other_lines(text))
+
+
+def _unread(path: str, text: bytes, task: Task) -> str:
+    """Why a file that begins with ``text`` may have calls beside its tagged lines; empty: nothing says so."""
+    if tells_of_calls(text):
+        return UNREAD
+    if lacks_schema(text):
+        return NO_SCHEMA
+    if begins_as_ours(text) and task.format == AUTO and any(each.claims(path, text) for each in task.mapped):
+        return FOR_A_MAP if has_other_lines(text) else ""
+    is_known = any(each.claims("", line[:HEAD]) for line in first_others(text) for each in _shown_by(line))
+    return BESIDE if is_known or counts_beside_ours(text) else ""
+
+
+def _shown_by(line: bytes) -> list[Deferred]:
+    """The formats of which a ``line`` may be."""
+    shown = signs_of(line[:HEAD])
+    return [each for each in SOURCES if isinstance(each, Deferred) and not each.signs.isdisjoint(shown)]
 
 
 def _has_tags(text: bytes) -> bool:

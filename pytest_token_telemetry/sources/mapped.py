@@ -39,6 +39,11 @@ class MappedSource(FileSource):
     name: str
     map: FieldMap
 
+    @property
+    def reads_json(self) -> bool:
+        """Whether it reads JSON, and with it lines of our own format."""
+        return self.map.format == "json"
+
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
         """Whether a pattern of the map matches: users say which files are theirs, whatever stands in them."""
         return is_claimed(path, self.map.files)

@@ -6,6 +6,7 @@ Beside others, they must not be lost in silence. Nobody knows how many calls one
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +20,10 @@ UNREAD = "spans of model calls in a layout that is not read"
 WIDE = "records of model calls in UTF-16, of which only log lines are read: save the file as UTF-8"
 
 NO_SCHEMA = 'JSON lines whose schema is missing or misspelt: write "schema": "token-telemetry/1"'
-BESIDE = "records of model calls beside telemetry lines, which alone are read (give them a file of their own)"
+BESIDE = "records of model calls among lines of another kind, which alone are read (give them a file of their own)"
+FOR_A_MAP = "lines for a map among token-telemetry/1 lines, which alone are read (give them a file of their own)"
 
-EVEN_BESIDE_RECORDS = (NO_SCHEMA, BESIDE)
+EVEN_BESIDE_RECORDS = (NO_SCHEMA, BESIDE, FOR_A_MAP)
 """Why a file may have calls that are not read, though others of it are."""
 
 LOOKED_AT = 1 << 16
@@ -90,6 +92,23 @@ def has_others(text: bytes) -> bool:
     return _OTHERS.search(text) is not None
 
 
+def has_other_lines(text: bytes) -> bool:
+    """Whether below a first line of our own format any line is of another kind."""
+    return _OTHER_LINES.search(text) is not None
+
+
+def first_others(text: bytes) -> Iterator[bytes]:
+    """Give the first lines of ``text``, but the very first, that begin with an object and are none of ours."""
+    ends = ((found.start() + 1, text.find(b"\n", found.end())) for found in _OTHERS.finditer(text))
+    lines = (text[begin : end if end >= 0 else len(text)] for begin, end in ends)
+    yield from islice((line for line in lines if not is_line_of_ours(line)), _MOST_LINES)
+
+
+def counts_beside_ours(text: bytes) -> bool:
+    """Whether records of another kind count output tokens beside lines of our own."""
+    return SCHEMA.encode() in text and any(_COUNT.search(each) for each in records_with_counts(text))
+
+
 def lacks_schema(text: bytes) -> bool:
     """Whether a line of ``text`` looks like one of our own format, but for its schema."""
     named = {found[1].decode("ascii", "replace") for found in _SCHEMA.finditer(text)} if b'"schema"' in text else set()
@@ -99,6 +118,7 @@ def lacks_schema(text: bytes) -> bool:
 
 
 _OURS = HEAD.encode()
+_OTHER_LINES = re.compile(rb"\n(?!\s|" + re.escape(_OURS) + b").")
 _OTHERS = re.compile(rb"\n\{(?!" + re.escape(_OURS[1:]) + b")")
 _SCHEMA = re.compile(rb'"schema"\s*:\s*"([^"\\\n]{1,40})"')
 _PREDICTED = b'"predicted_output_tokens"'

@@ -104,6 +104,11 @@ def broken(reason: str) -> Broken:
             id="glued-thrice",
         ),
         pytest.param(
+            b'{"a":4,"b":[1{"a":5,"b":{"a":[6]}}\n',
+            [(broken(CUT_OFF), 1), ({"a": 5, "b": {"a": [6]}}, 1)],
+            id="nested-glued",
+        ),
+        pytest.param(
             b'{"a":[1,\n{\n "b": 2\n}\n{\n "c": 3\n}\n',
             [(broken(CUT_OFF), 1), ({"b": 2}, 2), ({"c": 3}, 5)],
             id="cut-off-line-before-indented",

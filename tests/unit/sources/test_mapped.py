@@ -25,6 +25,7 @@ from pytest_token_telemetry.sources.places import Unfound
 from pytest_token_telemetry.sources.reading import Directory, read_directories
 from pytest_token_telemetry.sources.recorded import Recorded
 from pytest_token_telemetry.sources.rows import Rows
+from pytest_token_telemetry.sources.unread import FOR_A_MAP
 from tests.lines import v2
 from tests.unit.sources.exports.readings import lines, only, outputs, reasons, samples_of
 
@@ -101,6 +102,14 @@ def test_a_file_that_begins_with_a_line_of_our_own_is_read_as_such_whichever_map
     assert (outputs(found), found.skipped) == ([40, 44], {})
     behind = reading(tmp_path, mapped, theirs + b'{"schema":"token-telemetry/1","output_tokens":40}\n', "calls.jsonl")
     assert (outputs(behind), behind.skipped) == ([44, 40, 44], {})  # one of theirs begins it
+    both = reading(tmp_path, mapped, f'{schema},"output_tokens":40}}\n'.encode() + theirs, "calls.jsonl")
+    assert (outputs(both), both.skipped) == ([40, 44, 44], {})
+
+
+def test_lines_for_an_expression_below_a_line_of_our_own_are_an_unusable_line(tmp_path: Path) -> None:
+    mapped = "files = '*.log'\nformat = 'text'\nexpression = 'out=(?P<output_tokens>\\d+)'"
+    found = reading(tmp_path, mapped, b'{"schema":"token-telemetry/1","output_tokens":40}\nout=44\n', "calls.log")
+    assert (outputs(found), reasons(found)) == ([40], {FOR_A_MAP: 1})
 
 
 @pytest.mark.parametrize("success", ['["result", "outcome"]', '{ path = "outcome", values = { ok = true } }'])

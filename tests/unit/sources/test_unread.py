@@ -20,6 +20,7 @@ from tests import answers
 from tests.lines import v2
 from tests.spans import chat, span, spans, write_spans
 from tests.unit.sources.builders import samples_of
+from tests.unit.sources.exports.test_langfuse import generation
 
 TAGS = [{"key": "gen_ai.usage.output_tokens", "type": "int64", "value": 16}]
 PROMPT = {"key": "prompt", "value": "x" * 10_000}
@@ -165,6 +166,7 @@ def test_our_own_line_and_a_record_of_one_call_in_one_file_are_one(tmp_path: Pat
     assert {(each.predicted_output_tokens, each.truncated) for each in samples_of(found)} == {(9, True)}
 
 
+OURS = {"predicted_output_tokens": 9, "output_tokens": 16}
 OTLP = json.dumps(spans(span(chat(16)))).replace("[T", "T")
 
 
@@ -201,7 +203,22 @@ def test_records_of_others_beside_tagged_lines_are_one_unusable_line(tmp_path: P
     assert ([each.output_tokens for each in samples_of(found)], places(found)) == ([900], {BESIDE: ["d/b.log:1"]})
 
 
-OURS = {"predicted_output_tokens": 9, "output_tokens": 16}
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["plain", "blanks"])
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(generation(), id="langfuse"),
+        pytest.param({"event": "chat", "usage": {"output_tokens": 5}}, id="unknown"),
+    ],
+)
+def test_records_that_only_a_file_of_their_own_makes_readable_are_one_unusable_line_below_ours(
+    tmp_path: Path, separators: tuple[str, str], record: dict[str, object]
+) -> None:
+    ours = [{"schema": "token-telemetry/1", "id": str(n), **OURS} for n in range(30)]
+    written = [*(json.dumps(each, separators=separators) for each in ours), *[json.dumps(record)] * 3]
+    (tmp_path / "b.jsonl").write_text("\n".join(written) + "\n", encoding="utf-8")
+    found = read(tmp_path)
+    assert (len(found.samples), places(found)) == (30, {BESIDE: ["d/b.jsonl:1"]})
 
 
 @pytest.mark.parametrize(
