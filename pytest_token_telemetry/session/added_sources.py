@@ -71,6 +71,7 @@ def added_sources(config: pytest.Config, settings: Settings, mapped: Sequence[So
     Raises:
         pytest.UsageError: something else is added, or there is no source of the format that is named.
     """
+    from pytest_token_telemetry.sources.added import AddedSource
     from pytest_token_telemetry.sources.extract import AUTO, SOURCES
 
     added: list[Source] = []
@@ -81,7 +82,7 @@ def added_sources(config: pytest.Config, settings: Settings, mapped: Sequence[So
             ):
                 name = (source if isinstance(source, type) else type(source)).__name__
                 raise pytest.UsageError(f"{HOOK}: {name} is not a source (give an instance of a FileSource)")
-            added.append(source)
+            added.append(AddedSource(source))
     names = [each.name for each in (*added, *mapped, *SOURCES)]
     if twice := next((name for name in names if names.count(name) > 1 or name == AUTO), None):
         raise pytest.UsageError(f"{HOOK}: there is a source named {twice!r} already (choose another name)")

@@ -110,6 +110,29 @@ def test_another_plugin_adds_a_source(run: Run, pytester: pytest.Pytester, jobs:
 
 
 @pytest.mark.parametrize(
+    ("body", "line", "reason"),
+    [
+        (
+            "def claims(self, path, head): return [][0]",
+            "",
+            "claims of source gateway: IndexError: list index out of range",
+        ),
+        ("pass", "x 900", "read of source gateway: ValueError: invalid literal for int() with base 10: 'x'"),
+    ],
+    ids=["claims", "read"],
+)
+def test_what_an_added_source_raises_is_why_a_file_is_unreadable(
+    run: Run, pytester: pytest.Pytester, body: str, line: str, reason: str
+) -> None:
+    broken = f"class Broken(Gateway):\n        {body}"
+    pytester.makeconftest(f"{GATEWAY}\n    {broken}\n    def pytest_token_telemetry_sources(): return [Broken()]")
+    write(pytester.path / "runs", ["gateway 1", "1000 900", line], "gateway.log")
+    result = run()
+    assert result.report["verdict"] == "not-ready"
+    assert [each["reason"] for each in result.report["not_read"]["unreadable"]] == [reason]
+
+
+@pytest.mark.parametrize(
     ("answer", "arguments", "sentence"),
     [
         ("Gateway", [], "pytest_token_telemetry_sources: Gateway is not a source (give an instance of a FileSource)"),

@@ -184,6 +184,21 @@ def test_results_in_another_directory_answer_requests_that_no_other_does(tmp_pat
         assert read(tmp_path, *named).unusable == {NO_RESULT: UnusableLines(1, ["d/sent/in.jsonl:3"])}
 
 
+@pytest.mark.parametrize("where", ["named", "beside", "both"])
+def test_requests_in_files_that_are_not_judged_are_counted_too(tmp_path: Path, where: str) -> None:
+    """At their results, as the first line: their own file is none that is read for calls."""
+    asks = [asked(key, max_tokens=100) for key in "1234"]
+    named = write(tmp_path / "elsewhere" / "in.jsonl", asks)
+    if where != "named":
+        write(tmp_path / "d" / "in.json", asks)
+    for name, key in (("out.jsonl", "1"), ("out-2.jsonl", "2")):
+        write(tmp_path / "d" / name, [completion(key)])
+    scan = Scan(requests=() if where == "beside" else (str(named),))
+    reading = read_directories([Directory(tmp_path / "d", "d")], ["*.jsonl"], scan=scan)
+    assert len(reading.samples) == 2
+    assert reading.unusable == {NO_RESULT: UnusableLines(2, ["d/out-2.jsonl:1", "d/out-2.jsonl:1"])}
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>502 Bad Gateway</html>\n", b"\0" * 512, None])
 def test_a_batch_whose_results_are_lost_is_counted_call_by_call(tmp_path: Path, content: bytes | None) -> None:
     write(tmp_path / "good" / "in.jsonl", [asked("1", max_tokens=100)])
