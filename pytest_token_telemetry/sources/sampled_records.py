@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pytest_token_telemetry.sample import FIELDS, finish_reason, letters
-from pytest_token_telemetry.sources.call_records import ALSO
+from pytest_token_telemetry.sources.call_records import ALSO, plain_time
 from pytest_token_telemetry.sources.exports.export_records import inner
 from pytest_token_telemetry.sources.field_map import may_be
 from pytest_token_telemetry.sources.field_names import (
@@ -20,6 +20,7 @@ from pytest_token_telemetry.sources.field_names import (
     NAMES,
     PREDICTED,
     REASON,
+    is_end_time,
     is_no_output,
     likely,
     may_be_output,
@@ -133,7 +134,7 @@ class Seen:
                 kinds - values and _are_failed(failed, calls, [each for each in others if each not in failed])
             ):
                 candidates.append(KindOfCalls(steps, sorted(map(str, values)), len(failed)))
-        return min(candidates, key=lambda each: each.without_output > 0, default=None)
+        return min(candidates, key=lambda each: (each.without_output > 0, _is_name(each.steps)), default=None)
 
     def output_elsewhere(self, outputs: Sequence[Steps]) -> tuple[list[Steps], int]:
         """Other paths of the output in records that have it at none of ``outputs``, and how many records these are.
@@ -261,8 +262,14 @@ class Seen:
             return None, False
         if name is not None and FIELDS[name].kind != "features" and self._may_be(name, steps):
             return name, True
-        guess = likely(steps)
+        guess = "id" if self._is_id_of_span(steps) else likely(steps)
         return (guess if guess is not None and self._fits(guess, steps) else None), False
+
+    def _is_id_of_span(self, steps: Steps) -> bool:
+        """Whether a span id is the record's own, which has an end. A line of a log has that of the span around it."""
+        if letters(steps[-1]) != "spanid" or steps[:-1] not in ((), ("context",)):
+            return False
+        return any(len(each) == 1 and is_end_time(each[0]) and self._fits("time", each) for each in self.paths)
 
     def _may_be(self, name: str, steps: Steps) -> bool:
         return all(may_be(name, value) for value in self.examples[steps])
@@ -272,6 +279,11 @@ class Seen:
         if name == "time":
             return all(map(_is_time, self.examples[steps]))
         return bool(self.reasons(steps)) if name == REASON else self._may_be(name, steps)
+
+
+def _is_name(steps: Steps) -> bool:
+    """Whether a text is a name: those of calls to come may be others, which their kind is not."""
+    return words(steps[-1])[-1:] == ["name"]
 
 
 def are_read_together(name: str, paths: Collection[Steps]) -> bool:
@@ -317,6 +329,8 @@ _FLAGS = ("True", "False", "true", "false")
 
 def _is_time(value: Scalar) -> bool:
     if isinstance(value, str):
+        if isinstance(plain_time(value), datetime):
+            return True
         try:
             return len(value) >= len("2026-01-01") and datetime.fromisoformat(value) is not None
         except ValueError:

@@ -386,6 +386,52 @@ def test_counts_within_strings_of_json_are_found_where_only_some_records_of_a_li
     assert outputs(pasted(runs, text)) == [5, 64, 7]
 
 
+def test_the_map_for_mlflow_of_the_documentation_is_proposed(tmp_path: Path) -> None:
+    _, _, section = PAGE.partition("## JSON within strings")
+    content, toml = (section.partition(f"```{each}\n")[2].partition("```")[0] for each in ("json", "toml"))
+    found = table(proposed(tmp_path, content.encode(), "traces.jsonl"))
+    assert found["records"] == "data.spans"
+    assert found["where"] == {'attributes."mlflow.spanType"': ['"CHAT_MODEL"']}
+    assert found["fields"] == table(toml)["fields"]
+
+
+def test_a_copy_of_traces_counts_once_by_the_ids_of_their_spans(tmp_path: Path) -> None:
+    trace = mlflow_trace(5, 64)
+    for n, span in enumerate(trace["data"]["spans"]):  # type: ignore[index]
+        span |= {"span_id": f"s{n}", "name": "chat", "end_time_unix_nano": (1767607200 + n) * 10**9}
+    runs = tmp_path / "runs"
+    (runs / "bak").mkdir(parents=True)
+    (runs / "bak" / "calls.jsonl").write_bytes(lines(trace))
+    read = pasted(runs, proposed(runs, lines(trace)))
+    assert (outputs(read), read.duplicates) == ([5, 64], 2)
+
+
+@pytest.mark.parametrize(
+    ("record", "fields"),
+    [
+        ({"span_id": "a", "endTimeUnixNano": "1767607200000000000"}, {"id": "span_id", "time": "endTimeUnixNano"}),
+        ({"context": {"span_id": "a"}, "end_time": 1767607200}, {"id": "context.span_id", "time": "end_time"}),
+        ({"span_id": "a", "id": "b", "end_time": 1767607200}, {"id": "id", "time": "end_time"}),
+        ({"span_id": "a", "when": 1767607200}, {"time": "when"}),  # a log line within a span
+        ({"note": {"span_id": "a"}, "end_time": 1767607200}, {"time": "end_time"}),
+        ({"span_id": "a", "end_time": 12}, {}),
+    ],
+)
+def test_a_span_id_is_the_id_of_a_record_that_is_a_span(
+    tmp_path: Path, record: dict[str, object], fields: object
+) -> None:
+    assert table(proposed(tmp_path, lines({**record, "output_tokens": 5})))["fields"] == {
+        "output_tokens": "output_tokens",
+        **fields,  # type: ignore[dict-item]
+    }
+
+
+def test_the_kind_of_a_record_tells_calls_from_others_rather_than_its_name(tmp_path: Path) -> None:
+    call, other = ({"name": each, "kind": each, "tokOut": 6} for each in ("chat", "tool"))
+    del other["tokOut"]
+    assert table(proposed(tmp_path, lines(call, other)))["where"] == {"kind": ["chat"]}
+
+
 def test_the_tokens_of_a_whole_trace_are_found_where_it_has_no_spans(tmp_path: Path) -> None:
     trace = {"info": mlflow_trace(5)["info"]}
     assert table(proposed(tmp_path, lines(trace)))["fields"] == {
