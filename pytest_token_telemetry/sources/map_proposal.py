@@ -16,7 +16,7 @@ from pytest_token_telemetry.sources.exports.lengths import LengthsSource, column
 from pytest_token_telemetry.sources.extract import SOURCES, Task, source_of
 from pytest_token_telemetry.sources.field_map import SECTION, dotted
 from pytest_token_telemetry.sources.field_names import CAP, PREDICTED, REASON
-from pytest_token_telemetry.sources.file_patterns import Parted, below, is_apart, parted, whole_pattern
+from pytest_token_telemetry.sources.file_patterns import Parted, below, is_apart, parted, whole_pattern, whole_patterns
 from pytest_token_telemetry.sources.file_shapes import RECORDS, looked_at, seen_in, shapes_of
 from pytest_token_telemetry.sources.mapped import ANY_JSON, MappedSource, is_claimed, record_lists
 from pytest_token_telemetry.sources.own_format import SCHEMA
@@ -128,6 +128,7 @@ class _Maps:
         """The maps of all files of a kind and an ending, one for each shape, and what is left of them."""
         looked = looked_at(paths)
         unknown = {*paths}.difference(looked)
+        wholes = whole_patterns(whole, paths)
         shapes = shapes_of(looked, lambda path: _records_at(kind, path))
         seen = f"{len(looked):,} of {plural(len(paths), 'file')} {whole}"
         notes = [f"# {seen} were looked at: the rest may be of other shapes"] if unknown else []
@@ -135,13 +136,13 @@ class _Maps:
             own = {*shape.files}
             others = [path for path in self.every if path not in own and path not in unknown]
             files = {path: self.every[path] for path in shape.files}
-            is_whole = self.taken.isdisjoint(own) and is_apart(whole, files, others)
-            found = Parted([whole]) if is_whole else parted(files, others)
+            is_whole = self.taken.isdisjoint(own) and is_apart(wholes, files, others)
+            found = Parted(wholes) if is_whole else parted(files, others)
             if not found.patterns:
                 notes.append(f"# {plural(found.left, 'file')} {whole}: other files have the same names (rename some)")
             elif shape.has_output or not shapes[0].has_output:
                 of_all = len(paths) if len(shapes) == 1 else len(own)
-                why = "" if is_whole else f"  # {self._why_not(whole, others)}"
+                why = "" if is_whole else f"  # {self._why_not(wholes, others)}"
                 name = self._name(whole if len(shapes) == 1 or found.patterns[1:] else found.patterns[0])
                 yield _map(kind, name, of_all, shape, found, why)
             else:
@@ -160,10 +161,10 @@ class _Maps:
         self.names.add(name)
         return name
 
-    def _why_not(self, whole: str, others: Sequence[str]) -> str:
-        """Why a map has not the pattern of all files of its ending."""
-        shown = _printable(whole)
-        if any(is_claimed(path, [whole]) for path in others if path not in self.taken):
+    def _why_not(self, wholes: Sequence[str], others: Sequence[str]) -> str:
+        """Why a map has not the patterns of all files of its ending."""
+        shown = _printable(listing(wholes))
+        if any(is_claimed(path, wholes) for path in others if path not in self.taken):
             return f"{shown} would match files of another shape"
         return f"{shown} would take over files that are read without a map"
 
