@@ -241,16 +241,24 @@ class _Fields:
         for name, found in self.doubtful.items():
             for steps in found if name != OUTPUT else ():
                 yield from self._reason([steps], live=False) if name == REASON else [self._doubt(name, steps)]
-        if OUTPUT in self.fields:
+        if self._outputs():
             yield from self._missing()
+
+    def _outputs(self) -> list[Steps]:
+        """The paths of the output, or else those that may be it."""
+        return self.fields.get(OUTPUT) or self.doubtful.get(OUTPUT, [])
+
+    def _output(self) -> Steps:
+        """The path of the output, or else the only one that may be it."""
+        outputs = self._outputs()
+        return outputs[0] if OUTPUT in self.fields or len(outputs) == 1 else ()
 
     def _without_output(self) -> Iterator[str]:
         candidates = self.doubtful.get(OUTPUT, [])
         if not candidates:
             yield '# output_tokens = "PATH"  # required, and no count may be it'
             return
-        cap = ", and max_tokens may be another" if candidates[1:] and CAP not in self.fields | self.doubtful else ""
-        yield f"# output_tokens is required, and no name says which count it is. Uncomment one{cap}:"
+        yield "# output_tokens is required, and no name says which count it is. Uncomment one:"
         for steps in candidates:
             yield self._doubt(OUTPUT, steps)
 
@@ -273,7 +281,7 @@ class _Fields:
 
     def _reason(self, found: list[Steps], *, live: bool) -> Iterator[str]:
         """The line of a reason, with what its values mean where they are none of our words."""
-        path, output = found[0], self.fields.get(OUTPUT, [()])[0]
+        path, output = found[0], self._output()
         meanings, proven = self.seen.meanings(path, output, self.fields.get(CAP, []))
         plain = f"{REASON} = {self._paths(found)}  # {self._found_in(REASON, path)}"
         if not meanings:
@@ -294,7 +302,7 @@ class _Fields:
         yield from self._success(taken)
         yield from self._labels(taken)
         if missing := [each for each in (PREDICTED, CAP) if each not in self.fields and each not in self.doubtful]:
-            counts = self.seen.counts({steps for found in self.fields.values() for steps in found})
+            counts = self.seen.counts({self._output(), *(steps for found in self.fields.values() for steps in found)})
             others = [self._shown(steps) for steps in counts]
             told = f"other counts: {listing(others)}" if others else "no other count"
             yield f"# not found by name: {listing(missing)} ({told})"
@@ -325,7 +333,7 @@ class _Fields:
     def _labels(self, taken: Collection[Steps]) -> Iterator[str]:
         """What may be the kind of work, or how hard it is."""
         known = {*taken, *self.seen.outcomes(), *self.seen.flags()}
-        for steps, texts in self.seen.labels(self.fields[OUTPUT][0]).items():
+        for steps, texts in self.seen.labels(self._outputs()).items():
             name = "complexity" if _GRADES.issuperset(each.lower() for each in texts) else "category"
             if steps not in known and name not in self.fields:
                 told = f"in {self.seen.paths[steps]:,} of {self.seen.records:,}"

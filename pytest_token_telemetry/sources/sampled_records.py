@@ -193,9 +193,9 @@ class Seen:
                 found[steps] = meanings
         return dict(islice(found.items(), _CANDIDATES))
 
-    def labels(self, output: Steps) -> dict[Steps, list[str]]:
-        """The paths of short texts that come again in the records with an ``output``, with their texts."""
-        calls = [record for record in self._whole if output in record]
+    def labels(self, outputs: Sequence[Steps]) -> dict[Steps, list[str]]:
+        """The paths of short texts that come again in the records with one of ``outputs``, with their texts."""
+        calls = self._with(outputs)
         found: dict[Steps, list[str]] = {}
         for steps in self.paths:
             values = [record[steps] for record in calls if steps in record]

@@ -202,6 +202,31 @@ def test_what_no_name_tells_is_listed_with_its_use_and_texts_that_may_be_it(tmp_
     assert "category (" not in named
 
 
+USAGE = "guess_tok;limit_tok;gen_tok;ending;accepted;kind\n"
+
+
+@pytest.mark.parametrize("other", ["", ";spare"])
+def test_where_no_name_tells_the_output_all_other_fields_are_proposed_all_the_same(tmp_path: Path, other: str) -> None:
+    rows = [f"90;200;{n};stop;{('yes', 'no')[n % 2]};{('draft', 'sql')[n % 2]}{other and ';7'}" for n in range(8)]
+    text = proposed(tmp_path, "\n".join([USAGE.strip() + other, *rows]).encode(), "usage.csv")
+    shown = text.splitlines()
+    assert '# output_tokens = "gen_tok"  # in 8 of 8, such as 0, 1, 2' in shown
+    assert ('# output_tokens = "spare"  # in 8 of 8, such as 7' in shown) == bool(other)
+    assert (
+        '# success = { path = "accepted", values = { no = false, yes = true } }'
+        '  # in 8 of 8: 4 "no", 4 "yes": if it says whether the task succeeded'
+    ) in shown
+    assert '# category = "kind"  # in 8 of 8, such as "draft", "sql": if it is the kind of work' in shown
+    assert shown[-1].startswith("# not found by name: success (whether the task succeeded: without it")
+
+
+def test_counts_that_may_be_the_output_are_not_named_again_if_there_is_one(tmp_path: Path) -> None:
+    one = proposed(tmp_path, lines({"lim": 7}))
+    assert "# not found by name: predicted_output_tokens and max_tokens (no other count)" in one.splitlines()
+    two = proposed(tmp_path, lines({"lim": 7, "tok": 5}))
+    assert "# not found by name: predicted_output_tokens and max_tokens (other counts: lim and tok)" in two
+
+
 @pytest.mark.parametrize(
     ("texts", "values"),
     [
@@ -279,7 +304,7 @@ def test_a_proposal_can_be_pasted(tmp_path: Path, content: bytes, name: str, exp
 
 def test_where_nothing_is_called_output_the_counts_are_named(tmp_path: Path) -> None:
     text = proposed(tmp_path, b"who,spent,rest\na,12,x\nb,13,y\n", "calls.csv")
-    assert text.splitlines()[-2:] == [
+    assert text.splitlines()[-4:-2] == [
         "# output_tokens is required, and no name says which count it is. Uncomment one:",
         '# output_tokens = "spent"  # in 2 of 2, such as 12, 13',
     ]
@@ -289,12 +314,11 @@ def test_where_nothing_is_called_output_the_counts_are_named(tmp_path: Path) -> 
 def test_what_tells_calls_from_other_records_is_told_where_no_name_tells_the_output(tmp_path: Path) -> None:
     call = {"ev": "llm", "lim": 1024, "res": {"tok": 468}}
     text = proposed(tmp_path, lines(call, {"ev": "ping"}))
-    assert text.splitlines()[3:] == [
+    assert text.splitlines()[3:-2] == [
         'where = { "ev" = ["llm"] }  # only these records have an output',
         "",
         "[tool.token-telemetry.sources.our-jsonl.fields]",
-        "# output_tokens is required, and no name says which count it is. Uncomment one, and max_tokens may be"
-        " another:",
+        "# output_tokens is required, and no name says which count it is. Uncomment one:",
         '# output_tokens = "lim"  # in 1 of 2, such as 1024',
         '# output_tokens = "res.tok"  # in 1 of 2, such as 468',
     ]
