@@ -233,14 +233,14 @@ class _Fields:
             yield from self._without_output()
         for name, found in self.fields.items():
             if name == REASON:
-                yield from self._reason(found, live=True)
+                yield self._reason(found, live=True)
             else:
                 yield f"{name} = {self._paths(found)}  # {self._found_in(name, found[0])}"
             if name == OUTPUT:
                 yield from self._elsewhere(found)
         for name, found in self.doubtful.items():
             for steps in found if name != OUTPUT else ():
-                yield from self._reason([steps], live=False) if name == REASON else [self._doubt(name, steps)]
+                yield self._reason([steps], live=False) if name == REASON else self._doubt(name, steps)
         if self._outputs():
             yield from self._missing()
 
@@ -279,35 +279,47 @@ class _Fields:
         above = self.seen.above(self.fields[OUTPUT][0], steps) if name == CAP and OUTPUT in self.fields else 0
         return f"{line}; {plural(above, 'output')} {'is' if above == 1 else 'are'} above it" if above else line
 
-    def _reason(self, found: list[Steps], *, live: bool) -> Iterator[str]:
+    def _reason(self, found: list[Steps], *, live: bool) -> str:
         """The line of a reason, with what its values mean where they are none of our words."""
         path, output = found[0], self._output()
         meanings, proven = self.seen.meanings(path, output, self.fields.get(CAP, []))
         plain = f"{REASON} = {self._paths(found)}  # {self._found_in(REASON, path)}"
         if not meanings:
-            yield plain if live else f"# {plain}"
-            return
+            return plain if live else f"# {plain}"
         often = ", ".join(f"{count:,} {_text(value)}" for value, count in self.seen.reasons(path).items())
         values = ", ".join(f"{_key(value)} = {_text(meaning)}" for value, meaning in meanings.items())
         line = f"{REASON} = {{ path = {self._paths(found)}, values = {{ {values} }} }}"
         in_all = f"in {self.seen.paths[path]:,} of {self.seen.records:,}: {often}"
         if live and proven:
-            yield f"{line}  # {in_all}: by whether outputs are at the cap"
-        else:
-            yield f"# {line}  # {in_all}: check what each means"
+            return f"{line}  # {in_all}: by whether outputs are at the cap"
+        return f"# {line}  # {in_all}: check what each means"
 
     def _missing(self) -> Iterator[str]:
         """What the gate judges the output by, and no name tells."""
         taken = {steps for found in (self.fields | self.doubtful).values() for steps in found}
+        is_told = not {REASON, "truncated"}.isdisjoint(self.fields | self.doubtful)
+        endings = {} if is_told else self._endings(taken)
+        is_sure = [*endings.values()] == [True]
+        for steps in endings:
+            line = self._reason([steps], live=is_sure)
+            is_told = is_told or not line.startswith("#")
+            yield line
         yield from self._success(taken)
-        yield from self._labels(taken)
+        yield from self._labels(taken.union(endings))
         if missing := [each for each in (PREDICTED, CAP) if each not in self.fields and each not in self.doubtful]:
             counts = self.seen.counts({self._output(), *(steps for found in self.fields.values() for steps in found)})
             others = [self._shown(steps) for steps in counts]
             told = f"other counts: {listing(others)}" if others else "no other count"
             yield f"# not found by name: {listing(missing)} ({told})"
-        if missing := [f"{name} ({use})" for name, use in _USES.items() if name not in self.fields]:
+        known = {*self.fields, *([REASON] if is_told else [])}
+        if missing := [f"{name} ({use})" for name, use in _USES.items() if name not in known]:
             yield f"# not found by name: {listing(missing)}"
+
+    def _endings(self, taken: Collection[Steps]) -> dict[Steps, bool]:
+        """What may say how a call ended, and whether it surely does."""
+        known = {*taken, self.kinds.steps} if self.kinds else taken
+        found = self.seen.endings(self._outputs())
+        return {steps: is_sure for steps, is_sure in found.items() if steps not in known}
 
     def _success(self, taken: Collection[Steps]) -> Iterator[str]:
         """What may say whether a task succeeded."""
@@ -358,6 +370,7 @@ class _Fields:
 
 _USES = {
     "success": "whether the task succeeded: without it no prediction is judged",
+    REASON: "how a call ended: without it only max_tokens tells truncation",
     "category": "kind of work",
     "complexity": "how hard the work is",
     "id": "the call's own: copies count once",

@@ -217,15 +217,32 @@ class Seen:
             return Counter()
         return Counter({str(value): count for value, count in sorted(found.items())})
 
+    def endings(self, outputs: Sequence[Steps]) -> dict[Steps, bool]:
+        """The paths of texts that may say how calls with one of ``outputs`` ended, each with whether it surely does.
+
+        Most of its texts mean an end. Some calls, and not all, were cut off, or else no text means anything but an end.
+        """
+        outcomes = self.outcomes()
+        calls = self._with(outputs)
+        found: dict[Steps, bool] = {}
+        for steps in self.paths if calls else ():
+            texts = {str(record[steps]) for record in calls if steps in record} if self.reasons(steps) else set()
+            known = Counter(map(_meaning, texts))
+            unknown = known.pop("unknown", 0)
+            if known["length"]:
+                is_ending = 2 * unknown < len(texts) and known["length"] < len(texts)
+            else:
+                is_said = len(texts) > 1 or any(finish_reason(each) == "stop" for each in texts)
+                is_ending = bool(known["stop"]) and not unknown and is_said and steps not in outcomes
+            if is_ending:
+                found[steps] = bool(known["length"]) and steps not in outcomes
+        return dict(islice(found.items(), _CANDIDATES))
+
     def meanings(self, path: Steps, output: Steps, caps: Sequence[Steps]) -> tuple[dict[str, str], bool]:
         """What the values of a reason that are none of our words may mean, and whether caps prove it."""
         others = [value for value in self.reasons(path) if finish_reason(value) == "unknown"]
-        by_words = {value: _by_words(value) for value in others}
-        found = {
-            value: by_words[value] if by_words[value] == "error" else self._by_cap(path, value, output, caps)
-            for value in others
-        }
-        return {value: found[value] or by_words[value] for value in others}, None not in found.values()
+        found = {value: _agreed(_by_words(value), self._by_cap(path, value, output, caps)) for value in others}
+        return {value: meaning for value, (meaning, _) in found.items()}, all(proven for _, proven in found.values())
 
     def _by_cap(self, path: Steps, value: str, output: Steps, caps: Sequence[Steps]) -> str | None:
         at_cap = {
@@ -347,6 +364,19 @@ def _is_word(value: str) -> bool:
 
 
 _WORDS = re.compile(r"(?=.{1,24}\Z)[\w.:/-]+(?: [\w.:/-]+)?")
+
+
+def _meaning(value: str) -> str:
+    """What a text means as a reason: by our words, or else by what it is made of."""
+    known = finish_reason(value)
+    return _by_words(value) if known == "unknown" else known
+
+
+def _agreed(by_words: str, by_cap: str | None) -> tuple[str, bool]:
+    """What a reason means by its words and by whether outputs are at the cap, and whether these prove it."""
+    if by_words == "error" or by_cap is None:
+        return by_words, by_words == "error"
+    return (by_cap, True) if by_words in ("unknown", by_cap) else ("length", False)
 
 
 def _by_words(value: str) -> str:

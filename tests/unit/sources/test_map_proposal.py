@@ -190,8 +190,9 @@ def test_what_no_name_tells_is_listed_with_its_use_and_texts_that_may_be_it(tmp_
         '  # in 12 of 13: 9 "done", 3 "failed": if it says whether the task succeeded',
         '# category = "ask.job"  # in 12 of 13, such as "draft", "sql", "sum": if it is the kind of work',
         '# complexity = "ask.bulk"  # in 12 of 13, such as "large", "small": if it is how hard the work is',
-        "# not found by name: success (whether the task succeeded: without it no prediction is judged), category (kind"
-        " of work), complexity (how hard the work is) and id (the call's own: copies count once)",
+        "# not found by name: success (whether the task succeeded: without it no prediction is judged),"
+        " finish_reason (how a call ended: without it only max_tokens tells truncation), category (kind of work),"
+        " complexity (how hard the work is) and id (the call's own: copies count once)",
     ]
     shown = text.splitlines()
     assert [line for line in shown if line in expected] == expected
@@ -225,6 +226,82 @@ def test_counts_that_may_be_the_output_are_not_named_again_if_there_is_one(tmp_p
     assert "# not found by name: predicted_output_tokens and max_tokens (no other count)" in one.splitlines()
     two = proposed(tmp_path, lines({"lim": 7, "tok": 5}))
     assert "# not found by name: predicted_output_tokens and max_tokens (other counts: lim and tok)" in two
+
+
+MISSING_REASON = "finish_reason (how a call ended: without it only max_tokens tells truncation)"
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (("cut", "done"), 'cut = "length", done = "stop"'),
+        (("cut_off", "complete"), 'cut_off = "length"'),
+        (("R2", "cut", "fin"), 'R2 = "unknown", cut = "length", fin = "stop"'),
+        (("finished", "truncated"), ""),  # words of ours
+        (("stop", "max_tokens"), ""),
+        (("end_turn", "tool_use"), ""),
+        (("stop",), ""),
+        (("done", "failed"), None),  # whether the task succeeded
+        (("done",), None),
+        (("free", "pro", "max"), None),
+        (("max", "limit"), None),
+        (("max", "min"), None),
+        (("started", "finished"), None),
+        (("sql", "docs"), None),
+        (("a whole sentence until it was cut", "done"), None),
+    ],
+)
+def test_texts_that_say_how_a_call_ended_are_a_finish_reason(
+    tmp_path: Path, texts: tuple[str, ...], values: str | None
+) -> None:
+    text = proposed(tmp_path, lines(*[{"tokOut": 6, "how": each} for each in texts] * 4))
+    assert (MISSING_REASON in text) == ("finish_reason = " not in text.replace("# finish_reason = ", ""))
+    if values is None:
+        assert "finish_reason = " not in text
+    else:
+        path = f'{{ path = "how", values = {{ {values} }} }}' if values else '"how"'
+        assert f"finish_reason = {path}  # in {4 * len(texts)} of {4 * len(texts)}" in text
+        assert "# category" not in text
+
+
+def test_a_finish_reason_that_caps_and_words_agree_on_is_proposed_as_such(tmp_path: Path) -> None:
+    calls = [{"tokOut": 9 - n % 2, "cap": 9, "how": ("cut", "done")[n % 2]} for n in range(8)]
+    text = proposed(tmp_path, lines(*calls))
+    reason = {"path": "how", "values": {"cut": "length", "done": "stop"}}
+    assert table(text)["fields"] == {"output_tokens": "tokOut", "max_tokens": "cap", "finish_reason": reason}
+    assert "finish_reason (" not in text
+
+
+@pytest.mark.parametrize(("word", "output"), [("cut_off", 7), ("done", 9)])
+def test_a_word_that_its_caps_contradict_is_a_line_to_uncomment(tmp_path: Path, word: str, output: int) -> None:
+    text = proposed(tmp_path, lines(*[{"tokOut": output, "cap": 9, "why": word}] * 3, {"tokOut": 5, "why": "stop"}))
+    assert f'# finish_reason = {{ path = "why", values = {{ {word} = "length" }} }}' in text
+
+
+def test_of_several_texts_that_may_be_a_finish_reason_each_is_a_line_to_uncomment(tmp_path: Path) -> None:
+    call = {"tokOut": 6, "a": "stop", "b": "stop"}
+    text = proposed(tmp_path, lines(call, {**call, "a": "length", "b": "length"}))
+    for each in "ab":
+        assert f'# finish_reason = "{each}"  # in 2 of 2, such as "stop", "length"' in text.splitlines()
+    assert MISSING_REASON in text
+
+
+def test_no_other_text_is_a_finish_reason_where_a_name_or_a_flag_tells_truncation(tmp_path: Path) -> None:
+    for known in ({"stop_reason": "stop"}, {"truncated": True}):
+        text = proposed(tmp_path, lines(*[{"tokOut": 6, "how": each, **known} for each in ("stop", "length")]))
+        assert '"how"' not in text
+        assert "finish_reason (" not in text
+
+
+def test_a_text_that_tells_calls_from_others_is_no_finish_reason(tmp_path: Path) -> None:
+    text = proposed(tmp_path, lines({"ev": "start"}, {"ev": "stop", "tokOut": 6}, {"ev": "cut", "tokOut": 7}))
+    assert 'where = { "ev" = ["cut", "stop"] }' in text
+    assert "finish_reason = " not in text
+
+
+def test_a_column_ending_is_a_finish_reason_by_its_name(tmp_path: Path) -> None:
+    text = proposed(tmp_path, lines({"tokOut": 6, "ending": "done"}))
+    assert '# finish_reason = { path = "ending", values = { done = "stop" } }' in text
 
 
 @pytest.mark.parametrize(
