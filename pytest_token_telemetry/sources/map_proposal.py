@@ -203,10 +203,10 @@ def _map(kind: Format, name: str, files: int, shape: Shape, parted: Parted, why:
     ]
     outputs = [fields[OUTPUT]] if OUTPUT in fields else [[each] for each in doubtful.get(OUTPUT, [])]
     if kinds := _kind_of_calls(seen, outputs):
-        path, n = _path(kind, kinds.steps), kinds.without_output
+        key, n = _key(_written(kind, kinds.steps)), kinds.without_output
         told = f"{n:,} of these records {'has' if n == 1 else 'have'} no output: as of calls that failed"
         told = told if n else "only these records have an output"
-        lines.append(f"where = {{ {path} = [{', '.join(map(_text, kinds.values))}] }}  # {told}")
+        lines.append(f"where = {{ {key} = [{', '.join(map(_text, kinds.values))}] }}  # {told}")
     lines += ["", f"[{SECTION}.{name}.fields]"]
     return "\n".join([*lines, *_Fields(kind, seen, fields, doubtful, kinds).lines()])
 
@@ -258,7 +258,8 @@ class _Fields:
         if not candidates:
             yield '# output_tokens = "PATH"  # required, and no count may be it'
             return
-        yield "# output_tokens is required, and no name says which count it is. Uncomment one:"
+        which = "one" if candidates[1:] else "this one if it is"
+        yield f"# output_tokens is required, and no name says which count it is. Uncomment {which}:"
         for steps in candidates:
             yield self._doubt(OUTPUT, steps)
 
@@ -357,7 +358,7 @@ class _Fields:
         return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
 
     def _shown(self, steps: Steps) -> str:
-        return steps[0] if self.kind == "csv" else dotted(steps)
+        return _written(self.kind, steps)
 
     def _found_in(self, name: str, steps: Steps) -> str:
         """How often a path is there, and, of a count or reason, what stands there: never a text that may be long."""
@@ -395,7 +396,11 @@ _TEXTS = 3
 
 
 def _path(kind: Format, steps: Steps) -> str:
-    return _text(steps[0] if kind == "csv" else dotted(steps))
+    return _text(_written(kind, steps))
+
+
+def _written(kind: Format, steps: Steps) -> str:
+    return steps[0] if kind == "csv" else dotted(steps)
 
 
 def _records_at(kind: Format, path: str, within: Steps = ()) -> Iterator[object]:
@@ -426,7 +431,8 @@ def _text(value: Scalar) -> str:
     """``value`` as TOML writes it, without what a terminal would not show as it is."""
     if not isinstance(value, str):
         return str(value).lower()
-    return json.dumps(_printable(value), ensure_ascii=False)
+    shown = _printable(value)
+    return f"'{shown}'" if '"' in shown and "'" not in shown else json.dumps(shown, ensure_ascii=False)
 
 
 def _printable(text: str) -> str:

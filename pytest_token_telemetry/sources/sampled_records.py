@@ -61,7 +61,7 @@ _NAMES: Mapping[str, str] = {
     **dict.fromkeys(("tokensout", "outtokens", "evalcount", "candidatestokencount"), OUTPUT),
     **dict.fromkeys(("generatedtokens", "responsetokens", "answertokens", "outputtokencount"), OUTPUT),
     **dict.fromkeys(("ok", "succeeded"), "success"),
-    **dict.fromkeys(("modelname", "modelid"), "model"),
+    **dict.fromkeys(("modelname", "modelid", "llm"), "model"),
     **dict.fromkeys(("reqid", "callid"), "id"),
     **ALIASES,
     **NAMES,

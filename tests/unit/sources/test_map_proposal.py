@@ -295,7 +295,7 @@ def test_no_other_text_is_a_finish_reason_where_a_name_or_a_flag_tells_truncatio
 
 def test_a_text_that_tells_calls_from_others_is_no_finish_reason(tmp_path: Path) -> None:
     text = proposed(tmp_path, lines({"ev": "start"}, {"ev": "stop", "tokOut": 6}, {"ev": "cut", "tokOut": 7}))
-    assert 'where = { "ev" = ["cut", "stop"] }' in text
+    assert 'where = { ev = ["cut", "stop"] }' in text
     assert "finish_reason = " not in text
 
 
@@ -344,9 +344,7 @@ def test_calls_that_failed_without_an_output_keep_the_where(tmp_path: Path) -> N
     failed = {"ev": "llm", "ask": {"cap": 9}, "error": "503"}
     other = {"ev": "ping", "who": "w0"}
     text = proposed(tmp_path, lines(*[call] * 6, failed, failed, other, other))
-    assert (
-        'where = { "ev" = ["llm"] }  # 2 of these records have no output: as of calls that failed' in text.splitlines()
-    )
+    assert 'where = { ev = ["llm"] }  # 2 of these records have no output: as of calls that failed' in text.splitlines()
     text = proposed(tmp_path, lines(*[call] * 6, {"ev": "llm", "who": "w0"}, other))
     assert "where" not in text  # this one has nothing that calls alone have
     assert "where" not in proposed(tmp_path, lines(call, failed, failed, other))  # most have none
@@ -367,9 +365,10 @@ def test_counts_that_no_field_takes_are_named_where_what_is_judged_is_missing(tm
         (gzip.compress(lines(CALL)), "calls.jsonl.gz", [40]),
         (lines({"data": {"calls": [CALL, CALL]}}), "calls.json", [40, 40]),
         (b"who;Tokens Out\na;12\nb;13\n", "calls.csv", [12, 13]),
+        (lines({"it's": {'"our" usage': 1, "a.b c'": {"completion_tokens": 5}}}), "calls.jsonl", [5]),
         (lines({'a"b': 1, "sum of\u202e": 2, "our usage": {"completion_tokens": 5}}), "calls [1]", [5]),
     ],
-    ids=["lines", "packed", "document", "table", "odd names"],
+    ids=["lines", "packed", "document", "table", "quotes", "odd names"],
 )
 def test_a_proposal_can_be_pasted(tmp_path: Path, content: bytes, name: str, expected: list[int]) -> None:
     runs = tmp_path / "runs"
@@ -382,7 +381,7 @@ def test_a_proposal_can_be_pasted(tmp_path: Path, content: bytes, name: str, exp
 def test_where_nothing_is_called_output_the_counts_are_named(tmp_path: Path) -> None:
     text = proposed(tmp_path, b"who,spent,rest\na,12,x\nb,13,y\n", "calls.csv")
     assert text.splitlines()[-4:-2] == [
-        "# output_tokens is required, and no name says which count it is. Uncomment one:",
+        "# output_tokens is required, and no name says which count it is. Uncomment this one if it is:",
         '# output_tokens = "spent"  # in 2 of 2, such as 12, 13',
     ]
     assert '# output_tokens = "PATH"  # required, and no count may be it' in proposed(tmp_path, lines({"who": "a"}))
@@ -392,7 +391,7 @@ def test_what_tells_calls_from_other_records_is_told_where_no_name_tells_the_out
     call = {"ev": "llm", "lim": 1024, "res": {"tok": 468}}
     text = proposed(tmp_path, lines(call, {"ev": "ping"}))
     assert text.splitlines()[3:-2] == [
-        'where = { "ev" = ["llm"] }  # only these records have an output',
+        'where = { ev = ["llm"] }  # only these records have an output',
         "",
         "[tool.token-telemetry.sources.our-jsonl.fields]",
         "# output_tokens is required, and no name says which count it is. Uncomment one:",
@@ -485,6 +484,8 @@ def test_counts_within_strings_of_json_are_found_where_only_some_records_of_a_li
         "finish_reason": 'attributes."mlflow.spanOutputs".choices.0.finish_reason',
     }
     assert outputs(pasted(runs, text)) == [5, 64, 7]
+    assert """where = { 'attributes."mlflow.spanType"' = ['"CHAT_MODEL"'] }""" in text
+    assert """max_tokens = 'attributes."mlflow.spanInputs".max_tokens'  #""" in text
 
 
 def test_the_map_for_mlflow_of_the_documentation_is_proposed(tmp_path: Path) -> None:
