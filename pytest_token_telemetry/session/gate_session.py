@@ -412,7 +412,8 @@ class GateSession:
         text = proposal(sorted(files), self._mapped_sources, directories)
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         (print if terminal is None else terminal.write_line)(text)
-        self.not_judged = f"{flag('propose_map')} judges nothing"
+        next_step = f": paste its maps into pyproject.toml, or into the file of {flag('map')}" if "\n[" in text else ""
+        self.not_judged = f"{flag('propose_map')} judges nothing{next_step}"
 
     def _patterns(self) -> Sequence[str]:
         """Which files are read: those of the user's patterns, and those of each map in use."""

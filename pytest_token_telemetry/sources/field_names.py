@@ -47,7 +47,7 @@ def likely(steps: Sequence[str]) -> str | None:
     has = frozenset(name).__and__
     if not name or has(_OTHER_UNITS):
         return None
-    if name[-1] in _TIMES:
+    if name[-1] in _TIMES or is_end_time(steps[-1]):
         return "time"
     if has(_INPUTS):
         return None
@@ -60,6 +60,12 @@ def likely(steps: Sequence[str]) -> str | None:
     around = {word for step in steps for word in words(step)}
     is_output = around & _TOKENS and around & _OUTPUTS and (has(_OUTPUTS) or has(_TOKENS))
     return "output_tokens" if is_output and not around & _INPUTS else None
+
+
+def is_end_time(name: str) -> bool:
+    """Whether ``name`` is a time at which something ended: ``end_time_unix_nano``, ``endTime``."""
+    found = frozenset(words(name))
+    return "time" in found and not found.isdisjoint(("end", "ended", "finish", "finished"))
 
 
 def may_be_output(name: str) -> bool:
@@ -84,7 +90,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _TIMES = frozenset({"ts", "when", "at", "timestamp", "datetime"})
 _PREDICTIONS = frozenset({"predicted", "predict", "prediction", "forecast", "estimate", "estimated", "est", "guess"})
 _CAPS = frozenset({"cap", "limit"})
-_ENDS = frozenset({"reason", "why", "end", "ended", "stop", "stopped", "finish", "finished"})
+_ENDS = frozenset({"reason", "why", "end", "ended", "ending", "stop", "stopped", "finish", "finished"})
 _OUTPUTS = frozenset({"out", "output", "outputs", "completion", "generated", "response", "answer", "reply"})
 _TOKENS = frozenset({"tok", "toks", "token", "tokens", "usage", "count", "counts"})
 _INPUTS = frozenset({"in", "input", "inputs", "prompt", "context", "cache", "cached", "total"})

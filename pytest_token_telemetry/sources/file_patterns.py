@@ -42,26 +42,46 @@ def _below(path: str, roots: Iterable[str]) -> str:
 
 def whole_pattern(path: str) -> str:
     """The pattern of all files with the same ending; of a file without one, its name."""
-    name = PurePath(path).name
-    ending = _ending(name)
+    name = _unrotated(PurePath(path).name)
+    ending = PurePath(name).suffix
     return f"*{escape(ending)}" if ending else escape(name)
 
 
-def _ending(name: str) -> str:
-    path = PurePath(name)
-    return "".join(path.suffixes[-2:] if path.suffix in _COMPRESSED else path.suffixes[-1:])
+def whole_patterns(whole: str, paths: Iterable[str]) -> list[str]:
+    """``whole`` for files at ``paths``, and for other rotations of them if some are rotated."""
+    return _with_rotations(whole) if _are_rotated(paths) else [whole]
 
 
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+def _unrotated(name: str) -> str:
+    """The name that a file had before it was rotated or compressed: ``calls.jsonl`` of ``calls.jsonl.2.gz``."""
+    return _ROTATION.sub("", name)
 
 
-def is_apart(pattern: str, files: Below, others: Iterable[str]) -> bool:
-    """Whether ``pattern`` matches all ``files``, and none of ``others``, which are real paths."""
-    return all(matches(each, [pattern]) for each in files.values()) and not _has_any(pattern, others)
+_ROTATION = re.compile(
+    r"(?<=.)(?:\.\d{1,4}|[.-]\d{4}-?\d\d-?\d\d(?:[-_T]\d[\d-]*)?){0,2}(?:\.(?:gz|bz2|xz|zst))?\Z", re.ASCII | re.DOTALL
+)
+"""As ``logrotate`` and ``logging.handlers`` write it: ``.1``, ``.2.gz``, ``-20261127``, ``.2026-11-27_10-30-00``."""
 
 
-def _has_any(pattern: str, paths: Iterable[str]) -> bool:
-    return any(is_claimed(path, [pattern]) for path in paths)
+def _are_rotated(paths: Iterable[str]) -> bool:
+    return any(_unrotated(name) != name for name in (PurePath(path).name for path in paths))
+
+
+def _with_rotations(pattern: str) -> list[str]:
+    """``pattern`` for files and their rotations. Without an ending, and as ``.json``, it may begin other names too."""
+    if pattern.endswith("*"):
+        return [pattern]
+    is_safe = PurePath(pattern).suffix not in ("", ".json")
+    return [f"{pattern}*"] if is_safe else [pattern, f"{pattern}[.-]*"]
+
+
+def is_apart(patterns: Sequence[str], files: Below, others: Iterable[str]) -> bool:
+    """Whether each of ``files`` matches one of ``patterns``, and none of ``others``, which are real paths."""
+    return all(matches(each, patterns) for each in files.values()) and not _has_any(patterns, others)
+
+
+def _has_any(patterns: Sequence[str], paths: Iterable[str]) -> bool:
+    return any(is_claimed(path, patterns) for path in paths)
 
 
 def parted(files: Below, others: Sequence[str]) -> Parted:
@@ -69,25 +89,39 @@ def parted(files: Below, others: Sequence[str]) -> Parted:
 
     ``others``: the real paths of files that none may match.
     """
+    are_rotated = _are_rotated(files.values())
     for pattern in _candidates([*files.values()]):
-        if is_apart(pattern, files, others):
-            return Parted([pattern])
+        patterns = _with_rotations(pattern) if are_rotated else [pattern]
+        if is_apart(patterns, files, others):
+            return Parted(patterns)
     named: dict[str, None] = {}
     left = 0
     for path in files.values():
-        alone = (each for each in (escape(PurePath(path).name), escape(path)) if not _has_any(each, others))
-        pattern = next(alone, "")
-        if pattern in named or (pattern and len(named) < NAMED):
-            named[pattern] = None
+        alone = next((each for each in _alone(path, are_rotated=are_rotated) if not _has_any(each, others)), [])
+        if alone and (named.keys() >= {*alone} or len(named) < NAMED):
+            named |= dict.fromkeys(alone)
         else:
             left += 1
     return Parted([*named], left)
 
 
+def _alone(path: str, *, are_rotated: bool) -> Iterator[list[str]]:
+    """Patterns for one file: for its rotations too, or by its name, or by its path."""
+    name = PurePath(path).name
+    if are_rotated:
+        yield _with_rotations(escape(_unrotated(name)))
+        yield _with_rotations(escape(f"{path.removesuffix(name)}{_unrotated(name)}"))
+    yield [escape(name)]
+    yield [escape(path)]
+
+
 def _candidates(paths: Sequence[str]) -> Iterator[str]:
-    """Patterns that match all of ``paths``, the likely ones first: by the words of the names, then by directories."""
-    names = {PurePath(path).name for path in paths}
-    ending = _ending(min(names))
+    """Patterns that match all of ``paths``, the likely ones first: by the words of the names, then by directories.
+
+    They match rotated files by the names that these had before.
+    """
+    names = {_unrotated(PurePath(path).name) for path in paths}
+    ending = PurePath(min(names)).suffix
     stems = [_WORDS.findall(name.removesuffix(ending)) for name in sorted(names)]
     begin = "".join(_common(stems))
     end = "".join(reversed(_common([stem[::-1] for stem in stems])))

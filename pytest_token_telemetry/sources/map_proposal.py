@@ -16,7 +16,7 @@ from pytest_token_telemetry.sources.exports.lengths import LengthsSource, column
 from pytest_token_telemetry.sources.extract import SOURCES, Task, source_of
 from pytest_token_telemetry.sources.field_map import SECTION, dotted
 from pytest_token_telemetry.sources.field_names import CAP, PREDICTED, REASON
-from pytest_token_telemetry.sources.file_patterns import Parted, below, is_apart, parted, whole_pattern
+from pytest_token_telemetry.sources.file_patterns import Parted, below, is_apart, parted, whole_pattern, whole_patterns
 from pytest_token_telemetry.sources.file_shapes import RECORDS, looked_at, seen_in, shapes_of
 from pytest_token_telemetry.sources.mapped import ANY_JSON, MappedSource, is_claimed, record_lists
 from pytest_token_telemetry.sources.own_format import SCHEMA
@@ -128,6 +128,7 @@ class _Maps:
         """The maps of all files of a kind and an ending, one for each shape, and what is left of them."""
         looked = looked_at(paths)
         unknown = {*paths}.difference(looked)
+        wholes = whole_patterns(whole, paths)
         shapes = shapes_of(looked, lambda path: _records_at(kind, path))
         seen = f"{len(looked):,} of {plural(len(paths), 'file')} {whole}"
         notes = [f"# {seen} were looked at: the rest may be of other shapes"] if unknown else []
@@ -135,13 +136,13 @@ class _Maps:
             own = {*shape.files}
             others = [path for path in self.every if path not in own and path not in unknown]
             files = {path: self.every[path] for path in shape.files}
-            is_whole = self.taken.isdisjoint(own) and is_apart(whole, files, others)
-            found = Parted([whole]) if is_whole else parted(files, others)
+            is_whole = self.taken.isdisjoint(own) and is_apart(wholes, files, others)
+            found = Parted(wholes) if is_whole else parted(files, others)
             if not found.patterns:
                 notes.append(f"# {plural(found.left, 'file')} {whole}: other files have the same names (rename some)")
             elif shape.has_output or not shapes[0].has_output:
                 of_all = len(paths) if len(shapes) == 1 else len(own)
-                why = "" if is_whole else f"  # {self._why_not(whole, others)}"
+                why = "" if is_whole else f"  # {self._why_not(wholes, others)}"
                 name = self._name(whole if len(shapes) == 1 or found.patterns[1:] else found.patterns[0])
                 yield _map(kind, name, of_all, shape, found, why)
             else:
@@ -160,10 +161,10 @@ class _Maps:
         self.names.add(name)
         return name
 
-    def _why_not(self, whole: str, others: Sequence[str]) -> str:
-        """Why a map has not the pattern of all files of its ending."""
-        shown = _printable(whole)
-        if any(is_claimed(path, [whole]) for path in others if path not in self.taken):
+    def _why_not(self, wholes: Sequence[str], others: Sequence[str]) -> str:
+        """Why a map has not the patterns of all files of its ending."""
+        shown = _printable(listing(wholes))
+        if any(is_claimed(path, wholes) for path in others if path not in self.taken):
             return f"{shown} would match files of another shape"
         return f"{shown} would take over files that are read without a map"
 
@@ -202,10 +203,10 @@ def _map(kind: Format, name: str, files: int, shape: Shape, parted: Parted, why:
     ]
     outputs = [fields[OUTPUT]] if OUTPUT in fields else [[each] for each in doubtful.get(OUTPUT, [])]
     if kinds := _kind_of_calls(seen, outputs):
-        path, n = _path(kind, kinds.steps), kinds.without_output
+        key, n = _key(_written(kind, kinds.steps)), kinds.without_output
         told = f"{n:,} of these records {'has' if n == 1 else 'have'} no output: as of calls that failed"
         told = told if n else "only these records have an output"
-        lines.append(f"where = {{ {path} = [{', '.join(map(_text, kinds.values))}] }}  # {told}")
+        lines.append(f"where = {{ {key} = [{', '.join(map(_text, kinds.values))}] }}  # {told}")
     lines += ["", f"[{SECTION}.{name}.fields]"]
     return "\n".join([*lines, *_Fields(kind, seen, fields, doubtful, kinds).lines()])
 
@@ -232,24 +233,33 @@ class _Fields:
             yield from self._without_output()
         for name, found in self.fields.items():
             if name == REASON:
-                yield from self._reason(found, live=True)
+                yield self._reason(found, live=True)
             else:
                 yield f"{name} = {self._paths(found)}  # {self._found_in(name, found[0])}"
             if name == OUTPUT:
                 yield from self._elsewhere(found)
         for name, found in self.doubtful.items():
             for steps in found if name != OUTPUT else ():
-                yield from self._reason([steps], live=False) if name == REASON else [self._doubt(name, steps)]
-        if OUTPUT in self.fields:
+                yield self._reason([steps], live=False) if name == REASON else self._doubt(name, steps)
+        if self._outputs():
             yield from self._missing()
+
+    def _outputs(self) -> list[Steps]:
+        """The paths of the output, or else those that may be it."""
+        return self.fields.get(OUTPUT) or self.doubtful.get(OUTPUT, [])
+
+    def _output(self) -> Steps:
+        """The path of the output, or else the only one that may be it."""
+        outputs = self._outputs()
+        return outputs[0] if OUTPUT in self.fields or len(outputs) == 1 else ()
 
     def _without_output(self) -> Iterator[str]:
         candidates = self.doubtful.get(OUTPUT, [])
         if not candidates:
             yield '# output_tokens = "PATH"  # required, and no count may be it'
             return
-        cap = ", and max_tokens may be another" if candidates[1:] and CAP not in self.fields | self.doubtful else ""
-        yield f"# output_tokens is required, and no name says which count it is. Uncomment one{cap}:"
+        which = "one" if candidates[1:] else "this one if it is"
+        yield f"# output_tokens is required, and no name says which count it is. Uncomment {which}:"
         for steps in candidates:
             yield self._doubt(OUTPUT, steps)
 
@@ -270,35 +280,47 @@ class _Fields:
         above = self.seen.above(self.fields[OUTPUT][0], steps) if name == CAP and OUTPUT in self.fields else 0
         return f"{line}; {plural(above, 'output')} {'is' if above == 1 else 'are'} above it" if above else line
 
-    def _reason(self, found: list[Steps], *, live: bool) -> Iterator[str]:
+    def _reason(self, found: list[Steps], *, live: bool) -> str:
         """The line of a reason, with what its values mean where they are none of our words."""
-        path, output = found[0], self.fields.get(OUTPUT, [()])[0]
+        path, output = found[0], self._output()
         meanings, proven = self.seen.meanings(path, output, self.fields.get(CAP, []))
         plain = f"{REASON} = {self._paths(found)}  # {self._found_in(REASON, path)}"
         if not meanings:
-            yield plain if live else f"# {plain}"
-            return
+            return plain if live else f"# {plain}"
         often = ", ".join(f"{count:,} {_text(value)}" for value, count in self.seen.reasons(path).items())
         values = ", ".join(f"{_key(value)} = {_text(meaning)}" for value, meaning in meanings.items())
         line = f"{REASON} = {{ path = {self._paths(found)}, values = {{ {values} }} }}"
         in_all = f"in {self.seen.paths[path]:,} of {self.seen.records:,}: {often}"
         if live and proven:
-            yield f"{line}  # {in_all}: by whether outputs are at the cap"
-        else:
-            yield f"# {line}  # {in_all}: check what each means"
+            return f"{line}  # {in_all}: by whether outputs are at the cap"
+        return f"# {line}  # {in_all}: check what each means"
 
     def _missing(self) -> Iterator[str]:
         """What the gate judges the output by, and no name tells."""
         taken = {steps for found in (self.fields | self.doubtful).values() for steps in found}
+        is_told = not {REASON, "truncated"}.isdisjoint(self.fields | self.doubtful)
+        endings = {} if is_told else self._endings(taken)
+        is_sure = [*endings.values()] == [True]
+        for steps in endings:
+            line = self._reason([steps], live=is_sure)
+            is_told = is_told or not line.startswith("#")
+            yield line
         yield from self._success(taken)
-        yield from self._labels(taken)
+        yield from self._labels(taken.union(endings))
         if missing := [each for each in (PREDICTED, CAP) if each not in self.fields and each not in self.doubtful]:
-            counts = self.seen.counts({steps for found in self.fields.values() for steps in found})
+            counts = self.seen.counts({self._output(), *(steps for found in self.fields.values() for steps in found)})
             others = [self._shown(steps) for steps in counts]
             told = f"other counts: {listing(others)}" if others else "no other count"
             yield f"# not found by name: {listing(missing)} ({told})"
-        if missing := [f"{name} ({use})" for name, use in _USES.items() if name not in self.fields]:
+        known = {*self.fields, *([REASON] if is_told else [])}
+        if missing := [f"{name} ({use})" for name, use in _USES.items() if name not in known]:
             yield f"# not found by name: {listing(missing)}"
+
+    def _endings(self, taken: Collection[Steps]) -> dict[Steps, bool]:
+        """What may say how a call ended, and whether it surely does."""
+        known = {*taken, self.kinds.steps} if self.kinds else taken
+        found = self.seen.endings(self._outputs())
+        return {steps: is_sure for steps, is_sure in found.items() if steps not in known}
 
     def _success(self, taken: Collection[Steps]) -> Iterator[str]:
         """What may say whether a task succeeded."""
@@ -324,7 +346,7 @@ class _Fields:
     def _labels(self, taken: Collection[Steps]) -> Iterator[str]:
         """What may be the kind of work, or how hard it is."""
         known = {*taken, *self.seen.outcomes(), *self.seen.flags()}
-        for steps, texts in self.seen.labels(self.fields[OUTPUT][0]).items():
+        for steps, texts in self.seen.labels(self._outputs()).items():
             name = "complexity" if _GRADES.issuperset(each.lower() for each in texts) else "category"
             if steps not in known and name not in self.fields:
                 told = f"in {self.seen.paths[steps]:,} of {self.seen.records:,}"
@@ -336,7 +358,7 @@ class _Fields:
         return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
 
     def _shown(self, steps: Steps) -> str:
-        return steps[0] if self.kind == "csv" else dotted(steps)
+        return _written(self.kind, steps)
 
     def _found_in(self, name: str, steps: Steps) -> str:
         """How often a path is there, and, of a count or reason, what stands there: never a text that may be long."""
@@ -349,6 +371,7 @@ class _Fields:
 
 _USES = {
     "success": "whether the task succeeded: without it no prediction is judged",
+    REASON: "how a call ended: without it only max_tokens tells truncation",
     "category": "kind of work",
     "complexity": "how hard the work is",
     "id": "the call's own: copies count once",
@@ -373,7 +396,11 @@ _TEXTS = 3
 
 
 def _path(kind: Format, steps: Steps) -> str:
-    return _text(steps[0] if kind == "csv" else dotted(steps))
+    return _text(_written(kind, steps))
+
+
+def _written(kind: Format, steps: Steps) -> str:
+    return steps[0] if kind == "csv" else dotted(steps)
 
 
 def _records_at(kind: Format, path: str, within: Steps = ()) -> Iterator[object]:
@@ -404,7 +431,8 @@ def _text(value: Scalar) -> str:
     """``value`` as TOML writes it, without what a terminal would not show as it is."""
     if not isinstance(value, str):
         return str(value).lower()
-    return json.dumps(_printable(value), ensure_ascii=False)
+    shown = _printable(value)
+    return f"'{shown}'" if '"' in shown and "'" not in shown else json.dumps(shown, ensure_ascii=False)
 
 
 def _printable(text: str) -> str:

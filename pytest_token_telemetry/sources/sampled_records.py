@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pytest_token_telemetry.sample import FIELDS, finish_reason, letters
-from pytest_token_telemetry.sources.call_records import ALSO
+from pytest_token_telemetry.sources.call_records import ALSO, plain_time
 from pytest_token_telemetry.sources.exports.export_records import inner
 from pytest_token_telemetry.sources.field_map import may_be
 from pytest_token_telemetry.sources.field_names import (
@@ -20,6 +20,7 @@ from pytest_token_telemetry.sources.field_names import (
     NAMES,
     PREDICTED,
     REASON,
+    is_end_time,
     is_no_output,
     likely,
     may_be_output,
@@ -60,7 +61,7 @@ _NAMES: Mapping[str, str] = {
     **dict.fromkeys(("tokensout", "outtokens", "evalcount", "candidatestokencount"), OUTPUT),
     **dict.fromkeys(("generatedtokens", "responsetokens", "answertokens", "outputtokencount"), OUTPUT),
     **dict.fromkeys(("ok", "succeeded"), "success"),
-    **dict.fromkeys(("modelname", "modelid"), "model"),
+    **dict.fromkeys(("modelname", "modelid", "llm"), "model"),
     **dict.fromkeys(("reqid", "callid"), "id"),
     **ALIASES,
     **NAMES,
@@ -133,7 +134,7 @@ class Seen:
                 kinds - values and _are_failed(failed, calls, [each for each in others if each not in failed])
             ):
                 candidates.append(KindOfCalls(steps, sorted(map(str, values)), len(failed)))
-        return min(candidates, key=lambda each: each.without_output > 0, default=None)
+        return min(candidates, key=lambda each: (each.without_output > 0, _is_name(each.steps)), default=None)
 
     def output_elsewhere(self, outputs: Sequence[Steps]) -> tuple[list[Steps], int]:
         """Other paths of the output in records that have it at none of ``outputs``, and how many records these are.
@@ -192,9 +193,9 @@ class Seen:
                 found[steps] = meanings
         return dict(islice(found.items(), _CANDIDATES))
 
-    def labels(self, output: Steps) -> dict[Steps, list[str]]:
-        """The paths of short texts that come again in the records with an ``output``, with their texts."""
-        calls = [record for record in self._whole if output in record]
+    def labels(self, outputs: Sequence[Steps]) -> dict[Steps, list[str]]:
+        """The paths of short texts that come again in the records with one of ``outputs``, with their texts."""
+        calls = self._with(outputs)
         found: dict[Steps, list[str]] = {}
         for steps in self.paths:
             values = [record[steps] for record in calls if steps in record]
@@ -216,15 +217,32 @@ class Seen:
             return Counter()
         return Counter({str(value): count for value, count in sorted(found.items())})
 
+    def endings(self, outputs: Sequence[Steps]) -> dict[Steps, bool]:
+        """The paths of texts that may say how calls with one of ``outputs`` ended, each with whether it surely does.
+
+        Most of its texts mean an end. Some calls, and not all, were cut off, or else no text means anything but an end.
+        """
+        outcomes = self.outcomes()
+        calls = self._with(outputs)
+        found: dict[Steps, bool] = {}
+        for steps in self.paths if calls else ():
+            texts = {str(record[steps]) for record in calls if steps in record} if self.reasons(steps) else set()
+            known = Counter(map(_meaning, texts))
+            unknown = known.pop("unknown", 0)
+            if known["length"]:
+                is_ending = 2 * unknown < len(texts) and known["length"] < len(texts)
+            else:
+                is_said = len(texts) > 1 or any(finish_reason(each) == "stop" for each in texts)
+                is_ending = bool(known["stop"]) and not unknown and is_said and steps not in outcomes
+            if is_ending:
+                found[steps] = bool(known["length"]) and steps not in outcomes
+        return dict(islice(found.items(), _CANDIDATES))
+
     def meanings(self, path: Steps, output: Steps, caps: Sequence[Steps]) -> tuple[dict[str, str], bool]:
         """What the values of a reason that are none of our words may mean, and whether caps prove it."""
         others = [value for value in self.reasons(path) if finish_reason(value) == "unknown"]
-        by_words = {value: _by_words(value) for value in others}
-        found = {
-            value: by_words[value] if by_words[value] == "error" else self._by_cap(path, value, output, caps)
-            for value in others
-        }
-        return {value: found[value] or by_words[value] for value in others}, None not in found.values()
+        found = {value: _agreed(_by_words(value), self._by_cap(path, value, output, caps)) for value in others}
+        return {value: meaning for value, (meaning, _) in found.items()}, all(proven for _, proven in found.values())
 
     def _by_cap(self, path: Steps, value: str, output: Steps, caps: Sequence[Steps]) -> str | None:
         at_cap = {
@@ -261,8 +279,14 @@ class Seen:
             return None, False
         if name is not None and FIELDS[name].kind != "features" and self._may_be(name, steps):
             return name, True
-        guess = likely(steps)
+        guess = "id" if self._is_id_of_span(steps) else likely(steps)
         return (guess if guess is not None and self._fits(guess, steps) else None), False
+
+    def _is_id_of_span(self, steps: Steps) -> bool:
+        """Whether a span id is the record's own, which has an end. A line of a log has that of the span around it."""
+        if letters(steps[-1]) != "spanid" or steps[:-1] not in ((), ("context",)):
+            return False
+        return any(len(each) == 1 and is_end_time(each[0]) and self._fits("time", each) for each in self.paths)
 
     def _may_be(self, name: str, steps: Steps) -> bool:
         return all(may_be(name, value) for value in self.examples[steps])
@@ -272,6 +296,11 @@ class Seen:
         if name == "time":
             return all(map(_is_time, self.examples[steps]))
         return bool(self.reasons(steps)) if name == REASON else self._may_be(name, steps)
+
+
+def _is_name(steps: Steps) -> bool:
+    """Whether a text is a name: those of calls to come may be others, which their kind is not."""
+    return words(steps[-1])[-1:] == ["name"]
 
 
 def are_read_together(name: str, paths: Collection[Steps]) -> bool:
@@ -317,6 +346,8 @@ _FLAGS = ("True", "False", "true", "false")
 
 def _is_time(value: Scalar) -> bool:
     if isinstance(value, str):
+        if isinstance(plain_time(value), datetime):
+            return True
         try:
             return len(value) >= len("2026-01-01") and datetime.fromisoformat(value) is not None
         except ValueError:
@@ -333,6 +364,19 @@ def _is_word(value: str) -> bool:
 
 
 _WORDS = re.compile(r"(?=.{1,24}\Z)[\w.:/-]+(?: [\w.:/-]+)?")
+
+
+def _meaning(value: str) -> str:
+    """What a text means as a reason: by our words, or else by what it is made of."""
+    known = finish_reason(value)
+    return _by_words(value) if known == "unknown" else known
+
+
+def _agreed(by_words: str, by_cap: str | None) -> tuple[str, bool]:
+    """What a reason means by its words and by whether outputs are at the cap, and whether these prove it."""
+    if by_words == "error" or by_cap is None:
+        return by_words, by_words == "error"
+    return (by_cap, True) if by_words in ("unknown", by_cap) else ("length", False)
 
 
 def _by_words(value: str) -> str:

@@ -84,7 +84,10 @@ def test_a_proposed_map_is_printed_and_nothing_is_judged(run: Run, pytester: pyt
     (pytester.path / "runs" / "calls.jsonl").write_text('{"call": {"completion_tokens": 40}}\n')
     result = run("token-telemetry", "--token-telemetry-propose-map")
     assert '\noutput_tokens = "call.completion_tokens"  # in 1 of 1, such as 40\n' in result.text
-    assert "not judged: --token-telemetry-propose-map judges nothing" in result.text
+    assert "judges nothing: paste its maps into pyproject.toml, or" in " ".join(result.text.split())
+    (pytester.path / "runs" / "calls.jsonl").unlink()
+    nothing = run("token-telemetry", "--token-telemetry-propose-map")
+    assert "not judged: --token-telemetry-propose-map judges nothing\n" in nothing.text
     assert "!!!" not in result.text
     assert (result.exit, result.report) == (2, None)
 

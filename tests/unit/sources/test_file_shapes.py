@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from pytest_token_telemetry.option_types import matches
 from pytest_token_telemetry.sources import file_shapes
 from pytest_token_telemetry.sources.field_map import maps_in
 from pytest_token_telemetry.sources.map_proposal import proposal
@@ -111,6 +113,54 @@ def test_each_shape_has_a_map_that_reads_its_files_and_no_others(
     read = pasted(tmp_path / "runs", text)
     assert sorted(outputs(read)) == [5, 6, 7]
     assert (read.unusable, read.unreadable) == ({}, {})
+
+
+ROTATED = {"g.jsonl": usage(5), "g.jsonl.1.gz": gzip.compress(usage(6)), "g.jsonl.2": usage(7)}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (ROTATED, {"our-jsonl": ["*.jsonl*"]}),
+        ({**ROTATED, "w.jsonl": flat(8)}, {"our-g-jsonl": ["g.jsonl*"], "our-w-jsonl": ["w.jsonl"]}),
+        ({**ROTATED, "w.jsonl.1": flat(8)}, {"our-g-jsonl": ["g.jsonl*"], "our-w-jsonl": ["w.jsonl*"]}),
+        (
+            {
+                "g-a.jsonl.2026-11-27": usage(5),
+                "g-b.jsonl-20261127.gz": gzip.compress(usage(6)),
+                "g-a.jsonl.2026-11-27_10-30-00": usage(7),
+                "w.jsonl.2026-11-27.1": flat(8),
+            },
+            {"our-g-jsonl": ["g*.jsonl*"], "our-w-jsonl": ["w.jsonl*"]},
+        ),
+        ({"g.jsonl.gz": gzip.compress(usage(5, 6, 7))}, {"our-jsonl": ["*.jsonl*"]}),
+        (
+            {"r1/a.jsonl.1": usage(5), "b.jsonl.1": usage(6), "b.jsonl.2": usage(7), "c.jsonl": flat(8)},
+            {"our-jsonl": ["b.jsonl*", "a.jsonl*"], "our-c-jsonl": ["c.jsonl"]},
+        ),
+        (
+            {"g": usage(5), "g.1": usage(6), "g.2.gz": gzip.compress(usage(7)), "w.1": flat(8)},
+            {"our-g": ["g", "g[.-]*"]},
+        ),
+        (
+            {"g.json": usage(5), "g.json.1": usage(6), "h.json": usage(7)},
+            {"our-json": ["*.json", "*.json[.-]*"]},
+        ),
+    ],
+    ids=["alone", "beside another", "beside a rotated one", "by dates", "packed", "named", "no ending", "json"],
+)
+def test_rotated_files_have_one_map_that_reads_the_next_rotation_too(
+    tmp_path: Path, files: Mapping[str, bytes], expected: Mapping[str, list[str]]
+) -> None:
+    runs = tmp_path / "runs"
+    text = proposed(runs, files)
+    found = patterns(text)
+    assert {name: found[name] for name in expected} == expected
+    assert all(not matches(each, found[name]) for name in found for each in ("agent.log.1.gz", "agent.log.2", "x.csv"))
+    assert sorted(outputs(pasted(runs, text))) == [5, 6, 7, *([8] if flat(8) in files.values() else [])]
+    first = min(files)
+    following = f"{first.partition('.jsonl')[0]}.jsonl.3" if ".jsonl" in first else f"{first.removesuffix('.1')}.3"
+    assert matches(following, found[next(iter(expected))])
 
 
 @pytest.mark.parametrize(
@@ -220,7 +270,7 @@ def test_records_of_another_kind_are_told_with_their_kind(tmp_path: Path) -> Non
     """More records have a likely output, but a text tells those with a known one from them."""
     records = [{"event": "chunk", "tokens": {"out": 1}}] * 3 + [{"event": "end", "output_tokens": 3}]
     text = proposed(tmp_path / "runs", {"a.jsonl": lines(*records)})
-    assert 'where = { event = ["end"] }' in text.replace('"event"', "event")
+    assert 'where = { event = ["end"] }' in text
     assert (
         "# not read: 3 records with an output at tokens.out instead"
         ' (if they are calls: output_tokens = ["output_tokens", "tokens.out"], and their event in where)'

@@ -190,8 +190,9 @@ def test_what_no_name_tells_is_listed_with_its_use_and_texts_that_may_be_it(tmp_
         '  # in 12 of 13: 9 "done", 3 "failed": if it says whether the task succeeded',
         '# category = "ask.job"  # in 12 of 13, such as "draft", "sql", "sum": if it is the kind of work',
         '# complexity = "ask.bulk"  # in 12 of 13, such as "large", "small": if it is how hard the work is',
-        "# not found by name: success (whether the task succeeded: without it no prediction is judged), category (kind"
-        " of work), complexity (how hard the work is) and id (the call's own: copies count once)",
+        "# not found by name: success (whether the task succeeded: without it no prediction is judged),"
+        " finish_reason (how a call ended: without it only max_tokens tells truncation), category (kind of work),"
+        " complexity (how hard the work is) and id (the call's own: copies count once)",
     ]
     shown = text.splitlines()
     assert [line for line in shown if line in expected] == expected
@@ -200,6 +201,107 @@ def test_what_no_name_tells_is_listed_with_its_use_and_texts_that_may_be_it(tmp_
     named = proposed(tmp_path, lines({"ok": True, "category": "a", "complexity": "low", "id": "x", "tokOut": 6}))
     assert "success (" not in named
     assert "category (" not in named
+
+
+USAGE = "guess_tok;limit_tok;gen_tok;ending;accepted;kind\n"
+
+
+@pytest.mark.parametrize("other", ["", ";spare"])
+def test_where_no_name_tells_the_output_all_other_fields_are_proposed_all_the_same(tmp_path: Path, other: str) -> None:
+    rows = [f"90;200;{n};stop;{('yes', 'no')[n % 2]};{('draft', 'sql')[n % 2]}{other and ';7'}" for n in range(8)]
+    text = proposed(tmp_path, "\n".join([USAGE.strip() + other, *rows]).encode(), "usage.csv")
+    shown = text.splitlines()
+    assert '# output_tokens = "gen_tok"  # in 8 of 8, such as 0, 1, 2' in shown
+    assert ('# output_tokens = "spare"  # in 8 of 8, such as 7' in shown) == bool(other)
+    assert (
+        '# success = { path = "accepted", values = { no = false, yes = true } }'
+        '  # in 8 of 8: 4 "no", 4 "yes": if it says whether the task succeeded'
+    ) in shown
+    assert '# category = "kind"  # in 8 of 8, such as "draft", "sql": if it is the kind of work' in shown
+    assert shown[-1].startswith("# not found by name: success (whether the task succeeded: without it")
+
+
+def test_counts_that_may_be_the_output_are_not_named_again_if_there_is_one(tmp_path: Path) -> None:
+    one = proposed(tmp_path, lines({"lim": 7}))
+    assert "# not found by name: predicted_output_tokens and max_tokens (no other count)" in one.splitlines()
+    two = proposed(tmp_path, lines({"lim": 7, "tok": 5}))
+    assert "# not found by name: predicted_output_tokens and max_tokens (other counts: lim and tok)" in two
+
+
+MISSING_REASON = "finish_reason (how a call ended: without it only max_tokens tells truncation)"
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (("cut", "done"), 'cut = "length", done = "stop"'),
+        (("cut_off", "complete"), 'cut_off = "length"'),
+        (("R2", "cut", "fin"), 'R2 = "unknown", cut = "length", fin = "stop"'),
+        (("finished", "truncated"), ""),  # words of ours
+        (("stop", "max_tokens"), ""),
+        (("end_turn", "tool_use"), ""),
+        (("stop",), ""),
+        (("done", "failed"), None),  # whether the task succeeded
+        (("done",), None),
+        (("free", "pro", "max"), None),
+        (("max", "limit"), None),
+        (("max", "min"), None),
+        (("started", "finished"), None),
+        (("sql", "docs"), None),
+        (("a whole sentence until it was cut", "done"), None),
+    ],
+)
+def test_texts_that_say_how_a_call_ended_are_a_finish_reason(
+    tmp_path: Path, texts: tuple[str, ...], values: str | None
+) -> None:
+    text = proposed(tmp_path, lines(*[{"tokOut": 6, "how": each} for each in texts] * 4))
+    assert (MISSING_REASON in text) == ("finish_reason = " not in text.replace("# finish_reason = ", ""))
+    if values is None:
+        assert "finish_reason = " not in text
+    else:
+        path = f'{{ path = "how", values = {{ {values} }} }}' if values else '"how"'
+        assert f"finish_reason = {path}  # in {4 * len(texts)} of {4 * len(texts)}" in text
+        assert "# category" not in text
+
+
+def test_a_finish_reason_that_caps_and_words_agree_on_is_proposed_as_such(tmp_path: Path) -> None:
+    calls = [{"tokOut": 9 - n % 2, "cap": 9, "how": ("cut", "done")[n % 2]} for n in range(8)]
+    text = proposed(tmp_path, lines(*calls))
+    reason = {"path": "how", "values": {"cut": "length", "done": "stop"}}
+    assert table(text)["fields"] == {"output_tokens": "tokOut", "max_tokens": "cap", "finish_reason": reason}
+    assert "finish_reason (" not in text
+
+
+@pytest.mark.parametrize(("word", "output"), [("cut_off", 7), ("done", 9)])
+def test_a_word_that_its_caps_contradict_is_a_line_to_uncomment(tmp_path: Path, word: str, output: int) -> None:
+    text = proposed(tmp_path, lines(*[{"tokOut": output, "cap": 9, "why": word}] * 3, {"tokOut": 5, "why": "stop"}))
+    assert f'# finish_reason = {{ path = "why", values = {{ {word} = "length" }} }}' in text
+
+
+def test_of_several_texts_that_may_be_a_finish_reason_each_is_a_line_to_uncomment(tmp_path: Path) -> None:
+    call = {"tokOut": 6, "a": "stop", "b": "stop"}
+    text = proposed(tmp_path, lines(call, {**call, "a": "length", "b": "length"}))
+    for each in "ab":
+        assert f'# finish_reason = "{each}"  # in 2 of 2, such as "stop", "length"' in text.splitlines()
+    assert MISSING_REASON in text
+
+
+def test_no_other_text_is_a_finish_reason_where_a_name_or_a_flag_tells_truncation(tmp_path: Path) -> None:
+    for known in ({"stop_reason": "stop"}, {"truncated": True}):
+        text = proposed(tmp_path, lines(*[{"tokOut": 6, "how": each, **known} for each in ("stop", "length")]))
+        assert '"how"' not in text
+        assert "finish_reason (" not in text
+
+
+def test_a_text_that_tells_calls_from_others_is_no_finish_reason(tmp_path: Path) -> None:
+    text = proposed(tmp_path, lines({"ev": "start"}, {"ev": "stop", "tokOut": 6}, {"ev": "cut", "tokOut": 7}))
+    assert 'where = { ev = ["cut", "stop"] }' in text
+    assert "finish_reason = " not in text
+
+
+def test_a_column_ending_is_a_finish_reason_by_its_name(tmp_path: Path) -> None:
+    text = proposed(tmp_path, lines({"tokOut": 6, "ending": "done"}))
+    assert '# finish_reason = { path = "ending", values = { done = "stop" } }' in text
 
 
 @pytest.mark.parametrize(
@@ -242,9 +344,7 @@ def test_calls_that_failed_without_an_output_keep_the_where(tmp_path: Path) -> N
     failed = {"ev": "llm", "ask": {"cap": 9}, "error": "503"}
     other = {"ev": "ping", "who": "w0"}
     text = proposed(tmp_path, lines(*[call] * 6, failed, failed, other, other))
-    assert (
-        'where = { "ev" = ["llm"] }  # 2 of these records have no output: as of calls that failed' in text.splitlines()
-    )
+    assert 'where = { ev = ["llm"] }  # 2 of these records have no output: as of calls that failed' in text.splitlines()
     text = proposed(tmp_path, lines(*[call] * 6, {"ev": "llm", "who": "w0"}, other))
     assert "where" not in text  # this one has nothing that calls alone have
     assert "where" not in proposed(tmp_path, lines(call, failed, failed, other))  # most have none
@@ -265,9 +365,10 @@ def test_counts_that_no_field_takes_are_named_where_what_is_judged_is_missing(tm
         (gzip.compress(lines(CALL)), "calls.jsonl.gz", [40]),
         (lines({"data": {"calls": [CALL, CALL]}}), "calls.json", [40, 40]),
         (b"who;Tokens Out\na;12\nb;13\n", "calls.csv", [12, 13]),
+        (lines({"it's": {'"our" usage': 1, "a.b c'": {"completion_tokens": 5}}}), "calls.jsonl", [5]),
         (lines({'a"b': 1, "sum of\u202e": 2, "our usage": {"completion_tokens": 5}}), "calls [1]", [5]),
     ],
-    ids=["lines", "packed", "document", "table", "odd names"],
+    ids=["lines", "packed", "document", "table", "quotes", "odd names"],
 )
 def test_a_proposal_can_be_pasted(tmp_path: Path, content: bytes, name: str, expected: list[int]) -> None:
     runs = tmp_path / "runs"
@@ -279,8 +380,8 @@ def test_a_proposal_can_be_pasted(tmp_path: Path, content: bytes, name: str, exp
 
 def test_where_nothing_is_called_output_the_counts_are_named(tmp_path: Path) -> None:
     text = proposed(tmp_path, b"who,spent,rest\na,12,x\nb,13,y\n", "calls.csv")
-    assert text.splitlines()[-2:] == [
-        "# output_tokens is required, and no name says which count it is. Uncomment one:",
+    assert text.splitlines()[-4:-2] == [
+        "# output_tokens is required, and no name says which count it is. Uncomment this one if it is:",
         '# output_tokens = "spent"  # in 2 of 2, such as 12, 13',
     ]
     assert '# output_tokens = "PATH"  # required, and no count may be it' in proposed(tmp_path, lines({"who": "a"}))
@@ -289,12 +390,11 @@ def test_where_nothing_is_called_output_the_counts_are_named(tmp_path: Path) -> 
 def test_what_tells_calls_from_other_records_is_told_where_no_name_tells_the_output(tmp_path: Path) -> None:
     call = {"ev": "llm", "lim": 1024, "res": {"tok": 468}}
     text = proposed(tmp_path, lines(call, {"ev": "ping"}))
-    assert text.splitlines()[3:] == [
-        'where = { "ev" = ["llm"] }  # only these records have an output',
+    assert text.splitlines()[3:-2] == [
+        'where = { ev = ["llm"] }  # only these records have an output',
         "",
         "[tool.token-telemetry.sources.our-jsonl.fields]",
-        "# output_tokens is required, and no name says which count it is. Uncomment one, and max_tokens may be"
-        " another:",
+        "# output_tokens is required, and no name says which count it is. Uncomment one:",
         '# output_tokens = "lim"  # in 1 of 2, such as 1024',
         '# output_tokens = "res.tok"  # in 1 of 2, such as 468',
     ]
@@ -384,6 +484,54 @@ def test_counts_within_strings_of_json_are_found_where_only_some_records_of_a_li
         "finish_reason": 'attributes."mlflow.spanOutputs".choices.0.finish_reason',
     }
     assert outputs(pasted(runs, text)) == [5, 64, 7]
+    assert """where = { 'attributes."mlflow.spanType"' = ['"CHAT_MODEL"'] }""" in text
+    assert """max_tokens = 'attributes."mlflow.spanInputs".max_tokens'  #""" in text
+
+
+def test_the_map_for_mlflow_of_the_documentation_is_proposed(tmp_path: Path) -> None:
+    _, _, section = PAGE.partition("## JSON within strings")
+    content, toml = (section.partition(f"```{each}\n")[2].partition("```")[0] for each in ("json", "toml"))
+    found = table(proposed(tmp_path, content.encode(), "traces.jsonl"))
+    assert found["records"] == "data.spans"
+    assert found["where"] == {'attributes."mlflow.spanType"': ['"CHAT_MODEL"']}
+    assert found["fields"] == table(toml)["fields"]
+
+
+def test_a_copy_of_traces_counts_once_by_the_ids_of_their_spans(tmp_path: Path) -> None:
+    trace = mlflow_trace(5, 64)
+    for n, span in enumerate(trace["data"]["spans"]):  # type: ignore[index]
+        span |= {"span_id": f"s{n}", "name": "chat", "end_time_unix_nano": (1767607200 + n) * 10**9}
+    runs = tmp_path / "runs"
+    (runs / "bak").mkdir(parents=True)
+    (runs / "bak" / "calls.jsonl").write_bytes(lines(trace))
+    read = pasted(runs, proposed(runs, lines(trace)))
+    assert (outputs(read), read.duplicates) == ([5, 64], 2)
+
+
+@pytest.mark.parametrize(
+    ("record", "fields"),
+    [
+        ({"span_id": "a", "endTimeUnixNano": "1767607200000000000"}, {"id": "span_id", "time": "endTimeUnixNano"}),
+        ({"context": {"span_id": "a"}, "end_time": 1767607200}, {"id": "context.span_id", "time": "end_time"}),
+        ({"span_id": "a", "id": "b", "end_time": 1767607200}, {"id": "id", "time": "end_time"}),
+        ({"span_id": "a", "when": 1767607200}, {"time": "when"}),  # a log line within a span
+        ({"note": {"span_id": "a"}, "end_time": 1767607200}, {"time": "end_time"}),
+        ({"span_id": "a", "end_time": 12}, {}),
+    ],
+)
+def test_a_span_id_is_the_id_of_a_record_that_is_a_span(
+    tmp_path: Path, record: dict[str, object], fields: object
+) -> None:
+    assert table(proposed(tmp_path, lines({**record, "output_tokens": 5})))["fields"] == {
+        "output_tokens": "output_tokens",
+        **fields,  # type: ignore[dict-item]
+    }
+
+
+def test_the_kind_of_a_record_tells_calls_from_others_rather_than_its_name(tmp_path: Path) -> None:
+    call, other = ({"name": each, "kind": each, "tokOut": 6} for each in ("chat", "tool"))
+    del other["tokOut"]
+    assert table(proposed(tmp_path, lines(call, other)))["where"] == {"kind": ["chat"]}
 
 
 def test_the_tokens_of_a_whole_trace_are_found_where_it_has_no_spans(tmp_path: Path) -> None:
