@@ -105,7 +105,7 @@ def has_ours_within_lines(text: bytes) -> bool:
 
 def may_mean_ours(schema: str) -> bool:
     """Whether ``schema`` may be a slip of the pen for ours. One of another version is none."""
-    if _VERSIONS.fullmatch(schema):
+    if _VERSIONS.search(schema):
         return False
     from difflib import SequenceMatcher  # slow to import, and few files have any other schema
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_token_telemetry.sources.own_format import HEAD, SCHEMA, is_line_of_ours, may_mean_ours
+from pytest_token_telemetry.sources.tagged.own_parsing import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +81,7 @@ def records_with_counts(text: bytes) -> Iterator[bytes]:
             if text[begin : begin + 1].isspace():
                 begin, end = text.rfind(b"\n{", 0, at) + 1, text.find(b"\n}", at)
             end = len(text) if end < 0 else end
-            if not is_line_of_ours(text[begin:end]):
+            if not _is_ours(text[begin:end]):
                 looked_at += 1
                 if text[begin] == _BRACE:
                     yield text[begin:end]
@@ -101,7 +102,7 @@ def first_others(text: bytes) -> Iterator[bytes]:
     """Give the first lines of ``text``, but the very first, that begin with an object and are none of ours."""
     ends = ((found.start() + 1, text.find(b"\n", found.end())) for found in _OTHERS.finditer(text))
     lines = (text[begin : end if end >= 0 else len(text)] for begin, end in ends)
-    yield from islice((line for line in lines if not is_line_of_ours(line)), _MOST_LINES)
+    yield from islice((line for line in lines if not _is_ours(line)), _MOST_LINES)
 
 
 def counts_beside_ours(text: bytes) -> bool:
@@ -112,12 +113,18 @@ def counts_beside_ours(text: bytes) -> bool:
 def lacks_schema(text: bytes) -> bool:
     """Whether a line of ``text`` looks like one of our own format, but for its schema."""
     named = {found[1].decode("ascii", "replace") for found in _SCHEMA.finditer(text)} if b'"schema"' in text else set()
-    if any(each != SCHEMA and may_mean_ours(each) for each in named):
+    if any(map(may_mean_ours, named)):
         return True
     return SCHEMA in named and any(b'"schema"' not in each and _PREDICTED in each for each in records_with_counts(text))
 
 
+def _is_ours(line: bytes) -> bool:
+    """Whether a line may be one of ours, however its schema is spelled."""
+    return is_line_of_ours(line) or _NAME.search(line) is not None
+
+
 _OURS = HEAD.encode()
+_NAME = re.compile(NAME)
 _OTHER_LINES = re.compile(rb"\n(?!\s|" + re.escape(_OURS) + b").")
 _OTHERS = re.compile(rb"\n\{(?!" + re.escape(_OURS[1:]) + b")")
 _SCHEMA = re.compile(rb'"schema"\s*:\s*"([^"\\\n]{1,40})"')
