@@ -127,7 +127,7 @@ _OURS = HEAD.encode()
 _NAME = re.compile(NAME)
 _OTHER_LINES = re.compile(rb"\n(?!\s|" + re.escape(_OURS) + b").")
 _OTHERS = re.compile(rb"\n\{(?!" + re.escape(_OURS[1:]) + b")")
-_SCHEMA = re.compile(rb'"schema"\s*:\s*"([^"\\\n]{1,40})"')
+_SCHEMA = re.compile(rb'"schema"\s*:\s*"([^"\\\x00-\x1f]{1,40})"')
 _PREDICTED = b'"predicted_output_tokens"'
 
 
