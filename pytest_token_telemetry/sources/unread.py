@@ -120,11 +120,12 @@ def lacks_schema(text: bytes) -> bool:
 
 def _is_ours(line: bytes) -> bool:
     """Whether a line may be one of ours, however its schema is spelled."""
-    return is_line_of_ours(line) or _NAME.search(line) is not None
+    return is_line_of_ours(line) or _NAME.search(_COLOURS.sub(b"", line)) is not None
 
 
 _OURS = HEAD.encode()
 _NAME = re.compile(NAME)
+_COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
 _OTHER_LINES = re.compile(rb"\n(?!\s|" + re.escape(_OURS) + b").")
 _OTHERS = re.compile(rb"\n\{(?!" + re.escape(_OURS[1:]) + b")")
 _SCHEMA = re.compile(rb'"schema"\s*:\s*"([^"\\\x00-\x1f]{1,40})"')
