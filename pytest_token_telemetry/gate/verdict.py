@@ -121,7 +121,7 @@ def judge(
         deselected=deselected,
         unready=unready,
         plan=_plan(findings, every, certainty),
-        tuning=_tuning(findings) if _advises(conclusion, case) else None,
+        tuning=_tuning(findings) if _advises(conclusion, kept, case) else None,
         case=case,
         history=past.history,
     )
@@ -194,9 +194,10 @@ def _conclusion(kept: list[Result], deselected: tuple[str, ...], *, ready: bool)
     return "pass"
 
 
-def _advises(conclusion: Conclusion, case: Case) -> bool:
-    """True if advice was asked for, or is needed: on predictions or on caps."""
+def _advises(conclusion: Conclusion, kept: list[Result], case: Case) -> bool:
+    """True if advice was asked for, or is needed: on predictions, also where a rate is above its target, or on caps."""
     asked = conclusion == "tune" or case.settings.tuning is not None
+    asked |= any(isinstance(each, RateResult) and each.inconclusive and each.n and not each.is_within for each in kept)
     return asked or case.findings.carried.caps > 0 or case.findings.carried.question != "predictions"
 
 

@@ -22,7 +22,7 @@ from pytest_token_telemetry.report.words import (
     subject_of,
     warns,
 )
-from pytest_token_telemetry.text import joined, listing, plain, plural, times, upwards
+from pytest_token_telemetry.text import joined, listing, percent, plain, plural, times, upwards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -99,7 +99,9 @@ def _what_to_prove(report: Report) -> Iterator[Sentence]:
                 )
                 continue
             subject = subject_of(result)
-            if result.samples_to_prove is None:
+            if not result.is_within:
+                yield from _what_may_be_chance(report, result, subject)
+            elif result.samples_to_prove is None:
                 beyond.append(subject)
             else:
                 wanted.append(f"{plural(result.samples_to_prove - result.n, 'more sample')} to prove {subject}")
@@ -109,6 +111,17 @@ def _what_to_prove(report: Report) -> Iterator[Sentence]:
         yield f"Raise the target of {listing(beyond)}, or set no confidence: no number of samples proves so low a rate."
     if report.deselected:
         yield f"Run all checks for a verdict: {deselected(report)} were deselected."
+
+
+def _what_may_be_chance(report: Report, result: RateResult, subject: str) -> Iterator[Sentence]:
+    """What to do about a rate above its target that the samples do not prove to be above it."""
+    rate = percent(Fraction(result.events, result.n), result.limit)
+    yield (
+        f"Tune, or collect more samples: {subject} is {rate}, above its target, which may be chance in"
+        f" {plural(result.n, 'sample')}."
+    )
+    if result.id == UNDERESTIMATION.id:
+        yield from _what_to_multiply(report)
 
 
 def _what_to_tune(report: Report) -> Iterator[Sentence]:

@@ -107,6 +107,17 @@ def test_one_thing_unproven_is_named():
     assert advice(found) == ["Collect 49 more samples to prove truncation, if no event comes with them."]
 
 
+def test_a_rate_above_its_target_that_may_be_chance_is_to_be_tuned_or_looked_at_again():
+    """No sample without an event is asked for: at the rate that is seen, none comes."""
+    found = verdict([*ready(149), *[call(1000, 1200, category="docs")] * 10], confidence="0.95")
+    assert found.title == "INCONCLUSIVE"
+    first, second, *_ = advice(found)
+    assert first == (
+        "Tune, or collect more samples: underestimation is 6.3%, above its target, which may be chance in 159 samples."
+    )
+    assert second.startswith("Multiply the predictions in docs by ")
+
+
 def test_a_target_that_nothing_proves_is_to_be_raised():
     found = verdict(ready(100), confidence="0.95", max_truncation="0")
     assert found.verdict == "inconclusive"
