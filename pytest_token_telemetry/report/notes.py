@@ -49,9 +49,7 @@ def losses(report: Report) -> list[Sentence]:
         found.append(_unknown_files(report.not_read))
     if counts.samples and counts.look_like:
         found.append(("not judged: ", *joined(starmap(looks, counts.look_like.items())), "."))
-    if counts.unknown_reasons:
-        samples = plural(sum(counts.unknown_reasons.values()), "sample")
-        found.append((f"{samples} ended for reasons that are not known: ", *unknown_reasons(counts), "."))
+    found += _unknown_words(counts)
     if counts.dropped:
         why = joined(((f"{count:,} as ", named(reason)) for reason, count in counts.dropped.items()), "; ")
         dropped = plural(sum(counts.dropped.values()), "sample")
@@ -66,6 +64,19 @@ def losses(report: Report) -> list[Sentence]:
             " output can exceed: underestimation cannot show there. Record what the estimator predicted."
         )
     return found
+
+
+def _unknown_words(counts: Counts) -> Iterator[Sentence]:
+    """Words that are not known for why outputs ended: where nothing else tells that, and where something does."""
+    if counts.unknown_reasons:
+        samples = plural(sum(counts.unknown_reasons.values()), "sample")
+        yield f"{samples} ended for reasons that are not known: ", *unknown_reasons(counts), "."
+    if counts.settled_reasons:
+        other = "other sample" if counts.unknown_reasons else "sample"
+        samples = plural(sum(counts.settled_reasons.values()), other)
+        decided = "The gate ignores such words: the cap, or truncated where it is given, decided."
+        words = _words(counts.settled_reasons)
+        yield f"{samples} ended for reasons that are not known: ", *words, f". {decided}"
 
 
 _LEAST_PREDICTED_CAPS = 10
@@ -143,7 +154,11 @@ def _without_prediction(report: Report) -> Iterator[Sentence]:
 
 def unknown_reasons(counts: Counts) -> tuple[Piece, ...]:
     """``MAX (12 samples), DONE (3 samples)``: why outputs ended, in words that are not known."""
-    shown = [*counts.unknown_reasons.items()][:_WORDS_SHOWN]
+    return _words(counts.unknown_reasons)
+
+
+def _words(reasons: Mapping[str, int]) -> tuple[Piece, ...]:
+    shown = [*reasons.items()][:_WORDS_SHOWN]
     return joined((named(word), f" ({plural(n, 'sample')})") for word, n in shown)
 
 

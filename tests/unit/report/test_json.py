@@ -170,6 +170,7 @@ def test_counts_count():
         "predicted_caps": 0,
         "by_cap": 0,
         "unknown_reasons": {},
+        "settled_reasons": {},
         "lost_tests": 0,
         "deselected_tests": 0,
         "mentions": 2,

@@ -500,6 +500,28 @@ def test_reasons_that_are_not_known_are_named_where_nothing_else_says_how_calls_
     ]
 
 
+def test_reasons_that_are_not_known_are_named_where_the_cap_says_how_calls_ended():
+    rows = [
+        *ready(60, finish_reason="stop", finish_reason_raw="end_turn"),
+        *ready(2, truncated=False, max_tokens=2000, finish_reason="unknown", finish_reason_raw="cut_off"),
+        call(truncated=True, max_tokens=100, finish_reason="unknown", finish_reason_raw="cut_off"),
+        call(truncated=False, finish_reason="unknown", finish_reason_raw="finito"),
+        call(truncated=False, max_tokens=2000, finish_reason="unknown", finish_reason_raw="unknown"),
+    ]
+    found = verdict(rows)
+    said = (
+        "4 samples ended for reasons that are not known: cut_off (3 samples), finito (1 sample)."
+        " The gate ignores such words: the cap, or truncated where it is given, decided."
+    )
+    assert found.counts.settled_reasons == {"cut_off": 3, "finito": 1}
+    assert (found.counts.unknown_reasons, said in notes(found)) == ({}, True)
+    open_too = verdict([*rows, *ready(2, truncated=None, finish_reason="unknown", finish_reason_raw="MAX")])
+    assert notes(open_too)[:2] == [
+        "2 samples ended for reasons that are not known: MAX (2 samples).",
+        said.replace("4 samples", "4 other samples"),
+    ]
+
+
 def test_outputs_above_their_cap_are_told():
     found = verdict([*ready(60), *ready(2, max_tokens=100), *ready(1, max_tokens=100, truncated=True)])
     told = "2 samples above max_tokens without being truncated: that is not the cap that was sent."
