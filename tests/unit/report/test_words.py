@@ -746,6 +746,7 @@ def test_a_name_that_may_be_a_field_is_noted_with_the_way_to_have_it_read():
         UnusedColumn("estimate", "predicted_output_tokens", 1, "table"),
         UnusedColumn("prediction", "predicted_output_tokens", 1, "side"),
         UnusedColumn("sucess", "success", 1200, "metadata"),
+        UnusedColumn("max_token", "max_tokens", 200, "line"),
         UnusedColumn("kind", "", 1, "side"),
     )
     found = verdict(ready(27), {"unused_columns": columns})
@@ -755,10 +756,11 @@ def test_a_name_that_may_be_a_field_is_noted_with_the_way_to_have_it_read():
         " (--token-telemetry-db-field=predicted_output_tokens=COLUMN).",
         "not read: prediction in side files may be predicted_output_tokens: rename it (docs/side-files.md).",
         "not read: sucess in metadata may be success: rename it (docs/batches.md).",
+        "not read: max_token in lines of token-telemetry/1 may be max_tokens: rename it (docs/own-system.md).",
     ]
     [sources] = [each for each in sections.details(found) if each.title == "Sources"]
     assert [plain(row[0]) for row in sources.tables[-1].rows] == [
-        *("1 table", "1 table", "1 table", "1 side file", "metadata of 1,200 calls", "1 side file"),
+        *("1 table", "1 table", "1 table", "1 side file", "metadata of 1,200 calls", "200 lines", "1 side file"),
     ]
 
 
