@@ -47,6 +47,8 @@ def losses(report: Report) -> list[Sentence]:
         found.append(f"Each test ran on {counts.copies_of_tests} workers (--dist=each): its samples count once a run.")
     if report.not_read.unknown and counts.samples:  # where there are none, the next step tells
         found.append(_unknown_files(report.not_read))
+    if report.not_read.outside:
+        found.append(_links_out(report.not_read))
     if counts.samples and counts.look_like:
         found.append(("not judged: ", *joined(starmap(looks, counts.look_like.items())), "."))
     found += _unknown_words(counts)
@@ -92,6 +94,16 @@ def _unknown_files(unread: NotRead) -> Sentence:
     return "no record of ", Untrusted(unread.unknown[0]), f"{more} is read: map {maps} calls ({how})."
 
 
+def _links_out(unread: NotRead) -> Sentence:
+    """Which links lead out of the directory, and how to have read what they lead to."""
+    others = len(unread.outside) + unread.outside_folded - 1
+    what, they = "leads out of the directory and is not followed", "directory that it leads"
+    if others:
+        what = f"and {plural(others, 'other link')} lead out of the directory and are not followed"
+        they = "directories that they lead"
+    return "the link ", Untrusted(unread.outside[0]), f" {what}: name the {they} to with {flag('dir')}."
+
+
 def _unusable(counts: Counts) -> tuple[Piece, ...]:
     """Why lines are unusable, each with how many; without the number where that is all."""
     reasons = [*counts.unusable.reasons.items()]
@@ -133,10 +145,6 @@ def notes(report: Report) -> list[Sentence]:
     if counts.over_budget:
         over = plural(counts.over_budget, "sample")
         found.append(f"{over} above the budget without being truncated: the budget is not the cap that was sent.")
-    if unread.outside:
-        found.append(
-            f"{plural(len(unread.outside) + unread.outside_folded, 'link')} out of the directory not followed."
-        )
     if unread.special:
         found.append(
             f"{plural(len(unread.special) + unread.special_folded, 'path')} not opened: pipes, sockets or devices."

@@ -528,6 +528,21 @@ def test_outputs_above_their_cap_are_told():
     assert (found.counts.over_cap, notes(found)[0]) == (2, told)
 
 
+def test_links_out_of_the_directory_are_named_with_the_way_to_have_them_read():
+    one = (
+        "the link logs/a leads out of the directory and is not followed: name the directory that it leads to with"
+        " --token-telemetry-dir."
+    )
+    others = (
+        "the link logs/a and 2 other links lead out of the directory and are not followed: name the directories that"
+        " they lead to with --token-telemetry-dir."
+    )
+    found = verdict(ready(60), {"outside": ("logs/a",)})
+    assert (found.verdict, words.texts(report_notes.losses(found))) == ("pass", [one])
+    assert one in " ".join(" ".join(text for text, _ in terminal.screen(found, 80)).split())
+    assert notes(verdict(ready(60), {"outside": ("logs/a", "logs/b", "logs/c")})) == [others]
+
+
 def test_files_of_records_that_no_reader_knows_are_told_beside_others():
     propose = " (--token-telemetry-propose-map proposes how, docs/field-map.md)."
     told = f"no record of runs/a.jsonl is read: map it if it holds calls{propose}"
@@ -691,7 +706,6 @@ def test_too_many_unusable_lines_are_repaired():
             {},
             "1 legacy sample (V1 lines) listed, not judged.",
         ),
-        (ready(27), {"outside": ("logs/a", "logs/b")}, "2 links out of the directory not followed."),
         (
             ready(27),
             {"remarks": {"without_request": 2}},
