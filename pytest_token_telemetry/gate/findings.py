@@ -134,6 +134,8 @@ class Counts(Struct, frozen=True, kw_only=True):
     """Samples whose prediction is their cap."""
     by_cap: Count = 0
     """Truncated samples of which only the cap tells it."""
+    broke_off: Count = 0
+    """Samples that ended with an error, of which nothing else tells whether they were truncated: no attempts."""
     unknown_reasons: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
     """Why outputs ended in words that are not known, of samples that nothing else tells whether they were truncated:
     the most frequent words, each with how many samples. Untrusted."""
@@ -368,6 +370,7 @@ def _counts(
         over_budget=int(np.count_nonzero(over_budget & (samples.truncated == 0))),
         over_cap=int(np.count_nonzero(over_cap & (samples.truncated == 0))),
         predicted_caps=int(np.count_nonzero((samples.max_tokens > 0) & is_prediction)),
+        broke_off=int(np.count_nonzero((samples.truncated == UNKNOWN) & samples.finish_reason.is_name("error"))),
         unknown_reasons=_unknown_reasons(samples, samples.truncated == UNKNOWN),
         settled_reasons=_unknown_reasons(samples, (samples.truncated != UNKNOWN) & ~words.is_name("unknown")),
         by_cap=int(np.count_nonzero((samples.truncated == 1) & samples.truncation_source.is_name("cap"))),

@@ -39,6 +39,7 @@ _PARTS = (
     "with_task",
     "silent_on_success",
     "by_cap",
+    "broke_off",
     "over_cap",
     "predicted_caps",
     "relabelled",

@@ -234,17 +234,23 @@ _NEAR_SHOWN = 3
 def _carried(report: Report) -> Iterator[str]:
     """What some samples lack, and what caps reserve or may be."""
     carried, use = report.counts.carried, report.metrics.cap_use
-    silent = _silent(report)
+    without_end = _without_end(report)
     if carried is not None and 0 < carried.predictions < carried.samples:
         without = carried.samples - carried.predictions
         samples = plural(carried.samples, "sample")
-        those = "those that say how they ended count" if silent else f"{'it counts' if without == 1 else 'they count'}"
+        all_count = "it counts" if without == 1 else "they count"
+        those = "those that say how they ended count" if without_end else all_count
         told = f": {those} for truncation alone" if report.counts.attempts else ""
         yield f"{without:,} of {samples} {'has' if without == 1 else 'have'} no prediction{told}."
-    if carried is not None and silent:
-        samples = f"{silent:,} of {plural(carried.samples, 'sample')} {'does' if silent == 1 else 'do'}"
-        they, them = ("it", "it") if silent == 1 else ("they", "them")
-        yield f"{samples} not say how {they} ended: the truncation rate leaves {them} out."
+    if carried is not None and without_end:
+        broke_off = min(report.counts.broke_off, without_end)
+        of_samples = f"of {plural(carried.samples, 'sample')}"
+        if broke_off:
+            them = "it" if broke_off == 1 else "them"
+            yield f"{broke_off:,} {of_samples} ended with an error: the truncation rate leaves {them} out."
+        if silent := without_end - broke_off:
+            does, they, them = ("does", "it", "it") if silent == 1 else ("do", "they", "them")
+            yield f"{silent:,} {of_samples} {does} not say how {they} ended: the truncation rate leaves {them} out."
     if (repeated := report.metrics.repeated_output) is not None:
         yield f"{repeated.calls:,} outputs are exactly {repeated.output_tokens:,}: is that the cap?"
     if use is not None and use.reserved:
@@ -253,8 +259,8 @@ def _carried(report: Report) -> Iterator[str]:
         yield f"{calls} with a cap reserved {use.reserved:,} tokens of quota, and {share} went unused."
 
 
-def _silent(report: Report) -> int:
-    """Samples that do not say how they ended, where others do and the truncation rate is of those."""
+def _without_end(report: Report) -> int:
+    """Samples that ended with an error or do not say how, where others do and the truncation rate is of those."""
     counts, replay = report.counts, report.estimator
     if counts.carried is None or not counts.attempts or report.population != "risk":
         return 0

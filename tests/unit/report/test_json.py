@@ -169,6 +169,7 @@ def test_counts_count():
         "over_cap": 0,
         "predicted_caps": 0,
         "by_cap": 0,
+        "broke_off": 0,
         "unknown_reasons": {},
         "settled_reasons": {},
         "lost_tests": 0,
