@@ -443,6 +443,20 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
         ),
         ({"skipped": {f"{OUTSIDE}a": 2}}, {}, "Name files that hold model calls: these hold none."),
         (
+            {"nothing_known": 1, "look_like": {"JSON": 1}, "unfound": (Unfound("a", "files", "cals*.jsonl or x", 0),)},
+            {},
+            "Correct the files of map a: no file matches cals*.jsonl or x.",
+        ),
+        (
+            {
+                "nothing_known": 1,
+                "look_like": {"CSV": 1},
+                "unfound": (Unfound("a", "files", "x", 0), Unfound("b", "files", "y", 0)),
+            },
+            {},
+            "Correct the files of map a and of map b: no file matches x, and none matches y.",
+        ),
+        (
             {"nothing_known": 1, "look_like": {"UTF-16": 1}},
             {},
             "Save these files as UTF-8: in other encodings only log lines are read, and these files hold none.",
