@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.comment import command as comment
 from pytest_token_telemetry.page import command as page
+from pytest_token_telemetry.text import meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +30,18 @@ def run(arguments: Sequence[str], variables: Mapping[str, str], out: TextIO, clo
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     comment.add_to(commands)
     page.add_to(commands)
+    if (command := commands.choices.get(arguments[0] if arguments else "")) is not None:
+        _refuse_slips(command, arguments[1:])
     options = parser.parse_args(arguments)
     code: int = options.run(options, variables, out, clock)
     return code
+
+
+def _refuse_slips(command: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """End the program if an option is none and like one of the ``command``: argparse names no other."""
+    known = [each for action in command._actions for each in action.option_strings if each.startswith("--")]
+    for argument in arguments:
+        name = argument.partition("=")[0]
+        is_one = not name.startswith("--") or any(each.startswith(name) for each in known)
+        if not is_one and (hint := meant(name, known)):
+            command.error(f"{name}: there is no such option ({hint})")

@@ -134,9 +134,14 @@ class Counts(Struct, frozen=True, kw_only=True):
     """Samples whose prediction is their cap."""
     by_cap: Count = 0
     """Truncated samples of which only the cap tells it."""
+    broke_off: Count = 0
+    """Samples that ended with an error, of which nothing else tells whether they were truncated: no attempts."""
     unknown_reasons: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
     """Why outputs ended in words that are not known, of samples that nothing else tells whether they were truncated:
     the most frequent words, each with how many samples. Untrusted."""
+    settled_reasons: Annotated[dict[str, Count], Meta(max_length=50)] = field(default_factory=dict)
+    """The same of samples of which the cap, or who recorded them, says whether they were truncated, but for the word
+    ``unknown``, with which nobody means another one. Untrusted."""
     lost_tests: Count = 0
     """Tests whose records a dead worker took with it."""
     deselected_tests: Count = 0
@@ -341,7 +346,7 @@ def _counts(
     over_budget = (samples.budget_tokens >= 0) & (samples.output_tokens > samples.budget_tokens)
     is_prediction = samples.max_tokens == samples.predicted_output_tokens
     over_cap = (samples.max_tokens > 0) & (samples.output_tokens > samples.max_tokens)
-    reasons = _reasons(reading)
+    reasons, words = _reasons(reading), samples.finish_reason_raw
     return Counts(
         samples=len(reading.samples),
         attempts=readiness.attempts,
@@ -365,7 +370,9 @@ def _counts(
         over_budget=int(np.count_nonzero(over_budget & (samples.truncated == 0))),
         over_cap=int(np.count_nonzero(over_cap & (samples.truncated == 0))),
         predicted_caps=int(np.count_nonzero((samples.max_tokens > 0) & is_prediction)),
-        unknown_reasons=_unknown_reasons(samples),
+        broke_off=int(np.count_nonzero((samples.truncated == UNKNOWN) & samples.finish_reason.is_name("error"))),
+        unknown_reasons=_unknown_reasons(samples, samples.truncated == UNKNOWN),
+        settled_reasons=_unknown_reasons(samples, (samples.truncated != UNKNOWN) & ~words.is_name("unknown")),
         by_cap=int(np.count_nonzero((samples.truncated == 1) & samples.truncation_source.is_name("cap"))),
         lost_tests=0 if recorded is None else len(recorded.lost),
         deselected_tests=0 if recorded is None else recorded.deselected,
@@ -387,9 +394,9 @@ def _counts(
     )
 
 
-def _unknown_reasons(samples: Samples) -> dict[str, int]:
-    """The words that are not known of samples that nothing else tells whether they were truncated."""
-    rows = (samples.truncated == UNKNOWN) & samples.finish_reason.is_name("unknown")
+def _unknown_reasons(samples: Samples, rows: Mask) -> dict[str, int]:
+    """The words that are not known of those ``rows`` of ``samples``."""
+    rows = rows & samples.finish_reason.is_name("unknown")
     words = samples.finish_reason_raw
     counts = counted(words.codes, rows, len(words.names))[:-1]  # the last are those without a word
     most = np.argsort(-counts, kind="stable")[:MOST_WORDS].tolist()

@@ -15,6 +15,7 @@ from pytest_token_telemetry import settings
 from pytest_token_telemetry.option import GATE, ROOT, flag
 from pytest_token_telemetry.recording.capture import Capture
 from pytest_token_telemetry.recording.fixture import TokenTelemetry
+from pytest_token_telemetry.recording.limits import exceeding
 from pytest_token_telemetry.recording.marker import LIMITS, Marker
 from pytest_token_telemetry.recording.predicted import Predicted
 from pytest_token_telemetry.recording.span_watch import SpanWatch
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from pytest_token_telemetry.analysis.metrics import Metrics, Share
-    from pytest_token_telemetry.analysis.populations import Population
+    from pytest_token_telemetry.analysis.populations import Judged, Population
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Samples
 
@@ -240,10 +241,14 @@ class RecordingSession:
 
     def _metrics(self, columns: Samples, population: Population | None) -> Metrics:
         from pytest_token_telemetry.analysis.metrics import metrics
+
+        return metrics(columns, self._judged(columns, population))
+
+    def _judged(self, columns: Samples, population: Population | None = None) -> Judged:
         from pytest_token_telemetry.analysis.populations import judged
 
         chosen = population or settings.read_one(self._config, "population")
-        return metrics(columns, judged(columns, chosen, settings.read_one(self._config, "under_multiplier")))
+        return judged(columns, chosen, settings.read_one(self._config, "under_multiplier"))
 
     def _exceeded(self) -> str:
         """What the test's samples say against its limits, in one sentence each."""
@@ -255,8 +260,14 @@ class RecordingSession:
                 sentences.append(f"token_telemetry: {name}: the test recorded {_lacking(name, self.fixture.samples)}")
             elif (rate := Fraction(share.events, share.n)) > limit:
                 found = f"{share.events:,}/{share.n:,} = {percent(rate, limit)} {LIMITS[name]}"
-                sentences.append(f"token_telemetry: {found} ({name} {percent(limit, limit)})")
+                sentences.append(f"token_telemetry: {found} ({name} {percent(limit, limit)}): {self._calls(name)}")
         return "\n".join(sentences)
+
+    def _calls(self, limit: str) -> str:
+        from pytest_token_telemetry.samples import columns_of
+
+        samples = self.fixture.samples
+        return exceeding(limit, samples, self._judged(columns_of(samples)))
 
 
 def _lacking(limit: str, samples: Sequence[Sample]) -> str:

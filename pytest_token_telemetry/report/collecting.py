@@ -32,7 +32,7 @@ from pytest_token_telemetry.sources.compressed import CUT_OFF
 from pytest_token_telemetry.sources.look_like import EMPTY, MAPPABLE, MISSPELT, READ_WITH, UNSTRUCTURED, UTF16
 from pytest_token_telemetry.sources.outcomes import NO_RESULT
 from pytest_token_telemetry.sources.own_format import SCHEMA
-from pytest_token_telemetry.sources.places import MEANINGLESS
+from pytest_token_telemetry.sources.places import FILES, MEANINGLESS
 from pytest_token_telemetry.text import Reason, Untrusted, joined, listing, named, plural
 
 if TYPE_CHECKING:
@@ -296,6 +296,14 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
             "Correct ",
             *joined((("the where of map ", named(name)) for name, _ in wheres), last="and"),
             f", or narrow {'its' if len(wheres) == 1 else 'their'} files: no record matches.",
+        )
+    elif idle := [each for each in counts.unfound if each.field == FILES]:
+        yield (
+            "Correct the files of ",
+            *joined((("map ", named(each.map)) for each in idle), last="and of"),
+            ": no file matches ",
+            *joined((Untrusted(each.path) for each in idle), ", and none matches "),
+            ".",
         )
     elif UTF16 in counts.look_like:
         yield "Save these files as UTF-8: in other encodings only log lines are read, and these files hold none."

@@ -39,6 +39,7 @@ _PARTS = (
     "with_task",
     "silent_on_success",
     "by_cap",
+    "broke_off",
     "over_cap",
     "predicted_caps",
     "relabelled",
@@ -75,8 +76,8 @@ def check_counts(report: Report) -> None:
     for part in _PARTS:
         if getattr(counts, part) > counts.samples:
             raise RefusedError(f"counts.{part} is more than samples")
-    if sum(counts.unknown_reasons.values()) > counts.samples:
-        raise RefusedError("counts.unknown_reasons are of more samples than there are")
+    if sum((*counts.unknown_reasons.values(), *counts.settled_reasons.values())) > counts.samples:
+        raise RefusedError("counts.unknown_reasons and settled_reasons are of more samples than there are")
     takes_part = report.population == "risk" and report.estimator is None
     if counts.uncounted.n > (counts.unusable.total if takes_part else 0):
         raise RefusedError("counts.uncounted is of more calls than can take part")

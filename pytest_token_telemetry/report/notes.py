@@ -47,11 +47,11 @@ def losses(report: Report) -> list[Sentence]:
         found.append(f"Each test ran on {counts.copies_of_tests} workers (--dist=each): its samples count once a run.")
     if report.not_read.unknown and counts.samples:  # where there are none, the next step tells
         found.append(_unknown_files(report.not_read))
+    if report.not_read.outside:
+        found.append(_links_out(report.not_read))
     if counts.samples and counts.look_like:
         found.append(("not judged: ", *joined(starmap(looks, counts.look_like.items())), "."))
-    if counts.unknown_reasons:
-        samples = plural(sum(counts.unknown_reasons.values()), "sample")
-        found.append((f"{samples} ended for reasons that are not known: ", *unknown_reasons(counts), "."))
+    found += _unknown_words(counts)
     if counts.dropped:
         why = joined(((f"{count:,} as ", named(reason)) for reason, count in counts.dropped.items()), "; ")
         dropped = plural(sum(counts.dropped.values()), "sample")
@@ -68,6 +68,19 @@ def losses(report: Report) -> list[Sentence]:
     return found
 
 
+def _unknown_words(counts: Counts) -> Iterator[Sentence]:
+    """Words that are not known for why outputs ended: where nothing else tells that, and where something does."""
+    if counts.unknown_reasons:
+        samples = plural(sum(counts.unknown_reasons.values()), "sample")
+        yield f"{samples} ended for reasons that are not known: ", *unknown_reasons(counts), "."
+    if counts.settled_reasons:
+        other = "other sample" if counts.unknown_reasons else "sample"
+        samples = plural(sum(counts.settled_reasons.values()), other)
+        decided = "The gate ignores such words: the cap, or truncated where it is given, decided."
+        words = _words(counts.settled_reasons)
+        yield f"{samples} ended for reasons that are not known: ", *words, f". {decided}"
+
+
 _LEAST_PREDICTED_CAPS = 10
 """Predictions that are caps, without which it may be chance."""
 
@@ -79,6 +92,16 @@ def _unknown_files(unread: NotRead) -> Sentence:
     maps = "them if they hold" if others else "it if it holds"
     how = f"{flag('propose_map')} proposes how, docs/field-map.md"
     return "no record of ", Untrusted(unread.unknown[0]), f"{more} is read: map {maps} calls ({how})."
+
+
+def _links_out(unread: NotRead) -> Sentence:
+    """Which links lead out of the directory, and how to have read what they lead to."""
+    others = len(unread.outside) + unread.outside_folded - 1
+    what, they = "leads out of the directory and is not followed", "directory that it leads"
+    if others:
+        what = f"and {plural(others, 'other link')} lead out of the directory and are not followed"
+        they = "directories that they lead"
+    return "the link ", Untrusted(unread.outside[0]), f" {what}: name the {they} to with {flag('dir')}."
 
 
 def _unusable(counts: Counts) -> tuple[Piece, ...]:
@@ -122,10 +145,6 @@ def notes(report: Report) -> list[Sentence]:
     if counts.over_budget:
         over = plural(counts.over_budget, "sample")
         found.append(f"{over} above the budget without being truncated: the budget is not the cap that was sent.")
-    if unread.outside:
-        found.append(
-            f"{plural(len(unread.outside) + unread.outside_folded, 'link')} out of the directory not followed."
-        )
     if unread.special:
         found.append(
             f"{plural(len(unread.special) + unread.special_folded, 'path')} not opened: pipes, sockets or devices."
@@ -143,7 +162,11 @@ def _without_prediction(report: Report) -> Iterator[Sentence]:
 
 def unknown_reasons(counts: Counts) -> tuple[Piece, ...]:
     """``MAX (12 samples), DONE (3 samples)``: why outputs ended, in words that are not known."""
-    shown = [*counts.unknown_reasons.items()][:_WORDS_SHOWN]
+    return _words(counts.unknown_reasons)
+
+
+def _words(reasons: Mapping[str, int]) -> tuple[Piece, ...]:
+    shown = [*reasons.items()][:_WORDS_SHOWN]
     return joined((named(word), f" ({plural(n, 'sample')})") for word, n in shown)
 
 
@@ -211,17 +234,23 @@ _NEAR_SHOWN = 3
 def _carried(report: Report) -> Iterator[str]:
     """What some samples lack, and what caps reserve or may be."""
     carried, use = report.counts.carried, report.metrics.cap_use
-    silent = _silent(report)
+    without_end = _without_end(report)
     if carried is not None and 0 < carried.predictions < carried.samples:
         without = carried.samples - carried.predictions
         samples = plural(carried.samples, "sample")
-        those = "those that say how they ended count" if silent else f"{'it counts' if without == 1 else 'they count'}"
+        all_count = "it counts" if without == 1 else "they count"
+        those = "those that say how they ended count" if without_end else all_count
         told = f": {those} for truncation alone" if report.counts.attempts else ""
         yield f"{without:,} of {samples} {'has' if without == 1 else 'have'} no prediction{told}."
-    if carried is not None and silent:
-        samples = f"{silent:,} of {plural(carried.samples, 'sample')} {'does' if silent == 1 else 'do'}"
-        they, them = ("it", "it") if silent == 1 else ("they", "them")
-        yield f"{samples} not say how {they} ended: the truncation rate leaves {them} out."
+    if carried is not None and without_end:
+        broke_off = min(report.counts.broke_off, without_end)
+        of_samples = f"of {plural(carried.samples, 'sample')}"
+        if broke_off:
+            them = "it" if broke_off == 1 else "them"
+            yield f"{broke_off:,} {of_samples} ended with an error: the truncation rate leaves {them} out."
+        if silent := without_end - broke_off:
+            does, they, them = ("does", "it", "it") if silent == 1 else ("do", "they", "them")
+            yield f"{silent:,} {of_samples} {does} not say how {they} ended: the truncation rate leaves {them} out."
     if (repeated := report.metrics.repeated_output) is not None:
         yield f"{repeated.calls:,} outputs are exactly {repeated.output_tokens:,}: is that the cap?"
     if use is not None and use.reserved:
@@ -230,8 +259,8 @@ def _carried(report: Report) -> Iterator[str]:
         yield f"{calls} with a cap reserved {use.reserved:,} tokens of quota, and {share} went unused."
 
 
-def _silent(report: Report) -> int:
-    """Samples that do not say how they ended, where others do and the truncation rate is of those."""
+def _without_end(report: Report) -> int:
+    """Samples that ended with an error or do not say how, where others do and the truncation rate is of those."""
     counts, replay = report.counts, report.estimator
     if counts.carried is None or not counts.attempts or report.population != "risk":
         return 0

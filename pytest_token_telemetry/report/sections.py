@@ -353,8 +353,8 @@ def _advice(waste_target: Fraction | None) -> Columns[Advice]:
     }
 
 
-_NOUNS = {"csv": "file", "table": "table", "side": "side file", "metadata": "call"}
-_IN = {"csv": "", "table": "", "side": "", "metadata": "metadata of "}
+_NOUNS = {"csv": "file", "table": "table", "side": "side file", "metadata": "call", "line": "line"}
+_IN = {"csv": "", "table": "", "side": "", "metadata": "metadata of ", "line": ""}
 """What has a name that no field takes."""
 
 _LEFT_OUT: Columns[SourceFile] = {

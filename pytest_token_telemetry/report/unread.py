@@ -28,6 +28,7 @@ def not_read(report: Report) -> list[Sentence]:
             "table": (f"map {one} (", *_mapping(field, names), ")"),
             "side": (f"rename {one} (docs/side-files.md)",),
             "metadata": (f"rename {one} (docs/batches.md)",),
+            "line": (f"rename {one} (docs/own-system.md)",),
         }[within]
         found.append(("not read: ", *_few(names), _WHERE[within], " may be ", Untrusted(field), ": ", *way, "."))
     return found
@@ -44,6 +45,7 @@ def to_read(report: Report) -> Iterator[Sentence]:
             "table": ("Map ", *_few(names), " (", *_mapping(field, names), ")"),
             "side": ("Rename ", *_few(names), _WHERE["side"]),
             "metadata": ("Rename ", *_few(names), _WHERE["metadata"]),
+            "line": ("Rename ", *_few(names), _WHERE["line"]),
         }[within]
         yield (*step, " if it is ", Untrusted(field), ": no call has that.")
 
@@ -66,7 +68,13 @@ def columns_of_side_files(report: Report) -> Sentence:
     return (f": no field takes {whose} {columns}", *_few(names, last="and"))
 
 
-_WHERE: dict[Within, str] = {"csv": "", "table": "", "side": " in side files", "metadata": " in metadata"}
+_WHERE: dict[Within, str] = {
+    "csv": "",
+    "table": "",
+    "side": " in side files",
+    "metadata": " in metadata",
+    "line": " in lines of token-telemetry/1",
+}
 
 
 def _near_misses(report: Report) -> dict[tuple[Within, str], list[str]]:

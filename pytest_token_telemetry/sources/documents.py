@@ -145,6 +145,7 @@ def _add_ours(line: _Ours, number: int, into: Rows) -> None:
     from pytest_token_telemetry.sources.tagged.records import Unusable
 
     said = read_line(line.text.decode("utf-8", "replace"))
+    into.note_in_line(said.slips, number)
     if isinstance(said, Unusable):
         into.complain(said.reason, number, ended=said.ended)
     else:

@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-Within: TypeAlias = Literal["csv", "table", "side", "metadata"]
-"""What has a column: CSV files without a map, tables and queries of databases, side files, or the metadata of calls."""
+Within: TypeAlias = Literal["csv", "table", "side", "metadata", "line"]
+"""What has a column: CSV files without a map, tables and queries of databases, side files, the metadata of calls, or
+lines of our own."""
 
 
 class Place(NamedTuple):
@@ -17,7 +18,7 @@ class Place(NamedTuple):
 
     kind: Literal["record", "without", "outside", "column"]
     """A record that is a call, one of these without a value where a field should stand, one that the ``where`` of the
-    map leaves out, or a file, a table or a call with a column."""
+    map leaves out, or a file, a table, a call or a line with a column."""
     map: str
     field: str = ""
     """Of a column: what it may be."""
@@ -45,13 +46,13 @@ MEANINGLESS = "give a meaning to each value at "
 
 
 class UnusedColumn(NamedTuple):
-    """A column of CSV files, tables or side files, or a key of metadata, that no field takes."""
+    """A column of CSV files, tables or side files, or a key of metadata or of a line, that no field takes."""
 
     column: str
     field: str
     """What it may be; empty: nothing that a verdict needs."""
     files: int
-    """How many have it: files, tables and queries, or calls with such metadata."""
+    """How many have it: files, tables and queries, calls with such metadata, or lines."""
     within: Within = "csv"
 
 

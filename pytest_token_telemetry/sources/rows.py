@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Integers, Mask, Narrow, Samples
     from pytest_token_telemetry.sources.emitted import Emission
+    from pytest_token_telemetry.sources.places import Within
     from pytest_token_telemetry.sources.tagged.digests import Digests
     from pytest_token_telemetry.sources.tagged.records import Ended, RecordError
     from pytest_token_telemetry.sources.uncounted import Ends
@@ -328,8 +329,16 @@ class Rows:
 
     def note(self, slips: Iterable[tuple[str, str]]) -> None:
         """Count keys of the metadata of one call that no field takes, each with the field that it may be or nothing."""
+        self._note(slips, "metadata")
+
+    def note_in_line(self, slips: Iterable[tuple[str, str]], line: int) -> None:
+        """Count keys of a ``line`` of our own format that no field takes, each with the field that it may be."""
+        if line > self._before:
+            self._note(slips, "line")
+
+    def _note(self, slips: Iterable[tuple[str, str]], within: Within) -> None:
         for key, field_meant in slips:
-            place = Place("column", "", field_meant, key, "metadata")
+            place = Place("column", "", field_meant, key, within)
             if place in self.places or len(self.places) < MOST_PLACES:
                 self.places[place] += 1
 

@@ -78,7 +78,7 @@ def _follow(link: str, path: str, patterns: tuple[str, ...], real_root: str, fou
             found.outside.append(path)
     elif not matches(path, patterns):
         return
-    elif not inside:
+    elif not inside and not _is_missing(target):
         found.outside.append(path)
     elif os.path.isfile(target):  # noqa: PTH113
         found.files[path] = target
@@ -86,3 +86,14 @@ def _follow(link: str, path: str, patterns: tuple[str, ...], real_root: str, fou
         found.special.append(path)
     else:
         found.unreadable[path] = "the link leads to nothing"
+
+
+def _is_missing(path: str) -> bool:
+    """Whether nothing is there: what may not be looked at is."""
+    try:
+        os.stat(path)  # noqa: PTH116
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False

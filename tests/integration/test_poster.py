@@ -888,6 +888,22 @@ def test_a_wrong_call_ends_in_2(arguments, capsys):
     assert "usage: token-telemetry" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["comment", "--reprt=x"], "error: --reprt: there is no such option (did you mean --report?)"),
+        (["comment", "--report=x", "--dryrun"], "error: --dryrun: there is no such option (did you mean --dry-run?)"),
+        (["comment", "--report=x", "--zzz=1"], "error: unrecognized arguments: --zzz=1"),
+        (["comment", "--rep"], "error: argument --report: expected one argument"),  # the beginning of one is one
+    ],
+)
+def test_a_misspelt_option_is_told_with_the_right_one(arguments, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(arguments, {}, io.StringIO(), FakeClock())
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 def test_without_pygithub_one_sentence_names_the_way_out(post, monkeypatch):
     monkeypatch.delitem(sys.modules, "pytest_token_telemetry.comment.github", raising=False)
     monkeypatch.setitem(sys.modules, "github", None)

@@ -427,6 +427,42 @@ def test_without_limits(token_telemetry):
         assert "token_telemetry: 1/4 = 25.0% truncated (max_truncation 20.0%)" in result.text
         assert "underestimated (max_underestimation" not in result.text  # 25% is within that test's 30%
 
+    def test_its_limits_name_the_calls_that_exceed_them(self, project: Any, run: Run) -> None:
+        """Truncated calls in their order, and of those that were underestimated the largest overruns."""
+        project(
+            """
+@pytest.mark.token_telemetry(max_truncation="0%")
+def test_truncated(token_telemetry):
+    good(token_telemetry)
+    token_telemetry.record(output_tokens=900, max_tokens=900, task_id="letter-4\\u202e")
+    token_telemetry.record(output_tokens=8192, truncated=True)
+
+@pytest.mark.token_telemetry(max_truncation="0%")
+def test_many_truncated(token_telemetry):
+    cut_off(token_telemetry, 5, max_tokens=8192)
+
+@pytest.mark.token_telemetry(max_underestimation="0%")
+def test_underestimated(token_telemetry):
+    good(token_telemetry, 2)
+    for output in (1200, 3500, 1300, 2000):
+        good(token_telemetry, output_tokens=output, task_id=f"t-{output}")
+"""
+        )
+        text = " ".join(run(directory=None).text.split())
+        assert (
+            "token_telemetry: 2/3 = 66.7% truncated (max_truncation 0.0%):"
+            r" #2 (task letter-4\u202e, 900 of 900 tokens) and #3 (8,192 tokens)"
+        ) in text
+        assert (
+            "token_telemetry: 5/5 = 100.0% truncated (max_truncation 0.0%): #1 (8,192 of 8,192 tokens),"
+            " #2 (8,192 of 8,192 tokens), #3 (8,192 of 8,192 tokens) and 2 others"
+        ) in text
+        assert (
+            "token_telemetry: 4/6 = 66.7% underestimated (max_underestimation 0.0%):"
+            " #4 (task t-3500, predicted 1,000, 3,500 tokens), #6 (task t-2000, predicted 1,000, 2,000 tokens),"
+            " #5 (task t-1300, predicted 1,000, 1,300 tokens) and 1 other"
+        ) in text
+
     def test_its_limits_fail_a_test_that_recorded_nothing(self, project: Any, run: Run) -> None:
         project(
             """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -73,6 +75,29 @@ def test_unusable_lines_are_counted_with_their_reason(run: Run, pytester: pytest
         result.text.split()
     )
     assert "runs/run-1/agent.log:28" in result.text
+
+
+def test_words_that_are_no_known_reason_are_named_from_logs_databases_and_tests_where_the_cap_decides(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    call = '{"schema":"token-telemetry/1","output_tokens":90,"max_tokens":100,"finish_reason":"cut_off"}'
+    write(pytester.path / "runs", [call] * 2, "a.jsonl")
+    with closing(sqlite3.connect(pytester.path / "calls.db")) as connection:
+        connection.execute("CREATE TABLE calls (output_tokens INTEGER, max_tokens INTEGER, finish_reason TEXT)")
+        connection.execute("INSERT INTO calls VALUES (70, 100, 'cut')")
+        connection.commit()
+    pytester.makepyfile(
+        """
+        def test_call(token_telemetry):
+            token_telemetry.record(output_tokens=80, max_tokens=100, finish_reason="finito")
+        """
+    )
+    database = ("--token-telemetry-db=sqlite:///calls.db", "--token-telemetry-db-table=calls")
+    text = run("--token-telemetry", *database).text
+    assert (
+        "note: 4 samples ended for reasons that are not known: cut_off (2 samples), finito (1 sample), cut"
+        " (1 sample). The gate ignores such words: the cap, or truncated where it is given, decided."
+    ) in " ".join(text.split())
 
 
 def watch(command: list[str], directory: Path) -> str:

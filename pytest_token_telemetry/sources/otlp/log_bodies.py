@@ -35,14 +35,16 @@ class LogBodies:
         into = self._into
         for place, fragment in enumerate(self._scanner.fragments_within(text, 0, len(text), 1)):
             match parse(fragment):
-                case Read(sample, identity):
+                case Read(sample, identity, slips):
+                    into.note_in_line(slips, line)
                     if sample.time is None and time:
                         sample = replace(sample, time=time_of(time))
                     if identity is None and time:
                         identity = f"otlp {time} {place} {text!r}"
                     into.add(sample, identity, line, place=place, own=is_own(fragment))
                     found = True
-                case Unusable(reason):
+                case Unusable(reason, slips=slips):
+                    into.note_in_line(slips, line)
                     into.complain(reason, line)
                     found = True
                 case None:

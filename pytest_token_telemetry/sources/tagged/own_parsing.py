@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_token_telemetry.sample import (
@@ -30,13 +31,14 @@ from pytest_token_telemetry.sources.json_objects import (
     is_cut_off,
     outside,
 )
-from pytest_token_telemetry.sources.own_format import KEPT_REASONS, SCHEMA, WRITTEN
+from pytest_token_telemetry.sources.own_format import KEPT_REASONS, SCHEMA, WRITTEN, field_meant
 from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unusable, ended_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_token_telemetry.sample import Field, FinishReason, Kind
+    from pytest_token_telemetry.sources.labels import Slips
     from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
 NEEDLE = b'"token-telemetry'
@@ -85,12 +87,48 @@ def read_line(text: str) -> Read | Unusable:
 
 def _read(found: Found) -> Read | Unusable:
     """What the record says that was ``found``. One that was kept as unusable is so for the reason of then."""
+    slips = _slips(found.value)
     try:
         sample = sample_of(found.value)
     except RecordError as error:
         kept = found.value.get("unusable")
-        return Unusable(kept if isinstance(kept, str) and kept in KEPT_REASONS else str(error), ended=error.ended)
-    return Read(sample, _identity(found.value, sample, found.text))
+        reason = kept if isinstance(kept, str) and kept in KEPT_REASONS else str(error)
+        return Unusable(reason, ended=error.ended, slips=slips)
+    return Read(sample, _identity(found.value, sample, found.text), slips)
+
+
+def _slips(record: Mapping[str, object]) -> Slips:
+    """The keys of a ``record`` that were meant for a field of which it says nothing, each with that field.
+
+    All other keys are somebody's own: these are close misses with a value that the field can have.
+    """
+    if record.keys() <= _KEYS:
+        return ()
+    said = {_FIELD_OF.get(key, key) for key in record if record[key] is not None}
+    return tuple(
+        (writable(key), field.name)
+        for key, value in record.items()
+        if key not in _KEYS and (field := _meant(key)) is not None and field.name not in said and _may_be(field, value)
+    )
+
+
+@lru_cache(1 << 12)
+def _meant(key: str) -> Field | None:
+    name = field_meant(key) if len(key) <= LONGEST_TEXT else None
+    return None if name is None else FIELDS[name]
+
+
+def _may_be(field: Field, value: object) -> bool:
+    try:
+        return _READERS.get(field.kind, _read_text)(field, value) is not None
+    except RecordError:
+        return False
+
+
+_KEYS = frozenset({*FIELDS, "schema", "unusable"})
+"""What a line of ours can have."""
+
+_FIELD_OF = {"finish_reason_raw": "finish_reason"}
 
 
 CUT_OFF = "the JSON line is malformed or cut off"

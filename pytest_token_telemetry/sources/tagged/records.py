@@ -9,6 +9,7 @@ from pytest_token_telemetry.sample import is_truncated
 
 if TYPE_CHECKING:
     from pytest_token_telemetry.sample import FinishReason, Sample
+    from pytest_token_telemetry.sources.labels import Slips
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Read:
     sample: Sample
     identity: str | None
     """The line from its timestamp on: the same in every copy. ``None`` without a timestamp."""
+    slips: Slips = field(default=(), compare=False)
+    """Of a line of our own."""
 
 
 class Ended(NamedTuple):
@@ -52,6 +55,8 @@ class Unusable:
     """How the call ended, if only its output tokens are not known."""
     id: str | None = field(default=None, compare=False)
     """The call's own id."""
+    slips: Slips = field(default=(), compare=False)
+    """Of a line of our own."""
 
 
 @dataclass(frozen=True, slots=True)

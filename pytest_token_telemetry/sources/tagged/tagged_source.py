@@ -167,11 +167,13 @@ class TaggedReader:
         match parse(fragment):
             case Budget(sample, identity):
                 self._into.add(sample, identity, fragment.line, place=place, file=file, waits=True)
-            case Unusable(reason, cut_off, ended):
+            case Unusable(reason, cut_off, ended, slips=slips):
                 said = begun(fragment) if cut_off else None
                 self._into.complain(reason, fragment.line, file=file, begun=said, ended=ended)
-            case Read(sample, identity):
+                self._into.note_in_line(slips, fragment.line)
+            case Read(sample, identity, slips):
                 own = is_own(fragment)
+                self._into.note_in_line(slips, fragment.line)
                 self._into.add(sample, identity, fragment.line, place=place, file=file, own=own)
             case None:
                 self._into.mention(fragment.line, file=file)

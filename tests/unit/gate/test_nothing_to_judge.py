@@ -47,6 +47,23 @@ def test_samples_that_do_not_say_how_they_ended_are_told(silent: int, verb: str)
     assert [each for each in notes(verdict(ready(40))) if "not say how" in each] == []
 
 
+@pytest.mark.parametrize(("failed", "silent"), [(1, 0), (3, 0), (1, 1), (3, 2)])
+def test_calls_that_ended_with_an_error_are_not_said_to_be_silent(failed: int, silent: int) -> None:
+    broke_off = Sample(output_tokens=400, max_tokens=1000, finish_reason="error", success=False)
+    found = verdict([*capped(40), *[broke_off] * failed, *[Sample(output_tokens=400)] * silent])
+    total = 40 + failed + silent
+    them = "it" if failed == 1 else "them"
+    told = [f"{failed} of {total} samples ended with an error: the truncation rate leaves {them} out."]
+    if silent == 1:
+        told.append(f"1 of {total} samples does not say how it ended: the truncation rate leaves it out.")
+    elif silent:
+        told.append(f"{silent} of {total} samples do not say how they ended: the truncation rate leaves them out.")
+    assert [each for each in notes(found) if "the truncation rate leaves" in each] == told
+    assert message(found, TRUNCATION).startswith("0/40 = 0.0% of attempts")
+    reached = Sample(output_tokens=1000, max_tokens=1000, finish_reason="error", truncated=True)
+    assert not any("with an error" in each for each in notes(verdict([*capped(40), reached])))
+
+
 def test_a_mixture_with_silent_samples_does_not_claim_to_judge_them() -> None:
     found = verdict([*ready(60), *capped(3), *[Sample(output_tokens=400)] * 2])
     assert notes(found)[:2] == [

@@ -549,6 +549,12 @@ def test_columns_of_a_table_are_to_be_mapped():
             UnusedColumn("categry", "category", 9, "metadata"),
             "Rename categry in metadata if it is category: no call has that.",
         ),
+        (
+            [call(None)] * 27,
+            UnusedColumn("predicted_output_token", "predicted_output_tokens", 27, "line"),
+            "Rename predicted_output_token in lines of token-telemetry/1 if it is predicted_output_tokens: no call has"
+            " that.",
+        ),
     ],
 )
 def test_a_name_that_may_be_a_field_that_no_call_has_is_the_first_step(rows, column, step):

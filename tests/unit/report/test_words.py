@@ -455,6 +455,20 @@ def test_what_a_dead_worker_took_with_it_is_recorded_again():
         ),
         ({"skipped": {f"{OUTSIDE}a": 2}}, {}, "Name files that hold model calls: these hold none."),
         (
+            {"nothing_known": 1, "look_like": {"JSON": 1}, "unfound": (Unfound("a", "files", "cals*.jsonl or x", 0),)},
+            {},
+            "Correct the files of map a: no file matches cals*.jsonl or x.",
+        ),
+        (
+            {
+                "nothing_known": 1,
+                "look_like": {"CSV": 1},
+                "unfound": (Unfound("a", "files", "x", 0), Unfound("b", "files", "y", 0)),
+            },
+            {},
+            "Correct the files of map a and of map b: no file matches x, and none matches y.",
+        ),
+        (
             {"nothing_known": 1, "look_like": {"UTF-16": 1}},
             {},
             "Save these files as UTF-8: in other encodings only log lines are read, and these files hold none.",
@@ -512,10 +526,47 @@ def test_reasons_that_are_not_known_are_named_where_nothing_else_says_how_calls_
     ]
 
 
+def test_reasons_that_are_not_known_are_named_where_the_cap_says_how_calls_ended():
+    rows = [
+        *ready(60, finish_reason="stop", finish_reason_raw="end_turn"),
+        *ready(2, truncated=False, max_tokens=2000, finish_reason="unknown", finish_reason_raw="cut_off"),
+        call(truncated=True, max_tokens=100, finish_reason="unknown", finish_reason_raw="cut_off"),
+        call(truncated=False, finish_reason="unknown", finish_reason_raw="finito"),
+        call(truncated=False, max_tokens=2000, finish_reason="unknown", finish_reason_raw="unknown"),
+    ]
+    found = verdict(rows)
+    said = (
+        "4 samples ended for reasons that are not known: cut_off (3 samples), finito (1 sample)."
+        " The gate ignores such words: the cap, or truncated where it is given, decided."
+    )
+    assert found.counts.settled_reasons == {"cut_off": 3, "finito": 1}
+    assert (found.counts.unknown_reasons, said in notes(found)) == ({}, True)
+    open_too = verdict([*rows, *ready(2, truncated=None, finish_reason="unknown", finish_reason_raw="MAX")])
+    assert notes(open_too)[:2] == [
+        "2 samples ended for reasons that are not known: MAX (2 samples).",
+        said.replace("4 samples", "4 other samples"),
+    ]
+
+
 def test_outputs_above_their_cap_are_told():
     found = verdict([*ready(60), *ready(2, max_tokens=100), *ready(1, max_tokens=100, truncated=True)])
     told = "2 samples above max_tokens without being truncated: that is not the cap that was sent."
     assert (found.counts.over_cap, notes(found)[0]) == (2, told)
+
+
+def test_links_out_of_the_directory_are_named_with_the_way_to_have_them_read():
+    one = (
+        "the link logs/a leads out of the directory and is not followed: name the directory that it leads to with"
+        " --token-telemetry-dir."
+    )
+    others = (
+        "the link logs/a and 2 other links lead out of the directory and are not followed: name the directories that"
+        " they lead to with --token-telemetry-dir."
+    )
+    found = verdict(ready(60), {"outside": ("logs/a",)})
+    assert (found.verdict, words.texts(report_notes.losses(found))) == ("pass", [one])
+    assert one in " ".join(" ".join(text for text, _ in terminal.screen(found, 80)).split())
+    assert notes(verdict(ready(60), {"outside": ("logs/a", "logs/b", "logs/c")})) == [others]
 
 
 def test_files_of_records_that_no_reader_knows_are_told_beside_others():
@@ -681,7 +732,6 @@ def test_too_many_unusable_lines_are_repaired():
             {},
             "1 legacy sample (V1 lines) listed, not judged.",
         ),
-        (ready(27), {"outside": ("logs/a", "logs/b")}, "2 links out of the directory not followed."),
         (
             ready(27),
             {"remarks": {"without_request": 2}},
@@ -736,6 +786,7 @@ def test_a_name_that_may_be_a_field_is_noted_with_the_way_to_have_it_read():
         UnusedColumn("estimate", "predicted_output_tokens", 1, "table"),
         UnusedColumn("prediction", "predicted_output_tokens", 1, "side"),
         UnusedColumn("sucess", "success", 1200, "metadata"),
+        UnusedColumn("max_token", "max_tokens", 200, "line"),
         UnusedColumn("kind", "", 1, "side"),
     )
     found = verdict(ready(27), {"unused_columns": columns})
@@ -745,10 +796,11 @@ def test_a_name_that_may_be_a_field_is_noted_with_the_way_to_have_it_read():
         " (--token-telemetry-db-field=predicted_output_tokens=COLUMN).",
         "not read: prediction in side files may be predicted_output_tokens: rename it (docs/side-files.md).",
         "not read: sucess in metadata may be success: rename it (docs/batches.md).",
+        "not read: max_token in lines of token-telemetry/1 may be max_tokens: rename it (docs/own-system.md).",
     ]
     [sources] = [each for each in sections.details(found) if each.title == "Sources"]
     assert [plain(row[0]) for row in sources.tables[-1].rows] == [
-        *("1 table", "1 table", "1 table", "1 side file", "metadata of 1,200 calls", "1 side file"),
+        *("1 table", "1 table", "1 table", "1 side file", "metadata of 1,200 calls", "200 lines", "1 side file"),
     ]
 
 

@@ -59,7 +59,7 @@ unused = st.builds(
     names,
     st.sampled_from(["", "max_tokens"]) | names,
     counts,
-    st.sampled_from(["csv", "table", "side", "metadata"]),
+    st.sampled_from(["csv", "table", "side", "metadata", "line"]),
 )
 
 samples = st.builds(

@@ -411,3 +411,12 @@ def test_misspelt_keys_of_metadata_are_told_by_calls(tmp_path: Path) -> None:
         UnusedColumn("categry", "category", 1, "metadata"),
         UnusedColumn("sucess", "success", 40, "metadata"),
     )
+
+
+def test_misspelt_keys_of_our_own_lines_among_payloads_are_told_by_lines(tmp_path: Path) -> None:
+    ours = {"schema": "token-telemetry/1", "output_tokens": 9, "max_token": 10}
+    lines = [payload(id="1"), ours, ours, {**ours, "output_tokens": None}]
+    write(tmp_path / "calls.jsonl", lines)
+    found = read(tmp_path)
+    assert len(found.samples) == 3
+    assert found.unused_columns == (UnusedColumn("max_token", "max_tokens", 3, "line"),)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.own_format import KEPT_REASONS, NO_RESPONSE, checked, count, line, unusable_line
 from pytest_token_telemetry.sources.parallel import Scan
+from pytest_token_telemetry.sources.places import UnusedColumn
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
 from pytest_token_telemetry.sources.source import Sizes
 from pytest_token_telemetry.sources.tagged.formats import parse, telemetry_scanner
@@ -410,6 +411,42 @@ def test_keys_come_in_any_order_and_others_are_passed_over(tmp_path: Path) -> No
     found = read(tmp_path, json.dumps({**record, "predicted_output_tokens": 900, "later": [1, {"a": 2}]}))
     assert found.samples.output_tokens.tolist() == [850]
     assert found.unusable == {}
+
+
+@pytest.mark.parametrize(
+    ("keys", "meant"),
+    [
+        ({"max_token": 2000}, {"max_token": "max_tokens"}),
+        ({"max_token": "2000"}, {"max_token": "max_tokens"}),
+        ({"maxTokens": 2000, "sucess": True}, {"maxTokens": "max_tokens", "sucess": "success"}),
+        ({"stop_reason": "end_turn"}, {"stop_reason": "finish_reason"}),
+        ({"categor\u200by": "docs"}, {"categor\u200by": "category"}),
+        ({"max_token\ud800s": 5}, {"max_token?s": "max_tokens"}),
+        ({"max_token": 2000, "max_tokens": 2000}, {}),
+        ({"stop_reason": "end_turn", "finish_reason_raw": "end_turn"}, {}),
+        ({"max_token": None, "sucess": "", "tim": "now", "categry": 3, "mode": [1], "budget": 0}, {}),
+        ({"max_tokens" + "_" * 300: 5}, {}),
+        ({"user": 3, "level": "info", "run": "a", "smape": 1.0, "unusable": "x", "idx": 3}, {}),
+    ],
+)
+def test_keys_that_nearly_are_a_field_s_are_named_and_others_are_not(
+    tmp_path: Path, keys: dict[str, object], meant: dict[str, str]
+) -> None:
+    text = "".join(json.dumps({"schema": "token-telemetry/1", **CALL, **keys}) + "\n" for _ in range(3))
+    expected = tuple(UnusedColumn(key, field, 3, "line") for key, field in sorted(meant.items()))
+    assert read(tmp_path, text).unused_columns == expected
+
+
+def test_a_misspelt_output_is_named_where_no_line_can_be_used_for_it(tmp_path: Path) -> None:
+    found = read(tmp_path, '{"schema":"token-telemetry/1","ouput_tokens":850}\n')
+    assert [*found.unusable] == ["output_tokens is missing"]
+    assert found.unused_columns == (UnusedColumn("ouput_tokens", "output_tokens", 1, "line"),)
+
+
+def test_no_more_misspelt_keys_are_kept_than_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_token_telemetry.sources.rows.MOST_PLACES", 2)
+    text = "".join(f'{call()[:-1]},"max_token{letter}":9}}\n' for letter in "abcd")
+    assert [each.column for each in read(tmp_path, text).unused_columns] == ["max_tokena", "max_tokenb"]
 
 
 @pytest.mark.parametrize(

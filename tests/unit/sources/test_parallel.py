@@ -19,6 +19,7 @@ from pytest_token_telemetry.sources.dividing import TaskSizes, plan
 from pytest_token_telemetry.sources.extract import Listed, Task
 from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.parallel import Progress, Scan, ScanError, Worth
+from pytest_token_telemetry.sources.places import UnusedColumn
 from pytest_token_telemetry.sources.process_pool import Processes
 from pytest_token_telemetry.sources.reading import Reading
 from pytest_token_telemetry.sources.recorded import Recorded
@@ -455,3 +456,12 @@ def test_after_a_failure_nothing_more_is_begun(tmp_path: Path) -> None:
     with pytest.raises(ScanError, match="gone"):
         read(tmp_path, scan)
     assert [each.cancelled() for each in pending] == [False, True, True]
+
+
+def test_misspelt_keys_count_once_a_line_however_a_file_is_divided(tmp_path: Path) -> None:
+    text = f'{own_line(output_tokens=850)[:-1]},"max_token":9}}'
+    write(tmp_path, [text] * 200, "a.jsonl")
+    executor = Pickling()
+    found = read(tmp_path, with_executor(executor))
+    assert executor.sent > 0
+    assert found.unused_columns == (UnusedColumn("max_token", "max_tokens", 200, "line"),)

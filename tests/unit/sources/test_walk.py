@@ -126,6 +126,12 @@ def test_a_link_to_nothing_is_unreadable(root: Path) -> None:
     assert walk(root, ["*.log"]) == Found(unreadable={"gone.log": "the link leads to nothing"})
 
 
+def test_a_link_to_nothing_outside_is_unreadable_too(root: Path, tmp_path: Path) -> None:
+    (root / "gone.log").symlink_to(tmp_path / "nowhere.log")
+    (root / "gone.txt").symlink_to(tmp_path / "nowhere.txt")
+    assert walk(root, ["*.log"]) == Found(unreadable={"gone.log": "the link leads to nothing"})
+
+
 def test_the_directory_may_be_given_through_a_link(root: Path, tmp_path: Path) -> None:
     make(root / "a.log")
     (root / "b.log").symlink_to("a.log")
