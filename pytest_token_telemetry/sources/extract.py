@@ -52,10 +52,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_token_telemetry.samples import Samples
-    from pytest_token_telemetry.sources.mapped import MappedSource
     from pytest_token_telemetry.sources.places import Place
     from pytest_token_telemetry.sources.rows import Remark
-    from pytest_token_telemetry.sources.source import Reader, Source
+    from pytest_token_telemetry.sources.source import MapSource, Reader, Source
 
 _OTLP = (
     *("resource", "resourceSpans", "resourceLogs", "resourceMetrics", "resourceProfiles"),
@@ -286,7 +285,7 @@ def source_of(path: str, beginning: bytes, task: Task) -> Source:
     mapped = task.mapped
     if mapped and task.format == AUTO and begins_as_ours(head):  # a map of JSON reads lines of ours too
         is_mixed = has_others(beginning)
-        mapped = tuple(each for each in mapped if is_mixed and cast("MappedSource", each).reads_json)
+        mapped = tuple(each for each in mapped if is_mixed and cast("MapSource", each).reads_json)
     sources = [*mapped, *task.added, *SOURCES] if mapped or task.added else SOURCES
     if task.format != AUTO:
         return next(each for each in sources if each.name == task.format)

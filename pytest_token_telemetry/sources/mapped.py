@@ -41,7 +41,7 @@ class MappedSource(FileSource):
 
     @property
     def reads_json(self) -> bool:
-        """Whether it reads JSON, and with it lines of our own format."""
+        """See `MapSource`."""
         return self.map.format == "json"
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002

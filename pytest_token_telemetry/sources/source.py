@@ -144,6 +144,14 @@ class Source(Protocol):
         """A reader that reads files ``into`` rows. ``on_read`` is called with the number of bytes of each read."""
 
 
+class MapSource(Source, Protocol):
+    """A source of a user's map."""
+
+    @property
+    def reads_json(self) -> bool:
+        """Whether it reads JSON, and with it lines of our own format."""
+
+
 class FileSource(ABC):
     """A source that reads each file by itself, from its beginning to its end: what most formats need."""
 
