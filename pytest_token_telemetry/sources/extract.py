@@ -47,7 +47,7 @@ from pytest_token_telemetry.sources.unread import (
 from pytest_token_telemetry.writing import OWN_OUTPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     import numpy.typing as npt
 
@@ -283,9 +283,8 @@ def source_of(path: str, beginning: bytes, task: Task) -> Source:
     if OWN_OUTPUT.match(head):
         return _OUR_OUTPUT
     mapped = task.mapped
-    if mapped and task.format == AUTO and begins_as_ours(head):  # a map of JSON reads lines of ours too
-        is_mixed = has_others(beginning)
-        mapped = tuple(each for each in mapped if is_mixed and cast("MapSource", each).reads_json)
+    if mapped and task.format == AUTO and begins_as_ours(head):
+        mapped = _maps_of_json(mapped) if has_others(beginning) else ()
     sources = [*mapped, *task.added, *SOURCES] if mapped or task.added else SOURCES
     if task.format != AUTO:
         return next(each for each in sources if each.name == task.format)
@@ -295,6 +294,11 @@ def source_of(path: str, beginning: bytes, task: Task) -> Source:
         if may_be and each.claims(path, head):
             return source_below(head, shown) or each if isinstance(each, TaggedSource) else each
     raise AssertionError("the last source claims every file")
+
+
+def _maps_of_json(mapped: Iterable[Source]) -> tuple[Source, ...]:
+    """Those of the ``mapped`` sources that read JSON, and with it lines of our own format."""
+    return tuple(each for each in mapped if cast("MapSource", each).reads_json)
 
 
 def source_below(head: bytes, shown: frozenset[bytes]) -> Source | None:
@@ -473,7 +477,7 @@ class _Look(NamedTuple):
 def _look_at(path: str, beginning: bytes, task: Task) -> _Look:
     """Find the source of a file with this ``beginning``, and whether it may have calls though no line is a record.
 
-    Records of a known kind are read wherever they begin, if none of our own is there too.
+    Records of a known kind are read wherever they begin, but beside tagged lines: these may tell of the same calls.
     """
     source = source_of(path, beginning, task)
     if not isinstance(source, TaggedSource) or (beginning.startswith(_OWN_LINE) and not _is_mixed(beginning, task)):
@@ -498,8 +502,10 @@ def _unread(path: str, text: bytes, task: Task) -> str:
         return UNREAD
     if lacks_schema(text):
         return NO_SCHEMA
-    if begins_as_ours(text) and task.format == AUTO and any(each.claims(path, text) for each in task.mapped):
-        return FOR_A_MAP if has_other_lines(text) else ""
+    if task.mapped and task.format == AUTO and begins_as_ours(text) and has_other_lines(text):
+        of_json = _maps_of_json(task.mapped)
+        if any(each.claims(path, text) for each in task.mapped if each not in of_json):
+            return FOR_A_MAP
     is_known = any(each.claims("", line[:HEAD]) for line in first_others(text) for each in _shown_by(line))
     return BESIDE if is_known or counts_beside_ours(text) else ""
 

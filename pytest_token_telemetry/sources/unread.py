@@ -1,6 +1,6 @@
-"""Files that may have calls and are not read: spans of Jaeger, Zipkin, a console or protobuf; records behind much text.
+"""Calls that files may have and that are not read: spans in a layout of Jaeger or Zipkin; records among other lines.
 
-Beside others, they must not be lost in silence. Nobody knows how many calls one holds: each is one unusable line.
+They must not be lost in silence. Nobody knows how many calls a file holds: it is one unusable line.
 """
 
 from __future__ import annotations
