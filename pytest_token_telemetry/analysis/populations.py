@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.samples import Integers, Mask, Samples
 
-    Bits: TypeAlias = npt.NDArray[np.uint8]
+    Bits: TypeAlias = npt.NDArray[np.uint16]
 
 Population = Literal["risk", "success", "all"]
 
 
 class Judged:
-    """The samples that count for each figure: masks over the same samples, kept as the bits of a byte each."""
+    """The samples that count for each figure: masks over the same samples, kept as the bits of two bytes each."""
 
     __slots__ = ("_bits",)
 
@@ -38,7 +38,7 @@ class Judged:
         self._bits = bits
 
     def _are(self, bit: int) -> Mask:
-        mask: Mask = (self._bits & np.uint8(bit)) != 0
+        mask: Mask = (self._bits & np.uint16(bit)) != 0
         return mask
 
     @property
@@ -81,24 +81,36 @@ class Judged:
         """Outside ``attempts``: whether they would be truncated is not known, see `with_open`."""
         return self._are(_OPEN)
 
+    @property
+    def open_at_risk(self) -> Mask:
+        """Outside ``at_risk``: whether they would be underestimated is not known, see `with_open`."""
+        return self._are(_OPEN_AT_RISK)
+
     def without_attempts(self, rows: Mask) -> Judged:
         """The same, with a truncation rate that leaves ``rows`` out."""
-        return Judged(np.where(rows, self._bits & ~np.uint8(_ATTEMPTS | _TRUNCATED), self._bits))
+        return Judged(np.where(rows, self._bits & ~np.uint16(_ATTEMPTS | _TRUNCATED), self._bits))
 
-    def with_open(self, rows: Mask) -> Judged:
-        """The same, where nobody knows of the attempts among ``rows`` whether they would be truncated."""
+    def with_open(self, rows: Mask, of_caps: Mask) -> Judged:
+        """The same, where nobody knows of the attempts among ``rows`` whether they would be truncated.
+
+        ``of_caps``: those whose prediction is a cap. Where one is not known to be exceeded, it is no event either.
+        """
         left_out = self.without_attempts(rows)
-        return Judged(np.where(rows & self.attempts, left_out._bits | np.uint8(_OPEN), left_out._bits))
+        found = Judged(np.where(rows & self.attempts, left_out._bits | np.uint16(_OPEN), left_out._bits))
+        unknown = rows & of_caps & self.uncertain
+        outside = found._bits & ~_RISK | np.uint16(_OPEN_AT_RISK)
+        return Judged(np.where(unknown, outside, found._bits))
 
     def at_risk_within(self, rows: Mask) -> Judged:
         """The same, with underestimation and waste of ``rows`` alone."""
-        outside = np.uint8(_AT_RISK | _UNDERESTIMATED | _UNCERTAIN | _WITH_RATIO)
-        return Judged(np.where(rows, self._bits, self._bits & ~outside))
+        return Judged(np.where(rows, self._bits, self._bits & ~_RISK))
 
 
-_AT_RISK, _UNDERESTIMATED, _UNCERTAIN, _ATTEMPTS, _TRUNCATED, _WITH_RATIO, _WITH_SMAPE, _OPEN = (
-    1 << bit for bit in range(8)
+_AT_RISK, _UNDERESTIMATED, _UNCERTAIN, _ATTEMPTS, _TRUNCATED, _WITH_RATIO, _WITH_SMAPE, _OPEN, _OPEN_AT_RISK = (
+    1 << bit for bit in range(9)
 )
+_RISK = np.uint16(_AT_RISK | _UNDERESTIMATED | _UNCERTAIN | _WITH_RATIO)
+"""What is said of underestimation and waste."""
 
 
 def successful(samples: Samples) -> Mask:
@@ -116,7 +128,7 @@ def judged(samples: Samples, population: Population, multiplier: Fraction) -> Ju
     A sample whose success or truncation is unknown counts as one that did not succeed, or was not cut off. One without
     a prediction is an attempt in ``risk`` and nothing else; the origin's analyzer knows none.
     """
-    bits = np.empty(len(samples), dtype=np.uint8)
+    bits = np.empty(len(samples), dtype=np.uint16)
     for part in blocks(len(samples)):
         bits[part] = _bits(samples, part, population, multiplier)
     return Judged(bits)
@@ -176,7 +188,7 @@ def _bits(samples: Samples, part: slice, population: Population, multiplier: Fra
         underestimated = at_risk & exceeds
         attempts = at_risk & ~legacy
         described = at_risk
-    bits = np.zeros(len(output), dtype=np.uint8)
+    bits = np.zeros(len(output), dtype=np.uint16)
     for bit, mask in (
         (_AT_RISK, at_risk),
         (_UNDERESTIMATED, underestimated),
@@ -186,5 +198,5 @@ def _bits(samples: Samples, part: slice, population: Population, multiplier: Fra
         (_WITH_RATIO, at_risk & (predicted > 0) & (output > 0)),
         (_WITH_SMAPE, described & predicts & ~cut_off & (predicted + output > 0)),
     ):
-        bits |= mask * np.uint8(bit)
+        bits |= mask * np.uint16(bit)
     return bits

@@ -438,7 +438,8 @@ def with_answers(recorded: Samples, estimates: Estimates, rows: Integers, settin
     predicted, budgets = estimates.predicted_output_tokens[rows], estimates.budget_tokens[rows]
     cut = cut_offs(recorded, budgets)
     samples = with_estimates(recorded, predicted, budgets, cut)
-    counts = judged(samples, settings.population, settings.under_multiplier).with_open(cut.unknown)
+    counts = judged(samples, settings.population, settings.under_multiplier)
+    counts = counts.with_open(cut.unknown, of_caps=predicted == budgets)
     if (estimates.budget_tokens != UNKNOWN).any():
         counts = counts.without_attempts(predicted == UNKNOWN)
     return samples, counts

@@ -234,6 +234,6 @@ def _plan(findings: Findings, results: list[Result], certainty: Certainty) -> Pl
                 else None,
             )
             for rate in results
-            if isinstance(rate, RateResult) and not rate.unasked
+            if isinstance(rate, RateResult) and not rate.unasked and not rate.is_open
         ),
     )

@@ -93,6 +93,7 @@ class BatchReader:
             case Request(key, _, _, generates):
                 self._into.know([self._into.file])
                 if generates:
+                    self._into.expect(of_call(key))
                     self._into.outcomes.ask(key, _directory(file), self._into.file, line)
             case Result(key, Unusable() as unusable):
                 self._answer(key, file)
@@ -132,7 +133,12 @@ class BatchReader:
 
     def _ask(self, directory: str, where: int) -> Callable[[str], None]:
         """What remembers requests of files that may be none of those that are judged: see `outcomes.ask`."""
-        return lambda key: self._into.outcomes.ask(key, directory, self._into.file, where)
+
+        def ask(key: str) -> None:
+            self._into.expect(of_call(key))
+            self._into.outcomes.ask(key, directory, self._into.file, where)
+
+        return ask
 
     def _answer(self, key: str | None, file: Opened) -> None:
         """Remember that the request with ``key`` has a result. One that is not beside ``file`` may stand anywhere."""

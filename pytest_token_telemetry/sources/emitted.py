@@ -46,7 +46,12 @@ class Emission(NamedTuple):
     emitters: tuple[str, ...]
     """Which programs and instrumentations tell of it."""
     began: int
-    """In ns since 1970."""
+    """In ns since 1970; negative where a record tells of it, and no span."""
+
+    @staticmethod
+    def of_record(id: str, emitter: str) -> Emission:
+        """By what a record is known beside its own id, if a record of another format has this one."""
+        return Emission(id, (emitter,), _RECORD * 1000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,11 @@ from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.labels import slips_in
 from pytest_token_telemetry.sources.litellm_lane import Lane, PlainRecord, plain_record
 from pytest_token_telemetry.sources.litellm_records import (
+    FORMAT,
     FROM_CACHE,
     Record,
     call_of_record,
+    emission_of,
     json_within,
     keys_of_record,
     metadata_of_record,
@@ -37,7 +39,7 @@ __all__ = ["FROM_CACHE", "LOG_LINE", "LiteLLMSource"]
 class LiteLLMSource(FileSource):
     """One record a call. What was asked and answered is passed over where it is not needed, and never kept."""
 
-    name = "litellm"
+    name = FORMAT
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
         """A file whose first record has the names that LiteLLM gives to calls, or wraps a payload."""
@@ -60,7 +62,8 @@ class LiteLLMSource(FileSource):
                 for _, line_record in records_of(value):
                     record = _unwrapped(line_record)
                     call = _of_log_line(record) or call_of_record(record)
-                    tell(into, call, line, place, keys_of_record(record))
+                    emission = emission_of(record.id, record.litellm_call_id)
+                    tell(into, call, line, place, keys_of_record(record), emission=emission)
                     if isinstance(call, Read):
                         into.note(slips_in(*metadata_of_record(record)))
                     place += 1

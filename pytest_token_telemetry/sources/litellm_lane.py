@@ -15,8 +15,9 @@ import numpy as np
 from pytest_token_telemetry.sample import LONGEST_TEXT
 from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.sources.caps import cap_of
+from pytest_token_telemetry.sources.emitted import Emitted
 from pytest_token_telemetry.sources.labels import label_columns, labels_of, slips_in
-from pytest_token_telemetry.sources.litellm_records import GENERATES, end_of, labels_of_record
+from pytest_token_telemetry.sources.litellm_records import GENERATES, emission_of, end_of, labels_of_record
 from pytest_token_telemetry.sources.provider_calls import called, moment, tell
 from pytest_token_telemetry.sources.record_columns import AT_ONCE, UnusualError, samples_of_columns
 from pytest_token_telemetry.sources.rows import Ids
@@ -38,6 +39,7 @@ class PlainRecord(msgspec.Struct, gc=False, kw_only=True):
     """
 
     id: str
+    litellm_call_id: str | None = None
     call_type: str
     cache_hit: bool | None = None
     status: Literal["success"] | None = None
@@ -131,7 +133,8 @@ class Lane:
         """Add a record of a ``line``, in which it has that ``place``, from 0."""
         reason, _, remapped = _end(record.response)
         cap, metadata = _cap(record.model_parameters), record.metadata
-        facts = (line, place, record.id, record.endTime, record.completion_tokens, cap, reason, record.model)
+        ids_and_end = record.id, record.endTime, record.litellm_call_id
+        facts = (line, place, *ids_and_end, record.completion_tokens, cap, reason, record.model)
         said = (None if metadata is None else metadata.spend_logs_metadata) or {}
         if record.request_tags or said:
             self._into.note(slips_in(record.request_tags, said))
@@ -162,14 +165,15 @@ class Lane:
         self._count = 0
 
     def _add(self, facts: _Columns, labels: Mapping[str, Sequence[object]], *, remapped: bool) -> None:
-        lines, places, ids, ends, *values = facts
+        lines, places, ids, ends, call_ids, *values = facts
         said = {**dict(zip(_NAMES, values, strict=True)), **labels}
         try:
-            self._add_columns(lines, places, ids, ends, said, remapped=remapped)
+            self._add_columns(lines, places, ids, ends, call_ids, said, remapped=remapped)
         except UnusualError:
-            for line, place, id, end, *each in zip(lines, places, ids, ends, *said.values(), strict=True):
+            for line, place, id, end, call_id, *each in zip(*facts[:_BEFORE], *said.values(), strict=True):
                 record = {**dict(zip(said, each, strict=True)), "id": id, "time": moment(end)}
-                tell(self._into, called(record, remapped=remapped), line, place)
+                call = called(record, remapped=remapped)
+                tell(self._into, call, line, place, emission=emission_of(id, call_id))
 
     def _add_columns(
         self,
@@ -177,6 +181,7 @@ class Lane:
         places: Sequence[int],
         ids: Sequence[str],
         ends: Sequence[float],
+        call_ids: Sequence[str | None],
         said: Mapping[str, Sequence[object]],
         *,
         remapped: bool,
@@ -192,7 +197,8 @@ class Lane:
         known = np.broadcast_to(True, len(ids))
         own_ids = Ids.within(text, stops - [*map(len, ids)], stops, np.arange(len(ids)))
         digest = digests(text, begins, stops)
-        self._into.add_own_block(samples, digest, known, own_ids, places=np.array(places, np.int64))
+        emitted = Emitted.of([*map(emission_of, ids, call_ids)])
+        self._into.add_own_block(samples, digest, known, own_ids, places=np.array(places, np.int64), emitted=emitted)
 
 
 _Columns: TypeAlias = "Sequence[tuple[Any, ...]]"
@@ -200,9 +206,10 @@ _Waiting: TypeAlias = dict[tuple[bool, tuple[str, ...]], list[tuple[Any, ...]]]
 """Records by whether their reason may be changed, and by names: the facts of each, and the values of these names."""
 
 _NAMES = ("output_tokens", "max_tokens", "finish_reason", "model")
-"""Our names of the last facts of a record. Before them come its line, its place, its id and its end."""
+"""Our names of the last facts of a record. Before them come its line, its place, its id, its end and LiteLLM's id."""
 
-_FACTS = 4 + len(_NAMES)
+_BEFORE = 5
+_FACTS = _BEFORE + len(_NAMES)
 
 
 def _wait(waiting: _Waiting, facts: tuple[Any, ...], said: Mapping[str, object], *, remapped: bool) -> None:

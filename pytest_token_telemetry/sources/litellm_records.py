@@ -8,6 +8,7 @@ import msgspec
 
 from pytest_token_telemetry.sources import responses
 from pytest_token_telemetry.sources.caps import cap_of
+from pytest_token_telemetry.sources.emitted import Emission
 from pytest_token_telemetry.sources.keys import of_call, of_trace
 from pytest_token_telemetry.sources.labels import labels_of
 from pytest_token_telemetry.sources.provider_calls import NO_GENERATION, called, decoded, failed_call, moment
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_token_telemetry.sources.tagged.records import Read, Unusable
+
+FORMAT = "litellm"
 
 FROM_CACHE = "answers from a cache"
 
@@ -99,6 +102,11 @@ def keys_of_record(record: Record) -> Sequence[str]:
     """By what side files may name a call beside the response's id."""
     ids = ((of_call, record.request_id), (of_call, record.litellm_call_id), (of_trace, record.trace_id))
     return [key(id) for key, id in ids if isinstance(id, str) and id]
+
+
+def emission_of(id: object, call_id: object) -> Emission | None:
+    """By what a record is known beside its ``id``: programs have LiteLLM's own id of the call before the response's."""
+    return Emission.of_record(call_id, FORMAT) if isinstance(call_id, str) and call_id and call_id != id else None
 
 
 def end_of(response: object) -> tuple[str | None, int, bool]:

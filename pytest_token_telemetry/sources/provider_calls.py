@@ -19,6 +19,7 @@ from pytest_token_telemetry.sources.tagged.records import Read, RecordError, Unu
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from pytest_token_telemetry.sources.emitted import Emission
     from pytest_token_telemetry.sources.rows import Rows
 
 T = TypeVar("T")
@@ -53,10 +54,12 @@ def tell(
     keys: Sequence[str] = (),
     *,
     by_time: bool = True,
+    emission: Emission | None = None,
 ) -> None:
     """Add a call to the rows, or count why it is not a sample; a text says why it is passed over.
 
-    ``keys``: as for `Rows.add`. ``by_time``: whether the time and the values of a call without an id tell its copies.
+    ``keys`` and ``emission``: as for `Rows.add`. ``by_time``: whether the time and the values tell the copies of a call
+    without an id.
     """
     if isinstance(call, Unusable):
         into.complain(call.reason, line, ended=call.ended, keys=(call.id or "", *keys))
@@ -68,7 +71,7 @@ def tell(
     sample, identity = call.sample, call.identity
     if identity is None and sample.time is not None and by_time:
         identity = "\x1f".join(map(repr, (*keys, *(getattr(sample, name) for name in FIELDS))))
-    into.add(sample, identity, line, place=place, own=sample.id is not None, keys=keys)
+    into.add(sample, identity, line, place=place, own=sample.id is not None, keys=keys, emission=emission)
 
 
 def call_of(response: object, asked: Mapping[str, object], *, by_remapper: bool = False) -> Read | Unusable | str:

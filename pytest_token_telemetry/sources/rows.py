@@ -280,7 +280,14 @@ class Rows:
         self._blocks.append(_Block(samples, digests, known, False, _ids({}), waits, places, emitted))
 
     def add_own_block(
-        self, samples: Samples, digests: Digests, known: Mask, ids: Ids, *, places: Integers | None = None
+        self,
+        samples: Samples,
+        digests: Digests,
+        known: Mask,
+        ids: Ids,
+        *,
+        places: Integers | None = None,
+        emitted: Emitted = _NOT_EMITTED,
     ) -> None:
         """Add the samples of many lines of our own format, or of others that are known by the calls' own ids alike.
 
@@ -290,8 +297,9 @@ class Rows:
             known: which have an identity.
             ids: the calls' own ids.
             places: as for `add_block`.
+            emitted: as for `add_block`.
         """
-        self._blocks.append(_Block(samples, digests, known, True, ids, places=places))
+        self._blocks.append(_Block(samples, digests, known, True, ids, places=places, emitted=emitted))
 
     def complain(
         self,
@@ -312,6 +320,11 @@ class Rows:
             self._unusable.add(0, (*keys, "" if ended is None else ended.identity or ""))
         if line > self._before:
             self._complaints[self.file if file is None else file, reason].add(line - self._before, begun, ended)
+
+    def expect(self, key: str) -> None:
+        """Remember by what side files may name a call that was asked for, and may have no outcome."""
+        if self.keeps_keys:
+            self._unusable.add(0, (key,))
 
     def refuse(self, error: RecordError, line: int, keys: Sequence[str] = ()) -> None:
         """Count a ``line`` for which there is this ``error``: see `complain`."""

@@ -46,7 +46,8 @@ class RateCheck(Check[RateResult]):
         """
         settings, certainty, ready = case.settings, case.certainty, case.ready
         share: Share = getattr(case.findings.metrics, self._rate)
-        open_ = 0 if self._rate == "underestimation" else int(np.count_nonzero(case.findings.judged.open))
+        judged = case.findings.judged
+        open_ = int(np.count_nonzero(judged.open_at_risk if self._rate == "underestimation" else judged.open))
         target: Fraction = getattr(settings, f"max_{self._rate}")
         if not share.n:
             return self._without_samples(case, target, open_)

@@ -145,7 +145,7 @@ RECORDS_APART = {
     "earlier": [logged(at=-9)],
     "later": [logged(at=9)],
     "other-id": [logged("chatcmpl-8")],
-    "no-id": [logged("", litellm_call_id="chatcmpl-9")],
+    "no-id": [logged("", litellm_call_id="other")],
 }
 
 
@@ -156,6 +156,28 @@ def test_spans_and_records_of_several_calls_stay_as_many_as_they_are(
     write_spans(tmp_path / "c.jsonl", by(CLIENT, call("a")))
     write_spans(tmp_path / "d.jsonl", *records)
     assert (len(read(tmp_path).samples), read(tmp_path).duplicates) == (1 + len(records), 0)
+
+
+@pytest.mark.parametrize("more", [{}, {"model_parameters": None}], ids=["plain", "read-one-by-one"])
+@pytest.mark.parametrize("files", [("c", "d"), ("d", "c"), ("c", "c")], ids=["ours-first", "theirs-first", "one-file"])
+def test_the_programs_line_may_have_the_id_that_litellm_gives_to_the_call(
+    tmp_path: Path, files: tuple[str, str], more: dict[str, Any]
+) -> None:
+    """A program knows it before the response has an id."""
+    line = {**ours(900), "id": "call-7"}
+    record = logged(litellm_call_id="call-7", **more)
+    for name, each in zip(files, (line, record), strict=True):
+        with (tmp_path / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(each)}\n")
+    reading = read(tmp_path)
+    assert (len(reading.samples), reading.duplicates) == (1, 1)
+    assert reading.samples.predicted_output_tokens.tolist() == [900]
+
+
+def test_attempts_of_one_call_of_litellm_stay_as_many_as_they_are(tmp_path: Path) -> None:
+    records = [logged("chatcmpl-1", litellm_call_id="call-7"), logged("chatcmpl-2", at=2, litellm_call_id="call-7")]
+    write_spans(tmp_path / "d.jsonl", *records, {**ours(900), "id": "call-7"})
+    assert len(read(tmp_path).samples) == 3
 
 
 def test_calls_of_a_stand_in_that_a_gateway_logs_are_as_many_as_they_are(tmp_path: Path) -> None:

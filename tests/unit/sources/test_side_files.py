@@ -29,6 +29,7 @@ from tests.answers import chat as answer
 from tests.spans import chat, span, spans, write_spans
 from tests.unit.sources.builders import samples_of
 from tests.unit.sources.json_files import reasons, write
+from tests.unit.sources.test_batches import asked, completion
 
 
 def side(path: Path, rows: Iterable[object]) -> SideFile:
@@ -144,6 +145,19 @@ def test_a_row_of_a_call_that_cannot_be_used_is_not_without_a_call(
     for scan in (None, Scan(jobs=2, bounds=TaskSizes(10_000, 10, 4096))):
         reading = read(tmp_path, side(tmp_path / "predictions.jsonl", rows), scan=scan)
         assert (sum(each.count for each in reading.unusable.values()), reading.remarks) == (1, {"without_call": 1})
+
+
+@pytest.mark.parametrize("where", ["matched", "beside", "named"])
+def test_a_row_of_a_request_without_a_result_is_not_without_a_call(tmp_path: Path, where: str) -> None:
+    requests = [asked(key, max_tokens=100) for key in "12"]
+    name = {"matched": "in.jsonl", "beside": "in.txt.json", "named": "sent/in.jsonl"}[where]
+    write(tmp_path / "d" / name if where != "named" else tmp_path / name, requests)
+    write(tmp_path / "d" / "out.jsonl", [completion("1")])
+    rows = [{"call_id": key, "predicted_output_tokens": 12} for key in ("1", "2", "nobody's")]
+    scan = Scan(requests=(str(tmp_path / name),) if where == "named" else ())
+    predictions = side(tmp_path / "predictions.jsonl", rows)
+    reading = read_directories([Directory(tmp_path / "d", "d")], ["*.jsonl"], scan=scan, side_files=[predictions])
+    assert (said(reading), reading.remarks) == ([(12, None)], {"without_call": 1})
 
 
 def test_a_row_of_a_span_without_a_count_is_not_without_a_call(tmp_path: Path) -> None:
