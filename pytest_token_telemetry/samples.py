@@ -300,6 +300,12 @@ class SamplesBuilder:
             column = self._columns[name] = column.copy()
         column[rows] = column[others]
 
+    def fill_times(self, rows: Integers, others: Integers) -> None:
+        """Give those of ``rows`` that have no time the time of the ``others``, as many rows."""
+        times = self.column("time")
+        new = np.isnat(times[rows]) & ~np.isnat(times[others])
+        self.copy("time", rows[new], others[new])
+
     def sample(self, row: int) -> Sample:
         """The sample in ``row``, without its id."""
         self._settle()

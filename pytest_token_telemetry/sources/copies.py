@@ -326,6 +326,7 @@ def _add_labels(table: SamplesBuilder, known: Integers, copies: Integers) -> Non
         column = table.column(name)
         new = np.flatnonzero((column[known] == UNKNOWN) & (column[copies] != UNKNOWN))
         table.copy(name, known[new][::-1], copies[new][::-1])  # the first is written last
+    table.fill_times(known[::-1], copies[::-1])
 
 
 _LABELS = (

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Integers, Mask, SamplesBuilder
 
 MOST_EMITTERS = 8
@@ -167,15 +166,17 @@ def told_in_other_traces(table: SamplesBuilder, emitted: Emitted, stays: Mask | 
             first, *others = dict.fromkeys(each.row for each in group)
             began = {each.row: each.began for each in reversed(group)}
             for other in sorted(others, key=lambda row: -began[row]):
-                _add(table, first, table.sample(other))
+                _add(table, first, other)
             again += others
             by += [first] * len(others)
     return ToldAgain(np.array(again, np.int64), np.array(by, np.int64))
 
 
-def _add(table: SamplesBuilder, row: int, sample: Sample) -> None:
-    """Add to ``row`` what ``sample``, another record of its call, knows."""
+def _add(table: SamplesBuilder, row: int, other: int) -> None:
+    """Add to ``row`` what the ``other`` one, of another record of its call, knows."""
+    sample = table.sample(other)
     table.fill(row, sample)
+    table.fill_times(np.array([row]), np.array([other]))
     if sample.truncated and table.column("truncated")[row] != 1:
         for name in _OF_END:
             if (value := getattr(sample, name)) is not None:

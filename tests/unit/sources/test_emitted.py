@@ -174,6 +174,19 @@ def test_the_programs_line_may_have_the_id_that_litellm_gives_to_the_call(
     assert reading.samples.predicted_output_tokens.tolist() == [900]
 
 
+@pytest.mark.parametrize("predicted", [None, 900])
+@pytest.mark.parametrize("files", [("c", "d"), ("d", "c")], ids=["ours-first", "theirs-first"])
+def test_a_call_has_the_time_that_one_of_its_records_knows(
+    tmp_path: Path, files: tuple[str, str], predicted: int | None
+) -> None:
+    line = {name: value for name, value in ours(predicted).items() if name != "time"}
+    for name, each in zip(files, (line, logged()), strict=True):
+        write_spans(tmp_path / f"{name}.jsonl", each)
+    reading = read(tmp_path)
+    assert (len(reading.samples), reading.duplicates) == (1, 1)
+    assert reading.samples.time.tolist() == [datetime.fromtimestamp(NOW / 1e9 + 1, UTC).replace(tzinfo=None)]
+
+
 def test_attempts_of_one_call_of_litellm_stay_as_many_as_they_are(tmp_path: Path) -> None:
     records = [logged("chatcmpl-1", litellm_call_id="call-7"), logged("chatcmpl-2", at=2, litellm_call_id="call-7")]
     write_spans(tmp_path / "d.jsonl", *records, {**ours(900), "id": "call-7"})
