@@ -177,10 +177,8 @@ def _predictions_to_mend(report: Report) -> tuple[list[Sentence], list[Sentence]
 
 
 def _wait_for_caps(report: Report) -> bool:
-    """True if of all calls that were underestimated, it is told only with larger caps by how much."""
-    every = () if report.tuning is None else report.tuning.categories
-    found = {each.basis for each in every if each.underestimated}
-    return found == {"raise-cap"}
+    """True if of all calls to mend, it is told only with larger caps by how much they were underestimated."""
+    return {each.basis for each in _to_mend(report)} == {"raise-cap"}
 
 
 def _where_to_raise(report: Report) -> Sentence:
