@@ -128,6 +128,8 @@ def _steps(report: Report) -> Iterator[Sentence]:
         yield collect if is_any else joined((collect, _these_would_do(report.plan.runs)), " ")
         if isinstance(samples, CountResult) and not samples.missing:  # what is missing will not come by waiting
             for check, result in mix:
+                if others := check.others(result, context):
+                    yield joined(("Or relabel ", others, "."), "")
                 if setting := check.without_missing(result, context):
                     yield ("Or set ", *setting, ", if your work has no others.")
 

@@ -286,6 +286,10 @@ _REMARKS: Mapping[str, tuple[str, str]] = {
         "row",
         "of databases without an id: a call in both a log and a database counts twice then. Read only one of them.",
     ),
+    "outputs_differ": (
+        "call",
+        "with records of one id that differ in output tokens: each record counts (docs/definitions.md).",
+    ),
     "maps_without_file": ("field map", "without a file: no name matches its patterns (docs/field-map.md)."),
 }
 

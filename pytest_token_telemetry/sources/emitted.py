@@ -140,6 +140,8 @@ class ToldAgain(NamedTuple):
     rows: Integers
     by: Integers
     """The row that stays, for each of those."""
+    differing: int = 0
+    """Ids that records of several formats have once each, with different counts of output tokens."""
 
 
 def told_in_other_traces(table: SamplesBuilder, emitted: Emitted, stays: Mask | None) -> ToldAgain:
@@ -158,7 +160,7 @@ def told_in_other_traces(table: SamplesBuilder, emitted: Emitted, stays: Mask | 
     told = _Told.all_of(table, emitted.entries(order[is_told]))
     again: list[int] = []
     by: list[int] = []
-    end = 0
+    end = differing = 0
     for count in counts[several].tolist():
         begin, end = end, end + count
         group = told[begin:end]
@@ -169,7 +171,9 @@ def told_in_other_traces(table: SamplesBuilder, emitted: Emitted, stays: Mask | 
                 _add(table, first, other)
             again += others
             by += [first] * len(others)
-    return ToldAgain(np.array(again, np.int64), np.array(by, np.int64))
+        else:
+            differing += _differs(group)
+    return ToldAgain(np.array(again, np.int64), np.array(by, np.int64), differing)
 
 
 def _add(table: SamplesBuilder, row: int, other: int) -> None:
@@ -227,6 +231,17 @@ def _is_one(table: SamplesBuilder, group: Sequence[_Told]) -> bool:
     if len(models) < 2:
         return True
     return len(spans) < len(group) and _are_one_model(table.values("model", [*models.values()]))
+
+
+def _differs(group: Sequence[_Told]) -> bool:
+    """Whether records of several formats, each of which has it once, give one call different output tokens."""
+    emitters = {each.emitter for each in group}
+    return (
+        len(emitters) == len(group)
+        and all(each.began == _RECORD for each in group)
+        and len({each.row for each in group}) > 1
+        and len({each.output for each in group}) > 1
+    )
 
 
 def _are_at_one_time(group: Sequence[_Told], spans: Sequence[_Told]) -> bool:

@@ -17,7 +17,13 @@ from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.sources.caps import cap_of
 from pytest_token_telemetry.sources.emitted import Emitted
 from pytest_token_telemetry.sources.labels import label_columns, labels_of, slips_in
-from pytest_token_telemetry.sources.litellm_records import GENERATES, emission_of, end_of, labels_of_record
+from pytest_token_telemetry.sources.litellm_records import (
+    GENERATES,
+    emission_of,
+    end_of,
+    joined_metadata,
+    labels_of_record,
+)
 from pytest_token_telemetry.sources.provider_calls import called, moment, tell
 from pytest_token_telemetry.sources.record_columns import AT_ONCE, UnusualError, samples_of_columns
 from pytest_token_telemetry.sources.rows import Ids
@@ -60,6 +66,7 @@ class _Parameters(msgspec.Struct, frozen=True, gc=False):
 
 class _Metadata(msgspec.Struct, gc=False):
     spend_logs_metadata: dict[str, Any] | None = None
+    requester_metadata: dict[str, Any] | None = None
 
 
 class _Native(msgspec.Struct, frozen=True, gc=False):
@@ -135,7 +142,8 @@ class Lane:
         cap, metadata = _cap(record.model_parameters), record.metadata
         ids_and_end = record.id, record.endTime, record.litellm_call_id
         facts = (line, place, *ids_and_end, record.completion_tokens, cap, reason, record.model)
-        said = (None if metadata is None else metadata.spend_logs_metadata) or {}
+        kept = () if metadata is None else (metadata.requester_metadata, metadata.spend_logs_metadata)
+        said = joined_metadata(*filter(None, kept)) or {}
         if record.request_tags or said:
             self._into.note(slips_in(record.request_tags, said))
         if record.request_tags and labels_of(record.request_tags):

@@ -15,7 +15,7 @@ from pytest_token_telemetry.sources.provider_calls import NO_GENERATION, called,
 from pytest_token_telemetry.sources.response_shapes import keeps_native_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_token_telemetry.sources.tagged.records import Read, Unusable
 
@@ -95,7 +95,17 @@ def call_of_record(record: Record) -> Read | Unusable | str:
 def metadata_of_record(record: Record) -> tuple[object, object]:
     """The tags and the metadata of a request."""
     metadata = json_within(record.metadata)
-    return json_within(record.request_tags), metadata.get("spend_logs_metadata") if isinstance(metadata, dict) else None
+    found = (metadata.get(name) for name in (_OF_CLIENT, _OF_SPEND_LOGS)) if isinstance(metadata, dict) else ()
+    return json_within(record.request_tags), joined_metadata(*(each for each in found if isinstance(each, dict)))
+
+
+_OF_CLIENT, _OF_SPEND_LOGS = "requester_metadata", "spend_logs_metadata"
+"""Where LiteLLM keeps what a client of its proxy sends as metadata, and what is meant for its spend logs."""
+
+
+def joined_metadata(*parts: Mapping[str, object]) -> Mapping[str, object] | None:
+    """What all ``parts`` say, the last one first; ``None`` if there is none."""
+    return {name: value for part in parts for name, value in part.items()} if parts[1:] else next(iter(parts), None)
 
 
 def keys_of_record(record: Record) -> Sequence[str]:

@@ -206,6 +206,8 @@ def merge(
     remarks: Counter[Remark] = Counter(files.remarks)
     if without_id:
         remarks["rows_without_id"] = without_id
+    if told.differing:
+        remarks["outputs_differ"] = told.differing
     if side is not None:
         from pytest_token_telemetry.sources.side_files import join  # few have any
 

@@ -50,10 +50,12 @@ Remark: TypeAlias = Literal[
     "without_prediction",
     "maps_without_file",
     "rows_without_id",
+    "outputs_differ",
 ]
 """What could not be joined: a result of a batch without a request, or with several that differ, so that its cap is
 unknown; a row of a side file without a call, a prediction of one that names several calls, or a side file without any
-prediction; a row of a database without an id, which a log may tell of too."""
+prediction; a row of a database without an id, which a log may tell of too; an id that records of two formats have, with
+different counts of output tokens, so that they are two calls."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,16 @@ class CoverageCheck(Check[CoverageResult]):
         near = ((name, get_close_matches(name, others, 1, _LIKENESS)) for name in result.missing)
         return tuple((name, found[0]) for name, found in near if found)
 
+    def others(self, result: CoverageResult, context: Context) -> Sentence:
+        """``hard (18 samples) if it is high``: names of the data that may mean what is missing; empty if none do."""
+        if not result.missing or result.unreplayed or self.setting(result, context) or self.slips(result, context):
+            return ""
+        names = [name for name in _shown(result) if name not in result.target]
+        shown = [joined((named(name), f" ({plural(result.found[name], 'sample')})"), "") for name in names]
+        is_one = "if it is " if len(names) == 1 else "if they are "
+        missing = _few(map(named, result.missing), last="or")
+        return joined((*_few(shown, last="and"), f" {is_one}", *missing), "") if names else ""
+
     def is_labelled_otherwise(self, result: CoverageResult, context: Context) -> bool:
         """True if nothing is missing but names that fit each other."""
         return bool(self.setting(result, context)) or len(self.slips(result, context)) == len(result.missing) > 0

@@ -76,6 +76,13 @@ def test_what_no_multiplier_mends_comes_first_where_most_calls_were_underestimat
     assert [step for step in advice(found) if step.startswith("Multiply")] == []
 
 
+def test_labels_that_may_mean_what_is_missing_are_named():
+    kinds = [(name, level) for name in ("implementation", "tests", "docs") for level in ("low", "medium", "hard") * 4]
+    rows = [call(1000, 900, category=name, complexity=level) for name, level in kinds]
+    assert "Or relabel hard (12 samples) if it is high." in advice(verdict(rows))
+    assert not any("relabel" in step for step in advice(verdict([row for row in rows if row.complexity != "hard"])))
+
+
 def test_only_what_is_exceeded_is_named():
     found = verdict([*ready(60), *[call(1000, 1200, category="docs")] * 6])
     assert headline(found) == "Tuning needed: 9.1% underestimated."  # 6 of 66
@@ -725,6 +732,11 @@ def test_too_many_unusable_lines_are_repaired():
             {"remarks": {"rows_without_id": 7}},
             "7 rows of databases without an id: a call in both a log and a database counts twice then. Read only one of"
             " them.",
+        ),
+        (
+            ready(27),
+            {"remarks": {"outputs_differ": 7}},
+            "7 calls with records of one id that differ in output tokens: each record counts (docs/definitions.md).",
         ),
         ([*ready(27), call(0, 5), call(5, 0)], {}, "2 samples with a prediction or an output of 0, excluded."),
         (

@@ -187,6 +187,13 @@ def test_a_call_has_the_time_that_one_of_its_records_knows(
     assert reading.samples.time.tolist() == [datetime.fromtimestamp(NOW / 1e9 + 1, UTC).replace(tzinfo=None)]
 
 
+def test_records_of_one_id_with_different_outputs_stay_apart_and_are_told(tmp_path: Path) -> None:
+    write_spans(tmp_path / "c.jsonl", ours(900, output=19))
+    write_spans(tmp_path / "d.jsonl", logged(), logged("chatcmpl-8"))
+    reading = read(tmp_path)
+    assert (len(reading.samples), reading.remarks) == (3, {"outputs_differ": 1})
+
+
 def test_attempts_of_one_call_of_litellm_stay_as_many_as_they_are(tmp_path: Path) -> None:
     records = [logged("chatcmpl-1", litellm_call_id="call-7"), logged("chatcmpl-2", at=2, litellm_call_id="call-7")]
     write_spans(tmp_path / "d.jsonl", *records, {**ours(900), "id": "call-7"})

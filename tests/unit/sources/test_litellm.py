@@ -287,6 +287,18 @@ def test_a_copy_is_no_other_call_and_a_stand_in_has_one_id_for_many(tmp_path: Pa
 VALUES = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.lists(st.integers(), max_size=2)
 )
+
+
+@pytest.mark.parametrize("more", [{}, {"model_parameters": None}], ids=["lane", "one-by-one"])
+@pytest.mark.parametrize("spend", [None, {}, {"category": "tests"}])
+def test_what_a_client_sends_to_the_proxy_as_metadata_counts_where_spend_logs_say_nothing(
+    tmp_path: Path, spend: dict[str, str] | None, more: dict[str, Any]
+) -> None:
+    client = {"predicted_output_tokens": 12, "category": "docs", "user": "u"}
+    found = one(tmp_path, payload(metadata={"requester_metadata": client, "spend_logs_metadata": spend}, **more))
+    assert (found.predicted_output_tokens, found.category) == (12, "tests" if spend else "docs")
+
+
 INNER = VALUES | st.dictionaries(st.sampled_from(["choices", "max_tokens", "spend_logs_metadata", "category"]), VALUES)
 
 
