@@ -68,7 +68,9 @@ class SourcesCheck(Check[CountResult]):
             nothing.append("no test recorded a sample")
         if nothing:
             return joined(nothing, last="and")
-        tasks = f", {plural(counts.with_task, 'sample')} of {plural(counts.tasks, 'task')}" if counts.with_task else ""
+        some = f"{counts.with_task:,} of " if counts.with_task < counts.samples else ""
+        samples = f"{some}{plural(counts.samples, 'sample')}"
+        tasks = f", {samples} of {plural(counts.tasks, 'task')}" if counts.with_task else ""
         return f"{what_was_read(counts)}{tasks}"
 
 

@@ -182,7 +182,7 @@ def test_more_than_two_runs_a_task_are_noted(tasks, warned):
 
 def test_tasks_are_counted():
     assert message(verdict([*of_tasks(60, 30), call()]), "readiness::sources") == (
-        "1 file read, 60 samples of 30 tasks"
+        "1 file read, 60 of 61 samples of 30 tasks"
     )
     assert message(verdict(ready(60)), "readiness::sources") == "1 file read"
 
