@@ -23,7 +23,7 @@ from pytest_token_telemetry.gate.check import Case
 from pytest_token_telemetry.gate.checks import CHECK_BY_ID, added_checks, checks_of
 from pytest_token_telemetry.gate.findings import find
 from pytest_token_telemetry.gate.replay_report import replay_report
-from pytest_token_telemetry.gate.results import AnyResult, CheckId, RateResult
+from pytest_token_telemetry.gate.results import AnyResult, CheckId, RateResult, RatioResult
 from pytest_token_telemetry.past.baseline import drift_report
 from pytest_token_telemetry.text import listing, raised
 
@@ -195,9 +195,10 @@ def _conclusion(kept: list[Result], deselected: tuple[str, ...], *, ready: bool)
 
 
 def _advises(conclusion: Conclusion, kept: list[Result], case: Case) -> bool:
-    """True if advice was asked for, or is needed: on predictions, also where a rate is above its target, or on caps."""
+    """True if advice was asked for, or is needed: where a figure is above its target, or on caps."""
     asked = conclusion == "tune" or case.settings.tuning is not None
     asked |= any(isinstance(each, RateResult) and each.inconclusive and each.n and not each.is_within for each in kept)
+    asked |= any(isinstance(each, RatioResult) and each.outcome in ("warn", "fail") for each in kept)
     return asked or case.findings.carried.caps > 0 or case.findings.carried.question != "predictions"
 
 

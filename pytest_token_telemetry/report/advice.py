@@ -49,8 +49,7 @@ def next_steps(report: Report) -> list[Sentence]:
             return [*lost, *_what_to_prove(report)]
     steps: list[Sentence] = [*lost, *reasons_to_name(report)]
     if is_above(report, WASTE.id):
-        where = _waste_to_lower(report)
-        steps.append(joined(("Risk is within its targets. To save cost, lower predictions ", where, "."), ""))
+        steps.append(_cost_to_save(report))
     if warns(report, "drift::"):
         steps.append(_WHAT_CHANGED)
     steps += caps_to_lower(report)
@@ -59,17 +58,40 @@ def next_steps(report: Report) -> list[Sentence]:
     return [*(steps or ["Nothing to tune: go on collecting, and watch for drift."]), *caps_to_set(report)]
 
 
+def _cost_to_save(report: Report) -> Sentence:
+    """What to lower where only waste is above its target."""
+    if not _wasteful(report) and (names := _wasteful(report, is_spread=True)):
+        return joined(
+            (
+                "Risk is within its targets. To save cost, give the estimator more information: no single multiplier"
+                " meets both risk and cost in ",
+                some(names),
+                ".",
+            ),
+            "",
+        )
+    return joined(("Risk is within its targets. To save cost, lower predictions ", _waste_to_lower(report), "."), "")
+
+
 def _waste_to_lower(report: Report) -> Sentence:
     """Where predictions are far above the outputs, without what no multiplier can lower without new risk."""
+    wasteful = _wasteful(report)
+    return joined(("of ", some(wasteful)), "") if wasteful else "where waste is high"
+
+
+def _wasteful(report: Report, *, is_spread: bool = False) -> list[Sentence]:
+    """Where waste is above its target; ``is_spread``: where no multiplier can lower it without new risk."""
     strata, kind = strata_of(report)
     target = waste_target(report) or Fraction(0)
     spread = {each.name for each in report.tuning.categories if not each.meets_both} if report.tuning else set()
-    wasteful = [
+    return [
         (called(each, kind), f" (P90 {times(each.waste_p90, target)})")
         for each in strata
-        if each.waste_p90 is not None and each.waste_p90 >= target and each.name not in spread and not each.folded
+        if each.waste_p90 is not None
+        and each.waste_p90 >= target
+        and (each.name in spread) is is_spread
+        and not each.folded
     ]
-    return joined(("of ", some(wasteful)), "") if wasteful else "where waste is high"
 
 
 def first_steps(report: Report) -> tuple[list[Sentence], list[Sentence]]:

@@ -117,8 +117,7 @@ def single_calls(report: Report) -> Iterator[Section]:
     worst = worst_calls(report)
     if worst:
         yield Section(title_of_calls(worst), tables=(_calls(worst),))
-    shown = {each.source for each in worst}
-    if others := tuple(each for each in report.cut_off if each.source not in shown):
+    if others := tuple(each for each in report.cut_off if each not in worst):
         yield Section(_title_of_truncated(len(others), report), tables=(_calls(others, leave_out="truncated"),))
 
 
