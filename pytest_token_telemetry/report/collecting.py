@@ -29,9 +29,8 @@ from pytest_token_telemetry.report.words import (
     unjoined,
 )
 from pytest_token_telemetry.sources.compressed import CUT_OFF
-from pytest_token_telemetry.sources.look_like import EMPTY, MAPPABLE, MISSPELT, READ_WITH, UNSTRUCTURED, UTF16
+from pytest_token_telemetry.sources.look_like import EMPTY, MAPPABLE, READ_WITH, UNSTRUCTURED, UTF16
 from pytest_token_telemetry.sources.outcomes import NO_RESULT
-from pytest_token_telemetry.sources.own_format import SCHEMA
 from pytest_token_telemetry.sources.places import FILES, MEANINGLESS
 from pytest_token_telemetry.text import Reason, Untrusted, joined, listing, named, plural
 
@@ -309,8 +308,6 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
         )
     elif UTF16 in counts.look_like:
         yield "Save these files as UTF-8: in other encodings only log lines are read, and these files hold none."
-    elif MISSPELT in counts.look_like:
-        yield f'Write "schema": "{SCHEMA}" in the lines that nearly say so: these files hold no other call.'
     elif ways:
         yield f"Add {listing(ways, last='or')} to judge these files: they hold no other call."
     elif any(look in MAPPABLE for look in counts.look_like):

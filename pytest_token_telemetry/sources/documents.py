@@ -71,7 +71,7 @@ def documents(file: BinaryIO, decode: Callable[[bytes], T], most: int = MOST) ->
         OSError: not all of the file can be read.
     """
     held = _Held(decode, most)
-    for line, text in _lines(file, most):
+    for line, text in numbered_lines(file, most):
         if text is None:
             yield from held.finish()
             yield Broken(TOO_LONG, line)
@@ -152,7 +152,7 @@ def _add_ours(line: _Ours, number: int, into: Rows) -> None:
         into.add(said.sample, said.identity, number, own=True, among_others=True)
 
 
-def _lines(file: BinaryIO, most: int) -> Iterator[tuple[int, bytes | None]]:
+def numbered_lines(file: BinaryIO, most: int) -> Iterator[tuple[int, bytes | None]]:
     """Number the lines of ``file``; ``None`` stands for one that is too long."""
     line = 0
     while text := file.readline(most + 1):

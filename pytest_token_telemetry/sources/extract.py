@@ -23,7 +23,7 @@ from pytest_token_telemetry.sources.outcomes import Outcomes, OutcomesBuilder
 from pytest_token_telemetry.sources.own_format import HEAD as OWN
 from pytest_token_telemetry.sources.own_format import SCHEMA, begins_as_ours, has_ours_within_lines
 from pytest_token_telemetry.sources.rows import AbsorbedRecords, Complaint, Identities, Rows
-from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes
+from pytest_token_telemetry.sources.source import HEAD, READ_ONLY, Found, Opened, Sizes, opened
 from pytest_token_telemetry.sources.tagged.formats import has_tagged_line
 from pytest_token_telemetry.sources.tagged.simple_search import WIDE_BEGINS
 from pytest_token_telemetry.sources.tagged.tagged_source import TaggedReader, TaggedSource
@@ -39,6 +39,7 @@ from pytest_token_telemetry.sources.unread import (
     first_others,
     has_other_lines,
     has_others,
+    is_slip,
     lacks_schema,
     object_below,
     records_with_counts,
@@ -404,11 +405,28 @@ def _read(file: Listed, task: Task, small: int, rows: Rows, readers: _Readers) -
                 found = _read_opened(descriptor, file, task, readers)
         finally:
             os.close(descriptor)
+        if found.unread == NO_SCHEMA:
+            _count_slips(file, rows, number)
+            found = found._replace(unread="")
     except OSError as error:
         found = FileRead(rows.file == number, error.strerror or type(error).__name__)
     if rows.file < number:
         rows.begin_file()
     return found
+
+
+def _count_slips(file: Listed, rows: Rows, number: int) -> None:
+    """Count the lines of a file that are ours but for their schema.
+
+    Raises:
+        OSError: it cannot be read again.
+    """
+    from pytest_token_telemetry.sources.documents import MOST, numbered_lines  # few files have any
+
+    with opened(file.copy or file.path) as again, again.stream() as stream:
+        for line, text in numbered_lines(stream, MOST):
+            if text is not None and is_slip(text):
+                rows.complain(NO_SCHEMA, line, file=number)
 
 
 def _plain_text(descriptor: int, file: Listed) -> bytes | None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sources.deferred import ONE_A_LINE, signs_of
 from pytest_token_telemetry.sources.source import opened
-from pytest_token_telemetry.sources.unread import lacks_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +21,6 @@ OUTSIDE = "records outside the where of map "
 """Why records are passed over where a map may be wrong; its name stands behind."""
 
 EMPTY = "empty files"
-MISSPELT = "token-telemetry/1 lines with a misspelt schema"
 UTF16 = "UTF-16"
 
 
@@ -60,7 +58,7 @@ MAPPABLE = ("CSV", "JSON")
 UNSTRUCTURED = (EMPTY, "plain text", "binary data")
 """Of `LOOKS`: those of which no reader will ever know more."""
 
-LOOKS = (*(name for name, _ in _RULES), *_BEHIND.values(), MISSPELT)
+LOOKS = (*(name for name, _ in _RULES), *_BEHIND.values())
 """All that files can look like."""
 
 _COMPILED = [(name, re.compile(begin.encode(), re.DOTALL)) for name, begin in _RULES]
@@ -111,9 +109,7 @@ def _head(path: str) -> bytes:
 def _look(head: bytes) -> str:
     head = head.removeprefix(b"\xef\xbb\xbf")
     look = next(name for name, begin in _COMPILED if begin.match(head))
-    if look in ("JSON", "plain text"):
-        return MISSPELT if lacks_schema(head) else _look_behind(head) or look
-    return look
+    return _look_behind(head) or look if look in ("JSON", "plain text") else look
 
 
 def _look_behind(head: bytes) -> str | None:

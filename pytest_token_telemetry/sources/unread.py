@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 UNREAD = "spans of model calls in a layout that is not read"
 WIDE = "records of model calls in UTF-16, of which only log lines are read: save the file as UTF-8"
 
-NO_SCHEMA = 'JSON lines whose schema is missing or misspelt: write "schema": "token-telemetry/1"'
+NO_SCHEMA = 'the schema of a JSON line is missing or misspelt: write "schema": "token-telemetry/1"'
 BESIDE = "records of model calls among lines of another kind, which alone are read (give them a file of their own)"
 FOR_A_MAP = "lines for a map among token-telemetry/1 lines, which alone are read (give them a file of their own)"
 
-EVEN_BESIDE_RECORDS = (NO_SCHEMA, BESIDE, FOR_A_MAP)
+EVEN_BESIDE_RECORDS = (BESIDE, FOR_A_MAP)
 """Why a file may have calls that are not read, though others of it are."""
 
 LOOKED_AT = 1 << 16
@@ -112,10 +112,22 @@ def counts_beside_ours(text: bytes) -> bool:
 
 def lacks_schema(text: bytes) -> bool:
     """Whether a line of ``text`` looks like one of our own format, but for its schema."""
-    named = {found[1].decode("ascii", "replace") for found in _SCHEMA.finditer(text)} if b'"schema"' in text else set()
+    named = _schemas(text)
     if any(map(may_mean_ours, named)):
         return True
-    return SCHEMA in named and any(b'"schema"' not in each and _PREDICTED in each for each in records_with_counts(text))
+    return SCHEMA in named and any(map(is_slip, records_with_counts(text)))
+
+
+def is_slip(line: bytes) -> bool:
+    """Whether a ``line`` looks like one of our own format, but for its schema."""
+    named = _schemas(line)
+    lacks = b'"schema"' not in line and _PREDICTED in line and b'"output_tokens"' in line
+    return line.startswith(b"{") and not _is_ours(line) and (lacks or any(map(may_mean_ours, named)))
+
+
+def _schemas(text: bytes) -> set[str]:
+    """The schemas that JSON in ``text`` names."""
+    return {found[1].decode("ascii", "replace") for found in _SCHEMA.finditer(text)} if b'"schema"' in text else set()
 
 
 def _is_ours(line: bytes) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_token_telemetry.sources.look_like import LOOKS, MISSPELT, looks_of
+from pytest_token_telemetry.sources.look_like import LOOKS, looks_of
 from tests.conftest import SHARED
 
 
@@ -29,7 +29,6 @@ SHAPES: list[tuple[str, object]] = [
     ("Claude Code transcripts", {"type": "user", "sessionId": "s", "uuid": "u", "message": {}}),
     ("JSON", {"model": "m", "usage": {"completion_tokens": 50}}),
     ("JSON", [[1, 2]]),
-    (MISSPELT, b'{"schema": "token-telemtry/1", "output_tokens": 5}\n'),
     *(
         (
             f"JSON lines with records of format {name}",

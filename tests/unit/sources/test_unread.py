@@ -10,7 +10,6 @@ import pytest
 
 from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.documents import NO_JSON, PLAIN_TEXT, TAGGED
-from pytest_token_telemetry.sources.look_like import MISSPELT
 from pytest_token_telemetry.sources.otlp.attributes import OUTPUT
 from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.parallel import Scan
@@ -224,13 +223,12 @@ def test_records_that_only_a_file_of_their_own_makes_readable_are_one_unusable_l
 @pytest.mark.parametrize(
     "schema", ["token-telemtry/1", "token_telemetry/1", "token-telemetry", "Token-Telemetry/1", None]
 )
-def test_lines_beside_ours_whose_schema_is_missing_or_misspelt_are_an_unusable_line(
-    tmp_path: Path, schema: str | None
-) -> None:
+def test_lines_beside_ours_whose_schema_is_missing_or_misspelt_are_unusable(tmp_path: Path, schema: str | None) -> None:
     slip = json.dumps(OURS if schema is None else {"schema": schema, **OURS})
     (tmp_path / "b.jsonl").write_text(f"{own_line(output_tokens=5)}\n" + f"{slip}\n" * 3, encoding="utf-8")
     found = read(tmp_path)
-    assert (found.samples.output_tokens.tolist(), places(found)) == ([5], {NO_SCHEMA: ["d/b.jsonl:1"]})
+    assert (found.samples.output_tokens.tolist(), found.unusable[NO_SCHEMA].count) == ([5], 3)
+    assert places(found) == {NO_SCHEMA: [f"d/b.jsonl:{line}" for line in (2, 3, 4)]}
 
 
 @pytest.mark.parametrize("schema", ["token-telemetry/2", "telemetry/1", "https://json-schema.org/draft/2020-12/schema"])
@@ -240,9 +238,13 @@ def test_other_schemas_are_no_slips(tmp_path: Path, schema: str) -> None:
     assert NO_SCHEMA not in read(tmp_path).unusable
 
 
-def test_files_of_slips_alone_look_like_them(tmp_path: Path) -> None:
-    (tmp_path / "b.jsonl").write_text(json.dumps({"schema": "token-telemtry/1", **OURS}) + "\n", encoding="utf-8")
-    assert read(tmp_path).look_like == {MISSPELT: 1}
+@pytest.mark.parametrize("name", ["b.jsonl", "b.jsonl.gz"])
+def test_each_slip_of_files_of_slips_alone_is_counted(tmp_path: Path, name: str) -> None:
+    text = (json.dumps({"schema": "token-telemtry/1", **OURS}) + "\n").encode() * 5000
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    for scan in (None, Scan(jobs=2, bounds=TaskSizes(30_000, 10, 1000))):
+        found = read(tmp_path, scan)
+        assert (found.unusable[NO_SCHEMA].count, found.nothing_known) == (5000, 0)
 
 
 @pytest.mark.parametrize(
