@@ -13,7 +13,7 @@ from pytest_token_telemetry.gate.checks import (
 )
 from pytest_token_telemetry.gate.results import RateResult, RatioResult
 from pytest_token_telemetry.report.cap_advice import caps_to_lower, caps_to_set
-from pytest_token_telemetry.report.collecting import maps_to_correct, reasons_to_name, what_to_collect
+from pytest_token_telemetry.report.collecting import lines_to_repair, maps_to_correct, reasons_to_name, what_to_collect
 from pytest_token_telemetry.report.kinds import SHOWN, called, some, strata_of
 from pytest_token_telemetry.report.unread import to_map, to_read
 from pytest_token_telemetry.report.words import (
@@ -41,7 +41,7 @@ def next_steps(report: Report) -> list[Sentence]:
     """What to do next, one sentence each."""
     if report.verdict == "not-ready":
         return what_to_collect(report)
-    lost = [*maps_to_correct(report, {"output_tokens"}), *to_read(report)]
+    lost = [*maps_to_correct(report, {"output_tokens"}), *lines_to_repair(report), *to_read(report)]
     match report.verdict:
         case "tune":
             return [*lost, *_what_to_tune(report)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.gate.checks import (
@@ -52,6 +53,18 @@ def reasons_to_name(report: Report) -> Iterator[Sentence]:
         yield ("Say in a known word why outputs end (finish_reason: stop, length, ...): not known are ", *unknown, ".")
 
 
+def lines_to_repair(report: Report) -> Iterator[Sentence]:
+    """Lines that cannot be used, where they are so many that the calls of which they tell may decide."""
+    lost = report.counts.unusable.total
+    every = report.counts.samples + lost
+    if report.counts.samples and lost > every * _HARDLY_ANY:
+        yield f"Repair what writes the unusable lines: {lost:,} of {every:,} telemetry lines count in no figure."
+
+
+_HARDLY_ANY = Fraction(1, 20)
+"""Of the telemetry lines."""
+
+
 def what_to_collect(report: Report) -> list[Sentence]:
     """What to do next, where the data is not ready to be judged: always something."""
     steps = [*_steps(report)]
@@ -92,6 +105,8 @@ def _steps(report: Report) -> Iterator[Sentence]:
     too_many = isinstance(limit, str) and limit.isdecimal() and counts.unusable.total > int(limit[:20])
     if too_many and not blames_map:
         yield "Repair what writes the unusable lines, or raise the limit (--token-telemetry-max-unusable)."
+    elif not blames_map:
+        yield from lines_to_repair(report)
     if isinstance(samples, CountResult) and lacks_attempts(samples, context):
         unknown = [*reasons_to_name(report)]
         yield from unknown or ["Log 'truncated' with every sample: too few say whether they were truncated."]

@@ -699,6 +699,15 @@ def test_files_that_cannot_be_read_are_neither_missing_nor_empty(files):
     assert advice_on({"unreadable": {"logs/x.log": "Permission denied"}, **files}) == [f"{TO_REPAIR}."]
 
 
+@pytest.mark.parametrize("rows", [ready(60), ready(6)], ids=["pass", "not-ready"])
+def test_lines_that_cannot_be_used_are_to_be_repaired_first_where_they_are_many(rows):
+    few, many = ({"unusable": {"success is missing": UnusableLines(n, ["logs/a.log:1"])}} for n in (0, len(rows)))
+    n = len(rows)
+    step = f"Repair what writes the unusable lines: {n} of {2 * n} telemetry lines count in no figure."
+    assert advice_on(many, rows)[0] == step
+    assert step not in advice_on(few, rows)
+
+
 def test_too_many_unusable_lines_are_repaired():
     unusable = {"unusable": {"success is missing": UnusableLines(2, ["logs/a.log:1"])}}
     assert advice_on(unusable, ready(27), max_unusable="1") == [
