@@ -512,6 +512,15 @@ def test_a_larger_budget_does_not_prove_that_a_truncation_would_not_have_happene
     assert found.metrics.uncertain == 6
 
 
+def test_a_cap_in_the_place_of_a_prediction_leaves_underestimation_open_where_it_leaves_truncation_open():
+    rows = [*ready(60), *[cut_off(output=8192)] * 6]
+    found = replayed(rows, lambda request: (16384, 16384))
+    said = [result(found, f"tier1::{rate}") for rate in ("underestimation", "truncation")]
+    assert [(each.events, each.n, each.open, each.inconclusive) for each in said] == [(0, 60, 6, True)] * 2
+    assert found.verdict == "inconclusive"
+    assert found.plan.proofs == ()  # no number of such calls proves what larger caps would do
+
+
 def test_only_attempts_are_left_open():
     rows = [*ready(60), *[cut_off(output=8192)] * 2, *[cut_off(output=8192, legacy=True)] * 3]
     found = replayed(rows, lambda request: (9000, 16384), population="all")

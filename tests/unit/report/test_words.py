@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import cycle
 
+import numpy as np
 import pytest
 
 from pytest_token_telemetry.gate.checks import TRUNCATION, UNDERESTIMATION
@@ -265,6 +266,26 @@ def test_more_truncated_calls_than_are_listed_are_counted():
     titles = {each.title: each for each in sections.single_calls(verdict([*ready(60), *cut, *over]))}
     [table] = titles["Calls that were truncated (5 of 9)"].tables
     assert table.columns == (*("actual / predicted", "predicted", "output", "cap", "category", "operation", "where"),)
+
+
+def test_truncated_calls_are_listed_though_others_stand_on_their_line():
+    """A line of spans, or of a list, may have hundreds of calls."""
+    rows = [*ready(60), *[call(output=9000)] * 5, *[cut_off(output=8000, operation="sum")] * 5]
+    found = reading(rows)
+    found = replace(found, samples=replace(found.samples, line=np.ones(len(rows), np.int64)))
+    titles = [each.title for each in sections.single_calls(judge(found, settings()))]
+    assert titles == ["Largest overruns", "Calls that were truncated"]
+
+
+def test_waste_that_no_multiplier_lowers_without_new_risk_is_not_to_be_lowered():
+    """Of 60 outputs of 500 and 40 of 2,000, the lower tenth wastes 4 times, if the upper twentieth is to fit."""
+    wide = [*[call(2000, 500, category="docs")] * 60, *[call(2000, 1990, category="docs")] * 40]
+    found = verdict([*ready(60), *wide])
+    assert found.verdict == "pass"
+    assert advice(found)[0] == (
+        "Risk is within its targets. To save cost, give the estimator more information: no single multiplier meets"
+        " both risk and cost in docs (P90 4.00x)."
+    )
 
 
 def test_retries_that_a_larger_cap_helped_say_how_long_they_became():

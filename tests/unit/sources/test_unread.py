@@ -91,6 +91,11 @@ def test_a_file_that_is_read_in_parts_counts_once(tmp_path: Path) -> None:
 
 
 RESPONSE = json.dumps(answers.chat("length", tokens=16))
+RECORDS = {
+    "responses": RESPONSE,
+    "gemini": json.dumps(answers.gemini("STOP", tokens=16)),
+    "otlp": json.dumps(spans(span(chat(16)))).replace("[T", "T"),
+}
 
 
 @pytest.mark.parametrize(
@@ -125,14 +130,7 @@ def test_records_over_several_lines_below_text_are_read(tmp_path: Path, behind: 
     assert (reading.unusable, reading.skipped) == ({}, {PLAIN_TEXT: behind + 2})
 
 
-@pytest.mark.parametrize(
-    "record",
-    [
-        pytest.param(RESPONSE, id="responses"),
-        pytest.param(json.dumps(answers.gemini("STOP", tokens=16)), id="gemini"),
-        pytest.param(json.dumps(spans(span(chat(16)))).replace("[T", "T"), id="otlp"),
-    ],
-)
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
 @pytest.mark.parametrize("lines", [30, 500, 5000])
 def test_our_own_lines_among_records_of_others_are_read(tmp_path: Path, record: str, lines: int) -> None:
     """A program may log into the file that its gateway writes. However a line of ours is spelled, it is one."""
@@ -166,7 +164,7 @@ def test_our_own_line_and_a_record_of_one_call_in_one_file_are_one(tmp_path: Pat
 
 
 OURS = {"predicted_output_tokens": 9, "output_tokens": 16}
-OTLP = json.dumps(spans(span(chat(16)))).replace("[T", "T")
+OTLP = RECORDS["otlp"]
 
 
 @pytest.mark.parametrize("record", [RESPONSE, OTLP], ids=["response", "spans"])
@@ -275,19 +273,11 @@ def test_text_among_records_is_skipped(tmp_path: Path, line: str) -> None:
     ],
 )
 def test_a_line_that_may_be_a_record_is_unusable_and_counts_once(tmp_path: Path, line: str, reason: str) -> None:
-    record = json.dumps(spans(span(chat(16)))).replace("[T", "T")
-    (tmp_path / "b.log").write_text(f"{record}\n{line}\n", encoding="utf-8")
+    (tmp_path / "b.log").write_text(f"{OTLP}\n{line}\n", encoding="utf-8")
     assert places(read(tmp_path)) == {reason: ["d/b.log:2"]}
 
 
-@pytest.mark.parametrize(
-    "record",
-    [
-        pytest.param(RESPONSE, id="responses"),
-        pytest.param(json.dumps(answers.gemini("STOP", tokens=16)), id="gemini"),
-        pytest.param(json.dumps(spans(span(chat(16)))).replace("[T", "T"), id="otlp"),
-    ],
-)
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
 @pytest.mark.parametrize("lines", [30, 500, 5000])
 def test_records_behind_much_text_are_read(tmp_path: Path, record: str, lines: int) -> None:
     write_spans(tmp_path / "a.jsonl", spans(span(chat(7))))
