@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 MEGABYTES = 100
 ROUNDS = 5
 SPANS = 20
-"""Spans of one line: exporters write batches."""
+"""Spans of one line: exporters write batches. A program that exports each span as it ends writes one a line."""
 
 KINDS = {
     "calls": "OTLP, spans of chat calls, 15 attributes each",
+    "single": "OTLP, the same with one span a line",
     "content": "OTLP, the same with 2 kB of messages each",
     "traces": "OTLP, traces of ten spans, of which one is a call",
     "agents": "OTLP, traces of an agent with five calls and four tools",
@@ -91,7 +92,7 @@ class Lines:
                 case "short":
                     document = self._payload()
                 case _:
-                    document = _document([next(spans) for _ in range(SPANS)])
+                    document = _document([next(spans) for _ in range(1 if self._kind == "single" else SPANS)])
             yield json.dumps(document, separators=(",", ":")) + "\n"
 
     def _traces(self) -> Iterator[dict[str, object]]:

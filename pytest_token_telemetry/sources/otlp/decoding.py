@@ -17,7 +17,7 @@ from pytest_token_telemetry.sources.otlp.attributes import MOST_KEYS, is_wanted,
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from pytest_token_telemetry.sources.otlp.attributes import Layout
 
@@ -103,11 +103,13 @@ class Resource(msgspec.Struct, Generic[_A], gc=False):
     @property
     def has_scopes(self) -> bool:
         """Whether it says what it has, even if that is nothing."""
-        return (self.scopeSpans, self.instrumentationLibrarySpans, self.scopeLogs) != (None, None, None)
+        return not (self.scopeSpans is self.instrumentationLibrarySpans is self.scopeLogs is None)
 
-    def scopes(self) -> Iterator[Scope[_A]]:
+    def scopes(self) -> Sequence[Scope[_A]]:
         """All of them."""
-        return chain(self.scopeSpans or (), self.instrumentationLibrarySpans or (), self.scopeLogs or ())
+        if self.instrumentationLibrarySpans is self.scopeLogs is None:  # as in nearly all
+            return self.scopeSpans or ()
+        return [*chain(self.scopeSpans or (), self.instrumentationLibrarySpans or (), self.scopeLogs or ())]
 
 
 class TempoTrace(msgspec.Struct, Generic[_A], gc=False):
@@ -130,8 +132,10 @@ class Document(Resource[_A], Generic[_A], gc=False):
     scopeMetrics: msgspec.Raw = msgspec.Raw()  # noqa: N815
     scopeProfiles: msgspec.Raw = msgspec.Raw()  # noqa: N815
 
-    def resources(self) -> Iterator[Resource[_A]]:
-        """Itself, which may be one, and those in it."""
+    def resources(self) -> Iterable[Resource[_A]]:
+        """Itself, if it is one, and those in it."""
+        if self.resourceSpans and not (self.resourceLogs or self.batches or self.trace or self.has_scopes):
+            return self.resourceSpans
         found = chain((self,), self.resourceSpans or (), self.resourceLogs or (), self.batches or ())
         return found if self.trace is None else chain(found, self.trace.resourceSpans or (), self.trace.batches or ())
 

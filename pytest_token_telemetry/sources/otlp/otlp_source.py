@@ -114,16 +114,19 @@ class _Reading:
             self._add_resource(resource)
 
     def _add_resource(self, resource: Resource[Any]) -> None:
-        scopes = [*resource.scopes()]
+        scopes = resource.scopes()
         if not scopes:
             return
         service, of_resource = self._of_resource(bytes(resource.resource))
         for scope in scopes:
             library = scope.scope or scope.instrumentationLibrary
-            remapped = isinstance(library, dict) and is_remapper(library.get("name"))
-            emitter = f"{service} {library.get('name')}" if isinstance(library, dict) else service
-            self._add_spans(scope.spans or (), of_resource, remapped=remapped, emitter=emitter)
-            self._add_log_records(scope.logRecords or (), of_resource, remapped=remapped, emitter=emitter)
+            name = library.get("name") if type(library) is dict else None
+            remapped = is_remapper(name)
+            emitter = service if name is None else f"{service} {name}"
+            if scope.spans:
+                self._add_spans(scope.spans, of_resource, remapped=remapped, emitter=emitter)
+            if scope.logRecords:
+                self._add_log_records(scope.logRecords, of_resource, remapped=remapped, emitter=emitter)
 
     def _of_resource(self, resource: bytes) -> tuple[str, Labels]:
         try:
@@ -136,7 +139,7 @@ class _Reading:
     def _add_spans(self, spans: Sequence[Span[Any]], of_resource: Labels, *, remapped: bool, emitter: str) -> None:
         line, place, calls = self.line, self.place - 1, self.calls
         held: list[Held] = []
-        layout = layout_of(())
+        layout = _NO_LAYOUT
         latest: list[type] | None = None
         written = together = written_around = around = ""
         for span in spans:
@@ -223,6 +226,9 @@ class _Reading:
                 self.place += 1
             elif not is_told:
                 self.calls.logged += 1
+
+
+_NO_LAYOUT = layout_of(())
 
 
 def _of_claude_code(name: str, record: LogRecord[Any], said: Said) -> bool:
