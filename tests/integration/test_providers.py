@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
@@ -300,6 +303,14 @@ class TestGemini:
         assert read(blocked) == Response(0, "PROHIBITED_CONTENT", None, None, None, 1)
 
 
+def wait_for_lines(file: Path, count: int) -> None:
+    """Wait until ``file`` has so many, or for 20 seconds."""
+    for _ in range(200):
+        if file.exists() and len(file.read_bytes().splitlines()) >= count:
+            return
+        sleep(0.1)
+
+
 @pytest.mark.filterwarnings(  # what Pydantic thinks of LiteLLM's types
     "ignore:Items? .* using the `ReadOnly` qualifier:UserWarning",
     "ignore:Accessing the 'model_.*' attribute on the instance is deprecated:DeprecationWarning",
@@ -347,6 +358,35 @@ class TestLiteLLM:
         assert (facts.output_tokens, facts.finish_reason) == of_cap(cap, "length", "stop")
         assert (facts.model, facts.choices) == (asked["model"].partition("/")[2], 1)
         assert read(litellm.stream_chunk_builder(chunks)) == facts
+
+    def test_the_logger_of_the_page_keeps_every_call(
+        self, litellm: Any, asked: dict[str, Any], cap: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Awaited or not, streamed or not; a failed call is a line too."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(litellm, "callbacks", [])
+        page = (Path(__file__).parents[2] / "docs" / "litellm.md").read_text(encoding="utf-8")
+        block = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+        assert block is not None
+        exec(dedent(block[1]), {})
+        file = tmp_path / "litellm-logs" / "calls.jsonl"
+
+        async def ask() -> None:
+            await litellm.acompletion(**asked)
+            async for _ in await litellm.acompletion(**asked, stream=True, stream_options=WITH_USAGE):
+                pass
+            model = f"{asked['model'].partition('/')[0]}/{OVERLOADED}"
+            with pytest.raises(Exception, match=TEXT):
+                await litellm.acompletion(**{**asked, "model": model}, num_retries=0)
+            await asyncio.to_thread(wait_for_lines, file, 4)  # its logger is a task of its own
+
+        litellm.completion(**asked)
+        wait_for_lines(file, 1)
+        asyncio.run(ask())
+        found = [json.loads(line)["status"] for line in file.read_text(encoding="utf-8").splitlines()]
+        assert sorted(found) == ["failure", "success", "success", "success"]
+        reading = read_directories([Directory(tmp_path, "d")], ["*.jsonl"])
+        assert reading.samples.truncated.tolist() == [cap == CAP] * 3
 
     def test_its_stop_settles_nothing(self, litellm: Any, asked: dict[str, Any], cap: int) -> None:
         """It calls ``stop`` what it does not know: unless it keeps the provider's word, as of Gemini."""
