@@ -9,6 +9,7 @@ import pytest
 
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.session.hooks import SOURCES as HOOK
+from pytest_token_telemetry.session.hooks import refused
 from pytest_token_telemetry.session.refusals import refuse_read_outputs
 from pytest_token_telemetry.text import meant
 
@@ -75,7 +76,9 @@ def added_sources(config: pytest.Config, settings: Settings, mapped: Sequence[So
     from pytest_token_telemetry.sources.extract import AUTO, SOURCES
 
     added: list[Source] = []
-    for given in config.hook.pytest_token_telemetry_sources():
+    with refused(HOOK):
+        given_by_plugins = config.hook.pytest_token_telemetry_sources()
+    for given in given_by_plugins:
         for source in given if isinstance(given, Sequence) else (given,):
             if isinstance(source, type) or not all(
                 hasattr(source, name) for name in ("name", "in_parts", "claims", "reader")

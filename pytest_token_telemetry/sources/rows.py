@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from pytest_token_telemetry.sample import MOST_TOKENS
 from pytest_token_telemetry.samples import SamplesBuilder, narrowest, stored
 from pytest_token_telemetry.sources.emitted import Emitted
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
@@ -70,7 +71,7 @@ class Complaint:
     begun: tuple[tuple[int, Sample], ...] = ()
     """What the first `MOST_BEGUN` say that are cut off, each with its line."""
     ends: Ends = field(default_factory=no_ends)
-    """How the calls ended of which only the output tokens are not known."""
+    """How the calls ended that say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +243,13 @@ class Rows:
             waits: whether it is none if another one absorbs it: see `build`.
             keys: by what side files may name the call beside its own id, the nearest first: see `keys`.
             emission: by what another trace may tell of the call.
+
+        Raises:
+            ValueError: its output or its prediction is no possible count.
         """
+        for name, count in (("output", sample.output_tokens), ("prediction", sample.predicted_output_tokens or 0)):
+            if not 0 <= count <= MOST_TOKENS:
+                raise ValueError(f"the {name} of a sample is {count} tokens")
         row = self._single.add(sample, self.file if file is None else file, line)
         self._digests.add(encoded(identity or ""))
         self._known.append(identity is not None)
@@ -315,7 +322,7 @@ class Rows:
     ) -> None:
         """Count a ``line`` that should be a sample and cannot be.
 
-        What it has ``begun`` to say is kept, and how its call ``ended`` if only the output tokens are not known.
+        What it has ``begun`` to say is kept, and how its call ``ended`` if it says that.
         ``keys``: by what side files may name its call.
         """
         if self.keeps_keys:

@@ -118,8 +118,9 @@ def test_another_plugin_adds_a_source(run: Run, pytester: pytest.Pytester, jobs:
             "claims of source gateway: IndexError: list index out of range",
         ),
         ("pass", "x 900", "read of source gateway: ValueError: invalid literal for int() with base 10: 'x'"),
+        ("pass", "900 -1", "read of source gateway: ValueError: the output of a sample is -1 tokens"),
     ],
-    ids=["claims", "read"],
+    ids=["claims", "read", "count"],
 )
 def test_what_an_added_source_raises_is_why_a_file_is_unreadable(
     run: Run, pytester: pytest.Pytester, body: str, line: str, reason: str
@@ -136,6 +137,7 @@ def test_what_an_added_source_raises_is_why_a_file_is_unreadable(
     ("answer", "arguments", "sentence"),
     [
         ("Gateway", [], "pytest_token_telemetry_sources: Gateway is not a source (give an instance of a FileSource)"),
+        ("1 / 0", [], "pytest_token_telemetry_sources: ZeroDivisionError: division by zero"),
         ("[5]", [], "pytest_token_telemetry_sources: int is not a source (give an instance of a FileSource)"),
         (
             "[Elsewhere()]",
