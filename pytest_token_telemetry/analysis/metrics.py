@@ -98,7 +98,7 @@ NO_CALLS = Share(0, 0)
 def metrics(samples: Samples, judged: Judged, uncounted: Share = NO_CALLS) -> Metrics:
     """The figures of those ``samples`` that are ``judged``.
 
-    Of calls whose output tokens are not known, which are ``uncounted``, only truncation is a figure.
+    Of calls whose records cannot be used, which are ``uncounted``, only truncation is a figure.
     """
     attempts, truncated = _count(judged.attempts), _count(judged.truncated)
     return Metrics(

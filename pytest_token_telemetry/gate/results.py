@@ -57,7 +57,7 @@ class RateResult(Result, frozen=True, kw_only=True, tag="rate"):
     uncertain: Count = 0
     """Events that may be none: calls that were truncated before their prediction was reached."""
     uncounted: Count = 0
-    """Calls among them whose output tokens are not known."""
+    """Calls among them whose records cannot be used but for how they ended."""
     open: Count = 0
     """Truncated calls beside them that a replayed estimator would give more room: whether enough is not known. The
     upper bound, and a proof that the rate is within its target, count them as events."""

@@ -207,7 +207,7 @@ def _where_to_raise(report: Report) -> Sentence:
     """Which calls need a larger cap, by the kinds of those whose output is known."""
     where = _most(*strata_of(report), lambda each: (each.truncated, each.attempts))
     lost = report.counts.uncounted.events
-    also = f"{plural(lost, 'call')} without an output count" if lost else ""
+    also = f"{plural(lost, 'call')} of unusable lines" if lost else ""
     parts = [part for part in (where, also) if plain(part)]
     if report.estimator is not None and report.estimator.with_budget:
         begins = "Raise the budgets of the estimator where calls would be truncated: "

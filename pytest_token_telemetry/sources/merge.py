@@ -292,7 +292,7 @@ class _Tests:
         """How many cannot be used."""
         self.unusable: dict[str, UnusableLines] = {}
         self.ends = no_ends()
-        """How calls ended of which only the output tokens are not known."""
+        """How calls ended whose records cannot be used."""
         self.unreadable = dict(recorded.lost) if recorded is not None else {}
         self.calls = RecordedCalls(recorded.span if recorded is not None else Span(0, 0))
         numbers: dict[str, int] = {}
@@ -442,9 +442,12 @@ class _Files:
             found.setdefault(NO_RESULT, UnusableLines()).add(len(lines), (f"{shown}:{line}" for line in lines))
             self.lines[file] += len(lines)
 
-    def ends(self) -> Iterator[Ends]:
-        """Give how calls of each file ended of which only the output tokens are not known."""
-        return (complaint.ends for _, complaint, _ in self.complaints)
+    def ends(self) -> Iterable[Ends]:
+        """Give how calls of each file ended that cannot be used, whatever for."""
+        of_files: dict[str, Ends] = {}
+        for shown, complaint, _ in self.complaints:
+            of_files.setdefault(shown, no_ends()).extend(complaint.ends)
+        return of_files.values()
 
     def keys(self) -> Iterator[Keys]:
         """Give by what side files name the samples of each part."""

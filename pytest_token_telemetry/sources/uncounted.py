@@ -1,4 +1,4 @@
-"""Calls that say how they ended, and not how many output tokens they took: no samples, but attempts.
+"""Calls that say how they ended, and whose records cannot be used: no samples, but attempts.
 
 Of a call that breaks off, the count is what is missing first, so that leaving such calls out would hide truncation.
 """

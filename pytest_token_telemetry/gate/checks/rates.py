@@ -118,7 +118,7 @@ class RateCheck(Check[RateResult]):
         judgement = f" {'INCONCLUSIVE' if result.inconclusive else result.outcome.upper()}"
         if result.unjudged:
             judgement = ""
-        doubts = f"{_uncertainty(result)}{_open(result)}{_without_count(result)}{NOT_JUDGED if result.unjudged else ''}"
+        doubts = f"{_uncertainty(result)}{_open(result)}{_of_unusable(result)}{NOT_JUDGED if result.unjudged else ''}"
         return f"{share}{judgement}, {_evidence(result)}{doubts}"
 
     def in_headline(self, result: RateResult) -> str:
@@ -181,11 +181,11 @@ def _bounds(share: Share, open_: int, confidence: float) -> Bounds:
     return Bounds(confidence, lower.lower, upper.upper)
 
 
-def _without_count(result: RateResult) -> str:
+def _of_unusable(result: RateResult) -> str:
     if not result.uncounted:
         return ""
-    has = "has" if result.uncounted == 1 else "have"
-    return f"; {result.uncounted:,} of the {result.n:,} attempts {has} no output count"
+    are = "is of an unusable line" if result.uncounted == 1 else "are of unusable lines"
+    return f"; {result.uncounted:,} of the {result.n:,} attempts {are}"
 
 
 UNDERESTIMATION = RateCheck("underestimation", "underestimated")

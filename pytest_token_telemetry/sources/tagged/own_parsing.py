@@ -256,21 +256,21 @@ def sample_of_other(
 
 
 def _said(record: Mapping[str, Any], *, failed: bool = False) -> dict[str, Any]:
-    """What a ``record`` says, by the names of our fields."""
-    said: dict[str, Any] = {
-        name: _READERS[field.kind](field, record[name])
-        for name, field in READ.items()
-        if name in record and not field.needed
-    }
-    reason, raw = FIELDS["finish_reason"], FIELDS["finish_reason_raw"]
-    reasons = (_read_text(field, record.get(field.name)) for field in (reason, raw))
+    """What a ``record`` says, by the names of our fields. The error of one that cannot be used tells how it ended."""
+    said: dict[str, Any] = {}
+    wrong: RecordError | None = None
+    for field in (*READ.values(), *_REASONS):
+        if field.name in record or field.needed:
+            try:
+                said[field.name] = _READERS.get(field.kind, _read_text)(field, record.get(field.name))
+            except RecordError as error:
+                wrong = wrong or error
+    reasons = (said.get(field.name) for field in _REASONS)
     said["finish_reason"], said["finish_reason_raw"] = said_reason(*reasons)
-    output = FIELDS["output_tokens"]
-    try:
-        said[output.name] = _read_count(output, record.get(output.name))
-    except RecordError as error:
-        error.ended = ended_as(said.get("truncated"), said["finish_reason"], said.get("id"), failed=failed)
-        raise
+    if wrong is not None:
+        truncated, counts = said.get("truncated"), (said.get("output_tokens"), said.get("max_tokens"))
+        wrong.ended = ended_as(truncated, said["finish_reason"], said.get("id"), *counts, failed=failed)
+        raise wrong
     return said
 
 
@@ -382,3 +382,5 @@ _READERS: dict[Kind, Callable[[Field, object], Any]] = {
 }
 READ = {name: field for name, field in WRITTEN.items() if field.kind in _READERS}
 """The fields that are read each by itself. The reason may stand in either of two."""
+
+_REASONS = (FIELDS["finish_reason"], FIELDS["finish_reason_raw"])

@@ -184,16 +184,23 @@ def _estimation(after: str, ended: bool, time: datetime | None) -> Sample | None
         return None
     if "actual_output" not in words and "actual_total" in words:
         raise RecordError("actual_total counts input and output together: there is no output count")
-    predicted = _count(words, "predicted_output")
     raw_reason = _reason(words, after)
     reason = finish_reason(raw_reason) if raw_reason else None
+    try:
+        predicted = _count(words, "predicted_output")
+    except RecordError as error:
+        if not isinstance(error, CutOffError):
+            with suppress(RecordError):
+                counts = _count(words, "actual_output"), _cap(words)
+                error.ended = ended_as(_flag(words, "truncated"), reason, None, *counts)
+        raise
     try:
         output = _count(words, "actual_output")
     except RecordError as error:
         with suppress(RecordError):
             error.ended = ended_as(_flag(words, "truncated"), reason, None)
         raise
-    cap = _optional_count(words, "actual_max_tokens") or _optional_count(words, "max_tokens")
+    cap = _cap(words)
     deliverables = _optional_count(words, "deliverables")
     return Sample(
         predicted_output_tokens=predicted,
@@ -213,6 +220,10 @@ def _estimation(after: str, ended: bool, time: datetime | None) -> Sample | None
         smape=_percent(words.get("smape")),
         features={key[:LONGEST_TEXT]: value[:LONGEST_TEXT] for key, value in words.items() if key not in _KNOWN},
     )
+
+
+def _cap(words: dict[str, str]) -> int | None:
+    return _optional_count(words, "actual_max_tokens") or _optional_count(words, "max_tokens")
 
 
 def _reason(words: dict[str, str], after: str) -> str | None:

@@ -24,7 +24,7 @@ class Read:
 
 
 class Ended(NamedTuple):
-    """How a call ended whose output tokens are not known: it is not a sample, but an attempt."""
+    """How a call ended whose record cannot be used: it is not a sample, but an attempt."""
 
     truncated: bool
     identity: str | None
@@ -32,13 +32,20 @@ class Ended(NamedTuple):
 
 
 def ended_as(
-    stated: bool | None, reason: FinishReason | None, identity: str | None, *, failed: bool = False
+    stated: bool | None,
+    reason: FinishReason | None,
+    identity: str | None,
+    output_tokens: int | None = None,
+    max_tokens: int | None = None,
+    *,
+    failed: bool = False,
 ) -> Ended | None:
-    """How a call ended whose output tokens are not known; ``None`` if nothing says it. See `is_truncated`.
+    """How a call ended whose record cannot be used; ``None`` if nothing says it. See `is_truncated`.
 
     Of a call that ``failed``, only *truncated* is evidence: a ``stop`` may be what stands where no output ended.
     """
-    truncated = is_truncated(stated, reason, 0, None)
+    cap = None if output_tokens is None else max_tokens
+    truncated = is_truncated(stated, reason, output_tokens or 0, cap)
     if truncated is None or (not truncated and (failed or reason == "error")):
         return None
     return Ended(truncated, identity)
@@ -52,7 +59,7 @@ class Unusable:
     cut_off: bool = field(default=False, compare=False)
     """Whether it ends before it says all that it should: the same record may stand whole elsewhere."""
     ended: Ended | None = field(default=None, compare=False)
-    """How the call ended, if only its output tokens are not known."""
+    """How the call ended, if the record tells it."""
     id: str | None = field(default=None, compare=False)
     """The call's own id."""
     slips: Slips = field(default=(), compare=False)

@@ -1,4 +1,4 @@
-"""Calls without an output count: counted once, whatever file tells of them, and as attempts alone."""
+"""Unusable records that say how their calls ended: counted once, whatever file tells of them, and as attempts alone."""
 
 from __future__ import annotations
 
@@ -44,6 +44,29 @@ def test_lines_of_the_origin_say_how_they_ended(tmp_path: Path) -> None:
     found = read(tmp_path)
     assert found.uncounted == Uncounted(attempts=4, truncated=2)  # the last of `LOST` ended with end_turn
     assert sum(lines.count for lines in found.unusable.values()) == 7
+
+
+def test_an_impossible_prediction_hides_no_truncation(tmp_path: Path) -> None:
+    """Two truncated calls of three: one says so, the output of one reached its cap."""
+    given = [v2(predicted="899.6", time=stamp(n), truncated=end) for n, end in enumerate((True, False))]
+    (tmp_path / "a.log").write_text("\n".join([*given, ""]))
+    own = {"schema": "token-telemetry/1", "predicted_output_tokens": 899.6, "max_tokens": 1000}
+    lines = [json.dumps({**own, "output_tokens": output}) for output in (999, 1000)]
+    (tmp_path / "b.jsonl").write_text("\n".join([*lines, ""]))
+    found = read(tmp_path)
+    assert found.uncounted == Uncounted(attempts=4, truncated=2)
+    assert {reason: each.count for reason, each in found.unusable.items()} == {
+        "predicted_output is not a whole number": 2,
+        "predicted_output_tokens is not a whole number": 2,
+    }
+
+
+def test_calls_with_one_id_are_as_many_whatever_their_records_lack(tmp_path: Path) -> None:
+    own = {"schema": "token-telemetry/1", "id": "chatcmpl-123", "finish_reason": "length"}
+    lines = [json.dumps({**own, "output_tokens": output}) for output in (None, "abc", -1)]
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text("\n".join([*lines, ""]))
+    assert read(tmp_path).uncounted == Uncounted(attempts=3, truncated=3)
 
 
 def test_a_line_of_an_error_is_an_attempt_only_if_it_says_truncated(tmp_path: Path) -> None:
