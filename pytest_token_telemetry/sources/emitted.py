@@ -2,8 +2,8 @@
 
 A client and a gateway, each in a trace of its own, tell of a call with the response's id, which is the provider's own.
 So do records of other formats, as of a gateway's log and of the program's. A server that stands in for a provider gives
-all answers one id. It is told by what else the calls say: if one emitter, or one format, tells of two, or if outputs,
-predictions, models or times differ, they are as many calls as there are.
+all answers one id. It is told by what else the calls say: if one emitter, or one format, tells of two, or if models,
+times, or the outputs and predictions of records differ, they are as many calls as there are.
 """
 
 from __future__ import annotations
@@ -169,6 +169,7 @@ def told_in_other_traces(table: SamplesBuilder, emitted: Emitted, stays: Mask | 
             began = {each.row: each.began for each in reversed(group)}
             for other in sorted(others, key=lambda row: -began[row]):
                 _add(table, first, other)
+            _take_output_of_innermost(table, first, group)
             again += others
             by += [first] * len(others)
         else:
@@ -185,6 +186,13 @@ def _add(table: SamplesBuilder, row: int, other: int) -> None:
         for name in _OF_END:
             if (value := getattr(sample, name)) is not None:
                 table.write(name, [row], [value])
+
+
+def _take_output_of_innermost(table: SamplesBuilder, row: int, group: Sequence[_Told]) -> None:
+    """Have ``row``, which stays, the output of the span that began last: it is next to the provider."""
+    innermost = max(group, key=lambda each: each.began)
+    if any(each.output != innermost.output for each in group):
+        table.write("output_tokens", [row], [innermost.output])
 
 
 _OF_END = ("truncated", "truncation_source", "finish_reason", "finish_reason_raw")
@@ -217,12 +225,15 @@ _NO_TIME = np.iinfo(np.int64).min
 
 
 def _is_one(table: SamplesBuilder, group: Sequence[_Told]) -> bool:
-    """Whether all in a ``group`` tell of one call: of the same output, prediction and model, at one time."""
+    """Whether all in a ``group`` tell of one call: of the same output, prediction and model, at one time.
+
+    Spans alone may have other outputs: OpenLLMetry counts the first tokens of Anthropic's streams twice.
+    """
     spans = [each for each in group if each.began != _RECORD]
     if (
         len({each.row for each in group}) == 1
         or len({each.emitter for each in group}) < len(group)
-        or len({each.output for each in group}) > 1
+        or (len(spans) < len(group) and len({each.output for each in group}) > 1)
         or (not spans and len({each.predicted for each in group} - {UNKNOWN}) > 1)
         or (spans and not _are_at_one_time(group, spans))
     ):

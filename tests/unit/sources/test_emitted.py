@@ -69,7 +69,6 @@ def test_a_call_in_traces_of_several_emitters_is_one_sample(
 APART = {
     "one-emitter": (by(CLIENT, call("a")), by(CLIENT, call("b", at=0.1))),
     "one-emitter-of-two": (by(CLIENT, call("a"), call("b")), by(GATEWAY, call("c"), call("d"))),
-    "other-outputs": (by(CLIENT, call("a")), by(GATEWAY, call("b", output=17))),
     "other-models": (by(CLIENT, call("a")), by(GATEWAY, call("b", gen_ai__request__model="other"))),
     "other-times": (by(CLIENT, call("a")), by(GATEWAY, call("b", at=60))),
     "no-id": (by(CLIENT, call("a", response="")), by(GATEWAY, call("b", response=""))),
@@ -261,6 +260,17 @@ def test_what_the_span_and_the_record_know_is_known_of_the_call(tmp_path: Path, 
     (sample,) = samples_of(read(tmp_path))
     assert (sample.predicted_output_tokens, sample.max_tokens, sample.category) == (12, 64, "docs")
     assert (sample.truncated, sample.finish_reason, sample.truncation_source) == (True, "length", "reason")
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_innermost_of_two_spans_counts_the_output(tmp_path: Path, backwards: bool) -> None:
+    """OpenLLMetry counts the first tokens of Anthropic's streams twice, in a trace of its own."""
+    outer = by(CLIENT, call("a", output=17, lasts=2, token_telemetry__category="docs"), scope="openllmetry")
+    inner = by(CLIENT, call("b", output=16, at=0.1), scope="anthropic")
+    write_spans(tmp_path / "s.jsonl", *((inner, outer) if backwards else (outer, inner)))
+    reading = read(tmp_path)
+    assert [(each.output_tokens, each.category) for each in samples_of(reading)] == [(16, "docs")]
+    assert reading.duplicates == 1
 
 
 def test_what_each_span_knows_is_known_of_the_call(tmp_path: Path) -> None:
