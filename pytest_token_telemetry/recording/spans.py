@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from opentelemetry import baggage, trace
 from opentelemetry.sdk.trace import SpanProcessor
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.otlp.attributes import Labels, Said
     from pytest_token_telemetry.sources.otlp.seen import Seen
     from pytest_token_telemetry.sources.tagged.records import Ended
-
-_Scoped: TypeAlias = "tuple[Seen, str]"
-"""What a span says, and which instrumentation made it."""
 
 UNREADABLE = "a span cannot be read"
 
@@ -70,7 +67,7 @@ class SpanKeeper(SpanProcessor):
         """A keeper for which ``predicted`` says what the block around a call predicts, asked where its span begins."""
         self._predicted = predicted
         self._around: dict[tuple[str, str], Labels] = {}
-        self._ended: deque[_Scoped | RecordError] = deque()
+        self._ended: deque[Seen | RecordError] = deque()
         self._providers: list[object] = []
         self.listens = False
 
@@ -118,25 +115,24 @@ class SpanKeeper(SpanProcessor):
             if isinstance(each, RecordError):
                 told.complain(str(each), line)
                 continue
-            seen, _ = each
-            seen.line, seen.of_resource = line, first_of((seen.of_resource, marked))
-            told.ids[line] = seen.id
-            calls.add(seen)
+            each.line, each.of_resource = line, first_of((each.of_resource, marked))
+            told.ids[line] = each.id
+            calls.add(each)
         calls.finish()
         return told
 
 
-def _join_traces(ended: Sequence[_Scoped]) -> None:
+def _join_traces(ended: Sequence[Seen]) -> None:
     """Put spans of one response into one trace.
 
     The span of a stream is often not the current one where another instrumentation's begins, which then is in a trace
     of its own. One instrumentation tells of a call once: so a stand-in for a provider may give all calls the same id.
     """
-    responses: dict[tuple[str, str], list[_Scoped]] = {}
-    for each in sorted(ended, key=lambda each: each[0].start):
-        if each[0].is_call and each[0].id is not None:
-            responses.setdefault((each[0].id, each[0].trace), []).append(each)
-    outer: dict[str, list[list[_Scoped]]] = {}
+    responses: dict[tuple[str, str], list[Seen]] = {}
+    for each in sorted(ended, key=lambda each: each.start):
+        if each.is_call and each.id is not None:
+            responses.setdefault((each.id, each.trace), []).append(each)
+    outer: dict[str, list[list[Seen]]] = {}
     traces: dict[str, str] = {}
 
     def joined(trace: str) -> str:
@@ -145,20 +141,20 @@ def _join_traces(ended: Sequence[_Scoped]) -> None:
         return trace
 
     for (id, _), spans in responses.items():
-        first = spans[0][0]
-        scopes = {scope for _, scope in spans}
-        going_on = outer[id] = [around for around in outer.get(id, ()) if around[0][0].overlaps(first)]
+        first = spans[0]
+        emitters = {each.emitter for each in spans}
+        going_on = outer[id] = [around for around in outer.get(id, ()) if around[0].overlaps(first)]
         for around in going_on:
-            if scopes.isdisjoint(scope for _, scope in around):
-                inner, into = joined(first.trace), joined(around[0][0].trace)
+            if emitters.isdisjoint(each.emitter for each in around):
+                inner, into = joined(first.trace), joined(around[0].trace)
                 traces |= {inner: into} if inner != into else {}
-                first.parent = first.parent or around[0][0].span
+                first.parent = first.parent or around[0].span
                 around += spans
                 break
         else:
             going_on.append([*spans])
-    for seen, _ in ended:
-        seen.trace = joined(seen.trace)
+    for each in ended:
+        each.trace = joined(each.trace)
 
 
 def _key(span: ReadableSpan) -> tuple[str, str]:
@@ -167,8 +163,8 @@ def _key(span: ReadableSpan) -> tuple[str, str]:
     return f"{context.trace_id:x}", f"{context.span_id:x}"
 
 
-def _seen(span: ReadableSpan, around: Labels) -> _Scoped:
-    """What ``span`` says, and what is said ``around`` it by no span.
+def _seen(span: ReadableSpan, around: Labels) -> Seen:
+    """What ``span`` says, with what is said ``around`` it by no span.
 
     Raises:
         RecordError: it contradicts itself.
@@ -180,9 +176,9 @@ def _seen(span: ReadableSpan, around: Labels) -> _Scoped:
     is_failed = has_error or span.status.status_code is trace.StatusCode.ERROR
     times, error = (span.start_time or 0, span.end_time or 0), span.status.description if is_failed else None
     seen = seen_of(said, *_key(span), parent, *times, is_failed, around, error)
-    scope = span.instrumentation_scope.name if span.instrumentation_scope is not None else ""
-    seen.remapped = is_remapper(scope)
-    return seen, scope
+    seen.emitter = span.instrumentation_scope.name if span.instrumentation_scope is not None else ""
+    seen.remapped = is_remapper(seen.emitter)
+    return seen
 
 
 def _said(attributes: Mapping[str, object] | None) -> tuple[Said, bool]:

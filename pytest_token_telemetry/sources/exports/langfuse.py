@@ -20,7 +20,7 @@ from pytest_token_telemetry.sources.exports.export_records import (
 )
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.labels import PREFIX, labels_of, labels_that_fit
-from pytest_token_telemetry.sources.otlp.attributes import REASONS, reasons_of
+from pytest_token_telemetry.sources.otlp.attributes import REASONS, output_of_details, reasons_of
 from pytest_token_telemetry.sources.provider_calls import tell
 from pytest_token_telemetry.sources.responses import end_of
 from pytest_token_telemetry.sources.source import HEAD, FileSource
@@ -155,14 +155,9 @@ def _labels_of_span(metadata: object) -> dict[str, object]:
 
 
 def _output(details: object, usage: object, row: Mapping[str, object]) -> object:
-    """The output tokens: Langfuse takes what it knows in detail, as the reasoning, off the rest.
-
-    It does not where it knows a name of a span's usage no better: those have dots.
-    """
-    known = details.items() if isinstance(details, dict) else ()
-    parts = [value for name, value in known if "output" in name and "." not in name]
-    if parts and all(type(each) in (int, float) and each >= 0 for each in parts):
-        return sum(parts)
+    """The output tokens, by the first name that tells them."""
+    if (known := output_of_details(details)) is not None:
+        return known
     if isinstance(usage, dict) and (count := first((usage.get("output"), usage.get("completionTokens")))) is not None:
         return count
     found = first(inner(row.get(name)) for name in ("outputusage", "completiontokens", "outputtokens"))

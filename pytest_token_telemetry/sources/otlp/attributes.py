@@ -28,7 +28,10 @@ OUTPUT = (
     "llm.usage.completion_tokens",
     "llm.token_count.completion",
 )
-_MODEL = ("gen_ai.response.model", "llm.response.model", "llm.model_name", "gen_ai.request.model", "llm.request.model")
+_MODEL = (
+    *("gen_ai.response.model", "llm.response.model", "llm.model_name", "gen_ai.request.model", "llm.request.model"),
+    "langfuse.observation.model.name",
+)
 _CLAUDE_CODES_OUTPUT = "output_tokens"
 _BESIDE_IT = ("model", "request_id")
 """Claude Code's names for a call's model and id. Many programs have them: they count beside its output alone."""
@@ -46,6 +49,7 @@ _FACTS = {
     "operation": (
         "gen_ai.prompt.name",
         "traceloop.prompt.key",
+        "langfuse.observation.prompt.name",
         "gen_ai.agent.name",
         "agent.name",
     ),
@@ -69,17 +73,21 @@ REASONS = (
     "llm.response.finish_reason",
     "llm.response.stop_reason",
     "llm.finish_reason",
+    "langfuse.observation.metadata.finish_reason",
     "stop_reason",
     *chain.from_iterable(_OF_ANSWERS),
 )
 """What may tell why an output ended: the provider's own word first."""
 
 _OPERATIONS = ("gen_ai.operation.name", "llm.request.type", "span.type")
-_KINDS = ("openinference.span.kind", "traceloop.span.kind", "agentops.span.kind")
+_KINDS = ("openinference.span.kind", "traceloop.span.kind", "agentops.span.kind", "langfuse.observation.type")
 _EVENT = "event.name"
 _ERROR = "error.type"
 _CHOICES = "gen_ai.request.choice.count"
-_PARAMETERS = "llm.invocation_parameters"
+_STREAM = "gen_ai.request.stream"
+_PARAMETERS = ("llm.invocation_parameters", "langfuse.observation.model.parameters")
+_USAGE = "langfuse.observation.usage_details"
+"""Counts by their names, as a JSON text."""
 _METADATA = "metadata"
 _WANTED = frozenset(
     [
@@ -89,7 +97,9 @@ _WANTED = frozenset(
         _EVENT,
         _ERROR,
         _CHOICES,
-        _PARAMETERS,
+        _STREAM,
+        *_PARAMETERS,
+        _USAGE,
         _METADATA,
         *(n for names in _FACTS.values() for n in names),
     ]
@@ -124,7 +134,7 @@ class Said(NamedTuple):
     """What the attributes of a span, a log record or a resource say."""
 
     is_call: bool
-    """Whether it is one model call: it says so, or, where it does not tell, has a model and output tokens."""
+    """Whether it is one model call: it says so, or, where it does not tell, a model and what only calls have."""
     says_so: bool
     """Whether its operation, or else its kind, is that of a model call."""
     operation: str
@@ -160,7 +170,9 @@ class Layout:
         "_own_labels",
         "_parameters",
         "_reasons",
+        "_stream",
         "_twice",
+        "_usage",
         "has_error",
         "has_model",
         "has_output",
@@ -195,14 +207,15 @@ class Layout:
         self._operations, self._kinds, self._reasons = found(_OPERATIONS), found(_KINDS), found(REASONS)
         self._facts = [(field, place) for field, names in _FACTS.items() for place in reversed(found(names))]
         """The one that counts comes last."""
-        self._event, self._parameters, self._metadata = map(places.get, (_EVENT, _PARAMETERS, _METADATA))
-        self._choices = places.get(_CHOICES)
+        self._event, self._usage, self._metadata = map(places.get, (_EVENT, _USAGE, _METADATA))
+        self._choices, self._stream = places.get(_CHOICES), places.get(_STREAM)
+        self._parameters = next(iter(found(_PARAMETERS)), None)
         self._answers = max(1, *(len(found(names)) for names in _OF_ANSWERS))
         """As many as have attributes of their own."""
         self._error = places.get(_ERROR)
         self.has_error = self._error is not None
         """Whether there is the name of an error."""
-        self.has_output, self.has_model = bool(found(OUTPUT)), bool(found(_MODEL))
+        self.has_output, self.has_model = bool(found((*OUTPUT, _USAGE))), bool(found(_MODEL))
         """Whether there are output tokens, its own or those of all that it did."""
         labels = [(place, LABELS.get(_name(key))) for place, key in self._own_labels]
         self._labels = [(place, field) for place, field in labels if field is not None]
@@ -211,7 +224,8 @@ class Layout:
         self.is_plain_step = not (is_odd or self._own_labels or names_operation) and len(self._operations) == 1
         """Whether a span of it that does no call says nothing of those within."""
         has_choices = self._choices is not None or self._answers > 1
-        is_odd = is_odd or self.has_error or self._parameters is not None or has_choices
+        is_odd = is_odd or self.has_error or has_choices or bool(found((*_PARAMETERS, _USAGE)))
+        is_odd = is_odd or (self._stream is not None and not self._reasons)
         has_features = any(_name(key).startswith(_FEATURE) for _, key in self._own_labels)
         is_told_twice = len({field for _, field in self._labels}) < len(self._labels)
         self.is_plain = not (is_odd or has_features or is_told_twice) and self.has_output and len(self._operations) == 1
@@ -253,6 +267,10 @@ class Layout:
             cap = _cap_of_parameters(values[self._parameters])
             if cap is not None:
                 facts["max_tokens"] = cap
+        if self._usage is not None and "output_tokens" not in facts:
+            output = output_of_details(_in_text(values[self._usage], _ANY))
+            if output is not None:
+                facts["output_tokens"] = output
         reasons, answers = self._ends([values[place] for place in self._reasons])
         if self._choices is not None:
             answers = max(answers, _whole(values[self._choices]) or 1)
@@ -260,13 +278,16 @@ class Layout:
             facts["max_tokens"] = _cap_of_all(facts["max_tokens"], answers)
         if self._error is not None and (reason := reason_of_error(values[self._error])) is not None:
             reasons += (reason,)
+        if self._stream is not None and values[self._stream] is True and not reasons:
+            facts.pop("output_tokens", None)  # it broke off: the count is of its first event
         labels: Labels = {}
         for place, key in self._own_labels:
             _label(labels, key, values[place])
         if self._metadata is not None:
             _read_metadata(labels, values[self._metadata])
+        only_calls_have = self.has_output or bool(reasons) or "max_tokens" in facts
         return Said(
-            self.has_output and self.has_model if says_so is None else says_so,
+            self.has_model and only_calls_have if says_so is None else says_so,
             bool(says_so),
             operation,
             facts,
@@ -293,7 +314,8 @@ class Layout:
             around: what is said around each call, ``None`` where nothing is. What the call itself says counts first.
 
         Raises:
-            TypeError: a value is of no usual type, or a call has several answers. Read the calls one by one.
+            TypeError: a call is unusual: it has a value of another type, several answers, or is a stream that may have
+                broken off. Read the calls one by one.
         """
         columns: dict[str, Sequence[Any]] = {"operation": places[self.operation]}
         for field, column in around.items():
@@ -310,6 +332,8 @@ class Layout:
             words = {each: self._ends(each) for each in set(ends)}
             if any(answers > 1 for _, answers in words.values()):
                 raise TypeError("some calls have several answers")
+            if self._stream is not None and not all(said for said, _ in words.values()):
+                raise TypeError("some streams may have broken off")
             telling = {each: telling_reason(said) for each, (said, _) in words.items()}
             _overlay(columns, "finish_reason_raw", [telling[each] for each in ends])
         return columns
@@ -326,7 +350,7 @@ def _overlay(columns: dict[str, Sequence[Any]], field: str, column: Sequence[Any
 SAYS_SO = dict.fromkeys(_NO_CALLS, False) | dict.fromkeys(_CALLS, True)
 """What each operation says of whether it is one model call."""
 
-_KINDS_OF_CALLS = ("llm", *_CALLS)
+_KINDS_OF_CALLS = ("llm", "generation", *_CALLS)
 
 
 def is_remapper(scope: object) -> bool:
@@ -379,6 +403,17 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 _known_words = lru_cache(maxsize=256)(_split)
+
+
+def output_of_details(details: object) -> float | None:
+    """The output tokens in Langfuse's ``details`` of a call's usage; ``None`` if they tell none.
+
+    Langfuse takes what it knows in detail, as the reasoning, off the rest. It does not where it knows a name of a
+    span's usage no better: those have dots.
+    """
+    known = details.items() if isinstance(details, dict) else ()
+    parts = [value for name, value in known if "output" in name and "." not in name]
+    return sum(parts) if parts and all(type(each) in (int, float) and each >= 0 for each in parts) else None
 
 
 def _cap_of_parameters(text: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from types import NoneType
 from typing import TYPE_CHECKING
 
@@ -156,15 +157,27 @@ class Calls:
         trace = Trace(seen)
         groups = trace.calls()
         self.skipped += len([each for each in seen if each.is_call]) - sum(map(len, groups))
+        calls_of = Counter(map(_id, groups))
         for group in groups:
             if len(group) > 1:
                 self._into.skip(TOLD_AGAIN, len(group) - 1)
             around = trace.around(group)
             record = first_of((*(each.labels for each in group), *(each.facts for each in group), *around))
-            self._tell(group, record, trace.keys(group) if self._into.keeps_keys else ())
+            keys = trace.keys(group) if self._into.keeps_keys else ()
+            self._tell(group, record, keys, has_own_id=calls_of[_id(group)] == 1)
 
-    def _tell(self, group: Sequence[Seen], record: dict[str, object], keys: Sequence[str] = ()) -> None:
-        """Tell of the call of a ``group``, which all in all says this. ``keys``: see `Rows.add`."""
+    def _tell(
+        self, group: Sequence[Seen], record: dict[str, object], keys: Sequence[str] = (), *, has_own_id: bool = True
+    ) -> None:
+        """Tell of the call of a ``group``, which all in all says this.
+
+        Args:
+            group: the spans of the call.
+            record: what they say.
+            keys: see `Rows.add`.
+            has_own_id: whether no other call of the trace has its response's id, as those of a stand-in have.
+        """
+        identity = _identity(group, has_own_id=has_own_id)
         first = min(group, key=_place) if len(group) > 1 else group[0]
         is_failed = any(each.failed for each in group)
         reasons = [reason for each in group for reason in each.reasons]
@@ -173,7 +186,7 @@ class Calls:
             del record["output_tokens"]
         if "output_tokens" not in record:
             reason = None if word is None else finish_reason(word)
-            end = ended_as(None, reason, _identity(group, first), failed=is_failed)
+            end = ended_as(None, reason, identity, failed=is_failed)
             own = record.get("id")
             known = (own, *keys) if isinstance(own, str) else keys
             self._into.complain(NO_OUTPUT_FAILED if is_failed else NO_OUTPUT, first.line, ended=end, keys=known)
@@ -184,8 +197,7 @@ class Calls:
             record.setdefault("finish_reason", "error")
         ended = max([each.end for each in group])
         remapped = bool(reasons) and all(each.remapped for each in group if each.reasons)
-        identity, emission = _identity(group, first), _emission(group)
-        self._records.add(Record(record, identity, first.line, first.place, ended, keys, remapped, emission))
+        self._records.add(Record(record, identity, first.line, first.place, ended, keys, remapped, _emission(group)))
 
 
 _AT_A_TIME = 16
@@ -208,7 +220,7 @@ def _emitted(calls: Sequence[PlainCall], ids: Sequence[str | None]) -> Emitted:
 
 def _emission(group: Sequence[Seen]) -> Emission | None:
     """By what another trace tells of the call of a ``group``; ``None`` if there is no id, or no emitter."""
-    id = next((each.id for each in group if each.id is not None), None)
+    id = _id(group)
     emitters = tuple({each.emitter: None for each in group if each.emitter})
     times = (each.end if each.is_record else each.start for each in group)
     is_placed = bool(group[0].trace) or group[0].is_record
@@ -225,14 +237,21 @@ def _said_alone(seen: Seen) -> dict[str, object]:
     return record | seen.of_resource | seen.facts | seen.labels
 
 
-def _identity(group: Sequence[Seen], first: Seen) -> str | None:
+def _id(group: Sequence[Seen]) -> str | None:
+    """The id of the response that a ``group`` tells of."""
+    return next((each.id for each in group if each.id is not None), None)
+
+
+def _identity(group: Sequence[Seen], *, has_own_id: bool) -> str | None:
     """The same in every copy of the call: its trace with the response's id or the span's, or that id with counts.
 
-    Of a log record that has none of these: its time with what it says.
+    The span's counts where the id is not its own, or there is none. Of a log record that has none of these: its time
+    with what it says.
     """
-    id = next((each.id for each in group if each.id is not None), None)
+    first, id = min(group, key=_place), _id(group)
     if first.trace:
-        own = id if id is not None else next((each.span for each in reversed(group) if each.span), None)
+        span = next((each.span for each in reversed(group) if each.span), None)
+        own = id if id is not None and (has_own_id or span is None) else span
         if own is not None:
             return _identity_by(first.trace, own)
     if id is None and first.is_record and first.end:

@@ -14,7 +14,7 @@ from pytest_token_telemetry.sources.otlp.attributes import first_of
 from pytest_token_telemetry.sources.otlp.seen import NOTHING, PlainCall, Seen, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_token_telemetry.sources.otlp.attributes import Labels
     from pytest_token_telemetry.sources.otlp.seen import Held
@@ -140,15 +140,47 @@ class Trace:
             level.append(seen)
 
     def _join_same_ids(self) -> None:
-        """Join the spans of one response. A stand-in for a provider gives all the same id, one after the other."""
+        """Join the spans of one response. A stand-in for a provider gives all calls the same id."""
         ordered = sorted((each for each in self._calls if each.id is not None), key=lambda each: each.start)
         latest: dict[str | None, Seen] = {}
+        of_stand_ins = self._of_stand_ins()
         for each in ordered:
             key = each.id
+            if key in of_stand_ins:
+                continue
             if key in latest and latest[key].overlaps(each):
                 self._join(latest[key], each)
             if key not in latest or each.end > latest[key].end:
                 latest[key] = each
+        if of_stand_ins:
+            self._join_within_each_other(each for each in ordered if each.id in of_stand_ins)
+
+    def _of_stand_ins(self) -> set[str | None]:
+        """The ids of several calls: one emitter has spans with them that went on beside each other at one time."""
+        found: set[str | None] = set()
+        beside: dict[tuple[str | None, str, int], Seen] = {}
+        for each in self._calls:
+            if each.id is None or not each.emitter or each.is_record:
+                continue
+            above = self._same_above(each, each.emitter)
+            other = beside.setdefault((each.id, each.emitter, id(above)), each)
+            if other is not each and other.overlaps(each):
+                found.add(each.id)
+        return found
+
+    def _join_within_each_other(self, calls: Iterable[Seen]) -> None:
+        """Join each call with the nearest one around it that has the same id, and one call alone within it."""
+        taken: set[int] = set()
+        for each in calls:
+            above = self._same_above(each)
+            if above is not None and id(above) not in taken and above.overlaps(each):
+                taken.add(id(above))
+                self._join(above, each)
+
+    def _same_above(self, seen: Seen, emitter: str | None = None) -> Seen | None:
+        """The nearest call around one with the same id, of this ``emitter`` or of any."""
+        calls = (each for level in self._above(seen) for each in level if each.is_call and each.id == seen.id)
+        return next((each for each in calls if emitter in (None, each.emitter)), None)
 
     def _join_with_those_above(self) -> None:
         """Join a span with the nearest call around it, where one of them has no id and both have the same counts."""

@@ -299,6 +299,19 @@ ANTHROPIC = {
         pytest.param(OPENINFERENCE | {"llm.invocation_parameters": "{"}, None, None, None, id="parameters-cut-off"),
         pytest.param(
             {
+                "langfuse.observation.type": "generation",
+                "langfuse.observation.model.name": "gpt-5.2",
+                "langfuse.observation.model.parameters": '{"max_tokens": 16}',
+                "langfuse.observation.usage_details": '{"input": 3, "output": 10, "output_reasoning_tokens": 6}',
+                "langfuse.observation.metadata.finish_reason": "length",
+            },
+            16,
+            "length",
+            True,
+            id="langfuse-sdk",
+        ),
+        pytest.param(
+            {
                 "agentops.span.kind": "llm",
                 "gen_ai.usage.completion_tokens": 16,
                 "gen_ai.response.finish_reason": "stop",
@@ -653,6 +666,25 @@ NO_ID = {"gen_ai.response.id": None}
         ),
         pytest.param(
             [
+                span(chat(16, **{"gen_ai.response.id": "stub"}), id="a", lasts=5),
+                span(chat(17, **{"gen_ai.response.id": "stub"}), id="b", at=1),
+                span(chat(16, **{"gen_ai.response.id": "stub"}), id="c", at=2),
+            ],
+            [16, 17, 16],
+            id="stand-in-with-one-id-at-one-time",
+        ),
+        pytest.param(
+            [
+                span(chat(19, **{"gen_ai.response.id": "stub"}), id="a", lasts=5),
+                span(chat(16, **{"gen_ai.response.id": "stub"}), id="in-a", parent="a", at=1),
+                span(chat(18, **{"gen_ai.response.id": "stub"}), id="b", lasts=5),
+                span(chat(17, **{"gen_ai.response.id": "stub"}), id="in-b", parent="b", at=1),
+            ],
+            [16, 17],
+            id="stand-in-with-a-span-within-each",
+        ),
+        pytest.param(
+            [
                 span(chat(1696, **{"gen_ai.operation.name": "invoke_agent", "gen_ai.response.id": "x"}), id="o"),
                 span(chat(65, **{"gen_ai.response.id": "x"}), id="i", parent="o"),
             ],
@@ -740,6 +772,15 @@ def test_spans_of_one_response_in_two_files_know_together_what_each_knows(tmp_pa
     assert reading.duplicates == 1
 
 
+def test_calls_of_a_stand_in_are_as_many_in_two_files_of_a_trace(tmp_path: Path) -> None:
+    """Beside a copy of the second file."""
+    stub = {"gen_ai.response.id": "stub"}
+    for name, ids in (("a.jsonl", "abc"), ("b.jsonl", "de"), ("copy.jsonl", "de")):
+        write_spans(tmp_path / name, *[spans(span(chat(16, **stub), id=id, at=9 * ord(id))) for id in ids])
+    reading = read(tmp_path)
+    assert (len(reading.samples), reading.duplicates) == (5, 2)
+
+
 HEX = {"trace": "5b8efff798038103d269b633813fc60c", "id": "eee19b7ec3c1b174", "parent": "00f067aa0ba902b7"}
 BASE64 = {"trace": "W47/95gDgQPSabYzgT/GDA==", "id": "7uGbfsPBsXQ=", "parent": "APBnqgupArc="}
 """The same ids, as protobuf's own JSON writes them."""
@@ -766,6 +807,35 @@ def test_a_call_without_output_tokens_is_counted_with_its_reason(tmp_path: Path)
     assert {reason: lines.count for reason, lines in reading.unusable.items()} == {NO_OUTPUT: 1, NO_OUTPUT_FAILED: 2}
     assert reasons(reading)[NO_OUTPUT] == ["d/s.jsonl:1"]
     assert reading.samples.output_tokens.tolist() == [7]
+
+
+@pytest.mark.parametrize("known", [{"gen_ai.operation.name": "responses"}, {"gen_ai.operation.name": None}])
+def test_a_span_of_no_known_operation_without_output_tokens_is_a_call_by_what_only_calls_have(
+    tmp_path: Path, known: dict[str, object]
+) -> None:
+    none = {
+        "gen_ai.response.finish_reasons": None,
+        "gen_ai.request.max_tokens": None,
+        "gen_ai.usage.output_tokens": None,
+    }
+    cut_off = span(chat(None, **{"gen_ai.response.finish_reasons": ["length"]}, **known), id="a")
+    broke_off = span({**chat(None, **known), "gen_ai.response.finish_reasons": None}, id="b")
+    write_spans(tmp_path / "s.jsonl", spans(cut_off, broke_off, span({**chat(), **known, **none}, id="c")))
+    found = read(tmp_path)
+    assert (found.unusable[NO_OUTPUT].count, found.uncounted) == (2, (1, 1))
+    assert found.skipped == {NO_CALL: 1}
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_stream_that_broke_off_has_no_count(tmp_path: Path, count: int) -> None:
+    """The instrumentation of Anthropic's client leaves the count of the first event, and no reason."""
+    said = chat(1, **{"gen_ai.request.stream": True, "gen_ai.response.finish_reasons": None})
+    ended = chat(7, **{"gen_ai.request.stream": True})
+    of_calls = [span(each, trace=f"{n}{kind}") for n in range(count) for kind, each in enumerate((said, ended))]
+    write_spans(tmp_path / "s.jsonl", spans(*of_calls))
+    found = read(tmp_path)
+    assert found.samples.output_tokens.tolist() == [7] * count
+    assert found.unusable[NO_OUTPUT].count == count
 
 
 PARSING = "Could not parse response content as the length limit was reached - CompletionUsage(completion_tokens=16)"
