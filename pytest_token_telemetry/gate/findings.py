@@ -70,7 +70,7 @@ class UnusableCount(Struct, frozen=True):
 
 
 class UnfoundField(Struct, frozen=True):
-    """A field of a map whose paths lead to a value in no record."""
+    """A field of a map whose paths lead to a value in no record, or what else it does not read."""
 
     map: str
     field: str

@@ -11,7 +11,7 @@ from pytest_token_telemetry.gate.checks.sources import looks
 from pytest_token_telemetry.option import flag
 from pytest_token_telemetry.report.unread import columns_of_side_files, not_read
 from pytest_token_telemetry.report.words import deselected, known_id
-from pytest_token_telemetry.sources.places import FILES, WHERE
+from pytest_token_telemetry.sources.places import FILES, LEFT_OUT, WHERE
 from pytest_token_telemetry.text import Reason, Untrusted, joined, named, percent, plural
 
 if TYPE_CHECKING:
@@ -194,6 +194,10 @@ def _in_vain(unfound: UnfoundField) -> Sentence:
         return "map ", name, ": no file matches ", path, " (docs/field-map.md)."
     if unfound.field == WHERE:
         return "map ", name, ": its where (", path, f") matched none of {records}."
+    if unfound.field == LEFT_OUT:
+        them = "it" if unfound.records == 1 else "them"
+        left_out = f": its where leaves out {records} with an output at "
+        return "map ", name, left_out, path, f" (add {them} to the where if they are calls)."
     what = "a time at " if unfound.field == "time" else ""
     return "map ", name, ": ", Untrusted(unfound.field), f": no record has {what}", path, f" ({records})."
 

@@ -205,7 +205,7 @@ def _map(kind: Format, name: str, files: int, shape: Shape, parted: Parted, why:
     if kinds := _kind_of_calls(seen, outputs):
         key, n = _key(_written(kind, kinds.steps)), kinds.without_output
         told = f"{n:,} of these records {'has' if n == 1 else 'have'} no output: as of calls that failed"
-        told = told if n else "only these records have an output"
+        told = told if n else "of the records looked at, only these have an output"
         lines.append(f"where = {{ {key} = [{', '.join(map(_text, kinds.values))}] }}  # {told}")
     lines += ["", f"[{SECTION}.{name}.fields]"]
     return "\n".join([*lines, *_Fields(kind, seen, fields, doubtful, kinds).lines()])

@@ -17,7 +17,7 @@ from pytest_token_telemetry.sources.field_map import REST, as_text
 from pytest_token_telemetry.sources.keys import of_map
 from pytest_token_telemetry.sources.line_matching import matched_lines
 from pytest_token_telemetry.sources.look_like import OUTSIDE
-from pytest_token_telemetry.sources.places import MEANINGLESS, WHERE, Place
+from pytest_token_telemetry.sources.places import LEFT_OUT, MEANINGLESS, WHERE, Place
 from pytest_token_telemetry.sources.source import HEAD, FileSource
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
@@ -55,6 +55,8 @@ class MappedSource(FileSource):
         paths = map(self.map.shown, lookups)
         places = [Place("without", self.name, *each) for each in zip(names, paths, strict=True)]
         outside = Place("outside", self.name, WHERE, self.map.shown_where)
+        output = lookups[names.index("output_tokens")]
+        with_output = Place("output outside", self.name, LEFT_OUT, self.map.shown(output))
         call = Place("record", self.name)
         for line, place, record in self._records(file, into):
             if not isinstance(record, dict):
@@ -62,6 +64,8 @@ class MappedSource(FileSource):
             elif not all(as_text(_at(record, steps)) in wanted for steps, wanted in self.map.where):
                 into.skip(f"{OUTSIDE}{self.name}")
                 into.places[outside] += 1
+                if any(_at(record, steps) not in (None, "") for steps in output.paths):
+                    into.places[with_output] += 1
             else:
                 values = [_found(record, lookup) for lookup in lookups]
                 into.places[call] += 1

@@ -868,14 +868,19 @@ WRONG = Unfound("ours", "predicted_output_tokens", "limits.gues", 60)
 
 def test_a_where_or_a_pattern_that_nothing_fits_is_noted_with_its_map():
     found = {
-        "unfound": (Unfound("ours", "where", "event", 60), Unfound("b", "files", "cals*.jsonl or x", 0)),
+        "unfound": (
+            Unfound("ours", "where", "event", 60),
+            Unfound("b", "files", "cals*.jsonl or x", 0),
+            Unfound("c", "outside where", "usage.out", 2),
+        ),
         "remarks": {"maps_without_file": 1},
         "duplicates": 3,
     }
     told = notes(verdict(ready(27), found))
-    assert told[:2] == [
+    assert told[:3] == [
         "map ours: its where (event) matched none of 60 records.",
         "map b: no file matches cals*.jsonl or x (docs/field-map.md).",
+        "map c: its where leaves out 2 records with an output at usage.out (add them to the where if they are calls).",
     ]
     assert not any("field map without" in each for each in told)
 

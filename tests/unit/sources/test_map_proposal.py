@@ -391,7 +391,7 @@ def test_what_tells_calls_from_other_records_is_told_where_no_name_tells_the_out
     call = {"ev": "llm", "lim": 1024, "res": {"tok": 468}}
     text = proposed(tmp_path, lines(call, {"ev": "ping"}))
     assert text.splitlines()[3:-2] == [
-        'where = { ev = ["llm"] }  # only these records have an output',
+        'where = { ev = ["llm"] }  # of the records looked at, only these have an output',
         "",
         "[tool.token-telemetry.sources.our-jsonl.fields]",
         "# output_tokens is required, and no name says which count it is. Uncomment one:",

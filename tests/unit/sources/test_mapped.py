@@ -91,6 +91,20 @@ def test_a_where_that_no_record_fits_is_told_beside_other_files(tmp_path: Path, 
     assert found.unfound == expected
 
 
+def test_records_with_an_output_that_a_where_leaves_out_are_told(tmp_path: Path) -> None:
+    """A record without one is no call that was missed."""
+    others = [
+        {"event": "retry", "out": 1},
+        {"event": "retry", "out": 2},
+        {"event": "ping", "out": ""},
+        {"event": "ping"},
+    ]
+    (tmp_path / "a.jsonl").write_bytes(lines({"event": "call", "out": 44}, *others))
+    own = source('files = "*.jsonl"\nwhere = { event = "call" }\nfields = { output_tokens = "out" }')
+    found = read_directories([Directory(tmp_path, "d")], ["*"], scan=Scan(mapped=(own,)))
+    assert found.unfound == (Unfound("ours", "outside where", "out", 2),)
+
+
 @pytest.mark.parametrize("schema", ['{"schema":"token-telemetry/1"', '\n { "schema" : "token-telemetry/1"'])
 def test_a_file_that_begins_with_a_line_of_our_own_is_read_as_such_whichever_map_its_name_matches(
     tmp_path: Path, schema: str
