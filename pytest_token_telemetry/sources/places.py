@@ -33,8 +33,8 @@ class Unfound(NamedTuple):
 
     map: str
     field: str
-    """One of which no record has a value; or `WHERE`, which no record fits, `LEFT_OUT`, of records with an output that do
-    not fit it, or `FILES`, which match none."""
+    """One of which no record has a value; or `WHERE`, which no record fits, `LEFT_OUT`, of records with an output that
+    do not fit it, or `FILES`, which match none."""
     path: str
     """Where it should stand, in which paths the ``where`` looks, or the patterns of the files."""
     records: int
