@@ -104,7 +104,12 @@ def caps_to_set(report: Report) -> Iterator[Sentence]:
         return
     if not carried.caps and carried.question == "predictions":
         return
-    every = tuning.max_tokens
+    # caps that pass, and follow their calls, are not to be replaced by one that reserves more
+    sized = {(use.name, use.folded > 0) for use in tuning.cap_use if _reserves_more(use, report)}
+    are_kept = report.verdict == "pass"
+    every = [each for each in tuning.max_tokens if not (are_kept and (each.name, each.folded > 0) in sized)]
+    if not every:
+        return
     kind, limit = tuning.grouped_by, _limit(report)
     shown = first_few(every)
     rows = joined([(*_cap_name(each, every, kind), _caps_by_risk(each, limit)) for each in shown], "; ")

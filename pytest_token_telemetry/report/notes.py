@@ -302,7 +302,7 @@ def _recording(report: Report) -> Iterator[str]:
     """What tests did not record, and what they recorded more than once."""
     counts = report.counts
     if counts.by_cap:
-        yield f"{plural(counts.by_cap, 'truncation')} known by the cap alone: the reason did not say so."
+        yield f"{plural(counts.by_cap, 'truncation')} known by the cap alone: no reason said so."
     if counts.deselected_tests:
         yield f"{plural(counts.deselected_tests, 'test')} deselected: what they would record is not judged."
 

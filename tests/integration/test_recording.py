@@ -223,7 +223,7 @@ def test_it(token_telemetry):
             "    assert token_telemetry.samples[0].truncation_source == 'cap'"
         )
         notes = recorded()["notes"]
-        assert "1 truncation known by the cap alone: the reason did not say so." in notes
+        assert "1 truncation known by the cap alone: no reason said so." in notes
 
     def test_a_block_is_one_successful_call(self, project: Any, run: Run) -> None:
         project(

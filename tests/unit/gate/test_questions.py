@@ -125,7 +125,6 @@ def test_one_cap_that_would_reserve_more_than_those_that_were_sent_is_not_advise
     assert steps(found) == [
         "To save quota, size caps (max_tokens) closer to each call: one for all calls would reserve more (5,001 at 1%;"
         " 1,050 on average now).",
-        "Caps (max_tokens) by risk of truncation: 5,001 at 1%.",
     ]
 
 

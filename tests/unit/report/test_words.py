@@ -749,7 +749,7 @@ def test_too_many_unusable_lines_are_repaired():
         (
             [*ready(27), cut_off(truncation_source="cap"), cut_off(truncation_source="reason")],
             {},
-            "1 truncation known by the cap alone: the reason did not say so.",
+            "1 truncation known by the cap alone: no reason said so.",
         ),
         (ready(27), {"duplicates": 2}, "2 duplicates left out: the same call in another place."),
         (
