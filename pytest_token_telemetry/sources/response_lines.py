@@ -41,7 +41,8 @@ _SHAPES = [
     [(key, re.compile(text)) for key, text in shape]
     for shape in (
         (("object", r"chat\.completion|text_completion"), ("choices", "")),
-        (("choices.finish_reason", ".*"), ("choices.message.role", ".*")),
+        (("choices.finish_reason", ".*"), ("choices.message", "")),
+        (("choices.finish_reason", ".*"), ("choices.text", ".*")),
         (("object", "response"), ("output", "")),
         (("object", "response"), ("id", "resp_.*")),
         (("created_at", ""), ("id", "resp_.*")),

@@ -71,6 +71,19 @@ def test_a_line_that_is_no_response_is_counted(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("part", [{"message": {"content": "x" * 9000, "role": "assistant"}}, {"text": "x" * 9000}])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_long_answer_is_known_as_the_client_writes_it(
+    tmp_path: Path, part: dict[str, Any], indent: int | None
+) -> None:
+    """``to_json()`` of OpenAI's client has the choices before the names that say what it is."""
+    choices = [{"finish_reason": "length", "index": 0, **part}]
+    said = {"id": "x", "choices": choices, "created": 1, "object": "chat.completion", "usage": {"completion_tokens": 9}}
+    (tmp_path / "a.json").write_text(json.dumps(said, indent=indent), encoding="utf-8")
+    found = read(tmp_path).samples
+    assert (found.output_tokens.tolist(), found.truncated.tolist()) == ([9], [1])
+
+
 @pytest.mark.parametrize(
     "record",
     [
