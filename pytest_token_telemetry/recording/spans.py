@@ -13,9 +13,10 @@ from opentelemetry import baggage, trace
 from opentelemetry.sdk.trace import SpanProcessor
 
 from pytest_token_telemetry.sources.labels import PREFIX
-from pytest_token_telemetry.sources.otlp.attributes import first_of, is_remapper, layout_of
+from pytest_token_telemetry.sources.otlp.attributes import EVENTS_REASON, first_of, is_remapper, layout_of
 from pytest_token_telemetry.sources.otlp.calls import TOLD_AGAIN, Calls
 from pytest_token_telemetry.sources.otlp.seen import seen_of
+from pytest_token_telemetry.sources.otlp.traces import within_others
 from pytest_token_telemetry.sources.own_format import WRITTEN, checked
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.tagged.records import RecordError
@@ -123,38 +124,68 @@ class SpanKeeper(SpanProcessor):
 
 
 def _join_traces(ended: Sequence[Seen]) -> None:
-    """Put spans of one response into one trace.
+    """Put spans of one call into one trace.
 
-    The span of a stream is often not the current one where another instrumentation's begins, which then is in a trace
-    of its own. One instrumentation tells of a call once: so a stand-in for a provider may give all calls the same id.
+    The span of a stream, or of a framework's call, is often not the current one where another instrumentation's begins,
+    which then is in a trace of its own.
     """
-    responses: dict[tuple[str, str], list[Seen]] = {}
-    for each in sorted(ended, key=lambda each: each.start):
-        if each.is_call and each.id is not None:
-            responses.setdefault((each.id, each.trace), []).append(each)
-    outer: dict[str, list[list[Seen]]] = {}
-    traces: dict[str, str] = {}
+    traces = _Traces()
+    calls = [each for each in ended if each.is_call]
+    _join_by_id(calls, traces)
+    _join_by_time(calls, traces)
+    for each in ended:
+        each.trace = traces.of(each.trace)
 
-    def joined(trace: str) -> str:
-        while trace in traces:
-            trace = traces[trace]
+
+class _Traces:
+    """Which traces are one."""
+
+    def __init__(self) -> None:
+        self._into: dict[str, str] = {}
+
+    def of(self, trace: str) -> str:
+        while trace in self._into:
+            trace = self._into[trace]
         return trace
 
+    def join(self, one: str, other: str) -> None:
+        one, other = self.of(one), self.of(other)
+        if one != other:
+            self._into[one] = other
+
+
+def _join_by_id(calls: Sequence[Seen], traces: _Traces) -> None:
+    """Join the traces of one response.
+
+    One instrumentation tells of a call once: so a stand-in for a provider may give all calls the same id.
+    """
+    responses: dict[tuple[str, str], list[Seen]] = {}
+    for each in sorted(calls, key=lambda each: each.start):
+        if each.id is not None:
+            responses.setdefault((each.id, each.trace), []).append(each)
+    outer: dict[str, list[list[Seen]]] = {}
     for (id, _), spans in responses.items():
         first = spans[0]
         emitters = {each.emitter for each in spans}
         going_on = outer[id] = [around for around in outer.get(id, ()) if around[0].overlaps(first)]
         for around in going_on:
             if emitters.isdisjoint(each.emitter for each in around):
-                inner, into = joined(first.trace), joined(around[0].trace)
-                traces |= {inner: into} if inner != into else {}
+                traces.join(first.trace, around[0].trace)
                 first.parent = first.parent or around[0].span
                 around += spans
                 break
         else:
             going_on.append([*spans])
-    for each in ended:
-        each.trace = joined(each.trace)
+
+
+def _join_by_time(calls: Sequence[Seen], traces: _Traces) -> None:
+    """Join the trace of a call with that of another instrumentation's span around it, which has one within."""
+    taken: set[int] = set()
+    for each, around in within_others(calls):
+        outer = next((outer for outer in around if id(outer) not in taken), None)
+        if outer is not None:
+            taken.add(id(outer))
+            traces.join(each.trace, outer.trace)
 
 
 def _key(span: ReadableSpan) -> tuple[str, str]:
@@ -169,7 +200,8 @@ def _seen(span: ReadableSpan, around: Labels) -> Seen:
     Raises:
         RecordError: it contradicts itself.
     """
-    said, has_error = _said(span.attributes)
+    events = [(event.attributes or {}).get(EVENTS_REASON) for event in span.events]
+    said, has_error = _said(span.attributes, tuple([each for each in events if isinstance(each, str) and each]))
     with suppress(RecordError):  # else the resource tells of no call
         around = first_of((around, _said(span.resource.attributes)[0].labels))
     parent = f"{span.parent.span_id:x}" if span.parent is not None else ""
@@ -181,11 +213,11 @@ def _seen(span: ReadableSpan, around: Labels) -> Seen:
     return seen
 
 
-def _said(attributes: Mapping[str, object] | None) -> tuple[Said, bool]:
-    """What ``attributes`` say, and whether there is the name of an error."""
+def _said(attributes: Mapping[str, object] | None, told: tuple[str, ...] = ()) -> tuple[Said, bool]:
+    """What ``attributes`` say, with what events ``told``, and whether there is the name of an error."""
     given = attributes or {}
     layout, values = layout_of(tuple(given)), [*given.values()]
-    return layout.read(layout.pick(values)), layout.has_error
+    return layout.read(layout.pick(values), () if layout.tells_reason else told), layout.has_error
 
 
 def _labels(fields: Mapping[str, object]) -> Labels:

@@ -227,7 +227,8 @@ _NO_TIME = np.iinfo(np.int64).min
 def _is_one(table: SamplesBuilder, group: Sequence[_Told]) -> bool:
     """Whether all in a ``group`` tell of one call: of the same output, prediction and model, at one time.
 
-    Spans alone may have other outputs: OpenLLMetry counts the first tokens of Anthropic's streams twice.
+    Spans alone may have other outputs, as OpenLLMetry counts the first tokens of Anthropic's streams twice, or other
+    models, as a gateway's client names it otherwise, but not both.
     """
     spans = [each for each in group if each.began != _RECORD]
     if (
@@ -239,9 +240,9 @@ def _is_one(table: SamplesBuilder, group: Sequence[_Told]) -> bool:
     ):
         return False
     models = {each.model: each.row for each in group if each.model != UNKNOWN}
-    if len(models) < 2:
+    if len(models) < 2 or are_one_model(table.values("model", [*models.values()])):
         return True
-    return len(spans) < len(group) and _are_one_model(table.values("model", [*models.values()]))
+    return len(spans) == len(group) and len({each.output for each in group}) == 1
 
 
 def _differs(group: Sequence[_Told]) -> bool:
@@ -264,7 +265,7 @@ def _are_at_one_time(group: Sequence[_Told], spans: Sequence[_Told]) -> bool:
     return is_at_one_time and all(first - _CLOCKS - _ROUNDED <= each <= latest for each in ended)
 
 
-def _are_one_model(names: Sequence[str]) -> bool:
+def are_one_model(names: Sequence[str]) -> bool:
     """Whether ``names`` may be of one model: a gateway's may have the provider's before it, a response's a version."""
     shortest, *others = sorted((name.rpartition("/")[2] for name in names), key=len)
     return all(name.startswith(shortest) for name in others)

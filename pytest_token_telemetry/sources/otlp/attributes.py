@@ -30,7 +30,7 @@ OUTPUT = (
 )
 _MODEL = (
     *("gen_ai.response.model", "llm.response.model", "llm.model_name", "gen_ai.request.model", "llm.request.model"),
-    "langfuse.observation.model.name",
+    *("langfuse.observation.model.name", "ai.model.id"),
 )
 _CLAUDE_CODES_OUTPUT = "output_tokens"
 _BESIDE_IT = ("model", "request_id")
@@ -43,6 +43,8 @@ _FACTS = {
         "gen_ai.request.max_completion_tokens",
         "gen_ai.request.max_output_tokens",
         "llm.request.max_tokens",
+        "ai.settings.maxOutputTokens",
+        "ai.settings.maxTokens",
     ),
     "model": (*_MODEL, "model"),
     "id": ("gen_ai.response.id", "llm.response.id", "request_id"),
@@ -123,6 +125,9 @@ REQUESTS = ("api_request", "claude_code.api_request")
 FAILED_REQUESTS = ("api_error", "claude_code.api_error")
 """And those of a failed one."""
 
+EVENTS_REASON = "finish_reason"
+"""What tells why an output ended in the event ``gen_ai.choice`` of a span."""
+
 _FEATURE = "feature."
 
 
@@ -183,6 +188,7 @@ class Layout:
         "operation",
         "operation_at",
         "pick",
+        "tells_reason",
     )
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -205,6 +211,8 @@ class Layout:
             return [places[name] for name in names if name in places]
 
         self._operations, self._kinds, self._reasons = found(_OPERATIONS), found(_KINDS), found(REASONS)
+        self.tells_reason = bool(self._reasons)
+        """Whether an attribute tells why the output ended: else an event may."""
         self._facts = [(field, place) for field, names in _FACTS.items() for place in reversed(found(names))]
         """The one that counts comes last."""
         self._event, self._usage, self._metadata = map(places.get, (_EVENT, _USAGE, _METADATA))
@@ -238,11 +246,12 @@ class Layout:
         self.id = ids[0] if len(ids) == 1 else None
         """Which of the values alone is the response's own id."""
 
-    def read(self, values: Sequence[Any]) -> Said:
+    def read(self, values: Sequence[Any], told: tuple[str, ...] = ()) -> Said:
         """What it is that attributes of this layout say.
 
         Args:
             values: plain values or sequences of them, of the attributes that it picks.
+            told: words for why the output ended that stand elsewhere.
 
         Raises:
             RecordError: one is given twice, with different values.
@@ -272,13 +281,14 @@ class Layout:
             if output is not None:
                 facts["output_tokens"] = output
         reasons, answers = self._ends([values[place] for place in self._reasons])
+        reasons += told
         if self._choices is not None:
             answers = max(answers, _whole(values[self._choices]) or 1)
         if answers > 1 and "max_tokens" in facts:
             facts["max_tokens"] = _cap_of_all(facts["max_tokens"], answers)
         if self._error is not None and (reason := reason_of_error(values[self._error])) is not None:
             reasons += (reason,)
-        if self._stream is not None and values[self._stream] is True and not reasons:
+        if self._stream is not None and values[self._stream] is True and not reasons and not _reaches_cap(facts):
             facts.pop("output_tokens", None)  # it broke off: the count is of its first event
         labels: Labels = {}
         for place, key in self._own_labels:
@@ -426,6 +436,11 @@ def _cap_of_all(cap: object, answers: int) -> object:
     """The cap of several answers, which share the output tokens, by that of each."""
     whole = _whole(cap)
     return cap if whole is None else whole * answers
+
+
+def _reaches_cap(facts: Labels) -> bool:
+    output, cap = (_whole(facts.get(name)) for name in ("output_tokens", "max_tokens"))
+    return output is not None and cap is not None and 0 < cap <= output
 
 
 def _whole(value: object) -> int | None:

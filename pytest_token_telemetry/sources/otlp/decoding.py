@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, Union
 import msgspec
 
 from pytest_token_telemetry.sources.documents import mended
-from pytest_token_telemetry.sources.otlp.attributes import MOST_KEYS, is_wanted, layout_of
+from pytest_token_telemetry.sources.otlp.attributes import EVENTS_REASON, MOST_KEYS, is_wanted, layout_of
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class RawAttribute(msgspec.Struct, gc=False):
     value: msgspec.Raw = msgspec.Raw(b"null")
 
 
+NO_EVENTS = msgspec.Raw(b"[]")
+
+
 class Span(msgspec.Struct, Generic[_A], gc=False):
     """A span, of which no field has to be of the type that it should have."""
 
@@ -62,6 +65,7 @@ class Span(msgspec.Struct, Generic[_A], gc=False):
     startTimeUnixNano: Any = None  # noqa: N815
     endTimeUnixNano: Any = None  # noqa: N815
     attributes: list[_A] | None = None
+    events: msgspec.Raw = NO_EVENTS
     status: Any = None
 
 
@@ -230,6 +234,25 @@ def _layout_of_types(types: tuple[Any, ...]) -> Layout:
 
 
 _kept_layout = lru_cache(maxsize=1 << 10)(_layout_of_types)
+
+
+def reasons_of_events(events: msgspec.Raw) -> tuple[str, ...]:
+    """The words for why the output ended in the ``events`` of a span, where some frameworks alone say it."""
+    text = bytes(events)
+    if EVENTS_REASON.encode() not in text:
+        return ()
+    try:
+        found = [each for event in _EVENTS.decode(text) for each in event.attributes if each.key == EVENTS_REASON]
+        return tuple([value for value in plain_values(found) if isinstance(value, str) and value])
+    except (msgspec.DecodeError, RecordError, RecursionError, ValueError):
+        return ()
+
+
+class _Event(msgspec.Struct, gc=False):
+    attributes: list[RawAttribute] = []
+
+
+_EVENTS = msgspec.json.Decoder(list[_Event])
 
 
 def plain_values(attributes: Sequence[Given]) -> tuple[Any, ...]:

@@ -23,10 +23,12 @@ from pytest_token_telemetry.sources.otlp.attributes import (
 )
 from pytest_token_telemetry.sources.otlp.calls import Calls
 from pytest_token_telemetry.sources.otlp.decoding import (
+    NO_EVENTS,
     Decoder,
     RawAttribute,
     layout_of_attributes,
     plain_values,
+    reasons_of_events,
     usual_values,
 )
 from pytest_token_telemetry.sources.otlp.log_bodies import LogBodies
@@ -172,13 +174,15 @@ class _Reading:
                         held.append(Silent(trace, own, parent))
                     continue
                 is_plain = says_so and layout.is_plain and trace and not of_resource and not remapped
+                is_plain = is_plain and (layout.tells_reason or span.events is NO_EVENTS)
                 if is_plain and not (span.status and _is_failed(span.status)):
                     times = span.startTimeUnixNano, span.endTimeUnixNano
                     values = usual_values(layout.pick(attributes))
                     held.append(PlainCall(trace, own, parent, line, place, *times, layout, values, emitter, NOTHING))
                     continue
+            told = () if layout.tells_reason or span.events is NO_EVENTS else reasons_of_events(span.events)
             try:
-                said = _said(layout, plain_values(layout.pick(attributes)))
+                said = _said(layout, plain_values(layout.pick(attributes)), told)
             except RecordError as error:
                 self._into.complain(str(error), line)
                 continue
@@ -242,14 +246,15 @@ def _of_claude_code(name: str, record: LogRecord[Any], said: Said) -> bool:
 _CLAUDE_CODE = "claude_code."
 
 
-def _said(layout: Layout, values: tuple[Any, ...]) -> Said:
-    """What ``values`` of attributes say. Steps of one kind say the same again and again.
+def _said(layout: Layout, values: tuple[Any, ...], told: tuple[str, ...]) -> Said:
+    """What ``values`` of attributes say, with what events ``told``. Steps of one kind say the same again and again.
 
     Raises:
         RecordError: one is given twice, with different values.
     """
     is_short = {*map(type, values)} == {str} and sum(map(len, values)) <= _LONGEST_TEXTS
-    return _known_said(layout, values) if is_short and not layout.has_output else layout.read(values)
+    is_known = is_short and not layout.has_output and not told
+    return _known_said(layout, values) if is_known else layout.read(values, told)
 
 
 _known_said = lru_cache(maxsize=1 << 8)(Layout.read)

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from pytest_token_telemetry.sample import reason_of_error
+from pytest_token_telemetry.sources.emitted import are_one_model
 from pytest_token_telemetry.sources.otlp.attributes import Labels, Layout, of_those_within
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ class Seen(msgspec.Struct, eq=False, gc=False):
         return None if value is None else str(value)
 
     @property
+    def model(self) -> str | None:
+        """The name of the model."""
+        value = self.facts.get("model")
+        return value if isinstance(value, str) else None
+
+    @property
     def of_those_within(self) -> Labels:
         """What it says of the calls within it."""
         return of_those_within(self.facts, self.labels)
@@ -78,6 +85,20 @@ class Seen(msgspec.Struct, eq=False, gc=False):
         if not (self.start and self.end and other.start and other.end):
             return True
         return self.start <= other.end and other.start <= self.end
+
+    def goes_on_within(self, other: Seen) -> bool:
+        """Whether it may be the span of another instrumentation for the call of an ``other`` one, around it in time.
+
+        Both agree in all that both know, and at least one of them knows no id.
+        """
+        names = [name for name in (self.model, other.model) if name]
+        return (
+            0 < other.start <= self.start <= self.end <= other.end
+            and self.emitter != other.emitter
+            and (self.id is None or other.id is None)
+            and self.output == other.output
+            and (len(names) < 2 or are_one_model(names))
+        )
 
     def may_be(self, other: Seen) -> bool:
         """Whether ids and counts of both allow that they are one call: one is told by two log records at one time."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MOST_ABOVE = 64
 """Spans above one that are looked at."""
 
+MOST_BESIDE = 64
+"""Spans with the same output that began before one, and are looked at."""
+
 MOST_OF_A_SPAN = 8
 """Log records, and copies, of one span that are looked at for what its calls are within."""
 
@@ -61,6 +64,18 @@ def calls_apart(held: Sequence[Held]) -> Sequence[PlainCall | Seen] | None:
     return calls
 
 
+def within_others(calls: Iterable[Seen]) -> Iterator[tuple[Seen, list[Seen]]]:
+    """The calls that other instrumentations may have spans around, each with these, the last one to begin first."""
+    begun: dict[str, list[Seen]] = {}
+    for each in sorted(calls, key=lambda each: (each.start, -each.end)):
+        if each.is_record or not each.emitter or each.output is None:
+            continue
+        alike = begun.setdefault(each.output, [])
+        if around := [outer for outer in reversed(alike[-MOST_BESIDE:]) if each.goes_on_within(outer)]:
+            yield each, around
+        alike.append(each)
+
+
 def _around(spans: Mapping[str, Held], parent: str) -> Labels | None:
     """What the spans around one with this ``parent`` say of it, the nearest first; ``None`` if one is a call."""
     said = NOTHING
@@ -93,11 +108,15 @@ class Trace:
         if len(self._calls) > 1:
             self._join_same_ids()
             self._join_with_those_above()
+            self._join_with_those_beside()
         groups = {id(group): group for group in self._group.values()}
         if len(groups) > 1:
             for around in self._with_calls_within():
-                if not any(each.says_so for each in groups[around]):
-                    del groups[around]
+                group = self._group[around]
+                if not any(each.says_so for each in group):
+                    group.remove(around)  # it is the sum of several calls, of which one may be its group's
+                    if not group:
+                        del groups[id(group)]
         for group in groups.values():
             if len(group) > 1:
                 group.sort(key=lambda each: -len([*self._above(each)]))
@@ -196,20 +215,25 @@ class Trace:
                     taken[id(above)] = self._group[each]
                     break
 
+    def _join_with_those_beside(self) -> None:
+        """Join a span with one that went on around it, and is not above it, as LangChain's beside that of a client."""
+        for each, around in within_others(self._calls):
+            emitters = {other.emitter for other in self._group[each]}
+            for outer in around:
+                if emitters.isdisjoint(other.emitter for other in self._group[outer]):
+                    self._join(outer, each)
+                    break
+
     def _calls_above(self, seen: Seen) -> list[Seen]:
         """The calls of the nearest span around one that has any: log records of several may belong to one span."""
         calls = ([each for each in level if each.is_call] for level in self._above(seen))
         return next(filter(None, calls), [])
 
-    def _with_calls_within(self) -> set[int]:
-        """The ids of groups that have another group's call within: without a word of their own, they are its sum."""
+    def _with_calls_within(self) -> list[Seen]:
+        """The calls that have another group's call within: without a word of their own, they are its sum."""
         around = ((each, self._calls_above(each)[:1]) for each in self._calls)
-        return {
-            id(self._group[above])
-            for each, nearest in around
-            for above in nearest
-            if self._group[above] is not self._group[each]
-        }
+        found = (above for each, nearest in around for above in nearest if self._group[above] is not self._group[each])
+        return [*{id(above): above for above in found}.values()]
 
     def _join(self, one: Seen, other: Seen) -> None:
         into, group = sorted((self._group[one], self._group[other]), key=len, reverse=True)

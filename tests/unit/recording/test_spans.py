@@ -127,6 +127,15 @@ def test_how_a_call_ended_is_known_without_its_count(traced: Traced) -> None:
     assert (cut["ends"], cut["unusable"]) == ([True, False, True], {NO_OUTPUT: 4})
 
 
+def test_the_reason_may_stand_in_an_event(traced: Traced) -> None:
+    for reason in ("max_tokens", 5):
+        begun = traced.begin(**{"gen_ai.operation.name": "chat", "gen_ai.usage.output_tokens": 900})
+        begun.add_event("gen_ai.choice", {"finish_reason": reason})
+        begun.end()
+    assert traced.take() == NOTHING
+    assert traced.said("finish_reason_raw", "truncated") == [("max_tokens", True), (None, None)]
+
+
 def test_a_span_that_cannot_be_read_breaks_no_program_and_is_counted(traced: Traced) -> None:
     around = context.attach(baggage.set_baggage("token_telemetry.category", object()))
     traced.span(900, **ID)
@@ -157,6 +166,19 @@ def test_spans_of_one_response_in_two_traces_are_one_call_if_two_instrumentation
     other.start_span("chat", attributes=said).end()
     assert traced.take() == {"unusable": {}, "repeated": 2}
     assert sorted(traced.said("output_tokens", "category")) == [(16, "docs"), (17, "docs"), (19, "docs")]
+
+
+def test_a_span_of_a_framework_and_that_of_its_client_are_one_call_in_whatever_traces(traced: Traced) -> None:
+    """As LangChain's, of which none is the current one, and which have no id."""
+    framework = traced.provider.get_tracer("langchain")
+    said = {"gen_ai.operation.name": "chat", "gen_ai.usage.output_tokens": 900, "token_telemetry.category": "docs"}
+    outer = [framework.start_span("chat", attributes=said) for _ in range(2)]
+    for _ in range(3):
+        traced.span(900, **ID)
+    for each in outer:
+        each.end()
+    assert traced.take() == {"unusable": {}, "repeated": 2}
+    assert sorted(traced.said("category"), key=str) == [("docs",), ("docs",), (None,)]
 
 
 def test_equal_spans_of_no_common_trace_are_as_many_calls(traced: Traced) -> None:

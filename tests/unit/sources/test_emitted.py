@@ -44,6 +44,8 @@ def call(
 PAIRS = {
     "gateway": (by(CLIENT, call("a")), by(GATEWAY, call("b", at=0.1, lasts=0.8))),
     "another-instrumentation": (by(CLIENT, call("a")), by(CLIENT, call("b", at=0.1), scope="anthropic")),
+    "an-alias": (by(CLIENT, call("a")), by(GATEWAY, call("b", gen_ai__request__model="our-model"))),
+    "a-prefix": (by(CLIENT, call("a")), by(GATEWAY, call("b", output=17, gen_ai__request__model="openai/gpt-5.2"))),
     "clocks": (by(CLIENT, call("a", lasts=0.2)), by(GATEWAY, call("b", at=1, lasts=0.1))),
     "three": (
         by(CLIENT, call("a")),
@@ -69,7 +71,7 @@ def test_a_call_in_traces_of_several_emitters_is_one_sample(
 APART = {
     "one-emitter": (by(CLIENT, call("a")), by(CLIENT, call("b", at=0.1))),
     "one-emitter-of-two": (by(CLIENT, call("a"), call("b")), by(GATEWAY, call("c"), call("d"))),
-    "other-models": (by(CLIENT, call("a")), by(GATEWAY, call("b", gen_ai__request__model="other"))),
+    "other-models": (by(CLIENT, call("a")), by(GATEWAY, call("b", output=17, gen_ai__request__model="other"))),
     "other-times": (by(CLIENT, call("a")), by(GATEWAY, call("b", at=60))),
     "no-id": (by(CLIENT, call("a", response="")), by(GATEWAY, call("b", response=""))),
     "other-ids": (by(CLIENT, call("a")), by(GATEWAY, call("b", response="chatcmpl-8"))),

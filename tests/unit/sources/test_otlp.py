@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_token_telemetry.sample import Sample
-from pytest_token_telemetry.samples import SamplesBuilder
+from pytest_token_telemetry.samples import UNKNOWN, SamplesBuilder
 from pytest_token_telemetry.sources.deferred import Deferred
 from pytest_token_telemetry.sources.documents import CUT_OFF, NO_JSON, OTHER_SHAPE, TAGGED
 from pytest_token_telemetry.sources.merge import Reading
@@ -740,6 +740,55 @@ def test_spans_are_counted_by_the_calls_that_they_tell_of(
     assert sorted(outputs(tmp_path / "turned", *map(spans, reversed(given)))) == sorted(calls)
 
 
+def by(scope: str, *given: dict[str, Any]) -> dict[str, Any]:
+    """A document of one instrumentation."""
+    document = spans(*given)
+    document["resourceSpans"][0]["scopeSpans"][0]["scope"] = {"name": scope}
+    return document
+
+
+LANGCHAIN = by("langchain", span(chat(16), id="a", lasts=5))
+"""It is not the current span, so that the one of the client has the same parent."""
+
+
+@pytest.mark.parametrize(
+    ("beside", "calls"),
+    [
+        pytest.param([span(chat(16), id="b", at=1)], [16], id="its-client"),
+        pytest.param([span(chat(16, **{"gen_ai.response.id": "x"}), id="b", at=1)], [16], id="an-id"),
+        pytest.param([span(chat(16, **{"gen_ai.response.model": "gpt-5.2-2026"}), id="b", at=1)], [16], id="a-version"),
+        pytest.param([span(chat(16), id=id, at=1) for id in "bc"], [16, 16], id="two-calls"),
+        pytest.param([span(chat(15), id="b", at=1)], [16, 15], id="another-output"),
+        pytest.param([span(chat(16, **{"gen_ai.request.model": "m"}), id="b", at=1)], [16, 16], id="another-model"),
+        pytest.param([span(chat(16), id="b", at=1, lasts=9)], [16, 16], id="longer"),
+        pytest.param([span(chat(16), id="b", at=1, trace="a2")], [16, 16], id="another-trace"),
+    ],
+)
+def test_a_span_beside_that_of_another_instrumentation_is_the_same_call_if_it_went_on_within_it(
+    tmp_path: Path, beside: list[dict[str, Any]], calls: list[int]
+) -> None:
+    client = by("openai", *beside)
+    assert outputs(tmp_path / "a", LANGCHAIN, client) == calls
+    assert sorted(outputs(tmp_path / "b", client, LANGCHAIN)) == sorted(calls)
+    same = by("langchain", *beside)  # one instrumentation tells of a call once
+    assert len(outputs(tmp_path / "c", LANGCHAIN, same)) == 1 + len(beside)
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_the_reason_may_stand_in_an_event_of_the_span(tmp_path: Path, count: int) -> None:
+    """As that of Strands Agents. What an attribute says counts, and an event that cannot be read says nothing."""
+    choice = [{"name": "gen_ai.choice", "attributes": attributes({"finish_reason": "max_tokens", "message": "[]"})}]
+    silent = chat(16, **{"gen_ai.response.finish_reasons": None, "gen_ai.request.max_tokens": None})
+    given = [
+        span(silent, trace="1", events=choice),
+        span(chat(16), trace="2", events=choice),
+        span(silent, trace="3", events=[{"name": "gen_ai.choice", "attributes": {"finish_reason": 5}}]),
+    ]
+    write_spans(tmp_path / "s.jsonl", *[spans({**each, "spanId": f"b{n}"}) for n in range(count) for each in given])
+    found = read(tmp_path)
+    assert found.samples.truncated.tolist() == [1, 0, UNKNOWN] * count
+
+
 def test_a_log_record_and_its_span_are_one_sample(tmp_path: Path) -> None:
     event = log(chat(16, **{"gen_ai.response.finish_reasons": ["length"]}), eventName=EVENT, traceId="a1", spanId="b1")
     sample = one(tmp_path, event, spans(span(chat(16, **{"gen_ai.response.finish_reasons": None}))))
@@ -831,10 +880,12 @@ def test_a_stream_that_broke_off_has_no_count(tmp_path: Path, count: int) -> Non
     """The instrumentation of Anthropic's client leaves the count of the first event, and no reason."""
     said = chat(1, **{"gen_ai.request.stream": True, "gen_ai.response.finish_reasons": None})
     ended = chat(7, **{"gen_ai.request.stream": True})
-    of_calls = [span(each, trace=f"{n}{kind}") for n in range(count) for kind, each in enumerate((said, ended))]
+    at_cap = {**said, "gen_ai.usage.output_tokens": 8192}
+    of_calls = [span(each, trace=f"{n}{kind}") for n in range(count) for kind, each in enumerate((said, ended, at_cap))]
     write_spans(tmp_path / "s.jsonl", spans(*of_calls))
     found = read(tmp_path)
-    assert found.samples.output_tokens.tolist() == [7] * count
+    assert sorted(found.samples.output_tokens.tolist()) == [7] * count + [8192] * count
+    assert sum(found.samples.truncated.tolist()) == count
     assert found.unusable[NO_OUTPUT].count == count
 
 
@@ -873,6 +924,19 @@ def test_spans_that_are_no_call_or_no_further_one_are_skipped_and_counted(tmp_pa
     write_spans(tmp_path / "s.jsonl", *map(spans, given))
     reading = read(tmp_path)
     assert (len(reading.samples), reading.skipped) == (2, {NO_CALL: 3, TOLD_AGAIN: 1})
+
+
+def test_failed_attempts_below_a_span_of_no_known_operation_are_as_many(tmp_path: Path) -> None:
+    """As Vercel's AI SDK leaves them: only the cap shows that the outer span is of a call, and it has both within."""
+    request = {"ai.operationId": "ai.generateText", "ai.model.id": "gpt-5.2", "ai.settings.maxOutputTokens": 1000}
+    attempt = {"operation.name": "ai.generateText.doGenerate", "gen_ai.request.model": "gpt-5.2"}
+    attempts = [
+        span({**attempt, "gen_ai.request.max_tokens": 1000}, id=f"b{n}", parent="a", at=n * 2) for n in range(2)
+    ]
+    outer = span(request, id="a", lasts=9)
+    write_spans(tmp_path / "s.jsonl", *map(spans, (*attempts, outer, span(request, trace="a2"))))
+    found = read(tmp_path)
+    assert (found.unusable[NO_OUTPUT].count, found.skipped) == (3, {NO_CALL: 1})
 
 
 def test_a_retry_leaves_the_failed_attempt_and_the_answer(tmp_path: Path) -> None:
