@@ -130,7 +130,7 @@ MOST_BUCKETS = 100
 
 def names(text: str) -> tuple[str, ...]:
     """``implementation,tests,docs``: distinct names in lower case. ``any`` stands alone, and ``none`` means no name."""
-    found = _required(text, "implementation,tests,docs")
+    found = _required(text, "NAME,NAME")
     for name in found:
         if not re.fullmatch(_NAME, name):
             raise ValueError(f"{name!r} is not a plain name (write letters, digits, blanks and any of _ . + / -)")

@@ -234,7 +234,8 @@ def calls_of_caps(samples: Samples, judged: Judged) -> Mask:
 
 
 def _calls_of_multipliers(samples: Samples, judged: Judged) -> Mask:
-    mask: Mask = judged.at_risk & (samples.predicted_output_tokens > 0) & _has_output(samples)
+    at_risk = judged.at_risk | judged.open_at_risk  # of the latter, it is known that they were truncated
+    mask: Mask = at_risk & (samples.predicted_output_tokens > 0) & _has_output(samples)
     return mask
 
 

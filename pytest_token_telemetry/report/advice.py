@@ -64,7 +64,7 @@ def _cost_to_save(report: Report) -> Sentence:
         return joined(
             (
                 "Risk is within its targets. To save cost, give the estimator more information: no single multiplier"
-                " meets both risk and cost in ",
+                " is expected to meet both risk and cost in ",
                 some(names),
                 ".",
             ),
@@ -294,7 +294,7 @@ def _without_multiplier(report: Report, *, say_capped: bool) -> Iterator[Sentenc
         names = _where(report, spread, lambda _: "")
         yield joined(
             (
-                "No single multiplier meets both risk and cost in ",
+                "No single multiplier is expected to meet both risk and cost in ",
                 names,
                 ": the estimator lacks information there (split the category or add a feature).",
             ),

@@ -208,6 +208,8 @@ def _why_not_ready(report: Report) -> str:
             return "Batch results lack their requests: name these first, do not tune"
         case "requests_differ", _:
             return "Batch results have several requests that differ: keep each batch apart, do not tune"
+    if not counts.samples and counts.unusable.total:
+        return "No record could be used: repair what writes them, do not tune"
     return "Not enough representative data: collect more, do not tune"
 
 

@@ -19,6 +19,7 @@ import yaml
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.option import flag, ini_key
 from pytest_token_telemetry.settings import options
+from pytest_token_telemetry.sources.extract import SOURCES
 from scripts import docs, page_pictures, screenshots, snippets
 from tests.lines import write
 
@@ -105,6 +106,13 @@ def anchors(page: str) -> set[str]:
     """What GitHub makes of the headings of a page, to link to."""
     headings = re.findall(r"^#+ (.+)", page, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_format_is_named() -> None:
+    page = (docs.ROOT / "docs" / "definitions.md").read_text(encoding="utf-8")
+    named = re.search(r"reads every file as one format: (.*?), or the name of a map", page, re.DOTALL)
+    assert named is not None
+    assert {*re.findall(r"`([a-z-]+)`", named[1])} == {source.name for source in SOURCES}
 
 
 def test_the_readme_has_the_two_commands_that_are_run() -> None:

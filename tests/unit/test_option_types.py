@@ -279,9 +279,7 @@ def test_a_hundred_buckets_are_enough():
 
 
 @pytest.mark.parametrize("text", ["", "  "])
-@pytest.mark.parametrize(
-    ("read", "example"), [(option_types.names, "implementation,tests,docs"), (option_types.buckets, "1,2-5,6+")]
-)
+@pytest.mark.parametrize(("read", "example"), [(option_types.names, "NAME,NAME"), (option_types.buckets, "1,2-5,6+")])
 def test_nothing_is_refused_with_the_way_out(read, example, text):
     with pytest.raises(ValueError, match="names nothing") as refusal:
         read(text)

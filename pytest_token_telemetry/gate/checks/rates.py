@@ -163,7 +163,7 @@ def _uncertainty(result: RateResult) -> str:
     if not result.uncertain:
         return ""
     were = "was" if result.uncertain == 1 else "were"
-    return f"; {result.uncertain:,} of these {were} truncated at or below the prediction"
+    return f"; {result.uncertain:,} of these {were} truncated within the prediction"
 
 
 def _open(result: RateResult) -> str:

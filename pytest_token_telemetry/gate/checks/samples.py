@@ -37,7 +37,7 @@ class SamplesCheck(Check[CountResult]):
             one = "successful sample"
             lacking = {"success value": counts.silent_on_success, "prediction": _without_prediction(context)}
         else:
-            one, lacking = "sample", {"known end": counts.samples - result.value}
+            one, lacking = "sample", {"known end": counts.samples - result.value if context.replay is None else 0}
         if not result.missing:
             return f"{plural(result.value, one)} ({result.target:,} needed)"
         said = [

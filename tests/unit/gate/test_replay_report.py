@@ -521,6 +521,21 @@ def test_a_cap_in_the_place_of_a_prediction_leaves_underestimation_open_where_it
     assert found.plan.proofs == ()  # no number of such calls proves what larger caps would do
 
 
+def test_caps_rest_on_calls_whose_outcome_is_open_too():
+    """Truncated at 8192 of 16384: a fifth of the outputs are longer than any that is known whole."""
+    rows = [*ready(48, category="docs"), *[cut_off(output=8192, category="docs")] * 12]
+    found = replayed(rows, lambda request: (16384, 16384), tuning="tuning.json")
+    [caps] = found.tuning.max_tokens
+    assert (caps.n, [each.max_tokens for each in caps.caps]) == (60, [None] * 3)
+    [advice] = found.tuning.categories
+    assert (advice.n, advice.truncated, advice.multiplier) == (60, 12, None)
+
+
+def test_an_estimator_without_known_answers_blames_no_end():
+    found = replayed([call(None, max_tokens=2000)] * 30, lambda request: None)
+    assert message(found, "readiness::samples") == "0 of 20 samples"
+
+
 def test_only_attempts_are_left_open():
     rows = [*ready(60), *[cut_off(output=8192)] * 2, *[cut_off(output=8192, legacy=True)] * 3]
     found = replayed(rows, lambda request: (9000, 16384), population="all")

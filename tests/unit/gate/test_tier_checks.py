@@ -271,14 +271,14 @@ def test_calls_cut_off_below_their_prediction_make_the_rate_an_interval():
     found = verdict(FIVE_ROWS)
     figure = result(found, UNDER)
     assert (figure.events, figure.n, figure.uncertain) == (3, 4, 1)
-    assert "; 1 of these was truncated at or below the prediction" in message(found, UNDER)
+    assert "; 1 of these was truncated within the prediction" in message(found, UNDER)
 
 
 @pytest.mark.parametrize(("cut", "outcome"), [(2, "pass"), (3, "fail")])
 def test_the_upper_end_of_the_interval_is_gated(cut, outcome):
     found = verdict([*ready(40 - cut), *[cut_off(1000, 900)] * cut])
     assert (result(found, UNDER).outcome, result(found, UNDER).uncertain) == (outcome, cut)
-    assert f"; {cut} of these were truncated at or below the prediction" in message(found, UNDER)
+    assert f"; {cut} of these were truncated within the prediction" in message(found, UNDER)
 
 
 def test_calls_cut_off_above_their_prediction_are_certain():

@@ -283,8 +283,8 @@ def test_waste_that_no_multiplier_lowers_without_new_risk_is_not_to_be_lowered()
     found = verdict([*ready(60), *wide])
     assert found.verdict == "pass"
     assert advice(found)[0] == (
-        "Risk is within its targets. To save cost, give the estimator more information: no single multiplier meets"
-        " both risk and cost in docs (P90 4.00x)."
+        "Risk is within its targets. To save cost, give the estimator more information: no single multiplier is"
+        " expected to meet both risk and cost in docs (P90 4.00x)."
     )
 
 
@@ -324,7 +324,15 @@ def test_a_spread_is_said_of_every_category_whose_advice_says_so():
         ("docs", "borrowed", False),
         ("tests", "collect", False),
     ]
-    assert sum("No single multiplier meets both risk and cost in docs:" in step for step in advice(found)) == 1
+    spread = "No single multiplier is expected to meet both risk and cost in docs:"
+    assert sum(spread in step for step in advice(found)) == 1
+
+
+def test_records_of_which_none_can_be_used_are_to_be_repaired_first():
+    found = verdict(
+        [], {"unusable": {"schema is misspelt": UnusableLines(60, ["a.jsonl:1"])}, "files": (File("a", 0),)}
+    )
+    assert headline(found) == "No record could be used: repair what writes them, do not tune."
 
 
 def test_nothing_is_multiplied_by_one():
@@ -340,8 +348,8 @@ def test_a_spread_that_no_multiplier_meets_is_said():
     # half take a tenth of their prediction, half ten times it: 95% within costs the P10 a factor of 100
     rows = [*ready(40), *[call(1000, output, category="docs") for output in (100, 10_000) * 20]]
     assert advice(verdict(rows))[-1] == (
-        "No single multiplier meets both risk and cost in docs: the estimator lacks information there (split the"
-        " category or add a feature)."
+        "No single multiplier is expected to meet both risk and cost in docs: the estimator lacks information there"
+        " (split the category or add a feature)."
     )
 
 
