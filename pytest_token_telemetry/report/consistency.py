@@ -273,7 +273,7 @@ def _check_base(replay: ReplayReport, base: BaseComparison) -> None:
     if counts.n + base.only_base_judges + base.only_head_judges > both:
         raise RefusedError(f"{place} judges more calls than both can replay")
     for side, only in (("base", base.only_base_judges), ("head", base.only_head_judges)):
-        if only > getattr(base, side).truncation.events:
+        if only > max(getattr(base, side).truncation.events, replay.recorded.truncation.events):
             raise RefusedError(f"{place}.only_{side}_judges is of more calls than {side} would truncate")
     if not _is_same(base.difference, counts.difference, ROUNDING):
         raise RefusedError(f"{place}.difference is not that of the counts")

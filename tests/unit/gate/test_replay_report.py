@@ -18,6 +18,7 @@ from pytest_token_telemetry.gate.checks import checks_of
 from pytest_token_telemetry.gate.findings import Past
 from pytest_token_telemetry.gate.replay_report import ChangedSample, EstimatorFigures, WrongAnswer, WrongReason
 from pytest_token_telemetry.report import json_file
+from pytest_token_telemetry.report.consistency import check_consistency
 from pytest_token_telemetry.report.untrusted_file import from_json
 from pytest_token_telemetry.report.words import headline
 from pytest_token_telemetry.sources.reading import Directory, read_directories
@@ -529,6 +530,14 @@ def test_caps_rest_on_calls_whose_outcome_is_open_too():
     assert (caps.n, [each.max_tokens for each in caps.caps]) == (60, [None] * 3)
     [advice] = found.tuning.categories
     assert (advice.n, advice.truncated, advice.multiplier) == (60, 12, None)
+
+
+def test_a_report_of_caps_as_predictions_and_of_a_base_with_larger_budgets_is_consistent():
+    """Head leaves open what the recorded cap truncated; base, whose predictions are none, judges it."""
+    rows = [*ready(60, max_tokens=4096), *[cut_off(output=4096, max_tokens=4096)] * 4]
+    found = replayed(rows, lambda request: (8192, 8192), base=lambda request: (800, 9000))
+    assert found.estimator.base.only_base_judges == 4
+    check_consistency(found)
 
 
 def test_an_estimator_without_known_answers_blames_no_end():
