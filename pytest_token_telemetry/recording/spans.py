@@ -13,7 +13,7 @@ from opentelemetry import baggage, trace
 from opentelemetry.sdk.trace import SpanProcessor
 
 from pytest_token_telemetry.sources.labels import PREFIX
-from pytest_token_telemetry.sources.otlp.attributes import EVENTS_REASON, first_of, is_remapper, layout_of
+from pytest_token_telemetry.sources.otlp.attributes import CHOICE, EVENTS_REASON, first_of, is_remapper, layout_of
 from pytest_token_telemetry.sources.otlp.calls import TOLD_AGAIN, Calls
 from pytest_token_telemetry.sources.otlp.seen import seen_of
 from pytest_token_telemetry.sources.otlp.traces import within_others
@@ -180,12 +180,8 @@ def _join_by_id(calls: Sequence[Seen], traces: _Traces) -> None:
 
 def _join_by_time(calls: Sequence[Seen], traces: _Traces) -> None:
     """Join the trace of a call with that of another instrumentation's span around it, which has one within."""
-    taken: set[int] = set()
-    for each, around in within_others(calls):
-        outer = next((outer for outer in around if id(outer) not in taken), None)
-        if outer is not None:
-            taken.add(id(outer))
-            traces.join(each.trace, outer.trace)
+    for each, outer in within_others(calls):
+        traces.join(each.trace, outer.trace)
 
 
 def _key(span: ReadableSpan) -> tuple[str, str]:
@@ -200,7 +196,7 @@ def _seen(span: ReadableSpan, around: Labels) -> Seen:
     Raises:
         RecordError: it contradicts itself.
     """
-    events = [(event.attributes or {}).get(EVENTS_REASON) for event in span.events]
+    events = [(event.attributes or {}).get(EVENTS_REASON) for event in span.events if event.name == CHOICE]
     said, has_error = _said(span.attributes, tuple([each for each in events if isinstance(each, str) and each]))
     with suppress(RecordError):  # else the resource tells of no call
         around = first_of((around, _said(span.resource.attributes)[0].labels))

@@ -2,8 +2,8 @@
 
 A client and a gateway, each in a trace of its own, tell of a call with the response's id, which is the provider's own.
 So do records of other formats, as of a gateway's log and of the program's. A server that stands in for a provider gives
-all answers one id. It is told by what else the calls say: if one emitter, or one format, tells of two, or if models,
-times, or the outputs and predictions of records differ, they are as many calls as there are.
+all answers one id. It is told by what else the calls say: if one emitter, or one format, tells of two, or if they
+differ in more than two spans of one call do, they are as many calls as there are.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pytest_token_telemetry.sample import is_truncated, truncation_source
 from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.sources.by_row import ByRow
 from pytest_token_telemetry.sources.tagged.digests import digests_of
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MOST_EMITTERS = 8
 """Emitters of one call. More have a stand-in's id in common."""
+
+_TWICE = 32
+"""Tokens of the first events of a stream: by so many two spans of one call may differ."""
 
 _CLOCKS = 1_000_000
 """Microseconds by which the clocks of two hosts may differ."""
@@ -190,9 +194,15 @@ def _add(table: SamplesBuilder, row: int, other: int) -> None:
 
 def _take_output_of_innermost(table: SamplesBuilder, row: int, group: Sequence[_Told]) -> None:
     """Have ``row``, which stays, the output of the span that began last: it is next to the provider."""
-    innermost = max(group, key=lambda each: each.began)
-    if any(each.output != innermost.output for each in group):
-        table.write("output_tokens", [row], [innermost.output])
+    innermost = max(group, key=lambda each: (each.began, -each.ended, -each.output))
+    if all(each.output == innermost.output for each in group):
+        return
+    table.write("output_tokens", [row], [innermost.output])
+    known = table.sample(row)
+    if known.truncation_source in (None, "cap"):  # by the output of another span
+        truncated = is_truncated(None, known.finish_reason, innermost.output, known.max_tokens)
+        table.write("truncated", [row], [truncated])
+        table.write("truncation_source", [row], [truncation_source(truncated, None, known.finish_reason)])
 
 
 _OF_END = ("truncated", "truncation_source", "finish_reason", "finish_reason_raw")
@@ -227,14 +237,14 @@ _NO_TIME = np.iinfo(np.int64).min
 def _is_one(table: SamplesBuilder, group: Sequence[_Told]) -> bool:
     """Whether all in a ``group`` tell of one call: of the same output, prediction and model, at one time.
 
-    Spans alone may have other outputs, as OpenLLMetry counts the first tokens of Anthropic's streams twice, or other
-    models, as a gateway's client names it otherwise, but not both.
+    Spans alone may have outputs that differ a little, as OpenLLMetry counts the first tokens of Anthropic's streams
+    twice, or other models, as a gateway's client names it otherwise, but not both.
     """
     spans = [each for each in group if each.began != _RECORD]
     if (
         len({each.row for each in group}) == 1
         or len({each.emitter for each in group}) < len(group)
-        or (len(spans) < len(group) and len({each.output for each in group}) > 1)
+        or max(each.output for each in group) - min(each.output for each in group) > (_TWICE if spans == group else 0)
         or (not spans and len({each.predicted for each in group} - {UNKNOWN}) > 1)
         or (spans and not _are_at_one_time(group, spans))
     ):

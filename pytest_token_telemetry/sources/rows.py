@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pytest_token_telemetry.sample import MOST_TOKENS
+from pytest_token_telemetry.sample import FIELDS, MOST_TOKENS
 from pytest_token_telemetry.samples import SamplesBuilder, narrowest, stored
 from pytest_token_telemetry.sources.emitted import Emitted
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
@@ -245,11 +245,12 @@ class Rows:
             emission: by what another trace may tell of the call.
 
         Raises:
-            ValueError: its output or its prediction is no possible count.
+            ValueError: one of its counts is none.
         """
-        for name, count in (("output", sample.output_tokens), ("prediction", sample.predicted_output_tokens or 0)):
-            if not 0 <= count <= MOST_TOKENS:
-                raise ValueError(f"the {name} of a sample is {count} tokens")
+        for name in _COUNTS:
+            count = getattr(sample, name)
+            if count is not None and not 0 <= count <= MOST_TOKENS:
+                raise ValueError(f"{name} of a sample is {count}")
         row = self._single.add(sample, self.file if file is None else file, line)
         self._digests.add(encoded(identity or ""))
         self._known.append(identity is not None)
@@ -531,3 +532,6 @@ def _ids(ids: dict[int, str]) -> Ids:
     texts = [encoded(id) for id in ids.values()]
     stops = np.cumsum([0, *map(len, texts)])
     return Ids.within(Text(b"".join(texts)), stops[:-1], stops[1:], np.array([*ids], np.int64))
+
+
+_COUNTS = [name for name, field in FIELDS.items() if field.kind == "count"]

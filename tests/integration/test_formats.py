@@ -118,7 +118,7 @@ def test_another_plugin_adds_a_source(run: Run, pytester: pytest.Pytester, jobs:
             "claims of source gateway: IndexError: list index out of range",
         ),
         ("pass", "x 900", "read of source gateway: ValueError: invalid literal for int() with base 10: 'x'"),
-        ("pass", "900 -1", "read of source gateway: ValueError: the output of a sample is -1 tokens"),
+        ("pass", "900 -1", "read of source gateway: ValueError: output_tokens of a sample is -1"),
     ],
     ids=["claims", "read", "count"],
 )

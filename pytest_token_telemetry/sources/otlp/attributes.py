@@ -125,8 +125,8 @@ REQUESTS = ("api_request", "claude_code.api_request")
 FAILED_REQUESTS = ("api_error", "claude_code.api_error")
 """And those of a failed one."""
 
-EVENTS_REASON = "finish_reason"
-"""What tells why an output ended in the event ``gen_ai.choice`` of a span."""
+CHOICE, EVENTS_REASON = "gen_ai.choice", "finish_reason"
+"""The event of a span that tells of an answer, and what tells there why the output ended."""
 
 _FEATURE = "feature."
 
@@ -152,6 +152,8 @@ class Said(NamedTuple):
     """What our own attributes say."""
     event: str
     """What a log record is named; empty if no attribute says it."""
+    may_have_broken_off: bool
+    """Whether it is a stream, and nothing says why it ended."""
 
     @property
     def of_those_within(self) -> Labels:
@@ -288,8 +290,6 @@ class Layout:
             facts["max_tokens"] = _cap_of_all(facts["max_tokens"], answers)
         if self._error is not None and (reason := reason_of_error(values[self._error])) is not None:
             reasons += (reason,)
-        if self._stream is not None and values[self._stream] is True and not reasons and not _reaches_cap(facts):
-            facts.pop("output_tokens", None)  # it broke off: the count is of its first event
         labels: Labels = {}
         for place, key in self._own_labels:
             _label(labels, key, values[place])
@@ -304,6 +304,7 @@ class Layout:
             reasons,
             labels,
             "" if self._event is None else str(values[self._event] or ""),
+            self._stream is not None and values[self._stream] is True and not reasons,
         )
 
     def _ends(self, reasons: Iterable[object]) -> tuple[tuple[str, ...], int]:
@@ -419,10 +420,13 @@ def output_of_details(details: object) -> float | None:
     """The output tokens in Langfuse's ``details`` of a call's usage; ``None`` if they tell none.
 
     Langfuse takes what it knows in detail, as the reasoning, off the rest. It does not where it knows a name of a
-    span's usage no better: those have dots.
+    span's usage no better: those have dots. Its SDK may leave the provider's usage as it is, which has the whole.
     """
-    known = details.items() if isinstance(details, dict) else ()
-    parts = [value for name, value in known if "output" in name and "." not in name]
+    known = details if isinstance(details, dict) else {}
+    for whole in ("output_tokens", "completion_tokens"):
+        if type(known.get(whole)) is int and "output" not in known:
+            return known[whole] if known[whole] >= 0 else None
+    parts = [value for name, value in known.items() if "output" in name and "." not in name]
     return sum(parts) if parts and all(type(each) in (int, float) and each >= 0 for each in parts) else None
 
 
@@ -438,8 +442,9 @@ def _cap_of_all(cap: object, answers: int) -> object:
     return cap if whole is None else whole * answers
 
 
-def _reaches_cap(facts: Labels) -> bool:
-    output, cap = (_whole(facts.get(name)) for name in ("output_tokens", "max_tokens"))
+def reaches_cap(record: Labels) -> bool:
+    """Whether the output that a ``record`` tells is at the cap, or above it."""
+    output, cap = _whole(record.get("output_tokens")), _whole(record.get("max_tokens"))
     return output is not None and cap is not None and 0 < cap <= output
 
 

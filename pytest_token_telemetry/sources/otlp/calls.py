@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_token_telemetry.sample import finish_reason, telling_reason
 from pytest_token_telemetry.sources.emitted import Emission, Emitted
-from pytest_token_telemetry.sources.otlp.attributes import first_of
+from pytest_token_telemetry.sources.otlp.attributes import first_of, reaches_cap
 from pytest_token_telemetry.sources.otlp.seen import PlainCall, Seen, all_nanoseconds
 from pytest_token_telemetry.sources.otlp.traces import Trace, calls_apart
 from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
@@ -184,6 +184,8 @@ class Calls:
         word = telling_reason(reasons) if len(reasons) > 1 else reasons[0] if reasons else None
         if is_failed and record.get("output_tokens") in (0, "0"):  # nothing was generated before it failed
             del record["output_tokens"]
+        if not reasons and any(each.may_have_broken_off for each in group) and not reaches_cap(record):
+            record.pop("output_tokens", None)  # what there is counts the first events of a stream
         if "output_tokens" not in record:
             reason = None if word is None else finish_reason(word)
             end = ended_as(None, reason, identity, failed=is_failed)

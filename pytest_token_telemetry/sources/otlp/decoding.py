@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, Union
 import msgspec
 
 from pytest_token_telemetry.sources.documents import mended
-from pytest_token_telemetry.sources.otlp.attributes import EVENTS_REASON, MOST_KEYS, is_wanted, layout_of
+from pytest_token_telemetry.sources.otlp.attributes import CHOICE, EVENTS_REASON, MOST_KEYS, is_wanted, layout_of
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
@@ -242,14 +242,16 @@ def reasons_of_events(events: msgspec.Raw) -> tuple[str, ...]:
     if EVENTS_REASON.encode() not in text:
         return ()
     try:
-        found = [each for event in _EVENTS.decode(text) for each in event.attributes if each.key == EVENTS_REASON]
+        choices = [event for event in _EVENTS.decode(text) if event.name == CHOICE]
+        found = [each for event in choices for each in event.attributes or () if each.key == EVENTS_REASON]
         return tuple([value for value in plain_values(found) if isinstance(value, str) and value])
     except (msgspec.DecodeError, RecordError, RecursionError, ValueError):
         return ()
 
 
 class _Event(msgspec.Struct, gc=False):
-    attributes: list[RawAttribute] = []
+    name: Any = None
+    attributes: list[RawAttribute] | None = None
 
 
 _EVENTS = msgspec.json.Decoder(list[_Event])

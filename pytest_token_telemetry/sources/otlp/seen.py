@@ -52,6 +52,8 @@ class Seen(msgspec.Struct, eq=False, gc=False):
     """Which program and instrumentation tells of it; empty: it is not known."""
     is_record: bool = False
     """Whether it is a log record."""
+    may_have_broken_off: bool = False
+    """Whether it is a stream, and does not say why it ended."""
 
     @property
     def id(self) -> str | None:
@@ -136,6 +138,7 @@ def seen_of(
         labels=said.labels,
         of_resource=of_resource,
         failed=is_failed,
+        may_have_broken_off=said.may_have_broken_off,
     )
 
 

@@ -6,9 +6,11 @@ were left out before, as their usage is the sum of their calls' and they may sha
 
 from __future__ import annotations
 
-from itertools import chain
+from collections import defaultdict
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from pytest_token_telemetry.sources.emitted import MOST_EMITTERS
 from pytest_token_telemetry.sources.keys import of_span, of_trace
 from pytest_token_telemetry.sources.otlp.attributes import first_of
 from pytest_token_telemetry.sources.otlp.seen import NOTHING, PlainCall, Seen, Step
@@ -23,7 +25,10 @@ MOST_ABOVE = 64
 """Spans above one that are looked at."""
 
 MOST_BESIDE = 64
-"""Spans with the same output that began before one, and are looked at."""
+"""Spans with the same output that began before one, have none of its instrumentation within, and are looked at."""
+
+MOST_OF_A_CALL = 16
+"""Spans of one call, beyond which none beside them are joined."""
 
 MOST_OF_A_SPAN = 8
 """Log records, and copies, of one span that are looked at for what its calls are within."""
@@ -64,16 +69,40 @@ def calls_apart(held: Sequence[Held]) -> Sequence[PlainCall | Seen] | None:
     return calls
 
 
-def within_others(calls: Iterable[Seen]) -> Iterator[tuple[Seen, list[Seen]]]:
-    """The calls that other instrumentations may have spans around, each with these, the last one to begin first."""
-    begun: dict[str, list[Seen]] = {}
-    for each in sorted(calls, key=lambda each: (each.start, -each.end)):
-        if each.is_record or not each.emitter or each.output is None:
+def within_others(calls: Iterable[Seen]) -> Iterator[tuple[Seen, Seen]]:
+    """Each call that may be that of another instrumentation's span around it in time, with this one.
+
+    A call has at most one within of each instrumentation: the one that ends first is the nearest.
+    """
+    begun: dict[str, dict[str, list[Seen]]] = defaultdict(dict)
+    """By output and emitter."""
+    free: dict[tuple[str, str, str], list[Seen]] = {}
+    """Those of an output and an emitter that have none of another emitter within."""
+    for each in sorted(calls, key=lambda each: (each.start, -each.end, each.span)):
+        output, own = each.output, each.emitter
+        if each.is_record or not own or output is None:
             continue
-        alike = begun.setdefault(each.output, [])
-        if around := [outer for outer in reversed(alike[-MOST_BESIDE:]) if each.goes_on_within(outer)]:
-            yield each, around
-        alike.append(each)
+        others = [emitter for emitter in islice(begun[output], MOST_EMITTERS) if emitter != own]
+        for other in others:
+            key = output, other, own
+            if key not in free:
+                free[key] = [*begun[output][other]]
+            if (nearest := _taken_around(each, free[key])) is not None:
+                yield each, nearest
+                break
+        begun[output].setdefault(own, []).append(each)
+        for other in others:
+            if (output, own, other) in free:
+                free[output, own, other].append(each)
+
+
+def _taken_around(call: Seen, begun: list[Seen]) -> Seen | None:
+    """The first one to end of those ``begun`` that a ``call`` went on within, which is taken out."""
+    if len(begun) > 2 * MOST_BESIDE:
+        begun[:] = [each for each in begun if each.end >= call.start]  # nothing that begins later is within the others
+    last = len(begun) - 1
+    places = [at for at in range(last, max(last - MOST_BESIDE, -1), -1) if call.goes_on_within(begun[at])]
+    return begun.pop(min(places, key=lambda at: begun[at].end)) if places else None
 
 
 def _around(spans: Mapping[str, Held], parent: str) -> Labels | None:
@@ -111,12 +140,13 @@ class Trace:
             self._join_with_those_beside()
         groups = {id(group): group for group in self._group.values()}
         if len(groups) > 1:
-            for around in self._with_calls_within():
-                group = self._group[around]
-                if not any(each.says_so for each in group):
-                    group.remove(around)  # it is the sum of several calls, of which one may be its group's
+            around = {id(each) for each in self._with_calls_within()}
+            for key, group in [*groups.items()]:
+                if not around.isdisjoint(map(id, group)) and not any(each.says_so for each in group):
+                    # they are the sum of several calls, of which one may be its group's
+                    group[:] = [each for each in group if id(each) not in around]
                     if not group:
-                        del groups[id(group)]
+                        del groups[key]
         for group in groups.values():
             if len(group) > 1:
                 group.sort(key=lambda each: -len([*self._above(each)]))
@@ -177,14 +207,17 @@ class Trace:
     def _of_stand_ins(self) -> set[str | None]:
         """The ids of several calls: one emitter has spans with them that went on beside each other at one time."""
         found: set[str | None] = set()
-        beside: dict[tuple[str | None, str, int], Seen] = {}
-        for each in self._calls:
+        latest: dict[tuple[str | None, str, int], Seen] = {}
+        for each in sorted(self._calls, key=lambda each: each.start):
             if each.id is None or not each.emitter or each.is_record:
                 continue
             above = self._same_above(each, each.emitter)
-            other = beside.setdefault((each.id, each.emitter, id(above)), each)
-            if other is not each and other.overlaps(each):
+            key = each.id, each.emitter, id(above)
+            other = latest.get(key)
+            if other is not None and self._group[other] is not self._group[each] and other.overlaps(each):
                 found.add(each.id)
+            if other is None or each.end > other.end:
+                latest[key] = each
         return found
 
     def _join_within_each_other(self, calls: Iterable[Seen]) -> None:
@@ -217,12 +250,12 @@ class Trace:
 
     def _join_with_those_beside(self) -> None:
         """Join a span with one that went on around it, and is not above it, as LangChain's beside that of a client."""
-        for each, around in within_others(self._calls):
-            emitters = {other.emitter for other in self._group[each]}
-            for outer in around:
-                if emitters.isdisjoint(other.emitter for other in self._group[outer]):
-                    self._join(outer, each)
-                    break
+        for each, outer in within_others(self._calls):
+            inner, around = self._group[each], self._group[outer]
+            if len(inner) + len(around) > MOST_OF_A_CALL:
+                continue
+            if {each.emitter for each in inner}.isdisjoint(each.emitter for each in around):
+                self._join(outer, each)
 
     def _calls_above(self, seen: Seen) -> list[Seen]:
         """The calls of the nearest span around one that has any: log records of several may belong to one span."""

@@ -259,17 +259,22 @@ def _said(record: Mapping[str, Any], *, failed: bool = False) -> dict[str, Any]:
     """What a ``record`` says, by the names of our fields. The error of one that cannot be used tells how it ended."""
     said: dict[str, Any] = {}
     wrong: RecordError | None = None
+    tells_end = True
     for field in (*READ.values(), *_REASONS):
         if field.name in record or field.needed:
             try:
                 said[field.name] = _READERS.get(field.kind, _read_text)(field, record.get(field.name))
             except RecordError as error:
                 wrong = wrong or error
+                tells_end = tells_end and field.name != "truncated" and field not in _REASONS
     reasons = (said.get(field.name) for field in _REASONS)
     said["finish_reason"], said["finish_reason_raw"] = said_reason(*reasons)
     if wrong is not None:
         truncated, counts = said.get("truncated"), (said.get("output_tokens"), said.get("max_tokens"))
-        wrong.ended = ended_as(truncated, said["finish_reason"], said.get("id"), *counts, failed=failed)
+        id, output = said.get("id"), said.get("output_tokens")
+        identity = id if id is None or output is None else f"{output} {id}"  # a stand-in gives all calls one id
+        ended = ended_as(truncated, said["finish_reason"], identity, *counts, failed=failed)
+        wrong.ended = ended if ended is None or tells_end or ended.truncated else None
         raise wrong
     return said
 

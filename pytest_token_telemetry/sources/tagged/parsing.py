@@ -31,6 +31,8 @@ from pytest_token_telemetry.sources.tagged.records import Budget, CutOffError, R
 from pytest_token_telemetry.text import listing
 
 if TYPE_CHECKING:
+    from pytest_token_telemetry.sample import FinishReason
+    from pytest_token_telemetry.sources.tagged.records import Ended
     from pytest_token_telemetry.sources.tagged.simple_search import Fragment
 
 V2 = b"[TokenEstimationV2]"
@@ -187,20 +189,37 @@ def _estimation(after: str, ended: bool, time: datetime | None) -> Sample | None
     raw_reason = _reason(words, after)
     reason = finish_reason(raw_reason) if raw_reason else None
     try:
-        predicted = _count(words, "predicted_output")
+        return _sample_of(words, raw_reason, reason, time)
     except RecordError as error:
-        if not isinstance(error, CutOffError):
-            with suppress(RecordError):
-                counts = _count(words, "actual_output"), _cap(words)
-                error.ended = ended_as(_flag(words, "truncated"), reason, None, *counts)
+        is_cut_off = isinstance(error, CutOffError)
+        if not is_cut_off or "predicted_output" in words:
+            error.ended = _ended(words, reason, is_cut_off=is_cut_off)
         raise
-    try:
+
+
+def _ended(words: dict[str, str], reason: FinishReason | None, *, is_cut_off: bool) -> Ended | None:
+    """How the call of a record ended that cannot be used, by each word of it that can be read.
+
+    Of one that is cut off, the flag must be there: the same record may stand whole elsewhere.
+    """
+    truncated = output = cap = None
+    is_flag = True
+    with suppress(RecordError):
         output = _count(words, "actual_output")
-    except RecordError as error:
-        with suppress(RecordError):
-            error.ended = ended_as(_flag(words, "truncated"), reason, None)
-        raise
-    cap = _cap(words)
+    with suppress(RecordError):
+        cap = _cap(words)
+    try:
+        truncated = _flag(words, "truncated")
+    except RecordError:
+        is_flag = False
+    ended = ended_as(truncated, reason, None, output, cap)
+    return ended if ended is None or is_flag or (ended.truncated and not is_cut_off) else None
+
+
+def _sample_of(
+    words: dict[str, str], raw_reason: str | None, reason: FinishReason | None, time: datetime | None
+) -> Sample:
+    predicted, output, cap = _count(words, "predicted_output"), _count(words, "actual_output"), _cap(words)
     deliverables = _optional_count(words, "deliverables")
     return Sample(
         predicted_output_tokens=predicted,

@@ -71,6 +71,7 @@ def test_a_call_in_traces_of_several_emitters_is_one_sample(
 APART = {
     "one-emitter": (by(CLIENT, call("a")), by(CLIENT, call("b", at=0.1))),
     "one-emitter-of-two": (by(CLIENT, call("a"), call("b")), by(GATEWAY, call("c"), call("d"))),
+    "other-outputs": (by(CLIENT, call("a")), by(GATEWAY, call("b", output=900))),
     "other-models": (by(CLIENT, call("a")), by(GATEWAY, call("b", output=17, gen_ai__request__model="other"))),
     "other-times": (by(CLIENT, call("a")), by(GATEWAY, call("b", at=60))),
     "no-id": (by(CLIENT, call("a", response="")), by(GATEWAY, call("b", response=""))),
@@ -273,6 +274,18 @@ def test_the_innermost_of_two_spans_counts_the_output(tmp_path: Path, backwards:
     reading = read(tmp_path)
     assert [(each.output_tokens, each.category) for each in samples_of(reading)] == [(16, "docs")]
     assert reading.duplicates == 1
+
+
+@pytest.mark.parametrize(("outer", "inner", "truncated"), [(16, 15, False), (15, 16, True)])
+def test_the_output_that_counts_decides_whether_it_reached_the_cap(
+    tmp_path: Path, outer: int, inner: int, truncated: bool
+) -> None:
+    said = {"gen_ai__response__finish_reasons": None, "gen_ai__request__max_tokens": 16}
+    write_spans(tmp_path / "a.jsonl", by(CLIENT, call("a", output=outer, **said)))
+    write_spans(tmp_path / "b.jsonl", by(GATEWAY, call("b", output=inner, at=0.1, lasts=0.5, **said)))
+    (sample,) = samples_of(read(tmp_path))
+    assert (sample.output_tokens, sample.truncated) == (inner, truncated)
+    assert sample.truncation_source == ("cap" if truncated else None)
 
 
 def test_what_each_span_knows_is_known_of_the_call(tmp_path: Path) -> None:

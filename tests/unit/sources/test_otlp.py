@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import gzip
 import io
+import itertools
 import json
 import sys
 from collections import Counter
@@ -309,6 +310,18 @@ ANTHROPIC = {
             "length",
             True,
             id="langfuse-sdk",
+        ),
+        *(
+            pytest.param(
+                {"langfuse.observation.type": "generation", "langfuse.observation.usage_details": usage},
+                None,
+                None,
+                None,
+                id=f"langfuse-{n}",
+            )
+            for n, usage in enumerate(
+                ('{"completion_tokens": 16}', '{"output_tokens": 16, "output_tokens_details": {"reasoning_tokens": 9}}')
+            )
         ),
         pytest.param(
             {
@@ -774,19 +787,55 @@ def test_a_span_beside_that_of_another_instrumentation_is_the_same_call_if_it_we
     assert len(outputs(tmp_path / "c", LANGCHAIN, same)) == 1 + len(beside)
 
 
+STUB = {"gen_ai.response.id": "stub"}
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
+def test_calls_of_a_stand_in_are_as_many_in_whatever_order_they_come(tmp_path: Path, order: tuple[int, ...]) -> None:
+    """The second and the third go on at one time."""
+    given = [
+        span(chat(16, **STUB), id=f"b{n}", at=at, lasts=lasts) for n, (at, lasts) in enumerate(((0, 1), (5, 5), (6, 2)))
+    ]
+    assert outputs(tmp_path, *(spans(given[n]) for n in order)) == [16] * 3
+
+
+def test_a_span_that_was_written_twice_is_no_stand_ins(tmp_path: Path) -> None:
+    """Its log record, which names no span, is that of the same call."""
+    written = spans(span(chat(16, **STUB)))
+    record = log(chat(16, **STUB), eventName=EVENT, traceId="a1", spanId="", timeUnixNano=str(NOW + 10**9))
+    assert outputs(tmp_path, written, written, record) == [16]
+
+
+def test_calls_beside_each_other_have_one_span_of_each_instrumentation(tmp_path: Path) -> None:
+    """The one that ends first is the nearest: else the first client's call is within the second framework's."""
+    framework = by("langchain", span(chat(1), id="a", lasts=3), span(chat(1), id="b", at=1, lasts=9))
+    client = by("openai", span(chat(1), id="c", at=2, lasts=0.5), span(chat(1), id="d", at=4))
+    assert outputs(tmp_path / "few", framework, client) == [1, 1]
+    many = [span(chat(1), id=f"a{n}", at=n / 1000, lasts=99) for n in range(200)]
+    within = [span(chat(1), id=f"b{n}", at=1 + n / 1000, lasts=9) for n in range(200)]
+    assert len(outputs(tmp_path / "many", by("langchain", *many), by("openai", *within))) == 200
+
+
+def test_spans_beside_each_other_with_ids_are_calls_of_their_own(tmp_path: Path) -> None:
+    outer, inner = (span(chat(16, **{"gen_ai.response.id": id}), id=id, lasts=n) for n, id in ((5, "x"), (2, "y")))
+    assert outputs(tmp_path, by("langchain", outer), by("openai", inner)) == [16, 16]
+
+
 @pytest.mark.parametrize("count", [1, 40])
 def test_the_reason_may_stand_in_an_event_of_the_span(tmp_path: Path, count: int) -> None:
     """As that of Strands Agents. What an attribute says counts, and an event that cannot be read says nothing."""
-    choice = [{"name": "gen_ai.choice", "attributes": attributes({"finish_reason": "max_tokens", "message": "[]"})}]
+    said = attributes({"finish_reason": "max_tokens", "message": "[]"})
+    choice = [{"name": "x", "attributes": None}, {"name": "gen_ai.choice", "attributes": said}]
     silent = chat(16, **{"gen_ai.response.finish_reasons": None, "gen_ai.request.max_tokens": None})
     given = [
         span(silent, trace="1", events=choice),
         span(chat(16), trace="2", events=choice),
         span(silent, trace="3", events=[{"name": "gen_ai.choice", "attributes": {"finish_reason": 5}}]),
+        span(silent, trace="4", events=[{"name": "gen_ai.assistant.message", "attributes": said}]),
     ]
     write_spans(tmp_path / "s.jsonl", *[spans({**each, "spanId": f"b{n}"}) for n in range(count) for each in given])
     found = read(tmp_path)
-    assert found.samples.truncated.tolist() == [1, 0, UNKNOWN] * count
+    assert found.samples.truncated.tolist() == [1, 0, UNKNOWN, UNKNOWN] * count
 
 
 def test_a_log_record_and_its_span_are_one_sample(tmp_path: Path) -> None:
@@ -881,12 +930,23 @@ def test_a_stream_that_broke_off_has_no_count(tmp_path: Path, count: int) -> Non
     said = chat(1, **{"gen_ai.request.stream": True, "gen_ai.response.finish_reasons": None})
     ended = chat(7, **{"gen_ai.request.stream": True})
     at_cap = {**said, "gen_ai.usage.output_tokens": 8192}
-    of_calls = [span(each, trace=f"{n}{kind}") for n in range(count) for kind, each in enumerate((said, ended, at_cap))]
-    write_spans(tmp_path / "s.jsonl", spans(*of_calls))
+    label = {**said, "gen_ai.usage.output_tokens": 16, "token_telemetry.max_tokens": 16}
+    empty = {**said, "gen_ai.response.finish_reasons": []}
+    every = (said, ended, at_cap, label, empty)
+    of_calls = [span(each, trace=f"{n}{kind}") for n in range(count) for kind, each in enumerate(every)]
+    write_spans(tmp_path / "s.jsonl", *map(spans, of_calls))
     found = read(tmp_path)
-    assert sorted(found.samples.output_tokens.tolist()) == [7] * count + [8192] * count
-    assert sum(found.samples.truncated.tolist()) == count
-    assert found.unusable[NO_OUTPUT].count == count
+    assert sorted(found.samples.output_tokens.tolist()) == [7] * count + [16] * count + [8192] * count
+    assert sum(found.samples.truncated.tolist()) == 2 * count
+    assert found.unusable[NO_OUTPUT].count == 2 * count
+
+
+def test_a_stream_that_broke_off_is_one_call_with_the_span_beside_it(tmp_path: Path) -> None:
+    none = {"gen_ai.response.finish_reasons": None}
+    outer = by("langchain", span(chat(1, **{"gen_ai.request.stream": True, **none}), id="a", lasts=5))
+    write_spans(tmp_path / "s.jsonl", outer, by("openai", span(chat(1, **none), id="b", at=1)))
+    found = read(tmp_path)
+    assert (len(found.samples), found.unusable[NO_OUTPUT].count) == (0, 1)
 
 
 PARSING = "Could not parse response content as the length limit was reached - CompletionUsage(completion_tokens=16)"

@@ -69,6 +69,24 @@ def test_calls_with_one_id_are_as_many_whatever_their_records_lack(tmp_path: Pat
     assert read(tmp_path).uncounted == Uncounted(attempts=3, truncated=3)
 
 
+def test_a_word_for_the_end_that_cannot_be_read_is_no_word_for_a_whole_output(tmp_path: Path) -> None:
+    """Below the cap, which alone says that they are whole; a reason that says truncated counts."""
+    own = {"schema": "token-telemetry/1", "output_tokens": 500, "max_tokens": 1000}
+    wrong: list[dict[str, object]] = [{"truncated": "maybe"}, {"finish_reason": ["length"]}]
+    lines = [json.dumps({**own, **each}) for each in (*wrong, {"truncated": "maybe", "finish_reason": "length"})]
+    (tmp_path / "b.jsonl").write_text("\n".join([*lines, ""]))
+    faults = [v2(predicted="9.6", output=None, truncated=True, time=stamp(1)), v2(success="maybe", truncated=True)]
+    (tmp_path / "a.log").write_text("\n".join([*faults, v2(predicted="9.6", truncated="maybe", reason="odd"), ""]))
+    assert read(tmp_path).uncounted == Uncounted(attempts=3, truncated=3)
+
+
+def test_calls_of_a_stand_in_in_two_files_are_two_by_their_outputs(tmp_path: Path) -> None:
+    own = {"schema": "token-telemetry/1", "id": "x", "predicted_output_tokens": 1.5, "finish_reason": "stop"}
+    for name, output in (("a", 500), ("b", 400), ("copy", 400)):
+        (tmp_path / f"{name}.jsonl").write_text(f"{json.dumps({**own, 'output_tokens': output})}\n")
+    assert read(tmp_path).uncounted == Uncounted(attempts=2, truncated=0)
+
+
 def test_a_line_of_an_error_is_an_attempt_only_if_it_says_truncated(tmp_path: Path) -> None:
     failed = [v2(output=None, reason="error", truncated=end, time=stamp(n)) for n, end in enumerate((True, False))]
     (tmp_path / "a.log").write_text("\n".join([*failed, ""]))
