@@ -9,7 +9,7 @@ from pytest_token_telemetry.sample import FIELDS, LONGEST_TEXT, letters
 from pytest_token_telemetry.sources.own_format import field_meant, is_slip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Slips: TypeAlias = "tuple[tuple[str, str], ...]"
 """Keys that no field takes, each with the field that it may be, or nothing."""
@@ -62,6 +62,12 @@ def _pairs(metadata: object) -> Iterable[tuple[object, object]]:
         return metadata.items()
     tags = [each for each in metadata if isinstance(each, str)] if isinstance(metadata, list) else []
     return [(name, value) for name, _, value in (tag.partition("=") for tag in tags)]
+
+
+def are_known(metadata: Mapping[str, object]) -> bool:
+    """Whether all keys of ``metadata`` are names of our fields, so that none is a slip."""
+    known: bool = metadata.keys() <= _KEYS.keys()
+    return known
 
 
 def slips_in(*metadata: object) -> Slips:

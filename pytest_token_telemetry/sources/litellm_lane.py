@@ -16,7 +16,7 @@ from pytest_token_telemetry.sample import LONGEST_TEXT
 from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.sources.caps import cap_of
 from pytest_token_telemetry.sources.emitted import Emitted
-from pytest_token_telemetry.sources.labels import label_columns, labels_of, slips_in
+from pytest_token_telemetry.sources.labels import are_known, label_columns, labels_of, slips_in
 from pytest_token_telemetry.sources.litellm_records import (
     GENERATES,
     emission_of,
@@ -144,7 +144,7 @@ class Lane:
         facts = (line, place, *ids_and_end, record.completion_tokens, cap, reason, record.model)
         kept = () if metadata is None else (metadata.requester_metadata, metadata.spend_logs_metadata)
         said = joined_metadata(*filter(None, kept)) or {}
-        if record.request_tags or said:
+        if record.request_tags or not are_known(said):
             self._into.note(slips_in(record.request_tags, said))
         if record.request_tags and labels_of(record.request_tags):
             _wait(self._read, facts, labels_of_record(record.request_tags, said), remapped=remapped)
