@@ -213,7 +213,7 @@ def _said(attributes: Mapping[str, object] | None, told: tuple[str, ...] = ()) -
     """What ``attributes`` say, with what events ``told``, and whether there is the name of an error."""
     given = attributes or {}
     layout, values = layout_of(tuple(given)), [*given.values()]
-    return layout.read(layout.pick(values), () if layout.tells_reason else told), layout.has_error
+    return layout.read(layout.pick(values), told), layout.has_error
 
 
 def _labels(fields: Mapping[str, object]) -> Labels:

@@ -253,7 +253,7 @@ class Layout:
 
         Args:
             values: plain values or sequences of them, of the attributes that it picks.
-            told: words for why the output ended that stand elsewhere.
+            told: words for why the output ended that stand elsewhere, where no attribute has any.
 
         Raises:
             RecordError: one is given twice, with different values.
@@ -283,7 +283,7 @@ class Layout:
             if output is not None:
                 facts["output_tokens"] = output
         reasons, answers = self._ends([values[place] for place in self._reasons])
-        reasons += told
+        reasons = reasons or told
         if self._choices is not None:
             answers = max(answers, _whole(values[self._choices]) or 1)
         if answers > 1 and "max_tokens" in facts:

@@ -180,7 +180,7 @@ class _Reading:
                     values = usual_values(layout.pick(attributes))
                     held.append(PlainCall(trace, own, parent, line, place, *times, layout, values, emitter, NOTHING))
                     continue
-            told = () if layout.tells_reason or span.events is NO_EVENTS else reasons_of_events(span.events)
+            told = () if span.events is NO_EVENTS else reasons_of_events(span.events)
             try:
                 said = _said(layout, plain_values(layout.pick(attributes)), told)
             except RecordError as error:
