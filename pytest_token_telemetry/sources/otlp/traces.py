@@ -80,7 +80,7 @@ def within_others(calls: Iterable[Seen]) -> Iterator[tuple[Seen, Seen]]:
     """Those of an output and an emitter that have none of another emitter within."""
     for each in sorted(calls, key=lambda each: (each.start, -each.end, each.span)):
         output, own = each.output, each.emitter
-        if each.is_record or not own or output is None:
+        if not own or output is None:
             continue
         others = [emitter for emitter in islice(begun[output], MOST_EMITTERS) if emitter != own]
         for other in others:

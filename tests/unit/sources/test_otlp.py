@@ -806,6 +806,18 @@ def test_a_span_that_was_written_twice_is_no_stand_ins(tmp_path: Path) -> None:
     assert outputs(tmp_path, written, written, record) == [16]
 
 
+def test_a_sum_around_calls_of_a_stand_in_is_one_with_the_first(tmp_path: Path) -> None:
+    calls = [span(chat(16 + n, **STUB), id=f"b{n}", parent="a", at=n / 2, lasts=2) for n in range(2)]
+    assert outputs(tmp_path, spans(span(chat(33, **STUB), id="a", lasts=9), *calls)) == [16, 17]
+
+
+def test_spans_within_each_other_are_no_stand_ins(tmp_path: Path) -> None:
+    """So that the span of another instrumentation, which is in neither, is of the same call."""
+    outer, inner = span(chat(16, **STUB), id="a", lasts=5), span(chat(16, **STUB), id="b", parent="a", at=1)
+    beside = by("openai", span(chat(16, **STUB), id="c", at=1))
+    assert outputs(tmp_path, by("ai", outer, inner), beside) == [16]
+
+
 def test_calls_beside_each_other_have_one_span_of_each_instrumentation(tmp_path: Path) -> None:
     """The one that ends first is the nearest: else the first client's call is within the second framework's."""
     framework = by("langchain", span(chat(1), id="a", lasts=3), span(chat(1), id="b", at=1, lasts=9))
@@ -818,7 +830,8 @@ def test_calls_beside_each_other_have_one_span_of_each_instrumentation(tmp_path:
 
 def test_spans_beside_each_other_with_ids_are_calls_of_their_own(tmp_path: Path) -> None:
     outer, inner = (span(chat(16, **{"gen_ai.response.id": id}), id=id, lasts=n) for n, id in ((5, "x"), (2, "y")))
-    assert outputs(tmp_path, by("langchain", outer), by("openai", inner)) == [16, 16]
+    third = by("openai", span(chat(5), id="z", at=20))  # without an id: the trace is looked at span by span
+    assert outputs(tmp_path, by("langchain", outer), by("openai", inner), third) == [16, 16, 5]
 
 
 @pytest.mark.parametrize("count", [1, 40])
@@ -829,7 +842,7 @@ def test_the_reason_may_stand_in_an_event_of_the_span(tmp_path: Path, count: int
     silent = chat(16, **{"gen_ai.response.finish_reasons": None, "gen_ai.request.max_tokens": None})
     given = [
         span(silent, trace="1", events=choice),
-        span(chat(16), trace="2", events=choice),
+        span(chat(16, **{"gen_ai.request.choice.count": 1}), trace="2", events=choice),
         span(silent, trace="3", events=[{"name": "gen_ai.choice", "attributes": {"finish_reason": 5}}]),
         span(silent, trace="4", events=[{"name": "gen_ai.assistant.message", "attributes": said}]),
     ]
@@ -934,9 +947,10 @@ def test_a_stream_that_broke_off_has_no_count(tmp_path: Path, count: int) -> Non
     empty = {**said, "gen_ai.response.finish_reasons": []}
     every = (said, ended, at_cap, label, empty)
     of_calls = [span(each, trace=f"{n}{kind}") for n in range(count) for kind, each in enumerate(every)]
-    write_spans(tmp_path / "s.jsonl", *map(spans, of_calls))
+    names = span({**label, **ended})  # all of them, so that the others are put into columns
+    write_spans(tmp_path / "s.jsonl", *map(spans, (names, *of_calls)))
     found = read(tmp_path)
-    assert sorted(found.samples.output_tokens.tolist()) == [7] * count + [16] * count + [8192] * count
+    assert sorted(found.samples.output_tokens.tolist()) == [7] * (1 + count) + [16] * count + [8192] * count
     assert sum(found.samples.truncated.tolist()) == 2 * count
     assert found.unusable[NO_OUTPUT].count == 2 * count
 
