@@ -79,6 +79,11 @@ class Emitted(ByRow):
         )
 
     @staticmethod
+    def of_records(rows: Sequence[int], ids: Sequence[str], emitter: str) -> Emitted:
+        """The emissions of records of one ``emitter``: see `Emission.of_record`."""
+        return Emitted.of_columns(rows, ids, [emitter] * len(rows), np.full(len(rows), _RECORD))
+
+    @staticmethod
     def of_columns(rows: Sequence[int], responses: Sequence[str], emitters: Sequence[str], began: Integers) -> Emitted:
         """The same by its columns, the ids and the emitters as texts."""
         if not rows:

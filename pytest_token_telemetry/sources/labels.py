@@ -38,6 +38,8 @@ _KEYS = {
 }
 """Our fields by the keys under which metadata may have them. A cap of its own may be another one's."""
 
+_ALL_KEYS = frozenset(_KEYS)
+
 
 def labels_of(metadata: object) -> dict[str, object]:
     """What ``metadata`` says, by keys or as texts like ``category=docs``, by the names of our own fields.
@@ -66,8 +68,7 @@ def _pairs(metadata: object) -> Iterable[tuple[object, object]]:
 
 def are_known(metadata: Mapping[str, object]) -> bool:
     """Whether all keys of ``metadata`` are names of our fields, so that none is a slip."""
-    known: bool = metadata.keys() <= _KEYS.keys()
-    return known
+    return _ALL_KEYS.issuperset(metadata)
 
 
 def slips_in(*metadata: object) -> Slips:

@@ -18,11 +18,13 @@ from pytest_token_telemetry.sources.caps import cap_of
 from pytest_token_telemetry.sources.emitted import Emitted
 from pytest_token_telemetry.sources.labels import are_known, label_columns, labels_of, slips_in
 from pytest_token_telemetry.sources.litellm_records import (
+    FORMAT,
     GENERATES,
     emission_of,
     end_of,
     joined_metadata,
     labels_of_record,
+    own_call_id,
 )
 from pytest_token_telemetry.sources.provider_calls import called, moment, tell
 from pytest_token_telemetry.sources.record_columns import AT_ONCE, UnusualError, samples_of_columns
@@ -139,15 +141,15 @@ class Lane:
     def add(self, record: PlainRecord, line: int, place: int) -> None:
         """Add a record of a ``line``, in which it has that ``place``, from 0."""
         reason, _, remapped = _end(record.response)
-        cap, metadata = _cap(record.model_parameters), record.metadata
+        cap = _cap(record.model_parameters)
         ids_and_end = record.id, record.endTime, record.litellm_call_id
         facts = (line, place, *ids_and_end, record.completion_tokens, cap, reason, record.model)
-        kept = () if metadata is None else (metadata.requester_metadata, metadata.spend_logs_metadata)
-        said = joined_metadata(*filter(None, kept)) or {}
-        if record.request_tags or not are_known(said):
-            self._into.note(slips_in(record.request_tags, said))
-        if record.request_tags and labels_of(record.request_tags):
-            _wait(self._read, facts, labels_of_record(record.request_tags, said), remapped=remapped)
+        kept, tags = record.metadata, record.request_tags
+        said = joined_metadata(kept.requester_metadata, kept.spend_logs_metadata) if kept is not None else {}
+        if tags or not are_known(said):
+            self._into.note(slips_in(tags, said))
+        if tags and labels_of(tags):
+            _wait(self._read, facts, labels_of_record(tags, said), remapped=remapped)
         else:
             _wait(self._unread, facts, said, remapped=remapped)
         self._count += 1
@@ -205,7 +207,8 @@ class Lane:
         known = np.broadcast_to(True, len(ids))
         own_ids = Ids.within(text, stops - [*map(len, ids)], stops, np.arange(len(ids)))
         digest = digests(text, begins, stops)
-        emitted = Emitted.of([*map(emission_of, ids, call_ids)])
+        told = [(row, each) for row, each in enumerate(map(own_call_id, ids, call_ids)) if each is not None]
+        emitted = Emitted.of_records([row for row, _ in told], [each for _, each in told], FORMAT)
         self._into.add_own_block(samples, digest, known, own_ids, places=np.array(places, np.int64), emitted=emitted)
 
 

@@ -95,17 +95,18 @@ def call_of_record(record: Record) -> Read | Unusable | str:
 def metadata_of_record(record: Record) -> tuple[object, object]:
     """The tags and the metadata of a request."""
     metadata = json_within(record.metadata)
-    found = (metadata.get(name) for name in (_OF_CLIENT, _OF_SPEND_LOGS)) if isinstance(metadata, dict) else ()
-    return json_within(record.request_tags), joined_metadata(*(each for each in found if isinstance(each, dict)))
+    kept = [metadata.get(name) for name in (_OF_CLIENT, _OF_SPEND_LOGS)] if isinstance(metadata, dict) else [None, None]
+    of_client, of_logs = (each if isinstance(each, dict) else None for each in kept)
+    return json_within(record.request_tags), joined_metadata(of_client, of_logs)
 
 
 _OF_CLIENT, _OF_SPEND_LOGS = "requester_metadata", "spend_logs_metadata"
 """Where LiteLLM keeps what a client of its proxy sends as metadata, and what is meant for its spend logs."""
 
 
-def joined_metadata(*parts: Mapping[str, object]) -> Mapping[str, object] | None:
-    """What all ``parts`` say, the last one first; ``None`` if there is none."""
-    return {name: value for part in parts for name, value in part.items()} if parts[1:] else next(iter(parts), None)
+def joined_metadata(of_client: Mapping[str, Any] | None, of_logs: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What both say: what is meant for the spend logs counts first."""
+    return {**of_client, **of_logs} if of_client and of_logs else of_client or of_logs or {}
 
 
 def keys_of_record(record: Record) -> Sequence[str]:
@@ -115,8 +116,14 @@ def keys_of_record(record: Record) -> Sequence[str]:
 
 
 def emission_of(id: object, call_id: object) -> Emission | None:
-    """By what a record is known beside its ``id``: programs have LiteLLM's own id of the call before the response's."""
-    return Emission.of_record(call_id, FORMAT) if isinstance(call_id, str) and call_id and call_id != id else None
+    """By what a record is known beside its ``id``."""
+    own = own_call_id(id, call_id)
+    return None if own is None else Emission.of_record(own, FORMAT)
+
+
+def own_call_id(id: object, call_id: object) -> str | None:
+    """LiteLLM's own id of a call, if it is not the response's: programs have it before that is known."""
+    return call_id if isinstance(call_id, str) and call_id and call_id != id else None
 
 
 def end_of(response: object) -> tuple[str | None, int, bool]:
