@@ -78,13 +78,18 @@ def documents(file: BinaryIO, decode: Callable[[bytes], T], most: int = MOST) ->
         elif held.lines:
             yield from held.add(text, line)
         elif not text.isspace():
-            value = _decoded(decode, text, line)
-            if isinstance(value, Document):
-                yield value
+            try:
+                value = decode(text)
+            except _NO_DOCUMENT as error:
+                read = _of_mended(decode, text, line, error)
             else:
-                if _is_text(text):
-                    yield _no_document(text, line)
-                    continue
+                yield Document(value, line)
+                continue
+            if isinstance(read, Document):
+                yield read
+            elif _is_text(text):
+                yield _no_document(text, line)
+            else:
                 cut_off, last = _last_of_line(decode, text, line)
                 yield from held.add(cut_off, line)
                 if last is not None:
@@ -168,11 +173,20 @@ def numbered_lines(file: BinaryIO, most: int) -> Iterator[tuple[int, bytes | Non
 def _decoded(decode: Callable[[bytes], T], text: bytes, line: int) -> Read[T]:
     try:
         return Document(decode(text), line)
-    except ValidationError:
+    except _NO_DOCUMENT as error:
+        return _of_mended(decode, text, line, error)
+
+
+def _of_mended(decode: Callable[[bytes], T], text: bytes, line: int, error: Exception) -> Read[T]:
+    """What is in ``text``, for which ``decode`` raises an ``error``, once it is mended."""
+    if isinstance(error, ValidationError):
         return Broken(OTHER_SHAPE, line)
-    except (DecodeError, ValueError, RecursionError):
-        whole = mended(text)
-        return Broken(CUT_OFF, line) if whole == text else _decoded(decode, whole, line)
+    whole = mended(text)
+    return Broken(CUT_OFF, line) if whole == text else _decoded(decode, whole, line)
+
+
+_NO_DOCUMENT = (DecodeError, ValueError, RecursionError)
+"""What decoders raise."""
 
 
 def _last_of_line(decode: Callable[[bytes], T], text: bytes, line: int) -> tuple[bytes, Document[T] | None]:
@@ -199,7 +213,7 @@ def _is_text(text: bytes) -> bool:
         return False
     try:
         _ANY.decode(text)
-    except (DecodeError, ValueError, RecursionError):
+    except _NO_DOCUMENT:
         return True
     return False
 

@@ -107,6 +107,10 @@ class _Reading:
         """That of the document."""
         self.place = 0
         """Of the next span or log record in it that is a call or may be near one."""
+        self._types: list[type] | None = None
+        """Of the attributes of the latest span, if all have known names: the next one's may be the same."""
+        self._layout = _NO_LAYOUT
+        """Of these."""
 
     def add(self, document: Document[Any]) -> None:
         """Read a document."""
@@ -141,8 +145,7 @@ class _Reading:
     def _add_spans(self, spans: Sequence[Span[Any]], of_resource: Labels, *, remapped: bool, emitter: str) -> None:
         line, place, calls = self.line, self.place - 1, self.calls
         held: list[Held] = []
-        layout = _NO_LAYOUT
-        latest: list[type] | None = None
+        layout, latest = self._layout, self._types
         written = together = written_around = around = ""
         for span in spans:
             place += 1
@@ -201,6 +204,7 @@ class _Reading:
             else:
                 calls.add(seen)
         calls.add_all(held)
+        self._layout, self._types = layout, latest
         self.place = place + 1
 
     def _add_log_records(
