@@ -124,10 +124,25 @@ class _Event(msgspec.Struct):
     """Those within a tool or a subtask, as older logs have them."""
 
 
+class _Attempt(msgspec.Struct):
+    """A failed attempt at a sample, which was repeated."""
+
+    events: list[_Event] | None = None
+    """From its last model event on."""
+
+
 class _Sample(msgspec.Struct):
     id: Any = None
     metadata: msgspec.Raw = NOTHING
+    error_retries: list[_Attempt] | None = None
     events: list[_Event] | None = None
+    """Of the last attempt."""
+
+    def all_events(self) -> Iterator[_Event]:
+        """Those of all attempts, with those within others."""
+        for each in self.error_retries or ():
+            yield from _each(each.events or ())
+        yield from _each(self.events or ())
 
 
 class _Evaluation(msgspec.Struct):
@@ -209,7 +224,7 @@ def _calls(sample: _Sample, task: str | None) -> Iterator[Read | Unusable | None
     if type(sample.id) in (str, int):
         said["task_id"] = str(sample.id) if task is None else f"{task}/{sample.id}"
     said |= labels_that_fit(inner(sample.metadata))
-    for event in _each(sample.events or ()):
+    for event in sample.all_events():
         if event.event != "model":
             continue
         if event.cache == "read":

@@ -235,6 +235,16 @@ def test_calls_within_tools_and_subtasks_count(tmp_path: Path) -> None:
     assert outputs(reading(tmp_path, log(sample(model(), tool)))) == [900, 901, 902]
 
 
+def test_calls_of_failed_attempts_that_were_repeated_count(tmp_path: Path) -> None:
+    # Inspect keeps what led to the error, from the last call on, in `error_retries`; older versions keep no events
+    cut_off = {"message": "no JSON", "traceback": "", "events": [model(1024, "max_tokens"), {"event": "error"}]}
+    found = samples_of(reading(tmp_path, log(sample(model(), error_retries=[{"message": "timeout"}, cut_off]))))
+    assert [(each.output_tokens, each.truncated, each.task_id) for each in found] == [
+        (1024, True, "popularity/7"),
+        (900, False, "popularity/7"),
+    ]
+
+
 def test_an_event_of_another_shape_does_not_take_the_others_with_it(tmp_path: Path) -> None:
     events = (model(), model(output=[1]), model(901, output={"choices": 3}), model(902, config=[1], call=5))
     found = reading(tmp_path, log(sample(*events)))
