@@ -261,6 +261,28 @@ class Layout:
         for one, other in self._twice:
             if values[one] != values[other] or type(values[one]) is not type(values[other]):
                 raise RecordError("an attribute is given twice, with different values")
+        operation, says_so = self._operation(values)
+        reasons, answers = self._ends([values[place] for place in self._reasons])
+        reasons = reasons or told
+        if self._choices is not None:
+            answers = max(answers, _whole(values[self._choices]) or 1)
+        facts = self._facts_of(values, answers)
+        if self._error is not None and (reason := reason_of_error(values[self._error])) is not None:
+            reasons += (reason,)
+        only_calls_have = self.has_output or bool(reasons) or "max_tokens" in facts
+        return Said(
+            self.has_model and only_calls_have if says_so is None else says_so,
+            bool(says_so),
+            operation,
+            facts,
+            reasons,
+            self._labels_of(values),
+            "" if self._event is None else str(values[self._event] or ""),
+            self._stream is not None and values[self._stream] is True and not reasons,
+        )
+
+    def _operation(self, values: Sequence[Any]) -> tuple[str, bool | None]:
+        """What it says that it does, and whether that is one model call; ``None`` if nobody can tell."""
         operation = ""
         for place in self._operations:
             if values[place]:
@@ -269,6 +291,10 @@ class Layout:
         says_so = SAYS_SO.get(operation)
         if says_so is None and self._kinds:
             says_so = any(str(values[place]).lower() in _KINDS_OF_CALLS for place in self._kinds)
+        return operation, says_so
+
+    def _facts_of(self, values: Sequence[Any], answers: int) -> dict[str, object]:
+        """The fields of a call that had so many ``answers``."""
         facts = {}
         for field, place in self._facts:
             value = values[place]
@@ -278,34 +304,22 @@ class Layout:
             cap = _cap_of_parameters(values[self._parameters])
             if cap is not None:
                 facts["max_tokens"] = cap
+        if answers > 1 and "max_tokens" in facts:
+            facts["max_tokens"] = _cap_of_all(facts["max_tokens"], answers)
         if self._usage is not None and "output_tokens" not in facts:
             output = output_of_details(_in_text(values[self._usage], _ANY))
             if output is not None:
                 facts["output_tokens"] = output
-        reasons, answers = self._ends([values[place] for place in self._reasons])
-        reasons = reasons or told
-        if self._choices is not None:
-            answers = max(answers, _whole(values[self._choices]) or 1)
-        if answers > 1 and "max_tokens" in facts:
-            facts["max_tokens"] = _cap_of_all(facts["max_tokens"], answers)
-        if self._error is not None and (reason := reason_of_error(values[self._error])) is not None:
-            reasons += (reason,)
+        return facts
+
+    def _labels_of(self, values: Sequence[Any]) -> Labels:
+        """What our own attributes say, and those in metadata."""
         labels: Labels = {}
         for place, key in self._own_labels:
             _label(labels, key, values[place])
         if self._metadata is not None:
             _read_metadata(labels, values[self._metadata])
-        only_calls_have = self.has_output or bool(reasons) or "max_tokens" in facts
-        return Said(
-            self.has_model and only_calls_have if says_so is None else says_so,
-            bool(says_so),
-            operation,
-            facts,
-            reasons,
-            labels,
-            "" if self._event is None else str(values[self._event] or ""),
-            self._stream is not None and values[self._stream] is True and not reasons,
-        )
+        return labels
 
     def _ends(self, reasons: Iterable[object]) -> tuple[tuple[str, ...], int]:
         """All words of the attributes that tell ``reasons``, and how many answers there were."""
