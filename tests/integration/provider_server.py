@@ -2,7 +2,8 @@
 
 It would like to say ``NATURAL_TOKENS``, of which ``REASONING_TOKENS`` are thoughts, and is truncated at a lower cap.
 The model ``OVERLOADED`` answers with an error, ``FLAKY`` with one to every other request, ``OWN_IDS`` gives each chunk
-an id of its own, and ``WITHIN`` counts its thoughts among the candidates, as some of Gemini's do.
+an id of its own, and ``WITHIN`` counts its thoughts among the candidates, as some of Gemini's do. Gemini's asks for the
+function ``FUNCTION`` first, if there are any.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ OVERLOADED = "overloaded"
 FLAKY = "flaky"
 OWN_IDS = "own-ids"
 WITHIN = "within"
+FUNCTION = "look_up"
 TEXT = "an answer that nobody copies"
 
 Json = dict[str, Any]
@@ -223,6 +225,10 @@ def _gemini_chunks(request: Json) -> list[Json]:
     usage = {**thinking, "candidatesTokenCount": tokens - REASONING_TOKENS, "totalTokenCount": PROMPT_TOKENS + tokens}
     head = {"responseId": "gem-1", "modelVersion": "gemini-x"}
     further = [{**ended, "index": index} for index in range(1, config.get("candidateCount") or 1)]
+    parts = [part for each in request["contents"] for part in each["parts"]]
+    if request.get("tools") and not any("functionResponse" in part for part in parts):
+        ended["content"] = {"role": "model", "parts": [{"functionCall": {"name": FUNCTION, "args": {}}}]}
+        return [{**head, "candidates": [ended], "usageMetadata": usage}]
     return [
         {**head, "candidates": [said], "usageMetadata": thinking},
         {**head, "candidates": [ended, *further], "usageMetadata": usage},

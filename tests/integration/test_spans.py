@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_token_telemetry.sources.otlp.calls import BEFORE_LAST
 from tests.integration.conftest import Outcome, Run, by_source
 from tests.integration.provider_server import TEXT, serving
 from tests.lines import v2
@@ -216,6 +217,29 @@ def test_calls_are_seen_without_code(
     assert left == ["function"] * 3
     assert kept == {CAPTURE: "SPAN_ONLY", "OTEL_SDK_DISABLED": "true"}
     assert provider == "ProxyTracerProvider"
+
+
+FUNCTIONS = """
+def look_up() -> str:
+    "Look it up."
+    return "found"
+
+
+@pytest.mark.parametrize("way", [GEMINI.models.generate_content, GEMINI.models.generate_content_stream])
+def test_functions(way):
+    [*way(model="gemini-x", contents="Say something.", config=dict(max_output_tokens=16, tools=[look_up]))]
+"""
+
+
+def test_calls_that_geminis_client_makes_for_functions_are_missed(project: Any, judge: Any) -> None:
+    """It asks twice within one span, which tells of the last answer alone."""
+    project(FUNCTIONS)
+    result, lines = judge()
+    calls = [line for line in lines if "unusable" not in line]
+    assert said(calls, "output_tokens", "truncated") == [(16, True)] * 2
+    assert result.report is not None
+    unusable = result.report["counts"]["unusable"]["reasons"]
+    assert {reason: told["count"] for reason, told in unusable.items()} == {BEFORE_LAST: 2}
 
 
 def test_the_file_tells_all_that_the_session_saw(project: Any, judge: Any, run: Run, pytester: pytest.Pytester) -> None:

@@ -107,11 +107,17 @@ _WANTED = frozenset(
     ]
 )
 
-_CALLS = ("chat", "text_completion", "generate_content", "completion", "llm_request")
+GEMINIS = "generate_content"
+"""The operation of Gemini's client, which may call functions by itself, and then the model again, within one span."""
+
+_CALLS = ("chat", "text_completion", GEMINIS, "completion", "llm_request")
 """Operations that are one model call each."""
 
+TOOL = "execute_tool"
+"""The operation of a function that a model asked for."""
+
 _NO_CALLS = (
-    *("invoke_agent", "create_agent", "invoke_workflow", "execute_tool", "plan", "retrieval", "rerank", "embeddings"),
+    *("invoke_agent", "create_agent", "invoke_workflow", TOOL, "plan", "retrieval", "rerank", "embeddings"),
     *("embedding", "search_memory", "update_memory", "create_memory_store"),
 )
 """Operations that are none. Of others, which a later convention may name, nobody can tell by the name."""

@@ -30,6 +30,10 @@ MOST_HELD = 20_000
 NO_CALL = "spans that are not model calls"
 NO_CALL_LOGGED = "log records that are not model calls"
 TOLD_AGAIN = "spans of a call that another span tells of too"
+BEFORE_LAST = (
+    "calls before the last one of a span in which Gemini's client called functions by itself: nothing tells of them "
+    "(switch automatic function calling off)"
+)
 
 
 class Calls:
@@ -165,6 +169,8 @@ class Calls:
             record = first_of((*(each.labels for each in group), *(each.facts for each in group), *around))
             keys = trace.keys(group) if self._into.keeps_keys else ()
             self._tell(group, record, keys, has_own_id=calls_of[_id(group)] == 1)
+            if trace.is_last_of_several(group):
+                self._into.complain(BEFORE_LAST, min(group, key=_place).line)
 
     def _tell(
         self, group: Sequence[Seen], record: dict[str, object], keys: Sequence[str] = (), *, has_own_id: bool = True

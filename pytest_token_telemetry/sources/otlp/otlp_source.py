@@ -17,6 +17,7 @@ from pytest_token_telemetry.sources.otlp.attributes import (
     FAILED_REQUESTS,
     REQUESTS,
     SAYS_SO,
+    TOOL,
     Layout,
     is_remapper,
     layout_of,
@@ -166,7 +167,7 @@ class _Reading:
             if layout.is_silent:
                 calls.skipped += 1
                 if trace:
-                    held.append(Silent(trace, own, parent))
+                    held.append(Silent(trace, own, parent, False))
                 continue
             if latest is not None and (layout.is_plain or layout.is_plain_step):
                 operation = attributes[layout.operation_at].value.stringValue
@@ -174,7 +175,7 @@ class _Reading:
                 if says_so is False and layout.is_plain_step:
                     calls.skipped += 1
                     if trace:
-                        held.append(Silent(trace, own, parent))
+                        held.append(Silent(trace, own, parent, operation == TOOL))
                     continue
                 is_plain = says_so and layout.is_plain and trace and not of_resource and not remapped
                 is_plain = is_plain and (layout.tells_reason or span.events is NO_EVENTS)
@@ -192,7 +193,7 @@ class _Reading:
             if not said.is_call:
                 calls.skipped += 1
                 if trace:
-                    held.append(step_of(trace, own, parent, said.of_those_within))
+                    held.append(step_of(trace, own, parent, said.of_those_within, is_tool=said.operation == TOOL))
                 continue
             start, end = nanoseconds(span.startTimeUnixNano), nanoseconds(span.endTimeUnixNano)
             is_failed = layout.has_error or _is_failed(span.status)

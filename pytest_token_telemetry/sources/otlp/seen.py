@@ -9,7 +9,7 @@ import numpy as np
 
 from pytest_token_telemetry.sample import reason_of_error
 from pytest_token_telemetry.sources.emitted import are_one_model
-from pytest_token_telemetry.sources.otlp.attributes import Labels, Layout, of_those_within
+from pytest_token_telemetry.sources.otlp.attributes import TOOL, Labels, Layout, of_those_within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ class Seen(msgspec.Struct, eq=False, gc=False):
 
     def step(self) -> Step | Silent:
         """The same of a span that is not a call."""
-        return step_of(self.trace, self.span, self.parent, self.of_those_within)
+        return step_of(self.trace, self.span, self.parent, self.of_those_within, is_tool=self.operation == TOOL)
 
     def overlaps(self, other: Seen) -> bool:
         """Whether both were going on at one time, as far as that is known."""
@@ -188,10 +188,11 @@ class Step(msgspec.Struct, eq=False, gc=False):
     span: str
     parent: str
     says: Labels
+    is_tool: bool
 
     def seen(self) -> Seen:
         """The same as any other span."""
-        return Seen(self.trace, self.span, self.parent, facts=NOTHING, labels=self.says, of_resource=NOTHING)
+        return _seen_of_step(self, self.says)
 
 
 @final
@@ -202,15 +203,23 @@ class Silent(msgspec.Struct, eq=False, gc=False):
     """Never empty."""
     span: str
     parent: str
+    is_tool: bool
+    """Whether it is a function that a model asked for."""
 
     def seen(self) -> Seen:
         """The same as any other span."""
-        return Seen(self.trace, self.span, self.parent, facts=NOTHING, labels=NOTHING, of_resource=NOTHING)
+        return _seen_of_step(self, NOTHING)
 
 
-def step_of(trace: str, span: str, parent: str, says: Labels) -> Step | Silent:
+def _seen_of_step(step: Step | Silent, says: Labels) -> Seen:
+    operation = TOOL if step.is_tool else ""
+    place = step.trace, step.span, step.parent
+    return Seen(*place, operation=operation, facts=NOTHING, labels=says, of_resource=NOTHING)
+
+
+def step_of(trace: str, span: str, parent: str, says: Labels, *, is_tool: bool) -> Step | Silent:
     """A span that is not a call, and ``says`` this of those within."""
-    return Step(trace, span, parent, says) if says else Silent(trace, span, parent)
+    return Step(trace, span, parent, says, is_tool) if says else Silent(trace, span, parent, is_tool)
 
 
 Held: TypeAlias = "Seen | PlainCall | Step | Silent"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.sources.emitted import MOST_EMITTERS
 from pytest_token_telemetry.sources.keys import of_span, of_trace
-from pytest_token_telemetry.sources.otlp.attributes import first_of
-from pytest_token_telemetry.sources.otlp.seen import NOTHING, PlainCall, Seen, Step
+from pytest_token_telemetry.sources.otlp.attributes import GEMINIS, TOOL, first_of
+from pytest_token_telemetry.sources.otlp.seen import NOTHING, PlainCall, Seen, Silent, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,13 +39,17 @@ def calls_apart(held: Sequence[Held]) -> Sequence[PlainCall | Seen] | None:
 
     A call is apart that is the only one, and of which no other span says anything. So are those of agents, if each call
     is plain and has an id that no other has, so that no two are one, and if each span is there once and no call is
-    around another. If they are not, it is ``None``.
+    around another, nor around a tool. If they are not, it is ``None``.
     """
     kinds = [*map(type, held)]
     calls = [each for each in held if type(each) is PlainCall]
     further = [each for each in held if type(each) is Seen] if Seen in kinds else []
-    if len(calls) + len(further) == 1 and Step not in kinds:
-        return calls or further
+    found: list[PlainCall | Seen] = [*calls, *further]
+    tools = {each.parent for each in held if isinstance(each, (Silent, Step)) and each.is_tool}
+    if tools and not tools.isdisjoint([each.span for each in found]):
+        return None
+    if len(found) == 1 and Step not in kinds:
+        return found
     if further:
         return None
     if not calls:
@@ -128,6 +132,8 @@ class Trace:
         self._group: dict[Seen, list[Seen]] = {each: [each] for each in self._calls}
         self._spans: dict[str, list[Seen]] = {}
         """By its id, what tells of a span."""
+        self._with_tools = {each.parent for each in seen if each.operation == TOOL and not each.is_call}
+        """The spans that have a function within that a model asked for."""
         for each in seen:
             if each.span:
                 self._add_to_span(each, self._spans.setdefault(each.span, []))
@@ -151,6 +157,10 @@ class Trace:
             if len(group) > 1:
                 group.sort(key=lambda each: -len([*self._above(each)]))
         return [*groups.values()]
+
+    def is_last_of_several(self, group: Sequence[Seen]) -> bool:
+        """Whether a client called functions and the model again within the call's span, which tells of the last one."""
+        return any(each.operation == GEMINIS and each.span in self._with_tools for each in group)
 
     def around(self, group: Sequence[Seen]) -> Iterator[Labels]:
         """What the spans around a call say of it, the nearest first."""

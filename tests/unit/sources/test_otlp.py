@@ -23,7 +23,7 @@ from pytest_token_telemetry.samples import UNKNOWN, SamplesBuilder
 from pytest_token_telemetry.sources.deferred import Deferred
 from pytest_token_telemetry.sources.documents import CUT_OFF, NO_JSON, OTHER_SHAPE, TAGGED
 from pytest_token_telemetry.sources.merge import Reading
-from pytest_token_telemetry.sources.otlp.calls import NO_CALL, NO_CALL_LOGGED, TOLD_AGAIN, Calls
+from pytest_token_telemetry.sources.otlp.calls import BEFORE_LAST, NO_CALL, NO_CALL_LOGGED, TOLD_AGAIN, Calls
 from pytest_token_telemetry.sources.otlp.decoding import Decoder, RawAttribute
 from pytest_token_telemetry.sources.otlp.otlp_source import NO_OTLP, OtlpSource
 from pytest_token_telemetry.sources.otlp.seen import Seen, all_nanoseconds, nanoseconds
@@ -999,6 +999,27 @@ def test_spans_that_are_no_call_or_no_further_one_are_skipped_and_counted(tmp_pa
     write_spans(tmp_path / "s.jsonl", *map(spans, given))
     reading = read(tmp_path)
     assert (len(reading.samples), reading.skipped) == (2, {NO_CALL: 3, TOLD_AGAIN: 1})
+
+
+@pytest.mark.parametrize("said", [{}, {"token_telemetry.task_id": "look-up"}], ids=["silent", "labelled"])
+def test_calls_that_geminis_client_made_for_functions_are_missed(tmp_path: Path, said: dict[str, object]) -> None:
+    """It calls functions within its span, which tells of the last answer alone; others have functions beside calls."""
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "look_up", **said}
+    gemini = {"gen_ai.operation.name": "generate_content"}
+    given = [
+        span(tool, id="t1", parent="g"),
+        span(tool, id="t2", parent="g"),
+        span(chat(16, **gemini), id="g", parent="agent"),
+        span(chat(17), id="c", parent="agent", at=20),
+        span(tool, id="t3", parent="c", at=20),
+        span(chat(18, **gemini), id="beside", parent="agent", at=40),
+        span(tool, id="t4", parent="agent", at=60),
+        span({"gen_ai.operation.name": "invoke_agent"}, id="agent", lasts=90),
+    ]
+    write_spans(tmp_path / "s.jsonl", spans(*given))
+    reading = read(tmp_path)
+    assert (reading.samples.output_tokens.tolist(), reasons(reading)) == ([16, 17, 18], {BEFORE_LAST: ["d/s.jsonl:1"]})
+    assert reading.skipped == {NO_CALL: 5}
 
 
 def test_failed_attempts_below_a_span_of_no_known_operation_are_as_many(tmp_path: Path) -> None:
