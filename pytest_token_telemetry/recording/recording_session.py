@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pytest_token_telemetry.analysis.metrics import Metrics, Share
     from pytest_token_telemetry.analysis.populations import Judged, Population
+    from pytest_token_telemetry.recording.spans import Told
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.samples import Samples
 
@@ -191,7 +192,7 @@ class RecordingSession:
 
     def rest(self) -> Rest:
         """What no report has carried: of a thread that goes on after the last test, for one."""
-        self._take_spans()
+        self._record_spans(self._spans.take_rest(self._marker.defaults))
         self._capture.take_logged()
         return Rest(
             cut=self.tape.rest(),
@@ -215,7 +216,9 @@ class RecordingSession:
         return self._is_asked_for if self._captures is None else self._captures
 
     def _take_spans(self) -> None:
-        told = self._spans.take(self._marker.defaults)
+        self._record_spans(self._spans.take(self._marker.defaults))
+
+    def _record_spans(self, told: Told | None) -> None:
         if told is not None:
             self._capture.take_spans(told)
 

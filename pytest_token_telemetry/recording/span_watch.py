@@ -52,6 +52,11 @@ class SpanWatch:
         self.look()
         return None if self._keeper is None else self._keeper.take(defaults)
 
+    def take_rest(self, defaults: Mapping[str, object]) -> Told | None:
+        """The same when the tests are over: see `SpanKeeper.take_rest`."""
+        self.look()
+        return None if self._keeper is None else self._keeper.take_rest(defaults)
+
     def end(self) -> None:
         """Leave everything as it was."""
         self._listen(False)

@@ -22,7 +22,7 @@ from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.tagged.records import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.tagged.records import Ended
 
 UNREADABLE = "a span cannot be read"
+NOT_ENDED = "a call had not ended when the tests did"
 
 
 class Told(Rows):
@@ -53,8 +54,8 @@ class Told(Rows):
         self.samples.append(sample)
 
     def complain(self, reason: str, line: int, *, ended: Ended | None = None, **_: object) -> None:
-        """Count a call that cannot be used. ``ended``: as that of `Unusable`."""
-        self.unusable.append((reason, self.ids.get(line), ended))
+        """Count a call that cannot be used. ``ended``: as that of `Unusable`, if the span at hand is the call's own."""
+        self.unusable.append((reason, self.ids.get(line) if ended is not None else None, ended))
 
     def skip(self, reason: str, count: int = 1) -> None:
         """Count spans of calls that were told already. The others are no calls."""
@@ -68,6 +69,10 @@ class SpanKeeper(SpanProcessor):
         """A keeper for which ``predicted`` says what the block around a call predicts, asked where its span begins."""
         self._predicted = predicted
         self._around: dict[tuple[str, str], Labels] = {}
+        self._begun: dict[tuple[str, str], ReadableSpan] = {}
+        """Those that have not ended."""
+        self._given_up: set[tuple[str, str]] = set()
+        """Those that were told of as such."""
         self._ended: deque[Seen | RecordError] = deque()
         self._providers: list[object] = []
         self.listens = False
@@ -86,6 +91,7 @@ class SpanKeeper(SpanProcessor):
         """Remember what is predicted where ``span`` begins: it may end in another task or thread."""
         if not self.listens:
             return
+        self._begun[_key(span)] = span
         around = _labels(self._predicted())  # they were checked
         in_baggage = baggage.get_all(parent_context).items()
         carried = {key: value for key, value in in_baggage if PREFIX in key and isinstance(value, str)}
@@ -97,8 +103,10 @@ class SpanKeeper(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Keep what ``span`` says."""
         try:
-            around = self._around.pop(_key(span), {})
-            if self.listens:
+            key = _key(span)
+            self._begun.pop(key, None)
+            around = self._around.pop(key, {})
+            if self.listens and key not in self._given_up:
                 self._ended.append(_seen(span, around))
         except RecordError as error:
             self._ended.append(error)
@@ -121,6 +129,32 @@ class SpanKeeper(SpanProcessor):
             calls.add(each)
         calls.finish()
         return told
+
+    def take_rest(self, defaults: Mapping[str, object]) -> Told:
+        """The same when the tests are over, with each call that has begun and not ended: if it does, it is too late."""
+        told = self.take(defaults)
+        begun = self._begun.copy()
+        calls = {key for key, span in begun.items() if _is_call(span)}
+        for key in calls:
+            if not any(above in calls for above in _above(begun, key)):
+                told.complain(NOT_ENDED, 0)
+        self._given_up.update(begun)
+        self._begun.clear()
+        return told
+
+
+def _is_call(span: ReadableSpan) -> bool:
+    """Whether ``span`` is one of a call, as far as it says already."""
+    with suppress(RecordError):
+        return _said(span.attributes)[0].is_call
+    return True
+
+
+def _above(begun: Mapping[tuple[str, str], ReadableSpan], key: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """The spans around one, of those that have ``begun``."""
+    while (span := begun.get(key)) is not None and span.parent is not None:
+        key = key[0], f"{span.parent.span_id:x}"
+        yield key
 
 
 def _join_traces(ended: Sequence[Seen]) -> None:

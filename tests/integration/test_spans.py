@@ -219,6 +219,29 @@ def test_calls_are_seen_without_code(
     assert provider == "ProxyTracerProvider"
 
 
+KEPT = """
+KEPT = []
+
+
+def test_begun():
+    chat()
+    KEPT.append(chat(stream=True))
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n1",)], ids=["alone", "xdist"])
+def test_a_call_that_has_not_ended_with_the_tests_is_counted(
+    project: Any, judge: Any, arguments: tuple[str, ...]
+) -> None:
+    from pytest_token_telemetry.recording.spans import NOT_ENDED  # of what is known to be installed only now
+
+    project(KEPT)
+    result, lines = judge(*arguments)
+    assert said(lines, "output_tokens", "unusable") == [(16, None), (None, NOT_ENDED)]
+    assert result.report is not None
+    assert result.report["counts"]["unusable"]["reasons"].keys() == {NOT_ENDED}
+
+
 FUNCTIONS = """
 def look_up() -> str:
     "Look it up."

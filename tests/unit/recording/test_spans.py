@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextvars import copy_context
 from typing import Any
@@ -22,7 +23,7 @@ from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from pytest_token_telemetry.recording.spans import UNREADABLE, SpanKeeper
+from pytest_token_telemetry.recording.spans import NOT_ENDED, UNREADABLE, SpanKeeper
 from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
 
 
@@ -143,6 +144,25 @@ def test_a_span_that_cannot_be_read_breaks_no_program_and_is_counted(traced: Tra
     assert traced.take() == NOTHING
     traced.keeper.on_end(None)  # type: ignore[arg-type] # as of an SDK that changed
     assert traced.take()["unusable"] == {UNREADABLE: 1}
+
+
+def test_calls_that_have_not_ended_with_the_tests_are_counted_once_each(traced: Traced) -> None:
+    """The call of a framework, with its client's within it; another one, and a request that is no call."""
+    call = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-5.2"}
+    outer = traced.tracer.start_span("chat", attributes=call)
+    step = traced.tracer.start_span("step", context=trace.set_span_in_context(outer))
+    inner = traced.tracer.start_span("chat", context=trace.set_span_in_context(step), attributes=call)
+    alone = traced.tracer.start_span("chat", attributes=call)
+    traced.tracer.start_span("GET", attributes={"http.route": "/"})
+    traced.span(16)
+    ended = traced.tracer.start_span("chat", attributes=call)
+    ended.end()
+    rest = traced.keeper.take_rest({})
+    assert [each.output_tokens for each in rest.samples] == [16]
+    assert Counter(reason for reason, _, _ in rest.unusable) == {NOT_ENDED: 2, NO_OUTPUT: 1}
+    for late in (inner, step, outer, alone):
+        late.end()
+    assert traced.keeper.take_rest({}).unusable == []
 
 
 def test_spans_of_one_call_are_one_sample_by_id_and_by_ancestry(traced: Traced) -> None:
