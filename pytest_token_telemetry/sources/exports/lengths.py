@@ -34,8 +34,9 @@ class LengthsSource(FileSource):
     name = "csv"
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
-        """A table whose header names the output tokens."""
-        return "output_tokens" in _columns(header_of(head)).values()
+        """A table whose header names the output tokens, and nothing by which they may be the sum over several calls."""
+        header = header_of(head)
+        return "output_tokens" in _columns(header).values() and _OF_SUMS.isdisjoint(map(letters, header))
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """See `FileSource.read`."""
@@ -54,6 +55,15 @@ class LengthsSource(FileSource):
         if fault is not None:
             raise fault
 
+
+_OF_SUMS = frozenset(
+    (
+        *("observationcount", "tracecount", "counttraces", "callcount", "numcalls", "ncalls", "llmcalls"),
+        *("requestcount", "numrequests", "nrequests", "nummodelrequests", "modelrequests"),
+        "runtype",
+    )
+)
+"""Columns that count the calls of a row, as reports of usage have them, or say that it may be a step around calls."""
 
 _FIRST = 200
 """Rows by whose values a column is judged."""

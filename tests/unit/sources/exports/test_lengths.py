@@ -194,6 +194,21 @@ def test_other_text_is_no_table(tmp_path: Path, text: str) -> None:
     assert (outputs(found), found.unusable, found.unreadable, found.nothing_known) == ([], {}, {}, 1)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "id,timestamp,name,observationCount,inputTokens,outputTokens,totalTokens",  # Langfuse's traces
+        "id,createdAt,countTraces,outputTokens",  # and sessions
+        "start_time,end_time,num_model_requests,input_tokens,output_tokens",  # OpenAI's usage
+        "id,name,run_type,parent_run_id,completion_tokens",  # LangSmith's runs, those of chains too
+    ],
+)
+def test_a_table_whose_rows_may_be_sums_over_calls_is_not_read_but_named(tmp_path: Path, header: str) -> None:
+    row = ",".join("9" * len(header.split(",")))
+    found = reading(tmp_path, f"{header}\n{row}\n".encode(), "a.csv")
+    assert (len(found.samples), found.unknown) == (0, ("d/a.csv",))
+
+
 def test_a_quote_that_is_never_closed_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_rows, "MOST", 1000)
     found = reading(tmp_path, b"output_tokens,note\n44,x\n" + b'45,"' + b"y\n" * 2000, "a.csv")
