@@ -55,7 +55,8 @@ class ClaudeCodeSource(FileSource):
                 if record.isApiErrorMessage is True:
                     tell(into, Unusable(FAILED), line)
                 elif message.model != "<synthetic>":
-                    answer = answers.setdefault(text(message.id) or line, _Answer(line))
+                    key = (message.id, text(record.requestId)) if text(message.id) else line
+                    answer = answers.setdefault(key, _Answer(line))
                     answer.learn(record, message)
                     if len(answers) > MOST_HELD:
                         answers.pop(next(iter(answers))).tell(into)
@@ -68,7 +69,8 @@ class _Record(msgspec.Struct):
     type: Any = None
     timestamp: Any = None
     version: Any = None
-    isSidechain: Any = None  # noqa: N815 - Claude Code's own names, here and below
+    requestId: Any = None  # noqa: N815 - Claude Code's own names, here and below
+    isSidechain: Any = None  # noqa: N815
     isApiErrorMessage: Any = None  # noqa: N815
     message: msgspec.Raw = NOTHING
 

@@ -111,6 +111,12 @@ def test_a_placeholder_is_no_count(blocks: list[Any], outputs: list[int], reason
     assert ([each.output_tokens for each in samples], complaints) == (outputs, reasons)
 
 
+def test_answers_to_two_requests_are_two_calls_even_with_one_id() -> None:
+    """As a server that stands in for the provider gives it."""
+    samples, unusable = read(lines(block(900), block(901, requestId="req_2")))
+    assert ([each.output_tokens for each in samples], unusable) == ([900, 901], {})
+
+
 def test_a_sidechain_is_named_and_a_cut_off_answer_is_truncated() -> None:
     (found,), _ = read(lines(block(32000, "max_tokens", isSidechain=True)))
     assert (found.operation, found.truncated, found.max_tokens) == ("sidechain", True, None)
