@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -119,6 +120,8 @@ def objects_below(directory: RemoteDirectory, calls: Calls) -> Listing:
 
     def enter(info: Info) -> None:
         name, kind = str(info["name"]), info.get("type")
+        if directory.url.protocol in _OF_LINKS and not _is_below(directory, name):
+            return
         path = name.removeprefix(directory.root).removeprefix("/")
         if kind == "directory":
             stripped = name.rstrip("/")
@@ -133,10 +136,28 @@ def objects_below(directory: RemoteDirectory, calls: Calls) -> Listing:
             pass  # it stands for a directory
         elif kind != "file":
             found.special.add(directory.show(path))
-        elif not isinstance(size := info.get("size"), int):
-            found.unreadable[directory.show(path)] = "its server does not say how long it is"
+        elif isinstance(size := info.get("size"), int):
+            add(name, path, size)
+        else:  # a list of links has no sizes
+            ask_for_size(name, path)
+
+    def ask_for_size(name: str, path: str) -> None:
+        nonlocal pending
+        pending += 1
+        calls.ask(directory.show(path), partial(_info, directory, name), partial(take_size, name, path))
+
+    def take_size(name: str, path: str, answer: Info | Exception) -> None:
+        nonlocal pending
+        pending -= 1
+        if isinstance(answer, Exception):
+            found.unreadable[directory.show(path)] = reason(answer, directory.url)
+        elif isinstance(size := answer.get("size"), int):
+            add(name, path, size)
         else:
-            found.objects.append(RemoteObject(_origin(directory, path), directory, name, path, size))
+            found.unreadable[directory.show(path)] = "its server does not say how long it is"
+
+    def add(name: str, path: str, size: int) -> None:
+        found.objects.append(RemoteObject(_origin(directory, path), directory, name, path, size))
 
     ask("")
     calls.work_until(lambda: not pending, LISTING)
@@ -156,6 +177,25 @@ def _entries(directory: RemoteDirectory, path: str) -> Sequence[Info]:
     if [str(each["name"]) for each in found] == [place] and found[0].get("type") != "directory":
         raise NotADirectoryError
     return found
+
+
+_OF_LINKS = ("http", "https")
+"""Protocols without directories: a page of links is taken for one, which has others too."""
+
+
+def _is_below(directory: RemoteDirectory, link: str) -> bool:
+    """Whether a ``link`` is to something below the directory, and no other view of it, as in another order."""
+    below = link.removeprefix(f"{directory.root}/")
+    return below not in (link, "") and _OTHER_PLACE.search(below) is None
+
+
+_OTHER_PLACE = re.compile(r"[?#]|(?:^|/)\.\.(?:/|$)")
+
+
+def _info(directory: RemoteDirectory, name: str) -> Info:
+    """What the server says of an object."""
+    with directory.alone():
+        return directory.driver.info(name)
 
 
 def _origin(directory: RemoteDirectory, path: str) -> Origin:

@@ -9,6 +9,8 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,30 @@ def test_a_remote_directory_reads_as_a_local_one_does(
     assert (found.samples.max_tokens == 200).sum() == 2  # the requests beside the results say so
 
 
+def test_a_page_of_links_is_a_directory_of_those_below_it(tmp_path: Path) -> None:
+    """A web server's: it says how long files are only when it is asked for each."""
+    pytest.importorskip("aiohttp", reason="the extra [remote] is not installed")
+    write(tmp_path, [v2(time=stamp(each)) for each in range(3)], "runs/run 1/a.log")
+    (tmp_path / "runs/b.log.gz").write_bytes(gzip.compress(f"{v2(time=stamp(70))}\n".encode()))
+    write(tmp_path, [v2(time=stamp(80))], "others/c.log")
+    links = ("/", "../others/", "/others/c.log", "?C=N;O=D", "b.log.gz", "run%201/", "/runs/b.log.gz#top")
+    write(tmp_path, [f'<a href="{link}">a link</a>' for link in links], "runs/index.html")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/runs"
+        found = read(f"{url}/")
+        server.shutdown()
+        thread.join()
+    assert [(each.path, each.samples) for each in found.files] == [(f"{url}/b.log.gz", 1), (f"{url}/run%201/a.log", 3)]
+    assert found.unreadable == {}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 def test_other_processes_read_what_was_copied(tmp_path: Path, store: MemoryFileSystem) -> None:
     tree = tree_of_all_kinds(tmp_path / "tree")
     put_all(store, tree, "/t")
@@ -149,10 +175,17 @@ class Faulty(MemoryFileSystem):
     def ls(self, path: str, detail: bool = True, **options: Any) -> list[dict[str, Any]]:
         if self.happens == "odd names" and path == "/t":
             listed = MemoryFileSystem.ls(self, "/t")
-            return [*listed, {"name": "/t/", "type": "directory"}, {"name": "/t/sized.log", "type": "file"}]
+            others = [{"name": f"/t/{name}", "type": "file"} for name in ("sized.log", "lost.log")]
+            return [*listed, {"name": "/t/", "type": "directory"}, *others]
         if path.endswith("/closed"):
             raise PermissionError(13, "Forbidden: https://me:s3cret@host/t?X-Amz-Signature=s3cret")
         found: list[dict[str, Any]] = MemoryFileSystem.ls(self, path, detail)
+        return found
+
+    def info(self, path: str, **options: Any) -> dict[str, Any]:
+        if path == "/t/sized.log":
+            return {"name": path, "type": "file", "size": None}
+        found: dict[str, Any] = MemoryFileSystem.info(self, path)
         return found
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
@@ -203,6 +236,7 @@ def test_what_its_driver_cannot_list_is_unreadable(store: MemoryFileSystem, faul
     store.pipe_file("/t/a.log", f"{v2()}\n".encode())
     assert read("faulty://t").unreadable == {
         "faulty://t": "a part of its name is empty, so that its driver cannot list it",
+        "faulty://t/lost.log": "it is gone since it was listed",
         "faulty://t/sized.log": "its server does not say how long it is",
     }
 
