@@ -68,7 +68,7 @@ SOURCES: list[Source] = [
     Deferred("batches", "batches:BatchSource", "custom_id", "key", "contents", "generationConfig", *_GEMINI),
     Deferred("litellm", "litellm:LiteLLMSource", "call_type", "standard_logging_object"),
     Deferred("inspect", "exports.inspect_log:InspectSource", ZIP, "task"),
-    Deferred("openhands", "exports.openhands:OpenHandsSource", "source", "instance_id"),
+    Deferred("openhands", "exports.openhands:OpenHandsSource", "source", "instance_id", "context_window"),
     Deferred("langsmith", "exports.langsmith:LangSmithSource", "run_type", "dotted_order"),
     Deferred("langfuse", "exports.langfuse:LangfuseSource", TABLE, "traceId"),
     Deferred("promptfoo", "exports.promptfoo:PromptfooSource", "evalId", "promptIdx", "gradingResult"),

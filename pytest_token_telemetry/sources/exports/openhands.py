@@ -1,6 +1,7 @@
-"""The source of OpenHands' trajectories: events, each with the response of the model that led to it.
+"""The source of OpenHands' trajectories and completions.
 
-The tool calls of one response are several events, and each has its observation: all name the same response.
+A trajectory has events, each with the response of the model that led to it. The tool calls of one response are several
+events, and each has its observation: all name the same response. A completion has a call with its request.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pytest_token_telemetry.sources.exports.export_records import (
     text,
 )
 from pytest_token_telemetry.sources.json_head import shown_keys
-from pytest_token_telemetry.sources.provider_calls import call_of, called, tell
+from pytest_token_telemetry.sources.provider_calls import call_of, called, failed_call, tell
 from pytest_token_telemetry.sources.source import FileSource
 from pytest_token_telemetry.sources.tagged.records import Unusable
 
@@ -41,18 +42,22 @@ _OF_FILES = (
     {"history.timestamp", "history.source"},
     {"instance_id", "test_result"},
 )
+_OF_COMPLETIONS = (["context_window", "messages"], ["context_window", "llm_path"])
 
 
 class OpenHandsSource(FileSource):
-    """Trajectories, single events, and the results of evaluations, one a line."""
+    """Trajectories, single events, the results of evaluations, one a line, and completions, a file each."""
 
     name = "openhands"
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002
-        """A file whose first event has an action, or begins with a message that goes on beyond the beginning."""
+        """A file whose first event has an action, or begins with a message that goes on beyond the beginning.
+
+        Or a completion, which begins with the size of the context before what was asked.
+        """
         shown = shown_keys(head)
         keys = shown.keys()
-        if any(each <= keys for each in _OF_FILES):
+        if any(each <= keys for each in _OF_FILES) or [*keys][:2] in _OF_COMPLETIONS:
             return True
         is_event = any(each <= keys for each in _OF_EVENTS) or [*keys] == ["id", "timestamp", "source", "message"]
         return is_event and shown["source"] in _BY
@@ -94,6 +99,11 @@ class _Run(_Event):
     history: list[_Event | list[_Event]] | None = None
     metrics: msgspec.Raw = NOTHING
     metadata: msgspec.Raw = NOTHING
+    context_window: Any = None
+    """Only a completion has it, and the rest."""
+    kwargs: msgspec.Raw = NOTHING
+    response: msgspec.Raw = NOTHING
+    error: Any = None
 
 
 _DECODER: msgspec.json.Decoder[_Run | list[_Event]] = msgspec.json.Decoder(_Run | list[_Event])
@@ -106,11 +116,18 @@ def _is_other(record: _Event) -> bool:
     is_event = record.source in _BY and (record.action, record.observation) != (None, None)
     if is_event or record.tool_call_metadata is not None:
         return False
-    parts = (record.trajectory, record.history, record.instance_id) if isinstance(record, _Run) else ()
+    parts = (
+        (record.trajectory, record.history, record.instance_id, record.context_window)
+        if isinstance(record, _Run)
+        else ()
+    )
     return all(part is None for part in parts)
 
 
 def _calls(run: _Run | list[_Event]) -> Iterator[Read | Unusable | str]:
+    if isinstance(run, _Run) and run.context_window is not None:
+        yield _completion(run)
+        return
     said: dict[str, object] = {}
     if isinstance(run, _Run):
         metadata = shaped(run.metadata, _METADATA)
@@ -132,6 +149,13 @@ def _calls(run: _Run | list[_Event]) -> Iterator[Read | Unusable | str]:
         yield call_of(response, said, by_remapper=True)  # it calls models through LiteLLM
     if isinstance(run, _Run):
         yield from _counted(run, said, seen)
+
+
+def _completion(run: _Run) -> Read | Unusable | str:
+    response = inner(run.response)
+    if response is None and run.error is not None:
+        return failed_call(None, None)
+    return call_of(response, {"max_tokens": cap_in(inner(run.kwargs))}, by_remapper=True)
 
 
 def _events(run: _Run | list[_Event]) -> Iterator[_Event]:

@@ -12,6 +12,7 @@ import pytest
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.documents import CUT_OFF
 from pytest_token_telemetry.sources.exports.openhands import NO_RESPONSE
+from pytest_token_telemetry.sources.own_format import FAILED
 from tests.unit.sources.exports.readings import lines, only, outputs, reading, reading_of, real, reasons, samples_of
 
 FIRST = {"id": 0, "timestamp": "2026-01-27T22:44:56", "source": "user", "message": "A prompt", "action": "message"}
@@ -62,6 +63,49 @@ RESULT = {
         ]
     },
 }
+
+
+def completion(kwargs: object, **more: object) -> bytes:
+    """What version 1 logs of a call, where it is asked to log completions."""
+    messages = [{"content": [{"type": "text", "text": "A prompt. " * 900}], "role": "system"}]
+    ended = {"cost": 0.0, "timestamp": 1795844287.8, "latency_sec": 0.08}
+    return json.dumps(
+        {"context_window": 0, "messages": messages, "tools": [], "kwargs": kwargs, **more, **ended}
+    ).encode()
+
+
+def test_a_completion_is_a_call_with_its_cap(tmp_path: Path) -> None:
+    found = reading(tmp_path, completion({"max_completion_tokens": 801}, response=response(801, reason="length")))
+    assert only(found) == Sample(
+        output_tokens=801,
+        max_tokens=801,
+        truncated=True,
+        truncation_source="reason",
+        finish_reason="length",
+        finish_reason_raw="length",
+        model="claude-sonnet-4-5",
+        time=datetime(2025, 1, 28, 6, 45, 13),
+        run="d",
+    )
+
+
+def test_a_completion_that_failed_is_unusable(tmp_path: Path) -> None:
+    found = reading(tmp_path, completion({}, error={"type": "APIError", "message": "overloaded"}))
+    assert (outputs(found), reasons(found)) == ([], {FAILED: 1})
+
+
+def test_a_completion_of_responses_is_known_by_its_path(tmp_path: Path) -> None:
+    answer = {
+        "id": "resp_1",
+        "object": "response",
+        "status": "incomplete",
+        "incomplete_details": {"reason": "max_output_tokens"},
+        "model": "gpt-5.2",
+        "usage": {"input_tokens": 5, "output_tokens": 16, "total_tokens": 21},
+    }
+    asked = {"context_window": 0, "llm_path": "responses", "instructions": "A prompt", "kwargs": {}}
+    found = only(reading(tmp_path, json.dumps({**asked, "response": answer}).encode()))
+    assert (found.output_tokens, found.truncated, found.max_tokens) == (16, True, None)
 
 
 @pytest.mark.parametrize(
