@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -18,6 +19,7 @@ from pytest_token_telemetry.sources.exports.export_records import (
     inner,
     text,
 )
+from pytest_token_telemetry.sources.exports.steps import Step, Steps
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.labels import PREFIX, labels_of, labels_that_fit
 from pytest_token_telemetry.sources.otlp.attributes import REASONS, output_of_details, reasons_of
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from pytest_token_telemetry.sources.rows import Rows
-    from pytest_token_telemetry.sources.tagged.records import Read
 
 NO_CALL = "observations that are not model calls"
+TOLD_AGAIN = "generations around another one of their call"
 OTHER_UNIT = "a count is not of tokens"
 
 _OF_LANGFUSE = frozenset(("usagedetails", "modelparameters", "providedmodelname", "parentobservationid"))
@@ -65,14 +67,18 @@ class LangfuseSource(FileSource):
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """See `FileSource.read`."""
-        if not header_of(beginning(file, HEAD)):
-            for document in documents_of(file, _DECODER, into):
-                value = document.value
-                for place, row in enumerate(_rows(value if isinstance(value, list) else [value])):
-                    _tell(into, row, document.line, place)
-        else:
-            for line, cells in csv_rows(file, into):
-                _tell(into, cells, line, 0)
+        generations = Steps[Step](into, partial(_tell, into), TOLD_AGAIN)
+        try:
+            if not header_of(beginning(file, HEAD)):
+                for document in documents_of(file, _DECODER, into):
+                    value = document.value
+                    for place, row in enumerate(_rows(value if isinstance(value, list) else [value])):
+                        _add(generations, into, row, document.line, place)
+            else:
+                for line, cells in csv_rows(file, into):
+                    _add(generations, into, cells, line, 0)
+        finally:
+            generations.finish()
 
 
 _Row: TypeAlias = dict[str, msgspec.Raw]
@@ -106,30 +112,38 @@ def _rows(rows: Iterable[_Row]) -> Iterator[_Row]:
             yield row
 
 
-def _tell(into: Rows, row: Mapping[str, object], line: int, place: int) -> None:
+def _add(generations: Steps[Step], into: Rows, row: Mapping[str, object], line: int, place: int) -> None:
     known = {_plain(name): value for name, value in row.items()}
-    call = _call(known)
-    if call is None and _OF_ROWS.isdisjoint(known):
+    kind = text(inner(known.get("type")))
+    if kind in (None, "GENERATION") and ("traceid" in known or kind is not None):
+        said = _said(known)
+        if said is None:
+            tell(into, Unusable(OTHER_UNIT), line)
+            return
+        parent = text(inner(known.get("parentobservationid")))
+        call = generations.add(said["id"] or (line, place), Step(line, place, parent, is_call=True))
+        call.failed = inner(known.get("level")) == "ERROR"
+        call.learn(said)
+    elif _OF_ROWS.isdisjoint(known):
         into.complain(OTHER_RECORD, line)
-    elif call is None:
-        into.skip(NO_CALL)
     else:
-        tell(into, call, line, place)
+        into.skip(NO_CALL)
 
 
-def _call(row: Mapping[str, object]) -> Read | Unusable | None:
-    """The call of a row; ``None`` if it is none."""
-    kind = text(inner(row.get("type")))
-    if kind not in (None, "GENERATION") or ("traceid" not in row and kind is None):
-        return None
+def _tell(into: Rows, call: Step) -> None:
+    tell(into, call_said(call.said, failed=call.failed), call.line, call.place)
+
+
+def _said(row: Mapping[str, object]) -> dict[str, object] | None:
+    """What a generation says by the names of our fields; ``None`` if its counts are of another unit."""
     parameters, metadata, details, usage = (
         inner(inner(row.get(name))) for name in ("modelparameters", "metadata", "usagedetails", "usage")
     )
     unit = usage.get("unit") if isinstance(usage, dict) else None
     if unit not in (None, "", "TOKENS"):
-        return Unusable(OTHER_UNIT)
+        return None
     error = reason_of_error(inner(row.get("statusmessage")))
-    said = {
+    return {
         "output_tokens": _output(details, usage, row),
         "max_tokens": cap_in(parameters),
         "finish_reason": telling_reason((*_reasons(metadata, parameters, inner(row.get("output"))), error)),
@@ -140,7 +154,6 @@ def _call(row: Mapping[str, object]) -> Read | Unusable | None:
         **_labels_of_span(metadata),
         **labels_that_fit(metadata),
     }
-    return call_said(said, failed=inner(row.get("level")) == "ERROR")
 
 
 def _labels_of_span(metadata: object) -> dict[str, object]:

@@ -5,7 +5,8 @@ A wrapped client within a chat model of LangChain makes two runs of one call, on
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from pytest_token_telemetry.sources.exports.export_records import (
     text,
     time_of,
 )
+from pytest_token_telemetry.sources.exports.steps import Step, Steps
 from pytest_token_telemetry.sources.json_head import shown_keys
 from pytest_token_telemetry.sources.labels import labels_that_fit
 from pytest_token_telemetry.sources.provider_calls import tell
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from pytest_token_telemetry.sources.rows import Rows
-
-MOST_HELD = 20_000
-"""Runs that are held until their end is known. Clients post it seconds or minutes later."""
 
 NO_CALL = "runs that are not model calls"
 TOLD_AGAIN = "runs around another run of their call"
@@ -59,14 +58,14 @@ class LangSmithSource(FileSource):
 
     def read(self, file: BinaryIO, into: Rows) -> None:
         """Read runs one after the other. What is known of them counts, even if the rest cannot be read."""
-        runs = _Runs(into)
+        runs = Steps[_Known](into, partial(_tell, into), TOLD_AGAIN)
         try:
             for document in documents_of(file, _DECODER, into):
                 value = document.value
                 for place, run in enumerate(_all(value if isinstance(value, list) else (value,))):
-                    runs.add(run, document.line, place)
+                    _add(runs, run, document.line, place)
         finally:
-            runs.tell(0)
+            runs.finish()
 
 
 class _Run(msgspec.Struct):
@@ -106,26 +105,19 @@ def _all(runs: Iterable[_Run]) -> Iterator[_Run]:
 
 
 @dataclass(slots=True)
-class _Known:
+class _Known(Step):
     """What several records say of one run."""
 
-    line: int
-    place: int
-    kind: str | None = None
-    parent: str | None = None
-    failed: bool = False
     is_run: bool = False
-    said: dict[str, object] = field(default_factory=dict)
-    choices: int = 1
 
-    def learn(self, run: _Run) -> None:
-        """Add what another record says. A later one counts."""
-        self.kind = text(run.run_type) or self.kind
+    def learn_of(self, run: _Run) -> None:
+        """Add what another record says."""
+        if kind := text(run.run_type):
+            self.is_call = kind == "llm"
         self.is_run = self.is_run or any(map(text, (run.run_type, run.trace_id, run.dotted_order)))
         self.failed = self.failed or bool(text(run.error))
-        if self.kind not in (None, "llm"):
-            return
-        self.said |= {name: value for name, value in self._facts(run).items() if value is not None}
+        if self.is_call is not False:
+            self.learn(self._facts(run))
 
     def _facts(self, run: _Run) -> dict[str, object]:
         extra, inputs, outputs = inner(run.extra), inner(run.inputs), inner(run.outputs)
@@ -152,59 +144,26 @@ class _Known:
         }
 
 
-class _Runs:
-    """The runs of one file, told as soon as others need not be waited for."""
-
-    def __init__(self, into: Rows) -> None:
-        self._into = into
-        self._held: dict[object, _Known] = {}
-
-    def add(self, run: _Run, line: int, place: int) -> None:
-        """Add a record of a run."""
-        order = text(run.dotted_order)
-        path = [part.rpartition("Z")[2] for part in order.split(".")] if order else []
-        id = text(run.id) or (path[-1] if path else text(run.trace_id))
-        known = self._held.setdefault(id or (line, place), _Known(line, place))
-        known.parent = text(run.parent_run_id) or (path[-2] if len(path) > 1 else known.parent)
-        known.learn(run)
-        if id is not None:
-            known.said.setdefault("id", id)
-        if len(self._held) > MOST_HELD:
-            self.tell(MOST_HELD // 2)
-
-    def tell(self, rest: int) -> None:
-        """Tell of all runs but the last ``rest``. Of models within each other, the innermost is the call."""
-        within: dict[object, list[_Known]] = {}
-        for known in self._held.values():
-            around = self._held.get(known.parent)
-            if around is not None and around.kind == known.kind == "llm":
-                within.setdefault(known.parent, []).append(known)
-        for key, calls in within.items():
-            said = self._held[key].said
-            if len(calls) > 1:  # what it says of an answer is of one of them
-                said = {name: value for name, value in said.items() if name not in _OF_ANSWER}
-            for call in calls:
-                call.said = {**said, **call.said}
-        for key in [*self._held][: len(self._held) - rest]:
-            known = self._held.pop(key)
-            if key in within:
-                self._into.skip(TOLD_AGAIN)
-            else:
-                self._tell(known)
-
-    def _tell(self, known: _Known) -> None:
-        if known.kind == "llm":
-            call = call_said(known.said, choices=known.choices, failed=known.failed)
-            tell(self._into, call, known.line, known.place)
-        elif known.kind is None and known.said.get("output_tokens") is not None:
-            tell(self._into, Unusable(NO_BEGINNING), known.line)
-        elif not known.is_run:
-            tell(self._into, Unusable(OTHER_RECORD), known.line)
-        else:
-            self._into.skip(NO_CALL)
+def _add(runs: Steps[_Known], run: _Run, line: int, place: int) -> None:
+    order = text(run.dotted_order)
+    path = [part.rpartition("Z")[2] for part in order.split(".")] if order else []
+    id = text(run.id) or (path[-1] if path else text(run.trace_id))
+    known = runs.add(id or (line, place), _Known(line, place))
+    known.parent = text(run.parent_run_id) or (path[-2] if len(path) > 1 else known.parent)
+    known.learn_of(run)
+    if id is not None:
+        known.said.setdefault("id", id)
 
 
-_OF_ANSWER = ("output_tokens", "finish_reason", "model", "id", "time")
+def _tell(into: Rows, known: _Known) -> None:
+    if known.is_call:
+        tell(into, call_said(known.said, choices=known.choices, failed=known.failed), known.line, known.place)
+    elif known.is_call is None and known.said.get("output_tokens") is not None:
+        tell(into, Unusable(NO_BEGINNING), known.line)
+    elif not known.is_run:
+        tell(into, Unusable(OTHER_RECORD), known.line)
+    else:
+        into.skip(NO_CALL)
 
 
 def _carriers(outputs: object) -> Iterator[dict[str, Any]]:

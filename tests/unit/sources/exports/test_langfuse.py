@@ -13,9 +13,9 @@ import pytest
 
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.exports.csv_rows import OTHER_CELLS
-from pytest_token_telemetry.sources.exports.langfuse import NO_CALL, OTHER_UNIT
+from pytest_token_telemetry.sources.exports.langfuse import NO_CALL, OTHER_UNIT, TOLD_AGAIN
 from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
-from tests.unit.sources.exports.readings import lines, only, outputs, reading, reasons
+from tests.unit.sources.exports.readings import lines, only, outputs, reading, reasons, samples_of
 
 
 def generation(tokens: int | None = 600, /, **more: object) -> dict[str, Any]:
@@ -150,11 +150,32 @@ def test_older_exports_count_elsewhere(tmp_path: Path, more: dict[str, Any]) -> 
 
 
 def test_generations_that_are_no_calls_are_counted(tmp_path: Path) -> None:
-    characters = generation(usage={"output": 4000, "unit": "CHARACTERS"})
-    rows = (generation(), generation(None), generation(None, level="ERROR"), characters)
+    characters = generation(usage={"output": 4000, "unit": "CHARACTERS"}, id="o4")
+    rows = (generation(), generation(None, id="o2"), generation(None, level="ERROR", id="o3"), characters)
     for content in (lines(*rows), in_csv(*({"usage": None, **each} for each in rows))):
         found = reading(tmp_path, content)
         assert (outputs(found), reasons(found)) == ([900], {NO_OUTPUT: 1, NO_OUTPUT_FAILED: 1, OTHER_UNIT: 1})
+
+
+def test_of_generations_within_each_other_the_innermost_is_the_call(tmp_path: Path) -> None:
+    """A framework's, with what was predicted, around that of the client, which knows why it ended."""
+    predicted = {"token_telemetry.predicted.output_tokens": 800}
+    outer = generation(605, metadata=predicted, id="a", parentObservationId="chain")
+    inner = generation(modelParameters={}, id="b", parentObservationId="a")
+    chain = generation(type="CHAIN", id="chain", parentObservationId=None)
+    for content in (lines(chain, outer, inner), lines(inner, outer, chain), in_csv(chain, outer, inner)):
+        found = reading(tmp_path, content)
+        assert found.skipped == {NO_CALL: 1, TOLD_AGAIN: 1}
+        (call,) = samples_of(found)
+        assert (call.output_tokens, call.predicted_output_tokens, call.max_tokens) == (900, 800, 1024)
+        assert (call.finish_reason, call.truncated) == ("stop", False)
+
+
+def test_a_generation_that_was_exported_again_is_one_call(tmp_path: Path) -> None:
+    running = generation(None, endTime=None, metadata=None)
+    assert only(reading(tmp_path, lines(running, generation()))).output_tokens == 900
+    around_itself = generation(parentObservationId="o1")
+    assert only(reading(tmp_path, lines(around_itself))).output_tokens == 900
 
 
 def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(tmp_path: Path) -> None:

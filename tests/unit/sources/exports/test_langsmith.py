@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_token_telemetry.sample import Sample
-from pytest_token_telemetry.sources.exports import langsmith
+from pytest_token_telemetry.sources.exports import steps
 from pytest_token_telemetry.sources.exports.langsmith import NO_BEGINNING, NO_CALL, TOLD_AGAIN
 from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
 from tests.unit.sources.exports.readings import lines, only, outputs, reading, reading_of, real, reasons, samples_of
@@ -199,7 +199,7 @@ def test_a_call_that_its_parser_called_failed_for_its_length_was_truncated(tmp_p
 
 
 def test_runs_are_held_in_bounded_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(langsmith, "MOST_HELD", 4)
+    monkeypatch.setattr(steps, "MOST_HELD", 4)
     found = reading(tmp_path, lines(*(run(f"r{n}", outputs=completion(n)) for n in range(1, 12))))
     assert (outputs(found), found.unusable) == ([*range(1, 12)], {})
 
