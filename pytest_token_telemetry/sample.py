@@ -318,6 +318,12 @@ def truncation_source(
     return "reported" if stated else "cap"
 
 
+def are_one_model(names: Iterable[str]) -> bool:
+    """Whether ``names`` may be of one model: a gateway's may have the provider's before it, a response's a version."""
+    shortest, *others = sorted((name.rpartition("/")[2] for name in names), key=len) or [""]
+    return all(name.startswith(shortest) for name in others)
+
+
 SPELLINGS: Mapping[FinishReason, str] = {
     "stop": (
         "stop end_turn stop_sequence complete completed eos eos_token eos_found end_of_text endoftext "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.recording.wrapped import WholeLines
 from pytest_token_telemetry.recording.writer import ATTRIBUTE
-from pytest_token_telemetry.sample import FIELDS
+from pytest_token_telemetry.sample import FIELDS, are_one_model
 from pytest_token_telemetry.sources import own_format
 from pytest_token_telemetry.sources.recorded import KnownCalls
 from pytest_token_telemetry.sources.tagged.begun import begun
@@ -22,7 +22,7 @@ from pytest_token_telemetry.sources.tagged.records import Budget, Unusable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_token_telemetry.recording.spans import Told
+    from pytest_token_telemetry.recording.spans import Told, Uncounted
     from pytest_token_telemetry.recording.tape import Tape
     from pytest_token_telemetry.sample import Sample
     from pytest_token_telemetry.sources.tagged.simple_search import Fragment
@@ -88,6 +88,7 @@ class Capture:
         self._lines, self._spans = _Witness(), _Witness()
         self._lost = 0
         self._held: list[int] = []
+        self._uncounted: list[Uncounted] = []
         self._own: dict[int, tuple[str, Sample]] = {}
         self._seen: dict[str, Counter[object]] = defaultdict(Counter)
         self._taken: Counter[object] = Counter()
@@ -134,7 +135,7 @@ class Capture:
         self._held += [number for number, _ in self._spans.unread[-1:]]
 
     def take_spans(self, told: Told) -> None:
-        """Record what was ``told`` by spans. A call that failed was counted already if the test lost one by itself."""
+        """Record what was ``told`` by spans. What they did not count waits for `settle`."""
         self._catch_up(self._spans)
         self._spans.told.update(each.id for each in told.samples if each.id is not None)
         others = [each for each in told.samples if self._claimed(each, self._spans) is None]
@@ -144,16 +145,25 @@ class Capture:
                 again -= 1
                 line = _line(sample, (sample.time or datetime.now(UTC)).replace(tzinfo=UTC))
                 self._lines.unread.append((self._tape.add(line), line))
-        for reason, id, ended in told.unusable:
-            if (number := self._failed(id)) is not None:
+        self._uncounted += told.unusable
+        self._repeat(again)
+
+    def settle(self) -> None:
+        """Count the calls of which spans have no count, and that the test neither recorded, nor lost, nor logged."""
+        self._catch_up(self._spans)
+        uncounted, self._uncounted = self._uncounted, []
+        for each in uncounted:
+            if (number := self._failed(each.id)) is not None or (number := self._counted(each)) is not None:
                 self._spans.tell(number, self._own[number][1])
-                again += 1
+                self._repeat(1)
             elif self._lost:
                 self._lost -= 1
-                again += 1
+                self._repeat(1)
             else:
-                self._tape.add_unusable(reason, ended)
-        for _ in range(again):
+                self._tape.add_unusable(each.reason, each.ended)
+
+    def _repeat(self, count: int) -> None:
+        for _ in range(count):
             self._tape.add_repeated()
 
     def _failed(self, id: str | None) -> int | None:
@@ -166,6 +176,12 @@ class Capture:
             if own is None or number in self._spans.of_id[own, None]:
                 return number
         return None
+
+    def _counted(self, call: Uncounted) -> int | None:
+        """The number of the recorded call that may be this one, of which its span has no count, as of a stream."""
+        if call.reason != own_format.NO_OUTPUT:
+            return None
+        return self._spans.calls.claim_first(lambda known: _may_be(known, call))
 
     def samples(self, lines: Iterable[str]) -> tuple[Sample, ...]:
         """What ``lines`` of ours say."""
@@ -350,6 +366,19 @@ def _shown(fragment: Fragment) -> str:
 def _key(sample: Sample) -> tuple[object, ...]:
     """What ``sample`` says by fields of ours. Other words may come from a formatter."""
     return tuple(getattr(sample, name) for name, field in FIELDS.items() if field.kind not in ("time", "features"))
+
+
+def _may_be(known: Sample, call: Uncounted) -> bool:
+    """Whether a recorded call may be one without a count: nothing contradicts, and it is not less truncated."""
+    if known.truncated not in _AS_TRUNCATED[call.ended and call.ended.truncated]:
+        return False
+    models = [name for name in (known.model, call.model) if name is not None]
+    pairs = (known.id, call.id), (known.max_tokens, call.max_tokens)
+    return are_one_model(models) and all(one is None or other is None or one == other for one, other in pairs)
+
+
+_AS_TRUNCATED = {None: (True, False, None), False: (False, None), True: (True,)}
+"""By what a span says of whether its call was truncated: what a record of it may say, so that no truncation is lost."""
 
 
 def _more(known: Sample, sample: Sample) -> dict[str, object]:

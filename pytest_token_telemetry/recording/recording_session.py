@@ -138,6 +138,7 @@ class RecordingSession:
             if self._is_capturing:
                 self._capture.take_logged()
                 self._take_printed(report)
+            self._capture.settle()
         is_whole = report.when == "call" and not self._is_in_test  # not of a subtest
         if is_whole and report.passed and self._marker.limits and not hasattr(report, "wasxfail"):
             exceeded = self._exceeded()
@@ -194,6 +195,7 @@ class RecordingSession:
         """What no report has carried: of a thread that goes on after the last test, for one."""
         self._record_spans(self._spans.take_rest(self._marker.defaults))
         self._capture.take_logged()
+        self._capture.settle()
         return Rest(
             cut=self.tape.rest(),
             deselected=self._deselected,

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry import baggage, trace
 from opentelemetry.sdk.trace import SpanProcessor
 
 from pytest_token_telemetry.sources.labels import PREFIX
 from pytest_token_telemetry.sources.otlp.attributes import CHOICE, EVENTS_REASON, first_of, is_remapper, layout_of
-from pytest_token_telemetry.sources.otlp.calls import TOLD_AGAIN, Calls
+from pytest_token_telemetry.sources.otlp.calls import BEFORE_LAST, TOLD_AGAIN, Calls
 from pytest_token_telemetry.sources.otlp.seen import seen_of
 from pytest_token_telemetry.sources.otlp.traces import within_others
 from pytest_token_telemetry.sources.own_format import WRITTEN, checked
@@ -36,26 +36,42 @@ UNREADABLE = "a span cannot be read"
 NOT_ENDED = "a call had not ended when the tests did"
 
 
+class Uncounted(NamedTuple):
+    """A call that spans tell of without what a sample needs."""
+
+    reason: str
+    """Why it cannot be used."""
+    ended: Ended | None = None
+    """As that of `Unusable`."""
+    id: str | None = None
+    """That of the response."""
+    model: str | None = None
+    max_tokens: object = None
+    """As the span has it."""
+
+
 class Told(Rows):
     """What the spans of a test tell, a call each, however many spans it has: as plain samples, not as rows."""
 
     def __init__(self) -> None:
         super().__init__()
         self.samples: list[Sample] = []
-        self.unusable: list[tuple[str, str | None, Ended | None]] = []
-        """Why calls cannot be used, each with the id of its response, if it is known, and how it ended."""
+        self.unusable: list[Uncounted] = []
         self.again = 0
         """How many spans tell of a call that another one tells of too."""
-        self.ids: dict[int, str | None] = {}
-        """Those of the responses, by the lines that `complain` is given."""
+        self.seen: dict[int, Seen] = {}
+        """Spans by the lines that `complain` is given."""
 
     def add(self, sample: Sample, *_: object, **__: object) -> None:
         """Take a call."""
         self.samples.append(sample)
 
     def complain(self, reason: str, line: int, *, ended: Ended | None = None, **_: object) -> None:
-        """Count a call that cannot be used. ``ended``: as that of `Unusable`, if the span at hand is the call's own."""
-        self.unusable.append((reason, self.ids.get(line) if ended is not None else None, ended))
+        """Count a call that cannot be used. ``ended``: as that of `Unusable`."""
+        if reason == BEFORE_LAST or (seen := self.seen.get(line)) is None:
+            self.unusable.append(Uncounted(reason, ended))
+        else:
+            self.unusable.append(Uncounted(reason, ended, seen.id, seen.model, seen.facts.get("max_tokens")))
 
     def skip(self, reason: str, count: int = 1) -> None:
         """Count spans of calls that were told already. The others are no calls."""
@@ -125,7 +141,7 @@ class SpanKeeper(SpanProcessor):
                 told.complain(str(each), line)
                 continue
             each.line, each.of_resource = line, first_of((each.of_resource, marked))
-            told.ids[line] = each.id
+            told.seen[line] = each
             calls.add(each)
         calls.finish()
         return told

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pytest_token_telemetry.sample import is_truncated, truncation_source
+from pytest_token_telemetry.sample import are_one_model, is_truncated, truncation_source
 from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.sources.by_row import ByRow
 from pytest_token_telemetry.sources.tagged.digests import digests_of
@@ -255,7 +255,7 @@ def _is_one(table: SamplesBuilder, group: Sequence[_Told]) -> bool:
     ):
         return False
     models = {each.model: each.row for each in group if each.model != UNKNOWN}
-    if len(models) < 2 or are_one_model(table.values("model", [*models.values()])):
+    if are_one_model(table.values("model", [*models.values()])):
         return True
     return len(spans) == len(group) and len({each.output for each in group}) == 1
 
@@ -278,9 +278,3 @@ def _are_at_one_time(group: Sequence[_Told], spans: Sequence[_Told]) -> bool:
     is_at_one_time = first > 0 and last <= min(each.ended for each in spans) + _CLOCKS
     latest = max(each.ended for each in spans) + _CLOCKS
     return is_at_one_time and all(first - _CLOCKS - _ROUNDED <= each <= latest for each in ended)
-
-
-def are_one_model(names: Sequence[str]) -> bool:
-    """Whether ``names`` may be of one model: a gateway's may have the provider's before it, a response's a version."""
-    shortest, *others = sorted((name.rpartition("/")[2] for name in names), key=len)
-    return all(name.startswith(shortest) for name in others)

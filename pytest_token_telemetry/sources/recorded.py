@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -132,6 +133,18 @@ class KnownCalls:
                     del known[each]
                 return number
         return None
+
+    def claim_first(self, may_be: Callable[[Sample], bool]) -> int | None:
+        """The number of the first call that it ``may_be``, whatever its counts. It can be claimed only once."""
+        every = ((alike, facts) for of in self._calls.values() for alike in of.values() for facts in alike)
+        found = [(each[1], alike, facts, each) for alike, facts in every for each in alike[facts] if may_be(each[0])]
+        if not found:
+            return None
+        number, alike, facts, call = min(found, key=itemgetter(0))
+        alike[facts].remove(call)
+        if not alike[facts]:
+            del alike[facts]
+        return number
 
 
 def _claimed(alike: _Alike, sample: Sample, may_be: Callable[[int], bool]) -> int | None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 import msgspec
 import numpy as np
 
-from pytest_token_telemetry.sample import reason_of_error
-from pytest_token_telemetry.sources.emitted import are_one_model
+from pytest_token_telemetry.sample import are_one_model, reason_of_error
 from pytest_token_telemetry.sources.otlp.attributes import TOOL, Labels, Layout, of_those_within
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ class Seen(msgspec.Struct, eq=False, gc=False):
             and self.emitter != other.emitter
             and (self.id is None or other.id is None)
             and self.output == other.output
-            and (len(names) < 2 or are_one_model(names))
+            and are_one_model(names)
         )
 
     def may_be(self, other: Seen) -> bool:

@@ -51,6 +51,7 @@ class Traced(Telemetry):
         """Take what was told, as at a test's end. What was counted beside the calls."""
         self._capture.take_spans(self.keeper.take(defaults))
         self._capture.take_logged()
+        self._capture.settle()
         cut = self.tape.cut()
         return {"unusable": cut["unusable"], "repeated": cut["repeated"]} if cut else {}
 
@@ -123,6 +124,7 @@ def test_how_a_call_ended_is_known_without_its_count(traced: Traced) -> None:
         traced.span(None, **{"gen_ai.response.finish_reasons": [reason]})
     traced.span(None, **{"gen_ai.response.finish_reasons": None})
     traced._capture.take_spans(traced.keeper.take({}))
+    traced._capture.settle()
     cut = traced.tape.cut()
     assert cut is not None
     assert (cut["ends"], cut["unusable"]) == ([True, False, True], {NO_OUTPUT: 4})
@@ -159,7 +161,7 @@ def test_calls_that_have_not_ended_with_the_tests_are_counted_once_each(traced: 
     ended.end()
     rest = traced.keeper.take_rest({})
     assert [each.output_tokens for each in rest.samples] == [16]
-    assert Counter(reason for reason, _, _ in rest.unusable) == {NOT_ENDED: 2, NO_OUTPUT: 1}
+    assert Counter(each.reason for each in rest.unusable) == {NOT_ENDED: 2, NO_OUTPUT: 1}
     for late in (inner, step, outer, alone):
         late.end()
     assert traced.keeper.take_rest({}).unusable == []
@@ -351,6 +353,45 @@ class TestOtherRecords:
             "repeated": 2,
         }
         assert traced.said("output_tokens") == [(96,)]
+
+    @pytest.mark.parametrize(
+        ("recorded", "repeated"),
+        [
+            ({"finish_reason": "length"}, 1),
+            ({"finish_reason": "length", "model": "gpt-5.2", "max_tokens": 96}, 1),
+            ({"finish_reason": "length", "id": "chatcmpl-1"}, 1),
+            ({"finish_reason": "stop"}, 0),
+            ({}, 0),  # it would hide that the call was cut off
+            ({"finish_reason": "length", "id": "chatcmpl-2"}, 0),
+            ({"finish_reason": "length", "model": "claude-x"}, 0),
+            ({"finish_reason": "length", "max_tokens": 97}, 0),
+        ],
+    )
+    def test_a_stream_that_the_test_counts_itself_is_one_call_with_its_span(
+        self, traced: Traced, recorded: dict[str, Any], repeated: int
+    ) -> None:
+        ended = {"gen_ai.response.finish_reasons": ["length"], "gen_ai.request.max_tokens": 96}
+        traced.span(40)
+        traced.span(None, **ID, **ended)
+        traced.record(output_tokens=40)
+        traced.record(output_tokens=96, **recorded)
+        assert traced.take() == {"unusable": {} if repeated else {NO_OUTPUT: 1}, "repeated": repeated + 1}
+        assert sorted(traced.said("output_tokens")) == [(40,), (96,)]
+
+    def test_a_stream_that_is_counted_in_a_log_line_is_one_call_with_its_span(self, traced: Traced) -> None:
+        traced.span(None, **ID, **{"gen_ai.request.model": "anthropic/claude-sonnet-4-5"})
+        logging.getLogger("agent").warning(v2(1000, 850, time=None, reason="stop"))
+        assert traced.take() == {"unusable": {}, "repeated": 1}
+
+    @pytest.mark.parametrize("recorded", [1, 2])
+    def test_as_many_streams_are_counted_as_the_test_recorded(self, traced: Traced, recorded: int) -> None:
+        for n in range(3):
+            traced.span(None, **{"gen_ai.response.id": f"chatcmpl-{n}"})
+        traced.span(None, **{"error.type": "InternalServerError"})
+        for n in range(recorded):
+            traced.record(output_tokens=90 + n)
+        unusable = {NO_OUTPUT: 3 - recorded, NO_OUTPUT_FAILED: 1}
+        assert traced.take() == {"unusable": unusable, "repeated": recorded}
 
     @pytest.mark.parametrize("is_known", [True, False])
     def test_a_response_that_an_exception_holds_is_one_call_with_its_failed_span(
