@@ -347,6 +347,8 @@ def _no_call_found(report: Report) -> Iterator[Sentence]:
         yield "Say in the field map what its values mean: ", Reason(meaningless[0]), "."
     elif counts.unusable.total:
         yield "Repair what writes these records: none of them can be used, and -v says why."
+    elif counts.dropped:
+        yield "Let the plugin keep what is to be judged: it dropped all samples."
     else:
         yield "Name files that hold model calls: these hold none."
 

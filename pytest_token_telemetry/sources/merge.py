@@ -163,7 +163,7 @@ class Reading:
 
     def count(self, kind: Kind) -> int:
         """How many files or tables were read, or how many tests recorded."""
-        return sum(file.kind == kind and (kind != "test" or file.samples > 0) for file in self.files)
+        return sum(file.kind == kind and (kind != "test" or file.samples + file.dropped > 0) for file in self.files)
 
     def place(self, samples: Samples, row: int) -> str:
         """Where the sample in this row of ``samples`` stands: a line of a file, or a test and which of its samples."""

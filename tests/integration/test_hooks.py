@@ -232,6 +232,37 @@ def test_the_report_is_given_to_every_plugin_once_and_what_one_raises_fails_the_
     assert Path("told").read_text() == "pass 60 0\n" * 2
 
 
+def test_tests_whose_samples_are_all_dropped_have_recorded(run: Run, passing: Path, pytester: pytest.Pytester) -> None:
+    """Files of the program stand beside tests that ask a stand-in for its model."""
+    pytester.makeconftest("""
+        from pytest_token_telemetry import Drop
+
+        def pytest_token_telemetry_sample(sample):
+            return Drop("no real model") if sample.model == "stand-in" else None
+    """)
+    pytester.makepyfile("""
+        def test_it(token_telemetry):
+            token_telemetry.record(output_tokens=900, model="stand-in")
+    """)
+    result = run("--token-telemetry", "test_tests_whose_samples_are_all_dropped_have_recorded.py")
+    assert (result.exit, result.checks["readiness::sources"]) == (0, "pass")
+    assert result.report["counts"]["dropped"] == {"no real model": 1}
+
+
+def test_where_a_plugin_drops_all_samples_this_is_what_to_change(
+    run: Run, passing: Path, pytester: pytest.Pytester
+) -> None:
+    pytester.makeconftest("""
+        from pytest_token_telemetry import Drop
+
+        def pytest_token_telemetry_sample():
+            return Drop("load test")
+    """)
+    result = run()
+    assert (result.exit, result.report["verdict"]) == (1, "not-ready")
+    assert "-> Let the plugin keep what is to be judged: it dropped all samples." in result.text
+
+
 def test_the_examples_of_the_page_do_what_it_says(run: Run, pytester: pytest.Pytester) -> None:
     page = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
     examples = re.findall(r"```python\n# conftest\.py\n(.*?)```", page, re.DOTALL)
