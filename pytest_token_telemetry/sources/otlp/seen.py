@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, final
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, final
 
 import msgspec
 import numpy as np
@@ -53,6 +53,8 @@ class Seen(msgspec.Struct, eq=False, gc=False):
     """Whether it is a log record."""
     may_have_broken_off: bool = False
     """Whether it is a stream, and does not say why it ended."""
+    is_tool: ClassVar[bool] = False
+    """As that of `Silent`: it is held where it is a call."""
 
     @property
     def id(self) -> str | None:
@@ -163,6 +165,8 @@ class PlainCall(msgspec.Struct, eq=False, gc=False):
     emitter: str
     around: Labels
     """What the spans around it say of it, where that is known already."""
+    is_tool: ClassVar[bool] = False
+    """As that of `Silent`."""
 
     @property
     def id(self) -> object:

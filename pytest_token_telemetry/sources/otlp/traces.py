@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pytest_token_telemetry.sources.emitted import MOST_EMITTERS
 from pytest_token_telemetry.sources.keys import of_span, of_trace
 from pytest_token_telemetry.sources.otlp.attributes import GEMINIS, TOOL, first_of
-from pytest_token_telemetry.sources.otlp.seen import NOTHING, PlainCall, Seen, Silent, Step
+from pytest_token_telemetry.sources.otlp.seen import NOTHING, PlainCall, Seen, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ def calls_apart(held: Sequence[Held]) -> Sequence[PlainCall | Seen] | None:
     calls = [each for each in held if type(each) is PlainCall]
     further = [each for each in held if type(each) is Seen] if Seen in kinds else []
     found: list[PlainCall | Seen] = [*calls, *further]
-    tools = {each.parent for each in held if isinstance(each, (Silent, Step)) and each.is_tool}
+    tools = {each.parent for each in held if each.is_tool}
     if tools and not tools.isdisjoint([each.span for each in found]):
         return None
     if len(found) == 1 and Step not in kinds:
