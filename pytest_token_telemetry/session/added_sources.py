@@ -32,9 +32,9 @@ def mapped_sources(config: pytest.Config, settings: Settings) -> tuple[MappedSou
     shown_by_file = {**({own: own.name} if _may_have_maps(own) else {}), **files}
     if not shown_by_file:
         return ()
-    from pytest_token_telemetry.sources.extract import AUTO, SOURCES
     from pytest_token_telemetry.sources.field_map import SECTION, MapError, maps_in
     from pytest_token_telemetry.sources.mapped import MappedSource
+    from pytest_token_telemetry.sources.recognition import AUTO, SOURCES
 
     found: list[MappedSource] = []
     taken = {AUTO, *(each.name for each in SOURCES)}
@@ -73,7 +73,7 @@ def added_sources(config: pytest.Config, settings: Settings, mapped: Sequence[So
         pytest.UsageError: something else is added, or there is no source of the format that is named.
     """
     from pytest_token_telemetry.sources.added import AddedSource
-    from pytest_token_telemetry.sources.extract import AUTO, SOURCES
+    from pytest_token_telemetry.sources.recognition import AUTO, SOURCES
 
     added: list[Source] = []
     with refused(HOOK):

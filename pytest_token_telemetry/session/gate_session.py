@@ -421,7 +421,7 @@ class GateSession:
 
     def _maps_in_use(self) -> Sequence[MappedSource]:
         """The sources of maps that may read a file."""
-        from pytest_token_telemetry.sources.extract import AUTO
+        from pytest_token_telemetry.sources.recognition import AUTO
 
         return [each for each in self._mapped_sources if self._settings.format in (AUTO, each.name)]
 

@@ -114,7 +114,7 @@ def _look(head: bytes) -> str:
 
 def _look_behind(head: bytes) -> str | None:
     """What the lines below the first one look like, if a format has such records."""
-    from pytest_token_telemetry.sources.extract import source_behind, source_below  # the gate knows looks alone
+    from pytest_token_telemetry.sources.recognition import source_behind, source_below  # the gate knows looks alone
 
     source = source_below(head, signs_of(head)) or source_behind(head)
     return None if source is None else _BEHIND[source.name]

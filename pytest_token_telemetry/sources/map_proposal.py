@@ -13,13 +13,13 @@ from pytest_token_telemetry.sample import FIELDS
 from pytest_token_telemetry.sources.exports.csv_rows import csv_rows, header_of
 from pytest_token_telemetry.sources.exports.export_records import documents_of
 from pytest_token_telemetry.sources.exports.lengths import LengthsSource, columns_by
-from pytest_token_telemetry.sources.extract import SOURCES, Task, source_of
 from pytest_token_telemetry.sources.field_map import SECTION, dotted
 from pytest_token_telemetry.sources.field_names import CAP, PREDICTED, REASON
 from pytest_token_telemetry.sources.file_patterns import Parted, below, is_apart, parted, whole_pattern, whole_patterns
 from pytest_token_telemetry.sources.file_shapes import RECORDS, looked_at, seen_in, shapes_of
 from pytest_token_telemetry.sources.mapped import ANY_JSON, MappedSource, is_claimed, record_lists
 from pytest_token_telemetry.sources.own_format import SCHEMA
+from pytest_token_telemetry.sources.recognition import SOURCES, Choice, source_of
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.sampled_records import OUTPUT
 from pytest_token_telemetry.sources.source import HEAD, opened
@@ -64,7 +64,7 @@ def proposal(
         except OSError:
             unreadable += 1
             continue
-        source = source_of(path, head, Task((), mapped=tuple(mapped)))
+        source = source_of(path, head, Choice(mapped=tuple(mapped)))
         format = _format(head)  # noqa: A001 - as in a map
         is_ours = source is SOURCES[-1] and any(each in head for each in _OURS)
         if source is not SOURCES[-1] or is_ours:

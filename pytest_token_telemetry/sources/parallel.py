@@ -16,8 +16,9 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self
 
 from pytest_token_telemetry.sources.dividing import ELSEWHERE, HERE, TaskSizes, in_whole_files, plan
-from pytest_token_telemetry.sources.extract import AUTO, Extract, Listed, Task, extract
+from pytest_token_telemetry.sources.extract import Extract, Listed, Task, extract
 from pytest_token_telemetry.sources.process_pool import ProcessDiedError, Processes
+from pytest_token_telemetry.sources.recognition import AUTO
 from pytest_token_telemetry.sources.source import Sizes
 from pytest_token_telemetry.text import inert, plural, raised
 

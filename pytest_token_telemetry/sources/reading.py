@@ -9,11 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from pytest_token_telemetry.sources.extract import AUTO, Listed
+from pytest_token_telemetry.sources.extract import Listed
 from pytest_token_telemetry.sources.look_like import looks_of, pattern_of, read_if_asked
 from pytest_token_telemetry.sources.merge import File, Origin, Reading, Scanned, UnusableLines, merge
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.places import FILES, Unfound
+from pytest_token_telemetry.sources.recognition import AUTO
 from pytest_token_telemetry.sources.remote.found import RemoteReading
 from pytest_token_telemetry.sources.walk import walk
 from pytest_token_telemetry.text import listing

@@ -19,7 +19,7 @@ import yaml
 from pytest_token_telemetry import __version__
 from pytest_token_telemetry.option import flag, ini_key
 from pytest_token_telemetry.settings import options
-from pytest_token_telemetry.sources.extract import SOURCES
+from pytest_token_telemetry.sources.recognition import SOURCES
 from scripts import docs, page_pictures, screenshots, snippets
 from tests.lines import write
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from pytest_token_telemetry.option_types import matches
 from pytest_token_telemetry.sources.batches import ENDING
-from pytest_token_telemetry.sources.extract import AUTO
 from pytest_token_telemetry.sources.look_like import looks_of, pattern_of
 from pytest_token_telemetry.sources.parallel import ScanError
+from pytest_token_telemetry.sources.recognition import AUTO
 from pytest_token_telemetry.sources.remote.calls import Calls
 from pytest_token_telemetry.sources.remote.copying import Copying, groups
 from pytest_token_telemetry.sources.remote.drivers import kind_of

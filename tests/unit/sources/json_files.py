@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from pytest_token_telemetry.sources.extract import AUTO
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
+from pytest_token_telemetry.sources.recognition import AUTO
 
 PATTERNS = ("*.jsonl", "*.jsonl.*", "*.json")
 

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from pytest_token_telemetry.option_types import database as url_of
 from pytest_token_telemetry.sample import FIELDS, FinishReason, Sample, is_truncated
 from pytest_token_telemetry.sources.database import Database
-from pytest_token_telemetry.sources.extract import SOURCES
 from pytest_token_telemetry.sources.field_map import field_map
 from pytest_token_telemetry.sources.keys import SideFile
 from pytest_token_telemetry.sources.mapped import MappedSource
 from pytest_token_telemetry.sources.own_format import line as own_line
 from pytest_token_telemetry.sources.parallel import Scan
 from pytest_token_telemetry.sources.reading import Directory, Reading, read_directories
+from pytest_token_telemetry.sources.recognition import SOURCES
 from pytest_token_telemetry.sources.recorded import Phase, Recorded, Span
 from pytest_token_telemetry.sources.uncounted import Uncounted
 from tests.answers import chat, gemini, message, responses

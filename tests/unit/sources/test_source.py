@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pytest
 
 from pytest_token_telemetry.sample import Sample
-from pytest_token_telemetry.sources import extract
+from pytest_token_telemetry.sources import recognition
 from pytest_token_telemetry.sources.deferred import Deferred
 from pytest_token_telemetry.sources.dividing import TaskSizes
 from pytest_token_telemetry.sources.documents import TAGGED
@@ -45,7 +45,7 @@ class Pairs(FileSource):
 
 @pytest.fixture(autouse=True)
 def pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract, "SOURCES", [Pairs(), *extract.SOURCES])
+    monkeypatch.setattr(recognition, "SOURCES", [Pairs(), *recognition.SOURCES])
 
 
 @pytest.mark.parametrize("jobs", [1, None])
@@ -124,7 +124,7 @@ def test_what_its_source_cannot_read_is_unreadable(tmp_path: Path, monkeypatch: 
     assert read(tmp_path).unreadable == {"logs/a.log": "it is encrypted"}
 
 
-DEFERRED = [source for source in extract.SOURCES if isinstance(source, Deferred)]
+DEFERRED = [source for source in recognition.SOURCES if isinstance(source, Deferred)]
 
 
 @pytest.mark.parametrize("deferred", DEFERRED, ids=lambda each: each.name)
@@ -148,8 +148,8 @@ def test_a_deferred_source_is_what_its_entry_says(deferred: Deferred) -> None:
 )
 def test_formats_of_others_are_imported_where_a_file_may_be_of_one(head: str, imported: bool) -> None:
     script = (
-        "import sys; from pytest_token_telemetry.sources import extract;"
-        f"extract.source_of('a.log', {head.encode()!r}, extract.Task(()));"
+        "import sys; from pytest_token_telemetry.sources import recognition;"
+        f"recognition.source_of('a.log', {head.encode()!r}, recognition.Choice());"
         "found = [name for name in sys.modules if '.sources.exports' in name or '.sources.otlp' in name];"
         "print(bool(found), 'pytest' in sys.modules)"
     )

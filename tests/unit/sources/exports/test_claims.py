@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from pytest_token_telemetry.sources.deferred import Deferred, signs_of
 from pytest_token_telemetry.sources.exports.csv_rows import header_of
-from pytest_token_telemetry.sources.extract import SOURCES
 from pytest_token_telemetry.sources.look_like import looks_of
+from pytest_token_telemetry.sources.recognition import SOURCES
 from pytest_token_telemetry.sources.rows import Rows
 from pytest_token_telemetry.sources.source import HEAD
 from tests.lines import v2
