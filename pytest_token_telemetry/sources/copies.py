@@ -17,8 +17,8 @@ import numpy as np
 
 from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.sources.recorded import KnownCalls, Span
-from pytest_token_telemetry.sources.rows import Identities, encoded, timed
-from pytest_token_telemetry.sources.tagged.digests import digests_of
+from pytest_token_telemetry.sources.rows import Identities, timed
+from pytest_token_telemetry.sources.tagged.digests import digests_of_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ class RecordedCalls:
     def copies(self) -> Copies:
         """The calls by what their copies are known by, once all were added."""
         copies: Copies = {}
-        digests = digests_of([encoded(identity) for identity, _ in self._known_by])
+        digests = digests_of_texts([identity for identity, _ in self._known_by])
         known = [row for _, row in self._known_by]
         have = [at for at, row in enumerate(known) if self.calls[row][0].id is not None]
         times = np.array([self.calls[known[at]][0].time for at in have], "datetime64[us]")

@@ -16,7 +16,7 @@ import numpy as np
 from pytest_token_telemetry.sample import are_one_model, is_truncated, truncation_source
 from pytest_token_telemetry.samples import UNKNOWN
 from pytest_token_telemetry.sources.by_row import ByRow
-from pytest_token_telemetry.sources.tagged.digests import digests_of
+from pytest_token_telemetry.sources.tagged.digests import digests_of_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,10 +89,10 @@ class Emitted(ByRow):
         if not rows:
             return Emitted()
         names = {each: code for code, each in enumerate(dict.fromkeys(emitters))}
-        hashes = digests_of([each.encode("utf-8", "surrogatepass") for each in names])[:, 0].astype(np.uint32)
+        hashes = digests_of_texts([*names])[:, 0].astype(np.uint32)
         return Emitted(
             np.array(rows, np.int64),
-            digests_of([each.encode("utf-8", "surrogatepass") for each in responses])[:, 0] | np.uint64(1),
+            digests_of_texts(responses)[:, 0] | np.uint64(1),
             hashes[np.fromiter(map(names.__getitem__, emitters), np.int64, len(emitters))],
             began,
         )

@@ -29,8 +29,7 @@ from pytest_token_telemetry.sources.litellm_records import (
 from pytest_token_telemetry.sources.provider_calls import called, moment, tell
 from pytest_token_telemetry.sources.record_columns import AT_ONCE, UnusualError, samples_of_columns
 from pytest_token_telemetry.sources.rows import Ids
-from pytest_token_telemetry.sources.tagged.byte_words import Text
-from pytest_token_telemetry.sources.tagged.digests import digests
+from pytest_token_telemetry.sources.tagged.digests import digests, one_text
 from pytest_token_telemetry.sources.tagged.own_parsing import identity_by_counts
 
 if TYPE_CHECKING:
@@ -201,11 +200,10 @@ class Lane:
         samples = samples_of_columns(said, lines, _microseconds(ends), self._into.file, remapped=remapped)
         predicted = ["" if count == UNKNOWN else count for count in samples.predicted_output_tokens.tolist()]
         identities = [*map(identity_by_counts, ids, predicted, samples.output_tokens.tolist())]
-        stops = np.cumsum([0, *map(len, identities)])
-        text = Text("".join(identities).encode())
-        begins, stops = stops[:-1], stops[1:]
+        text, bounds = one_text(identities)
+        begins, stops = bounds[:-1], bounds[1:]
         known = np.broadcast_to(True, len(ids))
-        own_ids = Ids.within(text, stops - [*map(len, ids)], stops, np.arange(len(ids)))
+        own_ids = Ids.within(text, stops - np.array([*map(len, ids)], np.int64), stops, np.arange(len(ids)))
         digest = digests(text, begins, stops)
         told = [(row, each) for row, each in enumerate(map(own_call_id, ids, call_ids)) if each is not None]
         emitted = Emitted.of_records([row for row, _ in told], [each for _, each in told], FORMAT)

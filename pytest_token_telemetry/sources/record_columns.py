@@ -16,9 +16,8 @@ import numpy as np
 from pytest_token_telemetry.sample import FIELDS, MOST_TOKENS
 from pytest_token_telemetry.samples import UNKNOWN, NameColumn, narrowest, unknown
 from pytest_token_telemetry.sources.emitted import Emitted
-from pytest_token_telemetry.sources.rows import encoded
 from pytest_token_telemetry.sources.tagged.byte_words import Text
-from pytest_token_telemetry.sources.tagged.digests import digests_of
+from pytest_token_telemetry.sources.tagged.digests import digests_of_texts
 from pytest_token_telemetry.sources.tagged.own_lane import completed
 from pytest_token_telemetry.sources.tagged.own_parsing import read_features, sample_of_other, writable
 from pytest_token_telemetry.sources.tagged.records import RecordError
@@ -123,7 +122,7 @@ class RecordColumns:
         known = None
         if None in identities:
             known = np.array([each is not None for each in identities], np.bool_)
-        digests = digests_of([encoded(each or "") for each in identities])
+        digests = digests_of_texts([each or "" for each in identities])
         self._into.add_block(samples, digests, known=known, places=np.array(places, np.int64), emitted=emitted)
 
     def _add_one(self, record: Record) -> None:

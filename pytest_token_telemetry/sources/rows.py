@@ -14,8 +14,7 @@ from pytest_token_telemetry.sources.emitted import Emitted
 from pytest_token_telemetry.sources.keys import KeyColumn, Keys
 from pytest_token_telemetry.sources.outcomes import OutcomesBuilder
 from pytest_token_telemetry.sources.places import Place
-from pytest_token_telemetry.sources.tagged.byte_words import Text
-from pytest_token_telemetry.sources.tagged.digests import DigestColumn, digests, digests_of
+from pytest_token_telemetry.sources.tagged.digests import DigestColumn, digests, digests_of, encoded, one_text
 from pytest_token_telemetry.sources.uncounted import no_ends, packed
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.samples import Integers, Mask, Narrow, Samples
     from pytest_token_telemetry.sources.emitted import Emission
     from pytest_token_telemetry.sources.places import Within
+    from pytest_token_telemetry.sources.tagged.byte_words import Text
     from pytest_token_telemetry.sources.tagged.digests import Digests
     from pytest_token_telemetry.sources.tagged.records import Ended, RecordError
     from pytest_token_telemetry.sources.uncounted import Ends
@@ -468,11 +468,6 @@ class Rows:
         return AbsorbedRecords(stored(narrowest(samples.column("file")[rows])), digest[rows, 0], tuple(said))
 
 
-def encoded(identity: str) -> bytes:
-    """What is hashed of an identity."""
-    return identity.encode("utf-8", "surrogatepass")
-
-
 def timed(digests: Digests, times: npt.NDArray[np.datetime64]) -> Digests:
     """Mix ``times`` into ``digests``: a stand-in for a model gives every call the same id."""
     mixed: Digests = digests + times.astype("datetime64[us]").view(np.uint64)[:, np.newaxis] * _MIX
@@ -529,9 +524,8 @@ class _Block(NamedTuple):
 
 def _ids(ids: dict[int, str]) -> Ids:
     """The ``ids`` of some rows."""
-    texts = [encoded(id) for id in ids.values()]
-    stops = np.cumsum([0, *map(len, texts)])
-    return Ids.within(Text(b"".join(texts)), stops[:-1], stops[1:], np.array([*ids], np.int64))
+    text, bounds = one_text([*ids.values()])
+    return Ids.within(text, bounds[:-1], bounds[1:], np.array([*ids], np.int64))
 
 
 _COUNTS = [name for name, field in FIELDS.items() if field.kind == "count"]

@@ -105,6 +105,7 @@ class Calls:
     def _tell_oldest(self, least: int) -> int:
         """Tell of at least so many spans, of the traces that were added to the longest ago, and say of how many."""
         oldest: list[object] = []
+        apart, keeps_keys = self._apart, self._into.keeps_keys
         count = 0
         for key, held in self._traces.items():
             if count >= least:
@@ -113,11 +114,11 @@ class Calls:
             oldest.append(key)
         for key in oldest:
             held = self._traces.pop(key)
-            if type(held) is PlainCall and not self._into.keeps_keys:
-                self._apart.append(held)
+            if type(held) is PlainCall and not keeps_keys:
+                apart.append(held)
             else:
                 self._tell_trace(held if isinstance(held, list) else [held])
-            if len(self._apart) >= AT_ONCE:
+            if len(apart) >= AT_ONCE:
                 self._tell_apart()
         return count
 

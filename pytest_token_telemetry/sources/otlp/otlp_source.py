@@ -153,12 +153,12 @@ class _Reading:
             trace, own, parent = span.traceId, span.spanId, span.parentSpanId
             if not (type(trace) is type(own) is type(parent) is str):
                 trace, own, parent = _text(trace), _text(own), _text(parent)
-            # one object for all that are alike: it is held
+            # one object for all that are alike: it is held; and no call of `in_hex` for what is spelled as usual
             if trace != written:
-                written, together = trace, in_hex(trace)
+                written, together = trace, trace.lower() if len(trace) == _OF_TRACE else in_hex(trace)
             if parent != written_around:
-                written_around, around = parent, in_hex(parent)
-            trace, own, parent = together, in_hex(own), around
+                written_around, around = parent, parent.lower() if len(parent) == _OF_SPAN else in_hex(parent)
+            trace, own, parent = together, own.lower() if len(own) == _OF_SPAN else in_hex(own), around
             attributes: Sequence[Any] = span.attributes or ()
             types = [type(each) for each in attributes]  # faster than with `map`
             if types != latest:
@@ -236,6 +236,9 @@ class _Reading:
             elif not is_told:
                 self.calls.logged += 1
 
+
+_OF_TRACE, _OF_SPAN = 32, 16
+"""Digits of their ids."""
 
 _NO_LAYOUT = layout_of(())
 

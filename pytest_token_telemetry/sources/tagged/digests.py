@@ -48,8 +48,28 @@ def digests(text: Text, begins: Integers, ends: Integers) -> Digests:
 
 def digests_of(texts: Sequence[bytes]) -> Digests:
     """The digest of each of ``texts``."""
-    ends = np.cumsum([0, *map(len, texts)])
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
     return digests(Text(b"".join(texts)), ends[:-1], ends[1:])
+
+
+def digests_of_texts(texts: Sequence[str]) -> Digests:
+    """The digest of each of ``texts``."""
+    text, bounds = one_text(texts)
+    return digests(text, bounds[:-1], bounds[1:])
+
+
+def one_text(texts: Sequence[str]) -> tuple[Text, Integers]:
+    """``texts`` one after the other, and where each begins, with the end of the last: of shape ``(texts + 1,)``."""
+    joined = "".join(texts)
+    if joined.isascii():  # one encoding is faster than many
+        return Text(joined.encode()), np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    parts = [*map(encoded, texts)]
+    return Text(b"".join(parts)), np.cumsum([0, *map(len, parts)], dtype=np.int64)
+
+
+def encoded(text: str) -> bytes:
+    """What is hashed of a text, which may have halves of characters."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 class DigestColumn:
