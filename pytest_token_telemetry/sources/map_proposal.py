@@ -337,7 +337,7 @@ class _Fields:
             yield f"# success = {path}  # {told}: if it says whether the task succeeded{unsure}"
         if PREDICTED not in self.fields:
             return
-        for steps in (flags := self.seen.flags()):
+        for steps in (flags := [steps for steps in self.seen.flags() if steps not in taken]):
             told = self._found_in("success", steps)
             yield f"# success = {self._paths([steps])}  # {told}: if it says that the task succeeded"
         if not flags and not outcomes:

@@ -53,6 +53,9 @@ _LONGEST_JSON = 1 << 17
 _TOTAL = "mlflow.trace.tokenUsage"
 """What MLflow calls the tokens of all calls of a trace: the spans have those of each."""
 
+_LLAMAS_OUTPUT, _LLAMAS_PROMPT = "tokens_predicted", "tokens_evaluated"
+"""What llama.cpp calls the tokens of the answer, and beside them those of the prompt."""
+
 _FALLBACKS = 3
 """Paths that are proposed for a field."""
 
@@ -60,6 +63,7 @@ _NAMES: Mapping[str, str] = {
     **{letters(each): name for name, also in ALSO.items() for each in also},
     **dict.fromkeys(("tokensout", "outtokens", "evalcount", "candidatestokencount"), OUTPUT),
     **dict.fromkeys(("generatedtokens", "responsetokens", "answertokens", "outputtokencount"), OUTPUT),
+    "npredict": CAP,
     **dict.fromkeys(("ok", "succeeded"), "success"),
     **dict.fromkeys(("modelname", "modelid", "llm"), "model"),
     **dict.fromkeys(("reqid", "callid"), "id"),
@@ -168,6 +172,8 @@ class Seen:
         if outputs and CAP in guessed and self.above(outputs[0], guessed[CAP][0]):
             doubtful[CAP] = guessed[CAP]
         found = {**guessed, **({OUTPUT: outputs} if outputs else {}), **known}
+        if "truncated" in found and self._denies(found["truncated"][0], found.get(REASON, [])):
+            doubtful["truncated"] = found["truncated"]
         sure = {name: found[name][:_FALLBACKS] for name in FIELDS if name in found and name not in doubtful}
         return sure, {name: doubtful[name][:_CANDIDATES] for name in FIELDS if name in doubtful}
 
@@ -263,6 +269,15 @@ class Seen:
         is_apart = all(record.keys().isdisjoint(known) for record in others)
         return likely if is_apart and len(others) > len(calls) and self.kind_of_calls(known) is None else known
 
+    def _denies(self, flag: Steps, reasons: Sequence[Steps]) -> bool:
+        """Whether a ``flag`` is false where a reason says that the output was cut off: llama.cpp's is of the prompt."""
+        return any(
+            record.get(flag) in (False, "false", "False") and _meaning(str(record[each])) == "length"
+            for record in self._whole
+            for each in reasons[:1]
+            if each in record
+        )
+
     def _with(self, paths: Sequence[Steps]) -> list[_Record]:
         return [record for record in self._whole if not record.keys().isdisjoint(paths)]
 
@@ -275,6 +290,8 @@ class Seen:
     def _field_at(self, steps: Steps) -> tuple[str | None, bool]:
         """The field that a path is by its name, if the values there fit it, and whether that name is known."""
         name = _NAMES.get(letters(steps[-1]))
+        if steps[-1] == _LLAMAS_OUTPUT and (*steps[:-1], _LLAMAS_PROMPT) in self.paths:
+            name = OUTPUT
         if name == "id" and len(steps) > 1:  # of a user, or of a session
             return None, False
         if name is not None and FIELDS[name].kind != "features" and self._may_be(name, steps):

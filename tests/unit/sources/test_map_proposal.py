@@ -148,6 +148,26 @@ def test_where_several_counts_may_be_a_field_each_is_a_line_to_uncomment(tmp_pat
     assert "latency_ms" not in text
 
 
+def test_what_llama_cpp_predicts_is_the_output_and_what_it_truncates_the_prompt(tmp_path: Path) -> None:
+    """Its answers of ``/completion``: ``truncated`` would say that no answer was, whatever stopped it."""
+    said = {"id_slot": 0, "tokens_evaluated": 9, "truncated": False, "generation_settings": {"n_predict": 64}}
+    text = proposed(
+        tmp_path,
+        lines(
+            {**said, "tokens_predicted": 64, "stop_type": "limit"}, {**said, "tokens_predicted": 40, "stop_type": "eos"}
+        ),
+    )
+    assert table(text)["fields"] == {
+        "output_tokens": "tokens_predicted",
+        "max_tokens": "generation_settings.n_predict",
+        "finish_reason": "stop_type",
+    }
+    assert '# truncated = "truncated"  # in 2 of 2, such as false' in text.splitlines()
+    beside = proposed(tmp_path, lines({"tokens_predicted": 40, "tokens_out": 50, "truncated": False}))
+    assert table(beside)["fields"]["output_tokens"] == "tokens_out"  # a prediction may be called so too
+    assert table(beside)["fields"]["truncated"] == "truncated"
+
+
 def test_a_limit_that_outputs_exceed_is_no_cap(tmp_path: Path) -> None:
     text = proposed(tmp_path, lines({"tokOut": 9, "limit": 7}, {"tokOut": 6, "limit": 7}))
     assert table(text)["fields"] == {"output_tokens": "tokOut"}
