@@ -32,6 +32,9 @@ _WITHIN_OTHERS = (
 )
 """Protocols that read what another one holds, which a URL alone does not name."""
 
+PAGES = ("http", "https")
+"""Protocols without directories: a page of links is taken for one, which has other links too."""
+
 Info: TypeAlias = Mapping[str, object]
 
 
@@ -74,6 +77,8 @@ def kind_of(url: RemoteUrl) -> Kind:
             f"{url.shown}: it reads what another protocol holds "
             "(name that one alone: s3://BUCKET/PREFIX, or a local directory)"
         )
+    if url.protocol in PAGES and "?" in url.url:
+        raise ScanError(f"{url.shown}: a page with parameters is no directory (name one without, or copy the run logs)")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_token_telemetry.sources.merge import Origin
 from pytest_token_telemetry.sources.parallel import ScanError
-from pytest_token_telemetry.sources.remote.drivers import kind_of, reason, root_reason
+from pytest_token_telemetry.sources.remote.drivers import PAGES, kind_of, reason, root_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 LISTING = 300.0
 """Seconds without any answer while directories are listed: one of a million objects comes in a thousand pages."""
+
+
+DEEPEST = 100
+"""Directories within each other: links may go around in a circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ def objects_below(directory: RemoteDirectory, calls: Calls) -> Listing:
 
     def enter(info: Info) -> None:
         name, kind = str(info["name"]), info.get("type")
-        if directory.url.protocol in _OF_LINKS and not _is_below(directory, name):
+        if directory.url.protocol in PAGES and not _is_below(directory, name):
             return
         path = name.removeprefix(directory.root).removeprefix("/")
         if kind == "directory":
@@ -129,6 +133,8 @@ def objects_below(directory: RemoteDirectory, calls: Calls) -> Listing:
                 found.unreadable[directory.show(path)] = (
                     "a part of its name is empty, so that its driver cannot list it"
                 )
+            elif path.count("/") > DEEPEST:
+                found.unreadable[directory.show(path)] = f"it is more than {DEEPEST} directories deep"
             else:
                 seen.add(stripped)
                 ask(path.rstrip("/"))
@@ -177,10 +183,6 @@ def _entries(directory: RemoteDirectory, path: str) -> Sequence[Info]:
     if [str(each["name"]) for each in found] == [place] and found[0].get("type") != "directory":
         raise NotADirectoryError
     return found
-
-
-_OF_LINKS = ("http", "https")
-"""Protocols without directories: a page of links is taken for one, which has others too."""
 
 
 def _is_below(directory: RemoteDirectory, link: str) -> bool:

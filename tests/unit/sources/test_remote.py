@@ -177,6 +177,8 @@ class Faulty(MemoryFileSystem):
             listed = MemoryFileSystem.ls(self, "/t")
             others = [{"name": f"/t/{name}", "type": "file"} for name in ("sized.log", "lost.log")]
             return [*listed, {"name": "/t/", "type": "directory"}, *others]
+        if self.happens == "circle":
+            return [{"name": f"{path}/a", "type": "directory"}]
         if path.endswith("/closed"):
             raise PermissionError(13, "Forbidden: https://me:s3cret@host/t?X-Amz-Signature=s3cret")
         found: list[dict[str, Any]] = MemoryFileSystem.ls(self, path, detail)
@@ -239,6 +241,16 @@ def test_what_its_driver_cannot_list_is_unreadable(store: MemoryFileSystem, faul
         "faulty://t/lost.log": "it is gone since it was listed",
         "faulty://t/sized.log": "its server does not say how long it is",
     }
+
+
+def test_directories_that_go_around_in_a_circle_end(faulty: type[Faulty]) -> None:
+    faulty.happens = "circle"
+    assert [*read("faulty://t").unreadable.values()] == ["it is more than 100 directories deep"]
+
+
+def test_a_page_with_parameters_is_no_directory() -> None:
+    with pytest.raises(ScanError, match=r"^https://host/t: a page with parameters is no directory"):
+        refuse_unreadable([at("https://host/t?token=s3cret")])
 
 
 @pytest.mark.parametrize(
