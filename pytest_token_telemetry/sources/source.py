@@ -1,6 +1,6 @@
 """What a format is: something that claims files by how they begin, and reads samples from them.
 
-`extract` has the list of all formats, opens the files, and asks who reads them.
+`recognition` has the list of all formats, and asks who reads a file. `extract` opens the files.
 """
 
 from __future__ import annotations
