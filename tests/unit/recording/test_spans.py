@@ -24,6 +24,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
 from pytest_token_telemetry.recording.spans import NOT_ENDED, UNREADABLE, SpanKeeper
+from pytest_token_telemetry.sources.otlp.calls import BEFORE_LAST
 from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
 
 
@@ -162,6 +163,7 @@ def test_calls_that_have_not_ended_with_the_tests_are_counted_once_each(traced: 
     rest = traced.keeper.take_rest({})
     assert [each.output_tokens for each in rest.samples] == [16]
     assert Counter(each.reason for each in rest.unusable) == {NOT_ENDED: 2, NO_OUTPUT: 1}
+    assert traced.keeper.take_rest({}).unusable == []
     for late in (inner, step, outer, alone):
         late.end()
     assert traced.keeper.take_rest({}).unusable == []
@@ -383,15 +385,32 @@ class TestOtherRecords:
         logging.getLogger("agent").warning(v2(1000, 850, time=None, reason="stop"))
         assert traced.take() == {"unusable": {}, "repeated": 1}
 
-    @pytest.mark.parametrize("recorded", [1, 2])
+    def test_a_stream_that_ended_is_no_call_that_the_test_says_was_cut_off(self, traced: Traced) -> None:
+        traced.span(None, **ID)
+        traced.record(output_tokens=96, finish_reason="length")
+        assert traced.take() == {"unusable": {NO_OUTPUT: 1}, "repeated": 0}
+
+    def test_calls_for_functions_are_missed_even_if_the_test_recorded_the_answer(self, traced: Traced) -> None:
+        gemini = {"gen_ai.operation.name": "generate_content", "gen_ai.request.model": "gemini-x", **ID}
+        call = traced.tracer.start_span("generate_content", attributes={**gemini, "gen_ai.usage.output_tokens": 96})
+        tool = {"gen_ai.operation.name": "execute_tool"}
+        traced.tracer.start_span("execute_tool", trace.set_span_in_context(call), attributes=tool).end()
+        call.end()
+        traced.observe(response(tokens=96))
+        assert traced.take() == {"unusable": {BEFORE_LAST: 1}, "repeated": 1}
+
+    @pytest.mark.parametrize("recorded", [1, 2, 4])
     def test_as_many_streams_are_counted_as_the_test_recorded(self, traced: Traced, recorded: int) -> None:
         for n in range(3):
             traced.span(None, **{"gen_ai.response.id": f"chatcmpl-{n}"})
         traced.span(None, **{"error.type": "InternalServerError"})
         for n in range(recorded):
             traced.record(output_tokens=90 + n)
-        unusable = {NO_OUTPUT: 3 - recorded, NO_OUTPUT_FAILED: 1}
-        assert traced.take() == {"unusable": unusable, "repeated": recorded}
+        unusable = {NO_OUTPUT: max(0, 3 - recorded), NO_OUTPUT_FAILED: 1}
+        assert traced.take() == {
+            "unusable": {each: n for each, n in unusable.items() if n},
+            "repeated": min(3, recorded),
+        }
 
     @pytest.mark.parametrize("is_known", [True, False])
     def test_a_response_that_an_exception_holds_is_one_call_with_its_failed_span(

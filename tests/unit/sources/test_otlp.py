@@ -1022,6 +1022,19 @@ def test_calls_that_geminis_client_made_for_functions_are_missed(tmp_path: Path,
     assert reading.skipped == {NO_CALL: 5}
 
 
+def test_a_call_that_is_alone_with_its_functions_misses_others_too(tmp_path: Path) -> None:
+    """Trace by trace, as such spans are read once their names are known."""
+    tool, gemini = {"gen_ai.operation.name": "execute_tool"}, {"gen_ai.operation.name": "generate_content"}
+    traces = [
+        spans(span(tool, id="t", parent="g", trace=f"t{n}"), span(chat(16 + n, **gemini), id="g", trace=f"t{n}"))
+        for n in range(3)
+    ]
+    write_spans(tmp_path / "s.jsonl", *traces)
+    reading = read(tmp_path)
+    assert reading.samples.output_tokens.tolist() == [16, 17, 18]
+    assert reasons(reading) == {BEFORE_LAST: ["d/s.jsonl:1", "d/s.jsonl:2", "d/s.jsonl:3"]}
+
+
 def test_failed_attempts_below_a_span_of_no_known_operation_are_as_many(tmp_path: Path) -> None:
     """As Vercel's AI SDK leaves them: only the cap shows that the outer span is of a call, and it has both within."""
     request = {"ai.operationId": "ai.generateText", "ai.model.id": "gpt-5.2", "ai.settings.maxOutputTokens": 1000}

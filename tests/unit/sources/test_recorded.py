@@ -253,6 +253,16 @@ def test_what_contradicts_is_passed_over_where_only_one_has_a_prediction() -> No
     assert calls.claim(sample(None, success=True)) == 2
 
 
+def test_a_call_of_unknown_counts_is_the_first_that_it_may_be_and_only_once() -> None:
+    calls = KnownCalls()
+    for number, output in enumerate((40, 30, 40, 20)):
+        calls.add(sample(output=output), number)
+    may_be = lambda each: each.output_tokens > 20  # noqa: E731
+    assert [calls.claim_first(may_be) for _ in range(4)] == [0, 1, 2, None]
+    assert calls.claim(sample(output=40)) is None
+    assert calls.claim(sample(output=20)) == 3
+
+
 def test_thousands_of_predictions_for_one_output_are_claimed_in_order() -> None:
     """Calls that are truncated at one cap have one output; in quadratic time, this would take minutes."""
     calls = known(*(sample(predicted, 4096) for predicted in range(20_000)))

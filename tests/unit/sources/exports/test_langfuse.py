@@ -171,6 +171,13 @@ def test_of_generations_within_each_other_the_innermost_is_the_call(tmp_path: Pa
         assert (call.finish_reason, call.truncated) == ("stop", False)
 
 
+def test_a_generation_around_several_calls_says_of_none_how_it_ended(tmp_path: Path) -> None:
+    outer = generation(1800, metadata={"finish_reason": "length", "category": "docs"}, id="a")
+    both = [generation(metadata=None, id=f"b{n}", parentObservationId="a") for n in range(2)]
+    found = samples_of(reading(tmp_path, lines(outer, *both)))
+    assert [(each.output_tokens, each.category, each.finish_reason) for each in found] == [(900, "docs", None)] * 2
+
+
 def test_a_generation_that_was_exported_again_is_one_call(tmp_path: Path) -> None:
     running = generation(None, endTime=None, metadata=None)
     assert only(reading(tmp_path, lines(running, generation()))).output_tokens == 900
