@@ -150,7 +150,8 @@ def test_where_several_counts_may_be_a_field_each_is_a_line_to_uncomment(tmp_pat
 
 def test_what_llama_cpp_predicts_is_the_output_and_what_it_truncates_the_prompt(tmp_path: Path) -> None:
     """Its answers of ``/completion``: ``truncated`` would say that no answer was, whatever stopped it."""
-    said = {"id_slot": 0, "tokens_evaluated": 9, "truncated": False, "generation_settings": {"n_predict": 64}}
+    asked = {"generation_settings": {"n_predict": 64}, "predicted_output_tokens": 50}
+    said = {"id_slot": 0, "tokens_evaluated": 9, "truncated": False, **asked}
     text = proposed(
         tmp_path,
         lines(
@@ -158,10 +159,12 @@ def test_what_llama_cpp_predicts_is_the_output_and_what_it_truncates_the_prompt(
         ),
     )
     assert table(text)["fields"] == {
+        "predicted_output_tokens": "predicted_output_tokens",
         "output_tokens": "tokens_predicted",
         "max_tokens": "generation_settings.n_predict",
         "finish_reason": "stop_type",
     }
+    assert 'success = "truncated"' not in text
     assert '# truncated = "truncated"  # in 2 of 2, such as false' in text.splitlines()
     beside = proposed(tmp_path, lines({"tokens_predicted": 40, "tokens_out": 50, "truncated": False}))
     assert table(beside)["fields"]["output_tokens"] == "tokens_out"  # a prediction may be called so too
