@@ -55,7 +55,7 @@ def likely(steps: Sequence[str]) -> str | None:
         return PREDICTED
     if has(_CAPS) or ("max" in name and has(_OUTPUTS | _TOKENS)):
         return CAP
-    if has(_ENDS):
+    if has(_ENDS) and "user" not in name:  # an end user is a person
         return REASON
     around = {word for step in steps for word in words(step)}
     is_output = around & _TOKENS and around & _OUTPUTS and (has(_OUTPUTS) or has(_TOKENS))

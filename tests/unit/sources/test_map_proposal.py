@@ -124,6 +124,7 @@ def test_the_example_of_the_documentation_is_proposed(tmp_path: Path) -> None:
         ),
         ({"tokens": {"in": 5, "out": 7}, "end": 1767600000, "at": "the desk"}, {"output_tokens": "tokens.out"}),
         ({"tokOut": 7, "retries": 2, "outMs": 3, "maxRetries": 4}, {"output_tokens": "tokOut"}),
+        ({"tokOut": 7, "end_user": "stop"}, {"output_tokens": "tokOut"}),
         ({"used": 7, "rate_limit": 2, "why": "a whole sentence, and a long one"}, {"output_tokens": "used"}),
         ({"calls": [{"tokOut": 7, "limit": 9}]}, {"output_tokens": "tokOut", "max_tokens": "limit"}),
     ],
