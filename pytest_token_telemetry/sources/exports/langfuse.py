@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pytest_token_telemetry.sources.rows import Rows
 
 NO_CALL = "observations that are not model calls"
+AGAIN = "generations that their file has again"
 TOLD_AGAIN = "generations around another one of their call"
 OTHER_UNIT = "a count is not of tokens"
 
@@ -121,7 +122,10 @@ def _add(generations: Steps[Step], into: Rows, row: Mapping[str, object], line: 
             tell(into, Unusable(OTHER_UNIT), line)
             return
         parent = text(inner(known.get("parentobservationid")))
-        call = generations.add(said["id"] or (line, place), Step(line, place, parent, is_call=True))
+        step = Step(line, place, parent, is_call=True)
+        call = generations.add(said["id"] or (line, place), step)
+        if call is not step:
+            into.skip(AGAIN)
         call.failed = inner(known.get("level")) == "ERROR"
         call.learn(said)
     elif _OF_ROWS.isdisjoint(known):

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_token_telemetry.sample import Sample
 from pytest_token_telemetry.sources.exports.csv_rows import OTHER_CELLS
-from pytest_token_telemetry.sources.exports.langfuse import NO_CALL, OTHER_UNIT, TOLD_AGAIN
+from pytest_token_telemetry.sources.exports.langfuse import AGAIN, NO_CALL, OTHER_UNIT, TOLD_AGAIN
 from pytest_token_telemetry.sources.own_format import NO_OUTPUT, NO_OUTPUT_FAILED
 from tests.unit.sources.exports.readings import lines, only, outputs, reading, reasons, samples_of
 
@@ -180,7 +180,8 @@ def test_a_generation_around_several_calls_says_of_none_how_it_ended(tmp_path: P
 
 def test_a_generation_that_was_exported_again_is_one_call(tmp_path: Path) -> None:
     running = generation(None, endTime=None, metadata=None)
-    assert only(reading(tmp_path, lines(running, generation()))).output_tokens == 900
+    found = reading(tmp_path, lines(running, generation()))
+    assert (only(found).output_tokens, found.skipped) == (900, {AGAIN: 1})
     around_itself = generation(parentObservationId="o1")
     assert only(reading(tmp_path, lines(around_itself))).output_tokens == 900
 
